@@ -1,0 +1,62 @@
+# hfv-builder. `make` alone lists the targets; README.md tells the story.
+# Every target sets up what it needs first; with nothing to set up that costs a few milliseconds.
+
+PYTHON    ?= python3
+CLIPS     ?= data/clips/$(GENERATOR)
+PROFILE   ?= paper
+VENV      := .venv
+BIN       := $(VENV)/bin
+READY     := $(VENV)/.ready
+
+# Variables that a target passes on to `hfv`, each as the flag of its name, and only when it is given.
+# A function, so that an unset variable leaves no flag behind: $(call flag,WORKERS,--workers)
+flag       = $(if $($(1)),$(2) "$($(1))")
+GENERATORS = $(foreach g,$(GENERATOR),--generator "$(g)")
+COMMON     = $(call flag,MANIFESTS,--manifests)
+CLUSTER    = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler)
+need       = $(if $($(1)),,$(error $@ needs $(1): make $@ $(1)=$(2)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo catalog score label split status bench lint test clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## install everything into .venv (the other targets do it themselves)
+
+$(READY): requirements.lock pyproject.toml setup.sh
+	@PYTHON="$(PYTHON)" sh setup.sh $(VENV)
+
+demo: $(READY)  ## render sample clips and run the whole pipeline on them
+	@$(BIN)/hfv demo $(call flag,OUT,--out) $(call flag,WORKERS,--workers)
+
+catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
+	$(call need,GENERATOR,kling)
+	@$(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
+	  $(if $(REAL),--real) $(COMMON) $(CLUSTER)
+
+score: catalog  ## catalogue, then score the clips of GENERATOR with PROFILE
+	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) $(COMMON) $(CLUSTER)
+
+label: $(READY)  ## rank the scores and name the labels
+	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
+
+split: $(READY)  ## divide the labelled clips into train and val
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(COMMON)
+
+status: $(READY)  ## what is done, failed and left
+	@$(BIN)/hfv status $(COMMON)
+
+bench: $(READY)  ## measure the speed against a plain loop
+	@$(BIN)/python -m benchmarks
+
+lint: $(READY)  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: $(READY)  ## run the tests
+	@$(BIN)/pytest
+
+clean:  ## remove .venv and caches (never clips, weights or manifests)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
