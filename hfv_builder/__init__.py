@@ -1,0 +1,3 @@
+"""Build HFV-style benchmarks of human-centric forged videos."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,52 @@
+"""The ids and names that every part shares, and the two errors that are not a fault of ours."""
+
+from enum import IntEnum, StrEnum
+
+
+class Label(IntEnum):
+    """Class of a clip, with the ids of the HFV paper (HumanSAM, §3.1)."""
+
+    SPATIAL = 0
+    APPEARANCE = 1
+    MOTION = 2
+    REAL = 3
+
+    def __str__(self) -> str:
+        """The name that tables and columns use: `spatial`, not `Label.SPATIAL`."""
+        return self.name.lower()
+
+
+class Metric(StrEnum):
+    """One of the three anomaly scores. A higher score is more anomalous."""
+
+    SPATIAL = "spatial"
+    APPEARANCE = "appearance"
+    MOTION = "motion"
+
+
+METRICS = tuple(Metric)
+"""All metrics in the order of their label ids: `METRICS[Label.MOTION] is Metric.MOTION`."""
+
+
+class Status(StrEnum):
+    """What became of an input row."""
+
+    OK = "ok"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
+class Split(StrEnum):
+    """The part of the dataset that a clip belongs to."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class UsageError(Exception):
+    """Wrong use: one sentence that says what is wrong, where, and the way out. The command exits with 2."""
+
+
+class ClipError(Exception):
+    """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""

@@ -1,0 +1,144 @@
+"""The columns of every manifest: one explicit Arrow schema a table, never inferred from data."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+STRING, INT32, INT64, FLOAT64, BOOL = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A manifest: its name, its columns, and the columns that its folders are named by, outermost first."""
+
+    name: str
+    partition: tuple[str, ...]
+    schema: pa.Schema
+
+
+CLIPS = Table(
+    name="clips",
+    partition=("generator",),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "is_real": BOOL,
+            "path": STRING,
+            "sha256": STRING,
+            "bytes": INT64,
+            "width": INT32,
+            "height": INT32,
+            "fps": FLOAT64,
+            "num_frames": INT32,
+            "duration_s": FLOAT64,
+            "codec": STRING,
+            "pix_fmt": STRING,
+            "rotation": INT32,
+            "bit_rate": INT64,
+            "prompt": STRING,
+            "prompt_group": STRING,
+            "decoder": STRING,
+            "decoder_version": STRING,
+            "status": STRING,
+            "error": STRING,
+        }
+    ),
+)
+
+SCORES = Table(
+    name="scores",
+    partition=("metric", "generator"),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "metric": STRING,
+            "score": FLOAT64,
+            "components": pa.map_(STRING, FLOAT64),
+            "frames": pa.list_(INT32),
+            "trace": pa.list_(pa.float32()),
+            "profile": STRING,
+            "fingerprint": STRING,
+            "status": STRING,
+            "error": STRING,
+        }
+    ),
+)
+
+EMBEDDINGS = Table(
+    name="embeddings",
+    partition=("model", "generator"),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "model": STRING,
+            "frames": pa.list_(INT32),
+            # Design: fixed-size lists. Their length is the model's own, and one schema serves all models.
+            "vectors": pa.list_(pa.list_(pa.float16())),
+        }
+    ),
+)
+
+LABELS = Table(
+    name="labels",
+    partition=("generator",),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "spatial": FLOAT64,
+            "appearance": FLOAT64,
+            "motion": FLOAT64,
+            "rank_spatial": INT32,
+            "rank_appearance": INT32,
+            "rank_motion": INT32,
+            "auto_label": INT32,
+            "margin": INT32,
+            "tied": BOOL,
+            "group_size": INT32,
+            "fingerprint": STRING,
+        }
+    ),
+)
+
+REVIEWS = Table(
+    name="reviews",
+    partition=(),
+    schema=pa.schema(
+        {
+            "decision_id": STRING,
+            "clip_id": STRING,
+            "reviewer": STRING,
+            "decision": STRING,
+            "label": INT32,
+            "reason": STRING,
+            "blind": BOOL,
+            "seconds": FLOAT64,
+            "created_at": pa.timestamp("us", tz="UTC"),
+            "undone_by": STRING,
+        }
+    ),
+)
+
+SPLITS = Table(
+    name="splits",
+    partition=("generator",),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "label": INT32,
+            "label_source": STRING,
+            "class_rank": INT32,
+            "class_size": INT32,
+            "r_hat": FLOAT64,
+            "confidence_weight": FLOAT64,
+            "split": STRING,
+            "policy": STRING,
+        }
+    ),
+)
+
+TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, SPLITS)
