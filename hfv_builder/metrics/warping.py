@@ -1,0 +1,100 @@
+"""Backward warping, occlusion and warp error, over batches of frame pairs.
+
+Warp error: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018; Lei et al., "Blind Video Temporal
+Consistency via Deep Video Prior", NeurIPS 2020; as used by EvalCrafter. Occlusion and motion boundaries: Sundaram
+et al., "Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow", ECCV 2010.
+"""
+
+import torch
+from torch import Tensor
+
+MIN_VISIBLE = 0.01
+"""Share of the pixels that must be left to compare; a pair with less has no warp error."""
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """The image pulled back along the flow: the value at x + F(x), bilinear, the border repeated outside.
+
+    Exact where x + F(x) falls on a pixel, which `grid_sample` with its normalised coordinates is not.
+
+    Args:
+        image: (n, C, H, W) float.
+        flow: (n, 2, H, W) float, horizontal and vertical displacement in pixels.
+
+    Returns:
+        (n, C, H, W), dtype of the image.
+    """
+    n, channels, height, width = image.shape
+    x, y = _targets(flow)
+    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+    left, top = x.floor(), y.floor()
+    across, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
+    column, row = left.long(), top.long()
+    right, below = (column + 1).clamp(max=width - 1), (row + 1).clamp(max=height - 1)
+    flat = image.reshape(n, channels, height * width)
+
+    def pick(rows: Tensor, columns: Tensor) -> Tensor:
+        index = (rows * width + columns).reshape(n, 1, -1).expand(-1, channels, -1)
+        return flat.gather(2, index).reshape(n, channels, height, width)
+
+    upper = pick(row, column) * (1 - across) + pick(row, right) * across
+    lower = pick(below, column) * (1 - across) + pick(below, right) * across
+    return upper * (1 - down) + lower * down
+
+
+def visible(forward: Tensor, backward: Tensor) -> Tensor:
+    """The pixels of the first frame that the second frame shows too, M of the warp error.
+
+    Left out: where the flows disagree, |F + B∘F|² > 0.01 (|F|² + |B∘F|²) + 0.5; where x + F(x) leaves the frame;
+    motion boundaries, |∇F|² > 0.01 |F|² + 0.002, the gradient by forward differences as in Lai et al.
+
+    Args:
+        forward: (n, 2, H, W) flow from the first to the second frame, pixels.
+        backward: (n, 2, H, W) flow from the second to the first frame, pixels.
+
+    Returns:
+        (n, H, W) bool, true = visible.
+    """
+    height, width = forward.shape[-2:]
+    returned = warp(backward, forward)
+    length, length_back = _square(forward), _square(returned)
+    consistent = _square(forward + returned) <= 0.01 * (length + length_back) + 0.5
+    x, y = _targets(forward)
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    gradient = torch.zeros_like(length)
+    gradient[:, :, :-1] += _square(forward[..., 1:] - forward[..., :-1])
+    gradient[:, :-1, :] += _square(forward[..., 1:, :] - forward[..., :-1, :])
+    return consistent & inside & (gradient <= 0.01 * length + 0.002)
+
+
+def warp_error(first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None) -> Tensor:
+    """E_t for each pair: the mean squared difference of A_t(x) and A_{t+1}(x + F(x)).
+
+    Args:
+        first: (n, C, H, W) float in [0, 1].
+        second: (n, C, H, W) float in [0, 1].
+        flow: (n, 2, H, W) from first to second, pixels.
+        mask: (n, H, W) bool, the pixels to compare; None compares all.
+
+    Returns:
+        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left.
+    """
+    squared = (first - warp(second, flow)).square().mean(dim=1)
+    if mask is None:
+        return squared.mean(dim=(1, 2), dtype=torch.float64)
+    left = mask.sum(dim=(1, 2), dtype=torch.float64)
+    error = (squared * mask).sum(dim=(1, 2), dtype=torch.float64) / left
+    return torch.where(left >= MIN_VISIBLE * mask[0].numel(), error, torch.nan)
+
+
+def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """X + F(x): columns and rows, each (n, H, W)."""
+    height, width = flow.shape[-2:]
+    columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
+    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
+    return flow[:, 0] + columns, flow[:, 1] + rows[:, None]
+
+
+def _square(vectors: Tensor) -> Tensor:
+    """Squared length over the channel axis: (n, 2, H, W) to (n, H, W)."""
+    return vectors[:, 0].square() + vectors[:, 1].square()

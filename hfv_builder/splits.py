@@ -1,0 +1,75 @@
+"""Class ranks, confidence and the split into train and val (paper, §3.2.3 and §3.4)."""
+
+import hashlib
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hfv_builder.records import METRICS, Label, Split
+
+VAL_PERCENT = 20
+SEED = 0
+POLICY = f"top{VAL_PERCENT}"
+"""How the labels of fake clips are split: the most anomalous of each class are val."""
+REAL_POLICY = f"hash{VAL_PERCENT}-seed{SEED}"
+"""How real clips are split: those of the smallest hash are val."""
+
+
+def val_size(class_size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many clips of a class are val: ⌊0.2 n + ½⌋, in whole numbers so that no rounding can creep in."""
+    return (VAL_PERCENT * class_size + 50) // 100
+
+
+def confidence_weight(r_hat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """α = log(e + r̂) (eq. 7), in (1, 1.32]: the more anomalous, the closer to 1."""
+    return np.log(math.e + r_hat)
+
+
+def split_clips(labels: pd.DataFrame) -> pd.DataFrame:
+    """Rank every class inside its generator and split it.
+
+    Args:
+        labels: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64) and label
+            (Int32, null = none).
+
+    Returns:
+        The same rows in the same order, with columns clip_id, generator, label, class_rank (Int32, by descending
+        score of the label's metric, ties by clip_id; null for real clips), class_size (Int32), r_hat (float64,
+        class_rank / class_size in (0, 1], eq. 6; 0 for real clips), confidence_weight (float64), split (`val` for
+        the top 20 % of each class, of real clips for a seeded 20 % by hash of clip_id; else `train`) and policy.
+        All but the first two are null for a clip without a label.
+    """
+    rows = labels[["clip_id", "generator", "label"]].reset_index(drop=True)
+    order = labels[[metric.value for metric in METRICS]].to_numpy(np.float64)
+    label = rows["label"].to_numpy(np.int64, na_value=-1)
+    has_label, real = label >= 0, label == Label.REAL
+    fake = has_label & ~real
+    key = np.zeros(len(rows))
+    key[fake] = order[fake, label[fake]]
+    key[real] = [-_hash(clip_id) for clip_id in rows.loc[real, "clip_id"]]
+
+    ranked = rows.assign(key=key, place=np.arange(len(rows))).loc[has_label]
+    ranked = ranked.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
+    classes = ranked.groupby(["generator", "label"], sort=False, observed=True)
+    rank = np.zeros(len(rows), np.int64)
+    size = np.zeros(len(rows), np.int64)
+    rank[ranked["place"]] = classes.cumcount() + 1
+    size[ranked["place"]] = classes["key"].transform("size")
+    r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake)
+
+    none = ~has_label
+    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), none | real)
+    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), none.copy())
+    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, none.copy())
+    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), none.copy())
+    split = np.where(rank <= val_size(size), Split.VAL.value, Split.TRAIN.value)
+    rows["split"] = pd.Series(split, dtype="str").mask(none)
+    rows["policy"] = pd.Series(np.where(real, REAL_POLICY, POLICY), dtype="str").mask(none)
+    return rows
+
+
+def _hash(clip_id: str) -> int:
+    """The seeded hash that orders real clips; 53 bits, which float64 holds exactly."""
+    return int.from_bytes(hashlib.sha256(f"{SEED}:{clip_id}".encode()).digest()[:8]) >> 11
