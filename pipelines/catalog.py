@@ -1,0 +1,305 @@
+"""Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
+
+import csv
+import hashlib
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import ClipError, Status, UsageError
+from hfv_builder.schema import CLIPS
+from hfv_builder.sources import Source, check_name, differences, load_sources
+from hfv_builder.video import decoder_version, probe
+from pipelines.cluster import connect, run_shards
+from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+
+TEXT = {
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".txt",
+    ".md",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".html",
+    ".xml",
+    ".log",
+    ".srt",
+    ".vtt",
+}
+DATA = {".parquet", ".npy", ".npz", ".pt", ".zip", ".tar", ".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+SIDECARS = TEXT | DATA
+"""Files that lie beside clips and are none: passed over, and counted."""
+SHARD = 32
+"""Files that one task reads."""
+STAMP = b"catalogued_at_ns"
+"""In the metadata of each part: the time before which a file must have changed last for its row to hold."""
+CLOCK_SLACK_NS = 2_000_000_000
+"""How far the clock of a file server may be off."""
+COPY = "same content as "
+
+Row = dict[str, Any]
+
+
+def catalog(
+    manifests: Manifests,
+    generator: str,
+    folder: Path,
+    *,
+    prompts: Path | None = None,
+    real: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Outcome:
+    """Bring the rows of this generator up to date with the files in `folder` and below.
+
+    A row stays as long as its file does; a new or changed file is read once. Rows that came from other folders
+    stay too, while their files are there.
+
+    Raises:
+        UsageError: the folder is missing or holds no clip, or the generator or prompts are not right.
+    """
+    started = time.time()
+    source = load_sources(manifests.root).get(check_name(generator))
+    if real and source is not None and not source.real:
+        raise UsageError(f"sources.toml says that {generator} is fake; leave out --real, or change its entry")
+    is_real = real if source is None else source.real
+    files, passed_over = list_clips(folder)
+    by_name = {} if prompts is None else read_prompts(prompts)
+
+    with manifests.lock(f"catalog-{generator}"):
+        kept, gone = _unchanged(manifests, generator, files)
+        if gone:
+            _replace(manifests, generator, list(kept.values()), stamp=_stamp(started))
+        new = [path for path in files if path not in kept]
+        if new:
+            shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
+            write = partial(write_shard, manifests=manifests, generator=generator, stamp=_stamp(started))
+            with (
+                connect(workers, scheduler) as client,
+                tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
+            ):
+                for done in run_shards(client, write, shards):
+                    if done.error:
+                        write(done.items, error=done.error)
+                    bar.update(len(done.items))
+        rows = manifests.read(CLIPS, generator=generator).to_pylist()
+        final = _finish(rows, folder, by_name, is_real)
+        if new or gone or final != rows or len(manifests.parts(CLIPS, generator=generator)) > 1:
+            _replace(manifests, generator, final, stamp=_stamp(started))
+    return _outcome(
+        manifests, generator, source, final, new=len(new), gone=gone, passed_over=passed_over, started=started
+    )
+
+
+def list_clips(folder: Path) -> tuple[dict[str, os.stat_result], list[str]]:
+    """The files in the folder and below that may be clips, by absolute path, sorted; and those passed over.
+
+    Hidden files are neither. Links are followed, each folder once.
+
+    Raises:
+        UsageError: there is no such folder, it cannot be read, or it holds no clip.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"the clips folder {folder} is not there; make it, or name another with --clips DIR (CLIPS=DIR)"
+        )
+    found: dict[str, os.stat_result] = {}
+    passed_over: list[str] = []
+    seen: set[tuple[int, int]] = set()
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}")
+
+    for parent, folders, names in os.walk(folder.absolute(), followlinks=True, onerror=refuse):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in SIDECARS or not path.is_file():
+                passed_over.append(str(path))
+            else:
+                found[str(path)] = path.stat()
+    if not found:
+        raise UsageError(f"there is no clip in {folder}; put the generator's video files there, or name another folder")
+    return dict(sorted(found.items())), sorted(passed_over)
+
+
+def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
+    """Prompt and prompt group by file name or relative path, from a CSV with columns file, prompt[, prompt_group].
+
+    Clips of one prompt without a group form one: a hash of the prompt.
+
+    Raises:
+        UsageError: the file cannot be read or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"file", "prompt"} - set(reader.fieldnames or ())
+            if missing:
+                raise UsageError(f"{path} has no column {' and '.join(sorted(missing))}; its first line must name them")
+            return {row["file"]: (row["prompt"], row.get("prompt_group") or _group(row["prompt"])) for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the prompts in {path} cannot be read: {error}") from None
+
+
+def write_shard(
+    paths: list[str], *, manifests: Manifests, generator: str, stamp: int, error: str | None = None
+) -> None:
+    """Read some files and write their rows as one part.
+
+    Args:
+        error: why they cannot be probed, if that is known already; they are then only hashed.
+    """
+    rows = [read_file(path, error) for path in paths]
+    name = hashlib.sha256("\n".join(row["path"] + row["sha256"] for row in rows).encode()).hexdigest()[:16]
+    manifests.add(CLIPS, _stamped(rows, stamp), name=name, generator=generator)
+
+
+def read_file(path: str, error: str | None = None) -> Row:
+    """The row of one file: its hash, and what it says of itself unless it failed already with `error`."""
+    readable = os.fsencode(path).decode(errors="replace")
+    row: Row = {"path": readable, "sha256": "", "decoder": "pyav", "decoder_version": decoder_version("pyav")}
+    try:
+        with open(path, "rb") as file:
+            row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            row["bytes"] = file.tell()
+        row["clip_id"] = row["sha256"][:16]
+        if error is None and readable != path:
+            error = "its name is not valid UTF-8; rename the file"
+        if error is None:
+            row |= vars(probe(Path(path)))
+    except (ClipError, OSError) as raised:
+        error = str(raised)
+    return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
+
+
+def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_result]) -> tuple[dict[str, Row], int]:
+    """The rows that still hold, by path, and how many do not."""
+    kept: dict[str, Row] = {}
+    total = 0
+    for part, metadata in manifests.stamped(CLIPS, generator=generator):
+        stamp = int(metadata.get(STAMP, 0))
+        for row in part.to_pylist():
+            total += 1
+            status = files.get(row["path"]) or _stat(row["path"])
+            if status is None or status.st_size != row["bytes"]:
+                continue
+            if max(status.st_mtime_ns, status.st_ctime_ns) < stamp:
+                kept[row["path"]] = row
+    # The copy of a clip that is gone must be read again, to stand for itself.
+    originals = {row["clip_id"] for row in kept.values() if row["status"] != Status.REJECTED}
+    kept = {path: row for path, row in kept.items() if row["clip_id"] in originals}
+    return kept, total - len(kept)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _finish(rows: list[Row], folder: Path, prompts: dict[str, tuple[str, str]], is_real: bool) -> list[Row]:
+    """The rows in the order of paths, exact copies rejected, kind and prompts filled in."""
+    first: dict[str, str] = {}
+    final = []
+    for row in sorted(rows, key=lambda row: str(row["path"])):
+        row = row | {"is_real": is_real}
+        original = first.setdefault(row["clip_id"] or row["path"], row["path"])
+        if original != row["path"]:
+            row |= {"status": Status.REJECTED.value, "error": COPY + original}
+        found = prompts.get(os.path.relpath(row["path"], folder.absolute())) or prompts.get(Path(row["path"]).name)
+        if found:
+            row["prompt"], row["prompt_group"] = found
+        final.append(row)
+    return final
+
+
+def _replace(manifests: Manifests, generator: str, rows: list[Row], *, stamp: int) -> None:
+    manifests.replace(CLIPS, [_stamped(rows, stamp)] if rows else [], generator=generator)
+
+
+def _stamped(rows: list[Row], stamp: int) -> pa.Table:
+    complete = [dict.fromkeys(CLIPS.schema.names) | row for row in rows]
+    return pa.Table.from_pylist(complete, schema=CLIPS.schema).replace_schema_metadata({STAMP: str(stamp).encode()})
+
+
+def _stamp(started: float) -> int:
+    return int(started * 1e9) - CLOCK_SLACK_NS
+
+
+def _group(prompt: str) -> str:
+    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
+
+
+def _outcome(
+    manifests: Manifests,
+    generator: str,
+    source: Source | None,
+    rows: list[Row],
+    *,
+    new: int,
+    gone: int,
+    passed_over: list[str],
+    started: float,
+) -> Outcome:
+    counts = {status.value: sum(row["status"] == status for row in rows) for status in Status}
+    readable = [row for row in rows if row["status"] == Status.OK]
+    differing = [] if source is None else differences(source, readable)
+    ids = {row["clip_id"] for row in readable}
+    elsewhere = [
+        {"clip_id": row["clip_id"], "generator": row["generator"]}
+        for row in manifests.read(CLIPS, ["clip_id", "generator"]).to_pylist()
+        if row["generator"] != generator and row["clip_id"] in ids
+    ]
+    kind = "real" if rows and rows[0]["is_real"] else "fake"
+    unread = [{"file": row["path"], "reason": row["error"]} for row in rows if row["status"] != Status.OK]
+    headline = f"{generator} ({kind}): {len(rows)} files, {counts['ok']} clips"
+    for count, word in (
+        (counts["failed"], "unreadable"),
+        (counts["rejected"], "exact copies"),
+        (new, "read now"),
+        (gone, "rows dropped or read again (file gone or changed)"),
+        (len(passed_over), "other files passed over"),
+    ):
+        if count:
+            headline += f", {count} {word}"
+    if source is None:
+        headline += f"\n{generator} stands in no sources.toml: taken for {kind}, nothing to compare it with"
+    text = paragraphs(
+        headline,
+        table(differing, "differs from sources.toml (nothing is refused):"),
+        table(unread, "not to be scored:", limit=SHOWN),
+        table(elsewhere, "also catalogued under another generator:", limit=SHOWN),
+    )
+    summary = {
+        "generator": generator,
+        "is_real": kind == "real",
+        "clips": len(rows),
+        **counts,
+        "read": new,
+        "dropped": gone,
+        "passed_over": len(passed_over),
+        "differences": differing,
+        "not_scored": unread,
+        "also_elsewhere": elsewhere,
+        "manifests": str(manifests.root),
+    }
+    code = SOME_FAILED if counts["failed"] else DONE
+    return Outcome(summary=summary, text=text, exit_code=code, started=started)

@@ -1,0 +1,207 @@
+"""The command line, `hfv STAGE`: it reads arguments, calls one stage and prints what came of it.
+
+Only the standard library is imported until a stage runs, so that help is there at once.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hfv_builder.manifest import Manifests
+    from pipelines.outcome import Outcome
+
+DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+METRICS = ("spatial", "appearance", "motion")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code: 0 done, 1 a fault of ours, 2 wrong use, 3 done but some clips failed."""
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _run(options: argparse.Namespace) -> int:
+    from hfv_builder.manifest import Manifests
+    from hfv_builder.records import UsageError
+    from pipelines.outcome import record
+
+    manifests = Manifests(options.manifests)
+    try:
+        outcome: Outcome = options.stage(manifests, options)
+        if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
+            record(manifests, options.command, outcome)
+    except UsageError as error:
+        if options.verbose:
+            raise
+        print(f"hfv {options.command}: {error}", file=sys.stderr)
+        return WRONG_USE
+    print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
+    return outcome.exit_code
+
+
+def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.catalog import catalog
+
+    return catalog(
+        manifests,
+        options.generator,
+        options.clips,
+        prompts=options.prompts,
+        real=options.real,
+        workers=options.workers,
+        scheduler=options.scheduler,
+    )
+
+
+def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from hfv_builder.config import load_profile
+    from hfv_builder.records import Metric
+    from pipelines.score import score
+
+    return score(
+        manifests,
+        options.generator,
+        load_profile(options.profile),
+        metrics=[Metric(name) for name in options.metrics],
+        retry_failed=options.retry_failed,
+        workers=options.workers,
+        scheduler=options.scheduler,
+    )
+
+
+def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.label import label
+
+    return label(manifests, options.generator)
+
+
+def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.split import split
+
+    return split(manifests, options.generator, options.labels)
+
+
+def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.status import status
+
+    return status(manifests)
+
+
+def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.demo import demo
+
+    return demo(options.out, seed=options.seed, workers=options.workers)
+
+
+RECORDED = frozenset({"catalog", "score", "label", "split"})
+"""Commands that leave a run report; those that only look, or have manifests of their own, leave none."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument(
+        "--manifests",
+        type=Path,
+        metavar="DIR",
+        default=Path(os.environ.get("HFV_MANIFESTS", "manifests")),
+        help="where the manifests are (default: $HFV_MANIFESTS, or manifests)",
+    )
+    everywhere.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    everywhere.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+    cluster = argparse.ArgumentParser(add_help=False)
+    cluster.add_argument("--workers", type=_positive, metavar="N", help="local processes (default: one for each core)")
+    cluster.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786"
+    )
+
+    top = argparse.ArgumentParser(
+        prog="hfv",
+        description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
+        epilog="Exit codes: 0 done, 1 a fault of ours, 2 wrong use, 3 done but some clips failed.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, stage: Callable[..., Any], help_: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", parents=parents)
+        added.set_defaults(stage=stage)
+        return added
+
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("--generator", required=True, metavar="G", help="the generator, such as kling")
+    several = argparse.ArgumentParser(add_help=False)
+    several.add_argument(
+        "--generator", action="append", default=[], metavar="G", help="one of several generators (default: all)"
+    )
+
+    catalog = command("catalog", _catalog, "list the clips of a generator's folder", one, cluster, everywhere)
+    catalog.add_argument(
+        "--clips", type=Path, required=True, metavar="DIR", help="the folder; those below it count too"
+    )
+    catalog.add_argument(
+        "--prompts", type=Path, metavar="CSV", help="columns file, prompt and, if you like, prompt_group"
+    )
+    catalog.add_argument(
+        "--real", action="store_true", help="camera footage, of a source that sources.toml does not know"
+    )
+
+    score = command("score", _score, "score the catalogued clips of a generator", one, cluster, everywhere)
+    score.add_argument(
+        "--profile", default="paper", metavar="P", help="paper, lite or a .toml file of your own (default: paper)"
+    )
+    score.add_argument(
+        "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"
+    )
+    score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
+
+    command("label", _label, "rank the scores inside each generator and name the labels", several, everywhere)
+
+    split = command("split", _split, "divide the labelled clips into train and val", several, everywhere)
+    split.add_argument(
+        "--labels",
+        choices=("auto", "final"),
+        default="auto",
+        help="the automatic labels, or those that reviewers made final (default: auto)",
+    )
+
+    command("status", _status, "show what is done, failed and left", everywhere)
+
+    demo = command("demo", _demo, "render sample clips and run every stage on them", everywhere)
+    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="another seed renders other clips (default: 0)")
+    demo.add_argument("--workers", type=_positive, metavar="N", help="local processes (default: one for each core)")
+    return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _metrics(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    wrong = [name for name in names if name not in METRICS]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"there is no metric {wrong[0]!r}; choose of {','.join(METRICS)}")
+    return tuple(name for name in METRICS if name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

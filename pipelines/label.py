@@ -1,0 +1,101 @@
+"""Label: ranks inside each generator, and the label that the smallest rank names."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from hfv_builder.labels import label_clips, label_real
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Label, Status, UsageError
+from hfv_builder.schema import CLIPS, LABELS, SCORES
+from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.score import clips_of
+
+
+def label(manifests: Manifests, generators: Sequence[str] = ()) -> Outcome:
+    """Label the clips of these generators, or of all.
+
+    Raises:
+        UsageError: a generator has clips without scores, or scores of more than one configuration. Those that are
+            ready have been labelled by then.
+    """
+    started = time.time()
+    rows: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for generator in generators or catalogued(manifests):
+        try:
+            rows.append(_label_one(manifests, generator))
+        except UsageError as error:
+            refused.append(str(error))
+    if refused:
+        raise UsageError("\n".join(refused))
+    text = paragraphs(table(rows), f"labels are in {manifests.root / 'labels'}; next: hfv split")
+    return Outcome(summary={"generators": rows, "manifests": str(manifests.root)}, text=text, started=started)
+
+
+def catalogued(manifests: Manifests) -> list[str]:
+    """The generators that have clips.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found = [keys["generator"] for keys in manifests.partitions(CLIPS)]
+    if not found:
+        raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
+    return found
+
+
+def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
+    clips = clips_of(manifests, generator, ["is_real"])
+    is_real = clips[0]["is_real"]
+    ids = pd.Index(sorted(clip["clip_id"] for clip in clips), name="clip_id")
+    scores = pd.DataFrame({"generator": generator}, index=ids)
+    fingerprints, profiles = [], set()
+    for metric in METRICS:
+        columns = ["clip_id", "score", "status", "profile", "fingerprint"]
+        found = manifests.read(SCORES, columns, metric=metric.value, generator=generator).to_pandas()
+        found = found[found["clip_id"].isin(ids)]
+        if not is_real:
+            _check_whole(generator, metric.value, found, len(ids))
+        elif found["fingerprint"].nunique() > 1 or len(found) < len(ids):
+            found = found.iloc[:0]  # for reference only: no ranks depend on them, and half of them mislead
+        scores[metric.value] = found.set_index("clip_id")["score"].astype("float64")
+        fingerprints += found["fingerprint"].iloc[:1].tolist()
+        profiles |= set(found["profile"])
+    labelled = (label_real if is_real else label_clips)(scores.reset_index())
+    whole = len(fingerprints) == len(METRICS)
+    labelled["fingerprint"] = hashlib.sha256(":".join(fingerprints).encode()).hexdigest()[:16] if whole else None
+    manifests.replace(
+        LABELS, [pa.Table.from_pandas(labelled, LABELS.schema, preserve_index=False)], generator=generator
+    )
+
+    counts = Counter(labelled["auto_label"].dropna().astype(int))
+    row: dict[str, Any] = {"generator": generator, "profile": ", ".join(sorted(profiles)) or None}
+    row |= {str(each): counts[each] for each in Label}
+    row |= {"unlabelled": int(labelled["auto_label"].isna().sum()), "tied": int(labelled["tied"].fillna(False).sum())}
+    return row
+
+
+def _check_whole(generator: str, metric: str, found: pd.DataFrame, clips: int) -> None:
+    """Refuse to rank what cannot be compared: every clip needs a row, all under one fingerprint."""
+    if len(found) == 0:
+        raise UsageError(f"{generator} has no {metric} scores yet: run `hfv score --generator {generator}`")
+    kinds = Counter(zip(found["profile"], found["fingerprint"], strict=True))
+    if len(kinds) > 1:
+        which = "; ".join(f"{profile} {mark}: {count} clips" for (profile, mark), count in sorted(kinds.items()))
+        raise UsageError(
+            f"the {metric} scores of {generator} come from different configurations ({which}) and cannot be ranked "
+            f"together; finish one: `hfv score --generator {generator} --profile P`"
+        )
+    if len(found) < clips:
+        raise UsageError(
+            f"{clips - len(found)} of {clips} clips of {generator} have no {metric} score; ranks need them all: "
+            f"run `hfv score --generator {generator} --profile {found['profile'].iloc[0]}` to its end"
+        )
+    if (found["status"] != Status.OK).all():
+        raise UsageError(f"no clip of {generator} could be scored for {metric}; `hfv status` shows why")

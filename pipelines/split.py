@@ -1,0 +1,47 @@
+"""Split: class ranks inside each generator and label, the top 20 % to val."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Label, Split, UsageError
+from hfv_builder.schema import LABELS, SPLITS
+from hfv_builder.splits import split_clips
+from pipelines.label import catalogued
+from pipelines.outcome import Outcome, paragraphs, table
+
+
+def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal["auto", "final"] = "auto") -> Outcome:
+    """Split the labelled clips of these generators, or of all.
+
+    Raises:
+        UsageError: a generator has no labels.
+    """
+    started = time.time()
+    rows: list[dict[str, Any]] = []
+    for generator in generators or catalogued(manifests):
+        rows += _split_one(manifests, generator)
+    text = paragraphs(table(rows), f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them")
+    return Outcome(summary={"classes": rows, "manifests": str(manifests.root)}, text=text, started=started)
+
+
+def _split_one(manifests: Manifests, generator: str) -> list[dict[str, Any]]:
+    columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label"]
+    labels = manifests.read(LABELS, columns, generator=generator).to_pandas()
+    if labels.empty:
+        raise UsageError(f"{generator} has no labels yet: run `hfv label --generator {generator}`")
+    labels["label"] = labels["auto_label"].astype("Int32")
+    rows = split_clips(labels)
+    rows["label_source"] = pd.Series("auto", index=rows.index).mask(rows["label"].isna())
+    manifests.replace(SPLITS, [pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)], generator=generator)
+    found = []
+    for each in Label:
+        of_class = rows[rows["label"] == each]
+        if len(of_class):
+            sizes = {part.value: int((of_class["split"] == part.value).sum()) for part in (Split.TRAIN, Split.VAL)}
+            found.append({"generator": generator, "label": str(each), "clips": len(of_class)} | sizes)
+    return found

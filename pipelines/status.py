@@ -1,0 +1,66 @@
+"""Status: what is done, failed and left, per generator and metric."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Status
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.label import catalogued
+from pipelines.outcome import Outcome, paragraphs, table
+
+
+def status(manifests: Manifests) -> Outcome:
+    """How far each generator is.
+
+    Raises:
+        UsageError: nothing is catalogued.
+    """
+    started = time.time()
+    generators: list[dict[str, Any]] = []
+    scores: list[dict[str, Any]] = []
+    for generator in catalogued(manifests):
+        clips = manifests.read(CLIPS, ["clip_id", "is_real", "status"], generator=generator).to_pylist()
+        counts = Counter(clip["status"] for clip in clips)
+        wanted = {clip["clip_id"] for clip in clips if clip["status"] != Status.REJECTED and clip["clip_id"]}
+        labels = manifests.read(LABELS, ["auto_label"], generator=generator)["auto_label"]
+        splits = manifests.read(SPLITS, ["split"], generator=generator)["split"]
+        generators.append(
+            {
+                "generator": generator,
+                "kind": "real" if clips[0]["is_real"] else "fake",
+                "clips": counts[Status.OK],
+                "unreadable": counts[Status.FAILED],
+                "copies": counts[Status.REJECTED],
+                "labelled": len(labels) - labels.null_count,
+                "split": len(splits) - splits.null_count,
+            }
+        )
+        for metric in METRICS:
+            scores += _of_metric(manifests, generator, metric.value, wanted)
+    text = paragraphs(str(manifests.root), table(generators), table(scores))
+    summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores}
+    return Outcome(summary=summary, text=text, started=started)
+
+
+def _of_metric(manifests: Manifests, generator: str, metric: str, wanted: set[str]) -> list[dict[str, Any]]:
+    """A row for each configuration that the metric has scores of, or one that says all are left."""
+    columns = ["clip_id", "profile", "fingerprint", "status"]
+    rows = manifests.read(SCORES, columns, metric=metric, generator=generator).to_pylist()
+    kinds: dict[tuple[str | None, str | None], Counter[str]] = {}
+    for row in rows:
+        if row["clip_id"] in wanted:
+            kinds.setdefault((row["profile"], row["fingerprint"]), Counter())[row["status"]] += 1
+    return [
+        {
+            "generator": generator,
+            "metric": metric,
+            "profile": profile,
+            "fingerprint": fingerprint,
+            "done": count[Status.OK],
+            "failed": count[Status.FAILED],
+            "left": len(wanted) - count.total(),
+        }
+        for (profile, fingerprint), count in (kinds or {(None, None): Counter()}).items()
+    ]
