@@ -1,0 +1,32 @@
+"""Part files: whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.samples.part_file import part_file
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "clip.mp4"
+    with part_file(path) as part:
+        part.write_text("whole", encoding="utf-8")
+        assert not path.exists()
+        assert (part.parent, part.name[0], part.suffix) == (path.parent, ".", ".part")
+    assert path.read_text(encoding="utf-8") == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def half_written(path: Path) -> None:
+    with part_file(path) as part:
+        part.write_text("half", encoding="utf-8")
+        raise OSError("disk full")
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(OSError, match="disk full"):
+        half_written(path)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
