@@ -55,6 +55,6 @@ def robust_z(ranked: pd.DataFrame) -> npt.NDArray[np.float64]:
     scores = ranked[METRIC_NAMES]
     from_median = scores - scores.groupby(ranked["generator"], observed=True).transform("median")
     mad = from_median.abs().groupby(ranked["generator"], observed=True).transform("median")
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = from_median.to_numpy(np.float64) / mad.to_numpy(np.float64)
     return np.nan_to_num(np.where(from_median.to_numpy() == 0, 0.0, z))

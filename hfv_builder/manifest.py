@@ -22,6 +22,8 @@ from hfv_builder.records import UsageError
 from hfv_builder.schema import Table
 
 JOURNAL = ".replacing.json"
+HIDDEN = ".hfv-"
+"""What the names of unfinished files begin with."""
 
 
 class Manifests:
@@ -135,7 +137,7 @@ class Manifests:
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a small file so that it is there whole or not at all."""
     data = content.encode() if isinstance(content, str) else content
-    handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=HIDDEN, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
@@ -153,7 +155,7 @@ def _stored(table: Table, rows: pa.Table) -> pa.Table:
 
 def _write_hidden(folder: Path, rows: pa.Table) -> Path:
     """Write and flush a part under a hidden name, which no reader of Hive partitions looks at."""
-    handle, hidden = tempfile.mkstemp(dir=folder, prefix=".part-", suffix=".tmp")
+    handle, hidden = tempfile.mkstemp(dir=folder, prefix=HIDDEN, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             pq.write_table(rows, file, compression="zstd")
@@ -207,7 +209,7 @@ def _complete(folder: Path) -> None:
                 (folder / name).unlink(missing_ok=True)
         _sync_folder(folder)
         (folder / JOURNAL).unlink()
-    for leftover in folder.glob(".part-*.tmp"):
+    for leftover in folder.glob(f"{HIDDEN}*.tmp"):
         leftover.unlink()
 
 

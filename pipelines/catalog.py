@@ -16,7 +16,7 @@ from hfv_builder.records import ClipError, Status, UsageError
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
-from pipelines.cluster import connect, run_shards
+from pipelines.cluster import Cluster, run_shards
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
 
 TEXT = {
@@ -56,8 +56,7 @@ def catalog(
     *,
     prompts: Path | None = None,
     real: bool = False,
-    workers: int | None = None,
-    scheduler: str | None = None,
+    cluster: Cluster | None = None,
 ) -> Outcome:
     """Bring the rows of this generator up to date with the files in `folder` and below.
 
@@ -84,7 +83,7 @@ def catalog(
             shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
             write = partial(write_shard, manifests=manifests, generator=generator, stamp=_stamp(started))
             with (
-                connect(workers, scheduler) as client,
+                (cluster or Cluster()).connect() as client,
                 tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
             ):
                 for done in run_shards(client, write, shards):

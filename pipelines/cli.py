@@ -54,6 +54,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.catalog import catalog
+    from pipelines.cluster import Cluster
 
     return catalog(
         manifests,
@@ -61,14 +62,14 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         options.clips,
         prompts=options.prompts,
         real=options.real,
-        workers=options.workers,
-        scheduler=options.scheduler,
+        cluster=Cluster(workers=options.workers, scheduler=options.scheduler),
     )
 
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.config import load_profile
     from hfv_builder.records import Metric
+    from pipelines.cluster import Cluster
     from pipelines.score import score
 
     return score(
@@ -77,8 +78,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         load_profile(options.profile),
         metrics=[Metric(name) for name in options.metrics],
         retry_failed=options.retry_failed,
-        workers=options.workers,
-        scheduler=options.scheduler,
+        cluster=Cluster(workers=options.workers, scheduler=options.scheduler),
     )
 
 

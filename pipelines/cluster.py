@@ -33,6 +33,27 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where a stage's tasks run: a client that is there already, a scheduler, or workers of its own."""
+
+    workers: int | None = None
+    """Local processes; None takes one for each core."""
+    scheduler: str | None = None
+    """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`."""
+    client: Any = None
+    """A `distributed.Client` to use instead of both."""
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Any]:
+        """A client with workers behind it; those started here are stopped at the end."""
+        if self.client is not None:
+            yield self.client
+        else:
+            with connect(self.workers, self.scheduler) as client:
+                yield client
+
+
 @contextlib.contextmanager
 def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Any]:
     """A `distributed.Client` with workers behind it; they are stopped at the end if they were started here.

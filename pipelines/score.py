@@ -19,7 +19,7 @@ from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, ClipError, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, SCORES
-from pipelines.cluster import connect, run_shards
+from pipelines.cluster import Cluster, run_shards
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
 
 SHARD = 8
@@ -58,16 +58,14 @@ def score(
     *,
     metrics: Iterable[Metric] = METRICS,
     retry_failed: bool = False,
-    workers: int | None = None,
-    scheduler: str | None = None,
+    cluster: Cluster | None = None,
     device: str = "cpu",
-    client: Any = None,
 ) -> Outcome:
     """Score what is missing, then make each metric one sorted part with a row per clip.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
-        client: a Dask client to use instead of connecting to one.
+        cluster: where the tasks run; one local process a core unless it says otherwise.
 
     Raises:
         UsageError: the generator has no clips, or weights are missing.
@@ -90,7 +88,8 @@ def score(
             write_shard(broken, task=task)
         sound = [work for work in todo if not work.error]
         if sound:
-            _score_all(task, sound, workers, scheduler, client)
+            with (cluster or Cluster()).connect() as client:
+                _score_all(task, sound, client)
         for metric in metrics:
             _settle(task, metric)
     return _outcome(task, clips, scored=len(sound), started=started)
@@ -132,10 +131,7 @@ def _done(task: Task, metric: Metric, retry_failed: bool) -> set[str]:
     return set(rows.filter(ours)["clip_id"].to_pylist())
 
 
-def _score_all(task: Task, todo: list[Work], workers: int | None, scheduler: str | None, client: Any) -> None:
-    if client is None:
-        with connect(workers, scheduler) as client:
-            return _score_all(task, todo, workers, scheduler, client)
+def _score_all(task: Task, todo: list[Work], client: Any) -> None:
     # Small runs get small shards, so that all workers have some and the bar moves.
     size = max(1, min(SHARD, len(todo) // (4 * max(1, len(client.nthreads())))))
     shards: Iterator[list[Work]] = (todo[at : at + size] for at in range(0, len(todo), size))
@@ -151,7 +147,6 @@ def _score_all(task: Task, todo: list[Work], workers: int | None, scheduler: str
                 failed += done.result or 0
             bar.set_postfix(failed=failed)
             bar.update(len(done.items))
-    return None
 
 
 _local = threading.local()

@@ -1,0 +1,112 @@
+"""Review labels in the browser: start the server, export its decisions, and make users for it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import UsageError
+from pipelines.outcome import Outcome
+
+
+def database(manifests: Manifests, db: Path | None = None) -> Path:
+    """Where the decisions are kept, unless somebody says otherwise."""
+    return db or manifests.root / "review" / "decisions.sqlite"
+
+
+def review(
+    manifests: Manifests,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    users: Path | None = None,
+    settings: Path | None = None,
+    overlap: int | None = None,
+    db: Path | None = None,
+    names: Sequence[str] = (),
+    verbose: bool = False,
+) -> Outcome:
+    """Serve the app until it is stopped, then export the decisions.
+
+    Args:
+        users: who may come in; must be given for any address that other machines reach.
+        names: further names by which browsers call the server, such as that of a proxy in front of it.
+
+    Raises:
+        UsageError: the address is open to others and no users are given, or something cannot be read.
+    """
+    import uvicorn
+
+    from review_ui.app import create_app
+    from review_ui.guard import is_loopback, names_of
+    from review_ui.settings import load_settings
+    from review_ui.users import ADVICE, read_users
+
+    known = None if users is None else read_users(users)
+    if known is None and not is_loopback(host):
+        raise UsageError(f"{host} can be reached from other machines: give --users FILE, so that only reviewers come in; {ADVICE}")
+    path = database(manifests, db)
+    with manifests.lock("review"):
+        app = create_app(
+            manifests,
+            path,
+            settings=load_settings(settings, overlap=overlap),
+            users=known,
+            hosts=(*names_of(host), *names),
+        )
+        config = uvicorn.Config(
+            app, host=host, port=port, log_level="info" if verbose else "warning", server_header=False, ws="none",
+            timeout_graceful_shutdown=5,
+        )
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        import sys
+
+        print(f"reviewing {manifests.root} at {url} (Ctrl-C stops and exports)", file=sys.stderr)
+        try:
+            uvicorn.Server(config).run()
+        except KeyboardInterrupt:
+            pass  # uvicorn has shut down, exported, and raises what stopped it
+        except SystemExit:
+            raise UsageError(f"nothing can listen at {host}:{port}; choose another with --port N") from None
+    return export_reviews(manifests, db=db)
+
+
+def export_reviews(manifests: Manifests, *, db: Path | None = None) -> Outcome:
+    """Write the decisions to the `reviews` manifest.
+
+    Raises:
+        UsageError: there is no database, or it cannot be read.
+    """
+    from review_ui.desk import export
+    from review_ui.store import Store
+
+    path = database(manifests, db)
+    if not path.is_file():
+        raise UsageError(f"nothing has been reviewed yet: there is no {path}; start with `hfv review`")
+    store = Store(path)
+    try:
+        rows = export(store, manifests)
+    finally:
+        store.close()
+    word = "decision" if rows == 1 else "decisions"
+    return Outcome(summary={"decisions": rows, "database": str(path)}, text=f"{rows} {word} in {manifests.root}/reviews")
+
+
+def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
+    """Add a user to the users file and say their token, which is kept nowhere.
+
+    Raises:
+        UsageError: the name is taken or will not do, or the file cannot be written.
+    """
+    from review_ui.users import new_user, read_users
+
+    if users.exists() and users.stat().st_size and name in read_users(users):
+        raise UsageError(f"{users} has a {name} already; delete that entry to give them a new token")
+    token, lines = new_user(name, role)
+    try:
+        users.touch(mode=0o600)
+        with users.open("a") as file:
+            file.write(f"{lines}\n")
+    except OSError as error:
+        raise UsageError(f"cannot write to {users}: {error.strerror}") from None
+    text = f"{name} ({role}) comes in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
+    return Outcome(summary={"name": name, "role": role, "token": token}, text=text)

@@ -1,0 +1,79 @@
+"""What many tests share: small clips made here, and real media where they lie beside the checkout."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("hfv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hfv")
+
+REAL_CLIPS = Path(__file__).parents[2] / "shared" / "clips"
+
+Frames = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bounded() -> None:
+    """One thread for every library, as in a worker; and no test finds the settings of the person who runs it."""
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    for name in ("HFV_MANIFESTS", "HFV_WEIGHTS"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def real_clips() -> Path:
+    """The folder of real media, good and broken; the test is skipped where it is not there."""
+    if not REAL_CLIPS.is_dir():
+        pytest.skip(f"no real clips: {REAL_CLIPS} is not there")
+    return REAL_CLIPS
+
+
+def moving_square(count: int, *, width: int = 96, height: int = 64, seed: int = 0) -> Frames:
+    """A square on a textured ground, moving right by two pixels a frame: (count, height, width, 3) uint8 RGB."""
+    rng = np.random.default_rng(seed)
+    ground = cv2.resize(rng.integers(60, 200, (8, 12, 3)).astype(np.uint8), (width, height))
+    colour = rng.integers(0, 255, 3)
+    frames = np.repeat(ground[None], count, axis=0)
+    side = height // 3
+    for number, frame in enumerate(frames):
+        left = (4 + 2 * number) % (width - side)
+        frame[height // 3 : 2 * height // 3, left : left + side] = colour
+    return frames
+
+
+def write_clip(path: Path, frames: Frames, *, fps: int = 12, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Path:
+    """Write the frames, (T, H, W, 3) uint8 RGB, as a video."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        options = {"qp": "20", "x264-params": "threads=1"} if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pix_fmt
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def clips_folder(tmp_path: Path) -> Callable[..., Path]:
+    """A function that fills a folder with `count` clips that differ, and a broken one if asked."""
+
+    def fill(name: str = "kling", count: int = 6, *, frames: int = 8, broken: bool = False) -> Path:
+        folder = tmp_path / "clips" / name
+        for seed in range(count):
+            write_clip(folder / f"{seed:03d}.mp4", moving_square(frames, seed=seed))
+        if broken:
+            (folder / "broken.mp4").write_text("this is no video")
+        return folder
+
+    return fill
