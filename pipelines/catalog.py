@@ -1,5 +1,6 @@
 """Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
 
+import contextlib
 import csv
 import hashlib
 import os
@@ -75,6 +76,7 @@ def catalog(
     by_name = {} if prompts is None else read_prompts(prompts)
 
     with manifests.lock(f"catalog-{generator}"):
+        files |= _elsewhere(manifests, generator, files)
         kept, gone = _unchanged(manifests, generator, files)
         if gone:
             _replace(manifests, generator, list(kept.values()), stamp=_stamp(started))
@@ -188,6 +190,16 @@ def read_file(path: str, error: str | None = None) -> Row:
     return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
 
 
+def _elsewhere(manifests: Manifests, generator: str, files: dict[str, os.stat_result]) -> dict[str, os.stat_result]:
+    """The files that rows from other folders stand for, as far as they are still there."""
+    found = {}
+    for path in manifests.read(CLIPS, ["path"], generator=generator)["path"].to_pylist():
+        if path not in files:
+            with contextlib.suppress(OSError):
+                found[path] = os.stat(path)
+    return found
+
+
 def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_result]) -> tuple[dict[str, Row], int]:
     """The rows that still hold, by path, and how many do not."""
     kept: dict[str, Row] = {}
@@ -196,7 +208,7 @@ def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_re
         stamp = int(metadata.get(STAMP, 0))
         for row in part.to_pylist():
             total += 1
-            status = files.get(row["path"]) or _stat(row["path"])
+            status = files.get(row["path"])
             if status is None or status.st_size != row["bytes"]:
                 continue
             if max(status.st_mtime_ns, status.st_ctime_ns) < stamp:
@@ -205,13 +217,6 @@ def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_re
     originals = {row["clip_id"] for row in kept.values() if row["status"] != Status.REJECTED}
     kept = {path: row for path, row in kept.items() if row["clip_id"] in originals}
     return kept, total - len(kept)
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
 
 
 def _finish(rows: list[Row], folder: Path, prompts: dict[str, tuple[str, str]], is_real: bool) -> list[Row]:

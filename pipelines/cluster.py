@@ -15,8 +15,8 @@ R = TypeVar("R")
 
 IN_FLIGHT = 2
 """Shards sent ahead for each worker, so that none waits for the driver."""
-TRIES = 3
-"""Times that a single item may lose its worker before it is given up: once can be another item's doing."""
+PATIENCE = "10s"
+"""How long a scheduler may take to answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +69,12 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
     import dask
     from distributed import Client, LocalCluster
 
-    dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.comm.timeouts.connect": "10s"})
+    # A lost worker is ours to handle, and no worker holds tasks that another could begin.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-saturation": 1.0})
+    dask.config.set({"distributed.comm.timeouts.connect": PATIENCE})
     if scheduler:
         try:
-            client = Client(scheduler, timeout="10s")
+            client = Client(scheduler, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from None
         with client:
@@ -84,7 +86,7 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
             n_workers=workers or cores(),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: several clusters may run on one machine
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
@@ -95,36 +97,42 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
 def run_shards(client: Any, work: Callable[[list[T]], R], shards: Iterable[list[T]]) -> Iterator[Done[T, R]]:
     """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
 
-    A shard that loses its worker (crashed, out of memory) is halved until the items that do it stand alone; such
-    an item is given up after a few tries. An exception in `work` itself is a fault of ours and is raised.
+    A shard whose worker dies (a crash, out of memory) is halved until single items are under suspicion. Those run
+    at the end with nothing beside them, so that no item pays for another's doing; one that kills its worker there
+    too comes back with an error. An exception in `work` itself is a fault of ours and is raised.
     """
     from distributed import KilledWorker, wait
 
     waiting = iter(shards)
-    again: deque[tuple[list[T], int]] = deque()
-    flying: dict[Any, tuple[list[T], int]] = {}
+    halves: deque[list[T]] = deque()
+    suspects: deque[list[T]] = deque()
+    flying: dict[Any, list[T]] = {}
+
+    def next_shard() -> list[T] | None:
+        if halves:
+            return halves.popleft()
+        return next(waiting, None)
+
     while True:
-        room = IN_FLIGHT * max(1, len(client.nthreads())) - len(flying)
-        for _ in range(room):
-            items, tries = again.popleft() if again else (next(waiting, []), 0)
-            if not items:
-                break
-            flying[client.submit(work, items, pure=False, retries=0)] = (items, tries)
-        if not flying:
-            return
-        finished = wait(list(flying), return_when="FIRST_COMPLETED").done
-        for future in finished:
-            items, tries = flying.pop(future)
-            if future.status == "finished":
-                yield Done(items=items, result=future.result())
-                continue
-            error = future.exception()
-            if not isinstance(error, KilledWorker):
-                raise error
-            if len(items) > 1:
-                half = len(items) // 2
-                again.extend([(items[:half], 0), (items[half:], 0)])
-            elif tries + 1 < TRIES:
-                again.append((items, tries + 1))
+        while len(flying) < IN_FLIGHT * max(1, len(client.nthreads())) and (items := next_shard()):
+            flying[client.submit(work, items, pure=False)] = items
+        alone = not flying
+        if alone:
+            if not suspects:
+                return
+            items = suspects.popleft()
+            flying[client.submit(work, items, pure=False)] = items
+        for future in wait(list(flying), return_when="FIRST_COMPLETED").done:
+            items = flying.pop(future)
+            try:
+                # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
+                result = future.result()
+            except KilledWorker:
+                if len(items) > 1:
+                    halves.extend([items[: len(items) // 2], items[len(items) // 2 :]])
+                elif not alone:
+                    suspects.append(items)
+                else:
+                    yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
             else:
-                yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
+                yield Done(items=items, result=result)

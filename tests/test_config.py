@@ -22,9 +22,7 @@ def test_a_users_file_overrides_any_field(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "lite"\npairs = 16\n[depth]\nlong_side = 64\n')
     mine, lite = load_profile(str(file)), load_profile("lite")
-    assert mine == dataclasses.replace(
-        lite, name="mine", pairs=16, depth=dataclasses.replace(lite.depth, long_side=64)
-    )
+    assert mine == dataclasses.replace(lite, name="mine", pairs=16, depth=dataclasses.replace(lite.depth, long_side=64))
 
 
 def test_without_a_base_it_starts_from_paper(tmp_path: Path) -> None:

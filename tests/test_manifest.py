@@ -1,5 +1,6 @@
 """Manifests: readable by others as they are, never half written, whole again after a kill at any step."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -97,10 +98,8 @@ def test_a_replacement_killed_at_any_step_leaves_old_or_new(
         patch.setattr(os, "replace", counted(os.replace))
         patch.setattr(os, "fsync", counted(os.fsync))
         patch.setattr(Path, "unlink", counted(Path.unlink))
-        try:
+        with contextlib.suppress(Killed):
             manifests.replace(SCORES, [scores("new1"), scores("new2")], **WHERE)
-        except Killed:
-            pass
     after_the_kill = sorted(ids(manifests))
     assert after_the_kill in (["old1", "old2"], ["new1", "new2"])
     manifests.replace(SCORES, [scores("new1"), scores("new2")], **WHERE)
@@ -154,7 +153,7 @@ def test_metadata_of_the_writer_stays_with_the_rows(manifests: Manifests) -> Non
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot write to .*--manifests DIR"):
+    with pytest.raises(UsageError, match=r"cannot write to .*--manifests DIR"):
         Manifests(tmp_path / "file").add(SCORES, scores("a"), name="1", **WHERE)
 
 

@@ -39,7 +39,14 @@ def test_agrees_with_counting_by_hand(rows: list[tuple[Any, ...]]) -> None:
     assert plain(label_clips(table)) == label_rows(plain(table))
 
 
-@given(st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 3), min_size=1, max_size=20, unique_by=(lambda row: row[0], lambda row: row[1], lambda row: row[2])))
+@given(
+    st.lists(
+        st.tuples(*[st.floats(-1e3, 1e3)] * 3),
+        min_size=1,
+        max_size=20,
+        unique_by=(lambda row: row[0], lambda row: row[1], lambda row: row[2]),
+    )
+)
 def test_ranks_are_a_permutation_when_scores_differ(rows: list[tuple[float, float, float]]) -> None:
     labelled = label_clips(frame([("kling", *row) for row in rows]))
     for column in RANKS:

@@ -1,5 +1,6 @@
 """Decoding: every frame once, upright, in order; the reason in words where that cannot be."""
 
+import itertools
 from pathlib import Path
 
 import av
@@ -58,12 +59,12 @@ def test_pairs_are_frames_of_the_whole(clip: Path, decoder: Decoder) -> None:
 def test_spread_pairs(count: int, pairs: int) -> None:
     frames = spread_pairs(count, pairs)
     assert frames == sorted(set(frames))
-    assert 0 <= frames[0]
+    assert frames[0] >= 0
     assert frames[-1] < count
     if pairs == 0 or pairs >= count - 1:
         assert frames == list(range(count))
     else:
-        adjacent = sum(b == a + 1 for a, b in zip(frames, frames[1:], strict=False))
+        adjacent = sum(b == a + 1 for a, b in itertools.pairwise(frames))
         assert pairs <= adjacent <= 2 * pairs
         assert len(frames) <= 2 * pairs
 

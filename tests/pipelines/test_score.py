@@ -1,0 +1,196 @@
+"""Scoring: a row per clip and metric, whatever happens, and the same row every time."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+import pytest
+
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Metric, UsageError
+from hfv_builder.schema import CLIPS, SCORES
+from pipelines.catalog import catalog
+from pipelines.cluster import Cluster, run_shards
+from pipelines.score import score
+from tests.conftest import moving_square, write_clip
+from tests.pipelines.conftest import rows
+from tests.pipelines.deadly import add
+
+Fill = Callable[..., Path]
+LITE = load_profile("lite")
+
+
+def test_a_row_for_every_clip_and_metric(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    folder = clips_folder(count=5, broken=True)
+    write_clip(folder / "one.mp4", moving_square(1, seed=50))
+    write_clip(folder / "two.mp4", moving_square(2, seed=51))
+    catalog(manifests, "kling", folder, cluster=cluster)
+    outcome = score(manifests, "kling", LITE, cluster=cluster)
+    assert outcome.exit_code == 3
+
+    names = {row["clip_id"]: Path(row["path"]).name for row in rows(manifests, CLIPS)}
+    found = {(names[row["clip_id"]], row["metric"]): row for row in rows(manifests, SCORES)}
+    assert len(found) == 3 * 8
+    for (name, metric), row in found.items():
+        assert row["profile"] == "lite"
+        if name.startswith("00"):
+            assert row["status"] == "ok", row["error"]
+            assert row["score"] >= 0
+            assert len(row["frames"]) == len(row["trace"]) == {"motion": 6}.get(metric, 7)
+        elif name == "two.mp4" and metric != "motion":
+            assert row["status"] == "ok"
+        else:
+            assert row["status"] == "failed"
+            assert row["score"] is None
+    assert "FFmpeg cannot read it" in found["broken.mp4", "spatial"]["error"]
+    assert "1 frame; at least 2" in found["one.mp4", "appearance"]["error"]
+    assert "at least 3 adjacent frames" in found["two.mp4", "motion"]["error"]
+    assert len({row["fingerprint"] for row in found.values()}) == 3
+
+
+def test_nothing_is_scored_twice(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clips_folder(count=3)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    assert score(manifests, "kling", LITE, metrics=[Metric.MOTION], cluster=cluster).summary["scored_now"] == 3
+    before = rows(manifests, SCORES)
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 3  # the other two metrics
+    assert rows(manifests, SCORES, metric="motion") == before
+    files = sorted((p, p.stat().st_mtime_ns) for p in (manifests.root / "scores").rglob("*.parquet"))
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 0
+    assert files == sorted((p, p.stat().st_mtime_ns) for p in (manifests.root / "scores").rglob("*.parquet"))
+
+    write_clip(folder / "new.mp4", moving_square(8, seed=77))
+    catalog(manifests, "kling", folder, cluster=cluster)
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 1
+
+
+def test_another_profile_supersedes_what_it_changes(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=3), cluster=cluster)
+    score(manifests, "kling", LITE, cluster=cluster)
+    before = {metric: rows(manifests, SCORES, metric=metric) for metric in METRICS}
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "lite"\n[spatial]\npool = "mean"\n')
+    outcome = score(manifests, "kling", load_profile(str(file)), cluster=cluster)
+    assert outcome.summary["scored_now"] == 3
+    assert rows(manifests, SCORES, metric="motion") == before[Metric.MOTION]
+    spatial = rows(manifests, SCORES, metric="spatial")
+    assert len(spatial) == 3
+    assert {row["profile"] for row in spatial} == {"mine"}
+    assert {row["fingerprint"] for row in spatial}.isdisjoint(row["fingerprint"] for row in before[Metric.SPATIAL])
+
+
+def test_the_same_rows_whatever_the_workers_order_and_names(clips_folder: Fill, tmp_path: Path) -> None:
+    folder = clips_folder(count=5, broken=True)
+    shuffled = tmp_path / "shuffled"
+    shuffled.mkdir()
+    for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
+        shutil.copy(path, shuffled / f"{number}.mp4")
+    found = []
+    for workers, where in ((1, folder), (2, folder), (2, shuffled)):
+        manifests = Manifests(tmp_path / f"manifests-{len(found)}")
+        catalog(manifests, "kling", where, cluster=Cluster(workers=workers))
+        score(manifests, "kling", LITE, cluster=Cluster(workers=workers))
+        found.append([p.read_bytes() for p in sorted((manifests.root / "scores").rglob("*.parquet"))])
+    assert len(found[0]) == 3
+    assert found[0] == found[1] == found[2]
+
+
+def test_killed_and_run_again(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
+    folder = clips_folder(count=24, frames=12)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    command = [sys.executable, "-m", "pipelines.cli", "score", "--generator", "kling", "--profile", "lite"]
+    command += ["--workers", "1", "--manifests", str(manifests.root)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.time() + 90
+    while time.time() < deadline and not list((manifests.root / "scores").rglob("part-*")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len({row["clip_id"] for row in rows(manifests, SCORES)})
+    assert 0 < done < 24
+    score(manifests, "kling", LITE, cluster=cluster)
+
+    undisturbed = Manifests(tmp_path / "undisturbed")
+    catalog(undisturbed, "kling", folder, cluster=cluster)
+    score(undisturbed, "kling", LITE, cluster=cluster)
+    for metric in METRICS:
+        (one,), (two,) = (
+            each.parts(SCORES, metric=metric.value, generator="kling") for each in (manifests, undisturbed)
+        )
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_failed_clip_is_tried_again_when_asked(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    folder = clips_folder(count=2)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    away = folder / "000.mp4"
+    away.rename(folder.parent / "away.mp4")
+    assert "is not there" in score(manifests, "kling", LITE, cluster=cluster).summary["failures"][0]["reason"]
+    (folder.parent / "away.mp4").rename(away)
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 0
+    again = score(manifests, "kling", LITE, retry_failed=True, cluster=cluster)
+    assert (again.summary["scored_now"], again.summary["failed"], again.exit_code) == (1, 0, 0)
+    assert len(rows(manifests, SCORES)) == 6
+
+
+def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done() -> None:
+    with Cluster(workers=1).connect() as client:
+        shards: Any = ([at, at + 1, at + 2, at + 3] for at in range(0, 12, 4))
+        done = list(run_shards(client, partial(add, deadly=6), shards))
+    lost = [each for each in done if each.error]
+    assert [each.items for each in lost] == [[6]]
+    assert "killed its worker" in str(lost[0].error)
+    assert sorted(item for each in done if not each.error for item in each.items) == [*range(6), *range(7, 12)]
+
+
+def test_a_fault_of_ours_is_raised(cluster: Cluster) -> None:
+    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
+        list(run_shards(client, lambda items: 1 // 0, [[1]]))
+
+
+def test_unknown_generator(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    with pytest.raises(UsageError, match=r"'klnig' has no clips.*which is empty.*hfv catalog"):
+        score(manifests, "klnig", LITE)
+    catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
+    with pytest.raises(UsageError, match="it knows kling"):
+        score(manifests, "klnig", LITE)
+
+
+def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.cluster.PATIENCE", "1s")
+    with (
+        pytest.raises(UsageError, match="no Dask scheduler answers at"),
+        Cluster(scheduler="tcp://127.0.0.1:9").connect(),
+    ):
+        pass
+
+
+def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) -> None:
+    """Every odd and broken file gets its rows, and a reason that a person understands."""
+    catalog(manifests, "odd", real_clips / "odd", cluster=cluster)
+    clips = rows(manifests, CLIPS)
+    files = [path for path in (real_clips / "odd").rglob("*") if path.is_file()]
+    assert len(clips) == len(files)
+    score(manifests, "odd", LITE, metrics=[Metric.MOTION], cluster=cluster)
+    wanted = {row["clip_id"] for row in clips if row["status"] != "rejected"}
+    scored = rows(manifests, SCORES)
+    assert {row["clip_id"] for row in scored} == wanted
+    assert len(scored) == len(wanted)
+    failed = [row["error"] for row in scored if row["status"] != "ok"]
+    assert 8 < len(failed) < 25
+    assert not [error for error in failed if "Error:" in error or "Traceback" in error]
+    assert pa.compute.all(pa.compute.is_finite(pa.array([row["score"] for row in scored if row["status"] == "ok"])))
