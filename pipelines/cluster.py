@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -91,7 +92,19 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(_leave_interrupts_to_the_driver())
         yield client
+
+
+def _leave_interrupts_to_the_driver() -> Any:
+    """A plugin for workers of this terminal: Ctrl-C reaches them too, and only the driver is to answer it."""
+    from distributed import WorkerPlugin
+
+    class LeaveInterrupts(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return LeaveInterrupts()
 
 
 def run_shards(client: Any, work: Callable[[list[T]], R], shards: Iterable[list[T]]) -> Iterator[Done[T, R]]:

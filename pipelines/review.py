@@ -1,5 +1,7 @@
 """Review labels in the browser: start the server, export its decisions, and make users for it."""
 
+import gc
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,28 +45,34 @@ def review(
 
     known = None if users is None else read_users(users)
     if known is None and not is_loopback(host):
-        raise UsageError(f"{host} can be reached from other machines: give --users FILE, so that only reviewers come in; {ADVICE}")
-    path = database(manifests, db)
+        raise UsageError(
+            f"other machines can reach {host}: give --users FILE, so that only reviewers come in; {ADVICE}"
+        )
     with manifests.lock("review"):
         app = create_app(
             manifests,
-            path,
+            database(manifests, db),
             settings=load_settings(settings, overlap=overlap),
             users=known,
             hosts=(*names_of(host), *names),
         )
+        # The manifests stay for good; looking through them for garbage would make somebody wait now and then.
+        gc.freeze()
         config = uvicorn.Config(
-            app, host=host, port=port, log_level="info" if verbose else "warning", server_header=False, ws="none",
+            app,
+            host=host,
+            port=port,
+            log_level="info" if verbose else "warning",
+            server_header=False,
+            ws="none",
             timeout_graceful_shutdown=5,
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        import sys
-
-        print(f"reviewing {manifests.root} at {url} (Ctrl-C stops and exports)", file=sys.stderr)
+        print(f"reviewing {manifests.root} at {url} (Ctrl-C stops it and exports)", file=sys.stderr)
         try:
             uvicorn.Server(config).run()
         except KeyboardInterrupt:
-            pass  # uvicorn has shut down, exported, and raises what stopped it
+            pass  # the server has stopped and exported; uvicorn passes on what stopped it
         except SystemExit:
             raise UsageError(f"nothing can listen at {host}:{port}; choose another with --port N") from None
     return export_reviews(manifests, db=db)
@@ -76,7 +84,7 @@ def export_reviews(manifests: Manifests, *, db: Path | None = None) -> Outcome:
     Raises:
         UsageError: there is no database, or it cannot be read.
     """
-    from review_ui.desk import export
+    from review_ui.exports import export
     from review_ui.store import Store
 
     path = database(manifests, db)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -43,7 +44,7 @@ def moving_square(count: int, *, width: int = 96, height: int = 64, seed: int = 
     rng = np.random.default_rng(seed)
     ground = cv2.resize(rng.integers(60, 200, (8, 12, 3)).astype(np.uint8), (width, height))
     colour = rng.integers(0, 255, 3)
-    frames = np.repeat(ground[None], count, axis=0)
+    frames: Frames = np.repeat(ground[None], count, axis=0).astype(np.uint8)
     side = height // 3
     for number, frame in enumerate(frames):
         left = (4 + 2 * number) % (width - side)
@@ -56,7 +57,7 @@ def write_clip(path: Path, frames: Frames, *, fps: int = 12, codec: str = "libx2
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         options = {"qp": "20", "x264-params": "threads=1"} if codec == "libx264" else {}
-        stream = container.add_stream(codec, rate=fps, options=options)
+        stream: Any = container.add_stream(codec, rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pix_fmt
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))

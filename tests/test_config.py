@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,10 @@ def test_unknown_missing_and_misleading_names(tmp_path: Path) -> None:
         load_profile(str(tmp_path / "paper.toml"))
 
 
+def _with(config: Any, name: str, value: object) -> Any:
+    return dataclasses.replace(config, **{name: value})
+
+
 def variants(profile: Profile) -> dict[str, Profile]:
     """The profile with one field changed, for every field of every section."""
     changed = {}
@@ -90,10 +95,10 @@ def variants(profile: Profile) -> dict[str, Profile]:
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for inner in dataclasses.fields(value):
-                new = dataclasses.replace(value, **{inner.name: other(inner.name, getattr(value, inner.name))})
-                changed[f"{field.name}.{inner.name}"] = dataclasses.replace(profile, **{field.name: new})
+                new = _with(value, inner.name, other(inner.name, getattr(value, inner.name)))
+                changed[f"{field.name}.{inner.name}"] = _with(profile, field.name, new)
         else:
-            changed[field.name] = dataclasses.replace(profile, **{field.name: other(field.name, value)})
+            changed[field.name] = _with(profile, field.name, other(field.name, value))
     return changed
 
 

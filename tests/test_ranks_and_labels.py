@@ -28,7 +28,7 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {key: None if value is pd.NA or value != value else value for key, value in row.items()}
+        {str(key): None if value is pd.NA or value != value else value for key, value in row.items()}
         for row in table.astype(object).to_dict("records")
     ]
 

@@ -30,7 +30,7 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 def test_agrees_with_counting_by_hand(rows: list[tuple[Any, ...]]) -> None:
     table = frame(rows)
     as_dicts = [
-        {key: None if cell is pd.NA else cell for key, cell in row.items()}
+        {str(key): None if cell is pd.NA else cell for key, cell in row.items()}
         for row in table.astype(object).to_dict("records")
     ]
     found = split_clips(table).astype(object).to_dict("records")

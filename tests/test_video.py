@@ -148,7 +148,7 @@ def test_cut_short(tmp_path: Path, clip: Path) -> None:
 
 
 # What facts.md measured, on real media: frames that PyAV gives, and decord, or the reason why not.
-ODD = {
+ODD: dict[str, tuple[int | str, int | str]] = {
     "made__av1_libsvtav1.mp4": (89, "decord cannot"),
     "made__gif_256.gif": (30, "decord cannot"),
     "made__h264_high10.mp4": (89, 89),

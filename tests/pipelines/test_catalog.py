@@ -132,7 +132,7 @@ def test_links_are_followed_once(manifests: Manifests, clips_folder: Fill, clust
 
 def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     folder = clips_folder(count=1)
-    shutil.copy(folder / "000.mp4", os.fsencode(folder) + b"/caf\xe9.mp4")
+    shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
     write_clip(folder / "zebra.mp4", moving_square(5, seed=9))
     catalog(manifests, "kling", folder, cluster=cluster)
     failed = [row for row in rows(manifests, CLIPS) if row["status"] != "ok"]

@@ -99,7 +99,7 @@ def test_the_same_rows_whatever_the_workers_order_and_names(clips_folder: Fill, 
     shuffled.mkdir()
     for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
         shutil.copy(path, shuffled / f"{number}.mp4")
-    found = []
+    found: list[list[bytes]] = []
     for workers, where in ((1, folder), (2, folder), (2, shuffled)):
         manifests = Manifests(tmp_path / f"manifests-{len(found)}")
         catalog(manifests, "kling", where, cluster=Cluster(workers=workers))

@@ -1,0 +1,160 @@
+"""The command line: help at once, one sentence for a mistake, the exit codes, and JSON that is JSON."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import main, parser
+
+COMMANDS = sorted(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
+HEAVY = ("torch", "pandas", "dask", "distributed", "pyarrow", "numpy", "cv2", "fastapi", "pydantic")
+
+
+def hfv(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", *arguments]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_needs_only_the_standard_library(command: str) -> None:
+    code = f"""
+import sys
+from pipelines.cli import main
+try:
+    main([*{[command] if command else []}, "--help"])
+except SystemExit as end:
+    assert end.code == 0
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "usage: hfv" in done.stdout
+
+
+def test_the_readme_shows_every_command() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for command in COMMANDS:
+        assert f"hfv {command}" in readme, command
+
+
+def test_every_make_target_of_a_stage_passes_its_variables() -> None:
+    root = Path(__file__).parents[2]
+    for target, variables, expected in (
+        ("label", {"GENERATOR": "a b", "MANIFESTS": "/m"}, "--generator a --generator b --manifests /m"),
+        ("split", {"LABELS": "final"}, "--labels final"),
+        ("score", {"GENERATOR": "k", "PROFILE": "lite", "WORKERS": "3"}, "--generator k --profile lite --workers 3"),
+        ("catalog", {"GENERATOR": "k", "REAL": "1"}, "--generator k --clips data/clips/k --real"),
+    ):
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        shown = subprocess.run(
+            ["make", "-n", "-o", ".venv/.ready", target, *assignments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert expected in " ".join(shown.stdout.replace('"', "").replace("\\\n", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["catalog", "--generator", "kling", "--clips", "nowhere"], "the clips folder nowhere is not there"),
+        (["score", "--generator", "klnig"], "'klnig' has no clips in m, which is empty"),
+        (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
+        (["label"], "m has no clips yet"),
+        (["split", "--generator", "kling"], "kling has no labels yet"),
+        (["status"], "m has no clips yet"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_2(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "--manifests", "m"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith(f"hfv {arguments[0]}: ")
+    assert sentence in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "required: COMMAND"),
+        (["scoer"], "invalid choice: 'scoer'"),
+        (["score"], "required: --generator"),
+        (["score", "--generator", "k", "--metrics", "motion,depth"], "there is no metric 'depth'"),
+        (["score", "--generator", "k", "--workers", "0"], "'0' is not a whole number above 0"),
+        (["split", "--labels", "best"], "invalid choice: 'best'"),
+    ],
+)
+def test_wrong_arguments_are_exit_2(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_from_a_folder_to_splits(
+    clips_folder: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = clips_folder(count=4, broken=True)
+    monkeypatch.setenv("HFV_MANIFESTS", str(tmp_path / "m"))
+    assert main(["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "1", "--json"]) == 3
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["ok"] == 4
+    assert main(["score", "--generator", "kling", "--profile", "lite", "--workers", "1"]) == 3
+    captured = capsys.readouterr()
+    assert "1 clips failed" in captured.out
+    assert "next: hfv label" in captured.out
+    assert main(["label", "--json"]) == 0
+    counted = json.loads(capsys.readouterr().out)["generators"][0]
+    assert counted["spatial"] + counted["appearance"] + counted["motion"] == 4
+    assert counted["unlabelled"] == 1
+    assert main(["split"]) == 0
+    assert main(["status", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out[out.index("{") :])["generators"][0]["split"] == 4
+    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "m" / "runs").iterdir())]
+    assert [report["stage"] for report in reports] == ["catalog", "score", "label", "split"]
+    assert reports[1]["versions"]["torch"]
+
+
+def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = clips_folder(count=20)
+    manifests = str(tmp_path / "m")
+    subprocess.run(
+        hfv("catalog", "--generator", "k", "--clips", str(folder), "--manifests", manifests),
+        check=True,
+        capture_output=True,
+    )
+    process = subprocess.Popen(
+        hfv("score", "--generator", "k", "--profile", "lite", "--workers", "1", "--manifests", manifests),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.time() + 90
+    while time.time() < deadline and not list(Path(manifests, "scores").rglob("part-*")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in err
+    assert "Traceback" not in err

@@ -1,0 +1,181 @@
+"""Label and split from manifests to manifests, and what is refused before that."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.label import label
+from pipelines.split import split
+from pipelines.status import status
+from tests.oracle import label_rows, split_rows
+
+
+def fill(
+    manifests: Manifests, generator: str, scores: list[tuple[float | None, ...]], *, real: bool = False
+) -> list[str]:
+    """Write clips and scores as the stages before would; the clip ids."""
+    ids = [f"{generator}-{number:03d}" for number in range(len(scores))]
+    clips = [
+        dict.fromkeys(CLIPS.schema.names)
+        | {"clip_id": clip, "generator": generator, "is_real": real, "path": f"/{clip}.mp4", "status": "ok"}
+        for clip in ids
+    ]
+    manifests.replace(CLIPS, [pa.Table.from_pylist(clips, schema=CLIPS.schema)], generator=generator)
+    for column, metric in enumerate(METRICS):
+        write_scores(manifests, generator, metric.value, {c: row[column] for c, row in zip(ids, scores, strict=True)})
+    return ids
+
+
+def write_scores(
+    manifests: Manifests, generator: str, metric: str, scores: dict[str, float | None], fingerprint: str = "f"
+) -> None:
+    rows = [
+        dict.fromkeys(SCORES.schema.names)
+        | {"clip_id": clip, "generator": generator, "metric": metric, "score": value, "profile": "lite"}
+        | {"fingerprint": fingerprint, "status": (Status.OK if value is not None else Status.FAILED).value}
+        for clip, value in scores.items()
+    ]
+    table = pa.Table.from_pylist(rows, schema=SCORES.schema)
+    manifests.replace(SCORES, [table], metric=metric, generator=generator)
+
+
+def as_dicts(table: pa.Table) -> list[dict[str, Any]]:
+    return sorted(table.to_pylist(), key=lambda row: str(row["clip_id"]))
+
+
+def test_labels_and_splits_are_those_of_the_definitions(manifests: Manifests) -> None:
+    rows: dict[str, list[tuple[float | None, ...]]] = {
+        "kling": [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)],
+        "pika": [(0.1, 0.2, 0.3), (None, 0.5, 0.6), (0.3, 0.1, 0.2)],
+    }
+    expected: list[dict[str, Any]] = []
+    for generator, scores in rows.items():
+        ids = fill(manifests, generator, scores)
+        expected += [
+            {"clip_id": clip, "generator": generator, **dict(zip([m.value for m in METRICS], row, strict=True))}
+            for clip, row in zip(ids, scores, strict=True)
+        ]
+    label(manifests)
+    split(manifests)
+
+    oracle = sorted(label_rows(expected), key=lambda row: row["clip_id"])
+    found = as_dicts(manifests.read(LABELS))
+    assert [{key: row[key] for key in oracle[0]} for row in found] == oracle
+    assert {row["fingerprint"] for row in found} == {found[0]["fingerprint"]}
+
+    oracle = split_rows([row | {"label": row["auto_label"]} for row in oracle])
+    found = as_dicts(manifests.read(SPLITS))
+    for key in ("label", "class_rank", "class_size", "r_hat", "split"):
+        assert [row[key] for row in found] == [row[key] for row in oracle]
+    assert [row["label_source"] for row in found] == [None if row["label"] is None else "auto" for row in oracle]
+
+
+def test_real_clips_need_no_scores(manifests: Manifests) -> None:
+    fill(manifests, "k400", [(1.0, 2.0, 3.0)] * 10, real=True)
+    for metric in METRICS:
+        manifests.replace(SCORES, [], metric=metric.value, generator="k400")
+    outcome = label(manifests)
+    assert outcome.summary["generators"][0]["real"] == 10
+    split(manifests)
+    frame = manifests.read(SPLITS).to_pandas()
+    assert set(frame["label"]) == {3}
+    assert (frame["split"] == "val").sum() == 2
+    assert set(frame["r_hat"]) == {0.0}
+
+
+def test_the_same_again_touches_no_file(manifests: Manifests) -> None:
+    fill(manifests, "kling", [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0)])
+    label(manifests)
+    split(manifests)
+    files = {path: path.read_bytes() for path in manifests.root.rglob("part-*")}
+    label(manifests)
+    split(manifests)
+    assert files == {path: path.read_bytes() for path in manifests.root.rglob("part-*")}
+
+
+def test_before_their_time(manifests: Manifests) -> None:
+    for stage in (label, split, status):
+        with pytest.raises(UsageError, match="has no clips yet: run `hfv catalog"):
+            stage(manifests)
+    ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    with pytest.raises(UsageError, match="kling has no labels yet: run `hfv label"):
+        split(manifests)
+    write_scores(manifests, "kling", "motion", {})
+    with pytest.raises(UsageError, match="kling has no motion scores yet: run `hfv score"):
+        label(manifests)
+    write_scores(manifests, "kling", "motion", dict.fromkeys(ids[:3], 1.0))
+    with pytest.raises(UsageError, match="1 of 4 clips of kling have no motion score"):
+        label(manifests)
+    write_scores(manifests, "kling", "motion", dict.fromkeys(ids))
+    with pytest.raises(UsageError, match="no clip of kling could be scored for motion"):
+        label(manifests)
+    with pytest.raises(UsageError, match="'klnig' has no clips"):
+        label(manifests, ["klnig"])
+
+
+def test_scores_that_cannot_be_compared_are_refused_by_name(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    fill(manifests, "pika", [(1.0, 2.0, 3.0)] * 2)
+    keys = {"metric": "spatial", "generator": "kling"}
+    mixed = manifests.read(SCORES, **keys).to_pandas()
+    mixed.loc[mixed["clip_id"] == ids[0], ["profile", "fingerprint"]] = ["paper", "other"]
+    manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
+    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(lite f: 3 clips; paper other: 1 clips\)"):
+        label(manifests)
+    # The others are labelled all the same.
+    assert len(manifests.read(LABELS, generator="pika")) == 2
+    assert len(manifests.read(LABELS, generator="kling")) == 0
+
+
+def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 3 + [(1.0, 2.0, None)])
+    write_scores(manifests, "kling", "spatial", dict.fromkeys(ids[:2], 1.0))
+    found = status(manifests).summary
+    scores = {row["metric"]: (row["done"], row["failed"], row["left"]) for row in found["scores"]}
+    assert scores == {"spatial": (2, 0, 2), "appearance": (4, 0, 0), "motion": (3, 1, 0)}
+    assert found["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == found["generators"][0]
+
+
+FOLDERS = ("hunyuanvideo", "sfwan", "cogvideo")
+
+
+def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
+    """From real clips to splits; then ranks, labels and splits again by the shortest pandas there is."""
+    from hfv_builder.config import load_profile
+    from pipelines.catalog import catalog
+    from pipelines.score import score
+
+    for name in FOLDERS:
+        catalog(manifests, name, real_clips / name, cluster=cluster)
+        assert score(manifests, name, load_profile("lite"), cluster=cluster).summary["failed"] == 0
+    label(manifests)
+    split(manifests)
+
+    scores = (
+        manifests.read(SCORES).to_pandas().pivot_table(index=["generator", "clip_id"], columns="metric", values="score")
+    )
+    scores = scores[[metric.value for metric in METRICS]]
+    ranks = scores.groupby("generator").rank(method="min", ascending=False)
+    labels = manifests.read(LABELS).to_pandas().set_index(["generator", "clip_id"]).loc[scores.index]
+    assert (labels[[f"rank_{metric}" for metric in METRICS]].to_numpy() == ranks.to_numpy()).all()
+    untied = ~labels["tied"].astype(bool)
+    assert (labels["auto_label"] == ranks.to_numpy().argmin(axis=1))[untied].all()
+
+    of_label = pd.Series(
+        [row.iloc[int(n)] for (_, row), n in zip(scores.iterrows(), labels["auto_label"], strict=True)]
+    )
+    frame = scores.reset_index().assign(label=labels["auto_label"].to_numpy(), value=of_label)
+    frame = frame.sort_values(["value", "clip_id"], ascending=[False, True])
+    frame["rank"] = frame.groupby(["generator", "label"]).cumcount() + 1
+    size = frame.groupby(["generator", "label"])["value"].transform("size")
+    frame["val"] = frame["rank"] <= (0.2 * size + 0.5).astype(int)
+    splits = manifests.read(SPLITS).to_pandas().set_index(["generator", "clip_id"])
+    found = splits.loc[list(zip(frame["generator"], frame["clip_id"], strict=True))]
+    assert (found["class_rank"].to_numpy() == frame["rank"].to_numpy()).all()
+    assert ((found["split"] == "val").to_numpy() == frame["val"].to_numpy()).all()
