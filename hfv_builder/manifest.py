@@ -149,8 +149,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 def _stored(table: Table, rows: pa.Table) -> pa.Table:
     """The rows as a part holds them: cast to the schema, without the columns that the folders name."""
     fields = [field for field in table.schema if field.name not in table.partition]
-    cast = rows.select([field.name for field in fields]).cast(pa.schema(fields))
-    return cast.replace_schema_metadata(rows.schema.metadata)
+    rows = rows.select([field.name for field in fields])
+    fields = [rows.schema.field(f.name) if _is_vectors(rows.schema.field(f.name).type) else f for f in fields]
+    return rows.cast(pa.schema(fields)).replace_schema_metadata(rows.schema.metadata)
+
+
+def _is_vectors(kind: pa.DataType) -> bool:
+    """Whether it is a list of fixed-size lists, whose size is the data's own and no schema's."""
+    return bool(pa.types.is_list(kind) and pa.types.is_fixed_size_list(kind.value_type))
 
 
 def _write_hidden(folder: Path, rows: pa.Table) -> Path:

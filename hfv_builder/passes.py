@@ -1,21 +1,32 @@
-"""One metric on its way through one clip: it takes what it needs of every chunk of frames, and ends in a score."""
+"""One metric on its way through one clip: it takes what it needs of every few frames, and ends in a score.
+
+What is kept of a clip is a number for each pair, a vector for each frame and, for depth, a small map for each frame
+that goes to a file when they are many: memory grows neither with the length of a clip nor with its size.
+"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from hfv_builder.backends.base import DepthModel, EmbeddingModel, Features, FlowModel
-from hfv_builder.config import Profile
+from hfv_builder.backends.base import DepthModel, EmbeddingModel, FlowModel, Maps
+from hfv_builder.config import Pool, Profile
+from hfv_builder.frames import shrunk_size
+from hfv_builder.matching import Matcher, Matches
 from hfv_builder.metrics.acceleration import flow_acceleration, relative_to_speed, speed
 from hfv_builder.metrics.consistency import consistency, inconsistency
 from hfv_builder.metrics.pooling import pool
-from hfv_builder.metrics.warping import visible, warp_error
+from hfv_builder.metrics.quantiles import percentiles
+from hfv_builder.metrics.warping import warp_error
+from hfv_builder.spool import Spool
 
-PAIRS_AT_ONCE = 16
-"""Pairs of depth maps that are compared in one batch."""
+AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
+"""Pixels of frames or maps that are warped and compared in one go; they take up to a hundred bytes each."""
+LOW, HIGH = 2.0, 98.0
+"""Percentiles of the clip's depth that become 0 and 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +49,10 @@ class Frames:
 
     rgb: Tensor
     """(n, H, W, 3) uint8."""
-    pictures: Tensor
-    """(n, 3, H, W) float32 in [0, 1], the same frames."""
     index: Tensor
-    """(n,) int32, the number of each frame in the clip."""
+    """(n,) int32 on the CPU, the number of each frame in the clip."""
+    matches: Matches | None
+    """The pairs that these frames complete, for the metrics that look at the flow of the frames; else None."""
 
 
 class MetricPass(Protocol):
@@ -72,79 +83,44 @@ class AppearancePass:
         background, subject = (consistency(each.result()) for each in (self._background, self._subject))
         components = {"background": background.mean().item(), "subject": subject.mean().item()}
         trace = inconsistency(background, subject).tolist()
-        return _score(trace, torch.cat(self._index)[1:].tolist(), pool(trace, "mean"), components)
+        return _score(trace, self.frames()[1:], pool(trace, "mean"), components)
 
+    def frames(self) -> list[int]:
+        """The numbers of the frames seen."""
+        numbers: list[int] = torch.cat(self._index).tolist()
+        return numbers
 
-class Pairs(NamedTuple):
-    """Some pairs of adjacent frames."""
-
-    first: Tensor
-    """(k, C, H, W) float32 in [0, 1]."""
-    second: Tensor
-    """(k, C, H, W) float32 in [0, 1]."""
-    first_features: Features
-    second_features: Features
-    numbers: list[int]
-    """The number of each first frame in the clip."""
-
-
-class Steps:
-    """Adjacent frames, pair by pair, across the borders of chunks: the last frame is kept for the next chunk."""
-
-    def __init__(self, flow: FlowModel) -> None:
-        self._flow = flow
-        self._last: tuple[Tensor, Features, Tensor] | None = None
-
-    def add(self, pictures: Tensor, index: Tensor) -> Pairs:
-        """The pairs that these frames complete; frames that do not follow one another make none.
-
-        Args:
-            pictures: (n, C, H, W) float32 in [0, 1], the next frames.
-            index: (n,) int32, their numbers in the clip.
-        """
-        features = self._flow.encode(pictures)
-        if self._last is not None:
-            before, before_features, before_index = self._last
-            pictures, index = torch.cat([before, pictures]), torch.cat([before_index, index])
-            features = tuple(torch.cat(both) for both in zip(before_features, features, strict=True))
-        self._last = (pictures[-1:], tuple(each[-1:] for each in features), index[-1:])
-        at = torch.nonzero(index[1:] == index[:-1] + 1).flatten()
-        return Pairs(
-            first=pictures[at],
-            second=pictures[at + 1],
-            first_features=tuple(each[at] for each in features),
-            second_features=tuple(each[at + 1] for each in features),
-            numbers=index[at].tolist(),
-        )
+    def background(self) -> Tensor:
+        """The vectors that the background was judged by, (T, D) float32, L2-normalised."""
+        return self._background.result()
 
 
 class WarpErrorPass:
     """Motion as the paper has it: warp error of the frames along the flow between them."""
 
-    def __init__(self, profile: Profile, flow: FlowModel) -> None:
-        self._profile, self._flow = profile, flow
-        self._steps = Steps(flow)
-        self._trace: list[float] = []
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._trace: list[Tensor] = []
         self._frames: list[int] = []
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
-        pairs = self._steps.add(frames.pictures, frames.index)
-        self._trace += _warp_errors(self._flow, pairs, occlusion=self._profile.motion.occlusion)
-        self._frames += pairs.numbers
+        matches = frames.matches
+        if matches is None or not matches.numbers:
+            return
+        self._trace.append(_warp_error(matches, occlusion=self._profile.motion.occlusion))
+        self._frames += matches.numbers
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every pair."""
-        value = pool(self._trace, self._profile.motion.pool)
-        return _score(self._trace, self._frames, value, _pair_counts(self._trace))
+        return _of_pairs(self._trace, self._frames, self._profile.motion.pool)
 
 
 class AccelerationPass:
     """Motion for classical flow: how badly each flow continues the one before."""
 
-    def __init__(self, profile: Profile, flow: FlowModel) -> None:
-        self._profile, self._flow = profile, flow
-        self._steps = Steps(flow)
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
         self._last: tuple[Tensor, int] | None = None
         self._trace: list[float] = []
         self._frames: list[int] = []
@@ -152,16 +128,15 @@ class AccelerationPass:
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
-        pairs = self._steps.add(frames.pictures, frames.index)
-        numbers = pairs.numbers
-        if not numbers:
+        matches = frames.matches
+        if matches is None or not matches.numbers:
             return
-        flow = self._flow.flow(pairs.first_features, pairs.second_features, _size(pairs.first))
+        flow, numbers = matches.flow(_size(matches.first)), matches.numbers
         self._speeds += speed(flow).tolist()
         if self._last is not None:
             flow = torch.cat([self._last[0], flow])
             numbers = [self._last[1], *numbers]
-        self._last = (flow[-1:], numbers[-1])
+        self._last = (flow[-1:].clone(), numbers[-1])
         at = [i for i in range(len(numbers) - 1) if numbers[i + 1] == numbers[i] + 1]
         if at:
             following = [i + 1 for i in at]
@@ -179,55 +154,106 @@ class AccelerationPass:
 
 
 class SpatialPass:
-    """Spatial: warp error of the depth maps along the flow between them."""
+    """Spatial: warp error of the depth maps along the flow between them, or between the frames."""
 
-    def __init__(self, profile: Profile, flow: FlowModel, depth: DepthModel) -> None:
-        self._profile, self._flow = profile, flow
+    def __init__(self, profile: Profile, flow: FlowModel, depth: DepthModel, device: str) -> None:
+        self._profile, self._flow, self._device = profile, flow, device
         self._depth = depth.begin()
         self._index: list[Tensor] = []
+        self._links = Spool()
+        """With flow of the frames: (pairs, 3, h, w), the flow and what is visible, at the size of the maps."""
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
         self._depth.add(frames.rgb)
         self._index.append(frames.index)
+        matches = frames.matches
+        if self._profile.depth.flow_on == "rgb" and matches is not None and matches.numbers:
+            size = shrunk_size(*_size(matches.first), self._profile.depth.long_side)
+            flow, seen = matches.flow(size), matches.visible(size)
+            seen = torch.ones_like(flow[:, 0]) if seen is None else seen.to(flow.dtype)
+            self._links.append(torch.cat([flow, seen[:, None]], dim=1))
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every pair."""
-        maps = self._depth.result().unsqueeze(1)
-        index = torch.cat(self._index)
-        steps = Steps(self._flow)
-        trace: list[float] = []
+        maps = self._depth.result()
+        scale = None
+        if self._profile.depth.scale == "percentile":
+            scale = percentiles(maps, (LOW, HIGH))
+            if math.isnan(sum(scale)):
+                return Score(error="its depth is not finite everywhere")
+        trace: list[Tensor] = []
         numbers: list[int] = []
-        for start in range(0, len(maps), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            pairs = steps.add(maps[part], index[part])
-            trace += _warp_errors(self._flow, pairs, occlusion=self._profile.spatial.occlusion)
-            numbers += pairs.numbers
-        return _score(trace, numbers, pool(trace, self._profile.spatial.pool), _pair_counts(trace))
+        align = self._profile.depth.align == "scale"
+        for linked in self._links_of(maps, scale):
+            trace.append(warp_error(linked.first, linked.second, linked.flow, linked.seen, align=align))
+            numbers += linked.numbers
+        return _of_pairs(trace, numbers, self._profile.spatial.pool)
+
+    def _links_of(self, maps: Maps, scale: list[float] | None) -> "Iterator[_Linked]":
+        """Pairs of maps, some at a time, with the flow between them."""
+        index = torch.cat(self._index)
+        step = max(2, AT_ONCE.get(torch.device(self._device).type, AT_ONCE["cpu"]) // maps[0:1].numel())
+        own = self._profile.depth.flow_on == "depth"
+        matcher = Matcher(self._flow, backward=self._profile.spatial.occlusion)
+        done = 0
+        for start in range(0, len(index), step):
+            # The matcher carries the last map over by itself; without it the parts share one.
+            part = slice(start, start + step) if own else slice(start, start + step + 1)
+            now = _scaled(maps[part].to(self._device), scale).unsqueeze(1)
+            if own:
+                matches = matcher.add(now, index[part])
+                if matches.numbers:
+                    size = _size(now)
+                    yield _Linked(
+                        matches.first, matches.second, matches.flow(size), matches.visible(size), matches.numbers
+                    )
+                continue
+            at = torch.nonzero(index[part][1:] == index[part][:-1] + 1).flatten()
+            if len(at):
+                links = self._links[done : done + len(at)].to(self._device)
+                done += len(at)
+                seen = links[:, 2] > 0 if self._profile.spatial.occlusion else None
+                yield _Linked(now[at], now[at + 1], links[:, :2], seen, index[part][at].tolist())
 
 
-def _warp_errors(model: FlowModel, pairs: Pairs, *, occlusion: bool) -> list[float]:
+class _Linked(NamedTuple):
+    """Some pairs of maps and what links them."""
+
+    first: Tensor
+    """(k, 1, h, w) float32."""
+    second: Tensor
+    flow: Tensor
+    """(k, 2, h, w), pixels."""
+    seen: Tensor | None
+    """(k, h, w) bool."""
+    numbers: list[int]
+
+
+def _scaled(maps: Tensor, scale: list[float] | None) -> Tensor:
+    """The maps with the two values brought to 0 and 1, and what lies outside clipped; a flat clip becomes 0."""
+    if scale is None:
+        return maps
+    low, high = scale
+    return ((maps - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(maps)
+
+
+def _warp_error(matches: Matches, *, occlusion: bool) -> Tensor:
     """E_t of each pair, with M where occlusion is asked for; NaN where too little is left to compare."""
-    if not pairs.numbers:
-        return []
-    size = _size(pairs.first)
-    forward = model.flow(pairs.first_features, pairs.second_features, size)
-    mask = None
-    if occlusion:
-        mask = visible(forward, model.flow(pairs.second_features, pairs.first_features, size))
-    errors: list[float] = warp_error(pairs.first, pairs.second, forward, mask).tolist()
-    return errors
+    size = _size(matches.first)
+    mask = matches.visible(size) if occlusion else None
+    return warp_error(matches.first, matches.second, matches.flow(size), mask)
+
+
+def _of_pairs(trace: list[Tensor], numbers: list[int], how: Pool) -> Score:
+    """The score of a trace over pairs. The only place where the device is waited for."""
+    values: list[float] = torch.cat(trace).tolist() if trace else []
+    counts = {"pairs": float(len(values)), "pairs_compared": float(sum(not math.isnan(value) for value in values))}
+    return _score(values, numbers, pool(values, how), counts)
 
 
 def _size(pictures: Tensor) -> tuple[int, int]:
     return pictures.shape[-2], pictures.shape[-1]
-
-
-def _pair_counts(trace: list[float]) -> dict[str, float]:
-    return {
-        "pairs": float(len(trace)),
-        "pairs_compared": float(sum(not math.isnan(value) for value in trace)),
-    }
 
 
 def _score(trace: list[float], frames: list[int], value: float | None, components: dict[str, float]) -> Score:

@@ -75,7 +75,7 @@ EMBEDDINGS = Table(
             "generator": STRING,
             "model": STRING,
             "frames": pa.list_(INT32),
-            # Design: fixed-size lists. Their length is the model's own, and one schema serves all models.
+            # In the files the inner lists are of a fixed size, the model's own; one schema reads all models.
             "vectors": pa.list_(pa.list_(pa.float16())),
         }
     ),

@@ -13,7 +13,9 @@ from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import UsageError
 
-SHIPPED = Path(__file__).parents[1] / "manifests" / "sources.toml"
+CHECKOUT = Path(__file__).parents[1] / "manifests" / "sources.toml"
+INSTALLED = Path(__file__).parent / "sources.toml"
+"""The same file where the package was installed from a wheel."""
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 MIN_SIDE = 224
 """Pixels; the least side that HFV accepts (paper, §3.2.1)."""
@@ -58,7 +60,7 @@ def load_sources(manifests: Path) -> dict[str, Source]:
         UsageError: a file is not right; the sentence says where.
     """
     sources: dict[str, Source] = {}
-    for path in dict.fromkeys([SHIPPED, manifests / "sources.toml"]):
+    for path in dict.fromkeys([INSTALLED, CHECKOUT, manifests / "sources.toml"]):
         if path.is_file():
             sources.update(_read(path))
     return sources

@@ -67,7 +67,9 @@ def visible(forward: Tensor, backward: Tensor) -> Tensor:
     return consistent & inside & (gradient <= 0.01 * length + 0.002)
 
 
-def warp_error(first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None) -> Tensor:
+def warp_error(
+    first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None, *, align: bool = False
+) -> Tensor:
     """E_t for each pair: the mean squared difference of A_t(x) and A_{t+1}(x + F(x)).
 
     Args:
@@ -75,16 +77,29 @@ def warp_error(first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None 
         second: (n, C, H, W) float in [0, 1].
         flow: (n, 2, H, W) from first to second, pixels.
         mask: (n, H, W) bool, the pixels to compare; None compares all.
+        align: multiply each A_{t+1} by the factor that makes E_t smallest.
 
     Returns:
         (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left.
     """
-    squared = (first - warp(second, flow)).square().mean(dim=1)
+    pulled = warp(second, flow)
+    if align:
+        pulled = pulled * _least_squares(first, pulled, mask)[:, None, None, None]
+    squared = (first - pulled).square().mean(dim=1)
     if mask is None:
         return squared.mean(dim=(1, 2), dtype=torch.float64)
     left = mask.sum(dim=(1, 2), dtype=torch.float64)
-    error = (squared * mask).sum(dim=(1, 2), dtype=torch.float64) / left
+    # Not by multiplication: what is not finite and not compared must not count.
+    error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / left
     return torch.where(left >= MIN_VISIBLE * mask[0].numel(), error, torch.nan)
+
+
+def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:
+    """The s that makes Σ M (a − s b)² smallest, for each pair, (n,); 1 where b is nothing."""
+    weight = torch.ones_like(second[:, :1]) if mask is None else mask[:, None].to(second.dtype)
+    across = (weight * first * second).sum(dim=(1, 2, 3), dtype=torch.float64)
+    square = (weight * second.square()).sum(dim=(1, 2, 3), dtype=torch.float64)
+    return torch.where(square > 0, across / square, 1.0).to(first.dtype)
 
 
 def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""How fast the scores are made, against the plain way to make them; and the oracle of the tests."""

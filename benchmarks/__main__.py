@@ -1,0 +1,209 @@
+"""`make bench`: how much faster the scores are made than the plain way makes them, at equal scores.
+
+Random weights, since speed does not depend on them: RAFT large, CLIP B/32 and DINOv2-base of their true sizes, a tiny
+Depth Pro (the true one takes a minute a frame on a CPU). One thread, as in a worker; ratios are of CPU seconds, which
+other programs on the machine do not change, and wall seconds stand beside them.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tabulate import tabulate
+
+from benchmarks.checkpoints import make
+from benchmarks.material import REAL_CLIPS, cuts
+from benchmarks.reference import Reference, decode
+from hfv_builder import video
+from hfv_builder.config import SECTIONS, Profile, load_profile
+from hfv_builder.records import METRICS, Metric
+from hfv_builder.scoring import Scorer
+
+MODELS = {"raft_large": "true", "clip": "true", "dinov2": "true", "depth_pro": "tiny"}
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What something took."""
+
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One comparison. Ratios are of the plain way's CPU seconds to ours."""
+
+    what: str
+    plain: Spent
+    ours: Spent
+    error: float
+    """The largest: pixels of flow, or share of a score."""
+    bar: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast."""
+        return self.plain.cpu_s / self.ours.cpu_s
+
+
+def measured(function: Callable[[], Any]) -> tuple[Any, Spent]:
+    """What the function gives, and what it took."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = function()
+    return result, Spent(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
+
+
+def paper(long_side: int, precision: str) -> Profile:
+    """The paper profile, flow and depth at a size for a CPU."""
+    profile = load_profile("paper")
+    settled = {name: dataclasses.replace(getattr(profile, name), precision=precision) for name in SECTIONS}
+    for name in ("flow", "depth"):
+        settled[name] = dataclasses.replace(settled[name], long_side=long_side)
+    # Vectors that hardly differ are what appearance is about: they stay in fp32, a tenth of the work.
+    for name in ("background", "subject"):
+        settled[name] = dataclasses.replace(settled[name], precision="fp32")
+    return dataclasses.replace(profile, **settled)
+
+
+def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
+    """The `lite` profile on whole clips, against decoding and scoring for each metric on its own."""
+    scorer = Scorer(load_profile("lite"))
+    scorer.score(video.decode(clips[0]))
+
+    def each_metric() -> list[float | None]:
+        return [scorer.score(video.decode(path), [metric])[metric].value for path in clips for metric in METRICS]
+
+    def at_once() -> list[float | None]:
+        return [score.value for path in clips for score in scorer.score(video.decode(path)).values()]
+
+    plain, plain_spent = measured(each_metric)
+    ours, spent = measured(at_once)
+    _, decoding = measured(lambda: [list(video.decode(path)) for path in clips])
+    shares = {"clips_per_s": len(clips) / spent.wall_s, "decode_share": decoding.cpu_s / spent.cpu_s}
+    error = 0.0 if ours == plain else float("nan")
+    return Row(what="lite", plain=plain_spent, ours=spent, error=error), shares
+
+
+def bench_raft(clip: Path, scorer: Scorer, reference: Reference) -> Row:
+    """Flow in both directions between all adjacent frames of a clip."""
+    frames = decode(clip)[:4]
+    pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    model: Any = scorer._models["flow"]
+
+    def plain() -> list[Any]:
+        numpy = [frame.astype("float32") / 255 for frame in frames]
+        pairs = [pair for t in range(len(frames) - 1) for pair in ((t, t + 1), (t + 1, t))]
+        profile = reference.profile.flow.long_side
+        size = tuple(max(1, round(side * min(1, profile / max(frames.shape[1:3])))) for side in frames.shape[1:3])
+        return [reference.flow(numpy[a], numpy[b], (size[0], size[1])) for a, b in pairs]
+
+    @torch.inference_mode()
+    def ours() -> list[Any]:
+        known = model.encode(pictures)
+        before, after = tuple(each[:-1] for each in known), tuple(each[1:] for each in known)
+        both = zip(model.flow(before, after), model.flow(after, before), strict=True)
+        return [flow.permute(1, 2, 0).numpy() for pair in both for flow in pair]
+
+    _ = plain()[:0], ours()[:0]  # the first call of a size chooses kernels
+    (slow, slow_spent), (fast, fast_spent) = measured(plain), measured(ours)
+    error = max(float(abs(a - b).max()) for a, b in zip(slow, fast, strict=True))
+    precision = scorer.profile.flow.precision
+    return Row(
+        what=f"RAFT {precision} (px)", plain=slow_spent, ours=fast_spent, error=error, bar=BARS["raft", precision]
+    )
+
+
+def bench_paper(clips: list[Path], scorer: Scorer, plain: list[dict[str, float]], spent: Spent) -> Row:
+    """All three scores of some clips, from the file on."""
+
+    def ours() -> list[dict[Metric, Any]]:
+        return [dict(scorer.score(video.decode(path))) for path in clips]
+
+    scorer.score(video.decode(clips[0]))  # the first call of a size chooses kernels
+    scores, ours_spent = measured(ours)
+    error = max(
+        abs((mine[metric].value or 0) / expected[metric.value] - 1)
+        for mine, expected in zip(scores, plain, strict=True)
+        for metric in METRICS
+    )
+    precision = scorer.profile.flow.precision
+    return Row(what=f"paper {precision}", plain=spent, ours=ours_spent, error=error, bar=BARS["paper", precision])
+
+
+BARS: dict[tuple[str, str], float] = {
+    ("raft", "fp32"): 1.5,
+    ("raft", "bf16"): 1.5,
+    ("paper", "fp32"): 1.6,
+    ("paper", "bf16"): 2.5,
+}
+
+
+def main() -> None:
+    """Measure, print a table, write it down."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the plain way.")
+    parser.add_argument("--folder", type=Path, default=REAL_CLIPS, help="real clips (default ../shared/clips)")
+    parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=5, help="frames of each clip for the paper profile")
+    parser.add_argument("--long-side", type=int, default=448, help="of flow and depth, pixels")
+    options = parser.parse_args()
+    if not options.folder.is_dir():
+        print(
+            f"bench: skipped, there are no real clips in {options.folder}; name others with --folder", file=sys.stderr
+        )
+        return
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="hfv-bench-") as temporary:
+        rows, shares = run(options, Path(temporary))
+    heads = ["", "plain CPU s", "ours CPU s", "times as fast", "bar", "plain wall s", "ours wall s", "largest error"]
+    lines = [
+        [row.what, row.plain.cpu_s, row.ours.cpu_s, row.ratio, row.bar, row.plain.wall_s, row.ours.wall_s, row.error]
+        for row in rows
+    ]
+    print(tabulate(lines, headers=heads, floatfmt=".3g"))
+    print(f"lite: {shares['clips_per_s']:.2f} clips/s, {shares['decode_share']:.0%} of it decoding")
+    RESULTS.mkdir(exist_ok=True)
+    written = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()},
+        "torch": torch.__version__,
+        "options": {key: str(value) for key, value in vars(options).items()},
+        "rows": [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows],
+        "lite": shares,
+    }
+    (RESULTS / "bench.json").write_text(json.dumps(written, indent=1) + "\n")
+
+
+def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[str, float]]:
+    """All comparisons."""
+    store = make(temporary / "weights", MODELS)
+    short = cuts(options.folder, temporary, clips=options.clips, frames=options.frames)
+    (temporary / "long").mkdir()
+    lite, shares = bench_lite(cuts(options.folder, temporary / "long", clips=4, frames=45))
+    rows = [lite]
+    reference = Reference(paper(options.long_side, "fp32"), store)
+    reference.motion(decode(short[0])[:2])
+    plain, spent = measured(
+        lambda: [{name: found.score for name, found in reference.score(path).items()} for path in short]
+    )
+    precisions = ["fp32"] + (["bf16"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])
+    for precision in precisions:
+        scorer = Scorer(paper(options.long_side, precision), store=store)
+        rows.append(bench_raft(short[0], scorer, reference))
+        rows.append(bench_paper(short, scorer, plain, spent))
+    return rows, shares
+
+
+if __name__ == "__main__":
+    main()

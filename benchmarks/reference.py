@@ -1,0 +1,244 @@
+"""The plain way to the same scores, as evaluation code is usually written: oracle of the tests, baseline of the bench.
+
+Written from the formulas, not from the fast code, and sharing nothing with it but the checkpoints: every metric decodes
+the clip for itself, every loop is over frames or pairs, RAFT is torchvision's own `forward` on each pair in each
+direction, the features come frame by frame, and warping, occlusion and errors are numpy. It is plain, but not slow on
+purpose: models are loaded once, and numpy works on whole frames.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Profile
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A clip's score on one metric, and what it was made of."""
+
+    score: float
+    trace: list[float]
+
+
+class Reference:
+    """The four models, and the three scores one after the other."""
+
+    def __init__(self, profile: Profile, store: Store) -> None:
+        self.profile = profile
+        self.flow_model = load_raft(profile.flow.backend, store)
+        self.clip_model, self.clip_look = load_clip(store)
+        self.dino_model = load_dinov2(store)
+        self.depth_model = load_depth_pro(store)
+
+    def score(self, path: Path) -> dict[str, Result]:
+        """The three scores of a clip; it is decoded for each."""
+        return {
+            "spatial": self.spatial(decode(path)),
+            "appearance": self.appearance(decode(path)),
+            "motion": self.motion(decode(path)),
+        }
+
+    def motion(self, frames: Array) -> Result:
+        """Warp error of the frames along their own flow."""
+        pictures = [frame.astype(np.float32) / 255 for frame in frames]
+        return self._warp_errors(pictures, pictures)
+
+    def spatial(self, frames: Array) -> Result:
+        """Warp error of the depth maps along their own flow, or along that of the frames."""
+        maps = np.stack([self.depth(frame) for frame in frames])
+        if self.profile.depth.scale == "percentile":
+            low, high = np.percentile(maps.astype(np.float64), [2, 98])
+            maps = np.clip((maps - np.float32(low)) / np.float32(high - low), 0, 1)
+        planes = [each[:, :, None] for each in maps]
+        pictures = planes
+        if self.profile.depth.flow_on == "rgb":
+            pictures = [frame.astype(np.float32) / 255 for frame in frames]
+        return self._warp_errors(planes, pictures, align=self.profile.depth.align == "scale")
+
+    def appearance(self, frames: Array) -> Result:
+        """1 − ½ (C_clip + C_dino)."""
+        background = [self.clip_feature(frame) for frame in frames]
+        subject = [self.dino_feature(frame) for frame in frames]
+        trace = [1 - 0.5 * (a + b) for a, b in zip(consistency(background), consistency(subject), strict=True)]
+        return Result(score=float(np.mean(trace)), trace=trace)
+
+    def _warp_errors(self, planes: list[Array], pictures: list[Array], *, align: bool = False) -> Result:
+        trace = []
+        size = planes[0].shape[:2]
+        for t in range(len(planes) - 1):
+            forward = self.flow(pictures[t], pictures[t + 1], size)
+            backward = self.flow(pictures[t + 1], pictures[t], size)
+            trace.append(warp_error(planes[t], planes[t + 1], forward, not_occluded(forward, backward), align=align))
+        known = [value for value in trace if not np.isnan(value)]
+        return Result(score=float(np.mean(known)) if known else float("nan"), trace=trace)
+
+    @torch.inference_mode()
+    def flow(self, first: Array, second: Array, size: tuple[int, int]) -> Array:
+        """Flow from first to second, each (H, W, C) in [0, 1], as (h, w, 2) in pixels of `size`."""
+        pair = [torch.from_numpy(each).permute(2, 0, 1)[None] for each in (first, second)]
+        height, width = pair[0].shape[-2:]
+        factor = min(1.0, self.profile.flow.long_side / max(height, width))
+        small = (max(1, round(height * factor)), max(1, round(width * factor)))
+        if small != (height, width):
+            pair = [F.interpolate(each, small, mode="bilinear", antialias=True) for each in pair]
+        bottom = max(128, (small[0] + 7) // 8 * 8) - small[0]
+        right = max(128, (small[1] + 7) // 8 * 8) - small[1]
+        one, two = (F.pad(each.expand(-1, 3, -1, -1) * 2 - 1, (0, right, 0, bottom), mode="replicate") for each in pair)
+        found = self.flow_model(one, two, num_flow_updates=self.profile.flow.updates)[-1]
+        found = found[:, :, : small[0], : small[1]]
+        if small != size:
+            found = F.interpolate(found, size, mode="bilinear", align_corners=False)
+            found[:, 0] *= size[1] / small[1]
+            found[:, 1] *= size[0] / small[0]
+        flow: Array = found[0].permute(1, 2, 0).numpy()
+        return flow
+
+    @torch.inference_mode()
+    def depth(self, frame: Array) -> Array:
+        """Canonical inverse depth of a frame, (h, w)."""
+        side = 4 * self.depth_model.config.patch_size
+        picture = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
+        picture = F.interpolate(picture, (side, side), mode="bilinear", align_corners=False)
+        inverse = self.depth_model(picture).predicted_depth[:, None]
+        height, width = frame.shape[:2]
+        factor = min(1.0, self.profile.depth.long_side / max(height, width))
+        size = (max(1, round(height * factor)), max(1, round(width * factor)))
+        found: Array = F.interpolate(inverse, size, mode="bilinear", antialias=True)[0, 0].numpy()
+        return found
+
+    @torch.inference_mode()
+    def clip_feature(self, frame: Array) -> Array:
+        """CLIP's image feature of a frame, of length one."""
+        from torchvision.transforms.v2 import functional as tv
+
+        side, mean, std = self.clip_look
+        picture = torch.from_numpy(frame).permute(2, 0, 1)[None]
+        picture = tv.resize(picture, [side], interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
+        picture = tv.normalize(tv.center_crop(picture, [side, side]).float() / 255, mean, std)
+        feature = self.clip_model.encode_image(picture)[0]
+        unit: Array = (feature / feature.norm()).numpy()
+        return unit
+
+    @torch.inference_mode()
+    def dino_feature(self, frame: Array) -> Array:
+        """DINOv2's class token of a whole frame, of length one."""
+        from torchvision.transforms.v2 import functional as tv
+
+        height, width = frame.shape[:2]
+        patch = self.dino_model.config.patch_size
+        size = [round(224 * min(side / min(height, width), 4) / patch) * patch for side in (height, width)]
+        picture = torch.from_numpy(frame).permute(2, 0, 1)[None]
+        picture = tv.resize(picture, size, interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
+        picture = tv.normalize(picture.float() / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        feature = self.dino_model(picture).pooler_output[0]
+        unit: Array = (feature / feature.norm()).numpy()
+        return unit
+
+
+def decode(path: Path) -> Array:
+    """All frames of the clip, (T, H, W, 3) uint8."""
+    import av
+
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def consistency(features: list[Array]) -> list[float]:
+    """VBench: for each frame but the first, half its likeness to the one before and half that to the first."""
+    found = []
+    for t in range(1, len(features)):
+        before = max(0.0, cosine(features[t], features[t - 1]))
+        start = max(0.0, cosine(features[t], features[0]))
+        found.append((before + start) / 2)
+    return found
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Cosine of the angle between two vectors."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def warp(image: Array, flow: Array) -> Array:
+    """The image at x + F(x), bilinear, its border repeated: (H, W, C) and (H, W, 2) to (H, W, C)."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = np.clip(x + flow[..., 0], 0, width - 1), np.clip(y + flow[..., 1], 0, height - 1)
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    u, v = (x - x0)[..., None], (y - y0)[..., None]
+    top = (1 - u) * image[y0, x0] + u * image[y0, x1]
+    bottom = (1 - u) * image[y1, x0] + u * image[y1, x1]
+    warped: Array = (1 - v) * top + v * bottom
+    return warped
+
+
+def not_occluded(forward: Array, backward: Array) -> Array:
+    """M of the warp error after Sundaram et al.: (H, W, 2) twice to (H, W) bool."""
+    height, width = forward.shape[:2]
+    returned = warp(backward, forward)
+    length, length_back = (forward**2).sum(-1), (returned**2).sum(-1)
+    agree = ((forward + returned) ** 2).sum(-1) <= 0.01 * (length + length_back) + 0.5
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x + forward[..., 0], y + forward[..., 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    # Forward differences, nothing beyond the last column and row.
+    across = np.diff(forward, axis=1, append=forward[:, -1:])
+    down = np.diff(forward, axis=0, append=forward[-1:])
+    smooth = (across**2).sum(-1) + (down**2).sum(-1) <= 0.01 * length + 0.002
+    mask: Array = agree & inside & smooth
+    return mask
+
+
+def warp_error(first: Array, second: Array, flow: Array, mask: Array, *, align: bool = False) -> float:
+    """E_t, the mean over the pixels of the mask and the channels; NaN where under 1 % are left."""
+    if mask.mean() < 0.01:
+        return float("nan")
+    a, b = first[mask].astype(np.float64), warp(second, flow)[mask].astype(np.float64)
+    if align and (b**2).sum() > 0:
+        b = b * (a * b).sum() / (b**2).sum()
+    return float(((a - b) ** 2).mean())
+
+
+def load_raft(name: str, store: Store) -> Any:
+    """The RAFT of torchvision."""
+    from torchvision.models import optical_flow
+
+    model = getattr(optical_flow, name)(weights=None)
+    model.load_state_dict(torch.load(store.folder(name) / store.pins[name].files[0].name, weights_only=True))
+    return model.eval()
+
+
+def load_clip(store: Store) -> tuple[Any, tuple[int, list[float], list[float]]]:
+    """open_clip's model and what its pictures should look like: side, mean and standard deviation."""
+    import open_clip
+
+    model = open_clip.create_model(f"local-dir:{store.folder('clip')}")
+    look = open_clip.get_model_preprocess_cfg(model)
+    return model.eval(), (look["size"][0], list(look["mean"]), list(look["std"]))
+
+
+def load_dinov2(store: Store) -> Any:
+    """The DINOv2 of transformers."""
+    from transformers import Dinov2Model
+
+    model: Any = Dinov2Model.from_pretrained(store.folder("dinov2"), dtype=torch.float32)
+    return model.eval()
+
+
+def load_depth_pro(store: Store) -> Any:
+    """The Depth Pro of transformers, without the field of view."""
+    from transformers import DepthProForDepthEstimation
+
+    folder = store.folder("depth_pro")
+    model: Any = DepthProForDepthEstimation.from_pretrained(folder, dtype=torch.float32, use_fov_model=False)
+    return model.eval()

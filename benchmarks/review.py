@@ -1,0 +1,339 @@
+"""Measure the review app: `python -m benchmarks.review crowd|kill|browser`.
+
+crowd: 100,000 clips, 50 reviewers at once, 20,000 decisions: start, memory, time to the next clip.
+kill: kill -9 under load, round after round: every decision that was answered 200 must be there, none twice.
+browser: from a key press to the first frame of the next clip, in Chromium, on the project's own or any other clips.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from review_ui.store import Store
+
+ANSWERS = ("spatial", "appearance", "motion", "real")
+THINK_S = 1.0
+"""Seconds a reviewer of the crowd takes for a clip: eight times as fast as a good one."""
+SERVER = """
+import sys
+from pathlib import Path
+from hfv_builder.manifest import Manifests
+from pipelines.review import review
+review(Manifests(sys.argv[1]), port=int(sys.argv[2]))
+"""
+
+
+def make_manifests(root: Path, clips: int, generators: int = 10, steps: int = 16) -> None:
+    """Manifests of so many clips whose files do not exist."""
+    manifests = Manifests(root)
+    rng = np.random.default_rng(0)
+    for number in range(generators):
+        name = f"generator{number:02}"
+        n = clips // generators
+        ids = [f"{number:04x}{i:012x}" for i in range(n)]
+        common = {"clip_id": ids, "generator": [name] * n}
+        ranks = {f"rank_{metric}": rng.permutation(n) + 1 for metric in METRICS}
+        stacked = np.sort(np.stack(list(ranks.values()), axis=1), axis=1)
+        auto = np.stack(list(ranks.values()), axis=1).argmin(axis=1)
+        told = {"is_real": [False] * n, "path": [f"/nowhere/{i}.mp4" for i in ids], "status": ["ok"] * n}
+        shape = {"width": [1280] * n, "height": [720] * n, "fps": [24.0] * n, "num_frames": [120] * n}
+        media = {"bytes": [1] * n, "codec": ["h264"] * n, "pix_fmt": ["yuv420p"] * n, "rotation": [0] * n}
+        prompt = {"prompt": [f"A person does something with the thing number {i}, in a street at night." for i in ids]}
+        manifests.replace(CLIPS, [_table(CLIPS.schema, common | told | shape | media | prompt)], generator=name)
+        scored = {metric.value: rng.random(n) for metric in METRICS}
+        group = {
+            "auto_label": auto,
+            "margin": stacked[:, 1] - stacked[:, 0],
+            "group_size": [n] * n,
+            "tied": [False] * n,
+        }
+        manifests.replace(LABELS, [_table(LABELS.schema, common | ranks | scored | group)], generator=name)
+        split = np.where(rng.random(n) < 0.2, "val", "train")
+        manifests.replace(SPLITS, [_table(SPLITS.schema, common | {"label": auto, "split": split})], generator=name)
+        for metric in METRICS:
+            traces = pa.array(list(rng.random((n, steps), np.float32)), SCORES.schema.field("trace").type)
+            rows = common | {"metric": [metric.value] * n, "score": scored[metric], "trace": traces}
+            frames = {"frames": [list(range(steps))] * n, "status": ["ok"] * n}
+            manifests.replace(SCORES, [_table(SCORES.schema, rows | frames)], metric=metric.value, generator=name)
+
+
+def _table(schema: pa.Schema, columns: dict[str, Any]) -> pa.Table:
+    n = len(columns["clip_id"])
+    arrays = [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(n, f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    started_s: float
+
+    def memory_mb(self) -> float:
+        """Peak resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return float(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time so far."""
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it, and wait."""
+        self.process.send_signal(how)
+        self.process.wait()
+
+
+def serve(root: Path) -> Server:
+    """Start a server over these manifests and wait until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(root), str(port)], stderr=subprocess.DEVNULL)
+    while time.perf_counter() - began < 60:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return Server(process, port, time.perf_counter() - began)
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise SystemExit("the server did not start")
+
+
+@dataclass
+class Client:
+    """One reviewer on one connection, with as little of our own time in the figures as can be."""
+
+    port: int
+    name: str
+    cookie: str = ""
+    csrf: str = ""
+    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON; raises on anything but success."""
+        if self.streams is None:
+            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self.streams
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Length: {len(data)}\r\n"
+        head += f"Content-Type: application/json\r\nCookie: {self.cookie}\r\nX-CSRF-Token: {self.csrf}\r\n\r\n"
+        writer.write(head.encode() + data)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in answer[1:] if ": " in line)
+        text = await reader.readexactly(int(headers.get("content-length", 0)))
+        if not answer[0].startswith("HTTP/1.1 2"):
+            raise RuntimeError(f"{method} {path}: {answer[0]} {text[:200]!r}")
+        for line in answer[1:]:
+            if line.lower().startswith("set-cookie: "):
+                self.cookie = line.split(": ", 1)[1].split(";")[0]
+        return json.loads(text) if text else None
+
+    async def leave(self) -> None:
+        """Hang up."""
+        if self.streams is not None:
+            self.streams[1].close()
+            with contextlib.suppress(OSError):
+                await self.streams[1].wait_closed()
+
+    async def enter(self) -> None:
+        """Come in."""
+        self.csrf = (await self.call("POST", "/api/session", {"name": self.name}))["csrf"]
+
+
+@dataclass
+class Crowd:
+    """What the reviewers did."""
+
+    left: int
+    think_s: float
+    waits: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    whose: dict[str, set[str]] = field(default_factory=dict)
+
+    async def review(self, client: Client) -> None:
+        """Answer clips until all are given."""
+        rng = random.Random(client.name)  # noqa: S311 - a habit, not a secret
+        try:
+            await client.enter()
+            await asyncio.sleep(rng.random() * self.think_s)
+            while self.left > 0:
+                began = time.perf_counter()
+                hand = await client.call("POST", "/api/queues/labels/hand", {"count": 4})
+                self.waits.append(time.perf_counter() - began)
+                self.left -= 1
+                if self.think_s:
+                    await asyncio.sleep(self.think_s * (0.5 + rng.random()))
+                item = hand["items"][0]
+                decision = {"decision_id": secrets.token_hex(16), "clip_id": item["clip_id"], "seconds": 1.0}
+                began = time.perf_counter()
+                await client.call("POST", "/api/decisions", decision | {"answer": rng.choice(ANSWERS)})
+                self.kept.append(time.perf_counter() - began)
+                self.given.append(f"{decision['decision_id']} {item['clip_id']}")
+                self.whose.setdefault(item["clip_id"], set()).add(client.name)
+        except (RuntimeError, OSError, asyncio.IncompleteReadError) as error:
+            self.errors.append(repr(error))
+        finally:
+            await client.leave()
+
+
+async def crowd(port: int, reviewers: int, decisions: int, think_s: float) -> Crowd:
+    """So many reviewers at once until so many decisions are made."""
+    together = Crowd(decisions, think_s)
+    await asyncio.gather(*(together.review(Client(port, f"reviewer{i}")) for i in range(reviewers)))
+    return together
+
+
+def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dict[str, Any]:
+    """Start, memory and waiting, at a brisk pace and then as fast as the machine goes."""
+    make_manifests(root, clips)
+    server = serve(root)
+    found: dict[str, Any] = {"clips": clips, "start_s": server.started_s, "memory_after_start_mb": server.memory_mb()}
+    try:
+        for name, share, think_s in (("paced", 1.0, THINK_S), ("flat_out", 0.25, 0.0)):
+            began, busy = time.perf_counter(), server.cpu_s()
+            done = asyncio.run(crowd(server.port, reviewers, int(decisions * share), think_s))
+            found[name] = {
+                "decisions": len(done.kept),
+                "per_second": len(done.kept) / (time.perf_counter() - began),
+                "server_cpu_ms_per_decision": round((server.cpu_s() - busy) / len(done.kept) * 1000, 2),
+                "next_clip_ms": _percentiles(done.waits),
+                "decision_ms": _percentiles(done.kept),
+                "errors": len(done.errors),
+                "clips_given_to_two": sum(len(names) > 1 for names in done.whose.values()),
+            }
+        found["memory_mb"] = server.memory_mb()
+    finally:
+        server.stop()
+    return found
+
+
+def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
+    """Kill the server under load, look at what it kept, start it again."""
+    make_manifests(root, clips, generators=2)
+    answered: list[str] = []
+    for number in range(rounds):
+        server = serve(root)
+
+        async def under_load(running: Server, number: int = number) -> Crowd:
+            together = Crowd(10**9, 0.0)
+            names = [Client(running.port, f"round{number} reviewer{i}") for i in range(8)]
+            work = asyncio.gather(*(together.review(client) for client in names))
+            await asyncio.sleep(0.2 + random.Random(number).random() * 0.6)  # noqa: S311 - when to kill
+            running.process.kill()
+            await work
+            return together
+
+        answered += asyncio.run(under_load(server)).given
+        server.process.wait()
+    store = Store(root / "review" / "decisions.sqlite")
+    kept = [f"{decision.decision_id} {decision.clip_id}" for decision, _ in store.decisions()]
+    store.close()
+    return {
+        "rounds": rounds,
+        "answered": len(answered),
+        "kept": len(kept),
+        "lost": len(set(answered) - set(kept)),
+        "twice": len(kept) - len(set(kept)),
+    }
+
+
+def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
+    """Key presses that end a clip, and how long until the next one's first frame is on the screen."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise SystemExit("there is no chromium here")
+    server = serve(manifests)
+    times: list[float] = []
+    try:
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1366, "height": 768})
+            page.goto(f"http://127.0.0.1:{server.port}/enter")
+            page.fill("#name", "bench")
+            page.keyboard.press("Enter")
+            page.wait_for_selector(".queue")
+            page.goto(f"http://127.0.0.1:{server.port}/review?queue=labels")
+            page.wait_for_selector("#screen[data-swap]")
+            for _ in range(presses):
+                page.wait_for_timeout(1200)  # a reviewer looks, and what comes next is loaded
+                before = page.get_attribute("#screen", "data-swap")
+                for key in ("1", "Enter") if page.get_attribute("body", "data-phase") == "blind" else ("1",):
+                    page.keyboard.press(key)
+                page.wait_for_selector(f'#screen:not([data-swap="{before}"])')
+                times.append(float((page.get_attribute("#screen", "data-swap") or "0 0").split()[1]))
+            browser.close()
+    finally:
+        server.stop()
+    return {"presses": len(times), "first_frame_ms": _percentiles([ms / 1000 for ms in times])}
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    return {f"p{p}": round(float(np.percentile(seconds, p)) * 1000, 1) for p in (50, 95, 99, 100)}
+
+
+@contextlib.contextmanager
+def _folder(given: str | None) -> Iterator[Path]:
+    if given:
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def main() -> None:
+    """Run one measurement and print it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("crowd", "kill", "browser"))
+    parser.add_argument("--manifests", help="for browser: manifests of real clips")
+    parser.add_argument("--clips", type=int, default=100_000)
+    parser.add_argument("--decisions", type=int, default=20_000)
+    parser.add_argument("--reviewers", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--presses", type=int, default=30)
+    args = parser.parse_args()
+    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))
+    if args.what == "browser" and not args.manifests:
+        parser.error("browser needs --manifests DIR, manifests of clips that are there")
+    with _folder(args.manifests) as root:
+        if args.what == "crowd":
+            found = measure_crowd(root, args.clips, args.decisions, args.reviewers)
+        elif args.what == "kill":
+            found = measure_kill(root, args.rounds)
+        else:
+            found = measure_browser(root, args.presses)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

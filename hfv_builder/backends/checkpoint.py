@@ -1,0 +1,98 @@
+"""Loading weights strictly: every parameter from the file, or an error that names the file; never random weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from hfv_builder.backends.weights import CURES
+from hfv_builder.records import UsageError
+
+
+def load_pth(model: nn.Module, path: Path) -> None:
+    """Fill the model from a `.pth` file of tensors; nothing in the file is executed.
+
+    Raises:
+        UsageError: the file cannot be read, or does not fit the model.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and OS errors of many kinds, all meaning the same
+        raise unreadable(path, error) from None
+    _fill(model, state, path)
+
+
+def load_safetensors(model: nn.Module, path: Path, *, prefix: str = "") -> None:
+    """Fill the model, which may be on `meta`, from the tensors whose names begin with the prefix.
+
+    Raises:
+        UsageError: the file cannot be read, or does not fit the model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it is no dict)
+            state = {name[len(prefix) :]: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise unreadable(path, error) from None
+    _fill(model, {name: tensor.float() for name, tensor in state.items()}, path)
+
+
+def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
+    """The model of this `transformers` class in that folder, in fp32 and in evaluation mode.
+
+    Raises:
+        UsageError: its files cannot be read, or leave a parameter without weights.
+    """
+    path = folder / "model.safetensors"
+    # What it would warn of is an error here, and its progress bar would mix with ours.
+    logging: Any = transformers.logging
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model, report = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+            **options,
+        )
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise unreadable(path, error) from None
+    wrong = sorted([*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])])
+    if wrong:
+        raise misfit(path, f"it has no fitting weights for {wrong[0]}{_others(wrong)}")
+    return model.eval().requires_grad_(False)
+
+
+def unreadable(path: Path, error: Exception) -> UsageError:
+    """The weights cannot be read; the reason in one line."""
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): {CURES}")
+
+
+def misfit(path: Path, reason: str) -> UsageError:
+    """The weights are those of another model."""
+    return UsageError(f"the weights {path} do not fit the model ({reason}): {CURES}")
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    for what, names in (
+        ("it has no", expected.keys() - state.keys()),
+        ("it has an unknown", state.keys() - expected.keys()),
+    ):
+        if names:
+            raise misfit(path, f"{what} {min(names)}{_others(names)}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            raise misfit(path, f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}")
+    model.load_state_dict(state, assign=True)
+
+
+def _others(names: Any) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,0 +1,70 @@
+"""Frame embeddings by the image tower of CLIP ViT-B/32 (Radford et al., ICML 2021), OpenAI's weights in open_clip.
+
+Preprocessing as the weights' own configuration has it: the short side to 224, bicubic with antialiasing, the centre
+cut out. The text tower is never built.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from open_clip import CLIP
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from torch import Tensor
+from torchvision.transforms.functional import center_crop, normalize
+
+from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
+from hfv_builder.backends.embedding import FrameEmbedding, resized
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Embedding
+
+
+class Prepare:
+    """Frames as CLIP wants them."""
+
+    def __init__(self, side: int, mean: list[float], std: list[float]) -> None:
+        self._side = side
+        self._mean, self._std = [255 * each for each in mean], [255 * each for each in std]
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """(n, H, W, 3) uint8 to (n, 3, side, side) float32, normalised."""
+        height, width = frames.shape[1:3]
+        short = min(height, width)
+        size = (int(self._side * height / short), int(self._side * width / short))
+        pictures = center_crop(resized(frames, size), [self._side, self._side])
+        prepared: Tensor = normalize(pictures, self._mean, self._std)
+        return prepared
+
+
+def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
+    """The image tower that the profile describes.
+
+    Raises:
+        UsageError: its weights are not there, or not right.
+    """
+    folder = store.open("clip")
+    described = _described(folder / "open_clip_config.json")
+    look = described.get("preprocess_cfg", {})
+    try:
+        # On `meta`, nothing is allocated: the tower gets its weights from the file, the text tower none at all.
+        with torch.device("meta"):
+            tower = CLIP(**described["model_cfg"]).visual
+    except (KeyError, TypeError, ValueError) as error:
+        raise misfit(folder / "open_clip_config.json", f"no image tower can be built from it: {error}") from None
+    load_safetensors(tower, folder / "open_clip_model.safetensors", prefix="visual.")
+    tower = tower.eval().requires_grad_(False).to(device)
+    prepare = Prepare(
+        tower.image_size[0], look.get("mean", list(OPENAI_DATASET_MEAN)), look.get("std", list(OPENAI_DATASET_STD))
+    )
+    return FrameEmbedding(tower, prepare, config, device)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+    if not isinstance(described, dict):
+        raise misfit(path, "it is no table")
+    return described

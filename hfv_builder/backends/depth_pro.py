@@ -1,0 +1,77 @@
+"""Depth by Depth Pro (Bochkovskii et al., ICLR 2025), the port in transformers: canonical inverse depth.
+
+Not metres: those need the field of view, which the model guesses anew for every frame and which would shake the whole
+map. Its head is a third of the parameters and is never loaded.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from transformers import DepthProForDepthEstimation
+
+from hfv_builder.backends.batches import Batches
+from hfv_builder.backends.checkpoint import from_pretrained
+from hfv_builder.backends.precision import autocast, compiled
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Depth
+from hfv_builder.frames import shrunk_size
+from hfv_builder.spool import Spool
+
+TILES = 4
+"""The model cuts its input into this many patches a side; any other size gives, silently, a map of the wrong size."""
+MOST = {"cpu": 1, "cuda": 8}
+
+
+class DepthPro:
+    """Canonical inverse depth maps with a long side of at most `long_side` pixels."""
+
+    def __init__(self, model: Any, config: Depth, device: str) -> None:
+        self._side = TILES * model.config.patch_size
+        self._network = compiled(model.to(device), config.compile)
+        self._config, self._device = config, device
+        self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=4e9)
+
+    def begin(self) -> "DepthProPass":
+        """Start on a clip."""
+        return DepthProPass(self)
+
+    def maps(self, frames: Tensor) -> Tensor:
+        """(n, H, W, 3) uint8 to (n, h, w) float32, larger = nearer."""
+        return self._batches.run(self._maps, frames)
+
+    def _maps(self, frames: Tensor) -> Tensor:
+        pictures = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
+        # As the model's own processor: bilinear, without antialiasing, the proportions given up.
+        pictures = interpolate(pictures, (self._side, self._side), mode="bilinear", align_corners=False)
+        with autocast(self._config.precision, self._device):
+            inverse = self._network(pictures).predicted_depth
+        size = shrunk_size(frames.shape[1], frames.shape[2], self._config.long_side)
+        return interpolate(inverse.float()[:, None], size, mode="bilinear", antialias=True)[:, 0]
+
+
+class DepthProPass:
+    """Looks at frames as they come and keeps the small maps alone."""
+
+    def __init__(self, model: DepthPro) -> None:
+        self._model = model
+        self._spool = Spool()
+
+    def add(self, frames: Tensor) -> None:
+        """Take the next frames: (n, H, W, 3) uint8 RGB."""
+        self._spool.append(self._model.maps(frames))
+
+    def result(self) -> Spool:
+        """(T, h, w) float32, larger = nearer."""
+        return self._spool
+
+
+def load(config: Depth, device: str, store: Store) -> DepthPro:
+    """The model that the profile describes.
+
+    Raises:
+        UsageError: its weights are not there, or not right.
+    """
+    model = from_pretrained(DepthProForDepthEstimation, store.open("depth_pro"), use_fov_model=False)
+    return DepthPro(model, config, device)

@@ -1,0 +1,59 @@
+"""Frame embeddings by DINOv2 ViT-B/14 (Oquab et al., TMLR 2024): the class token after the final norm.
+
+The whole frame is seen: its short side becomes 224 and nothing is cut off, as VBench does with the DINO of its subject
+consistency; the position encodings are interpolated to the frame's shape.
+"""
+
+from torch import Tensor
+from torchvision.transforms.functional import normalize
+from transformers import Dinov2Model
+
+from hfv_builder.backends.checkpoint import from_pretrained
+from hfv_builder.backends.embedding import FrameEmbedding, resized
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Embedding
+
+SHORT_SIDE = 224
+LONGEST = 4
+"""Times the short side; a frame of a stranger shape is squeezed, or its tokens would know no bound."""
+MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+"""Of ImageNet, in grey levels."""
+
+
+def seen_size(height: int, width: int, patch: int) -> tuple[int, int]:
+    """The size at which a frame is seen, in whole patches.
+
+    >>> seen_size(720, 1280, 14)
+    (224, 392)
+    """
+    short = min(height, width)
+    factor = [min(side / short, LONGEST) * SHORT_SIDE for side in (height, width)]
+    return max(1, round(factor[0] / patch)) * patch, max(1, round(factor[1] / patch)) * patch
+
+
+class Prepare:
+    """Frames as DINOv2 wants them."""
+
+    def __init__(self, patch: int) -> None:
+        self._patch = patch
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """(n, H, W, 3) uint8 to (n, 3, h, w) float32, normalised."""
+        size = seen_size(frames.shape[1], frames.shape[2], self._patch)
+        prepared: Tensor = normalize(resized(frames, size), MEAN, STD)
+        return prepared
+
+
+def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
+    """The model that the profile describes.
+
+    Raises:
+        UsageError: its weights are not there, or not right.
+    """
+    model = from_pretrained(Dinov2Model, store.open("dinov2")).to(device)
+
+    def class_token(pictures: Tensor) -> Tensor:
+        vectors: Tensor = model(pictures).pooler_output
+        return vectors
+
+    return FrameEmbedding(class_token, Prepare(model.config.patch_size), config, device)

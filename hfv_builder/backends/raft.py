@@ -1,0 +1,180 @@
+"""Optical flow by RAFT (Teed and Deng, ECCV 2020), torchvision's port, with nothing done twice.
+
+torchvision's `RAFT.forward` takes a pair; over a clip in both directions it would encode every frame four times, and
+upsample a flow after each of its updates. Here the model's own parts are called: both encoders once a frame, the
+share of the GRU's convolutions that only sees the context once a frame (it does not change from update to update),
+the mask and the upsampling after the last update. The flow is the same to within rounding.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, grid_sample, pad
+from torchvision.models.optical_flow import raft_large, raft_small
+from torchvision.models.optical_flow._utils import make_coords_grid, upsample_flow
+
+from hfv_builder.backends.base import Features
+from hfv_builder.backends.batches import Batches
+from hfv_builder.backends.checkpoint import load_pth
+from hfv_builder.backends.precision import LOWER, autocast, compiled
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Flow
+from hfv_builder.metrics.resizing import shrunk
+
+SMALLEST = 128
+"""Pixels; below, the coarsest level of the correlation pyramid has a single value and the flow is NaN."""
+STRIDE = 8
+MODELS = {"raft_large": raft_large, "raft_small": raft_small}
+MOST_PAIRS = {"cpu": 2, "cuda": 16}
+MOST_FRAMES = {"cpu": 2, "cuda": 16}
+
+
+class Gate:
+    """One ConvGRU, its weights split by what they see: the hidden state and the motion, or the context."""
+
+    def __init__(self, gru: Any, context: int, layout: torch.memory_format) -> None:
+        hidden = gru.convz.out_channels
+        own = list(range(hidden)) + list(range(hidden + context, gru.convz.in_channels))
+        seen = slice(hidden, hidden + context)
+        three = (gru.convz, gru.convr, gru.convq)
+        self.padding = gru.convz.padding
+        self.update_reset = torch.cat([conv.weight[:, own] for conv in three[:2]]).contiguous(memory_format=layout)
+        self.candidate = gru.convq.weight[:, own].contiguous(memory_format=layout)
+        self.context = torch.cat([conv.weight[:, seen] for conv in three]).contiguous(memory_format=layout)
+        self.bias = torch.cat([conv.bias for conv in three])
+
+    def of_context(self, context: Tensor) -> Tensor:
+        """What the context adds to all three gates: (n, 3 · hidden, h, w)."""
+        return conv2d(context, self.context, self.bias, padding=self.padding)
+
+    def __call__(self, hidden: Tensor, motion: Tensor, from_context: Tensor) -> Tensor:
+        """The next hidden state."""
+        channels = hidden.shape[1]
+        both = conv2d(torch.cat([hidden, motion], 1), self.update_reset, padding=self.padding)
+        update, reset = torch.sigmoid(both + from_context[:, : 2 * channels]).chunk(2, 1)
+        candidate = conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
+        candidate = torch.tanh(candidate + from_context[:, 2 * channels :])
+        return torch.lerp(hidden, candidate.to(hidden.dtype), update.to(hidden.dtype))
+
+
+class Raft:
+    """RAFT large or small. Not for use by two threads at once."""
+
+    def __init__(self, model: Any, config: Flow, device: str) -> None:
+        # The half-precision units of CPUs and GPUs alike want the channels last; in fp32 it is no gain.
+        self._layout = torch.channels_last if config.precision in LOWER else torch.contiguous_format
+        self._model = model.eval().requires_grad_(False).to(device, memory_format=self._layout)
+        self._config, self._device = config, device
+        update = self._model.update_block
+        self._hidden = update.hidden_state_size
+        context = self._model.context_encoder.output_dim - self._hidden
+        grus = (update.recurrent_block.convgru1, update.recurrent_block.convgru2)
+        self._gates = [Gate(gru, context, self._layout) for gru in grus if hasattr(gru, "convz")]
+        radius = self._model.corr_block.radius
+        steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
+        # The order of torchvision's channels: the outer axis of the window is the horizontal one.
+        self._window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)
+        self._update = compiled(self._once, config.compile)
+        self._encoders = [
+            compiled(each, config.compile) for each in (self._model.feature_encoder, self._model.context_encoder)
+        ]
+        kind = torch.device(device).type
+        self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2))
+        self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2))
+
+    def encode(self, frames: Tensor) -> Features:
+        """The frames' correlation features, hidden states, context, and their size before padding.
+
+        Args:
+            frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.
+        """
+        pictures = shrunk(frames, self._config.long_side)
+        height, width = pictures.shape[-2:]
+        room = (0, _padded(width) - width, 0, _padded(height) - height)
+        pictures = pad(pictures * 2 - 1, room, mode="replicate")
+        parts = self._frames.run(self._encode, pictures.expand(-1, 3, -1, -1))
+        size = torch.tensor([height, width]).expand(len(frames), 2)
+        widths = [self._model.feature_encoder.output_dim, self._hidden]
+        return (*torch.split(parts, [*widths, parts.shape[1] - sum(widths)], dim=1), size)
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        with autocast(self._config.precision, self._device):
+            pictures = pictures.contiguous(memory_format=self._layout)
+            features, context = (encoder(pictures) for encoder in self._encoders)
+            hidden, context = context[:, : self._hidden], context[:, self._hidden :]
+            seen = [gate.of_context(torch.relu(context)) for gate in self._gates]
+        return torch.cat([features.float(), torch.tanh(hidden.float()), *(each.float() for each in seen)], dim=1)
+
+    def flow(self, first: Features, second: Features) -> Tensor:
+        """Flow from each first to its second frame, (n, 2, h, w) float32, at the size it was estimated at."""
+        height, width = first[-1][0].tolist()
+        flow = self._pairs.run(self._flow, first[0], second[0], first[1], first[2])
+        return flow[..., :height, :width]
+
+    def _flow(self, first: Tensor, second: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
+        pyramid = self._pyramid(first, second)
+        seen = context.chunk(len(self._gates), dim=1)
+        start = make_coords_grid(len(first), *first.shape[-2:], device=self._device)
+        coords = start
+        for _ in range(self._config.updates):
+            correlation = self._correlation(pyramid, coords)
+            with autocast(self._config.precision, self._device):
+                hidden, change = self._update(hidden, coords - start, correlation, seen)
+            coords = coords + change.float()
+        mask = None
+        if self._model.mask_predictor is not None:
+            with autocast(self._config.precision, self._device):
+                mask = self._model.mask_predictor(hidden).float()
+        flow: Tensor = upsample_flow(coords - start, mask)
+        return flow
+
+    def _once(
+        self, hidden: Tensor, flow: Tensor, correlation: Tensor, seen: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """One update: the next hidden state, and by how much the flow changes."""
+        update = self._model.update_block
+        motion = update.motion_encoder(flow, correlation)
+        for gate, from_context in zip(self._gates, seen, strict=True):
+            hidden = gate(hidden, motion, from_context)
+        return hidden, update.flow_head(hidden)
+
+    def _pyramid(self, first: Tensor, second: Tensor) -> list[Tensor]:
+        """Correlation of every position of the first with all of the second map, and that at half sizes.
+
+        Always in fp32: fp16 would lose the sums of 256 products that the flow's fraction of a pixel hangs on.
+        """
+        n, channels, height, width = first.shape
+        volume = torch.matmul(first.flatten(2).transpose(1, 2), second.flatten(2)) / channels**0.5
+        levels = [volume.reshape(n * height * width, 1, height, width)]
+        for _ in range(self._model.corr_block.num_levels - 1):
+            levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2, 2))
+        return levels
+
+    def _correlation(self, pyramid: list[Tensor], coords: Tensor) -> Tensor:
+        """The correlation around each position's present match: (n, levels · window², h, w)."""
+        n, _, height, width = coords.shape
+        centre = coords.permute(0, 2, 3, 1).reshape(-1, 1, 1, 2)
+        found = []
+        for level in pyramid:
+            most = torch.tensor([level.shape[-1] - 1, level.shape[-2] - 1], device=coords.device)
+            grid = (centre + self._window) * (2 / most) - 1
+            found.append(grid_sample(level, grid, align_corners=True).reshape(n, height, width, -1))
+            centre = centre / 2
+        return torch.cat(found, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
+
+
+def _padded(side: int) -> int:
+    return max(SMALLEST, -(-side // STRIDE) * STRIDE)
+
+
+def load(config: Flow, device: str, store: Store) -> Raft:
+    """The model that the profile describes.
+
+    Raises:
+        UsageError: its weights are not there, or not right.
+    """
+    (file,) = store.pins[config.backend].files
+    model = MODELS[config.backend](weights=None)
+    load_pth(model, store.open(config.backend) / file.name)
+    return Raft(model, config, device)

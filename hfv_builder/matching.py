@@ -1,0 +1,77 @@
+"""Adjacent frames and the flow between them, each frame encoded once and each flow estimated once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hfv_builder.backends.base import Features, FlowModel
+from hfv_builder.metrics.resizing import enlarged
+from hfv_builder.metrics.warping import visible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Some pairs of adjacent frames and the flow between them."""
+
+    first: Tensor
+    """(k, C, H, W) float32 in [0, 1]."""
+    second: Tensor
+    """(k, C, H, W) float32 in [0, 1]."""
+    forward: Tensor | None
+    """(k, 2, h, w) float32, flow from first to second in pixels of its own size; None if k is 0."""
+    backward: Tensor | None
+    """The same from second to first; None if it is not wanted."""
+    numbers: list[int]
+    """The number of each first frame in the clip."""
+
+    def flow(self, size: tuple[int, int]) -> Tensor:
+        """Flow from first to second, (k, 2, H, W), in pixels of this size; k must not be 0."""
+        if self.forward is None:
+            raise ValueError("there are no pairs")
+        return enlarged(self.forward, size)
+
+    def visible(self, size: tuple[int, int]) -> Tensor | None:
+        """The pixels of each first frame that its second shows too, (k, H, W) bool; None without backward flow."""
+        return None if self.backward is None else visible(self.flow(size), enlarged(self.backward, size))
+
+
+class Matcher:
+    """Goes through a clip and matches every frame with the next, across the borders of what is added at once."""
+
+    def __init__(self, flow: FlowModel, *, backward: bool) -> None:
+        """Args:
+        backward: whether flow is wanted in both directions.
+        """
+        self._flow, self._backward = flow, backward
+        self._last: tuple[Tensor, Features, Tensor] | None = None
+
+    def add(self, pictures: Tensor, index: Tensor) -> Matches:
+        """The pairs that these frames complete; frames that do not follow one another make none.
+
+        Args:
+            pictures: (n, C, H, W) float32 in [0, 1], the next frames.
+            index: (n,) int32, their numbers in the clip.
+        """
+        features = self._flow.encode(pictures)
+        if self._last is not None:
+            before, before_features, before_index = self._last
+            pictures, index = torch.cat([before, pictures]), torch.cat([before_index, index])
+            features = tuple(torch.cat(both) for both in zip(before_features, features, strict=True))
+        # Clones: a view of the last frame would keep all of them in memory.
+        self._last = (pictures[-1:].clone(), tuple(each[-1:].clone() for each in features), index[-1:])
+        follows = index[1:] == index[:-1] + 1
+        found = torch.nonzero(follows).flatten()
+        at: Tensor | slice = found
+        after: Tensor | slice = found + 1
+        if bool(follows.all()):  # as in most clips; slices copy nothing
+            at, after = slice(0, -1), slice(1, None)
+        first, second = tuple(each[at] for each in features), tuple(each[after] for each in features)
+        some = bool(follows.any())
+        return Matches(
+            first=pictures[at],
+            second=pictures[after],
+            forward=self._flow.flow(first, second) if some else None,
+            backward=self._flow.flow(second, first) if some and self._backward else None,
+            numbers=index[at].tolist(),
+        )

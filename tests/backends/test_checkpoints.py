@@ -1,0 +1,168 @@
+"""Weights that are missing, cut short, of another model or incomplete: an error that names the file, never a score."""
+
+import dataclasses
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmarks.checkpoints import repinned
+from hfv_builder.backends import registry
+from hfv_builder.backends.weights import Store
+from hfv_builder.config import Depth, Embedding, Flow
+from hfv_builder.records import UsageError
+from tests.checkpoints import tiny_store
+
+SECTIONS: dict[str, Any] = {
+    "raft_small": Flow(backend="raft_small", long_side=128),
+    "clip": Embedding(backend="clip"),
+    "dinov2": Embedding(backend="dinov2"),
+    "depth_pro": Depth(backend="depth_pro", long_side=64, scale="percentile"),
+}
+MODELS = tuple(SECTIONS)
+A_KEY = {
+    "raft_small": "update_block.flow_head.conv1.weight",
+    "clip": "visual.ln_post.weight",
+    "dinov2": "layernorm.weight",
+    "depth_pro": "head.layers.0.weight",
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[str], tuple[Store, Path]]:
+    """A function that copies a model's checkpoint, to be damaged, and gives its store and its weights file."""
+
+    def of(model: str) -> tuple[Store, Path]:
+        shutil.copytree(tiny_store().folder(model), tmp_path / model)
+        store = Store(root=tmp_path, pins=tiny_store().pins)
+        return store, tmp_path / model / store.pins[model].files[-1].name
+
+    return of
+
+
+def accepting(store: Store, model: str) -> Store:
+    """The store with the hashes its files have now: what is wrong must be found by looking into them."""
+    return Store(root=store.root, pins={**store.pins, model: repinned(store.folder(model), model)})
+
+
+def change(path: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    if path.suffix == ".pth":
+        state = torch.load(path, weights_only=True)
+        edit(state)
+        torch.save(state, path)
+    else:
+        state = load_file(path)
+        edit(state)
+        save_file(state, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_whole_checkpoint_loads(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, _ = copy(model)
+    assert registry.load(SECTIONS[model], "cpu", store) is not None
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_missing_file(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, path = copy(model)
+    path.unlink()
+    with pytest.raises(UsageError, match=rf"missing: {model}/{path.name}\): run `hfv weights pull`"):
+        registry.load(SECTIONS[model], "cpu", store)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("hashed", [True, False])
+def test_truncated_file(model: str, hashed: bool, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, path = copy(model)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UsageError, match=path.name):
+        registry.load(SECTIONS[model], "cpu", store if hashed else accepting(store, model))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_changed_bytes(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, path = copy(model)
+    data = bytearray(path.read_bytes())
+    data[-5000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=f"damaged: {model}/{path.name}"):
+        registry.load(SECTIONS[model], "cpu", store)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_missing_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    def edit(state: dict[str, torch.Tensor]) -> None:
+        del state[A_KEY[model]]
+
+    store, path = copy(model)
+    change(path, edit)
+    name = A_KEY[model].removeprefix("visual.")
+    with pytest.raises(UsageError, match=rf"{path.name} do not fit the model \(it has no .*{name}"):
+        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_wrong_shape(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    def edit(state: dict[str, torch.Tensor]) -> None:
+        state[A_KEY[model]] = state[A_KEY[model]][:-1].contiguous()
+
+    store, path = copy(model)
+    change(path, edit)
+    with pytest.raises(UsageError, match=path.name):
+        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+
+
+@pytest.mark.parametrize("model", ["raft_small", "clip"])
+def test_unknown_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, path = copy(model)
+    change(path, lambda state: state.update({"visual.extra": torch.zeros(2)}))
+    with pytest.raises(UsageError, match=r"it has an unknown (visual\.)?extra"):
+        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+
+
+@pytest.mark.parametrize("model", ["clip", "dinov2", "depth_pro"])
+def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+    store, path = copy(model)
+    config = path.with_name(store.pins[model].files[0].name)
+    config.write_text("{")
+    with pytest.raises(UsageError, match="cannot be read"):
+        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+
+
+def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[Store, Path]]) -> None:
+    class Harm:
+        def __reduce__(self) -> Any:
+            return (print, ("harm",))
+
+    store, path = copy("raft_small")
+    torch.save({"harm": Harm()}, path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        registry.load(SECTIONS["raft_small"], "cpu", accepting(store, "raft_small"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_loading_never_asks_the_network(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    registry.load(SECTIONS[model], "cpu", tiny_store())
+
+
+def test_bf16_and_compiled_sections_are_other_fingerprints() -> None:
+    from hfv_builder.config import load_profile
+    from hfv_builder.records import Metric
+
+    paper = load_profile("paper")
+    store = tiny_store()
+    usual = registry.fingerprints(paper, store=store)
+    other = dataclasses.replace(paper, flow=dataclasses.replace(paper.flow, precision="bf16"))
+    assert registry.fingerprints(other, store=store)[Metric.MOTION] != usual[Metric.MOTION]
+    assert registry.fingerprints(other, store=store)[Metric.APPEARANCE] == usual[Metric.APPEARANCE]
+    assert registry.fingerprints(paper, device="cuda", store=store) != usual

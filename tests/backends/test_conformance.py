@@ -1,0 +1,149 @@
+"""What every backend of a kind must do, classical or learnt."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hfv_builder.backends import registry
+from hfv_builder.config import Depth, Embedding, Flow
+from hfv_builder.frames import shrunk_size
+from tests.checkpoints import tiny_store
+
+FLOWS = ("dis", "raft_small", "raft_large")
+DEPTHS = ("apparent_size", "depth_pro")
+EMBEDDINGS = ("lab_histogram", "clip", "dinov2")
+ODD = [(17, 33), (64, 1280), (130, 96)]
+UHD = (2160, 3840)
+DIMENSIONS = {"lab_histogram": 576, "clip": 32, "dinov2": 32}
+
+
+def flow_model(name: Any) -> Any:
+    return registry.load(Flow(backend=name, long_side=160, updates=3), "cpu", tiny_store())
+
+
+def depth_model(name: Any) -> Any:
+    return registry.load(Depth(backend=name, long_side=80, scale="none"), "cpu", tiny_store())
+
+
+def embedding_model(name: Any) -> Any:
+    return registry.load(Embedding(backend=name, region="subject"), "cpu", tiny_store())
+
+
+def frames(count: int, height: int, width: int, *, seed: int = 0) -> Tensor:
+    """Coarse noise that moves: (count, height, width, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.random((1, 3, 9, 12), np.float32))
+    ground = torch.nn.functional.interpolate(coarse, (height + 8, width + 8), mode="bilinear")[0]
+    moved = torch.stack([ground[:, t : t + height, t : t + width] for t in range(count)])
+    return (moved * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def pictures(rgb: Tensor) -> Tensor:
+    return (rgb.permute(0, 3, 1, 2).float() / 255).contiguous()
+
+
+def between(model: Any, clip: Tensor) -> Tensor:
+    known = model.encode(clip)
+    found: Tensor = model.flow(tuple(each[:-1] for each in known), tuple(each[1:] for each in known))
+    return found
+
+
+def through(model: Any, rgb: Tensor, *, step: int = 99) -> Tensor:
+    one_pass = model.begin()
+    for start in range(0, len(rgb), step):
+        one_pass.add(rgb[start : start + step])
+    result = one_pass.result()
+    return result if isinstance(result, Tensor) else result[0 : len(result)]
+
+
+@pytest.fixture(autouse=True)
+def _inference() -> Any:
+    with torch.inference_mode():
+        yield
+
+
+class TestFlow:
+    @pytest.mark.parametrize("name", FLOWS)
+    @pytest.mark.parametrize("size", [*ODD, UHD])
+    def test_shape_dtype_and_finiteness(self, name: str, size: tuple[int, int]) -> None:
+        found = between(flow_model(name), pictures(frames(2, *size)))
+        assert found.shape == (1, 2, *shrunk_size(*size, 160))
+        assert found.dtype == torch.float32
+        assert found.isfinite().all()
+
+    @pytest.mark.parametrize("name", FLOWS)
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_grey_and_black_frames(self, name: str, channels: int) -> None:
+        for level in (0.0, 0.5):
+            found = between(flow_model(name), torch.full((2, channels, 40, 56), level))
+            assert found.isfinite().all()
+
+    @pytest.mark.parametrize("name", FLOWS)
+    def test_a_batch_is_its_pairs_and_every_time_the_same(self, name: str) -> None:
+        model, clip = flow_model(name), pictures(frames(4, 64, 96))
+        together = between(model, clip)
+        assert torch.equal(together, between(model, clip))
+        single = torch.cat([between(model, clip[t : t + 2]) for t in range(3)])
+        torch.testing.assert_close(together, single, rtol=0, atol=1e-4)
+
+
+class TestDepth:
+    @pytest.mark.parametrize("name", DEPTHS)
+    @pytest.mark.parametrize("size", [*ODD, UHD])
+    def test_shape_dtype_and_range(self, name: str, size: tuple[int, int]) -> None:
+        maps = through(depth_model(name), frames(2, *size))
+        assert maps.shape == (2, *shrunk_size(*size, 80))
+        assert maps.dtype == torch.float32
+        assert maps.isfinite().all()
+        assert maps.min() >= 0
+
+    @pytest.mark.parametrize("name", DEPTHS)
+    def test_grey_and_black_frames(self, name: str) -> None:
+        for level in (0, 128):
+            assert through(depth_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8)).isfinite().all()
+
+    @pytest.mark.parametrize("name", DEPTHS)
+    def test_pieces_make_the_whole_and_every_time_the_same(self, name: str) -> None:
+        model, clip = depth_model(name), frames(5, 48, 64)
+        together = through(model, clip)
+        assert torch.equal(together, through(model, clip))
+        torch.testing.assert_close(together, through(model, clip, step=2), rtol=0, atol=1e-6)
+
+
+class TestEmbedding:
+    @pytest.mark.parametrize("name", EMBEDDINGS)
+    @pytest.mark.parametrize("size", ODD)
+    def test_shape_dtype_and_length(self, name: str, size: tuple[int, int]) -> None:
+        vectors = through(embedding_model(name), frames(2, *size))
+        assert vectors.shape == (2, DIMENSIONS[name])
+        assert vectors.dtype == torch.float32
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
+
+    @pytest.mark.parametrize("name", ["clip", "dinov2"])
+    def test_frames_of_4k(self, name: str) -> None:
+        assert through(embedding_model(name), frames(2, *UHD)).isfinite().all()
+
+    @pytest.mark.parametrize("name", EMBEDDINGS)
+    def test_grey_and_black_frames(self, name: str) -> None:
+        for level in (0, 128):
+            vectors = through(embedding_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8))
+            torch.testing.assert_close(vectors[0], vectors[1])
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
+
+    @pytest.mark.parametrize("name", EMBEDDINGS)
+    def test_pieces_make_the_whole_and_every_time_the_same(self, name: str) -> None:
+        model, clip = embedding_model(name), frames(5, 48, 64)
+        together = through(model, clip)
+        assert torch.equal(together, through(model, clip))
+        torch.testing.assert_close(together, through(model, clip, step=2), rtol=0, atol=1e-5)
+
+
+def test_backends_leave_the_number_of_threads_alone() -> None:
+    before = torch.get_num_threads()
+    for model in (flow_model("raft_small"), depth_model("depth_pro")):
+        assert model is not None
+    through(embedding_model("clip"), frames(2, 40, 40))
+    assert torch.get_num_threads() == before

@@ -1,0 +1,45 @@
+"""Consistency against VBench's loop and its own symmetries."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import reference
+from hfv_builder.metrics.consistency import consistency, inconsistency
+
+
+def features(count: int, seed: int, *, size: int = 16) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((count, size)).astype(np.float32))
+
+
+@given(count=st.integers(2, 12), seed=st.integers(0, 999))
+def test_it_equals_the_loop(count: int, seed: int) -> None:
+    vectors = features(count, seed)
+    loop = reference.consistency(list(vectors.numpy()))
+    np.testing.assert_allclose(consistency(vectors).numpy(), loop, atol=1e-6)
+
+
+def test_a_static_clip_is_wholly_consistent() -> None:
+    same = features(1, 3).expand(9, -1)
+    assert inconsistency(consistency(same), consistency(same)).abs().max() < 1e-12
+
+
+def test_time_reversal_leaves_the_likeness_of_neighbours_unchanged() -> None:
+    vectors = torch.nn.functional.normalize(features(9, 5).double(), dim=1)
+
+    def neighbours(clip: torch.Tensor) -> float:
+        start = (clip[1:] @ clip[0]).clamp(0, 1)
+        return float((consistency(clip) - 0.5 * start).sum())
+
+    assert neighbours(vectors) == pytest.approx(neighbours(vectors.flip(0)), abs=1e-12)
+
+
+@given(seed=st.integers(0, 99))
+def test_it_stays_between_zero_and_one_and_ignores_length(seed: int) -> None:
+    vectors = features(6, seed)
+    found = consistency(vectors)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    torch.testing.assert_close(consistency(vectors * 7), found)

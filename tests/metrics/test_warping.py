@@ -1,0 +1,107 @@
+"""Warp, occlusion and warp error against truths that need no model, and against the plain numpy way."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks import reference
+from hfv_builder.metrics.warping import visible, warp, warp_error
+
+
+def texture(height: int, width: int, *, seed: int = 0, channels: int = 3) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).random((channels, height, width), np.float32))
+
+
+def constant_flow(x: float, y: float, height: int, width: int) -> Tensor:
+    return torch.tensor([x, y]).view(1, 2, 1, 1).expand(1, 2, height, width).contiguous()
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (3, 0), (0, -2), (-5, 4)])
+def test_a_whole_pixel_shift_under_its_true_flow_has_error_exactly_zero(dx: int, dy: int) -> None:
+    ground = texture(40, 60)
+    first, second = ground[None, :, 10:30, 10:50], ground[None, :, 10 - dy : 30 - dy, 10 - dx : 50 - dx]
+    flow = constant_flow(dx, dy, 20, 40)
+    assert warp_error(first, second, flow, visible(flow, -flow)).tolist() == [0.0]
+
+
+def test_a_known_occluder_is_masked_exactly() -> None:
+    """A square moves right by 4 over a still ground: the ground it will cover, and its edges, are left out."""
+    forward, backward = torch.zeros(1, 2, 30, 40), torch.zeros(1, 2, 30, 40)
+    forward[0, 0, 10:20, 10:20] = 4
+    backward[0, 0, 10:20, 14:24] = -4
+    seen = visible(forward, backward)[0]
+    expected = torch.ones(30, 40, dtype=torch.bool)
+    expected[10:20, 20:24] = False  # covered in the second frame
+    # Motion boundaries by forward differences: the pixel before every jump of the flow. Of the square's own pixels,
+    # |∇F|² = 16 or 32 against 0.01 · 16 + 0.002.
+    expected[9, 10:20] = False
+    expected[10:20, 9] = False
+    expected[19, 10:20] = False
+    expected[10:20, 19] = False
+    assert torch.equal(seen, expected)
+
+
+def test_pixels_that_leave_the_frame_are_masked() -> None:
+    flow = constant_flow(3, 0, 20, 40)
+    seen = visible(flow, -flow)[0]
+    assert not seen[:, 37:].any()
+    assert seen[:, :37].all()
+
+
+@pytest.mark.parametrize("delta", [0.1, -0.25])
+def test_a_brightness_step_gives_its_square(delta: float) -> None:
+    first = texture(20, 30)[None] * 0.5 + 0.25
+    flow = torch.zeros(1, 2, 20, 30)
+    (error,) = warp_error(first, first + delta, flow, visible(flow, flow)).tolist()
+    assert error == pytest.approx(delta**2, rel=1e-6)
+
+
+def test_alignment_forgives_a_factor_and_nothing_else() -> None:
+    first = texture(20, 30, channels=1)[None]
+    flow = torch.zeros(1, 2, 20, 30)
+    noise = 0.1 * texture(20, 30, channels=1, seed=1)[None]
+    mask = visible(flow, flow)
+    assert warp_error(first, first * 0.6, flow, mask, align=True).item() == pytest.approx(0, abs=1e-14)
+    assert warp_error(first, first * 0.6 + noise, flow, mask, align=True).item() > 1e-5
+    assert warp_error(first, torch.zeros_like(first), flow, mask, align=True).isfinite().all()
+
+
+def test_a_pair_with_too_little_left_has_no_error() -> None:
+    first = texture(20, 50)[None]
+    mask = torch.zeros(1, 20, 50, dtype=torch.bool)
+    mask[0, 0, :9] = True
+    flow = torch.zeros(1, 2, 20, 50)
+    assert warp_error(first, first, flow, mask).isnan().all()
+    mask[0, 0, :10] = True
+    assert warp_error(first, first, flow, mask).tolist() == [0.0]
+
+
+def test_what_is_not_compared_does_not_count() -> None:
+    first = texture(20, 50)[None].clone()
+    mask = torch.ones(1, 20, 50, dtype=torch.bool)
+    mask[..., 0] = False
+    first[..., 0] = torch.inf
+    assert warp_error(first, first.nan_to_num(posinf=0), torch.zeros(1, 2, 20, 50), mask).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_of_it_equals_the_plain_way(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.standard_normal((4, 2, 3, 4)).astype(np.float32)) + 2
+    smooth = torch.nn.functional.interpolate(coarse, (33, 45), mode="bicubic")
+    forward, backward = smooth[:2], -smooth[:2] + 0.1 * smooth[2:]
+    first = torch.stack([texture(33, 45, seed=9 + seed), texture(33, 45, seed=10)])
+    second = torch.stack([texture(33, 45, seed=11), texture(33, 45, seed=12 + seed)])
+    seen = visible(forward, backward)
+    pulled = warp(second, forward)
+    for align in (False, True):
+        errors = warp_error(first, second, forward, seen, align=align).tolist()
+        for at in range(2):
+            there, back = (each[at].permute(1, 2, 0).numpy() for each in (forward, backward))
+            a, b = (each[at].permute(1, 2, 0).numpy() for each in (first, second))
+            mask = reference.not_occluded(there, back)
+            assert 0.01 < mask.mean() < 1
+            np.testing.assert_array_equal(seen[at].numpy(), mask)
+            np.testing.assert_allclose(pulled[at].permute(1, 2, 0), reference.warp(b, there), atol=1e-5)
+            assert errors[at] == pytest.approx(reference.warp_error(a, b, there, mask, align=align), rel=1e-5)

@@ -1,0 +1,209 @@
+"""The store of weights, and `hfv weights pull | check`."""
+
+import dataclasses
+import http.server
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.backends import registry
+from hfv_builder.backends.weights import PINS, RECORD, File, Pin, Store, file_sha256
+from hfv_builder.config import load_profile
+from hfv_builder.records import Metric, UsageError
+from pipelines import weights
+
+BODY = bytes(range(256)) * 2000
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves BODY at every address, honouring ranges."""
+
+    asked: list[str | None] = []  # noqa: RUF012 (shared on purpose)
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if start >= len(BODY):
+            self.send_error(416)
+            return
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(BODY) - start))
+        self.end_headers()
+        self.wfile.write(BODY[start:])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        Server.asked.clear()
+        yield f"http://127.0.0.1:{server.server_address[1]}/file"
+        server.shutdown()
+        thread.join()
+
+
+def pin_of(body: bytes, tmp_path: Path, *, revision: str | None = "abc") -> Pin:
+    path = tmp_path / "expected"
+    path.write_bytes(body)
+    sha256 = file_sha256(path) if revision else None
+    return Pin(source="Raft_X", revision=revision, licence="mit", files=(File(name="x.pth", sha256=sha256),))
+
+
+def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; start = time.perf_counter()\n"
+        "from hfv_builder.backends import registry\nfrom hfv_builder.config import load_profile\n"
+        "try: registry.require(load_profile('paper'))\n"
+        "except Exception as error: print(error)\n"
+        "registry.fingerprints(load_profile('paper'))\n"
+        "heavy = {'torch', 'transformers', 'open_clip', 'torchvision', 'huggingface_hub'} & set(sys.modules)\n"
+        "print('heavy', sorted(heavy))\n"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"HFV_WEIGHTS": str(tmp_path)}, check=True
+    )
+    sentence, heavy = done.stdout.strip().splitlines()
+    assert heavy == "heavy []"
+    assert str(tmp_path) in sentence
+    for each in ("raft_large/raft_large_C_T_SKHT_V2-ff5fadd5.pth", "depth_pro/model.safetensors", "dinov2/config.json"):
+        assert each in sentence
+    assert "`hfv weights pull`" in sentence
+    assert "PROFILE=lite" in sentence
+    assert time.perf_counter() - start < 20  # generous: the machine may be busy
+
+
+def test_only_the_models_of_the_wanted_metrics_are_required(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="raft_large") as raised:
+        registry.require(load_profile("paper"), [Metric.MOTION], Store(root=tmp_path))
+    assert "clip" not in str(raised.value)
+    registry.require(load_profile("lite"), store=Store(root=tmp_path))
+
+
+def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path))
+    assert Store().root == tmp_path
+    monkeypatch.delenv("HFV_WEIGHTS")
+    assert Store().root.parts[-3:] == (".cache", "hfv-builder", "weights")
+
+
+@pytest.mark.parametrize("model", sorted(PINS))
+def test_pins_are_whole(model: str) -> None:
+    pin = PINS[model]
+    assert pin.licence
+    for file in pin.files:
+        assert file.sha256 is None or len(file.sha256) == 64
+        if file.name.endswith(".pth"):
+            assert file.sha256 is not None
+            assert file.name.endswith(f"-{file.sha256[:8]}.pth")
+    assert pin.licence in Store(root=Path("nowhere")).revision(model)
+
+
+def test_states_of_files(tmp_path: Path) -> None:
+    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path)})
+    (tmp_path / "x").mkdir()
+    path = tmp_path / "x" / "x.pth"
+
+    def state() -> str:
+        (found,) = store.look("x", hashed=True)
+        return found.state
+
+    assert state() == "missing"
+    path.write_bytes(b"")
+    assert state() == "truncated"
+    path.write_bytes(BODY[:-1])
+    assert state() == "damaged"
+    path.write_bytes(BODY)
+    assert state() == "ok"
+    assert store.open("x") == tmp_path / "x"
+
+
+def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
+    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "x.pth").write_bytes(BODY)
+    with pytest.raises(UsageError, match=RECORD):
+        store.require(["x"])
+    before = store.revision("x")
+    store.record("x", "commit1")
+    store.require(["x"])
+    assert store.recorded_revision("x") == "commit1"
+    assert "commit1" in store.revision("x") != before
+    (tmp_path / "x" / "x.pth").write_bytes(BODY[::-1])
+    with pytest.raises(UsageError, match="damaged"):
+        store.open("x")
+
+
+def test_a_download_goes_on_where_it_broke_off(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    path.with_name("x.pth.part").write_bytes(BODY[:1000])
+    weights.download(url, path)
+    assert path.read_bytes() == BODY
+    assert Server.asked == ["bytes=1000-"]
+    assert not path.with_name("x.pth.part").exists()
+
+
+def test_a_download_that_was_complete_but_unnamed(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    path.with_name("x.pth.part").write_bytes(BODY)
+    weights.download(url, path)
+    assert path.read_bytes() == BODY
+
+
+def test_pull_and_check(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(root=tmp_path / "store", pins={"x": pin_of(BODY, tmp_path)})
+    monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+    monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
+    paper = load_profile("paper")
+    with pytest.raises(UsageError, match=r"missing: x/x\.pth"):
+        weights.demand(weights.check(paper, store=store), store)
+    states = weights.pull(paper, store=store)
+    weights.demand(states, store)
+    assert [found.state for found in states] == ["ok"]
+    table = weights.table(states)
+    assert all(word in table for word in ("model", "revision", "licence", "abc", "mit", "x.pth", "ok"))
+    asked = len(Server.asked)
+    weights.pull(paper, store=store)
+    assert len(Server.asked) == asked
+    (store.folder("x") / "x.pth").write_bytes(b"damaged")
+    assert [found.state for found in weights.pull(paper, store=store)] == ["ok"]
+
+
+def test_what_does_not_have_the_published_hash_is_not_kept(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(root=tmp_path / "store", pins={"x": pin_of(b"something else", tmp_path)})
+    monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+    monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
+    with pytest.raises(UsageError, match="does not have the published SHA-256"):
+        weights.pull(load_profile("paper"), store=store)
+    assert not (store.folder("x") / "x.pth").exists()
+
+
+def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(root=tmp_path / "store", pins={"x": dataclasses.replace(pin_of(BODY, tmp_path))})
+    monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+    monkeypatch.setattr(weights, "_torchvision_url", lambda source: "http://127.0.0.1:9/x")
+    with pytest.raises(UsageError, match=r"cannot be downloaded .* where there is a network and copy"):
+        weights.pull(load_profile("paper"), store=store)
+
+
+def test_files_put_there_by_hand_are_recorded_by_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
+    monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "x.pth").write_bytes(BODY)
+    states = weights.check(load_profile("paper"), store=store)
+    weights.demand(states, store)
+    assert store.recorded_revision("x") == weights.UNPINNED
+    store.require(["x"])
