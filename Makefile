@@ -16,8 +16,13 @@ COMMON     = $(call flag,MANIFESTS,--manifests)
 CLUSTER    = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler)
 need       = $(if $($(1)),,$(error $@ needs $(1): make $@ $(1)=$(2)))
 
+# The review app's tests drive a browser. Where it is missing and cannot be installed, they are skipped and say so.
+BROWSER    = command -v chromium >/dev/null || \
+  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "setup: installing chromium" >&2 && \
+    apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split status bench lint test clean
+.PHONY: help setup demo catalog score label split status weights review bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +52,12 @@ split: $(READY)  ## divide the labelled clips into train and val
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
 
+weights: $(READY)  ## download the models that PROFILE needs
+	@$(BIN)/hfv weights pull --profile "$(PROFILE)" $(call flag,DIR,--dir)
+
+review: $(READY)  ## let reviewers confirm or correct the labels in a browser
+	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) $(COMMON)
+
 bench: $(READY)  ## measure the speed against a plain loop
 	@$(BIN)/python -m benchmarks
 
@@ -56,7 +67,8 @@ lint: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/mypy
 
 test: $(READY)  ## run the tests
-	@$(BIN)/pytest
+	@$(BROWSER)
+	@$(BIN)/pytest $(PYTEST)
 
 clean:  ## remove .venv and caches (never clips, weights or manifests)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

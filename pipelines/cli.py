@@ -100,6 +100,51 @@ def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return status(manifests)
 
 
+def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from hfv_builder.backends.weights import Store
+    from hfv_builder.config import load_profile
+    from pipelines.outcome import Outcome
+    from pipelines.weights import check, demand, pull, table
+
+    store = Store(root=options.dir) if options.dir else Store()
+    profile = load_profile(options.profile)
+    states = (pull if options.action == "pull" else check)(profile, store=store)
+    if states and not options.json:
+        print(table(states))
+    demand(states, store)
+    files = [
+        {"model": each.model, "revision": each.revision, "file": each.file, "state": each.state} for each in states
+    ]
+    summary = {"profile": profile.name, "dir": str(store.root), "files": files}
+    return Outcome(
+        summary=summary, text=f"all there, in {store.root}" if states else f"{profile.name} needs no weights"
+    )
+
+
+def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.review import review
+
+    return review(
+        manifests,
+        host=options.host,
+        port=options.port,
+        users=options.users,
+        settings=options.settings,
+        overlap=options.overlap,
+        db=options.db,
+        names=options.name,
+        verbose=options.verbose,
+    )
+
+
+def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.review import add_user, export_reviews
+
+    if options.action == "export":
+        return export_reviews(manifests, db=options.db)
+    return add_user(options.user, options.users, role=options.role)
+
+
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.demo import demo
 
@@ -181,6 +226,35 @@ def parser() -> argparse.ArgumentParser:
     )
 
     command("status", _status, "show what is done, failed and left", everywhere)
+
+    weights = command("weights", _weights, "fetch the weights that a profile needs, or check those there", everywhere)
+    weights.add_argument("action", choices=("pull", "check"), help="pull: download what is missing; check: only look")
+    weights.add_argument("--profile", default="paper", metavar="P", help="whose weights (default: paper)")
+    weights.add_argument(
+        "--dir", type=Path, metavar="DIR", help="where they are (default: $HFV_WEIGHTS, or your cache)"
+    )
+
+    review = command("review", _review, "let reviewers confirm or correct the labels in a browser", everywhere)
+    review.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
+    )
+    review.add_argument("--port", type=_positive, default=8000, metavar="N", help="port to listen at (default: 8000)")
+    review.add_argument("--users", type=Path, metavar="FILE", help="who may come in; needed for any other host")
+    review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
+    review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
+    review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument(
+        "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
+    )
+
+    reviews = command("reviews", _reviews, "export the decisions of reviewers, or add a reviewer", everywhere)
+    actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
+    export = actions.add_parser("export", help="write the decisions to the reviews manifest")
+    export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator")
+    adding.add_argument("user", metavar="NAME")
+    adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")
+    adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
 
     demo = command("demo", _demo, "render sample clips and run every stage on them", everywhere)
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")

@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from hfv_builder.records import UsageError
@@ -46,29 +47,44 @@ class Cluster:
     """A `distributed.Client` to use instead of both."""
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[Any]:
-        """A client with workers behind it; those started here are stopped at the end."""
+    def connect(self, *, each_a_gpu: bool = False) -> Iterator[Any]:
+        """A client with workers behind it; those started here are stopped at the end.
+
+        Args:
+            each_a_gpu: start a worker for each GPU, which sees that one alone, instead of one for each core.
+        """
         if self.client is not None:
             yield self.client
         else:
-            with connect(self.workers, self.scheduler) as client:
+            with connect(self.workers, self.scheduler, gpus() if each_a_gpu else []) as client:
                 yield client
 
 
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without importing torch."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*"))
+    return [str(number) for number in range(len(found))]
+
+
 @contextlib.contextmanager
-def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Any]:
+def connect(workers: int | None = None, scheduler: str | None = None, each_a_gpu: Sequence[str] = ()) -> Iterator[Any]:
     """A `distributed.Client` with workers behind it; they are stopped at the end if they were started here.
 
     Args:
         workers: local processes; None takes one for each core. Each works on one thread, so that workers × threads
             never exceeds the cores and no sum depends on how many there are.
         scheduler: the address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`.
+        each_a_gpu: the GPUs to hand out, as CUDA_VISIBLE_DEVICES names them, one to a worker.
 
     Raises:
         UsageError: no scheduler answers at that address.
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed.system import MEMORY_LIMIT
 
     # A lost worker is ours to handle, and no worker holds tasks that another could begin.
     dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-saturation": 1.0})
@@ -82,12 +98,20 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    count = min(workers or len(each_a_gpu), len(each_a_gpu)) if each_a_gpu else workers or cores()
+    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
+    seen = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in each_a_gpu[:count]] or [{}] * count
+    options = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
+    specification = {number: {"cls": Nanny, "options": {"env": env, **options}} for number, env in enumerate(seen)}
+    scheduler_options = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "dashboard_address": "127.0.0.1:0",  # any free port: several clusters may run on one machine
+    }
     with (
-        LocalCluster(
-            n_workers=workers or cores(),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",  # any free port: several clusters may run on one machine
+        SpecCluster(
+            workers=specification,
+            scheduler={"cls": Scheduler, "options": scheduler_options},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
@@ -100,7 +124,7 @@ def _leave_interrupts_to_the_driver() -> Any:
     """A plugin for workers of this terminal: Ctrl-C reaches them too, and only the driver is to answer it."""
     from distributed import WorkerPlugin
 
-    class LeaveInterrupts(WorkerPlugin):  # type: ignore[misc]
+    class LeaveInterrupts(WorkerPlugin):
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 

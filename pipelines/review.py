@@ -96,7 +96,9 @@ def export_reviews(manifests: Manifests, *, db: Path | None = None) -> Outcome:
     finally:
         store.close()
     word = "decision" if rows == 1 else "decisions"
-    return Outcome(summary={"decisions": rows, "database": str(path)}, text=f"{rows} {word} in {manifests.root}/reviews")
+    return Outcome(
+        summary={"decisions": rows, "database": str(path)}, text=f"{rows} {word} in {manifests.root}/reviews"
+    )
 
 
 def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:

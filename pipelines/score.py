@@ -1,13 +1,9 @@
 """Score a generator: every clip that has no score yet under this profile, each decoded once."""
 
-import hashlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,38 +13,16 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import METRICS, ClipError, Metric, Status, UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.cluster import Cluster, run_shards
+from hfv_builder.records import METRICS, Metric, Status, UsageError
+from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
+from pipelines.cluster import Cluster, gpus, run_shards
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.shard import STAMP, Task, Work, write_shard
 
 SHARD = 8
 """Clips that one task scores at most: what a lost worker costs."""
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A clip and the metrics that it lacks."""
-
-    clip_id: str
-    path: str
-    metrics: tuple[Metric, ...]
-    error: str | None = None
-    """Why it cannot be scored, if the catalogue knows it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What all shards of a run share; small enough to travel with each."""
-
-    manifests: Manifests
-    generator: str
-    profile: Profile
-    metrics: tuple[Metric, ...]
-    fingerprints: dict[Metric, str]
-    device: str
 
 
 def score(
@@ -59,26 +33,30 @@ def score(
     metrics: Iterable[Metric] = METRICS,
     retry_failed: bool = False,
     cluster: Cluster | None = None,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Outcome:
     """Score what is missing, then make each metric one sorted part with a row per clip.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
-        cluster: where the tasks run; one local process a core unless it says otherwise.
+        cluster: where the tasks run; unless it says otherwise one local process a core, or one a GPU.
+        device: `cpu` or `cuda`; None takes CUDA if the profile has learnt models and this machine a GPU.
 
     Raises:
         UsageError: the generator has no clips, or weights are missing.
     """
     started = time.time()
     metrics = tuple(metrics)
+    registry.require(profile, metrics)
+    if device is None:
+        device = "cuda" if registry.learnt(profile, metrics) and gpus() else "cpu"
     clips = clips_of(manifests, generator, ["clip_id", "path", "num_frames", "status", "error"])
     task = Task(
         manifests=manifests,
         generator=generator,
         profile=profile,
         metrics=metrics,
-        fingerprints=registry.fingerprints(profile),
+        fingerprints=registry.fingerprints(profile, device=device),
         device=device,
     )
     with manifests.lock(f"score-{generator}"):
@@ -88,10 +66,11 @@ def score(
             write_shard(broken, task=task)
         sound = [work for work in todo if not work.error]
         if sound:
-            with (cluster or Cluster()).connect() as client:
+            with (cluster or Cluster()).connect(each_a_gpu=device == "cuda") as client:
                 _score_all(task, sound, client)
         for metric in metrics:
             _settle(task, metric)
+        _settle_embeddings(task)
     return _outcome(task, clips, scored=len(sound), started=started)
 
 
@@ -149,77 +128,6 @@ def _score_all(task: Task, todo: list[Work], client: Any) -> None:
             bar.update(len(done.items))
 
 
-_local = threading.local()
-
-
-def _scorer(task: Task) -> Any:
-    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe."""
-    key = (task.profile, task.metrics, task.device)
-    if getattr(_local, "key", None) != key:
-        import cv2
-        import torch
-
-        from hfv_builder.scoring import Scorer
-
-        # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
-        torch.set_num_threads(1)
-        cv2.setNumThreads(1)
-        _local.scorer = Scorer(task.profile, metrics=task.metrics, device=task.device)
-        _local.key = key
-    return _local.scorer
-
-
-def write_shard(shard: list[Work], *, task: Task) -> int:
-    """Score some clips and write their rows, one part a metric; the number of clips that failed."""
-    rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
-    for work in shard:
-        for metric, row in score_clip(work, task).items():
-            rows[metric].append(row)
-    for metric, found in rows.items():
-        if found:
-            keys = [task.fingerprints[metric], *(row["clip_id"] for row in found)]
-            name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-            table = pa.Table.from_pylist(found, schema=SCORES.schema)
-            task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
-    failed = {row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}
-    return len(failed)
-
-
-def score_clip(work: Work, task: Task) -> dict[Metric, Row]:
-    """The rows of one clip. Whatever it does, it gets them: a failure is a row with the reason."""
-    from hfv_builder.video import decode
-
-    scores: dict[Metric, Any] = {}
-    error = work.error
-    if error is None:
-        try:
-            chunks = decode(Path(work.path), decoder=task.profile.decoder, pairs=task.profile.pairs)
-            scores = _scorer(task).score(chunks, work.metrics)
-        except ClipError as raised:
-            error = str(raised)
-        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as raised:
-            # A model or a library that cannot cope with this clip must not take the others along.
-            error = f"{type(raised).__name__}: {raised}".splitlines()[0]
-    rows = {}
-    for metric in work.metrics:
-        row = dict.fromkeys(SCORES.schema.names) | {
-            "clip_id": work.clip_id,
-            "generator": task.generator,
-            "metric": metric.value,
-            "profile": task.profile.name,
-            "fingerprint": task.fingerprints[metric],
-            "status": Status.FAILED.value,
-            "error": error,
-        }
-        found = scores.get(metric)
-        if found is not None:
-            row |= {"score": found.value, "components": sorted(found.components.items()), "error": found.error}
-            row |= {"frames": found.frames, "trace": found.trace}
-            row["status"] = (Status.OK if found.error is None else Status.FAILED).value
-        rows[metric] = row
-    return rows
-
-
 def _settle(task: Task, metric: Metric) -> None:
     """Make the metric's rows one part, sorted by clip, without what newer scores of the same clips supersede."""
     keys = {"metric": metric.value, "generator": task.generator}
@@ -232,6 +140,23 @@ def _settle(task: Task, metric: Metric) -> None:
     others = rows.filter(pc.invert(ours))
     others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
     task.manifests.replace(SCORES, [pa.concat_tables([new, others]).sort_by("clip_id")], **keys)
+
+
+def _settle_embeddings(task: Task) -> None:
+    """Make each model's rows one part, sorted by clip, the newest of each clip."""
+    for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
+        parts = list(task.manifests.stamped(EMBEDDINGS, **keys))
+        if len(parts) == 1:
+            continue
+        current = task.fingerprints[Metric.APPEARANCE].encode()
+        parts.sort(key=lambda part: part[1].get(STAMP) != current)
+        rows = pa.concat_tables([part for part, _ in parts])
+        ids = rows["clip_id"].to_pylist()
+        first = {clip_id: place for place, clip_id in reversed(list(enumerate(ids)))}
+        newest = rows.take(pa.array([first[clip_id] for clip_id in sorted(first)], pa.int64()))
+        for column, value in keys.items():
+            newest = newest.append_column(column, pa.array([value] * len(newest), pa.string()))
+        task.manifests.replace(EMBEDDINGS, [newest.replace_schema_metadata({STAMP: current})], **keys)
 
 
 def _outcome(task: Task, clips: list[Row], *, scored: int, started: float) -> Outcome:

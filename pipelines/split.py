@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Split, UsageError
-from hfv_builder.schema import LABELS, SPLITS
+from hfv_builder.reviews import final_labels
+from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
 from pipelines.label import catalogued
 from pipelines.outcome import Outcome, paragraphs, table
@@ -18,25 +19,34 @@ from pipelines.outcome import Outcome, paragraphs, table
 def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal["auto", "final"] = "auto") -> Outcome:
     """Split the labelled clips of these generators, or of all.
 
+    Args:
+        labels: `final` takes what reviewers made of the automatic labels, and leaves out the clips they rejected.
+
     Raises:
-        UsageError: a generator has no labels.
+        UsageError: a generator has no labels, or final ones are wanted and there are no reviews.
     """
     started = time.time()
+    if labels == "final" and not manifests.parts(REVIEWS):
+        raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
     rows: list[dict[str, Any]] = []
     for generator in generators or catalogued(manifests):
-        rows += _split_one(manifests, generator)
+        rows += _split_one(manifests, generator, labels)
     text = paragraphs(table(rows), f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them")
     return Outcome(summary={"classes": rows, "manifests": str(manifests.root)}, text=text, started=started)
 
 
-def _split_one(manifests: Manifests, generator: str) -> list[dict[str, Any]]:
+def _split_one(manifests: Manifests, generator: str, which: Literal["auto", "final"]) -> list[dict[str, Any]]:
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label"]
     labels = manifests.read(LABELS, columns, generator=generator).to_pandas()
     if labels.empty:
         raise UsageError(f"{generator} has no labels yet: run `hfv label --generator {generator}`")
-    labels["label"] = labels["auto_label"].astype("Int32")
+    if which == "final":
+        labels = final_labels(labels, manifests.read(REVIEWS).to_pandas())
+        labels.loc[labels["rejected"], "label"] = pd.NA
+    else:
+        labels = labels.assign(label=labels["auto_label"].astype("Int32"), label_source="auto")
     rows = split_clips(labels)
-    rows["label_source"] = pd.Series("auto", index=rows.index).mask(rows["label"].isna())
+    rows["label_source"] = labels["label_source"].mask(labels["label"].isna())
     manifests.replace(SPLITS, [pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)], generator=generator)
     found = []
     for each in Label:

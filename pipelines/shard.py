@@ -1,0 +1,161 @@
+"""What a worker does: score a few clips and write their rows. Nothing but paths and a configuration travels to it."""
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hfv_builder.config import Profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import ClipError, Metric, Status
+from hfv_builder.schema import EMBEDDINGS, SCORES
+
+Row = dict[str, Any]
+STAMP = b"fingerprint"
+"""In the metadata of a part of embeddings: of the appearance scores that they came along with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A clip and the metrics that it lacks."""
+
+    clip_id: str
+    path: str
+    metrics: tuple[Metric, ...]
+    error: str | None = None
+    """Why it cannot be scored, if that is known already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What all shards of a run share; small enough to travel with each."""
+
+    manifests: Manifests
+    generator: str
+    profile: Profile
+    metrics: tuple[Metric, ...]
+    fingerprints: dict[Metric, str]
+    device: str
+
+
+def write_shard(shard: list[Work], *, task: Task) -> int:
+    """Score some clips and write their rows, one part a metric; the number of clips that failed."""
+    rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
+    embeddings: dict[str, list[tuple[str, Any]]] = {}
+    with _decoded([work for work in shard if not work.error], task) as decoded:
+        for work, chunks in decoded:
+            scores, error = _score(work, chunks, task)
+            for metric in work.metrics:
+                rows[metric].append(_row(work, metric, task, scores.get(metric), error))
+            for model, vectors in getattr(scores, "embeddings", {}).items():
+                embeddings.setdefault(model, []).append((work.clip_id, vectors))
+    for work in shard:
+        if work.error:
+            for metric in work.metrics:
+                rows[metric].append(_row(work, metric, task, None, work.error))
+    # Embeddings first: once the scores are there the clip counts as done.
+    for model, found in embeddings.items():
+        keys = {"model": model, "generator": task.generator}
+        name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
+        table = _embeddings_table(found, keys).replace_schema_metadata({STAMP: task.fingerprints[Metric.APPEARANCE]})
+        task.manifests.add(EMBEDDINGS, table, name=name, **keys)
+    for metric, scored in rows.items():
+        if scored:
+            name = _name(task.fingerprints[metric], *(row["clip_id"] for row in scored))
+            table = pa.Table.from_pylist(scored, schema=SCORES.schema)
+            task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
+    return len({row["clip_id"] for scored in rows.values() for row in scored if row["status"] != Status.OK})
+
+
+@contextlib.contextmanager
+def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Iterable[Any]]]]:
+    """The clips with their frames; on a GPU the next clip is decoded while one is being scored.
+
+    On the CPU a decoder beside the models would only take the core of another worker.
+    """
+    from hfv_builder.lookahead import looking_ahead
+    from hfv_builder.video import decode
+
+    def frames(work: Work) -> Iterable[Any]:
+        return decode(Path(work.path), decoder=task.profile.decoder, pairs=task.profile.pairs)
+
+    if task.device == "cpu":
+        yield ((work, frames(work)) for work in shard)
+    else:
+        with looking_ahead(shard, frames, pin=True) as ahead:
+            yield ahead
+
+
+_local = threading.local()
+
+
+def _scorer(task: Task) -> Any:
+    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe."""
+    key = (task.profile, task.metrics, task.device)
+    if getattr(_local, "key", None) != key:
+        import cv2
+        import torch
+
+        from hfv_builder.scoring import Scorer
+
+        # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        _local.scorer = Scorer(task.profile, metrics=task.metrics, device=task.device)
+        _local.key = key
+    return _local.scorer
+
+
+def _score(work: Work, chunks: Iterable[Any], task: Task) -> tuple[dict[Metric, Any], str | None]:
+    """The scores of a clip, or the reason why there are none."""
+    scorer = _scorer(task)
+    try:
+        return scorer.score(chunks, work.metrics), None
+    except ClipError as error:
+        return {}, str(error)
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        # A model or a library that cannot cope with this clip must not take the others along.
+        return {}, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _row(work: Work, metric: Metric, task: Task, score: Any, error: str | None) -> Row:
+    """The row of one clip and metric. Whatever became of the clip, it gets one."""
+    row = dict.fromkeys(SCORES.schema.names) | {
+        "clip_id": work.clip_id,
+        "generator": task.generator,
+        "metric": metric.value,
+        "profile": task.profile.name,
+        "fingerprint": task.fingerprints[metric],
+        "status": Status.FAILED.value,
+        "error": error,
+    }
+    if score is not None:
+        row |= {"score": score.value, "components": sorted(score.components.items()), "error": score.error}
+        row |= {"frames": score.frames, "trace": score.trace}
+        row["status"] = (Status.OK if score.error is None else Status.FAILED).value
+    return row
+
+
+def _embeddings_table(found: list[tuple[str, Any]], keys: dict[str, str]) -> pa.Table:
+    """A row a clip; the vectors as lists of a fixed size, the model's own."""
+    flat = np.concatenate([vectors.vectors for _, vectors in found])
+    each = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
+    ends = np.cumsum([0, *(len(vectors.frames) for _, vectors in found)]).astype(np.int32)
+    columns = {
+        "clip_id": pa.array([clip_id for clip_id, _ in found], pa.string()),
+        **{name: pa.array([value] * len(found), pa.string()) for name, value in keys.items()},
+        "frames": pa.array([vectors.frames for _, vectors in found], pa.list_(pa.int32())),
+        "vectors": pa.ListArray.from_arrays(ends, each),
+    }
+    return pa.table(columns)
+
+
+def _name(*keys: str) -> str:
+    """The name of a part: a hash of what is in it, so that the same work done twice gives one part."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]

@@ -1,0 +1,105 @@
+"""The web app: everything put together, with no state outside of it."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from hfv_builder import __version__
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import UsageError
+from review_ui.api import make_api
+from review_ui.desk import Desk, Refused
+from review_ui.exports import export
+from review_ui.guard import LOOPBACK, Guard
+from review_ui.pages import HERE, make_media, make_pages
+from review_ui.settings import Settings
+from review_ui.stats import Statistics
+from review_ui.users import Role, Sessions, User
+
+ABOUT = """Everything that the review pages do. Come in with `POST /api/session`, keep the cookie, and send
+`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` will do."""
+
+
+def create_app(
+    manifests: Manifests,
+    db: Path,
+    *,
+    settings: Settings | None = None,
+    users: Mapping[str, User] | None = None,
+    hosts: Iterable[str] = LOOPBACK,
+    export_on_exit: bool = True,
+) -> FastAPI:
+    """The app over these manifests, its decisions in the SQLite file `db`, proxies beside that.
+
+    Args:
+        users: who may come in; None lets anybody in who gives a name.
+        hosts: the names by which the server may be called.
+        export_on_exit: write the `reviews` manifest when the server stops.
+
+    Raises:
+        UsageError: a manifest or the database cannot be read.
+    """
+    desk = Desk(manifests, db, settings or Settings())
+    sessions = Sessions(users)
+    for key, name, role in desk.store.sessions():
+        sessions.restore(key, name, Role(role))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        desk.close()
+        if export_on_exit:
+            export(desk.store, manifests)
+
+    app = FastAPI(
+        title="hfv review",
+        version=__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        # The interactive pages that FastAPI brings load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.include_router(make_api(desk, sessions, Statistics(desk)))
+    app.include_router(make_media(desk, sessions))
+    app.include_router(make_pages(desk, sessions))
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(Guard, hosts=tuple(hosts))
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Any) -> JSONResponse:
+        return JSONResponse({"error": error.sentence}, error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: Any) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{place}: {first['msg'].lower()}"}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: Any) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail).lower()}, error.status_code, headers=error.headers)
+
+    @app.exception_handler(sqlite3.Error)
+    async def database(request: Request, error: Any) -> JSONResponse:
+        sentence = f"the decision could not be kept ({error}); it was not counted, and may be sent again"
+        return JSONResponse({"error": sentence}, 503)
+
+    @app.exception_handler(UsageError)
+    async def usage(request: Request, error: Any) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 503)
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "a fault of ours; the server's log says more"}, 500)
+
+    return app

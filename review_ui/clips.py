@@ -1,0 +1,187 @@
+"""All clips of the manifests in memory, small enough for a hundred thousand and ready to be sorted into queues."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Label, Split, Status
+from hfv_builder.schema import CLIPS, LABELS, SPLITS, Table
+
+NONE = -1
+"""Stands for null in the integer arrays."""
+CLIP_COLUMNS = (
+    "clip_id generator is_real path bytes width height fps num_frames duration_s codec pix_fmt rotation bit_rate "
+    "prompt status error"
+)
+LABEL_COLUMNS = (
+    "clip_id generator spatial appearance motion rank_spatial rank_appearance rank_motion auto_label margin tied "
+    "group_size"
+)
+SPLIT_COLUMNS = "clip_id generator label split"
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which clips of a queue are wanted. None wants all."""
+
+    generator: str | None = None
+    label: int | None = None
+    """The automatic label."""
+    split: str | None = None
+
+
+class Clips:
+    """The rows of clips, labels and splits, joined by generator and clip_id; a clip is spoken of by its row number."""
+
+    def __init__(self, manifests: Manifests) -> None:
+        """Read the manifests.
+
+        Raises:
+            UsageError: a part cannot be read.
+        """
+        clips = _rows(manifests, CLIPS, CLIP_COLUMNS)
+        # Exact copies of another clip: never reviewed by themselves.
+        clips = clips.filter(pa.compute.not_equal(clips["status"], Status.REJECTED.value))
+        clips = clips.sort_by([("generator", "ascending"), ("clip_id", "ascending")]).combine_chunks()
+        self.ids: list[str] = clips["clip_id"].to_pylist()
+        self.row: dict[str, int] = {}
+        for number, clip_id in enumerate(self.ids):
+            self.row.setdefault(clip_id, number)
+        keys = {key: number for number, key in enumerate(zip(clips["generator"].to_pylist(), self.ids, strict=True))}
+        self._clips = clips
+        self._labels, self._label_at = _joined(_rows(manifests, LABELS, LABEL_COLUMNS), keys, len(clips))
+        self._splits, self._split_at = _joined(_rows(manifests, SPLITS, SPLIT_COLUMNS), keys, len(clips))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def generators(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(set(self._clips["generator"].to_pylist()))
+
+    @cached_property
+    def generator(self) -> Ints:
+        """Of each clip, its place in `generators`."""
+        names = {name: number for number, name in enumerate(self.generators)}
+        return np.array([names[name] for name in self._clips["generator"].to_pylist()], np.int64)
+
+    @cached_property
+    def auto_label(self) -> Ints:
+        """Label ids; NONE where a clip has no label."""
+        return _taken(self._labels["auto_label"], self._label_at)
+
+    @cached_property
+    def margin(self) -> Ints:
+        """Second smallest rank − smallest; NONE where a clip is not ranked."""
+        return _taken(self._labels["margin"], self._label_at)
+
+    @cached_property
+    def split(self) -> Ints:
+        """Of each clip, the place of its split in `Split`; NONE without one."""
+        places = {split.value: number for number, split in enumerate(Split)}
+        column = pa.array([places.get(name) for name in self._splits["split"].to_pylist()], pa.int32())
+        return _taken(column, self._split_at)
+
+    @cached_property
+    def is_real(self) -> npt.NDArray[np.bool_]:
+        """Whether the clip is of a real source."""
+        return np.array(self._clips["is_real"].to_pylist(), bool)
+
+    @cached_property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Clips that could not be read, or that have no label."""
+        read = np.array([status == Status.OK.value for status in self._clips["status"].to_pylist()], bool)
+        # A real source need not be scored: its label is known.
+        unlabelled = (self.auto_label == NONE) & ~self.is_real
+        return np.asarray(~read | (unlabelled & (len(self._labels) > 0)), bool)
+
+    @cached_property
+    def order(self) -> Ints:
+        """All rows: validation candidates first, then by margin (none last), then by id."""
+        is_val = self.split == list(Split).index(Split.VAL)
+        margin = np.where(self.margin == NONE, np.iinfo(np.int64).max, self.margin)
+        return np.lexsort((np.array(self.ids), margin, ~is_val))
+
+    @cached_property
+    def shuffled(self) -> Ints:
+        """All rows in an order that only the ids decide: the head of it is a fair sample."""
+        keys = [hashlib.sha256(f"calibration\n{clip_id}".encode()).digest() for clip_id in self.ids]
+        return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+
+    def matches(self, wanted: Filter) -> npt.NDArray[np.bool_]:
+        """Which rows the filter wants; a name that does not exist matches nothing."""
+        found = np.ones(len(self), bool)
+        if wanted.generator is not None:
+            names = self.generators
+            found &= self.generator == (names.index(wanted.generator) if wanted.generator in names else NONE - 1)
+        if wanted.label is not None:
+            found &= self.auto_label == wanted.label
+        if wanted.split is not None:
+            splits = [split.value for split in Split]
+            found &= self.split == (splits.index(wanted.split) if wanted.split in splits else NONE - 1)
+        return np.asarray(found, bool)
+
+    def path(self, row: int) -> Path:
+        """Where the clip's file was when it was catalogued."""
+        return Path(self._clips["path"][row].as_py())
+
+    def facts(self, row: int) -> dict[str, Any]:
+        """What the catalogue says of the clip, without where it lies."""
+        names = [name for name in self._clips.column_names if name != "path"]
+        return {name: self._clips[name][row].as_py() for name in names}
+
+    def media_facts(self, row: int) -> dict[str, Any]:
+        """What decides whether a browser plays the original."""
+        names = ("width", "height", "codec", "pix_fmt", "rotation", "bit_rate", "bytes")
+        return {name: self._clips[name][row].as_py() for name in names}
+
+    def suggestion(self, row: int) -> dict[str, Any] | None:
+        """The automatic label, with the ranks and scores that led to it; None without one."""
+        at = int(self._label_at[row])
+        if at == NONE or self._labels["auto_label"][at].as_py() is None:
+            return None
+        values = {name: self._labels[name][at].as_py() for name in self._labels.column_names}
+        return {
+            "label": str(Label(values["auto_label"])),
+            "margin": values["margin"],
+            "tied": bool(values["tied"]),
+            "group_size": values["group_size"],
+            "ranks": {metric.value: values[f"rank_{metric}"] for metric in METRICS},
+            "scores": {metric.value: values[metric.value] for metric in METRICS},
+        }
+
+    def split_name(self, row: int) -> str | None:
+        """`train`, `val` or `test`; None without one."""
+        place = int(self.split[row])
+        return None if place == NONE else list(Split)[place].value
+
+
+def _rows(manifests: Manifests, table: Table, columns: str) -> pa.Table:
+    return manifests.read(table, columns.split()).combine_chunks()
+
+
+def _joined(rows: pa.Table, keys: dict[tuple[str, str], int], size: int) -> tuple[pa.Table, Ints]:
+    """The rows, and for each clip which of them is its own; NONE if none is."""
+    at = np.full(size, NONE, np.int64)
+    pairs = zip(rows["generator"].to_pylist(), rows["clip_id"].to_pylist(), strict=True)
+    for number, pair in enumerate(pairs):
+        row = keys.get(pair)
+        if row is not None:
+            at[row] = number
+    return rows, at
+
+
+def _taken(column: Any, at: Ints) -> Ints:
+    """The column's values in the order of clips, NONE for null and for clips without a row."""
+    filled = column.fill_null(NONE).to_numpy().astype(np.int64) if len(column) else np.empty(0, np.int64)
+    return np.append(filled, NONE)[at]

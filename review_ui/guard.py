@@ -1,0 +1,137 @@
+"""What every request must pass, and what every answer carries, whatever route it is for."""
+
+import contextlib
+import ipaddress
+import json
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_LIMIT = 64 * 1024
+"""Bytes in a request: a decision takes under one thousand."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class TooLarge(Exception):
+    """A body that goes on past the limit."""
+
+
+class Guard:
+    """Refuses foreign hosts and origins and large bodies; adds the headers that keep a browser from being used."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+        self.app = app
+        self.hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await _refuse(send, *refusal)
+            return
+        started, seen = False, 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > BODY_LIMIT:
+                    raise TooLarge
+            return message
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                if seen > BODY_LIMIT:
+                    raise TooLarge  # whoever read the body took our exception for bad JSON
+                started = True
+                added = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    added[name] = value
+                added.setdefault("cache-control", "no-store")
+            await send(message)
+
+        try:
+            await self.app(scope, limited, dressed)
+        except TooLarge:
+            if not started:
+                await _refuse(send, 413, f"the body is larger than {BODY_LIMIT} bytes")
+
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        if hostname(host) not in self.hosts:
+            return 421, "this server is not known by that name; open it by the address it printed when it started"
+        length = headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > BODY_LIMIT:
+            return 413, f"the body is larger than {BODY_LIMIT} bytes"
+        if scope["method"] in SAFE:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, "requests that change something must come from this server's own pages"
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return 403, "requests that change something must come from this server's own pages"
+        return None
+
+
+def hostname(host: str) -> str:
+    """The name in a Host header, without port and brackets, in lower case; empty if it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def names_of(host: str) -> tuple[str, ...]:
+    """The names by which a server that listens on `host` may be called."""
+    if is_loopback(host):
+        return tuple(dict.fromkeys((*LOOPBACK, host)))
+    names = [host, socket.gethostname(), socket.getfqdn(), *LOOPBACK]
+    with contextlib.suppress(OSError):  # a machine that cannot look up its own name is called by its address
+        names += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)]
+    return tuple(dict.fromkeys(names))
+
+
+async def _refuse(send: Send, status: int, sentence: str) -> None:
+    body = json.dumps({"error": sentence}).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+    } | HEADERS
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,153 @@
+"""Which file the page gets for a clip: the original if browsers play it, else a proxy, made once and ahead of need."""
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from hfv_builder.records import METRICS, ClipError, Metric
+from review_ui.clips import Clips
+from review_ui.proxies import frame_times, make_proxy, make_strip, plays_everywhere
+
+AHEAD = 8
+"""Clips whose media are made before somebody gets them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A file that may be sent, and what it is."""
+
+    path: Path
+    media_type: str
+
+
+class Media:
+    """Files by clip; nothing else can be asked for."""
+
+    def __init__(self, clips: Clips, cache: Path, evidence: Path) -> None:
+        """Make proxies in the folder `cache`; look for evidence pictures in the folder `evidence`."""
+        self._clips = clips
+        self._cache = cache
+        self._evidence = evidence
+        self._failed: dict[int, str] = {}
+        self._prepared: set[int] = set()
+        self._making: dict[Path, Future[None]] = {}
+        self._lock = threading.Lock()
+        # What is asked for now must not wait behind what may be asked for later.
+        self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
+        self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
+        self._times = lru_cache(maxsize=512)(self._frame_times)
+
+    def close(self) -> None:
+        """Drop what waits, finish what runs."""
+        for pool in (self._now, self._later):
+            pool.shutdown(cancel_futures=True)
+
+    def video(self, row: int) -> Served:
+        """The file that plays, made now if it must be. Takes as long as decoding and encoding the clip.
+
+        Raises:
+            ClipError: it cannot be played; the sentence says why.
+        """
+        source = self._source(row)
+        if plays_everywhere(source, self._clips.media_facts(row)):
+            return Served(path=source, media_type="video/mp4")
+        target = self._cache / f"{self._clips.ids[row]}.mp4"
+        self._made(row, target, self._now)
+        return Served(path=target, media_type="video/mp4")
+
+    def strip(self, row: int) -> Served:
+        """The film strip.
+
+        Raises:
+            ClipError: the clip cannot be decoded.
+        """
+        target = self._cache / f"{self._clips.ids[row]}.webp"
+        self._made(row, target, self._now)
+        return Served(path=target, media_type="image/webp")
+
+    def times(self, row: int) -> list[float]:
+        """Seconds at which each frame of `video` is shown.
+
+        Raises:
+            ClipError: the clip cannot be played.
+        """
+        return self._times(row)
+
+    def evidence(self, row: int, metric: Metric) -> Served | None:
+        """The picture of the metric's worst moment, if scoring wrote one."""
+        generator = self._clips.generators[int(self._clips.generator[row])]
+        path = self._evidence / f"generator={generator}" / f"{self._clips.ids[row]}-{metric.value}.webp"
+        return Served(path=path, media_type="image/webp") if path.is_file() else None
+
+    def panels(self, row: int) -> list[Metric]:
+        """The metrics that have such a picture."""
+        return [metric for metric in METRICS if self.evidence(row, metric) is not None]
+
+    def prepare(self, rows: Iterable[int]) -> None:
+        """Make what these clips need in the background; faults are told when somebody asks for the clip."""
+        for row in rows:
+            if row not in self._prepared:
+                self._prepared.add(row)
+                self._later.submit(self._prepare, row)
+
+    def _prepare(self, row: int) -> None:
+        try:
+            source = self._source(row)
+            if not plays_everywhere(source, self._clips.media_facts(row)):
+                self._make(row, self._cache / f"{self._clips.ids[row]}.mp4")
+            self._make(row, self._cache / f"{self._clips.ids[row]}.webp")
+        except (ClipError, OSError):
+            return
+
+    def _frame_times(self, row: int) -> list[float]:
+        return frame_times(self.video(row).path)
+
+    def _source(self, row: int) -> Path:
+        """The clip's file.
+
+        Raises:
+            ClipError: it is gone or not the one that was catalogued.
+        """
+        path = self._clips.path(row)
+        try:
+            size = path.stat().st_size
+        except OSError:
+            raise ClipError("the file is not where it was catalogued") from None
+        if size != self._clips.media_facts(row)["bytes"]:
+            raise ClipError("the file has changed since it was catalogued; run `hfv catalog` again")
+        return path
+
+    def _made(self, row: int, target: Path, pool: ThreadPoolExecutor) -> None:
+        """Wait until the target is there."""
+        if not target.is_file():
+            pool.submit(self._make, row, target).result()
+
+    def _make(self, row: int, target: Path) -> None:
+        """Make one file, once however many ask at the same time."""
+        with self._lock:
+            if target.is_file():
+                return
+            running = self._making.get(target)
+            mine: Future[None] = Future()
+            if running is None:
+                self._making[target] = mine
+        if running is not None:
+            running.result()
+            return
+        try:
+            if row in self._failed:
+                raise ClipError(self._failed[row])
+            make = make_proxy if target.suffix == ".mp4" else make_strip
+            make(self._source(row), target)
+            mine.set_result(None)
+        except BaseException as error:
+            if isinstance(error, ClipError):
+                self._failed[row] = str(error)
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                self._making.pop(target, None)

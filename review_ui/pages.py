@@ -1,0 +1,100 @@
+"""The pages, and the media of clips."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.templating import Jinja2Templates
+
+from hfv_builder.records import ClipError, Metric
+from review_ui.api import SENTENCES, Named, find_session
+from review_ui.desk import Desk, Refused
+from review_ui.media import Served
+from review_ui.users import Role, Session, Sessions
+
+HERE = Path(__file__).parent
+VIDEO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All of it", "content": {"video/mp4": {}}},
+    206: {"description": "The range asked for", "content": {"video/mp4": {}}},
+    416: {"description": "The range begins past the end"},
+}
+PICTURE: dict[int | str, dict[str, Any]] = {200: {"description": "A picture", "content": {"image/webp": {}}}}
+CACHED = {"cache-control": "private, max-age=3600"}
+"""A clip is known by its content, so what is served for it hardly ever changes."""
+
+
+def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
+    """The routes."""
+    pages = APIRouter(include_in_schema=False)
+    templates = Jinja2Templates(HERE / "templates")
+
+    def page(name: str, adjudicator: bool = False) -> Callable[..., Awaitable[Response]]:
+        async def show(request: Request, hfv_session: Annotated[str | None, Cookie(max_length=200)] = None) -> Response:
+            session = sessions.find(hfv_session) if hfv_session else None
+            if session is None:
+                return RedirectResponse("/enter", 303)
+            if adjudicator and session.role is not Role.ADJUDICATOR:
+                return RedirectResponse("/", 303)
+            context: dict[str, Any] = {"session": session, "page": name, "role": session.role.value}
+            if name == "api":
+                context["routes"] = routes(request.app.openapi())
+            return templates.TemplateResponse(request, f"{name}.html", context)
+
+        return show
+
+    for path, name in (("/", "home"), ("/review", "review"), ("/dashboard", "dashboard"), ("/api-guide", "api")):
+        pages.add_api_route(path, page(name), methods=["GET"])
+    pages.add_api_route("/adjudicate", page("adjudicate", adjudicator=True), methods=["GET"])
+
+    @pages.get("/enter")
+    async def enter(request: Request) -> Response:
+        """Where one gives one's name."""
+        return templates.TemplateResponse(request, "enter.html", {"users": sessions.users is not None, "page": "enter"})
+
+    return pages
+
+
+def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
+    """Videos and pictures, by clip id and nothing else."""
+    media = APIRouter(prefix="/media", tags=["media"], responses=SENTENCES)  # type: ignore[arg-type]
+    Someone = Annotated[Session, Depends(find_session(sessions))]
+
+    async def served(make: Callable[[int], Served], clip_id: str) -> FileResponse:
+        try:
+            found = await asyncio.to_thread(make, desk.row(clip_id))
+        except ClipError as error:
+            raise Refused(409, f"this clip cannot be shown: {error}") from None
+        return FileResponse(found.path, media_type=found.media_type, headers=CACHED)
+
+    @media.head("/{clip_id}.mp4", include_in_schema=False)
+    @media.get("/{clip_id}.mp4", response_class=FileResponse, responses=VIDEO)
+    async def video(clip_id: Named, someone: Someone) -> FileResponse:
+        """The clip, or a proxy of it that browsers play. Ranges are answered."""
+        return await served(desk.media.video, clip_id)
+
+    @media.get("/{clip_id}/strip.webp", response_class=FileResponse, responses=PICTURE)
+    async def strip(clip_id: Named, someone: Someone) -> FileResponse:
+        """Twelve frames of the clip side by side."""
+        return await served(desk.media.strip, clip_id)
+
+    @media.get("/{clip_id}/{metric}.webp", response_class=FileResponse, responses=PICTURE)
+    async def panel(clip_id: Named, metric: Metric, someone: Someone) -> FileResponse:
+        """The picture of the metric's worst moment, which scoring wrote."""
+        found = desk.media.evidence(desk.row(clip_id), metric)
+        if found is None:
+            raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
+        return FileResponse(found.path, media_type=found.media_type, headers=CACHED)
+
+    return media
+
+
+def routes(openapi: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the API guide lists, from the OpenAPI description."""
+    return [
+        {"method": method.upper(), "path": path, "about": about.get("description", "")}
+        for path, methods in openapi["paths"].items()
+        for method, about in methods.items()
+    ]

@@ -1,0 +1,190 @@
+"""Media for the page: proxies that every browser plays, film strips, and the times of frames.
+
+A proxy is H.264 in yuv420p with the index in front, upright, at most 720 pixels on its short side, and shows each frame
+at the time at which the original does.
+"""
+
+import itertools
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.records import ClipError
+from hfv_builder.video import _frames, _open, _upright
+
+SHORT_SIDE = 720
+LONGEST_S = 600
+"""Seconds of a clip that a proxy holds at most: nobody reviews longer ones, and they would fill the disk."""
+TIME_BASE = Fraction(1, 90_000)
+KEYFRAME_EVERY = 12
+"""Frames: close enough together that a step back is instant."""
+STRIP = 12
+"""Pictures in a film strip."""
+STRIP_HEIGHT = 72
+
+Rgb = npt.NDArray[np.uint8]
+
+
+def make_proxy(source: Path, target: Path) -> None:
+    """Write the proxy of a clip, whole or not at all.
+
+    Raises:
+        ClipError: the clip cannot be decoded; a proxy of what comes before a damaged place is made all the same.
+    """
+    with _aside(target) as hidden:
+        _encode(_timed(source), hidden)
+
+
+def _timed(source: Path) -> Iterator[tuple[Rgb, float]]:
+    """Frames and their seconds; the end of what can be decoded is the end, if there is anything before it."""
+    count, origin = 0, None
+    try:
+        # Not `decode`, which gives nothing of a damaged clip, nor of one whose frames change in size.
+        with _open(source) as (container, stream):
+            for frame in _frames(container, stream):
+                time = np.nan if frame.time is None else frame.time
+                origin = time if origin is None else origin
+                if time - origin > LONGEST_S:
+                    return
+                yield _upright(frame), time - origin
+                count += 1
+    except ClipError:
+        if count == 0:
+            raise
+
+
+def _encode(frames: Iterator[tuple[Rgb, float]], target: Path) -> None:
+    import av
+
+    first = next(frames, None)
+    if first is None:
+        raise ClipError("no frame can be decoded")
+    height, width = _size(*first[0].shape[:2])
+    try:
+        with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            # x264 looks at the rate for its bit rate control only; the times below decide what is shown when.
+            stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "19", "bf": "0"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.gop_size = KEYFRAME_EVERY
+            stream.codec_context.thread_count = 1
+            stream.codec_context.time_base = stream.time_base = TIME_BASE
+            last = -1
+            for number, (rgb, time) in enumerate(itertools.chain([first], frames)):
+                shrunk = rgb if rgb.shape[:2] == (height, width) else _resize(rgb, width, height)
+                frame = av.VideoFrame.from_ndarray(shrunk, format="rgb24")
+                # A file without times: a steady 25 a second.
+                at = round((number / 25 if np.isnan(time) else time) / TIME_BASE)
+                frame.time_base, frame.pts = TIME_BASE, max(at, last + 1)
+                last = frame.pts
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    except av.error.FFmpegError as error:
+        raise ClipError(f"FFmpeg cannot encode it: {(error.strerror or str(error)).lower()}") from None
+
+
+def make_strip(source: Path, target: Path) -> None:
+    """Write a WebP of `STRIP` frames side by side, spread evenly over the clip.
+
+    Raises:
+        ClipError: the clip cannot be decoded.
+    """
+    pictures: list[Rgb] = []
+    every = 1
+    # One pass over a clip of unknown length: when too many are kept, every other one goes.
+    for number, (rgb, _) in enumerate(_timed(source)):
+        if number % every == 0:
+            height = STRIP_HEIGHT
+            width = max(1, min(4 * height, round(rgb.shape[1] * height / rgb.shape[0])))
+            pictures.append(_resize(rgb, width, height))
+            if len(pictures) >= 4 * STRIP:
+                pictures, every = pictures[::2], every * 2
+    if not pictures:
+        raise ClipError("no frame can be decoded")
+    chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, STRIP).round().astype(int)]
+    with _aside(target) as hidden:
+        done, data = cv2.imencode(".webp", np.hstack(chosen)[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, 70])
+        if not done:
+            raise ClipError("its film strip cannot be written")
+        hidden.write_bytes(data.tobytes())
+
+
+def frame_times(path: Path) -> list[float]:
+    """Seconds at which a browser shows each frame of a file, from its packets alone.
+
+    Raises:
+        ClipError: the file cannot be read.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
+            start = min(ticks, default=0)
+            base = stream.time_base or TIME_BASE
+            return [float((tick - start) * base) for tick in ticks]
+    except (av.error.FFmpegError, IndexError) as error:
+        raise ClipError(f"its frames cannot be counted: {error}") from None
+
+
+def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
+    """Whether browsers play the original: H.264 yuv420p in MP4 with the index in front, of a size that streams well."""
+    short, rate = min(facts["width"] or 0, facts["height"] or 0), facts["bit_rate"] or 0
+    if facts["codec"] != "h264" or facts["pix_fmt"] not in ("yuv420p", "yuvj420p") or facts["rotation"]:
+        return False
+    if not 16 <= short <= 1088 or rate > 12_000_000 or path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return _index_in_front(file)
+    return False
+
+
+def _index_in_front(file: Any) -> bool:
+    """Whether `moov` comes before `mdat` (ISO/IEC 14496-12, §4.2: boxes of size and type)."""
+    for _ in range(16):
+        head = file.read(8)
+        if len(head) < 8:
+            return False
+        size, kind = struct.unpack(">I4s", head)
+        if kind in (b"moov", b"mdat"):
+            return bool(kind == b"moov")
+        if size == 1:
+            size = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))[0] - 8
+        if size < 8:
+            return False
+        file.seek(size - 8, 1)
+    return False
+
+
+def _size(height: int, width: int) -> tuple[int, int]:
+    """Even, the short side at most `SHORT_SIDE` and neither under 2."""
+    scale = min(1.0, SHORT_SIDE / min(height, width))
+    return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
+
+
+def _resize(rgb: Rgb, width: int, height: int) -> Rgb:
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """A hidden name beside the target, renamed to it when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+    os.close(handle)
+    hidden = Path(name)
+    try:
+        yield hidden
+        hidden.chmod(0o644)
+        os.replace(hidden, target)
+    finally:
+        hidden.unlink(missing_ok=True)

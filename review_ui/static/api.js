@@ -1,0 +1,33 @@
+// Talking to the server. An answer that is no success is thrown as a Problem with the server's sentence.
+
+export class Problem extends Error {
+  constructor(status, sentence) { super(sentence); this.status = status; }
+}
+
+export async function call(method, path, body, { keepalive = false } = {}) {
+  const headers = { "X-CSRF-Token": document.body.dataset.csrf ?? "" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    const signal = keepalive ? undefined : AbortSignal.timeout(20000);
+    response = await fetch(path, { method, headers, keepalive, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Problem(0, "the server cannot be reached");
+  }
+  const answer = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(response.status, answer?.error ?? `the server answered ${response.status}`);
+  return answer;
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body) => call("POST", path, body);
+
+// crypto.randomUUID is missing on plain http from another machine; getRandomValues is not.
+export function newId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function query(values) {
+  const set = Object.entries(values).filter(([, value]) => value);
+  return new URLSearchParams(set).toString();
+}

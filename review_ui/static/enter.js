@@ -1,0 +1,17 @@
+import { post } from "./api.js";
+import { $ } from "./ui.js";
+
+$("enter").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const fields = new FormData(event.target);
+  const body = { name: fields.get("name").trim() };
+  if (fields.has("token")) body.token = fields.get("token").trim();
+  try {
+    if (!body.name) throw new Error("a name is needed");
+    await post("/api/session", body);
+    location.assign("/");
+  } catch (problem) {
+    $("problem").textContent = problem.message;
+    $("name").focus();
+  }
+});

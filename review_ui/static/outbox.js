@@ -1,0 +1,88 @@
+// Decisions on their way to the server. Each is in the browser's storage before anything else happens and leaves it only
+// when the server says that it is kept, so that a lost network, a closed tab or a restarted server lose nothing. Sending
+// one twice is harmless: the server knows its id.
+import { Problem, post } from "./api.js";
+
+const WAITS = [500, 1000, 2000, 4000, 8000];
+const GONE_FOR_GOOD = [400, 404, 409, 413, 422];
+
+export class Outbox extends EventTarget {
+  constructor(name) {
+    super();
+    this.prefix = `hfv.out.${name}.`;
+    this.memory = new Map(); // where there is no storage
+    this.failures = 0;
+    this.running = null;
+    addEventListener("online", () => { this.failures = 0; this.flush(); });
+    addEventListener("storage", (event) => event.key?.startsWith(this.prefix) && this.tell());
+  }
+
+  // One key each, in the order of their making: two tabs never write the same entry.
+  keys() {
+    const stored = [];
+    try {
+      for (let i = 0; i < localStorage.length; i++) if (localStorage.key(i).startsWith(this.prefix)) stored.push(localStorage.key(i));
+    } catch { /* none then */ }
+    return [...stored, ...this.memory.keys()].sort();
+  }
+
+  get size() { return this.keys().length; }
+
+  put(path, body) {
+    this.last = Math.max(Date.now() * 1000, (this.last ?? 0) + 1);
+    const key = `${this.prefix}${String(this.last).padStart(18, "0")}.${body.decision_id}`;
+    const entry = JSON.stringify({ path, body });
+    try { localStorage.setItem(key, entry); } catch { this.memory.set(key, entry); }
+    this.tell();
+    return this.flush();
+  }
+
+  read(key) { return this.memory.get(key) ?? localStorage.getItem(key); }
+
+  remove(key) { this.memory.delete(key); try { localStorage.removeItem(key); } catch { /* was never there */ } }
+
+  // Resolves once nothing waits, or nothing can be sent now.
+  flush() {
+    clearTimeout(this.timer);
+    if (this.running) { this.again = true; return this.running; }
+    this.running = this.locked(() => this.send()).finally(() => {
+      this.running = null;
+      this.tell();
+      if (this.again) { this.again = false; return this.flush(); }
+    });
+    return this.running;
+  }
+
+  // One tab sends at a time, where browsers can see to that; elsewhere doubles are sorted out by the server.
+  locked(work) { return navigator.locks ? navigator.locks.request(this.prefix, work) : work(); }
+
+  async send() {
+    for (;;) {
+      const key = this.keys()[0];
+      const entry = key && this.read(key);
+      if (!key) { this.failures = 0; return; }
+      if (!entry) { this.remove(key); continue; }
+      const { path, body } = JSON.parse(entry);
+      try {
+        const answer = await post(path, body);
+        this.remove(key);
+        this.failures = 0;
+        this.dispatchEvent(new CustomEvent("kept", { detail: { path, body, answer } }));
+      } catch (problem) {
+        if (!(problem instanceof Problem)) throw problem;
+        if (GONE_FOR_GOOD.includes(problem.status)) {
+          this.remove(key);
+          this.dispatchEvent(new CustomEvent("refused", { detail: { body, problem } }));
+          continue;
+        }
+        this.stuck = problem;
+        const wait = WAITS[Math.min(this.failures++, WAITS.length - 1)];
+        this.timer = setTimeout(() => this.flush(), wait);
+        return;
+      }
+      this.tell();
+    }
+  }
+
+  tell() { this.dispatchEvent(new CustomEvent("changed", { detail: { waiting: this.size, problem: this.failures ? this.stuck : null } })); }
+}

@@ -1,0 +1,2 @@
+import { setUp } from "./ui.js";
+setUp();

@@ -1,0 +1,188 @@
+"""Queues and leases, with a clock that the tests turn."""
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import Split
+from review_ui.board import Board, shown_from_start
+from review_ui.clips import Clips, Filter
+from review_ui.decision import Decision
+from review_ui.settings import Settings
+
+ALL = Filter()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clips(sample: Manifests) -> Clips:
+    return Clips(sample)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def board(clips: Clips, clock: Clock) -> Board:
+    return Board(clips, Settings(lease_s=600, repeats=0), clock=clock)
+
+
+numbers = itertools.count(1)
+
+
+def said(board: Board, row: int, reviewer: str, label: int | None, **more: object) -> Decision:
+    number = next(numbers)
+    decision = "unsure" if label is None else "relabel"
+    fields: dict[str, Any] = {"decision": decision, "label": label, "reason": None, "blind": False}
+    fields |= {"seconds": 1.0, "created_at": number, "queue": "labels", "final": True} | more
+    return Decision(decision_id=f"d{number}", clip_id=board.clips.ids[row], reviewer=reviewer, **fields)
+
+
+def test_validation_candidates_come_first_then_the_closest_calls(board: Board, clips: Clips) -> None:
+    rows = board.view("labels", ALL).tolist()
+    val = list(Split).index(Split.VAL)
+    keys = [(clips.split[row] != val, clips.margin[row], clips.ids[row]) for row in rows]
+    assert keys == sorted(keys)
+    assert len(rows) == 10  # all but the broken one
+
+
+def test_the_filter_chooses(board: Board, clips: Clips) -> None:
+    rows = board.view("labels", Filter(generator="beta", split="train"))
+    assert {clips.generators[clips.generator[row]] for row in rows} == {"beta"}
+    assert all(clips.split_name(row) == "train" for row in rows)
+    assert len(board.view("labels", Filter(generator="nobody"))) == 0
+    assert len(board.view("failed", ALL)) == 1
+
+
+def test_nobody_gets_what_another_has(board: Board) -> None:
+    dealt = [row for name in ("anna", "ben", "chiara") for row in board.deal(name, "labels", ALL, 3)]
+    assert len(set(dealt)) == 9
+    assert len(board.deal("dmitri", "labels", ALL, 3)) == 1
+
+
+def test_a_hand_survives_a_reload(board: Board) -> None:
+    assert board.deal("anna", "labels", ALL, 3) == board.deal("anna", "labels", ALL, 3)
+
+
+def test_leases_run_out(board: Board, clock: Clock) -> None:
+    hand = board.deal("anna", "labels", ALL, 2)
+    clock.now += 599
+    assert set(hand).isdisjoint(board.deal("ben", "labels", ALL, 2))
+    clock.now += 2
+    assert board.deal("chiara", "labels", ALL, 2) == hand
+
+
+def test_dealing_again_renews_a_lease(board: Board, clock: Clock) -> None:
+    hand = board.deal("anna", "labels", ALL, 2)
+    clock.now += 500
+    board.deal("anna", "labels", ALL, 2)
+    clock.now += 500
+    assert set(hand).isdisjoint(board.deal("ben", "labels", ALL, 2))
+
+
+def test_what_is_answered_is_done_and_undo_brings_it_back(board: Board) -> None:
+    row = board.deal("anna", "labels", ALL, 1)[0]
+    decision = said(board, row, "anna", 1)
+    board.apply(decision)
+    assert row not in board.deal("ben", "labels", ALL, 8)
+    board.release("ben")
+    board.take_back([decision], None)
+    assert board.deal("ben", "labels", ALL, 1) == [row]
+
+
+def test_overlap_asks_for_as_many_reviewers(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(overlap=2, repeats=0), clock=clock)
+    row = board.deal("anna", "labels", ALL, 1)[0]
+    assert board.deal("ben", "labels", ALL, 1) == [row]
+    assert board.deal("chiara", "labels", ALL, 1) != [row]
+    board.apply(said(board, row, "anna", 1))
+    assert board.deal("anna", "labels", ALL, 1) != [row]
+    board.apply(said(board, row, "ben", 1))
+    assert row not in board.deal("dmitri", "labels", ALL, 8)
+
+
+def test_disagreement_asks_for_a_second_look(board: Board) -> None:
+    row = int(board.view("calibration", ALL)[0])
+    board.apply(said(board, row, "anna", 1))
+    assert board.disputed(ALL) == []
+    other = said(board, row, "ben", 2)
+    board.apply(other)
+    assert board.disputed(ALL) == [row]
+    assert board.deal("anna", "disagreements", ALL, 1) == []
+    assert board.deal("chiara", "disagreements", ALL, 1) == [row]
+    final = said(board, row, "adjudicator:zoe", 1)
+    board.apply(final)
+    assert board.disputed(ALL) == []
+    board.take_back([final], None)
+    assert board.disputed(ALL) == [row]
+    board.take_back([other], None)
+    assert board.disputed(ALL) == []
+
+
+def test_unsure_asks_for_a_second_look(board: Board) -> None:
+    board.apply(said(board, 0, "anna", None))
+    assert board.disputed(ALL) == [0]
+    board.apply(said(board, 0, "ben", 3))
+    assert board.disputed(ALL) == []
+
+
+def test_everybody_gets_the_calibration_set(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(calibration=4), clock=clock)
+    hands = [board.deal(name, "calibration", ALL, 8) for name in ("anna", "ben")]
+    assert hands[0] == hands[1]
+    assert len(hands[0]) == 4
+
+
+def test_repeats_come_back_once(board: Board) -> None:
+    for row in board.deal("anna", "labels", ALL, 3):
+        board.apply(said(board, row, "anna", 1))
+    again = board.deal("anna", "repeats", ALL, 8)
+    assert len(again) == 3
+    board.apply(said(board, again[0], "anna", 2, queue="repeats"))
+    assert board.deal("anna", "repeats", ALL, 8) == again[1:]
+    assert board.left("anna", "repeats", ALL) == 2
+
+
+def test_no_clip_is_with_two_whatever_happens(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(lease_s=60, repeats=0), clock=clock)
+    rng = random.Random(0)
+    names = ["anna", "ben", "chiara", "dmitri"]
+    for _ in range(3000):
+        name = rng.choice(names)
+        action = rng.random()
+        clock.now += rng.random() * 10
+        hand = board.reviewer(name).hand
+        if action < 0.6:
+            board.deal(name, "labels", ALL, rng.randint(1, 4))
+        elif action < 0.8 and hand:
+            decision = said(board, rng.choice(list(hand)), name, rng.randrange(4), final=rng.random() < 0.7)
+            board.apply(decision)
+        elif action < 0.9:
+            board.release(name)
+        elif board.reviewer(name).answered:
+            board.take_back([rng.choice(list(board.reviewer(name).answered.values()))], None)
+        live = [row for each in names for row, lease in board.reviewer(each).hand.items() if lease.expires > clock.now]
+        assert len(live) == len(set(live))
+        for row in range(len(clips)):
+            holders = {each for each in names if row in board.reviewer(each).hand}
+            voters = {each for each in names if row in board.reviewer(each).answered}
+            assert board._busy[row] == len(holders | voters)
+
+
+def test_one_in_ten_is_shown_by_a_chance_that_stays() -> None:
+    shown = [shown_from_start(f"{number:016x}", "anna", 0.1) for number in range(5000)]
+    assert 0.08 < sum(shown) / len(shown) < 0.12
+    assert shown == [shown_from_start(f"{number:016x}", "anna", 0.1) for number in range(5000)]
+    assert shown != [shown_from_start(f"{number:016x}", "ben", 0.1) for number in range(5000)]

@@ -1,0 +1,153 @@
+"""Proxies, film strips, frame times, and how they are served."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import ClipError
+from hfv_builder.schema import CLIPS
+from hfv_builder.video import decode, probe
+from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
+from tests.review_ui.conftest import Person
+from tests.review_ui.sample import make_clip
+
+
+def times_of(path: Path) -> list[float]:
+    return [time for chunk in decode(path) for time in chunk.time_s.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "gap"), [("a.avi", "mpeg4", 1), ("b.mkv", "libx264", 3), ("c.mp4", "libx264", 1)]
+)
+def test_a_proxy_shows_each_frame_when_the_original_does(tmp_path: Path, name: str, codec: str, gap: int) -> None:
+    source = make_clip(tmp_path / name, codec=codec, gap=gap)
+    make_proxy(source, tmp_path / "proxy.mp4")
+    assert plays_everywhere(tmp_path / "proxy.mp4", facts(tmp_path / "proxy.mp4"))
+    wanted = times_of(source)
+    np.testing.assert_allclose(times_of(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
+    np.testing.assert_allclose(frame_times(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
+    if gap > 1:
+        assert len(set(np.diff(wanted).round(4))) > 1
+
+
+def facts(path: Path) -> dict[str, Any]:
+    return vars(probe(path))
+
+
+def test_proxies_of_awkward_real_clips(real_clips: Path, tmp_path: Path) -> None:
+    names = ["made__odd_dims_637x479_444.mp4", "made__h264_high10.mp4", "made__vp9.webm"]
+    names += ["made__vfr_irregular.mp4", "made__gif_256.gif", "made__broken_truncated_faststart.mp4"]
+    for name in names:
+        source, target = real_clips / "odd" / name, tmp_path / f"{name}.mp4"
+        make_proxy(source, target)
+        made = facts(target)
+        assert (made["codec"], made["pix_fmt"]) == ("h264", "yuv420p")
+        assert min(made["width"], made["height"]) <= SHORT_SIDE
+        assert plays_everywhere(target, made)
+        if "broken" not in name:
+            np.testing.assert_allclose(times_of(target), times_of(source), atol=1e-3)
+    for name in ("made__broken_text.mp4", "made__broken_zero_bytes.mp4", "made__audio_only.mp4"):
+        with pytest.raises(ClipError):
+            make_proxy(real_clips / "odd" / name, tmp_path / "none.mp4")
+        assert not (tmp_path / "none.mp4").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
+    from review_ui import proxies
+
+    frames = iter([(np.zeros((1000, 500, 3), np.uint8), 0.0), (np.zeros((1000, 500, 3), np.uint8), 0.1)])
+    proxies._encode(frames, tmp_path / "tall.mp4")
+    with av.open(str(tmp_path / "tall.mp4")) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == (500, 1000)
+
+
+def test_a_strip_has_twelve_pictures(tmp_path: Path) -> None:
+    import cv2
+
+    for frames in (2, 24, 100):
+        make_strip(make_clip(tmp_path / f"{frames}.mp4", frames=frames), tmp_path / "strip.webp")
+        strip = cv2.imread(str(tmp_path / "strip.webp"))
+        assert strip is not None
+        assert strip.shape == (72, 12 * 96, 3)
+
+
+def test_the_index_must_be_in_front(tmp_path: Path) -> None:
+    good = make_clip(tmp_path / "good.mp4")
+    about = facts(good)
+    assert plays_everywhere(good, about)
+    data = good.read_bytes()
+    at = data.index(b"moov") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    late = tmp_path / "late.mp4"
+    late.write_bytes(data[:at] + data[at + size :] + data[at : at + size])
+    assert not plays_everywhere(late, about)
+    assert not plays_everywhere(good, about | {"pix_fmt": "yuv420p10le"})
+    assert not plays_everywhere(good, about | {"codec": "hevc"})
+    assert not plays_everywhere(good, about | {"rotation": 90})
+    (tmp_path / "text.mp4").write_bytes(b"\0\0\0\1free")
+    assert not plays_everywhere(tmp_path / "text.mp4", about)
+
+
+def rows(manifests: Manifests, generator: str) -> dict[str, dict[str, Any]]:
+    return {Path(row["path"]).name: row for row in manifests.read(CLIPS, generator=generator).to_pylist()}
+
+
+def test_ranges(manifests: Manifests, anna: Person) -> None:
+    row = rows(manifests, "alpha")["a0.mp4"]
+    data = Path(row["path"]).read_bytes()
+    path = f"/media/{row['clip_id']}.mp4"
+    whole = anna.send("GET", path)
+    assert (whole.status_code, whole.headers["accept-ranges"], whole.content) == (200, "bytes", data)
+    assert whole.headers["content-type"] == "video/mp4"
+    for given, start, end in (
+        ("0-99", 0, 100),
+        ("100-", 100, len(data)),
+        ("-50", len(data) - 50, len(data)),
+        ("5-5", 5, 6),
+    ):
+        part = anna.send("GET", path, Range=f"bytes={given}")
+        assert (part.status_code, part.content) == (206, data[start:end])
+        assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{len(data)}"
+    beyond = anna.send("GET", path, Range=f"bytes={len(data)}-")
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(data)}")
+    head = anna.send("HEAD", path)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(data)))
+
+
+def test_what_browsers_cannot_play_is_made_playable_and_kept(manifests: Manifests, db: Path, anna: Person) -> None:
+    for name in ("old.avi", "uneven.mkv"):
+        row = rows(manifests, "beta")[name]
+        response = anna.send("GET", f"/media/{row['clip_id']}.mp4", Range="bytes=0-11")
+        assert (response.status_code, response.content[4:8]) == (206, b"ftyp")
+        assert (db.parent / "proxies" / f"{row['clip_id']}.mp4").is_file()
+        times = anna.get(f"/api/clips/{row['clip_id']}/evidence")["frame_times"]
+        np.testing.assert_allclose(times, times_of(Path(row["path"])), atol=1e-3)
+
+
+def test_what_cannot_be_played_says_why_and_can_be_rejected(manifests: Manifests, anna: Person) -> None:
+    item = anna.hand(1, "failed")[0]
+    assert item["clip_id"] == rows(manifests, "beta")["broken.mp4"]["clip_id"]
+    response = anna.send("GET", f"/media/{item['clip_id']}.mp4")
+    assert response.status_code == 409
+    assert "cannot be shown: FFmpeg cannot read it" in response.json()["error"]
+    assert "FFmpeg" in anna.get(f"/api/clips/{item['clip_id']}/evidence")["unplayable"]
+    anna.decide(item["clip_id"], "reject", reason="broken", queue="failed")
+    assert anna.hand(1, "failed") == []
+
+
+def test_a_file_that_is_gone_or_changed_is_not_served(manifests: Manifests, start: Any, tmp_path: Path) -> None:
+    from tests.review_ui.sample import write_manifests
+
+    own = make_clip(tmp_path / "own.mp4", seed=99)
+    write_manifests(manifests, {"gamma": [own]})
+    anna = Person(start(), "anna")
+    clip_id = rows(manifests, "gamma")["own.mp4"]["clip_id"]
+    own.write_bytes(own.read_bytes() + b"more")
+    assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+    own.unlink()
+    assert "not where it was catalogued" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
