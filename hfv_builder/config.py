@@ -102,6 +102,8 @@ class Profile:
     subject: Embedding
     spatial: Spatial
     motion: Motion
+    evidence: bool = True
+    """Whether a picture of each metric's worst moment is kept for reviewers; decides no score."""
 
 
 SECTIONS = ("flow", "depth", "background", "subject")

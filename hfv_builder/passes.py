@@ -160,6 +160,8 @@ class SpatialPass:
         self._profile, self._flow, self._device = profile, flow, device
         self._depth = depth.begin()
         self._index: list[Tensor] = []
+        self._maps: Maps | None = None
+        self._scale: list[float] | None = None
         self._links = Spool()
         """With flow of the frames: (pairs, 3, h, w), the flow and what is visible, at the size of the maps."""
 
@@ -177,11 +179,12 @@ class SpatialPass:
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every pair."""
         maps = self._depth.result()
-        scale = None
+        scale: list[float] | None = None
         if self._profile.depth.scale == "percentile":
             scale = percentiles(maps, (LOW, HIGH))
             if math.isnan(sum(scale)):
                 return Score(error="its depth is not finite everywhere")
+        self._maps, self._scale = maps, scale
         trace: list[Tensor] = []
         numbers: list[int] = []
         align = self._profile.depth.align == "scale"
@@ -189,6 +192,10 @@ class SpatialPass:
             trace.append(warp_error(linked.first, linked.second, linked.flow, linked.seen, align=align))
             numbers += linked.numbers
         return _of_pairs(trace, numbers, self._profile.spatial.pool)
+
+    def maps(self, part: slice) -> Tensor | None:
+        """Some of the maps as they were compared, (n, h, w) float32; None before the result, or without one."""
+        return None if self._maps is None else _scaled(self._maps[part].to(self._device), self._scale)
 
     def _links_of(self, maps: Maps, scale: list[float] | None) -> "Iterator[_Linked]":
         """Pairs of maps, some at a time, with the flow between them."""

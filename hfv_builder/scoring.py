@@ -15,6 +15,7 @@ import torch
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Profile, for_device
+from hfv_builder.evidence import SIDE, panel
 from hfv_builder.frames import shrink
 from hfv_builder.matching import Matcher
 from hfv_builder.passes import (
@@ -28,6 +29,7 @@ from hfv_builder.passes import (
     WarpErrorPass,
 )
 from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.spool import Spool
 from hfv_builder.video import Chunk
 
 KEPT = frozenset({"clip"})
@@ -45,14 +47,18 @@ class Vectors:
 
 
 class ClipScores(dict[Metric, Score]):
-    """The scores of a clip by metric, and the frame embeddings that came along."""
+    """The scores of a clip by metric, and what came along."""
 
-    def __init__(self, scores: dict[Metric, Score], embeddings: dict[str, Vectors]) -> None:
+    def __init__(
+        self, scores: dict[Metric, Score], embeddings: dict[str, Vectors], evidence: dict[Metric, bytes]
+    ) -> None:
         """Args:
-        embeddings: by the name of the backend.
+        embeddings: of the frames, by the name of the backend.
+        evidence: a WebP of each metric's worst moment.
         """
         super().__init__(scores)
         self.embeddings = embeddings
+        self.evidence = evidence
 
 
 class Scorer:
@@ -97,29 +103,43 @@ class Scorer:
         """
         passes = {metric: self._begin(metric) for metric in (self.metrics if metrics is None else metrics)}
         matcher = self._matcher(passes)
-        count = 0
+        small = Spool()
+        index: list[int] = []
         for chunk in chunks:
-            count += len(chunk.index)
-            for frames in self._on_device(chunk, matcher):
+            index += chunk.index.tolist()
+            size = self.profile.long_side
+            rgb = shrink(chunk.rgb, size) if size else chunk.rgb
+            if self.profile.evidence:
+                small.append(torch.from_numpy(shrink(rgb, SIDE)))
+            for frames in self._on_device(rgb, chunk.index, matcher):
                 for each in passes.values():
                     each.add(frames)
-        if count < 2:
-            raise ClipError(f"it has {count} frame{'' if count == 1 else 's'}; at least 2 are needed")
-        return ClipScores({metric: each.result() for metric, each in passes.items()}, self._embeddings(passes))
+        if len(index) < 2:
+            raise ClipError(f"it has {len(index)} frame{'' if len(index) == 1 else 's'}; at least 2 are needed")
+        scores = {metric: each.result() for metric, each in passes.items()}
+        evidence = {}
+        if self.profile.evidence:
+            worst = {metric: _worst(score) for metric, score in scores.items()}
+            evidence = {
+                metric: self._panel(metric, passes[metric], small, index.index(number))
+                for metric, number in worst.items()
+                if number is not None
+            }
+        return ClipScores(scores, self._embeddings(passes), evidence)
 
-    def _on_device(self, chunk: Chunk, matcher: Matcher | None) -> Iterator[Frames]:
-        """The frames of the chunk, as many at a time as the device has room for."""
-        size = self.profile.long_side
-        rgb = torch.from_numpy(shrink(chunk.rgb, size) if size else chunk.rgb)
-        index = torch.from_numpy(chunk.index)
+    def _on_device(
+        self, pictures: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int32], matcher: Matcher | None
+    ) -> Iterator[Frames]:
+        """The frames of a chunk, as many at a time as the device has room for."""
+        rgb, index = torch.from_numpy(pictures), torch.from_numpy(numbers)
         pixels = AT_ONCE.get(torch.device(self.device).type, AT_ONCE["cpu"])
         step = max(1, pixels // (rgb.shape[1] * rgb.shape[2]))
         for start in range(0, len(rgb), step):
-            here, numbers = rgb[start : start + step].to(self.device), index[start : start + step]
+            here, now = rgb[start : start + step].to(self.device), index[start : start + step]
             matches = None
             if matcher is not None:
-                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), numbers)
-            yield Frames(rgb=here, index=numbers, matches=matches)
+                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), now)
+            yield Frames(rgb=here, index=now, matches=matches)
 
     def _matcher(self, passes: Iterable[Metric]) -> Matcher | None:
         """What finds the flow of the frames, if a metric looks at it."""
@@ -143,9 +163,24 @@ class Scorer:
             case Metric.MOTION:
                 return AccelerationPass(self.profile)
 
+    def _panel(self, metric: Metric, each: MetricPass, small: Spool, at: int) -> bytes:
+        """The evidence of the worst moment, at the frame of this place among those seen."""
+        if isinstance(each, AppearancePass):
+            frames = torch.cat([small[0:1], small[at - 1 : at + 1]])
+            return panel(metric, frames, None, None)
+        step = slice(at, at + (3 if isinstance(each, AccelerationPass) else 2))
+        maps = each.maps(step) if isinstance(each, SpatialPass) else None
+        return panel(metric, small[step].to(self.device), maps, self._models["flow"])
+
     def _embeddings(self, passes: dict[Metric, MetricPass]) -> dict[str, Vectors]:
         appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend
         if not isinstance(appearance, AppearancePass) or model not in KEPT:
             return {}
         vectors = appearance.background().half().cpu().numpy()
         return {model: Vectors(frames=appearance.frames(), vectors=vectors)}
+
+
+def _worst(score: Score) -> int | None:
+    """The number of the frame at which the trace is highest; None if there is no score."""
+    known = [(value, -number) for value, number in zip(score.trace, score.frames, strict=True) if value is not None]
+    return -max(known)[1] if known and score.value is not None else None

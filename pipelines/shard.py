@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hfv_builder.config import Profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.manifest import Manifests, write_atomic
 from hfv_builder.records import ClipError, Metric, Status
 from hfv_builder.schema import EMBEDDINGS, SCORES
 
@@ -55,11 +55,15 @@ def write_shard(shard: list[Work], *, task: Task) -> int:
                 rows[metric].append(_row(work, metric, task, scores.get(metric), error))
             for model, vectors in getattr(scores, "embeddings", {}).items():
                 embeddings.setdefault(model, []).append((work.clip_id, vectors))
+            for metric, picture in getattr(scores, "evidence", {}).items():
+                path = evidence_path(task.manifests, task.generator, work.clip_id, metric)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, picture)
     for work in shard:
         if work.error:
             for metric in work.metrics:
                 rows[metric].append(_row(work, metric, task, None, work.error))
-    # Embeddings first: once the scores are there the clip counts as done.
+    # Embeddings and evidence first: once the scores are there the clip counts as done.
     for model, found in embeddings.items():
         keys = {"model": model, "generator": task.generator}
         name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
@@ -71,6 +75,11 @@ def write_shard(shard: list[Work], *, task: Task) -> int:
             table = pa.Table.from_pylist(scored, schema=SCORES.schema)
             task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
     return len({row["clip_id"] for scored in rows.values() for row in scored if row["status"] != Status.OK})
+
+
+def evidence_path(manifests: Manifests, generator: str, clip_id: str, metric: Metric) -> Path:
+    """Where the picture of a clip's worst moment lies."""
+    return manifests.root / "evidence" / f"generator={generator}" / f"{clip_id}-{metric.value}.webp"
 
 
 @contextlib.contextmanager

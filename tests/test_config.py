@@ -91,7 +91,7 @@ def variants(profile: Profile) -> dict[str, Profile]:
 
     for field in dataclasses.fields(profile):
         value = getattr(profile, field.name)
-        if field.name == "name":
+        if field.name in ("name", "evidence"):  # they decide nothing
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for inner in dataclasses.fields(value):

@@ -51,11 +51,13 @@ class Gate:
     def __call__(self, hidden: Tensor, motion: Tensor, from_context: Tensor) -> Tensor:
         """The next hidden state."""
         channels = hidden.shape[1]
-        both = conv2d(torch.cat([hidden, motion], 1), self.update_reset, padding=self.padding)
-        update, reset = torch.sigmoid(both + from_context[:, : 2 * channels]).chunk(2, 1)
-        candidate = conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
-        candidate = torch.tanh(candidate + from_context[:, 2 * channels :])
-        return torch.lerp(hidden, candidate.to(hidden.dtype), update.to(hidden.dtype))
+        seen = torch.cat([hidden, motion], 1)
+        both = conv2d(seen, self.update_reset, padding=self.padding)
+        update, reset = (both + from_context[:, : 2 * channels]).sigmoid_().chunk(2, 1)
+        seen[:, :channels] *= reset  # in place: beside the products, moving memory is what takes time
+        candidate = conv2d(seen, self.candidate, padding=self.padding)
+        candidate = (candidate + from_context[:, 2 * channels :]).tanh_()
+        return torch.lerp(hidden, candidate, update)
 
 
 class Raft:

@@ -113,8 +113,8 @@ export class Stage {
 
 function margin(suggestion) {
   if (suggestion.margin == null) return "";
-  if (suggestion.tied) return "· a tie";
-  return `· margin ${suggestion.margin}`;
+  if (suggestion.tied) return "a tie";
+  return `margin ${suggestion.margin}`;
 }
 
 function rank(metric, suggestion) {
