@@ -42,8 +42,9 @@ class Manifests:
     def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
         """The partitions that hold at least one part, of those that match what is given, sorted."""
         pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
-        folders = sorted((self.root / table.name).glob(pattern or "."))
-        found = [dict(name.split("=", 1) for name in folder.parts[-len(table.partition) :]) for folder in folders]
+        folders = sorted((self.root / table.name).glob(pattern)) if pattern else [self.root / table.name]
+        depth = len(self.root.parts) + 1
+        found = [dict(name.split("=", 1) for name in folder.parts[depth:]) for folder in folders]
         return [keys for keys in found if self.parts(table, **keys)]
 
     def parts(self, table: Table, **partition: str) -> list[Path]:

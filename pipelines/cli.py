@@ -247,11 +247,12 @@ def parser() -> argparse.ArgumentParser:
         "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
     )
 
-    reviews = command("reviews", _reviews, "export the decisions of reviewers, or add a reviewer", everywhere)
+    # Its actions take the options that all commands take, so it takes none itself.
+    reviews = command("reviews", _reviews, "export the decisions of reviewers, or add a reviewer")
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write the decisions to the reviews manifest")
+    export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
     export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
-    adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator")
+    adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
     adding.add_argument("user", metavar="NAME")
     adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")
     adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")

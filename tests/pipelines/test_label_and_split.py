@@ -1,5 +1,6 @@
 """Label and split from manifests to manifests, and what is refused before that."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Status, UsageError
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SCORES, SPLITS
 from pipelines.label import label
 from pipelines.split import split
 from pipelines.status import status
@@ -87,6 +88,28 @@ def test_real_clips_need_no_scores(manifests: Manifests) -> None:
     assert set(frame["label"]) == {3}
     assert (frame["split"] == "val").sum() == 2
     assert set(frame["r_hat"]) == {0.0}
+
+
+def decision(clip: str, reviewer: str, choice: str, label: int | None, number: int) -> dict[str, Any]:
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+    row = dict.fromkeys(REVIEWS.schema.names) | {"decision_id": f"d{number}", "clip_id": clip, "reviewer": reviewer}
+    return row | {"decision": choice, "label": label, "blind": True, "seconds": 5.0, "created_at": at}
+
+
+def test_final_labels_are_the_reviewers(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
+    label(manifests)
+    with pytest.raises(UsageError, match="no reviews yet: run `hfv review`"):
+        split(manifests, labels="final")
+    rows = [decision(ids[0], "anna", "relabel", 2, 1), decision(ids[1], "anna", "reject", None, 2)]
+    manifests.replace(REVIEWS, [pa.Table.from_pylist(rows, schema=REVIEWS.schema)])
+    split(manifests, labels="final")
+    found = {row["clip_id"]: row for row in as_dicts(manifests.read(SPLITS))}
+    assert (found[ids[0]]["label"], found[ids[0]]["label_source"]) == (2, "review")
+    assert found[ids[1]]["label"] is found[ids[1]]["split"] is found[ids[1]]["label_source"] is None
+    auto = {row["clip_id"]: row["auto_label"] for row in as_dicts(manifests.read(LABELS))}
+    assert all((found[c]["label"], found[c]["label_source"]) == (auto[c], "auto") for c in ids[2:])
+    assert found[ids[0]]["class_size"] == 1 + sum(auto[c] == 2 for c in ids[2:])
 
 
 def test_the_same_again_touches_no_file(manifests: Manifests) -> None:
