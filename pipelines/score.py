@@ -47,10 +47,10 @@ def score(
     """
     started = time.time()
     metrics = tuple(metrics)
+    clips = clips_of(manifests, generator, ["clip_id", "path", "num_frames", "status", "error"])
     registry.require(profile, metrics)
     if device is None:
         device = "cuda" if registry.learnt(profile, metrics) and gpus() else "cpu"
-    clips = clips_of(manifests, generator, ["clip_id", "path", "num_frames", "status", "error"])
     task = Task(
         manifests=manifests,
         generator=generator,
