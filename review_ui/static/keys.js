@@ -59,13 +59,13 @@ export function paint(root = document) {
 export function listen(handlers) {
   paint();
   addEventListener("keydown", (event) => {
-    // A field keeps the focus for a moment after its dialog has closed: what is typed then is for the page.
+    // What has the focus keeps it for a moment after its dialog has closed: what is typed then is for the page.
     if (event.target.closest?.("input, textarea, select")?.checkVisibility() || document.querySelector("dialog[open]")) return;
     const action = actionOf(event);
     if (!action || !handlers[action]) return;
     // A focused button or link keeps Enter and space to itself when the reviewer has moved there with Tab.
     const focused = event.target.closest?.("button, a");
-    if (focused?.matches(":focus-visible") && ["Enter", " "].includes(event.key)) return;
+    if (focused?.checkVisibility() && focused.matches(":focus-visible") && ["Enter", " "].includes(event.key)) return;
     const step = ["back", "forward", "slower", "faster"].includes(action);
     event.preventDefault();
     if (event.repeat && !step) return; // a key held down answers once

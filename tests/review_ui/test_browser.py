@@ -390,3 +390,19 @@ def test_keys_can_be_changed_and_the_focus_is_seen(made_sample: Manifests, serve
     for _ in range(4):
         desk.press("Tab")
     assert desk.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+AT_ONCE = """() => {
+  const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  for (const key of ["r", "3"]) press(key);
+  return Promise.resolve().then(() => { press("Enter"); return document.body.dataset.phase; });
+}"""
+
+
+def test_no_key_is_lost_between_a_dialog_and_the_page(made_sample: Manifests, serve: Any, sit: Any) -> None:
+    desk = sit(serve(made_sample, settings=Settings(shown=0.0)), "anna").ready()
+    desk.press("]")  # the last thing touched was the keyboard
+    clip = desk.clip
+    # All before the next frame is painted, while the dialog's button still has the focus.
+    assert desk.run(AT_ONCE) == "blind"
+    assert desk.clip != clip
