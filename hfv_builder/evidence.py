@@ -73,7 +73,7 @@ def _webp(picture: Picture) -> bytes:
     """The picture as WebP in the best quality that fits."""
     for quality in QUALITIES:
         data = io.BytesIO()
-        Image.fromarray(picture).save(data, "WEBP", quality=quality, method=2)
+        Image.fromarray(picture).save(data, "WEBP", quality=quality, method=1)
         if data.tell() <= MOST_BYTES:
             break
     return data.getvalue()

@@ -16,7 +16,7 @@ from hfv_builder.backends.base import DepthModel, EmbeddingModel, FlowModel, Map
 from hfv_builder.config import Pool, Profile
 from hfv_builder.frames import shrunk_size
 from hfv_builder.matching import Matcher, Matches
-from hfv_builder.metrics.acceleration import flow_acceleration, relative_to_speed, speed
+from hfv_builder.metrics.acceleration import flow_acceleration, mean_length, relative_to_speed, without_shift
 from hfv_builder.metrics.consistency import consistency, inconsistency
 from hfv_builder.metrics.pooling import pool
 from hfv_builder.metrics.quantiles import percentiles
@@ -121,7 +121,7 @@ class AccelerationPass:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._last: tuple[Tensor, int] | None = None
+        self._last: tuple[Tensor, Tensor, int] | None = None
         self._trace: list[float] = []
         self._frames: list[int] = []
         self._speeds: list[float] = []
@@ -132,15 +132,16 @@ class AccelerationPass:
         if matches is None or not matches.numbers:
             return
         flow, numbers = matches.flow(_size(matches.first)), matches.numbers
-        self._speeds += speed(flow).tolist()
+        relative = without_shift(flow)
+        self._speeds += mean_length(relative).tolist()
         if self._last is not None:
-            flow = torch.cat([self._last[0], flow])
-            numbers = [self._last[1], *numbers]
-        self._last = (flow[-1:].clone(), numbers[-1])
+            flow, relative = torch.cat([self._last[0], flow]), torch.cat([self._last[1], relative])
+            numbers = [self._last[2], *numbers]
+        self._last = (flow[-1:].clone(), relative[-1:].clone(), numbers[-1])
         at = [i for i in range(len(numbers) - 1) if numbers[i + 1] == numbers[i] + 1]
         if at:
             following = [i + 1 for i in at]
-            self._trace += flow_acceleration(flow[at], flow[following]).tolist()
+            self._trace += flow_acceleration(flow[at], relative[at], relative[following]).tolist()
             self._frames += [numbers[i] for i in at]
 
     def result(self) -> Score:

@@ -46,6 +46,8 @@ STAMP = b"catalogued_at_ns"
 CLOCK_SLACK_NS = 2_000_000_000
 """How far the clock of a file server may be off."""
 COPY = "same content as "
+IMPORTS = ("pipelines.catalog", "av")
+"""What every worker needs that catalogues."""
 
 Row = dict[str, Any]
 
@@ -85,7 +87,7 @@ def catalog(
             shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
             write = partial(write_shard, manifests=manifests, generator=generator, stamp=_stamp(started))
             with (
-                (cluster or Cluster()).connect() as client,
+                (cluster or Cluster()).connect(imports=IMPORTS) as client,
                 tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
             ):
                 for done in run_shards(client, write, shards):

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,16 @@ IN_FLIGHT = 2
 """Shards sent ahead for each worker, so that none waits for the driver."""
 PATIENCE = "10s"
 """How long a scheduler may take to answer."""
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # Memory that one clip gave back is at hand for the next; fetching it from the system page by page costs a third
+    # of the time of `lite`. Dask's own default gives it back at once.
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+}
+"""Of a local worker; what is read as a process starts, so that it must be set before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +58,19 @@ class Cluster:
     """A `distributed.Client` to use instead of both."""
 
     @contextlib.contextmanager
-    def connect(self, *, each_a_gpu: bool = False) -> Iterator[Any]:
+    def connect(self, *, imports: Sequence[str] = (), each_a_gpu: bool = False) -> Iterator[Any]:
         """A client with workers behind it; those started here are stopped at the end.
 
         Args:
+            imports: modules that the work is going to need.
             each_a_gpu: start a worker for each GPU, which sees that one alone, instead of one for each core.
         """
         if self.client is not None:
             yield self.client
         else:
-            with connect(self.workers, self.scheduler, gpus() if each_a_gpu else []) as client:
+            with connect(
+                self.workers, self.scheduler, imports=imports, each_a_gpu=gpus() if each_a_gpu else ()
+            ) as client:
                 yield client
 
 
@@ -70,25 +84,41 @@ def gpus() -> list[str]:
 
 
 @contextlib.contextmanager
-def connect(workers: int | None = None, scheduler: str | None = None, each_a_gpu: Sequence[str] = ()) -> Iterator[Any]:
+def connect(
+    workers: int | None = None,
+    scheduler: str | None = None,
+    *,
+    imports: Sequence[str] = (),
+    each_a_gpu: Sequence[str] = (),
+) -> Iterator[Any]:
     """A `distributed.Client` with workers behind it; they are stopped at the end if they were started here.
 
     Args:
         workers: local processes; None takes one for each core. Each works on one thread, so that workers × threads
             never exceeds the cores and no sum depends on how many there are.
         scheduler: the address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`.
+        imports: modules that the work is going to need; local workers start with them.
         each_a_gpu: the GPUs to hand out, as CUDA_VISIBLE_DEVICES names them, one to a worker.
 
     Raises:
         UsageError: no scheduler answers at that address.
     """
+    if not scheduler and not each_a_gpu:
+        _prepare_forks(imports)
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
-    from distributed.system import MEMORY_LIMIT
+    from distributed import Client
 
-    # A lost worker is ours to handle, and no worker holds tasks that another could begin.
-    dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-saturation": 1.0})
-    dask.config.set({"distributed.comm.timeouts.connect": PATIENCE})
+    dask.config.set(
+        {
+            # A lost worker is ours to handle, and no worker holds tasks that another could begin.
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.comm.timeouts.connect": PATIENCE,
+            "distributed.worker.profile.enabled": False,
+            "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+            "distributed.worker.multiprocessing-method": "spawn" if each_a_gpu else FORK,
+        }
+    )
     if scheduler:
         try:
             client = Client(scheduler, timeout=PATIENCE)
@@ -97,6 +127,16 @@ def connect(workers: int | None = None, scheduler: str | None = None, each_a_gpu
         with client:
             yield client
         return
+    with _local_cluster(workers, each_a_gpu) as cluster, Client(cluster) as client:
+        client.register_plugin(_leave_interrupts_to_the_driver())
+        yield client
+
+
+def _local_cluster(workers: int | None, each_a_gpu: Sequence[str]) -> Any:
+    """Worker processes of this machine, each with a nanny that starts it again when it dies."""
+    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed.system import MEMORY_LIMIT
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     count = min(workers or len(each_a_gpu), len(each_a_gpu)) if each_a_gpu else workers or cores()
     # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
@@ -108,16 +148,37 @@ def connect(workers: int | None = None, scheduler: str | None = None, each_a_gpu
         "port": 0,
         "dashboard_address": "127.0.0.1:0",  # any free port: several clusters may run on one machine
     }
-    with (
-        SpecCluster(
-            workers=specification,
-            scheduler={"cls": Scheduler, "options": scheduler_options},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(_leave_interrupts_to_the_driver())
-        yield client
+    return SpecCluster(
+        workers=specification,
+        scheduler={"cls": Scheduler, "options": scheduler_options},
+        silence_logs=logging.CRITICAL,
+    )
+
+
+FORK = "forkserver" if sys.platform == "linux" else "spawn"
+"""How a local worker without a GPU starts."""
+
+
+def _prepare_forks(imports: Sequence[str]) -> None:
+    """Start the process that workers are forked from, with these modules in it; it ends with ours.
+
+    A worker is then there in an instant, also the one that replaces another that a clip has killed, instead of
+    importing torch first. Done once: what later clusters import besides is imported by their workers.
+    """
+    if FORK != "forkserver":
+        return
+    from multiprocessing import forkserver, set_forkserver_preload
+
+    before = dict(os.environ)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the driver's to answer
+    os.environ.update(ENVIRONMENT)
+    try:
+        set_forkserver_preload(["distributed", *imports])
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _leave_interrupts_to_the_driver() -> Any:

@@ -18,7 +18,7 @@ from pipelines.cluster import Cluster, connect, run_shards
 from pipelines.label import label
 from pipelines.outcome import OUR_FAULT, Outcome, paragraphs, table
 from pipelines.report import write_report
-from pipelines.score import score
+from pipelines.score import IMPORTS, score
 from pipelines.split import split
 
 PROFILE = "lite"
@@ -34,7 +34,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     started = time.time()
     specs = sample_plan(seed=seed)
     manifests = Manifests(out / "manifests")
-    with connect(workers) as client:
+    with connect(workers, imports=IMPORTS) as client:
         _render(specs, out, client)
         cluster = Cluster(client=client)
         generators = sorted({spec.generator for spec in specs})

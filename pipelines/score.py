@@ -22,6 +22,9 @@ from pipelines.shard import STAMP, Task, Work, write_shard
 SHARD = 8
 """Clips that one task scores at most: what a lost worker costs."""
 
+IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
+"""What every worker needs that scores."""
+
 Row = dict[str, Any]
 
 
@@ -66,7 +69,7 @@ def score(
             write_shard(broken, task=task)
         sound = [work for work in todo if not work.error]
         if sound:
-            with (cluster or Cluster()).connect(each_a_gpu=device == "cuda") as client:
+            with (cluster or Cluster()).connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 _score_all(task, sound, client)
         for metric in metrics:
             _settle(task, metric)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hfv_builder.backends.classical_light import levelled_lab
+from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Depth
 from hfv_builder.frames import shrink
@@ -52,7 +52,7 @@ class ApparentSizePass:
 
     def result(self) -> Tensor:
         """(T, h, w) float32 in [0, 1], ½ = as near as in the frames around."""
-        return torch.from_numpy(nearness(levelled_lab(np.concatenate(self._frames))))
+        return torch.from_numpy(nearness(unscaled(levelled_lab(np.concatenate(self._frames)))))
 
 
 def nearness(lab: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -8,19 +8,29 @@ DARK = 8.0
 """Grey levels added to every luminance, so that a black frame divides by something."""
 
 
-def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The clip in CIE L*a*b*, every frame divided by its median brightness relative to the first frame.
+
+    The median is that of every second pixel in both directions.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB, the whole clip.
 
     Returns:
-        (T, H, W, 3) float32: L in [0, 100], a and b in about ± 128.
+        (T, H, W, 3) uint8, scaled as OpenCV does: L · 255/100, a + 128, b + 128. See `unscaled`.
     """
-    luminance = frames.mean(axis=-1, dtype=np.float32) + DARK
-    gain = np.median((luminance / luminance[0]).reshape(len(frames), -1), axis=1)
-    lab = np.empty(frames.shape, np.float32)
-    for into, frame, factor in zip(lab, frames, gain, strict=True):
-        level = np.clip(frame / np.float32(factor * 255), 0, 1, dtype=np.float32)
-        cv2.cvtColor(level, cv2.COLOR_RGB2LAB, dst=into)
+    lab = np.empty_like(frames)
+    first = _luminance(frames[0])
+    for into, frame in zip(lab, frames, strict=True):
+        gain = float(np.median((_luminance(frame) / first)[::2, ::2]))
+        cv2.cvtColor(cv2.convertScaleAbs(frame, alpha=1 / gain), cv2.COLOR_RGB2LAB, dst=into)
     return lab
+
+
+def unscaled(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """L* in [0, 100], a* and b* in about ± 128, float32, of what `levelled_lab` gives."""
+    return (lab.astype(np.float32) - np.array([0, 128, 128], np.float32)) * np.array([100 / 255, 1, 1], np.float32)
+
+
+def _luminance(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) + np.float32(DARK)

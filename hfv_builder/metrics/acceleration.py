@@ -17,29 +17,25 @@ def without_shift(flow: Tensor) -> Tensor:
     return flow - flow.flatten(2).median(dim=2).values[..., None, None]
 
 
-def flow_acceleration(flow: Tensor, following: Tensor) -> Tensor:
+def flow_acceleration(flow: Tensor, relative: Tensor, following: Tensor) -> Tensor:
     """mean_x ‖G_{t+1}(x + F_t(x)) − G_t(x)‖ for each step.
 
     Args:
         flow: (n, 2, H, W), F_t in pixels.
-        following: (n, 2, H, W), F_{t+1} in pixels.
+        relative: (n, 2, H, W), G_t: the same without the shift.
+        following: (n, 2, H, W), G_{t+1}.
 
     Returns:
         (n,) float64, pixels a frame².
     """
-    change = warp(without_shift(following), flow) - without_shift(flow)
-    return _length(change)
-
-
-def speed(flow: Tensor) -> Tensor:
-    """mean_x ‖G_t‖ for each step: (n, 2, H, W) to (n,) float64, pixels a frame."""
-    return _length(without_shift(flow))
+    return mean_length(warp(following, flow) - relative)
 
 
 def relative_to_speed(pooled: float, mean_speed: float) -> float:
-    """The clip's score: its pooled acceleration over √(v + 0.05), v its mean speed in pixels a frame."""
+    """The clip's score: its pooled acceleration over √(v + 0.05), v its mean speed ‖G‖ in pixels a frame."""
     return float(pooled / (mean_speed + REST) ** 0.5)
 
 
-def _length(vectors: Tensor) -> Tensor:
+def mean_length(vectors: Tensor) -> Tensor:
+    """mean_x ‖V(x)‖: (n, 2, H, W) to (n,) float64."""
     return torch.hypot(vectors[:, 0], vectors[:, 1]).mean(dim=(1, 2), dtype=torch.float64)

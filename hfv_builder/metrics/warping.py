@@ -7,6 +7,7 @@ et al., "Dense Point Trajectories by GPU-accelerated Large Displacement Optical 
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 MIN_VISIBLE = 0.01
 """Share of the pixels that must be left to compare; a pair with less has no warp error."""
@@ -15,7 +16,7 @@ MIN_VISIBLE = 0.01
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """The image pulled back along the flow: the value at x + F(x), bilinear, the border repeated outside.
 
-    Exact where x + F(x) falls on a pixel, which `grid_sample` with its normalised coordinates is not.
+    Worked in float64: in float32 the normalised coordinates of `grid_sample` would miss whole pixels.
 
     Args:
         image: (n, C, H, W) float.
@@ -24,22 +25,10 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     Returns:
         (n, C, H, W), dtype of the image.
     """
-    n, channels, height, width = image.shape
-    x, y = _targets(flow)
-    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
-    left, top = x.floor(), y.floor()
-    across, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
-    column, row = left.long(), top.long()
-    right, below = (column + 1).clamp(max=width - 1), (row + 1).clamp(max=height - 1)
-    flat = image.reshape(n, channels, height * width)
-
-    def pick(rows: Tensor, columns: Tensor) -> Tensor:
-        index = (rows * width + columns).reshape(n, 1, -1).expand(-1, channels, -1)
-        return flat.gather(2, index).reshape(n, channels, height, width)
-
-    upper = pick(row, column) * (1 - across) + pick(row, right) * across
-    lower = pick(below, column) * (1 - across) + pick(below, right) * across
-    return upper * (1 - down) + lower * down
+    height, width = image.shape[-2:]
+    x, y = _targets(flow.double())
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    return grid_sample(image.double(), grid, padding_mode="border", align_corners=False).to(image.dtype)
 
 
 def visible(forward: Tensor, backward: Tensor) -> Tensor:

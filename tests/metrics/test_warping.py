@@ -14,7 +14,7 @@ def texture(height: int, width: int, *, seed: int = 0, channels: int = 3) -> Ten
 
 
 def constant_flow(x: float, y: float, height: int, width: int) -> Tensor:
-    return torch.tensor([x, y]).view(1, 2, 1, 1).expand(1, 2, height, width).contiguous()
+    return torch.tensor([float(x), float(y)]).view(1, 2, 1, 1).expand(1, 2, height, width).contiguous()
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(0, 0), (3, 0), (0, -2), (-5, 4)])

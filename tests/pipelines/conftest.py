@@ -8,12 +8,13 @@ import pytest
 
 from hfv_builder.manifest import Manifests
 from pipelines.cluster import Cluster, connect
+from pipelines.score import IMPORTS
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster of two local processes."""
-    with connect(workers=2) as client:
+    with connect(workers=2, imports=IMPORTS) as client:
         yield Cluster(client=client)
 
 
