@@ -5,9 +5,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -127,8 +129,15 @@ def connect(
         with client:
             yield client
         return
-    with _local_cluster(workers, each_a_gpu) as cluster, Client(cluster) as client:
-        client.register_plugin(_leave_interrupts_to_the_driver())
+    if FORK == "forkserver" and not each_a_gpu:
+        get_context("forkserver").Process(target=int).start()  # comes back when all is imported there
+    with contextlib.ExitStack() as stack:
+        pressed: list[int] = []
+        with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
+            client = stack.enter_context(Client(stack.enter_context(_local_cluster(workers, each_a_gpu))))
+            client.register_plugin(_leave_interrupts_to_the_driver())
+        if pressed:
+            raise KeyboardInterrupt
         yield client
 
 
@@ -170,15 +179,27 @@ def _prepare_forks(imports: Sequence[str]) -> None:
     from multiprocessing import forkserver, set_forkserver_preload
 
     before = dict(os.environ)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the driver's to answer
     os.environ.update(ENVIRONMENT)
     try:
         set_forkserver_preload(["distributed", *imports])
-        forkserver.ensure_running()
+        with _interrupts(signal.SIG_IGN):  # inherited: Ctrl-C is the driver's to answer
+            forkserver.ensure_running()
     finally:
         os.environ.clear()
         os.environ.update(before)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _interrupts(handler: Any) -> Iterator[None]:
+    """Answer Ctrl-C in this way during the block, where it is ours to answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _leave_interrupts_to_the_driver() -> Any:
