@@ -22,10 +22,10 @@ import torch
 from tabulate import tabulate
 
 from benchmarks.checkpoints import make
-from benchmarks.material import REAL_CLIPS, cuts
+from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from benchmarks.reference import Reference, decode
 from hfv_builder import video
-from hfv_builder.config import SECTIONS, Profile, load_profile
+from hfv_builder.config import load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring import Scorer
 
@@ -65,19 +65,6 @@ def measured(function: Callable[[], Any]) -> tuple[Any, Spent]:
     return result, Spent(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
 
 
-def paper(long_side: int, precision: str) -> Profile:
-    """The paper profile, flow and depth at a size for a CPU, flow in this precision.
-
-    Only flow: it is nine tenths of the work. Depth and embeddings are themselves compared from frame to frame, and
-    between frames that hardly differ the rounding of bf16 would be seen in the score.
-    """
-    profile = load_profile("paper")
-    settled = {name: dataclasses.replace(getattr(profile, name), precision="fp32") for name in SECTIONS}
-    settled["flow"] = dataclasses.replace(settled["flow"], precision=precision, long_side=long_side)
-    settled["depth"] = dataclasses.replace(settled["depth"], long_side=long_side)
-    return dataclasses.replace(profile, **settled)
-
-
 def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
     """The `lite` profile on whole clips, against decoding and scoring for each metric on its own."""
     scorer = Scorer(load_profile("lite"))
@@ -99,25 +86,25 @@ def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
 
 def bench_raft(clip: Path, scorer: Scorer, reference: Reference) -> Row:
     """Flow in both directions between all adjacent frames of a clip."""
-    frames = decode(clip)[:4]
+    frames = decode(clip)
     pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
     model: Any = scorer._models["flow"]
 
-    def plain() -> list[Any]:
-        numpy = [frame.astype("float32") / 255 for frame in frames]
-        pairs = [pair for t in range(len(frames) - 1) for pair in ((t, t + 1), (t + 1, t))]
+    def plain(count: int = len(frames)) -> list[Any]:
+        numpy = [frame.astype("float32") / 255 for frame in frames[:count]]
+        pairs = [pair for t in range(count - 1) for pair in ((t, t + 1), (t + 1, t))]
         profile = reference.profile.flow.long_side
         size = tuple(max(1, round(side * min(1, profile / max(frames.shape[1:3])))) for side in frames.shape[1:3])
         return [reference.flow(numpy[a], numpy[b], (size[0], size[1])) for a, b in pairs]
 
     @torch.inference_mode()
-    def ours() -> list[Any]:
-        known = model.encode(pictures)
+    def ours(count: int = len(frames)) -> list[Any]:
+        known = model.encode(pictures[:count])
         before, after = tuple(each[:-1] for each in known), tuple(each[1:] for each in known)
         both = zip(model.flow(before, after), model.flow(after, before), strict=True)
         return [flow.permute(1, 2, 0).numpy() for pair in both for flow in pair]
 
-    _ = plain()[:0], ours()[:0]  # the first call of a size chooses kernels
+    plain(2), ours(3)  # the first call of a size chooses kernels
     (slow, slow_spent), (fast, fast_spent) = measured(plain), measured(ours)
     error = max(float(abs(a - b).max()) for a, b in zip(slow, fast, strict=True))
     precision = scorer.profile.flow.precision
@@ -156,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the plain way.")
     parser.add_argument("--folder", type=Path, default=REAL_CLIPS, help="real clips (default ../shared/clips)")
     parser.add_argument("--clips", type=int, default=2)
-    parser.add_argument("--frames", type=int, default=5, help="frames of each clip for the paper profile")
+    parser.add_argument("--frames", type=int, default=9, help="frames of each clip for the paper profile")
     parser.add_argument("--long-side", type=int, default=448, help="of flow and depth, pixels")
     options = parser.parse_args()
     if not options.folder.is_dir():
@@ -164,7 +151,7 @@ def main() -> None:
             f"bench: skipped, there are no real clips in {options.folder}; name others with --folder", file=sys.stderr
         )
         return
-    torch.set_num_threads(1)
+    as_a_worker()
     with tempfile.TemporaryDirectory(prefix="hfv-bench-") as temporary:
         rows, shares = run(options, Path(temporary))
     heads = ["", "plain CPU s", "ours CPU s", "times as fast", "bar", "plain wall s", "ours wall s", "largest error"]

@@ -1,8 +1,14 @@
-"""The clips that are measured: short cuts of real ones."""
+"""What is measured and how: cuts of real clips, the paper profile at a size for a CPU, a process like a worker."""
 
+import dataclasses
+import os
+import sys
 from pathlib import Path
 
 import av
+
+from hfv_builder.config import SECTIONS, Profile, load_profile
+from pipelines.cluster import ENVIRONMENT
 
 REAL_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 KINDS = ("wan21", "videophy2", "hunyuanvideo", "cogvideo", "real", "anyv2v", "sfwan")
@@ -29,3 +35,26 @@ def cut(source: Path, target: Path, frames: int) -> Path:
             write.mux(stream.encode(frame.reformat(stream.width, stream.height, "yuv420p")))
         write.mux(stream.encode())
     return target
+
+
+def paper(long_side: int, precision: str) -> Profile:
+    """The paper profile, flow and depth at a size for a CPU, flow in this precision.
+
+    Only flow: it is nine tenths of the work. Depth and embeddings are themselves compared from frame to frame, and
+    between frames that hardly differ the rounding of bf16 would be seen in the score.
+    """
+    profile = load_profile("paper")
+    settled = {name: dataclasses.replace(getattr(profile, name), precision="fp32") for name in SECTIONS}
+    settled["flow"] = dataclasses.replace(settled["flow"], precision=precision, long_side=long_side)
+    settled["depth"] = dataclasses.replace(settled["depth"], long_side=long_side)
+    return dataclasses.replace(profile, **settled)
+
+
+def as_a_worker() -> None:
+    """Go on under the conditions of a local worker: its environment, set before the process starts, and one thread."""
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        os.environ.update(ENVIRONMENT)
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (this very command again)
+    import torch
+
+    torch.set_num_threads(1)

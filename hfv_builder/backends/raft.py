@@ -52,12 +52,12 @@ class Gate:
         """The next hidden state."""
         channels = hidden.shape[1]
         seen = torch.cat([hidden, motion], 1)
-        both = conv2d(seen, self.update_reset, padding=self.padding)
-        update, reset = (both + from_context[:, : 2 * channels]).sigmoid_().chunk(2, 1)
-        seen[:, :channels] *= reset  # in place: beside the products, moving memory is what takes time
-        candidate = conv2d(seen, self.candidate, padding=self.padding)
-        candidate = (candidate + from_context[:, 2 * channels :]).tanh_()
-        return torch.lerp(hidden, candidate, update)
+        # In place where it can be: beside the products, moving memory is what takes time.
+        both = conv2d(seen, self.update_reset, padding=self.padding).add_(from_context[:, : 2 * channels])
+        update, reset = both.sigmoid_().chunk(2, 1)
+        seen[:, :channels] *= reset
+        candidate = conv2d(seen, self.candidate, padding=self.padding).add_(from_context[:, 2 * channels :])
+        return torch.lerp(hidden, candidate.tanh_(), update)
 
 
 class Raft:
@@ -159,8 +159,8 @@ class Raft:
         centre = coords.permute(0, 2, 3, 1).reshape(-1, 1, 1, 2)
         found = []
         for level in pyramid:
-            most = torch.tensor([level.shape[-1] - 1, level.shape[-2] - 1], device=coords.device)
-            grid = (centre + self._window) * (2 / most) - 1
+            pixel = 2 / torch.tensor([level.shape[-1] - 1, level.shape[-2] - 1], device=coords.device)
+            grid = (centre * pixel - 1) + self._window * pixel
             found.append(grid_sample(level, grid, align_corners=True).reshape(n, height, width, -1))
             centre = centre / 2
         return torch.cat(found, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
