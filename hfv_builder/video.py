@@ -7,7 +7,7 @@ format. decord is a choice, for scores comparable with training code that reads 
 import bisect
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import metadata
@@ -43,6 +43,18 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One frame of a clip."""
+
+    rgb: npt.NDArray[np.uint8]
+    """(H, W, 3), as it is shown."""
+    index: int
+    """Its number in the clip, from 0."""
+    time_s: float
+    """Presentation time in seconds from the first frame; NaN where the file has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chunk:
     """Some consecutive frames of what is taken from a clip."""
 
@@ -67,7 +79,7 @@ def probe(path: Path) -> Probe:
     """
     with _open(path) as (container, stream):
         declared = stream.frames or None
-        frame = next(_frames(container, stream), None)
+        frame = next(_decoded(container, stream), None)
         if frame is None:
             raise ClipError("no frame can be decoded")
         turned = frame.rotation % 180 != 0
@@ -125,27 +137,41 @@ def decode(path: Path, *, decoder: Decoder = "pyav", pairs: int = 0) -> Iterator
     return read(path, pairs)
 
 
-def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
-    wanted = spread_pairs(count_frames(path), pairs) if pairs else None
-    pending: list[tuple[npt.NDArray[np.uint8], int, float]] = []
-    shape: tuple[int, ...] | None = None
+def frames(path: Path, *, only: Sequence[int] | None = None) -> Iterator[Frame]:
+    """The frames of the clip in order, one by one, each of its own size; PyAV decodes.
+
+    Unlike `decode`, it gives the frames before a damaged place, one after another, and raises only then.
+
+    Args:
+        only: the numbers of the frames to give, sorted; every frame without it.
+
+    Raises:
+        ClipError: the file is no video, or cannot be decoded past the frames given.
+    """
     origin: float | None = None
     with _open(path) as (container, stream):
-        for number, frame in enumerate(_frames(container, stream)):
+        for number, frame in enumerate(_decoded(container, stream)):
             time = np.nan if frame.time is None else frame.time
             origin = time if origin is None else origin
-            if wanted is not None and not _contains(wanted, number):
-                continue
-            rgb = _upright(frame)
-            shape = shape or rgb.shape
-            if rgb.shape != shape:
-                raise ClipError(
-                    f"frame {number} is {rgb.shape[1]}x{rgb.shape[0]}, the frames before it are {shape[1]}x{shape[0]}"
-                )
-            pending.append((rgb, number, time - origin))
-            if len(pending) * rgb.nbytes >= CHUNK_BYTES:
-                yield _chunk(pending)
-                pending = []
+            if only is None or _contains(only, number):
+                yield Frame(rgb=_upright(frame), index=number, time_s=time - origin)
+
+
+def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
+    wanted = spread_pairs(count_frames(path), pairs) if pairs else None
+    pending: list[Frame] = []
+    shape: tuple[int, ...] | None = None
+    for frame in frames(path, only=wanted):
+        found = frame.rgb.shape
+        shape = shape or found
+        if found != shape:
+            raise ClipError(
+                f"frame {frame.index} is {found[1]}x{found[0]}, the frames before it are {shape[1]}x{shape[0]}"
+            )
+        pending.append(frame)
+        if len(pending) * frame.rgb.nbytes >= CHUNK_BYTES:
+            yield _chunk(pending)
+            pending = []
     if pending:
         yield _chunk(pending)
 
@@ -175,14 +201,17 @@ def _decode_decord(path: Path, pairs: int) -> Iterator[Chunk]:
         yield Chunk(rgb=rgb[part], index=np.asarray(wanted[part], np.int32), time_s=times[part] - times[0])
 
 
-def _contains(numbers: list[int], number: int) -> bool:
+def _contains(numbers: Sequence[int], number: int) -> bool:
     at = bisect.bisect_left(numbers, number)
     return at < len(numbers) and numbers[at] == number
 
 
-def _chunk(pending: list[tuple[npt.NDArray[np.uint8], int, float]]) -> Chunk:
-    rgb, index, time = zip(*pending, strict=True)
-    return Chunk(rgb=np.stack(rgb), index=np.asarray(index, np.int32), time_s=np.asarray(time, np.float64))
+def _chunk(pending: list[Frame]) -> Chunk:
+    return Chunk(
+        rgb=np.stack([frame.rgb for frame in pending]),
+        index=np.asarray([frame.index for frame in pending], np.int32),
+        time_s=np.asarray([frame.time_s for frame in pending], np.float64),
+    )
 
 
 def _upright(frame: Any) -> npt.NDArray[np.uint8]:
@@ -223,7 +252,7 @@ def _sentence() -> Iterator[None]:
         raise ClipError(f"FFmpeg cannot read it: {(error.strerror or str(error)).lower()}") from None
 
 
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
     """Decoded frames in presentation order; an error says how far decoding went."""
     import av
 

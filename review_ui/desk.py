@@ -12,10 +12,11 @@ import pyarrow as pa
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import ClipError, Label
 from hfv_builder.reviews import ADJUDICATOR
+from hfv_builder.schema import REVIEWS
 from review_ui.board import Board, shown_from_start
 from review_ui.clips import Clips, Filter
 from review_ui.decision import Decision, Undo, answer, opinion, when
-from review_ui.exports import as_table, read_reviews
+from review_ui.exports import as_table
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.settings import Settings
@@ -272,7 +273,7 @@ class Desk:
 
     def _take_in(self) -> None:
         """Decisions that only the manifest knows: of another database, or of one that is lost."""
-        rows = read_reviews(self.manifests).to_pylist()
+        rows = self.manifests.read(REVIEWS).to_pylist()
         foreign = []
         for row in rows:
             undone = row.pop("undone_by")

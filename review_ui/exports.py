@@ -3,10 +3,8 @@
 from dataclasses import asdict
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import UsageError
 from hfv_builder.schema import REVIEWS
 from review_ui.decision import Decision, when
 from review_ui.store import Store
@@ -29,24 +27,9 @@ def export(store: Store, manifests: Manifests) -> int:
     """
     ours = as_table(store.decisions())
     known = set(ours["decision_id"].to_pylist())
-    before = read_reviews(manifests)
+    before = manifests.read(REVIEWS)
     others = before.filter(pa.array([row not in known for row in before["decision_id"].to_pylist()], pa.bool_()))
     rows = pa.concat_tables([others, ours])
     if len(rows):
         manifests.replace(REVIEWS, [rows])
     return len(rows)
-
-
-def read_reviews(manifests: Manifests) -> pa.Table:
-    """The `reviews` manifest, which has no partitions.
-
-    Raises:
-        UsageError: a part of it cannot be read.
-    """
-    tables = []
-    for path in manifests.parts(REVIEWS):
-        try:
-            tables.append(pq.read_table(path, schema=REVIEWS.schema, partitioning=None))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UsageError(f"{path} cannot be read ({error}); export the reviews again") from None
-    return pa.concat_tables(tables) if tables else REVIEWS.schema.empty_table()

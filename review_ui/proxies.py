@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hfv_builder.records import ClipError
-from hfv_builder.video import _frames, _open, _upright
+from hfv_builder.video import frames as frames_of
 
 SHORT_SIDE = 720
 LONGEST_S = 600
@@ -46,17 +46,14 @@ def make_proxy(source: Path, target: Path) -> None:
 
 def _timed(source: Path) -> Iterator[tuple[Rgb, float]]:
     """Frames and their seconds; the end of what can be decoded is the end, if there is anything before it."""
-    count, origin = 0, None
+    count = 0
     try:
         # Not `decode`, which gives nothing of a damaged clip, nor of one whose frames change in size.
-        with _open(source) as (container, stream):
-            for frame in _frames(container, stream):
-                time = np.nan if frame.time is None else frame.time
-                origin = time if origin is None else origin
-                if time - origin > LONGEST_S:
-                    return
-                yield _upright(frame), time - origin
-                count += 1
+        for frame in frames_of(source):
+            if frame.time_s > LONGEST_S:
+                return
+            yield frame.rgb, frame.time_s
+            count += 1
     except ClipError:
         if count == 0:
             raise

@@ -136,7 +136,7 @@ def test_from_a_folder_to_splits(
 
 
 def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder = clips_folder(count=20)
+    folder = clips_folder(count=32, frames=24)
     manifests = str(tmp_path / "m")
     subprocess.run(
         hfv("catalog", "--generator", "k", "--clips", str(folder), "--manifests", manifests),

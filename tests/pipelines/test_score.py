@@ -110,7 +110,7 @@ def test_the_same_rows_whatever_the_workers_order_and_names(clips_folder: Fill, 
 
 
 def test_killed_and_run_again(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
-    folder = clips_folder(count=24, frames=12)
+    folder = clips_folder(count=24, frames=24)
     catalog(manifests, "kling", folder, cluster=cluster)
     command = [sys.executable, "-m", "pipelines.cli", "score", "--generator", "kling", "--profile", "lite"]
     command += ["--workers", "1", "--manifests", str(manifests.root)]

@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 from hfv_builder.manifest import Manifests
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import REVIEWS
-from review_ui.exports import read_reviews
 from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
 
@@ -156,7 +155,7 @@ def test_stopping_exports_and_a_lost_database_is_made_again(
         made = [anna.decide(item["clip_id"], "motion") for item in items]
         undo = secrets.token_hex(16)
         anna.send("POST", "/api/undo", {"decision_id": undo, "undoes": made[2:]})
-    rows = read_reviews(manifests)
+    rows = manifests.read(REVIEWS)
     assert rows.schema.equals(REVIEWS.schema)
     assert rows["decision_id"].to_pylist() == made
     assert rows["undone_by"].to_pylist() == [None, None, undo]

@@ -15,9 +15,8 @@ import pytest
 import uvicorn
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.schema import LABELS
+from hfv_builder.schema import LABELS, REVIEWS
 from review_ui.app import create_app
-from review_ui.exports import read_reviews
 from review_ui.settings import Settings
 from tests.review_ui.sample import SHARED, make_sample, write_manifests
 
@@ -219,7 +218,7 @@ def test_many_clips_by_keyboard_alone(real_sample: Manifests, serve: Any, sit: A
             wanted[clip] = ("label", labels[clip])
     desk.saved()
     served.end()
-    rows = read_reviews(served.manifests).to_pylist()
+    rows = served.manifests.read(REVIEWS).to_pylist()
     assert len({row["decision_id"] for row in rows}) == len(rows)
     last = {row["clip_id"]: row for row in rows}
     got = {clip: ("label" if row["label"] is not None else row["decision"], row["label"]) for clip, row in last.items()}
@@ -254,7 +253,7 @@ def test_undo_goes_back_as_far_as_one_likes(made_sample: Manifests, serve: Any, 
     until(lambda: desk.clip == seen[2])
     desk.saved()
     served.end()
-    rows = read_reviews(served.manifests).to_pylist()
+    rows = served.manifests.read(REVIEWS).to_pylist()
     standing = {row["clip_id"]: row["label"] for row in rows if row["undone_by"] is None}
     assert standing == {seen[0]: 0, seen[1]: 2}
     served.begin()
@@ -287,7 +286,7 @@ def test_an_answer_offline_is_sent_later_once(made_sample: Manifests, serve: Any
     desk.page.goto(f"{served.url}/")
     until(lambda: desk.run("Object.keys(localStorage).filter((k) => k.startsWith('hfv.out.')).length") == 0)
     served.end()
-    rows = read_reviews(served.manifests).to_pylist()
+    rows = served.manifests.read(REVIEWS).to_pylist()
     assert [row["label"] for row in rows] == [0, 1, 2, 3]
     assert [row["clip_id"] for row in rows][:2] == [first, second]
     assert rows[2]["reason"] == "the left hand"
@@ -341,7 +340,7 @@ def test_adjudication(made_sample: Manifests, serve: Any, sit: Any) -> None:
     judge.saved()
     until(lambda: "No open cases" in judge.page.locator("#message").inner_text())
     served.end()
-    last = read_reviews(served.manifests).to_pylist()[-1]
+    last = served.manifests.read(REVIEWS).to_pylist()[-1]
     assert (last["reviewer"], last["clip_id"], last["label"]) == ("adjudicator:zoe", clip, 1)
     served.begin()
 

@@ -1,5 +1,7 @@
 """Proxies, film strips, frame times, and how they are served."""
 
+import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import ClipError
 from hfv_builder.schema import CLIPS
 from hfv_builder.video import decode, probe
+from review_ui.pages import Sent
 from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
@@ -151,3 +154,35 @@ def test_a_file_that_is_gone_or_changed_is_not_served(manifests: Manifests, star
     assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
     own.unlink()
     assert "not where it was catalogued" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+
+
+@pytest.mark.parametrize("header", [[], [(b"range", b"bytes=9-")]], ids=["whole", "range"])
+@pytest.mark.parametrize("end", ["client leaves", "cancelled", "cancelled again", "forgotten"])
+def test_a_file_is_closed_however_its_sending_ends(tmp_path: Path, end: str, header: list[tuple[bytes, bytes]]) -> None:
+    clip = tmp_path / "long.mp4"
+    clip.write_bytes(bytes(Sent.chunk_size * 3))
+
+    async def sending() -> None:
+        begun, left = asyncio.Event(), asyncio.Event()
+
+        async def receive() -> Any:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                begun.set()
+                await asyncio.Event().wait()  # a client that reads no further
+
+        scope = {"type": "http", "method": "GET", "headers": header}
+        task = asyncio.create_task(Sent(clip, media_type="video/mp4")(scope, receive, send))  # type: ignore[arg-type]
+        await begun.wait()
+        if end == "client leaves":
+            left.set()
+            await task
+        for _ in range(["client leaves", "cancelled", "cancelled again"].index(end) if end != "forgotten" else 0):
+            task.cancel()
+            await asyncio.sleep(0)
+
+    asyncio.run(sending())
+    gc.collect()  # an open file would warn here, and warnings are errors
