@@ -8,7 +8,7 @@ const LABELS = ["spatial", "appearance", "motion", "real"];
 let generator = "";
 
 const box = (span, title, text, ...inside) => make("section", { class: `box span${span}` }, make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
-const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits));
+const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
 
 async function load() {
   let stats;
@@ -23,7 +23,7 @@ function figures(stats) {
   const hours = stats.hours_left;
   const list = [
     [`${count(stats.done)}`, `of ${count(stats.total)} clips done`],
-    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `${stats.overlap} reviewers a clip` : "one reviewer a clip"],
+    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers a clip` : "done, one reviewer a clip"],
     [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips an hour, all together"],
     [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "left at this pace"],
     [count(stats.disputed), "clips in dispute"],
@@ -66,11 +66,11 @@ function quality(stats) {
     make("span", {}, pull[name].same == null ? "no answers yet" : `${percent(pull[name].same)} of ${count(pull[name].clips)}`)];
   const gap = pull.blind.same == null || pull.shown.same == null ? null : pull.shown.same - pull.blind.same;
   const times = counts(stats.seconds.edges.map((edge, i, edges) => ({ label: i + 1 < edges.length ? `${edge}–${edges[i + 1]}` : `${edge}+`, count: stats.seconds.counts[i] })), { name: "Clips by seconds taken" });
-  const first = box(5, "Automatic label against final label", "Rows: the pipeline. Columns: the reviewers.", matrix);
+  const first = box(6, "Automatic label against final label", "Rows: the pipeline. Columns: the reviewers.", matrix);
   if (names.length) first.prepend(select);
   $("quality").replaceChildren(
     first,
-    box(7, "Upheld by margin", "Share of automatic labels that reviews upheld, in tenths from the closest calls to the clearest; margin in ranks, lines are 95 % intervals.", margins),
+    box(6, "Upheld by margin", "Share of automatic labels that reviews upheld, in tenths from the closest calls to the clearest; margin in ranks, lines are 95 % intervals.", margins),
     box(6, "The pull of the suggestion", "How often the first answer equals the automatic label.",
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
       gap == null ? null : make("p", {}, `Seeing the label first moves answers to it by ${(gap * 100).toFixed(1)} points.`)),

@@ -52,7 +52,7 @@ export class Timeline {
     const lane = make("div", { class: `lane ${metric}` }, make("span", { class: "name" }, TITLES[metric]), svg);
     if (!this.shown) return lane;
     if (!trace || trace.values.length === 0) {
-      svg.append(make("text", { x: 8, y: 18, class: "none" }, trace?.error ?? (this.evidence ? "no trace" : "")));
+      svg.append(make("text", { x: 8, y: 18, class: "none" }, (!this.evidence?.unplayable && trace?.error) || (this.evidence ? "no trace" : "")));
       return lane;
     }
     const width = $("film").clientWidth, height = 30, duration = this.player.duration || trace.times.at(-1) || 1;
