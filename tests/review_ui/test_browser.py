@@ -52,7 +52,7 @@ class Served:
         self.thread.join()
 
 
-def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 45.0) -> Any:
     """What the function gives, once that is true."""
     end = time.monotonic() + seconds
     while not (found := true()):
