@@ -128,15 +128,15 @@ def expected_splits(labels: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame
         for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True)
     ]
     rows["label"], rows["label_source"] = zip(*finals, strict=True)
-    for (_, label), own in labels.assign(label=rows["label"]).groupby(["generator", "label"]):
-        size = len(own)
+    for _, own in labels.assign(label=rows["label"]).groupby(["generator", "label"]):
+        size, label = len(own), int(own["label"].iloc[0])
         val = math.floor(0.2 * size + 0.5)
         if label == 3:
             # Real clips: those of the smallest hash, so many as a fifth.
             key = [hashlib.sha256(f"0:{clip}".encode()).hexdigest()[:16] for clip in own["clip_id"]]
             order = own.assign(key=key).sort_values("key").index
         else:
-            order = own.sort_values([NAMES[int(label)], "clip_id"], ascending=[False, True]).index
+            order = own.sort_values([NAMES[label], "clip_id"], ascending=[False, True]).index
             rows.loc[order, "class_rank"] = range(1, size + 1)
         rows.loc[order, "class_size"] = size
         rows.loc[order, "split"] = ["val"] * val + ["train"] * (size - val)
