@@ -17,8 +17,10 @@ from hfv_builder.records import ClipError, Status, UsageError
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
-from pipelines.cluster import Cluster, run_shards
+from pipelines.cluster import Cluster
+from pipelines.deadline import deadline
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.shards import run_shards
 
 TEXT = {
     ".csv",
@@ -41,6 +43,8 @@ SIDECARS = TEXT | DATA
 """Files that lie beside clips and are none: passed over, and counted."""
 SHARD = 32
 """Files that one task reads."""
+DEADLINE_S = 300
+"""How long it may take to read one file."""
 STAMP = b"catalogued_at_ns"
 """In the metadata of each part: the time before which a file must have changed last for its row to hold."""
 CLOCK_SLACK_NS = 2_000_000_000
@@ -80,21 +84,21 @@ def catalog(
     with manifests.lock(f"catalog-{generator}"):
         files |= _elsewhere(manifests, generator, files)
         kept, gone = _unchanged(manifests, generator, files)
-        if gone:
-            _replace(manifests, generator, list(kept.values()), stamp=_stamp(started))
         new = [path for path in files if path not in kept]
         if new:
             shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
+            cluster = cluster or Cluster()
             write = partial(write_shard, manifests=manifests, generator=generator, stamp=_stamp(started))
+            timed = partial(write, deadline_s=None if cluster.workers == 0 else DEADLINE_S)
             with (
-                (cluster or Cluster()).connect(imports=IMPORTS) as client,
+                cluster.connect(imports=IMPORTS) as client,
                 tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
             ):
-                for done in run_shards(client, write, shards):
+                for done in run_shards(client, timed, shards):
                     if done.error:
-                        write(done.items, error=done.error)
+                        write(done.items, error=f"{done.error}, or did not end within {DEADLINE_S} s")
                     bar.update(len(done.items))
-        rows = manifests.read(CLIPS, generator=generator).to_pylist()
+        rows = [*kept.values(), *_written(manifests, generator, _stamp(started))]
         final = _finish(rows, folder, by_name, is_real)
         if new or gone or final != rows or len(manifests.parts(CLIPS, generator=generator)) > 1:
             _replace(manifests, generator, final, stamp=_stamp(started))
@@ -162,14 +166,24 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def write_shard(
-    paths: list[str], *, manifests: Manifests, generator: str, stamp: int, error: str | None = None
+    paths: list[str],
+    *,
+    manifests: Manifests,
+    generator: str,
+    stamp: int,
+    error: str | None = None,
+    deadline_s: float | None = None,
 ) -> None:
     """Read some files and write their rows as one part.
 
     Args:
+        deadline_s: how long one file may take before this process is ended.
         error: why they cannot be probed, if that is known already; they are then only hashed.
     """
-    rows = [read_file(path, error) for path in paths]
+    rows = []
+    for path in paths:
+        with deadline(deadline_s):
+            rows.append(read_file(path, error))
     name = hashlib.sha256("\n".join(row["path"] + row["sha256"] for row in rows).encode()).hexdigest()[:16]
     manifests.add(CLIPS, _stamped(rows, stamp), name=name, generator=generator)
 
@@ -219,6 +233,12 @@ def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_re
     originals = {row["clip_id"] for row in kept.values() if row["status"] != Status.REJECTED}
     kept = {path: row for path, row in kept.items() if row["clip_id"] in originals}
     return kept, total - len(kept)
+
+
+def _written(manifests: Manifests, generator: str, stamp: int) -> list[Row]:
+    """The rows of the parts with just this stamp; until they are put in, those they supersede stay."""
+    parts = manifests.stamped(CLIPS, generator=generator)
+    return [row for part, metadata in parts if int(metadata.get(STAMP, 0)) == stamp for row in part.to_pylist()]
 
 
 def _finish(rows: list[Row], folder: Path, prompts: dict[str, tuple[str, str]], is_real: bool) -> list[Row]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 METRICS = ("spatial", "appearance", "motion")
+CLUSTERS = ("slurm", "pbs", "lsf", "sge", "oar", "htcondor", "kubernetes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +63,7 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         options.clips,
         prompts=options.prompts,
         real=options.real,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler),
+        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
     )
 
 
@@ -78,7 +79,9 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         load_profile(options.profile),
         metrics=[Metric(name) for name in options.metrics],
         retry_failed=options.retry_failed,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler),
+        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
+        device=options.device,
+        deadline_s=options.deadline,
     )
 
 
@@ -169,10 +172,17 @@ def parser() -> argparse.ArgumentParser:
     everywhere.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
 
     cluster = argparse.ArgumentParser(add_help=False)
-    cluster.add_argument("--workers", type=_positive, metavar="N", help="local processes (default: one for each core)")
     cluster.add_argument(
-        "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786"
+        "--workers",
+        type=_whole,
+        metavar="N",
+        help="local processes, or jobs of --cluster (default: one for each core); 0 works in this very process",
     )
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file"
+    )
+    where.add_argument("--cluster", choices=CLUSTERS, metavar="KIND", help=f"ask for workers: {', '.join(CLUSTERS)}")
 
     top = argparse.ArgumentParser(
         prog="hfv",
@@ -212,6 +222,13 @@ def parser() -> argparse.ArgumentParser:
     )
     score.add_argument(
         "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"
+    )
+    score.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
+    score.add_argument(
+        "--deadline",
+        type=_positive,
+        metavar="SECONDS",
+        help="a clip that takes longer counts as failed (default: 900; a day for learnt models on a CPU)",
     )
     score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
 
@@ -267,6 +284,12 @@ def parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 

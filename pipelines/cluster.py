@@ -1,4 +1,4 @@
-"""Workers: a local Dask cluster sized to this machine, or a scheduler that runs elsewhere, and work sent to it."""
+"""Workers: a local Dask cluster sized to this machine, a batch system's, or those of a scheduler that runs already."""
 
 import contextlib
 import logging
@@ -6,22 +6,25 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from hfv_builder.records import UsageError
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-IN_FLIGHT = 2
-"""Shards sent ahead for each worker, so that none waits for the driver."""
 PATIENCE = "10s"
 """How long a scheduler may take to answer."""
+GPU = {"GPU": 1.0}
+"""The resource, in Dask's words, that a worker with a GPU offers and work for one asks for."""
+KINDS = {
+    **{name: ("dask_jobqueue", f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
+    "htcondor": ("dask_jobqueue", "HTCondorCluster"),
+    "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
+}
+"""Batch systems, and what starts workers through them."""
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -34,15 +37,6 @@ ENVIRONMENT = {
 """Of a local worker; what is read as a process starts, so that it must be set before."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Done(Generic[T, R]):
-    """A shard that came back with a result, or an item that killed its worker."""
-
-    items: list[T]
-    result: R | None = None
-    error: str | None = None
-
-
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -50,30 +44,78 @@ def cores() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Where a stage's tasks run: a client that is there already, a scheduler, or workers of its own."""
+    """Where a stage's tasks run: a client that is there already, a scheduler, a batch system, or workers of its own."""
 
     workers: int | None = None
-    """Local processes; None takes one for each core."""
+    """Local processes, or jobs of a batch system; None takes one for each core, 0 works in this very process."""
     scheduler: str | None = None
-    """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`."""
+    """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`, or the file it wrote it to."""
+    kind: str | None = None
+    """A batch system to ask for workers, one of `KINDS`."""
     client: Any = None
-    """A `distributed.Client` to use instead of both."""
+    """A `distributed.Client` to use instead of all these."""
+
+    @property
+    def local(self) -> bool:
+        """Whether its workers are processes of this machine, started for the stage."""
+        return self.client is None and self.scheduler is None and self.kind is None
 
     @contextlib.contextmanager
     def connect(self, *, imports: Sequence[str] = (), each_a_gpu: bool = False) -> Iterator[Any]:
-        """A client with workers behind it; those started here are stopped at the end.
+        """A `distributed.Client` with workers behind it; those started here are stopped at the end.
+
+        Local workers have one thread each, so that workers × threads never exceeds the cores and no sum depends on how
+        many there are.
 
         Args:
-            imports: modules that the work is going to need.
-            each_a_gpu: start a worker for each GPU, which sees that one alone, instead of one for each core.
+            imports: modules that the work is going to need; local workers start with them.
+            each_a_gpu: start a worker for each GPU of this machine, which sees that one alone, instead of one for each
+                core.
+
+        Raises:
+            UsageError: no scheduler answers at the address, or the batch system cannot be used.
         """
         if self.client is not None:
             yield self.client
-        else:
-            with connect(
-                self.workers, self.scheduler, imports=imports, each_a_gpu=gpus() if each_a_gpu else ()
-            ) as client:
-                yield client
+            return
+        for_gpus = gpus() if each_a_gpu and self.local else []
+        forks = FORK == "forkserver" and self.local and self.workers != 0 and not for_gpus
+        if forks:
+            _prepare_forks(imports)
+        _configure("spawn" if for_gpus else FORK)
+        from distributed import Client
+
+        if forks:
+            get_context("forkserver").Process(target=int).start()  # comes back when all is imported there
+        with contextlib.ExitStack() as stack:
+            if self.scheduler is not None:
+                yield stack.enter_context(_client_of(self.scheduler))
+                return
+            pressed: list[int] = []
+            with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
+                client = stack.enter_context(Client(stack.enter_context(self._start(for_gpus))))
+                if self.workers != 0:
+                    client.register_plugin(_leave_interrupts_to_the_driver())
+            if pressed:
+                raise KeyboardInterrupt
+            yield client
+
+    def _start(self, for_gpus: Sequence[str]) -> Any:
+        if self.kind is not None:
+            return _batch_workers(self.kind, self.workers or 1)
+        if self.workers == 0:
+            return _this_process()
+        return _local_workers(self.workers, for_gpus)
+
+    def has_gpus(self) -> bool:
+        """Whether there is a GPU to work on: here, or offered by a worker of the scheduler as a resource."""
+        if self.local:
+            return bool(gpus())
+        if self.kind is not None:
+            return False  # nobody knows before the jobs run; say so with --device
+        with self.connect() as client:
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+            return any(GPU.items() <= worker["resources"].items() for worker in workers)
 
 
 def gpus() -> list[str]:
@@ -85,30 +127,8 @@ def gpus() -> list[str]:
     return [str(number) for number in range(len(found))]
 
 
-@contextlib.contextmanager
-def connect(
-    workers: int | None = None,
-    scheduler: str | None = None,
-    *,
-    imports: Sequence[str] = (),
-    each_a_gpu: Sequence[str] = (),
-) -> Iterator[Any]:
-    """A `distributed.Client` with workers behind it; they are stopped at the end if they were started here.
-
-    Args:
-        workers: local processes; None takes one for each core. Each works on one thread, so that workers × threads
-            never exceeds the cores and no sum depends on how many there are.
-        scheduler: the address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`.
-        imports: modules that the work is going to need; local workers start with them.
-        each_a_gpu: the GPUs to hand out, as CUDA_VISIBLE_DEVICES names them, one to a worker.
-
-    Raises:
-        UsageError: no scheduler answers at that address.
-    """
-    if not scheduler and not each_a_gpu:
-        _prepare_forks(imports)
+def _configure(start: str) -> None:
     import dask
-    from distributed import Client
 
     dask.config.set(
         {
@@ -118,40 +138,59 @@ def connect(
             "distributed.comm.timeouts.connect": PATIENCE,
             "distributed.worker.profile.enabled": False,
             "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
-            "distributed.worker.multiprocessing-method": "spawn" if each_a_gpu else FORK,
+            "distributed.worker.multiprocessing-method": start,
         }
     )
-    if scheduler:
-        try:
-            client = Client(scheduler, timeout=PATIENCE)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from None
-        with client:
-            yield client
-        return
-    if FORK == "forkserver" and not each_a_gpu:
-        get_context("forkserver").Process(target=int).start()  # comes back when all is imported there
-    with contextlib.ExitStack() as stack:
-        pressed: list[int] = []
-        with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
-            client = stack.enter_context(Client(stack.enter_context(_local_cluster(workers, each_a_gpu))))
-            client.register_plugin(_leave_interrupts_to_the_driver())
-        if pressed:
-            raise KeyboardInterrupt
-        yield client
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
-def _local_cluster(workers: int | None, each_a_gpu: Sequence[str]) -> Any:
+def _client_of(scheduler: str) -> Any:
+    """A client of the scheduler that is there already, by its address or by the file it wrote."""
+    from distributed import Client
+
+    by_file = Path(scheduler).is_file()
+    try:
+        return Client(scheduler_file=scheduler, timeout=PATIENCE) if by_file else Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+
+
+def _batch_workers(kind: str, jobs: int) -> Any:
+    """Workers that a batch system starts, set up by Dask's own configuration of it."""
+    package, name = KINDS[kind]
+    try:
+        made = getattr(import_module(package), name)()
+    except ImportError:
+        extra = "kubernetes" if kind == "kubernetes" else "batch"
+        raise UsageError(f"--cluster {kind} needs another package: pip install 'hfv-builder[{extra}]'") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"Dask's configuration of {kind} is not complete: {error}; see docs/clusters.md") from None
+    made.scale(jobs=jobs) if kind != "kubernetes" else made.scale(jobs)
+    print(f"workers through {kind}; dashboard: {made.dashboard_link}", file=sys.stderr)
+    return made
+
+
+def _this_process() -> Any:
+    """A single worker that is a thread of this process, for looking into a fault or for a machine of one core."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, memory_limit=0, dashboard_address="127.0.0.1:0"
+    )
+
+
+def _local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
     """Worker processes of this machine, each with a nanny that starts it again when it dies."""
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.system import MEMORY_LIMIT
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    count = min(workers or len(each_a_gpu), len(each_a_gpu)) if each_a_gpu else workers or cores()
-    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
-    seen = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in each_a_gpu[:count]] or [{}] * count
+    count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
     options = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
-    specification = {number: {"cls": Nanny, "options": {"env": env, **options}} for number, env in enumerate(seen)}
+    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
+    of_gpus = [{"env": {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]]
+    specification = {
+        number: {"cls": Nanny, "options": options | own} for number, own in enumerate(of_gpus or [{}] * count)
+    }
     scheduler_options = {
         "host": "127.0.0.1",
         "port": 0,
@@ -174,8 +213,6 @@ def _prepare_forks(imports: Sequence[str]) -> None:
     A worker is then there in an instant, also the one that replaces another that a clip has killed, instead of
     importing torch first. Done once: what later clusters import besides is imported by their workers.
     """
-    if FORK != "forkserver":
-        return
     from multiprocessing import forkserver, set_forkserver_preload
 
     before = dict(os.environ)
@@ -211,47 +248,3 @@ def _leave_interrupts_to_the_driver() -> Any:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return LeaveInterrupts()
-
-
-def run_shards(client: Any, work: Callable[[list[T]], R], shards: Iterable[list[T]]) -> Iterator[Done[T, R]]:
-    """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
-
-    A shard whose worker dies (a crash, out of memory) is halved until single items are under suspicion. Those run
-    at the end with nothing beside them, so that no item pays for another's doing; one that kills its worker there
-    too comes back with an error. An exception in `work` itself is a fault of ours and is raised.
-    """
-    from distributed import KilledWorker, wait
-
-    waiting = iter(shards)
-    halves: deque[list[T]] = deque()
-    suspects: deque[list[T]] = deque()
-    flying: dict[Any, list[T]] = {}
-
-    def next_shard() -> list[T] | None:
-        if halves:
-            return halves.popleft()
-        return next(waiting, None)
-
-    while True:
-        while len(flying) < IN_FLIGHT * max(1, len(client.nthreads())) and (items := next_shard()):
-            flying[client.submit(work, items, pure=False)] = items
-        alone = not flying
-        if alone:
-            if not suspects:
-                return
-            items = suspects.popleft()
-            flying[client.submit(work, items, pure=False)] = items
-        for future in wait(list(flying), return_when="FIRST_COMPLETED").done:
-            items = flying.pop(future)
-            try:
-                # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
-                result = future.result()
-            except KilledWorker:
-                if len(items) > 1:
-                    halves.extend([items[: len(items) // 2], items[len(items) // 2 :]])
-                elif not alone:
-                    suspects.append(items)
-                else:
-                    yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
-            else:
-                yield Done(items=items, result=result)

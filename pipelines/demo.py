@@ -14,11 +14,12 @@ from hfv_builder.records import METRICS
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.schema import CLIPS, LABELS
 from pipelines.catalog import catalog
-from pipelines.cluster import Cluster, connect, run_shards
+from pipelines.cluster import Cluster
 from pipelines.label import label
 from pipelines.outcome import OUR_FAULT, Outcome, paragraphs, table
 from pipelines.report import write_report
 from pipelines.score import IMPORTS, score
+from pipelines.shards import run_shards
 from pipelines.split import split
 
 PROFILE = "lite"
@@ -34,7 +35,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     started = time.time()
     specs = sample_plan(seed=seed)
     manifests = Manifests(out / "manifests")
-    with connect(workers, imports=IMPORTS) as client:
+    with Cluster(workers=workers).connect(imports=IMPORTS) as client:
         _render(specs, out, client)
         cluster = Cluster(client=client)
         generators = sorted({spec.generator for spec in specs})

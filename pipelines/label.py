@@ -52,8 +52,8 @@ def catalogued(manifests: Manifests) -> list[str]:
 
 def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
     clips = clips_of(manifests, generator, ["is_real"])
-    is_real = clips[0]["is_real"]
-    ids = pd.Index(sorted(clip["clip_id"] for clip in clips), name="clip_id")
+    is_real = len(clips) > 0 and clips["is_real"][0].as_py()
+    ids = pd.Index(sorted(clips["clip_id"].to_pylist()), name="clip_id")
     scores = pd.DataFrame({"generator": generator}, index=ids)
     fingerprints, profiles = [], set()
     for metric in METRICS:

@@ -1,11 +1,15 @@
 """Score a generator: every clip that has no score yet under this profile, each decoded once."""
 
+import dataclasses
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import partial
+from datetime import UTC, datetime
+from functools import partial, reduce
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
@@ -15,15 +19,26 @@ from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
-from pipelines.cluster import Cluster, gpus, run_shards
+from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
-from pipelines.shard import STAMP, Task, Work, write_shard
+from pipelines.shard import STAMP, Report, Task, Work, write_shard
+from pipelines.shards import run_shards
 
-SHARD = 8
-"""Clips that one task scores at most: what a lost worker costs."""
-
+SHARD = 64
+"""Clips that one task scores at most."""
+SHARD_PIXELS = 1 << 30
+"""Pixels of all frames that one task scores at most, unless a single clip has more: what a lost worker costs."""
+DEADLINE_S = 900.0
+"""How long one clip may take, unless learnt models see it on a CPU."""
+PATIENT_DEADLINE_S = 86_400.0
 IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
 """What every worker needs that scores."""
+ROWS_READ = 100_000
+"""Rows of a table that are Python objects at one time."""
+
+LISTED = 1000
+"""Clips that a run report names at most; their rows name them all."""
+ODD = ("declared", "decoded", "repeated")
 
 Row = dict[str, Any]
 
@@ -37,23 +52,29 @@ def score(
     retry_failed: bool = False,
     cluster: Cluster | None = None,
     device: str | None = None,
+    deadline_s: float | None = None,
 ) -> Outcome:
-    """Score what is missing, then make each metric one sorted part with a row per clip.
+    """Score what is missing, then make each metric sorted parts with a row per clip.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
         cluster: where the tasks run; unless it says otherwise one local process a core, or one a GPU.
-        device: `cpu` or `cuda`; None takes CUDA if the profile has learnt models and this machine a GPU.
+        device: `cpu` or `cuda`; None takes CUDA if the profile has learnt models and there is a GPU.
+        deadline_s: how long one clip may take before it counts as failed; None takes what suits the profile.
 
     Raises:
         UsageError: the generator has no clips, or weights are missing.
     """
     started = time.time()
     metrics = tuple(metrics)
-    clips = clips_of(manifests, generator, ["clip_id", "path", "num_frames", "status", "error"])
+    cluster = cluster or Cluster()
+    columns = ["clip_id", "path", "num_frames", "width", "height", "status", "error"]
+    clips = clips_of(manifests, generator, columns)
     registry.require(profile, metrics)
+    learnt = bool(registry.learnt(profile, metrics))
     if device is None:
-        device = "cuda" if registry.learnt(profile, metrics) and gpus() else "cpu"
+        device = "cuda" if learnt and cluster.has_gpus() else "cpu"
+    slow = learnt and device == "cpu"
     task = Task(
         manifests=manifests,
         generator=generator,
@@ -61,74 +82,106 @@ def score(
         metrics=metrics,
         fingerprints=registry.fingerprints(profile, device=device),
         device=device,
+        deadline_s=None if cluster.workers == 0 else deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S),
     )
     with manifests.lock(f"score-{generator}"):
         todo = _todo(task, clips, retry_failed)
-        broken = [work for work in todo if work.error]
-        if broken:
-            write_shard(broken, task=task)
-        sound = [work for work in todo if not work.error]
-        if sound:
-            with (cluster or Cluster()).connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
-                _score_all(task, sound, client)
+        sound = todo.filter(pc.is_null(todo["error"]))
+        for shard in _shards(todo.filter(pc.is_valid(todo["error"])), task, SHARD):
+            write_shard(shard, task=task)
+        if len(sound):
+            with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
+                # Small runs get small shards, so that all workers have some and the bar moves.
+                most = 1 if slow else max(1, min(SHARD, len(sound) // (4 * max(1, len(client.nthreads())))))
+                _score_all(task, _shards(sound, task, most), len(sound), client)
         for metric in metrics:
             _settle(task, metric)
         _settle_embeddings(task)
     return _outcome(task, clips, scored=len(sound), started=started)
 
 
-def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> list[Row]:
+def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Table:
     """The catalogued clips of a generator, a row for each content: exact copies are left out.
 
     Raises:
         UsageError: it has none.
     """
-    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=generator).to_pylist()
-    if not rows:
+    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=generator)
+    if not len(rows):
         known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
         have = f"; it knows {', '.join(known)}" if known else ", which is empty"
         cure = f"run `hfv catalog --generator {generator} --clips DIR`"
         raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
-    return [row for row in rows if row["status"] != Status.REJECTED and row["clip_id"]]
+    return rows.filter((pc.field("status") != Status.REJECTED.value) & (pc.field("clip_id") != ""))
 
 
-def _todo(task: Task, clips: list[Row], retry_failed: bool) -> list[Work]:
-    """The clips that lack a score of some metric, in the order of clip ids."""
-    done = {metric: _done(task, metric, retry_failed) for metric in task.metrics}
-    todo = []
-    for clip in sorted(clips, key=lambda clip: str(clip["clip_id"])):
-        missing = tuple(metric for metric in task.metrics if clip["clip_id"] not in done[metric])
-        if missing:
-            error = clip["error"] if clip["status"] == Status.FAILED else None
-            todo.append(Work(clip_id=clip["clip_id"], path=clip["path"], metrics=missing, error=error))
-    return todo
+def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
+    """The clips that lack a score of some metric, in the order of clip ids; a column for each metric says which."""
+    for metric in task.metrics:
+        done = pc.is_in(clips["clip_id"], value_set=_done(task, metric, retry_failed))
+        clips = clips.append_column(metric.value, pc.invert(done))
+    lacking = reduce(pc.or_, (clips[metric.value] for metric in task.metrics))
+    return clips.filter(lacking).sort_by("clip_id")
 
 
-def _done(task: Task, metric: Metric, retry_failed: bool) -> set[str]:
+def _done(task: Task, metric: Metric, retry_failed: bool) -> pa.Array:
     columns = ["clip_id", "fingerprint", "status"]
     rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
     ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
     if retry_failed:
         ours = pc.and_(ours, pc.equal(rows["status"], Status.OK.value))
-    return set(rows.filter(ours)["clip_id"].to_pylist())
+    return rows.filter(ours)["clip_id"].combine_chunks()
 
 
-def _score_all(task: Task, todo: list[Work], client: Any) -> None:
-    # Small runs get small shards, so that all workers have some and the bar moves.
-    size = max(1, min(SHARD, len(todo) // (4 * max(1, len(client.nthreads())))))
-    shards: Iterator[list[Work]] = (todo[at : at + size] for at in range(0, len(todo), size))
+def _shards(todo: pa.Table, task: Task, most: int) -> Iterator[list[Work]]:
+    """The clips in shards of a bounded size; only a few of them are Python objects at a time."""
+    shard: list[Work] = []
+    pixels = 0
+    for batch in todo.to_batches(max_chunksize=ROWS_READ):
+        for row in batch.to_pylist():
+            work = Work(
+                clip_id=row["clip_id"],
+                path=row["path"],
+                metrics=tuple(metric for metric in task.metrics if row[metric.value]),
+                num_frames=row["num_frames"],
+                pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
+                error=row["error"] if row["status"] == Status.FAILED else None,
+            )
+            if shard and (len(shard) == most or pixels + work.pixels > SHARD_PIXELS):
+                yield shard
+                shard, pixels = [], 0
+            shard.append(work)
+            pixels += work.pixels
+    if shard:
+        yield shard
+
+
+def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any) -> None:
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
-    with tqdm(total=len(todo), desc=description, unit="clip", smoothing=0.1, disable=None) as bar:
-        for done in run_shards(client, partial(write_shard, task=task), shards):
-            if done.error:
-                work = done.items[0]
-                lost = Work(clip_id=work.clip_id, path=work.path, metrics=work.metrics, error=done.error)
-                failed += write_shard([lost], task=task)
-            else:
-                failed += done.result or 0
+    resources = GPU if task.device == "cuda" else None
+    runs = task.manifests.root / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    log = runs / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
+    with (
+        log.open("w") as lines,
+        tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
+    ):
+        for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
+            report = done.result
+            if report is None:
+                why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
+                report = write_shard([dataclasses.replace(done.items[0], error=why)], task=task)
+            failed += report.failed
+            lines.write(_line(report) + "\n")
             bar.set_postfix(failed=failed)
             bar.update(len(done.items))
+
+
+def _line(report: Report) -> str:
+    """A shard's line of the log."""
+    seconds = {name: round(value, 3) for name, value in vars(report).items() if name.endswith("_s")}
+    return json.dumps({**vars(report), **seconds})
 
 
 def _settle(task: Task, metric: Metric) -> None:
@@ -162,34 +215,38 @@ def _settle_embeddings(task: Task) -> None:
         task.manifests.replace(EMBEDDINGS, [newest.replace_schema_metadata({STAMP: current})], **keys)
 
 
-def _outcome(task: Task, clips: list[Row], *, scored: int, started: float) -> Outcome:
-    wanted = {clip["clip_id"]: clip for clip in clips}
+def _outcome(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:
     seconds = time.time() - started
     counts: list[Row] = []
     reasons: dict[str, str] = {}
     for metric in task.metrics:
-        columns = ["clip_id", "score", "status", "error", "components"]
-        rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator).to_pylist()
-        rows = [row for row in rows if row["clip_id"] in wanted]
-        values = [row["score"] for row in rows if row["status"] == Status.OK]
-        reasons |= {row["clip_id"]: row["error"] for row in rows if row["status"] != Status.OK}
-        middle = sorted(values)[len(values) // 2] if values else None
+        columns = ["clip_id", "score", "status", "error"]
+        rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
+        rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        fine = pc.equal(rows["status"], Status.OK.value)
+        values = np.sort(rows.filter(fine)["score"].to_numpy())
+        lost = rows.filter(pc.invert(fine))
+        reasons |= dict(zip(lost["clip_id"].to_pylist(), lost["error"].to_pylist(), strict=True))
         counts.append(
             {
                 "metric": metric.value,
                 "scored": len(values),
-                "failed": len(rows) - len(values),
-                "lowest": min(values, default=None),
-                "median": middle,
-                "highest": max(values, default=None),
+                "failed": len(lost),
+                "lowest": float(values[0]) if len(values) else None,
+                "median": float(values[len(values) // 2]) if len(values) else None,
+                "highest": float(values[-1]) if len(values) else None,
                 "fingerprint": task.fingerprints[metric],
             }
         )
-    failures = [{"file": wanted[clip_id]["path"], "reason": reason} for clip_id, reason in sorted(reasons.items())]
+    odd = _suspicious(task)
+    paths = _paths(clips, [*reasons, *odd])
+    failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
+    suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
         f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name}",
         table(counts),
+        table(suspicious, f"{len(suspicious)} clips are suspicious (scored all the same):", limit=SHOWN),
         table(failures, f"{len(failures)} clips failed:", limit=SHOWN),
         f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
     )
@@ -201,7 +258,35 @@ def _outcome(task: Task, clips: list[Row], *, scored: int, started: float) -> Ou
         "metrics": counts,
         "failed": len(failures),
         "failures_by_reason": dict(Counter(reasons.values()).most_common()),
-        "failures": failures,
+        "failures": failures[:LISTED],
+        "suspicious": suspicious[:LISTED],
         "manifests": str(task.manifests.root),
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
+
+
+def _suspicious(task: Task) -> dict[str, str]:
+    """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
+    metric = task.metrics[0]
+    rows = task.manifests.read(
+        SCORES, ["clip_id", "components", "fingerprint"], metric=metric.value, generator=task.generator
+    )
+    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
+    found: dict[str, list[str]] = {}
+    declared, decoded, repeated = (pc.map_lookup(rows["components"], f"frames_{name}", "first") for name in ODD)
+    ids = rows["clip_id"]
+    for at in np.flatnonzero(pc.is_valid(declared).to_numpy()):
+        found.setdefault(ids[at].as_py(), []).append(
+            f"declares {declared[at].as_py():.0f} frames, has {decoded[at].as_py():.0f}"
+        )
+    for at in np.flatnonzero(pc.is_valid(repeated).to_numpy()):
+        found.setdefault(ids[at].as_py(), []).append(
+            f"{repeated[at].as_py():.0f} frames in a row repeat the one before"
+        )
+    return {clip_id: "; ".join(why) for clip_id, why in found.items()}
+
+
+def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:
+    """The paths of these clips."""
+    some = clips.filter(pc.is_in(clips["clip_id"], value_set=pa.array(ids, pa.string())))
+    return dict(zip(some["clip_id"].to_pylist(), some["path"].to_pylist(), strict=True))

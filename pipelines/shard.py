@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests, write_atomic
 from hfv_builder.records import ClipError, Metric, Status
 from hfv_builder.schema import EMBEDDINGS, SCORES
+from pipelines.deadline import deadline
+from pipelines.watch import Watch
 
 Row = dict[str, Any]
 STAMP = b"fingerprint"
@@ -28,6 +32,10 @@ class Work:
     clip_id: str
     path: str
     metrics: tuple[Metric, ...]
+    num_frames: int | None = None
+    """As the file declares."""
+    pixels: int = 0
+    """Of all its frames, as declared."""
     error: str | None = None
     """Why it cannot be scored, if that is known already."""
 
@@ -42,28 +50,62 @@ class Task:
     metrics: tuple[Metric, ...]
     fingerprints: dict[Metric, str]
     device: str
+    deadline_s: float | None = None
+    """How long one clip may take before its worker is ended; None waits for ever."""
 
 
-def write_shard(shard: list[Work], *, task: Task) -> int:
-    """Score some clips and write their rows, one part a metric; the number of clips that failed."""
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a shard."""
+
+    clips: list[str]
+    failed: int
+    decode_s: float
+    score_s: float
+    write_s: float
+
+
+def write_shard(shard: list[Work], *, task: Task) -> Report:
+    """Score some clips and write their rows, one part a metric."""
     rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
-    with _decoded([work for work in shard if not work.error], task) as decoded:
+    sound = [work for work in shard if not work.error]
+    scorer = _scorer(task) if sound else None
+    started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
+    with _decoded(sound, task) as decoded:
         for work, chunks in decoded:
-            scores, error = _score(work, chunks, task)
+            watch = Watch(chunks)
+            with deadline(task.deadline_s):
+                scores, error = _score(work, watch, scorer)
+            decode_s += watch.seconds
+            odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if scores else {}
             for metric in work.metrics:
-                rows[metric].append(_row(work, metric, task, scores.get(metric), error))
+                rows[metric].append(_row(work, metric, task, scores.get(metric), error, odd))
             for model, vectors in getattr(scores, "embeddings", {}).items():
                 embeddings.setdefault(model, []).append((work.clip_id, vectors))
+            writing = time.perf_counter()
             for metric, picture in getattr(scores, "evidence", {}).items():
                 path = evidence_path(task.manifests, task.generator, work.clip_id, metric)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(path, picture)
+            evidence_s += time.perf_counter() - writing
+    scored = time.perf_counter()
     for work in shard:
         if work.error:
             for metric in work.metrics:
                 rows[metric].append(_row(work, metric, task, None, work.error))
-    # Embeddings and evidence first: once the scores are there the clip counts as done.
+    _write_rows(rows, embeddings, task)
+    return Report(
+        clips=[work.clip_id for work in shard],
+        failed=len({row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}),
+        decode_s=decode_s,
+        score_s=scored - started - decode_s - evidence_s,
+        write_s=time.perf_counter() - scored + evidence_s,
+    )
+
+
+def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[str, Any]]], task: Task) -> None:
+    """Embeddings first, as the evidence before them: once the scores are there the clip counts as done."""
     for model, found in embeddings.items():
         keys = {"model": model, "generator": task.generator}
         name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
@@ -74,7 +116,6 @@ def write_shard(shard: list[Work], *, task: Task) -> int:
             name = _name(task.fingerprints[metric], *(row["clip_id"] for row in scored))
             table = pa.Table.from_pylist(scored, schema=SCORES.schema)
             task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
-    return len({row["clip_id"] for scored in rows.values() for row in scored if row["status"] != Status.OK})
 
 
 def evidence_path(manifests: Manifests, generator: str, clip_id: str, metric: Metric) -> Path:
@@ -121,9 +162,8 @@ def _scorer(task: Task) -> Any:
     return _local.scorer
 
 
-def _score(work: Work, chunks: Iterable[Any], task: Task) -> tuple[dict[Metric, Any], str | None]:
+def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric, Any], str | None]:
     """The scores of a clip, or the reason why there are none."""
-    scorer = _scorer(task)
     try:
         return scorer.score(chunks, work.metrics), None
     except ClipError as error:
@@ -133,8 +173,19 @@ def _score(work: Work, chunks: Iterable[Any], task: Task) -> tuple[dict[Metric, 
         return {}, f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _row(work: Work, metric: Metric, task: Task, score: Any, error: str | None) -> Row:
-    """The row of one clip and metric. Whatever became of the clip, it gets one."""
+def _row(
+    work: Work,
+    metric: Metric,
+    task: Task,
+    score: Any,
+    error: str | None,
+    odd: Mapping[str, float] = MappingProxyType({}),
+) -> Row:
+    """The row of one clip and metric. Whatever became of the clip, it gets one.
+
+    Args:
+        odd: what is suspicious about the clip, told among the components.
+    """
     row = dict.fromkeys(SCORES.schema.names) | {
         "clip_id": work.clip_id,
         "generator": task.generator,
@@ -145,7 +196,7 @@ def _row(work: Work, metric: Metric, task: Task, score: Any, error: str | None) 
         "error": error,
     }
     if score is not None:
-        row |= {"score": score.value, "components": sorted(score.components.items()), "error": score.error}
+        row |= {"score": score.value, "components": sorted((score.components | odd).items()), "error": score.error}
         row |= {"frames": score.frames, "trace": score.trace}
         row["status"] = (Status.OK if score.error is None else Status.FAILED).value
     return row

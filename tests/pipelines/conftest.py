@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from hfv_builder.manifest import Manifests
-from pipelines.cluster import Cluster, connect
+from pipelines.cluster import Cluster
 from pipelines.score import IMPORTS
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster of two local processes."""
-    with connect(workers=2, imports=IMPORTS) as client:
+    with Cluster(workers=2).connect(imports=IMPORTS) as client:
         yield Cluster(client=client)
 
 

@@ -1,6 +1,10 @@
 """Work that kills its worker; a module of its own, so that a new worker has little to import."""
 
 import os
+import time
+from typing import Any
+
+from distributed import WorkerPlugin
 
 
 def add(items: list[int], *, deadly: int) -> int:
@@ -8,3 +12,27 @@ def add(items: list[int], *, deadly: int) -> int:
     if deadly in items:
         os._exit(1)
     return sum(items)
+
+
+class DeadlyDecoder(WorkerPlugin):
+    """Files called `exit.mp4` end the process that decodes them, those called `hang.mp4` never come to an end."""
+
+    def setup(self, worker: Any) -> None:
+        """Put the decoder in place, in every worker and whatever replaces it."""
+        from hfv_builder import video
+
+        sound = video.decode
+
+        def decode(path: Any, **options: Any) -> Any:
+            if path.name == "exit.mp4":
+                os._exit(1)
+            while path.name == "hang.mp4":
+                time.sleep(60)
+            yield from sound(path, **options)
+
+        video.decode = decode
+
+
+def environment(name: str) -> str | None:
+    """A variable of the process that this runs in."""
+    return os.environ.get(name)

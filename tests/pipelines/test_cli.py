@@ -96,7 +96,9 @@ def test_a_mistake_is_one_sentence_and_exit_2(
         (["scoer"], "invalid choice: 'scoer'"),
         (["score"], "required: --generator"),
         (["score", "--generator", "k", "--metrics", "motion,depth"], "there is no metric 'depth'"),
-        (["score", "--generator", "k", "--workers", "0"], "'0' is not a whole number above 0"),
+        (["score", "--generator", "k", "--workers", "-1"], "'-1' is not a whole number"),
+        (["score", "--generator", "k", "--deadline", "0"], "'0' is not a whole number above 0"),
+        (["score", "--generator", "k", "--cluster", "slrum"], "invalid choice: 'slrum'"),
         (["split", "--labels", "best"], "invalid choice: 'best'"),
     ],
 )
@@ -130,7 +132,7 @@ def test_from_a_folder_to_splits(
     assert main(["status", "--json"]) == 0
     out = capsys.readouterr().out
     assert json.loads(out[out.index("{") :])["generators"][0]["split"] == 4
-    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "m" / "runs").iterdir())]
+    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "m" / "runs").glob("*.json"))]
     assert [report["stage"] for report in reports] == ["catalog", "score", "label", "split"]
     assert reports[1]["versions"]["torch"]
 

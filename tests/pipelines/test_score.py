@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
@@ -20,11 +18,10 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
-from pipelines.cluster import Cluster, run_shards
+from pipelines.cluster import Cluster
 from pipelines.score import score
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
-from tests.pipelines.deadly import add
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -147,36 +144,12 @@ def test_a_failed_clip_is_tried_again_when_asked(manifests: Manifests, clips_fol
     assert len(rows(manifests, SCORES)) == 6
 
 
-def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done() -> None:
-    with Cluster(workers=1).connect() as client:
-        shards: Any = ([at, at + 1, at + 2, at + 3] for at in range(0, 12, 4))
-        done = list(run_shards(client, partial(add, deadly=6), shards))
-    lost = [each for each in done if each.error]
-    assert [each.items for each in lost] == [[6]]
-    assert "killed its worker" in str(lost[0].error)
-    assert sorted(item for each in done if not each.error for item in each.items) == [*range(6), *range(7, 12)]
-
-
-def test_a_fault_of_ours_is_raised(cluster: Cluster) -> None:
-    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
-        list(run_shards(client, lambda items: 1 // 0, [[1]]))
-
-
 def test_unknown_generator(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     with pytest.raises(UsageError, match=r"'klnig' has no clips.*which is empty.*hfv catalog"):
         score(manifests, "klnig", LITE)
     catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
     with pytest.raises(UsageError, match="it knows kling"):
         score(manifests, "klnig", LITE)
-
-
-def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.cluster.PATIENCE", "1s")
-    with (
-        pytest.raises(UsageError, match="no Dask scheduler answers at"),
-        Cluster(scheduler="tcp://127.0.0.1:9").connect(),
-    ):
-        pass
 
 
 def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) -> None:

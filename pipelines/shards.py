@@ -1,0 +1,102 @@
+"""Work sent to workers in shards, a bounded number at a time, whatever becomes of the workers."""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from hfv_builder.records import UsageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+IN_FLIGHT = 2
+"""Shards sent ahead for each worker, so that none waits for the driver."""
+SILENCE_S = 60
+"""After so long without a result it is said if there is no worker at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done(Generic[T, R]):
+    """A shard that came back with a result, or an item that killed its worker."""
+
+    items: list[T]
+    result: R | None = None
+    error: str | None = None
+
+
+def run_shards(
+    client: Any,
+    work: Callable[[list[T]], R],
+    shards: Iterable[list[T]],
+    *,
+    resources: dict[str, float] | None = None,
+) -> Iterator[Done[T, R]]:
+    """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
+
+    A shard whose worker dies (a crash, out of memory, past a deadline) is halved until single items are under
+    suspicion. Those run at the end with nothing beside them, so that no item pays for another's doing; one that kills
+    its worker there too comes back with an error. An exception in `work` itself is a fault of ours and is raised.
+
+    Args:
+        resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
+
+    Raises:
+        UsageError: the scheduler has gone.
+    """
+    from distributed import CancelledError, KilledWorker, wait
+    from distributed.comm.core import CommClosedError
+
+    waiting = iter(shards)
+    halves: deque[list[T]] = deque()
+    suspects: deque[list[T]] = deque()
+    flying: dict[Any, list[T]] = {}
+
+    def next_shard() -> list[T] | None:
+        if halves:
+            return halves.popleft()
+        return next(waiting, None)
+
+    def send(items: list[T]) -> None:
+        flying[client.submit(work, items, pure=False, resources=resources)] = items
+
+    while True:
+        while len(flying) < IN_FLIGHT * max(1, len(client.nthreads())) and (items := next_shard()):
+            send(items)
+        alone = not flying
+        if alone:
+            if not suspects:
+                return
+            send(suspects.popleft())
+        try:
+            finished = wait(list(flying), SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            if not client.nthreads():
+                print(f"no worker is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
+            continue
+        except (CancelledError, CommClosedError):
+            raise _gone(client) from None
+        for future in finished:
+            items = flying.pop(future)
+            try:
+                # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
+                result = future.result()
+            except KilledWorker:
+                if len(items) > 1:
+                    halves.extend([items[: len(items) // 2], items[len(items) // 2 :]])
+                elif not alone:
+                    suspects.append(items)
+                else:
+                    yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
+            except (CancelledError, CommClosedError):
+                raise _gone(client) from None
+            else:
+                yield Done(items=items, result=result)
+
+
+def _gone(client: Any) -> UsageError:
+    return UsageError(
+        f"the Dask scheduler at {client.scheduler.address} has gone; nothing is lost: start it and run the same "
+        "command again"
+    )

@@ -1,0 +1,53 @@
+"""What is noticed of a clip while its frames pass by on their way to the scorer."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+REPEATS = 8
+"""Frames in a row that equal the one before them, from which on a clip is suspicious: a freeze, or padding."""
+
+
+class Watch:
+    """Hands on chunks of frames; counts them, how long they repeat, and the time that decoding took."""
+
+    def __init__(self, chunks: Iterable[Any]) -> None:
+        self._chunks = chunks
+        self.frames = 0
+        self.repeated = 0
+        """The longest run of frames each equal to the one before."""
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        chunks = iter(self._chunks)
+        last: npt.NDArray[np.uint8] | None = None
+        run = 0
+        while True:
+            started = time.perf_counter()
+            chunk = next(chunks, None)
+            if chunk is not None:
+                for frame in chunk.rgb:
+                    run = run + 1 if last is not None and np.array_equal(last, frame) else 0
+                    self.repeated = max(self.repeated, run)
+                    last = frame
+                self.frames += len(chunk.rgb)
+            self.seconds += time.perf_counter() - started
+            if chunk is None:
+                return
+            yield chunk
+
+    def suspicions(self, declared: int | None) -> dict[str, float]:
+        """What is odd about the clip, by name; empty if nothing is.
+
+        Args:
+            declared: how many frames the file says it has; None if it says nothing, or not all were wanted.
+        """
+        found: dict[str, float] = {}
+        if declared is not None and declared != self.frames:
+            found |= {"frames_declared": float(declared), "frames_decoded": float(self.frames)}
+        if self.repeated >= REPEATS:
+            found["frames_repeated"] = float(self.repeated)
+        return found

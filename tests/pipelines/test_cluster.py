@@ -1,0 +1,167 @@
+"""Where tasks run: in this process, on workers that die or hang, on a scheduler started by hand, on batch systems."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, UsageError
+from hfv_builder.schema import CLIPS, SCORES
+from pipelines.catalog import catalog
+from pipelines.cluster import Cluster
+from pipelines.score import score
+from pipelines.shards import run_shards
+from tests.conftest import moving_square, write_clip
+from tests.pipelines.conftest import rows
+from tests.pipelines.deadly import DeadlyDecoder, add, environment
+
+Fill = Callable[..., Path]
+LITE = load_profile("lite")
+
+
+def parts(manifests: Manifests) -> list[bytes]:
+    """The bytes of all parts of scores."""
+    return [path.read_bytes() for path in sorted((manifests.root / "scores").rglob("*.parquet"))]
+
+
+@pytest.mark.usefixtures("cluster")  # its workers' imports are there already for those of the tests
+def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done() -> None:
+    with Cluster(workers=1).connect() as client:
+        shards: Any = ([at, at + 1, at + 2, at + 3] for at in range(0, 12, 4))
+        done = list(run_shards(client, partial(add, deadly=6), shards))
+    lost = [each for each in done if each.error]
+    assert [each.items for each in lost] == [[6]]
+    assert "killed its worker" in str(lost[0].error)
+    assert sorted(item for each in done if not each.error for item in each.items) == [*range(6), *range(7, 12)]
+
+
+def test_a_clip_that_crashes_and_one_that_hangs_fail_alone(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = clips_folder(count=6)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    score(manifests, "kling", LITE, cluster=cluster)
+    undisturbed = {row["clip_id"]: row for row in rows(manifests, SCORES, metric="motion")}
+
+    write_clip(folder / "exit.mp4", moving_square(8, seed=80))
+    write_clip(folder / "hang.mp4", moving_square(8, seed=81))
+    harmed = Manifests(tmp_path / "harmed")
+    catalog(harmed, "kling", folder, cluster=cluster)
+    names = {row["clip_id"]: Path(row["path"]).name for row in rows(harmed, CLIPS)}
+    with Cluster(workers=2).connect() as client:
+        client.register_plugin(DeadlyDecoder())
+        outcome = score(harmed, "kling", LITE, cluster=Cluster(client=client), deadline_s=10)
+    assert outcome.exit_code == 3
+    found = rows(harmed, SCORES, metric="motion")
+    assert len(found) == len(names) == 8
+    for row in found:
+        if names[row["clip_id"]] in ("exit.mp4", "hang.mp4"):
+            assert row["status"] == "failed"
+            assert "killed its worker" in row["error"]
+            assert "within 10 s" in row["error"]
+        else:
+            assert row == undisturbed[row["clip_id"]]
+    assert len(rows(harmed, SCORES)) == 3 * 8
+
+
+def test_a_fault_of_ours_is_raised(cluster: Cluster) -> None:
+    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
+        list(run_shards(client, lambda items: 1 // 0, [[1]]))
+
+
+def test_no_process_of_its_own_gives_the_same_rows(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = clips_folder(count=3, broken=True)
+    here = Manifests(tmp_path / "here")
+    for where, how in ((manifests, cluster), (here, Cluster(workers=0))):
+        catalog(where, "kling", folder, cluster=how)
+        score(where, "kling", LITE, cluster=how)
+    assert parts(here) == parts(manifests)
+    assert len(parts(here)) == len(METRICS)
+
+
+def test_each_gpu_gets_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert Cluster().has_gpus()
+    with Cluster().connect(each_a_gpu=True) as client:
+        seen = client.run(environment, "CUDA_VISIBLE_DEVICES")
+        offered = [worker["resources"] for worker in client.scheduler_info()["workers"].values()]
+        assert Cluster(scheduler=client.scheduler.address).has_gpus()
+        done = list(run_shards(client, sum, [[1, 2], [3]], resources={"GPU": 1}))
+    assert sorted(seen.values()) == ["3", "5"]
+    assert offered == [{"GPU": 1}, {"GPU": 1}]
+    assert sorted(each.result or 0 for each in done) == [3, 3]
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two workers started from the shell, as docs/clusters.md tells it; the scheduler's file."""
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]]
+    commands += [[*dask, "worker", "--nthreads", "1", "--no-dashboard"]] * 2
+    running = [
+        subprocess.Popen(
+            [*command, "--scheduler-file", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for command in commands
+    ]
+    try:
+        until = time.time() + 60
+        while not file.exists() and time.time() < until:
+            time.sleep(0.1)
+        yield file, running
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_a_scheduler_started_by_hand(
+    by_hand: tuple[Path, list[subprocess.Popen[bytes]]],
+    manifests: Manifests,
+    clips_folder: Fill,
+    cluster: Cluster,
+    tmp_path: Path,
+) -> None:
+    """A catalogue only: workers that are not forked from ours would take long to import torch."""
+    file, (scheduler, *_) = by_hand
+    folder = clips_folder(count=4, broken=True)
+    remote = Manifests(tmp_path / "remote")
+    catalog(manifests, "kling", folder, cluster=cluster)
+    catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
+    assert rows(remote, CLIPS) == rows(manifests, CLIPS)
+
+    write_clip(folder / "new.mp4", moving_square(8, seed=77))
+    scheduler.send_signal(signal.SIGKILL)
+    scheduler.wait()
+    with pytest.raises(UsageError, match="no Dask scheduler answers at"):
+        catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
+    assert rows(remote, CLIPS) == rows(manifests, CLIPS)
+
+
+def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.cluster.PATIENCE", "1s")
+    with (
+        pytest.raises(UsageError, match="no Dask scheduler answers at"),
+        Cluster(scheduler="tcp://127.0.0.1:9").connect(),
+    ):
+        pass
+
+
+def test_a_batch_system_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    with (
+        pytest.raises(UsageError, match=r"--cluster slurm needs another package: pip install 'hfv-builder\[batch\]'"),
+        Cluster(kind="slurm").connect(),
+    ):
+        pass
