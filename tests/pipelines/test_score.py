@@ -1,5 +1,6 @@
 """Scoring: a row per clip and metric, whatever happens, and the same row every time."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,7 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pytest
@@ -19,7 +23,8 @@ from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
-from pipelines.score import score
+from pipelines.score import _shards, score
+from pipelines.watch import Watch
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -167,3 +172,60 @@ def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) ->
     assert 8 < len(failed) < 25
     assert not [error for error in failed if "Error:" in error or "Traceback" in error]
     assert pa.compute.all(pa.compute.is_finite(pa.array([row["score"] for row in scored if row["status"] == "ok"])))
+
+
+def test_a_frozen_clip_is_scored_and_told(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    folder = clips_folder(count=2)
+    moving = moving_square(4, seed=60)
+    write_clip(folder / "frozen.mp4", np.concatenate([moving, np.repeat(moving[-1:], 20, axis=0)]))
+    catalog(manifests, "kling", folder, cluster=cluster)
+    outcome = score(manifests, "kling", LITE, cluster=cluster)
+    assert outcome.exit_code == 0
+    (told,) = outcome.summary["suspicious"]
+    assert Path(told["file"]).name == "frozen.mp4"
+    assert "frames in a row repeat the one before" in told["why"]
+    assert "1 clips are suspicious" in outcome.text
+
+
+def test_what_is_suspicious_of_a_clip() -> None:
+    """Frames that the file promised and did not keep, and long repeats; nothing else."""
+    frames = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1)
+    chunk = [SimpleNamespace(rgb=frames[:6]), SimpleNamespace(rgb=frames[6:])]
+    watch = Watch(chunk)
+    assert list(watch) == chunk
+    assert watch.suspicions(None) == watch.suspicions(12) == {}
+    assert watch.suspicions(20) == {"frames_declared": 20, "frames_decoded": 12}
+    still = Watch([SimpleNamespace(rgb=frames[:1].repeat(5, axis=0))] * 2)
+    assert len(list(still)) == 2
+    assert still.suspicions(10) == {"frames_repeated": 9}
+
+
+def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    catalog(manifests, "kling", clips_folder(count=5), cluster=cluster)
+    score(manifests, "kling", LITE, cluster=cluster)
+    (log,) = (manifests.root / "runs").glob("*-score-shards.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sorted(clip for line in lines for clip in line["clips"]) == [
+        row["clip_id"] for row in rows(manifests, CLIPS)
+    ]
+    assert all(line["decode_s"] > 0 and line["score_s"] > 0 and line["write_s"] > 0 for line in lines)
+
+
+def test_a_shard_is_bounded_by_pixels_and_clips(manifests: Manifests) -> None:
+    """Long clips stand alone, short ones in company."""
+    sizes = [10, 10, 1000, 10, 10, 10]
+    todo = pa.table(
+        {
+            "clip_id": [str(number) for number in range(6)],
+            "path": ["x"] * 6,
+            "num_frames": sizes,
+            "width": [1920] * 6,
+            "height": [1080] * 6,
+            "status": ["ok"] * 6,
+            "error": pa.nulls(6, pa.string()),
+            **{metric.value: [True] * 6 for metric in METRICS},
+        }
+    )
+    task: Any = SimpleNamespace(metrics=METRICS)
+    shards = [[work.clip_id for work in shard] for shard in _shards(todo, task, 2)]
+    assert shards == [["0", "1"], ["2"], ["3", "4"], ["5"]]

@@ -1,0 +1,192 @@
+"""The bars of scale: `python -m benchmarks.scale`. No pixel is decoded: what is measured is everything around it.
+
+- score: a million clips with a scorer that does nothing: clips/s, the driver's memory over time, and the same again
+  with everything done.
+- tables: ten million score rows of ten generators to labels and splits, and a tenth of that.
+- nothing to do: `hfv score` on 7,300 clips that are scored already.
+"""
+
+import argparse
+import datetime
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from distributed import WorkerPlugin
+
+from hfv_builder.backends import registry
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS
+from hfv_builder.schema import CLIPS, SCORES
+from pipelines.cluster import Cluster
+from pipelines.label import label
+from pipelines.score import score
+from pipelines.split import split
+
+RESULTS = Path(__file__).parent / "results"
+LITE = load_profile("lite")
+
+
+class NoScorer(WorkerPlugin):
+    """Every clip has no frames, and the scores 1, 2 and 3, at once."""
+
+    def setup(self, worker: Any) -> None:
+        """Take the place of decoder and models in a worker."""
+        from hfv_builder import video
+        from hfv_builder.passes import Score
+        from pipelines import shard
+
+        scores = {
+            metric: Score(value=float(number), frames=[0], trace=[0.5]) for number, metric in enumerate(METRICS, 1)
+        }
+
+        class Nothing:
+            def score(self, chunks: Any, metrics: Any) -> Any:
+                for _ in chunks:
+                    pass
+                return scores
+
+        shard._scorer = lambda task: Nothing()
+        video.decode = lambda path, **_: iter(())
+
+
+def write_clips(manifests: Manifests, generator: str, count: int, seed: int) -> pa.Array:
+    """Rows of clips that do not exist, in parts of a hundred thousand; their ids."""
+    rng = np.random.default_rng(seed)
+    ids = pa.array([f"{number:016x}" for number in rng.integers(0, 1 << 63, count)])
+
+    def parts() -> Iterator[pa.Table]:
+        for start in range(0, count, 100_000):
+            some = ids.slice(start, 100_000)
+            known = {
+                "clip_id": some,
+                "path": pa.array([f"/clips/{generator}/{clip_id}.mp4" for clip_id in some.to_pylist()]),
+                "is_real": pa.array([False] * len(some)),
+                "status": pa.array(["ok"] * len(some)),
+                "width": pa.array([1280] * len(some), pa.int32()),
+                "height": pa.array([720] * len(some), pa.int32()),
+            }
+            columns = [known.get(field.name, pa.nulls(len(some), field.type)) for field in CLIPS.schema]
+            yield pa.table(columns, schema=CLIPS.schema)
+
+    manifests.replace(CLIPS, parts(), generator=generator)
+    return ids
+
+
+def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int) -> None:
+    """A score for each clip and metric, as if scored by `lite`."""
+    rng = np.random.default_rng(seed)
+    fingerprints = registry.fingerprints(LITE)
+    for metric in METRICS:
+        known = {
+            "clip_id": ids,
+            "score": pa.array(rng.random(len(ids))),
+            "profile": pa.array(["lite"] * len(ids)),
+            "fingerprint": pa.array([fingerprints[metric]] * len(ids)),
+            "status": pa.array(["ok"] * len(ids)),
+        }
+        columns = [known.get(field.name, pa.nulls(len(ids), field.type)) for field in SCORES.schema]
+        table = pa.table(columns, schema=SCORES.schema)
+        manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
+
+
+class Memory:
+    """The memory of this process, twice a second."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.seen.append(pages * resource.getpagesize() / 2**30)
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def bench_score(root: Path, clips: int) -> dict[str, float]:
+    """The scoring stage without scoring."""
+    manifests = Manifests(root / "score")
+    write_clips(manifests, "many", clips, 0)
+    found: dict[str, float] = {"clips": clips}
+    with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Memory() as memory:
+        client.register_plugin(NoScorer())
+        cluster = Cluster(client=client)
+        for name in ("first", "again"):
+            begun = time.perf_counter()
+            outcome = score(manifests, "many", LITE, cluster=cluster)
+            found[f"{name}_s"] = time.perf_counter() - begun
+            if name == "first":
+                found["clips_per_s"] = outcome.summary["scored_now"] / found["first_s"]
+                tenth = len(memory.seen) // 10
+                found["gib_first_tenth"] = max(memory.seen[: tenth + 1])
+                found["gib_most"] = max(memory.seen)
+    return found
+
+
+def bench_tables(root: Path, rows: int) -> dict[str, float]:
+    """Labels and splits of clips that are scored."""
+    manifests = Manifests(root / f"tables-{rows}")
+    for number in range(10):
+        ids = write_clips(manifests, f"g{number}", rows // len(METRICS) // 10, number)
+        write_scores(manifests, f"g{number}", ids, number)
+    begun = time.perf_counter()
+    label(manifests)
+    split(manifests)
+    spent = time.perf_counter() - begun
+    return {"rows": rows, "s": spent, "gib_most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def bench_nothing(root: Path, clips: int) -> dict[str, float]:
+    """A whole command that finds everything done."""
+    manifests = Manifests(root / "nothing")
+    write_scores(manifests, "done", write_clips(manifests, "done", clips, 0), 0)
+    command = [sys.executable, "-m", "pipelines.cli", "score", "--generator", "done", "--profile", "lite"]
+    command += ["--manifests", str(manifests.root)]
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return {"clips": clips, "s": time.perf_counter() - begun}
+
+
+def main() -> None:
+    """Measure all or some, print, write down."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="The bars of scale.")
+    parser.add_argument("--only", choices=("score", "tables", "nothing"))
+    parser.add_argument("--clips", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    options = parser.parse_args()
+    found: dict[str, Any] = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    with tempfile.TemporaryDirectory(prefix="hfv-scale-") as temporary:
+        root = Path(temporary)
+        if options.only in (None, "nothing"):
+            found["nothing to do"] = bench_nothing(root, 7_300)
+        if options.only in (None, "tables"):
+            found["tables, a tenth"] = bench_tables(root, options.rows // 10)
+            found["tables"] = bench_tables(root, options.rows)
+        if options.only in (None, "score"):
+            found["score"] = bench_score(root, options.clips)
+    print(json.dumps(found, indent=1))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scale.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The paper profile through the stages: learnt models with tiny weights, in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hfv_builder.config import Profile, load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS
+from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
+from hfv_builder.scoring import Scorer
+from hfv_builder.video import decode
+from pipelines.catalog import catalog
+from pipelines.cluster import Cluster
+from pipelines.label import label
+from pipelines.score import score
+from tests.checkpoints import tiny_store
+from tests.conftest import moving_square, write_clip
+from tests.pipelines.conftest import rows
+
+Fill = Callable[..., Path]
+HERE = Cluster(workers=0)
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    """The paper profile, smaller, and its weights where they are looked for."""
+    store = tiny_store()
+    monkeypatch.setenv("HFV_WEIGHTS", str(store.root))
+    monkeypatch.setattr("hfv_builder.backends.weights.PINS", store.pins)
+    file = tmp_path / "small.toml"
+    file.write_text(
+        'base = "paper"\n[flow]\nbackend = "raft_small"\nlong_side = 128\nupdates = 2\n[depth]\nlong_side = 64\n'
+    )
+    return load_profile(str(file))
+
+
+def test_scores_evidence_and_embeddings(profile: Profile, manifests: Manifests, clips_folder: Fill) -> None:
+    folder = clips_folder(count=3, frames=4, broken=True)
+    catalog(manifests, "kling", folder, cluster=HERE)
+    outcome = score(manifests, "kling", profile, cluster=HERE)
+    assert outcome.exit_code == 3
+    assert len(rows(manifests, SCORES)) == 3 * 4
+    assert [row["status"] for row in rows(manifests, SCORES, metric="spatial")].count("ok") == 3
+    assert len(list((manifests.root / "evidence").rglob("*.webp"))) == 3 * len(METRICS)
+
+    kept = rows(manifests, EMBEDDINGS)
+    assert [row["model"] for row in kept] == ["clip"] * 3
+    scorer = Scorer(profile, metrics=METRICS)
+    paths = {row["clip_id"]: row["path"] for row in rows(manifests, CLIPS)}
+    for row in kept:
+        expected = scorer.score(decode(Path(paths[row["clip_id"]]))).embeddings["clip"]
+        assert row["frames"] == expected.frames == [0, 1, 2, 3]
+        vectors = np.array(row["vectors"], np.float16)
+        assert np.array_equal(vectors, expected.vectors)
+        assert np.allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=2e-3)
+    assert label(manifests).summary["generators"][0]["unlabelled"] == 1
+
+
+def test_embeddings_grow_and_are_sorted_however_the_run_went(
+    profile: Profile, manifests: Manifests, clips_folder: Fill, tmp_path: Path
+) -> None:
+    folder = clips_folder(count=2, frames=3)
+    catalog(manifests, "kling", folder, cluster=HERE)
+    score(manifests, "kling", profile, cluster=HERE)
+    before = [path.read_bytes() for path in manifests.parts(EMBEDDINGS, model="clip", generator="kling")]
+    assert score(manifests, "kling", profile, cluster=HERE).summary["scored_now"] == 0
+    assert before == [path.read_bytes() for path in manifests.parts(EMBEDDINGS, model="clip", generator="kling")]
+
+    write_clip(folder / "new.mp4", moving_square(3, seed=70))
+    at_once = Manifests(tmp_path / "at-once")
+    for each in (manifests, at_once):
+        catalog(each, "kling", folder, cluster=HERE)
+        score(each, "kling", profile, cluster=HERE)
+    one, two = (
+        [path.read_bytes() for path in each.parts(EMBEDDINGS, model="clip", generator="kling")]
+        for each in (manifests, at_once)
+    )
+    assert len(one) == 1
+    assert one == two
