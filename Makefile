@@ -13,7 +13,7 @@ READY     := $(VENV)/.ready
 flag       = $(if $($(1)),$(2) "$($(1))")
 GENERATORS = $(foreach g,$(GENERATOR),--generator "$(g)")
 COMMON     = $(call flag,MANIFESTS,--manifests)
-CLUSTER    = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler)
+WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster)
 need       = $(if $($(1)),,$(error $@ needs $(1): make $@ $(1)=$(2)))
 
 # The review app's tests drive a browser. Where it is missing and cannot be installed, they are skipped and say so.
@@ -38,10 +38,11 @@ demo: $(READY)  ## render sample clips and run the whole pipeline on them
 catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
 	$(call need,GENERATOR,kling)
 	@$(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
-	  $(if $(REAL),--real) $(COMMON) $(CLUSTER)
+	  $(if $(REAL),--real) $(COMMON) $(WHERE)
 
 score: catalog  ## catalogue, then score the clips of GENERATOR with PROFILE
-	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) $(COMMON) $(CLUSTER)
+	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) \
+	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(COMMON) $(WHERE)
 
 label: $(READY)  ## rank the scores and name the labels
 	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
