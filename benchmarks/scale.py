@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from distributed import WorkerPlugin
 
+from benchmarks.no_scorer import NoScorer
 from hfv_builder.backends import registry
 from hfv_builder.config import load_profile
 from hfv_builder.manifest import Manifests
@@ -35,29 +35,6 @@ from pipelines.split import split
 
 RESULTS = Path(__file__).parent / "results"
 LITE = load_profile("lite")
-
-
-class NoScorer(WorkerPlugin):
-    """Every clip has no frames, and the scores 1, 2 and 3, at once."""
-
-    def setup(self, worker: Any) -> None:
-        """Take the place of decoder and models in a worker."""
-        from hfv_builder import video
-        from hfv_builder.passes import Score
-        from pipelines import shard
-
-        scores = {
-            metric: Score(value=float(number), frames=[0], trace=[0.5]) for number, metric in enumerate(METRICS, 1)
-        }
-
-        class Nothing:
-            def score(self, chunks: Any, metrics: Any) -> Any:
-                for _ in chunks:
-                    pass
-                return scores
-
-        shard._scorer = lambda task: Nothing()
-        video.decode = lambda path, **_: iter(())
 
 
 def write_clips(manifests: Manifests, generator: str, count: int, seed: int) -> pa.Array:

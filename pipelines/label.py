@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hfv_builder.labels import label_clips, label_real
 from hfv_builder.manifest import Manifests
@@ -51,23 +53,26 @@ def catalogued(manifests: Manifests) -> list[str]:
 
 
 def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
-    clips = clips_of(manifests, generator, ["is_real"])
+    clips = clips_of(manifests, generator, ["is_real"]).sort_by("clip_id")
     is_real = len(clips) > 0 and clips["is_real"][0].as_py()
-    ids = pd.Index(sorted(clips["clip_id"].to_pylist()), name="clip_id")
-    scores = pd.DataFrame({"generator": generator}, index=ids)
-    fingerprints, profiles = [], set()
+    ids = clips["clip_id"].combine_chunks()
+    scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
+    fingerprints: list[str] = []
+    profiles: set[str] = set()
     for metric in METRICS:
         columns = ["clip_id", "score", "status", "profile", "fingerprint"]
-        found = manifests.read(SCORES, columns, metric=metric.value, generator=generator).to_pandas()
-        found = found[found["clip_id"].isin(ids)]
+        found = manifests.read(SCORES, columns, metric=metric.value, generator=generator)
+        found = found.filter(pc.is_in(found["clip_id"], value_set=ids)).sort_by("clip_id")
+        kinds = found.group_by(["profile", "fingerprint"]).aggregate([([], "count_all")]).to_pylist()
         if not is_real:
-            _check_whole(generator, metric.value, found, len(ids))
-        elif found["fingerprint"].nunique() > 1 or len(found) < len(ids):
-            found = found.iloc[:0]  # for reference only: no ranks depend on them, and half of them mislead
-        scores[metric.value] = found.set_index("clip_id")["score"].astype("float64")
-        fingerprints += found["fingerprint"].iloc[:1].tolist()
-        profiles |= set(found["profile"])
-    labelled = (label_real if is_real else label_clips)(scores.reset_index())
+            _check_whole(generator, metric.value, found, kinds, len(ids))
+        elif len(kinds) != 1 or len(found) != len(ids):
+            kinds = []  # for reference only: no ranks depend on them, and half of them mislead
+        # One row a clip, both sorted: they are in step.
+        scores[metric.value] = found["score"].to_numpy() if kinds else np.nan
+        fingerprints += [kind["fingerprint"] for kind in kinds]
+        profiles |= {kind["profile"] for kind in kinds}
+    labelled = (label_real if is_real else label_clips)(scores)
     whole = len(fingerprints) == len(METRICS)
     labelled["fingerprint"] = hashlib.sha256(":".join(fingerprints).encode()).hexdigest()[:16] if whole else None
     manifests.replace(
@@ -81,21 +86,23 @@ def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
     return row
 
 
-def _check_whole(generator: str, metric: str, found: pd.DataFrame, clips: int) -> None:
+def _check_whole(generator: str, metric: str, found: pa.Table, kinds: list[dict[str, Any]], clips: int) -> None:
     """Refuse to rank what cannot be compared: every clip needs a row, all under one fingerprint."""
-    if len(found) == 0:
+    if not kinds:
         raise UsageError(f"{generator} has no {metric} scores yet: run `hfv score --generator {generator}`")
-    kinds = Counter(zip(found["profile"], found["fingerprint"], strict=True))
     if len(kinds) > 1:
-        which = "; ".join(f"{profile} {mark}: {count} clips" for (profile, mark), count in sorted(kinds.items()))
+        kinds = sorted(kinds, key=lambda kind: (kind["profile"], kind["fingerprint"]))
+        which = "; ".join(f"{kind['profile']} {kind['fingerprint']}: {kind['count_all']} clips" for kind in kinds)
         raise UsageError(
             f"the {metric} scores of {generator} come from different configurations ({which}) and cannot be ranked "
             f"together; finish one: `hfv score --generator {generator} --profile P`"
         )
+    again = f"run `hfv score --generator {generator} --profile {kinds[0]['profile']}` to its end"
     if len(found) < clips:
         raise UsageError(
-            f"{clips - len(found)} of {clips} clips of {generator} have no {metric} score; ranks need them all: "
-            f"run `hfv score --generator {generator} --profile {found['profile'].iloc[0]}` to its end"
+            f"{clips - len(found)} of {clips} clips of {generator} have no {metric} score; ranks need them all: {again}"
         )
-    if (found["status"] != Status.OK).all():
+    if len(found) > clips:
+        raise UsageError(f"some clips of {generator} have two {metric} scores, as after a run cut short: {again}")
+    if not pc.any(pc.equal(found["status"], Status.OK.value)).as_py():
         raise UsageError(f"no clip of {generator} could be scored for {metric}; `hfv status` shows why")

@@ -53,10 +53,10 @@ class Gate:
         channels = hidden.shape[1]
         seen = torch.cat([hidden, motion], 1)
         # In place where it can be: beside the products, moving memory is what takes time.
-        both = conv2d(seen, self.update_reset, padding=self.padding).add_(from_context[:, : 2 * channels])
+        both = _plus(conv2d(seen, self.update_reset, padding=self.padding), from_context[:, : 2 * channels])
         update, reset = both.sigmoid_().chunk(2, 1)
         seen[:, :channels] *= reset
-        candidate = conv2d(seen, self.candidate, padding=self.padding).add_(from_context[:, 2 * channels :])
+        candidate = _plus(conv2d(seen, self.candidate, padding=self.padding), from_context[:, 2 * channels :])
         return torch.lerp(hidden, candidate.tanh_(), update)
 
 
@@ -164,6 +164,11 @@ class Raft:
             found.append(grid_sample(level, grid, align_corners=True).reshape(n, height, width, -1))
             centre = centre / 2
         return torch.cat(found, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
+
+
+def _plus(product: Tensor, exact: Tensor) -> Tensor:
+    """The sum, in the higher precision of the two; in the memory of the first if that is its own."""
+    return product.add_(exact) if product.dtype == exact.dtype else product + exact
 
 
 def _padded(side: int) -> int:

@@ -1,0 +1,30 @@
+"""A scorer that does nothing, put into workers; a module of its own, which they import by name."""
+
+from typing import Any
+
+from distributed import WorkerPlugin
+
+from hfv_builder.records import METRICS
+
+
+class NoScorer(WorkerPlugin):
+    """Every clip has no frames, and the scores 1, 2 and 3, at once."""
+
+    def setup(self, worker: Any) -> None:
+        """Take the place of decoder and models in a worker."""
+        from hfv_builder import video
+        from hfv_builder.passes import Score
+        from pipelines import shard
+
+        scores = {
+            metric: Score(value=float(number), frames=[0], trace=[0.5]) for number, metric in enumerate(METRICS, 1)
+        }
+
+        class Nothing:
+            def score(self, chunks: Any, metrics: Any) -> Any:
+                for _ in chunks:
+                    pass
+                return scores
+
+        shard._scorer = lambda task: Nothing()
+        video.decode = lambda path, **_: iter(())
