@@ -126,6 +126,23 @@ def test_flow_is_torchvisions_own(name: str) -> None:
         np.testing.assert_allclose(fast[t].permute(1, 2, 0).numpy(), slow, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["raft_small", "raft_large"])
+def test_flow_in_bf16_is_nearly_that_in_fp32(name: str) -> None:
+    pictures = torch.from_numpy(walk(2)).permute(0, 3, 1, 2).float() / 255
+    flows = []
+    for precision in ("fp32", "bf16"):
+        profile = paper(backend=name, updates=3)
+        settled = dataclasses.replace(profile, flow=dataclasses.replace(profile.flow, precision=precision))
+        model = scorer(settled)._models["flow"]
+        with torch.inference_mode():
+            known = model.encode(pictures)
+            flows.append(model.flow(tuple(each[:1] for each in known), tuple(each[1:] for each in known)))
+    exact, rounded = flows
+    assert exact.abs().mean() > 0.01
+    assert not torch.equal(exact, rounded)
+    assert (exact - rounded).abs().mean() < 0.05 * exact.abs().mean()
+
+
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
 def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
