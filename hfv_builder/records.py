@@ -50,3 +50,12 @@ class UsageError(Exception):
 
 class ClipError(Exception):
     """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""
+
+
+FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, ValueError)
+"""What decoders, models and libraries raise on a clip that they cannot cope with: it fails, and the others go on."""
+
+
+def reason(error: Exception) -> str:
+    """What was raised, as a clip's `error`."""
+    return str(error) if isinstance(error, ClipError | OSError) else f"{type(error).__name__}: {error}".splitlines()[0]

@@ -231,11 +231,13 @@ def _open(path: Path) -> Iterator[tuple[Any, Any]]:
         raise ClipError("the file is not there")
     if path.stat().st_size == 0:
         raise ClipError("the file is empty (0 bytes)")
-    with _sentence(), av.open(str(path)) as container:
+    with _sentence(), av.open(str(path), metadata_errors="replace") as container:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not streams:
             raise ClipError("it has no video stream")
         stream = streams[0]
+        if stream.codec_context is None:
+            raise ClipError("its video is in no known format")
         # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
         stream.codec_context.thread_count = 1
         yield container, stream

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import ClipError, Status, UsageError
+from hfv_builder.records import FAULTS, ClipError, Status, UsageError, reason
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
@@ -201,8 +201,8 @@ def read_file(path: str, error: str | None = None) -> Row:
             error = "its name is not valid UTF-8; rename the file"
         if error is None:
             row |= vars(probe(Path(path)))
-    except (ClipError, OSError) as raised:
-        error = str(raised)
+    except (ClipError, OSError, *FAULTS) as raised:
+        error = reason(raised)
     return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests, write_atomic
-from hfv_builder.records import ClipError, Metric, Status
+from hfv_builder.records import FAULTS, ClipError, Metric, Status, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
 from pipelines.watch import Watch
@@ -166,11 +166,8 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric,
     """The scores of a clip, or the reason why there are none."""
     try:
         return scorer.score(chunks, work.metrics), None
-    except ClipError as error:
-        return {}, str(error)
-    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-        # A model or a library that cannot cope with this clip must not take the others along.
-        return {}, f"{type(error).__name__}: {error}".splitlines()[0]
+    except (ClipError, *FAULTS) as error:
+        return {}, reason(error)
 
 
 def _row(

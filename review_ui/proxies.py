@@ -123,7 +123,7 @@ def frame_times(path: Path) -> list[float]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
             start = min(ticks, default=0)
