@@ -166,7 +166,7 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric,
     """The scores of a clip, or the reason why there are none."""
     try:
         return scorer.score(chunks, work.metrics), None
-    except (ClipError, *FAULTS) as error:
+    except (ClipError, OSError, *FAULTS) as error:
         return {}, reason(error)
 
 
