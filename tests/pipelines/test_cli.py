@@ -151,6 +151,8 @@ def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: P
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell has its background jobs, and all they start, ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 90
     while time.time() < deadline and not list(Path(manifests, "scores").rglob("part-*")):
