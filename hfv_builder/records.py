@@ -52,8 +52,8 @@ class ClipError(Exception):
     """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""
 
 
-FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, ValueError)
-"""What decoders, models and libraries raise on a clip that they cannot cope with: it fails, and the others go on."""
+FAULTS = (ClipError, OSError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, ValueError)
+"""What we, decoders, models and libraries raise on a clip that they cannot cope with: it fails, others go on."""
 
 
 def reason(error: Exception) -> str:

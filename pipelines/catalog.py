@@ -13,7 +13,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import FAULTS, ClipError, Status, UsageError, reason
+from hfv_builder.records import FAULTS, Status, UsageError, reason
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
@@ -89,7 +89,7 @@ def catalog(
             shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
             cluster = cluster or Cluster()
             write = partial(write_shard, manifests=manifests, generator=generator, stamp=_stamp(started))
-            timed = partial(write, deadline_s=None if cluster.workers == 0 else DEADLINE_S)
+            timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
             with (
                 cluster.connect(imports=IMPORTS) as client,
                 tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
@@ -201,7 +201,7 @@ def read_file(path: str, error: str | None = None) -> Row:
             error = "its name is not valid UTF-8; rename the file"
         if error is None:
             row |= vars(probe(Path(path)))
-    except (ClipError, OSError, *FAULTS) as raised:
+    except FAULTS as raised:
         error = reason(raised)
     return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
 

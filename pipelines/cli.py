@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.cluster import KINDS
+
 if TYPE_CHECKING:
     from hfv_builder.manifest import Manifests
     from pipelines.outcome import Outcome
 
 DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 METRICS = ("spatial", "appearance", "motion")
-CLUSTERS = ("slurm", "pbs", "lsf", "sge", "oar", "htcondor", "kubernetes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,7 +183,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file"
     )
-    where.add_argument("--cluster", choices=CLUSTERS, metavar="KIND", help=f"ask for workers: {', '.join(CLUSTERS)}")
+    where.add_argument("--cluster", choices=KINDS, metavar="KIND", help=f"ask for workers: {', '.join(KINDS)}")
 
     top = argparse.ArgumentParser(
         prog="hfv",

@@ -60,6 +60,11 @@ class Cluster:
         """Whether its workers are processes of this machine, started for the stage."""
         return self.client is None and self.scheduler is None and self.kind is None
 
+    @property
+    def in_this_process(self) -> bool:
+        """Whether it works in this very process, which nothing may end."""
+        return self.local and self.workers == 0
+
     @contextlib.contextmanager
     def connect(self, *, imports: Sequence[str] = (), each_a_gpu: bool = False) -> Iterator[Any]:
         """A `distributed.Client` with workers behind it; those started here are stopped at the end.
@@ -79,7 +84,7 @@ class Cluster:
             yield self.client
             return
         for_gpus = gpus() if each_a_gpu and self.local else []
-        forks = FORK == "forkserver" and self.local and self.workers != 0 and not for_gpus
+        forks = FORK == "forkserver" and self.local and not self.in_this_process and not for_gpus
         if forks:
             _prepare_forks(imports)
         _configure("spawn" if for_gpus else FORK)
@@ -94,7 +99,7 @@ class Cluster:
             pressed: list[int] = []
             with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
                 client = stack.enter_context(Client(stack.enter_context(self._start(for_gpus))))
-                if self.workers != 0:
+                if not self.in_this_process:
                     client.register_plugin(_leave_interrupts_to_the_driver())
             if pressed:
                 raise KeyboardInterrupt
@@ -103,7 +108,7 @@ class Cluster:
     def _start(self, for_gpus: Sequence[str]) -> Any:
         if self.kind is not None:
             return _batch_workers(self.kind, self.workers or 1)
-        if self.workers == 0:
+        if self.in_this_process:
             return _this_process()
         return _local_workers(self.workers, for_gpus)
 
@@ -165,7 +170,7 @@ def _batch_workers(kind: str, jobs: int) -> Any:
         raise UsageError(f"--cluster {kind} needs another package: pip install 'hfv-builder[{extra}]'") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is not complete: {error}; see docs/clusters.md") from None
-    made.scale(jobs=jobs) if kind != "kubernetes" else made.scale(jobs)
+    made.scale(jobs)
     print(f"workers through {kind}; dashboard: {made.dashboard_link}", file=sys.stderr)
     return made
 

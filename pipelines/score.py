@@ -54,7 +54,7 @@ def score(
     device: str | None = None,
     deadline_s: float | None = None,
 ) -> Outcome:
-    """Score what is missing, then make each metric sorted parts with a row per clip.
+    """Score what is missing, then make each metric one sorted part with a row per clip.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
@@ -82,7 +82,7 @@ def score(
         metrics=metrics,
         fingerprints=registry.fingerprints(profile, device=device),
         device=device,
-        deadline_s=None if cluster.workers == 0 else deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S),
+        deadline_s=None if cluster.in_this_process else deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S),
     )
     with manifests.lock(f"score-{generator}"):
         todo = _todo(task, clips, retry_failed)
@@ -145,7 +145,7 @@ def _shards(todo: pa.Table, task: Task, most: int) -> Iterator[list[Work]]:
                 metrics=tuple(metric for metric in task.metrics if row[metric.value]),
                 num_frames=row["num_frames"],
                 pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
-                error=row["error"] if row["status"] == Status.FAILED else None,
+                error=row["error"],
             )
             if shard and (len(shard) == most or pixels + work.pixels > SHARD_PIXELS):
                 yield shard
@@ -164,7 +164,7 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     runs.mkdir(parents=True, exist_ok=True)
     log = runs / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
     with (
-        log.open("w") as lines,
+        log.open("w", buffering=1) as lines,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
         for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
@@ -246,8 +246,8 @@ def _outcome(task: Task, clips: pa.Table, *, scored: int, started: float) -> Out
     text = paragraphs(
         f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name}",
         table(counts),
-        table(suspicious, f"{len(suspicious)} clips are suspicious (scored all the same):", limit=SHOWN),
-        table(failures, f"{len(failures)} clips failed:", limit=SHOWN),
+        table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
+        table(failures, f"failed: {len(failures)}", limit=SHOWN),
         f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
     )
     summary = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests, write_atomic
-from hfv_builder.records import FAULTS, ClipError, Metric, Status, reason
+from hfv_builder.records import FAULTS, Metric, Status, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
 from pipelines.watch import Watch
@@ -166,7 +166,7 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric,
     """The scores of a clip, or the reason why there are none."""
     try:
         return scorer.score(chunks, work.metrics), None
-    except (ClipError, OSError, *FAULTS) as error:
+    except FAULTS as error:
         return {}, reason(error)
 
 

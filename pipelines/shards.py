@@ -1,5 +1,6 @@
 """Work sent to workers in shards, a bounded number at a time, whatever becomes of the workers."""
 
+import contextlib
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -45,8 +46,7 @@ def run_shards(
     Raises:
         UsageError: the scheduler has gone.
     """
-    from distributed import CancelledError, KilledWorker, wait
-    from distributed.comm.core import CommClosedError
+    from distributed import KilledWorker
 
     waiting = iter(shards)
     halves: deque[list[T]] = deque()
@@ -69,19 +69,12 @@ def run_shards(
             if not suspects:
                 return
             send(suspects.popleft())
-        try:
-            finished = wait(list(flying), SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
-        except TimeoutError:
-            if not client.nthreads():
-                print(f"no worker is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
-            continue
-        except (CancelledError, CommClosedError):
-            raise _gone(client) from None
-        for future in finished:
+        for future in _finished(client, list(flying)):
             items = flying.pop(future)
             try:
                 # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
-                result = future.result()
+                with _scheduler_there(client):
+                    result = future.result()
             except KilledWorker:
                 if len(items) > 1:
                     halves.extend([items[: len(items) // 2], items[len(items) // 2 :]])
@@ -89,14 +82,32 @@ def run_shards(
                     suspects.append(items)
                 else:
                     yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
-            except (CancelledError, CommClosedError):
-                raise _gone(client) from None
             else:
                 yield Done(items=items, result=result)
 
 
-def _gone(client: Any) -> UsageError:
-    return UsageError(
-        f"the Dask scheduler at {client.scheduler.address} has gone; nothing is lost: start it and run the same "
-        "command again"
-    )
+def _finished(client: Any, futures: list[Any]) -> Iterable[Any]:
+    """Those that have ended, once some have; if nothing can end for want of workers, that is said."""
+    from distributed import wait
+
+    while True:
+        with contextlib.suppress(TimeoutError), _scheduler_there(client):
+            ended: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
+            return ended
+        if not client.nthreads():
+            print(f"no worker is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _scheduler_there(client: Any) -> Iterator[None]:
+    """Turn what a lost scheduler raises into a sentence."""
+    from distributed import CancelledError
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield
+    except (CancelledError, CommClosedError):
+        raise UsageError(
+            f"the Dask scheduler at {client.scheduler.address} has gone; nothing is lost: start it and run the same "
+            "command again"
+        ) from None

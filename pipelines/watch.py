@@ -28,15 +28,14 @@ class Watch:
         while True:
             started = time.perf_counter()
             chunk = next(chunks, None)
-            if chunk is not None:
-                for frame in chunk.rgb:
-                    run = run + 1 if last is not None and np.array_equal(last, frame) else 0
-                    self.repeated = max(self.repeated, run)
-                    last = frame
-                self.frames += len(chunk.rgb)
             self.seconds += time.perf_counter() - started
             if chunk is None:
                 return
+            for frame in chunk.rgb:
+                run = run + 1 if last is not None and _equal(last, frame) else 0
+                self.repeated = max(self.repeated, run)
+                last = frame
+            self.frames += len(chunk.rgb)
             yield chunk
 
     def suspicions(self, declared: int | None) -> dict[str, float]:
@@ -51,3 +50,8 @@ class Watch:
         if self.repeated >= REPEATS:
             found["frames_repeated"] = float(self.repeated)
         return found
+
+
+def _equal(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
+    """Whether two frames are the same; a few pixels tell apart nearly all that are not."""
+    return np.array_equal(a[::16, ::16], b[::16, ::16]) and np.array_equal(a, b)

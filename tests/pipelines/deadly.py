@@ -7,9 +7,10 @@ from typing import Any
 from distributed import WorkerPlugin
 
 
-def add(items: list[int], *, deadly: int) -> int:
-    """The sum of the items, unless the deadly one is among them."""
+def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
+    """The sum of the items, unless the deadly one is among them: that takes some time to strike."""
     if deadly in items:
+        time.sleep(after_s)
         os._exit(1)
     return sum(items)
 

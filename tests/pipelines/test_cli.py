@@ -122,7 +122,7 @@ def test_from_a_folder_to_splits(
     assert json.loads(captured.out)["ok"] == 4
     assert main(["score", "--generator", "kling", "--profile", "lite", "--workers", "1"]) == 3
     captured = capsys.readouterr()
-    assert "1 clips failed" in captured.out
+    assert "failed: 1" in captured.out
     assert "next: hfv label" in captured.out
     assert main(["label", "--json"]) == 0
     counted = json.loads(capsys.readouterr().out)["generators"][0]

@@ -43,6 +43,15 @@ def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done() -> Non
     assert sorted(item for each in done if not each.error for item in each.items) == [*range(6), *range(7, 12)]
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_killer_that_takes_its_time_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than the driver listens for a result at a time: a hang that its deadline ends."""
+    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.2)
+    with Cluster(workers=1).connect() as client:
+        done = list(run_shards(client, partial(add, deadly=1, after_s=1), iter([[1], [2]])))
+    assert sorted((each.items, each.error is None) for each in done) == [([1], False), ([2], True)]
+
+
 def test_a_clip_that_crashes_and_one_that_hangs_fail_alone(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:

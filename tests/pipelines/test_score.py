@@ -184,7 +184,7 @@ def test_a_frozen_clip_is_scored_and_told(manifests: Manifests, clips_folder: Fi
     (told,) = outcome.summary["suspicious"]
     assert Path(told["file"]).name == "frozen.mp4"
     assert "frames in a row repeat the one before" in told["why"]
-    assert "1 clips are suspicious" in outcome.text
+    assert "suspicious, scored all the same: 1" in outcome.text
 
 
 def test_what_is_suspicious_of_a_clip() -> None:

@@ -1,0 +1,90 @@
+"""A served app and a reviewer at a browser, as tests speak of them."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from hfv_builder.manifest import Manifests
+from review_ui.app import create_app
+
+
+class Served:
+    """An app that can be stopped and started again at its address."""
+
+    def __init__(self, manifests: Manifests, **settings: Any) -> None:
+        self.manifests = manifests
+        self.settings = settings
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.begin()
+
+    def begin(self) -> None:
+        app = create_app(self.manifests, self.manifests.root / "review" / "decisions.sqlite", **self.settings)
+        config = uvicorn.Config(app, port=self.port, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        until(lambda: self.server.started)
+
+    def end(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
+
+def until(true: Callable[[], Any], seconds: float = 45.0) -> Any:
+    """What the function gives, once that is true."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Desk:
+    """A reviewer at a browser of their own."""
+
+    def __init__(self, chromium: Any, served: Served, name: str, path: str = "/review", **options: Any) -> None:
+        self.context = chromium.new_context(viewport={"width": 1366, "height": 768}, **options)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.url = served.url
+        self.page.goto(f"{served.url}/enter")
+        self.page.keyboard.type(name)  # the field has the focus
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(f"{served.url}/")
+        self.page.goto(served.url + path)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def run(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    @property
+    def phase(self) -> str:
+        return str(self.run("document.body.dataset.phase"))
+
+    @property
+    def clip(self) -> str:
+        return str(self.run("(document.querySelector('video.on')?.src ?? '').slice(-20, -4)"))
+
+    def ready(self) -> "Desk":
+        """Waits until the clip on top has shown a frame and its frames are known."""
+        until(lambda: (self.run("document.getElementById('screen').dataset.swap") or "").startswith(self.clip or "-"))
+        until(lambda: "frame" in self.run("document.getElementById('clock').textContent"))
+        return self
+
+    def saved(self) -> None:
+        until(lambda: self.run("document.getElementById('saved').textContent") == "Saved")
+
+    def close(self) -> None:
+        assert self.faults == []
+        self.context.close()
