@@ -6,7 +6,6 @@ The database remembers leases and decisions over a restart; the board is made fr
 import hashlib
 import heapq
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -16,12 +15,12 @@ from hfv_builder.reviews import ABSTAIN, ADJUDICATOR
 from review_ui.clips import Clips, Filter, Ints
 from review_ui.decision import Decision, code
 from review_ui.settings import Settings
+from review_ui.views import View, Views
 
-CHUNK = 512
+CHUNK = 256
 """Clips of a queue that are looked at together."""
-VIEWS = 64
-"""Queues with a filter that are kept sorted."""
 LEFT_S = 1.0
+"""For how long a count of open clips is good enough."""
 REPEAT_GAP = 30
 """A repeat was answered at least so many clips ago."""
 
@@ -69,10 +68,7 @@ class Board:
         """Votes and leases on each clip."""
         self._voted = np.zeros(len(clips), np.int16)
         """Votes on each clip, with those that abstain."""
-        self._closed: dict[int, int] = {}
-        """Of each view, by identity: how many rows at its head have all the votes they need."""
-        self._left: dict[tuple[str, str, Filter], tuple[float, int]] = {}
-        self._views: OrderedDict[tuple[str, Filter], Ints] = OrderedDict()
+        self._views = Views(clips, settings.calibration)
         self._expiry: list[tuple[float, int, str]] = []
         self._given = 0
 
@@ -85,9 +81,9 @@ class Board:
         """
         self._expire()
         reviewer = self.reviewer(name)
-        fits = self.clips.matches(wanted) if reviewer.hand and wanted != Filter() else None
+        fits = self._views.fits(wanted)
         for row, lease in list(reviewer.hand.items()):
-            if lease.queue != queue or (fits is not None and not fits[row]):
+            if lease.queue != queue or not fits[row]:
                 self._release(name, row)
         hand = sorted(reviewer.hand, key=lambda row: reviewer.hand[row].given)[:count]
         if len(hand) < count:
@@ -104,54 +100,34 @@ class Board:
         """The clips that will be dealt next to whoever asks, for preparing their media."""
         if queue not in ("labels", "calibration"):
             return []
-        return self._open(self.view(queue, wanted), count, self._limit(queue))
+        return self._open(self._views.view(queue, wanted), count, self._limit(queue))
 
     def left(self, name: str, queue: str, wanted: Filter) -> int:
         """How many clips of the queue this reviewer could still be dealt, those in hand included; a second old at most.
 
-        Counting takes longer than dealing, and nobody reads it that often.
+        Counting takes longer than dealing, and nobody reads it that often: everybody shares one count.
         """
-        key, now = (name, queue, wanted), self._clock()
-        if key not in self._left or now - self._left[key][0] > LEFT_S:
-            self._left[key] = (now, self._count_left(name, queue, wanted))
-        return self._left[key][1]
-
-    def _count_left(self, name: str, queue: str, wanted: Filter) -> int:
-        view = self.view(queue, wanted)
         reviewer = self.reviewer(name)
-        answered = np.zeros(len(self.clips), bool)
-        answered[list(reviewer.answered)] = True
         if queue == "repeats":
-            answered[list(reviewer.repeated)] = False
-            return int(answered[view].sum())
-        return int((~answered[view] & (self._voted[view] < self._limit(queue))).sum())
+            return len(self._old(reviewer, wanted))
+        if queue == "disagreements":
+            return sum(row not in reviewer.answered for row in self.disputed(wanted))
+        view, limit, now = self._views.view(queue, wanted), self._limit(queue), self._clock()
+        if now - view.counted > LEFT_S:
+            view.open, view.counted = int(np.count_nonzero(view.has & (self._voted < limit))), now
+        mine = np.fromiter(reviewer.answered, np.int64, len(reviewer.answered))
+        return max(0, view.open - int(np.count_nonzero(view.has[mine] & (self._voted[mine] < limit))))
 
     def total(self, name: str, queue: str, wanted: Filter) -> int:
         """How many clips the queue has; of repeats, how many this reviewer has left."""
         return self.left(name, queue, wanted) if queue == "repeats" else len(self.view(queue, wanted))
 
     def view(self, queue: str, wanted: Filter) -> Ints:
-        """The rows of a queue in the order in which they are dealt."""
-        if queue in ("disagreements", "repeats"):  # these change with every decision
+        """The rows of a queue in the order in which they are dealt; every clip could come back as a repeat."""
+        if queue in ("disagreements", "repeats"):
             rows = np.array(sorted(self._disputed), np.int64) if queue == "disagreements" else self.clips.order
-            return rows[self.clips.matches(wanted)[rows]]
-        key = (queue, wanted)
-        if key not in self._views:
-            self._views[key] = self._sorted(queue, wanted)
-            while len(self._views) > VIEWS:
-                self._closed.pop(id(self._views.popitem(last=False)[1]), None)
-        self._views.move_to_end(key)
-        return self._views[key]
-
-    def _sorted(self, queue: str, wanted: Filter) -> Ints:
-        clips = self.clips
-        if queue == "failed":
-            return clips.order[(clips.failed & clips.matches(wanted))[clips.order]]
-        if queue == "calibration":
-            # The same sample for everybody, whatever the filter.
-            sample = clips.shuffled[(~clips.failed & ~clips.is_real)[clips.shuffled]][: self.settings.calibration]
-            return sample[clips.matches(wanted)[sample]]
-        return clips.order[(~clips.failed & clips.matches(wanted))[clips.order]]
+            return rows[self._views.fits(wanted)[rows]]
+        return self._views.view(queue, wanted).rows
 
     def _limit(self, queue: str) -> int:
         """How many reviewers a clip of the queue is for."""
@@ -160,38 +136,40 @@ class Board:
     def _find(self, name: str, queue: str, wanted: Filter, count: int) -> list[int]:
         reviewer = self.reviewer(name)
         if queue == "repeats":
-            old = [row for row in reviewer.answered if row not in reviewer.repeated and row not in reviewer.hand]
-            fits = self.clips.matches(wanted)
-            return [row for row in old if fits[row]][:count]
+            return [row for row in self._old(reviewer, wanted) if row not in reviewer.hand][:count]
         if queue == "disagreements":
-            view = [row for row in self.view(queue, wanted).tolist() if not self._holders.get(row)]
-            return [row for row in view if row not in reviewer.answered][:count]
+            free = [row for row in self.disputed(wanted) if not self._holders.get(row)]
+            return [row for row in free if row not in reviewer.answered][:count]
         found = self._repeat(reviewer, wanted) if queue == "labels" else []
-        return found + self._open(self.view(queue, wanted), count - len(found), self._limit(queue), reviewer)
+        return found + self._open(self._views.view(queue, wanted), count - len(found), self._limit(queue), reviewer)
 
-    def _open(self, view: Ints, count: int, limit: int, reviewer: Reviewer | None = None) -> list[int]:
+    def _open(self, view: View, count: int, limit: int, reviewer: Reviewer | None = None) -> list[int]:
         """The first rows of a view that are free, and that this reviewer has not seen."""
         found: list[int] = []
-        start = self._closed.get(id(view), 0)
-        while start < len(view) and len(found) < count:
-            rows = view[start : start + CHUNK]
-            if not found and start == self._closed.get(id(view), 0) and (self._voted[rows] >= limit).all():
-                self._closed[id(view)] = start + CHUNK  # nobody will be dealt these again, unless somebody undoes
-            start += CHUNK
-            free = rows[self._busy[rows] < limit].tolist()
-            if reviewer is not None:
-                free = [row for row in free if row not in reviewer.answered and row not in reviewer.hand]
-            found += free
-        return found[:count]
+        for start in range(view.closed, len(view.rows), CHUNK):
+            rows = view.rows[start : start + CHUNK]
+            if start == view.closed and (self._voted[rows] >= limit).all():
+                view.closed = start + CHUNK  # nobody will be dealt these again, unless somebody undoes
+                continue
+            for row in rows[self._busy[rows] < limit].tolist():
+                if len(found) == count:
+                    return found
+                if reviewer is None or not (row in reviewer.answered or row in reviewer.hand):
+                    found.append(row)
+        return found
+
+    def _old(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
+        """What the reviewer has answered once, oldest first."""
+        fits = self._views.fits(wanted)
+        return [row for row in reviewer.answered if row not in reviewer.repeated and fits[row]]
 
     def _repeat(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
         """Now and then a clip that the reviewer answered a while ago."""
         share = self.settings.repeats
         if not share or reviewer.since_repeat < max(1 / share, REPEAT_GAP):
             return []
-        fits = self.clips.matches(wanted)
-        old = list(reviewer.answered)[:-REPEAT_GAP]
-        old = [row for row in old if row not in reviewer.repeated and row not in reviewer.hand and fits[row]]
+        recent = set(list(reviewer.answered)[-REPEAT_GAP:])
+        old = [row for row in self._old(reviewer, wanted) if row not in recent and row not in reviewer.hand]
         if not old:
             return []
         reviewer.since_repeat = 0
@@ -266,7 +244,7 @@ class Board:
 
     def take_back(self, undone: Iterable[Decision], standing: Decision | None) -> None:
         """Forget decisions on one clip by one reviewer; `standing` is what they had said before, if anything."""
-        self._closed.clear()
+        self._views.reopen()
         for decision in undone:
             row = self.clips.row.get(decision.clip_id)
             if row is None:
