@@ -1,0 +1,139 @@
+"""The dashboard's figures, on decisions few enough to be worked out by hand."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import Label
+from review_ui.clips import Clips
+from review_ui.decision import Decision
+from review_ui.people import hourly, sittings
+from review_ui.quality import wilson
+from review_ui.settings import Settings
+from review_ui.stats import statistics
+
+NOW = 10_000.0
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def clips(sample: Manifests) -> Clips:
+    return Clips(sample)
+
+
+def said(clips: Clips, row: int, reviewer: str, label: int | None, **more: Any) -> Decision:
+    """A decision; None rejects. Ten seconds between each and the next."""
+    number = next(numbers)
+    kind = "reject" if label is None else "confirm" if label == clips.auto_label[row] else "relabel"
+    fields: dict[str, Any] = {"decision": kind, "label": label, "reason": None, "blind": False, "seconds": 4.0}
+    fields |= {"created_at": number * 10_000_000, "queue": "labels", "final": True} | more
+    return Decision(decision_id=f"d{number:04}", clip_id=clips.ids[row], reviewer=reviewer, **fields)
+
+
+def figures(clips: Clips, decisions: list[Decision], **settings: Any) -> dict[str, Any]:
+    return statistics(clips, [(decision, None) for decision in decisions], Settings(**settings), NOW)
+
+
+def auto(clips: Clips, row: int) -> int:
+    return int(clips.auto_label[row])
+
+
+def other(clips: Clips, row: int) -> int:
+    return (auto(clips, row) + 1) % 3
+
+
+def test_first_answers_blind_against_shown(clips: Clips) -> None:
+    decisions = []
+    for row in range(4):  # blind: three of four say what the pipeline says; the fourth is talked round
+        first = other(clips, row) if row == 3 else auto(clips, row)
+        decisions.append(said(clips, row, "anna", first, blind=True, final=False))
+        decisions.append(said(clips, row, "anna", auto(clips, row)))
+    decisions += [said(clips, row, "ben", auto(clips, row)) for row in (4, 5)]
+    found = figures(clips, decisions)
+    assert (found["pull"]["blind"]["clips"], found["pull"]["blind"]["same"]) == (4, 0.75)
+    assert (found["pull"]["shown"]["clips"], found["pull"]["shown"]["same"]) == (2, 1.0)
+    anna, ben = found["reviewers"]
+    assert (anna["name"], anna["clips"], anna["changed"], anna["seconds"]) == ("anna", 4, 0.25, 8.0)
+    assert (ben["name"], ben["clips"], ben["changed"], ben["seconds"]) == ("ben", 2, None, 4.0)
+    assert (found["done"], found["total"]) == (6, 10)
+    assert found["seconds"]["median"] == 8.0
+    assert sum(found["seconds"]["counts"]) == 6
+
+
+def test_automatic_against_final_labels_and_by_margin(clips: Clips) -> None:
+    rows = [row for row in range(len(clips)) if clips.margin[row] >= 0]
+    upheld, wrong, rejected = rows[0], rows[1], rows[2]
+    found = figures(
+        clips,
+        [
+            said(clips, upheld, "anna", auto(clips, upheld)),
+            said(clips, wrong, "anna", other(clips, wrong)),
+            said(clips, rejected, "anna", None),
+        ],
+    )
+    wanted = [[0] * 5 for _ in Label]
+    wanted[auto(clips, upheld)][auto(clips, upheld)] += 1
+    wanted[auto(clips, wrong)][other(clips, wrong)] += 1
+    wanted[auto(clips, rejected)][4] += 1
+    assert found["confusion"][""] == wanted
+    assert found["confusion"]["alpha"] == wanted
+    assert "beta" not in found["confusion"]
+    assert found["rejected"] == 1
+    # Ten clips, so one in each tenth: the closest call first.
+    assert [part["low"] for part in found["margins"]] == sorted(clips.margin[rows])
+    seen = [part for part in found["margins"] if part["clips"]]
+    assert len(seen) == 3
+    assert sorted(part["upheld"] for part in seen) == [0.0, 0.0, 1.0]
+
+
+def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clips) -> None:
+    decisions = [said(clips, row, "anna", 0) for row in range(4)]
+    decisions += [said(clips, row, "ben", 0 if row < 3 else 1) for row in range(4)]
+    decisions += [said(clips, 3, "adjudicator:zoe", 1)]
+    decisions += [said(clips, 0, "anna", 0, queue="repeats"), said(clips, 1, "anna", 2, queue="repeats")]
+    decisions += [said(clips, 1, "anna", 0)]
+    found = figures(clips, decisions, overlap=2)
+    assert found["pairs"] == [{"a": "anna", "b": "ben", "clips": 4, "percent": 0.75}]
+    standing = found["agreement"]["standing"]
+    assert (standing["clips"], standing["percent"]) == (4, 0.75)
+    # Krippendorff's α of eight answers, seven of them 0, one pair apart: 1 − (2/8) / (2·7·1 / (8·7)).
+    assert standing["alpha"] == pytest.approx(1 - (2 / 8) / (2 * 7 * 1 / (8 * 7)))
+    # Gwet's AC1 over the five answers: chance is Σ π(1 − π) / (5 − 1).
+    chance = 2 * (7 / 8) * (1 / 8) / 4
+    assert standing["ac1"] == pytest.approx((0.75 - chance) / (1 - chance))
+    assert found["agreement"]["blind"]["clips"] == 0
+    people = {row["name"]: row for row in found["reviewers"]}
+    assert people["anna"]["repeats"] == 3
+    assert people["anna"]["with_self"] == pytest.approx(1 / 3)
+    # Anna's seven answers on settled clips: all 0 but one that was 2, and the last clip is 1 in the end.
+    assert (people["anna"]["checked"], people["anna"]["with_final"]) == (7, pytest.approx(5 / 7))
+    assert (people["ben"]["checked"], people["ben"]["with_final"]) == (4, 1.0)
+    assert (found["done"], found["disputed"]) == (4, 0)
+
+
+def test_what_was_undone_counts_nowhere(clips: Clips) -> None:
+    decisions = [(said(clips, row, "anna", auto(clips, row)), "an undo" if row else None) for row in range(3)]
+    found = statistics(clips, decisions, Settings(), NOW)
+    assert (found["done"], found["reviewers"][0]["clips"]) == (1, 1)
+
+
+def test_pauses_are_no_work(clips: Clips) -> None:
+    assert hourly([100.0, 110.0, 120.0, 1000.0, 1010.0], 1020.0) == pytest.approx(360)
+    assert hourly([5.0], 10.0) is None
+    # Nothing in the last hour: what was done before it.
+    assert hourly([0.0, 20.0, 40.0], 99_999.0) == pytest.approx(180)
+
+
+def test_a_second_blind_answer_is_another_sitting(clips: Clips) -> None:
+    first = said(clips, 0, "anna", 0, blind=True, final=False)
+    again = said(clips, 0, "anna", 1, blind=True, final=False)
+    kept = said(clips, 0, "anna", 2)
+    found = list(sittings([first, again, kept]))
+    assert [(each.first, each.last) for each in found] == [(first, first), (again, kept)]
+
+
+def test_intervals_of_shares() -> None:
+    assert wilson(8, 10) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert wilson(0, 0) == (None, None)
