@@ -50,13 +50,16 @@ class Clips:
             UsageError: a part cannot be read.
         """
         clips = _rows(manifests, CLIPS, CLIP_COLUMNS)
-        # Exact copies of another clip: never reviewed by themselves.
-        clips = clips.filter(pc.not_equal(clips["status"], Status.REJECTED.value))
-        clips = clips.sort_by([("generator", "ascending"), ("clip_id", "ascending")]).combine_chunks()
+        # Never reviewed by themselves: exact copies of another clip, and files that could not even be opened.
+        known = pc.and_(pc.not_equal(clips["status"], Status.REJECTED.value), pc.is_valid(clips["clip_id"]))
+        clips = clips.filter(known).sort_by([("generator", "ascending"), ("clip_id", "ascending")])
+        ids = _listed(clips["clip_id"])
+        first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
+        if len(first) < len(ids):  # a decision is on the content: one row for what two generators share
+            clips = clips.take(sorted(first.values()))
+        clips = clips.combine_chunks()
         self.ids: list[str] = _listed(clips["clip_id"])
-        self.row: dict[str, int] = {}
-        for number, clip_id in enumerate(self.ids):
-            self.row.setdefault(clip_id, number)
+        self.row = {clip_id: row for row, clip_id in enumerate(self.ids)}
         self._clips = clips
         self._labels = _rows(manifests, LABELS, LABEL_COLUMNS)
         self._splits = _rows(manifests, SPLITS, SPLIT_COLUMNS)

@@ -109,7 +109,7 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
 def routes(openapi: dict[str, Any]) -> list[dict[str, Any]]:
     """What the API guide lists, from the OpenAPI description."""
     return [
-        {"method": method.upper(), "path": path, "about": about.get("description", "")}
+        {"method": method.upper(), "path": path, "about": about.get("description", "").replace("`", "")}
         for path, methods in openapi["paths"].items()
         for method, about in methods.items()
     ]

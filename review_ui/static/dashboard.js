@@ -104,13 +104,13 @@ function people(stats) {
       make("div", {}, make("div", { class: "big" }, decimal(a.alpha)), make("div", { class: "muted" }, "Krippendorff's α"), make("div", { class: "muted" }, range)),
       make("div", {}, make("div", { class: "big" }, decimal(a.ac1)), make("div", { class: "muted" }, "Gwet's AC1"))));
   });
-  const columns = ["Reviewer", "Clips", "An hour", "Seconds", "Unsure", "Rejected", "Changed after seeing", "As final", "As before"];
+  const columns = ["Reviewer", "Clips", "An hour", "Seconds", "Unsure", "Rejected", "Changed", "As final", "As before"];
   const rows = stats.reviewers.map((row) => make("tr", {}, make("th", { scope: "row" }, row.name),
     ...[count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), decimal(row.seconds, 1), percent(row.unsure), percent(row.rejected), percent(row.changed),
       row.with_final == null ? "–" : `${percent(row.with_final)} of ${row.checked}`, row.with_self == null ? "–" : `${percent(row.with_self)} of ${row.repeats}`].map((text) => make("td", { class: "n" }, text))));
   const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), make("td", { class: "n" }, count(pair.clips)), make("td", { class: "n" }, percent(pair.percent))));
   $("people").replaceChildren(...boxes,
-    box(8, "Each reviewer", null, make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...rows))),
+    box(8, "Each reviewer", "Changed: blind answers that the suggestion talked round. As final, as before: like the final label, like the own earlier answer.", make("table", { class: "people" }, make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...rows))),
     box(4, "Two by two", null, make("table", {}, make("thead", {}, make("tr", {}, ...["Pair", "Clips", "Agree"].map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...pairs))));
 }
 

@@ -163,7 +163,9 @@ function paint() {
   document.body.dataset.phase = phase;
   $("phase").textContent = phase === "blind" ? "blind" : "";
   $("phase").hidden = phase !== "blind";
-  $("question").textContent = phase === "revealed" ? "Keep your answer?" : "What is wrong with this clip?";
+  // Validation candidates are to be clear cases.
+  const asked = item?.split === "val" ? "What is wrong, and is it strong?" : "What is wrong with this clip?";
+  $("question").textContent = phase === "revealed" ? "Keep your answer?" : asked;
   const suggested = phase === "blind" ? null : item?.suggestion?.label;
   const chosen = phase === "revealed" ? item.first.answer : null;
   for (const button of document.querySelectorAll(".side .answer")) {

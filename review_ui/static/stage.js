@@ -5,6 +5,12 @@ import { Player, SPEEDS } from "./player.js";
 import { Timeline } from "./timeline.js";
 import { $, TITLES, make } from "./ui.js";
 
+const PICTURES = {
+  spatial: "two frames, their depth, and where it does not match",
+  appearance: "the first frame, and the pair that strays most from it",
+  motion: "the frames, and where their motion does not match",
+};
+
 export class Stage {
   constructor() {
     this.player = new Player($("screen"));
@@ -90,7 +96,12 @@ export class Stage {
     const src = `/media/${this.item.clip_id}/${metric}.webp`;
     const button = make("button", { type: "button", "aria-label": `Worst moment of ${metric}, larger` },
       make("img", { src, alt: "" }), make("span", {}, TITLES[metric]));
-    button.addEventListener("click", () => { $("panel-image").src = src; $("panel-image").alt = `Worst moment, ${metric}`; $("panel").showModal(); });
+    button.addEventListener("click", () => {
+      const { times, worst } = this.known.traces[metric] ?? {};
+      $("panel-title").replaceChildren(make("b", { class: metric }, TITLES[metric]), `, worst moment${worst == null ? "" : ` at ${times[worst].toFixed(2)} s`}: ${PICTURES[metric]}`);
+      Object.assign($("panel-image"), { src, alt: `Worst moment, ${metric}` });
+      $("panel").showModal();
+    });
     return button;
   }
 

@@ -4,10 +4,12 @@ import itertools
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import Split
+from hfv_builder.schema import CLIPS
 from review_ui.board import Board, shown_from_start
 from review_ui.clips import Clips, Filter
 from review_ui.decision import Decision
@@ -136,6 +138,32 @@ def test_unsure_asks_for_a_second_look(board: Board) -> None:
     assert board.disputed(ALL) == [0]
     board.apply(said(board, 0, "ben", 3))
     assert board.disputed(ALL) == []
+
+
+def test_what_two_generators_share_is_one_clip_and_what_has_no_content_is_none(manifests: Manifests) -> None:
+    rows = manifests.read(CLIPS, generator="alpha").to_pylist()
+    shared, lost = rows[0] | {"generator": "gamma"}, rows[1] | {"generator": "gamma", "clip_id": None}
+    table = pa.Table.from_pylist([shared, lost | {"status": "failed"}], schema=CLIPS.schema)
+    manifests.replace(CLIPS, [table], generator="gamma")
+    clips = Clips(manifests)
+    assert len(set(clips.ids)) == len(clips) == 11
+    assert clips.generators == ["alpha", "beta"]
+    board = Board(clips, Settings(repeats=0))
+    for _ in range(10):
+        board.apply(said(board, board.deal("anna", "labels", ALL, 1)[0], "anna", 1))
+    assert board.deal("anna", "labels", ALL, 1) == []
+
+
+def test_what_is_left_counts_for_each_reviewer(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(overlap=2, repeats=0), clock=clock)
+    for name in ("anna", "ben"):
+        board.apply(said(board, board.deal(name, "labels", ALL, 1)[0], name, 1))
+    clock.now += 2
+    # One clip has both its answers; nobody has seen the others.
+    assert [board.left(name, "labels", ALL) for name in ("anna", "ben", "chiara")] == [9, 9, 9]
+    board.apply(said(board, board.deal("anna", "labels", ALL, 1)[0], "anna", 1))
+    assert [board.left(name, "labels", ALL) for name in ("anna", "ben", "chiara")] == [8, 9, 9]
+    assert [board.left(name, "calibration", ALL) for name in ("anna", "chiara")] == [8, 10]
 
 
 def test_everybody_gets_the_calibration_set(clips: Clips, clock: Clock) -> None:
