@@ -1,19 +1,23 @@
 """Decisions out of the database into the `reviews` manifest."""
 
-from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.schema import REVIEWS
-from review_ui.decision import Decision, when
+from review_ui.decision import Decision
 from review_ui.store import Store
 
 
 def as_table(decisions: list[tuple[Decision, str | None]]) -> pa.Table:
     """Decisions, each with what undid it, in the columns of the `reviews` manifest."""
-    rows = [asdict(decision) | {"created_at": when(decision.created_at), "undone_by": by} for decision, by in decisions]
-    return pa.Table.from_pylist(rows, schema=REVIEWS.schema)
+    columns: dict[str, list[Any]] = {
+        name: [getattr(decision, name) for decision, _ in decisions]
+        for name in REVIEWS.schema.names
+        if name != "undone_by"
+    }
+    return pa.Table.from_pydict(columns | {"undone_by": [by for _, by in decisions]}, schema=REVIEWS.schema)
 
 
 def export(store: Store, manifests: Manifests) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -56,8 +55,9 @@ def statistics(
     final = final_labels(labels, as_table(decisions).to_pandas())
     live = [decision for decision, undone in decisions if undone is None]
     reviews = [decision for decision in live if not decision.reviewer.startswith(ADJUDICATOR)]
-    votes = Counter(clip_id for clip_id, _ in {(d.clip_id, d.reviewer) for d in reviews})
-    done = final["adjudicated"].to_numpy() | (labels["clip_id"].map(votes).fillna(0).to_numpy() >= settings.overlap)
+    voted = [clips.row[clip_id] for clip_id, _ in {(d.clip_id, d.reviewer) for d in reviews} if clip_id in clips.row]
+    votes = np.bincount(np.array(voted, np.int64), minlength=len(clips))
+    done = final["adjudicated"].to_numpy(bool) | (votes >= settings.overlap)
     seated = list(sittings(reviews))
     pace = hourly([d.created_at / 1e6 for d in reviews if d.final], now)
     left = int((~done & ~clips.failed).sum())
