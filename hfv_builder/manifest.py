@@ -1,57 +1,80 @@
 """The manifests: Hive-partitioned Parquet that is only ever added to or replaced whole, atomically.
 
-A part is written under a hidden name, flushed to disk and renamed into place, so a reader never sees half
-of one. Replacing parts by others cannot be one rename; a hidden journal that names the new and the old
-parts makes it one step for our readers, and the next writer completes a replacement that was cut short.
+A part is there whole or not at all, so a reader never sees half of one. Replacing parts by others cannot be one
+step; a hidden journal that names the new and the old parts, and says whether all of the new are there, makes it one
+for our readers, and the next writer completes or takes back a replacement that was cut short.
 """
 
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from hfv_builder.lock import lock
+from hfv_builder.places import HIDDEN, Place, put, read, sync, unwritable, writable
 from hfv_builder.records import UsageError
 from hfv_builder.schema import Table
 
 JOURNAL = ".replacing.json"
-HIDDEN = ".hfv-"
-"""What the names of unfinished files begin with."""
+NEW = "part-new-"
+"""What the names of parts begin with that were added since the last replacement."""
+TRIES = 5
+"""How often a partition is read again that is replaced while being read."""
 
 
 class Manifests:
-    """The tables below one folder. `partition` arguments name the folder: `generator="kling"`."""
+    """The tables below one folder or URL. `partition` arguments name the folder: `generator="kling"`."""
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Place) -> None:
+        self.root = root
 
     def __repr__(self) -> str:
         return f"Manifests({str(self.root)!r})"
 
-    def folder(self, table: Table, **partition: str) -> Path:
+    @property
+    def local_root(self) -> Path:
+        """The root, for what needs a folder of this machine.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if not isinstance(self.root, Path):
+            raise UsageError(f"this needs manifests on this machine: copy {self.root} to a folder and name that")
+        return self.root
+
+    def folder(self, table: Table, **partition: str) -> Place:
         """The folder of one partition; every partition column of the table must be given."""
         return self.root.joinpath(table.name, *(f"{column}={partition[column]}" for column in table.partition))
 
     def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
         """The partitions that hold at least one part, of those that match what is given, sorted."""
         pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
-        folders = sorted((self.root / table.name).glob(pattern)) if pattern else [self.root / table.name]
-        depth = len(self.root.parts) + 1
-        found = [dict(name.split("=", 1) for name in folder.parts[depth:]) for folder in folders]
+        folders = (self.root / table.name).glob(pattern) if pattern else [self.root / table.name]
+        depth = len(table.partition)
+        names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
+        found = [dict(name.rstrip("/").split("=", 1) for name in each) for each in names]
         return [keys for keys in found if self.parts(table, **keys)]
 
-    def parts(self, table: Table, **partition: str) -> list[Path]:
-        """The part files of one partition, sorted by name, without those that a replacement made obsolete."""
+    def parts(self, table: Table, **partition: str) -> list[Place]:
+        """The part files of one partition, sorted by name, without those that a replacement makes obsolete."""
         folder = self.folder(table, **partition)
-        obsolete = _obsolete(folder)
-        return sorted(p for p in folder.glob("part-*.parquet") if p.name not in obsolete)
+        while True:
+            journal = _journal(folder)
+            found: list[Place] = [*folder.glob("part-*.parquet")]
+            if _journal(folder) == journal:
+                hidden = set() if journal is None else set(journal["old" if journal["whole"] else "new"])
+                return sorted((part for part in found if part.name not in hidden), key=lambda part: part.name)
+
+    def is_settled(self, table: Table, **partition: str) -> bool:
+        """Whether nothing was added to the partition since it was last replaced."""
+        return not any(part.name.startswith(NEW) for part in self.parts(table, **partition))
 
     def read(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> pa.Table:
         """The rows of all partitions that match, in the order of partitions and parts; empty if there are none.
@@ -60,98 +83,111 @@ class Manifests:
             UsageError: a part cannot be read or lacks a column.
         """
         names = list(columns or table.schema.names)
-        files = [p for keys in self.partitions(table, **partition) for p in self.parts(table, **keys)]
-        schema = pa.schema([table.schema.field(name) for name in table.schema.names])
-        if not files:
-            return schema.empty_table().select(names)
-        keys = pa.schema([schema.field(name) for name in table.partition])
-        try:
-            for file in files:
-                _check_columns(file, table)
-            dataset = ds.dataset(
-                [str(p) for p in files],
-                schema=schema,
-                format="parquet",
-                partitioning=ds.partitioning(keys, flavor="hive"),
-                partition_base_dir=str(self.root / table.name),
-            )
-            return dataset.to_table(columns=names)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UsageError(f"{_culprit(files)} cannot be read ({error}); delete it and run its stage again") from None
+        schema = pa.schema([table.schema.field(name) for name in names])
+        for left in reversed(range(TRIES)):
+            parts = [part for keys in self.partitions(table, **partition) for part in self.parts(table, **keys)]
+            try:
+                with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
+                    found = list(pool.map(partial(self.read_part, table, columns=names), parts))
+                return pa.concat_tables(
+                    [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in found)]
+                )
+            except FileNotFoundError:  # another command has replaced it meanwhile
+                if not left:
+                    raise
+        raise AssertionError
 
-    def stamped(self, table: Table, **partition: str) -> Iterator[tuple[pa.Table, dict[bytes, bytes]]]:
-        """The parts of one partition one by one, each with the metadata that its writer gave the rows."""
-        for part in self.parts(table, **partition):
-            _check_columns(part, table)
-            file = pq.ParquetFile(part)
-            yield file.read(), file.schema_arrow.metadata or {}
+    def read_part(self, table: Table, part: Place, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one part, with the metadata that its writer gave them.
 
-    def add(self, table: Table, rows: pa.Table, *, name: str, **partition: str) -> Path:
-        """Write one more part, `part-{name}.parquet`; a part of that name is replaced.
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+            FileNotFoundError: it is there no more.
+        """
+        names = list(columns or table.schema.names)
+        folders = part.parent.parts[len(part.parent.parts) - len(table.partition) :]
+        keys = dict(name.split("=", 1) for name in folders)
+        with _opened(part, table) as file:
+            rows = file.read([name for name in names if name not in keys])
+            count, metadata = file.metadata.num_rows, file.schema_arrow.metadata
+        arrays = [pa.repeat(keys[name], count) if name in keys else rows[name] for name in names]
+        return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
+
+    def add(self, table: Table, rows: pa.Table, *, name: str, **partition: str) -> Place:
+        """Write one more part, named after `name`; a part of that name is replaced.
 
         Raises:
             UsageError: the folder cannot be written.
         """
-        folder = _writable(self.folder(table, **partition))
-        path = folder / f"part-{name}.parquet"
-        os.replace(_write_hidden(folder, _stored(table, rows)), path)
-        _sync_folder(folder)
+        folder = writable(self.folder(table, **partition))
+        path = folder / f"{NEW}{name}.parquet"
+        _put_part(path, _stored(table, rows))
+        sync(folder)
         return path
 
     def replace(self, table: Table, rows: Iterable[pa.Table], **partition: str) -> None:
         """Make these tables, a part each, all that the partition holds. Equal rows give equal files.
 
+        The tables may be made from what the partition holds, while it is read.
+
         Raises:
             UsageError: the folder cannot be written.
         """
-        folder = _writable(self.folder(table, **partition))
-        _complete(folder)
-        before = {p.name for p in folder.glob("part-*.parquet")}
-        hidden = {}
-        for batch in rows:
-            written = _write_hidden(folder, _stored(table, batch))
-            hidden[f"part-{_digest(written)}.parquet"] = written.name
-        new = {name: hidden[name] for name in sorted(set(hidden) - before)}
-        old = sorted(before - set(hidden))
-        if new or old:
-            write_atomic(folder / JOURNAL, json.dumps({"new": new, "old": old}))
-        _complete(folder)
+        folder = writable(self.folder(table, **partition))
+        _settle(folder)
+        before = {part.name for part in folder.glob("part-*.parquet")}
+        kept: set[str] = set()
+        new: list[str] = []
+        try:
+            for batch in rows:
+                data = _parquet(_stored(table, batch))
+                name = f"part-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+                kept.add(name)
+                if name not in before and name not in new:
+                    new.append(name)
+                    _write_journal(folder, new=new, old=[], whole=False)
+                    _put_part(folder / name, data)
+            if new or before - kept:
+                sync(folder)
+                _write_journal(folder, new=new, old=sorted(before - kept), whole=True)
+        finally:
+            _settle(folder)
 
-    @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
 
         Raises:
             UsageError: another process holds it.
         """
-        import fcntl
-
-        path = _writable(self.root) / f".lock-{name}"
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UsageError(f"another hfv is at work on {name} in {self.root}; wait until it ends") from None
-            yield
+        return lock(self.root, name)
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=HIDDEN, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(hidden, 0o644)
-    os.replace(hidden, path)
+@contextlib.contextmanager
+def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
+    try:
+        with contextlib.ExitStack() as stack:
+            source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
+            file = stack.enter_context(pq.ParquetFile(source))
+            missing = [n for n in table.schema.names if n not in {*table.partition, *file.schema_arrow.names}]
+            if missing:
+                raise UsageError(
+                    f"{part} has no column {', '.join(missing)}: another version wrote it; run its stage again"
+                )
+            yield file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UsageError(f"{part} cannot be read ({error}); delete it and run its stage again") from None
 
 
 def _stored(table: Table, rows: pa.Table) -> pa.Table:
-    """The rows as a part holds them: cast to the schema, without the columns that the folders name."""
-    fields = [field for field in table.schema if field.name not in table.partition]
-    rows = rows.select([field.name for field in fields])
-    fields = [rows.schema.field(f.name) if _is_vectors(rows.schema.field(f.name).type) else f for f in fields]
+    """The rows as a part holds them: typed, without the columns that the folders name."""
+    return _typed(table, rows.select([name for name in table.schema.names if name not in table.partition]))
+
+
+def _typed(table: Table, rows: pa.Table) -> pa.Table:
+    """The rows cast to the schema, but for vectors, which keep the size that no schema knows."""
+    fields = [each if _is_vectors(each.type) else table.schema.field(each.name) for each in rows.schema]
     return rows.cast(pa.schema(fields)).replace_schema_metadata(rows.schema.metadata)
 
 
@@ -160,100 +196,41 @@ def _is_vectors(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) and pa.types.is_fixed_size_list(kind.value_type))
 
 
-def _write_hidden(folder: Path, rows: pa.Table) -> Path:
-    """Write and flush a part under a hidden name, which no reader of Hive partitions looks at."""
-    handle, hidden = tempfile.mkstemp(dir=folder, prefix=HIDDEN, suffix=".tmp")
+def _parquet(rows: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd")
+    return memoryview(sink.getvalue())
+
+
+def _put_part(path: Place, part: pa.Table | memoryview) -> None:
     try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(rows, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(hidden, 0o644)
-    except BaseException as error:
-        Path(hidden).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
-        raise
-    return Path(hidden)
+        put(path, _parquet(part) if isinstance(part, pa.Table) else part)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _journal(folder: Path) -> dict[str, Any] | None:
+def _journal(folder: Place) -> dict[str, Any] | None:
     try:
-        journal: dict[str, Any] = json.loads((folder / JOURNAL).read_text())
+        journal: dict[str, Any] = json.loads(read(folder / JOURNAL))
     except FileNotFoundError:
         return None
     return journal
 
 
-def _arrived(folder: Path, journal: dict[str, Any]) -> bool:
-    return all((folder / name).exists() for name in journal["new"])
+def _write_journal(folder: Place, *, new: list[str], old: list[str], whole: bool) -> None:
+    """Say which parts are coming and which are going; from `whole` on readers see the new ones, before it the old."""
+    _put_part(folder / JOURNAL, memoryview(json.dumps({"new": new, "old": old, "whole": whole}).encode()))
+    sync(folder)
 
 
-def _obsolete(folder: Path) -> set[str]:
-    """Names of the parts to look past in the midst of a replacement: the old ones once every new one is in
-    place, until then the new ones.
-    """
-    journal = _journal(folder)
-    if journal is None:
-        return set()
-    return set(journal["old"] if _arrived(folder, journal) else journal["new"])
-
-
-def _complete(folder: Path) -> None:
-    """Carry out the replacement that the journal describes, if there is one, and sweep up after killed writers."""
+def _settle(folder: Place) -> None:
+    """End a replacement: carried out if all its new parts are there, else taken back. Sweep up after killed writers."""
     journal = _journal(folder)
     if journal is not None:
-        for name, hidden in journal["new"].items():
-            if (folder / hidden).exists():
-                os.replace(folder / hidden, folder / name)
-        if _arrived(folder, journal):
-            for name in journal["old"]:
-                (folder / name).unlink(missing_ok=True)
-        _sync_folder(folder)
+        for name in journal["old" if journal["whole"] else "new"]:
+            (folder / name).unlink(missing_ok=True)
+        sync(folder)
         (folder / JOURNAL).unlink()
-    for leftover in folder.glob(f"{HIDDEN}*.tmp"):
-        leftover.unlink()
-
-
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(0, "permission denied")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder}: {error.strerror}; choose another place with --manifests DIR"
-        ) from None
-    return folder
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames in the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _check_columns(file: Path, table: Table) -> None:
-    missing = [
-        name for name in table.schema.names if name not in table.partition and name not in pq.read_schema(file).names
-    ]
-    if missing:
-        raise UsageError(f"{file} has no column {', '.join(missing)}: another version wrote it; run its stage again")
-
-
-def _culprit(files: Iterable[Path]) -> str:
-    """The first file that is no Parquet, for the message; Arrow's own error does not always name it."""
-    for file in files:
-        try:
-            pq.ParquetFile(file).close()
-        except (pa.ArrowInvalid, OSError):
-            return str(file)
-    return "a manifest"
+    if isinstance(folder, Path):
+        for leftover in folder.glob(f"{HIDDEN}*.tmp"):
+            leftover.unlink()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from hfv_builder.places import Place
 from hfv_builder.records import UsageError
 
 CHECKOUT = Path(__file__).parents[1] / "manifests" / "sources.toml"
@@ -53,7 +54,7 @@ def check_name(generator: str) -> str:
     return generator
 
 
-def load_sources(manifests: Path) -> dict[str, Source]:
+def load_sources(manifests: Place) -> dict[str, Source]:
     """The sources that come with the project, and those of a `sources.toml` in the manifests folder.
 
     Raises:
@@ -99,7 +100,7 @@ def _commonest(values: list[Any]) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def _read(path: Path) -> dict[str, Source]:
+def _read(path: Place) -> dict[str, Source]:
     try:
         tables = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:

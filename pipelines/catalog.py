@@ -5,6 +5,7 @@ import csv
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import FileStatus, Place, local_copy, place, status, walk
 from hfv_builder.records import FAULTS, Status, UsageError, reason
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
@@ -54,12 +56,13 @@ IMPORTS = ("pipelines.catalog", "av")
 """What every worker needs that catalogues."""
 
 Row = dict[str, Any]
+Found = dict[str, FileStatus]
 
 
 def catalog(
     manifests: Manifests,
     generator: str,
-    folder: Path,
+    folder: Place,
     *,
     prompts: Path | None = None,
     real: bool = False,
@@ -99,16 +102,16 @@ def catalog(
                         write(done.items, error=f"{done.error}, or did not end within {DEADLINE_S} s")
                     bar.update(len(done.items))
         rows = [*kept.values(), *_written(manifests, generator, _stamp(started))]
-        final = _finish(rows, folder, by_name, is_real)
-        if new or gone or final != rows or len(manifests.parts(CLIPS, generator=generator)) > 1:
+        final = _finish(rows, str(folder.absolute()), by_name, is_real)
+        if new or gone or final != rows or not manifests.is_settled(CLIPS, generator=generator):
             _replace(manifests, generator, final, stamp=_stamp(started))
     return _outcome(
         manifests, generator, source, final, new=len(new), gone=gone, passed_over=passed_over, started=started
     )
 
 
-def list_clips(folder: Path) -> tuple[dict[str, os.stat_result], list[str]]:
-    """The files in the folder and below that may be clips, by absolute path, sorted; and those passed over.
+def list_clips(folder: Place) -> tuple[Found, list[str]]:
+    """The files in the folder and below that may be clips, by absolute path or URL, sorted; and those passed over.
 
     Hidden files are neither. Links are followed, each folder once.
 
@@ -119,28 +122,16 @@ def list_clips(folder: Path) -> tuple[dict[str, os.stat_result], list[str]]:
         raise UsageError(
             f"the clips folder {folder} is not there; make it, or name another with --clips DIR (CLIPS=DIR)"
         )
-    found: dict[str, os.stat_result] = {}
+    found: Found = {}
     passed_over: list[str] = []
-    seen: set[tuple[int, int]] = set()
-
-    def refuse(error: OSError) -> None:
-        raise UsageError(f"{error.filename} cannot be read: {error.strerror}")
-
-    for parent, folders, names in os.walk(folder.absolute(), followlinks=True, onerror=refuse):
-        status = os.stat(parent)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            if name.startswith("."):
-                continue
-            if path.suffix.lower() in SIDECARS or not path.is_file():
-                passed_over.append(str(path))
+    try:
+        for path, file in walk(folder):
+            if file is None or os.path.splitext(path)[1].lower() in SIDECARS:
+                passed_over.append(path)
             else:
-                found[str(path)] = path.stat()
+                found[path] = file
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from None
     if not found:
         raise UsageError(f"there is no clip in {folder}; put the generator's video files there, or name another folder")
     return dict(sorted(found.items())), sorted(passed_over)
@@ -193,41 +184,39 @@ def read_file(path: str, error: str | None = None) -> Row:
     readable = os.fsencode(path).decode(errors="replace")
     row: Row = {"path": readable, "sha256": "", "decoder": "pyav", "decoder_version": decoder_version("pyav")}
     try:
-        with open(path, "rb") as file:
-            row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-            row["bytes"] = file.tell()
-        row["clip_id"] = row["sha256"][:16]
-        if error is None and readable != path:
-            error = "its name is not valid UTF-8; rename the file"
-        if error is None:
-            row |= vars(probe(Path(path)))
+        with local_copy(place(path)) as file:
+            with file.open("rb") as content:
+                row["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
+                row["bytes"] = content.tell()
+            row["clip_id"] = row["sha256"][:16]
+            if error is None and readable != path:
+                error = "its name is not valid UTF-8; rename the file"
+            if error is None:
+                row |= vars(probe(file))
     except FAULTS as raised:
         error = reason(raised)
     return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
 
 
-def _elsewhere(manifests: Manifests, generator: str, files: dict[str, os.stat_result]) -> dict[str, os.stat_result]:
+def _elsewhere(manifests: Manifests, generator: str, files: Found) -> Found:
     """The files that rows from other folders stand for, as far as they are still there."""
     found = {}
     for path in manifests.read(CLIPS, ["path"], generator=generator)["path"].to_pylist():
         if path not in files:
             with contextlib.suppress(OSError):
-                found[path] = os.stat(path)
+                found[path] = status(place(path))
     return found
 
 
-def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_result]) -> tuple[dict[str, Row], int]:
+def _unchanged(manifests: Manifests, generator: str, files: Found) -> tuple[dict[str, Row], int]:
     """The rows that still hold, by path, and how many do not."""
     kept: dict[str, Row] = {}
     total = 0
-    for part, metadata in manifests.stamped(CLIPS, generator=generator):
-        stamp = int(metadata.get(STAMP, 0))
-        for row in part.to_pylist():
+    for rows, stamp in _parts(manifests, generator):
+        for row in rows:
             total += 1
-            status = files.get(row["path"])
-            if status is None or status.st_size != row["bytes"]:
-                continue
-            if max(status.st_mtime_ns, status.st_ctime_ns) < stamp:
+            file = files.get(row["path"])
+            if file is not None and file.bytes == row["bytes"] and file.changed_ns < stamp:
                 kept[row["path"]] = row
     # The copy of a clip that is gone must be read again, to stand for itself.
     originals = {row["clip_id"] for row in kept.values() if row["status"] != Status.REJECTED}
@@ -237,11 +226,17 @@ def _unchanged(manifests: Manifests, generator: str, files: dict[str, os.stat_re
 
 def _written(manifests: Manifests, generator: str, stamp: int) -> list[Row]:
     """The rows of the parts with just this stamp; until they are put in, those they supersede stay."""
-    parts = manifests.stamped(CLIPS, generator=generator)
-    return [row for part, metadata in parts if int(metadata.get(STAMP, 0)) == stamp for row in part.to_pylist()]
+    return [row for rows, stamped in _parts(manifests, generator) if stamped == stamp for row in rows]
 
 
-def _finish(rows: list[Row], folder: Path, prompts: dict[str, tuple[str, str]], is_real: bool) -> list[Row]:
+def _parts(manifests: Manifests, generator: str) -> Iterator[tuple[list[Row], int]]:
+    """The rows of each part, and its stamp."""
+    for part in manifests.parts(CLIPS, generator=generator):
+        rows = manifests.read_part(CLIPS, part)
+        yield rows.to_pylist(), int((rows.schema.metadata or {}).get(STAMP, 0))
+
+
+def _finish(rows: list[Row], folder: str, prompts: dict[str, tuple[str, str]], is_real: bool) -> list[Row]:
     """The rows in the order of paths, exact copies rejected, kind and prompts filled in."""
     first: dict[str, str] = {}
     final = []
@@ -250,7 +245,8 @@ def _finish(rows: list[Row], folder: Path, prompts: dict[str, tuple[str, str]], 
         original = first.setdefault(row["clip_id"] or row["path"], row["path"])
         if original != row["path"]:
             row |= {"status": Status.REJECTED.value, "error": COPY + original}
-        found = prompts.get(os.path.relpath(row["path"], folder.absolute())) or prompts.get(Path(row["path"]).name)
+        below, name = row["path"].removeprefix(folder).lstrip("/"), os.path.basename(row["path"])
+        found = prompts.get(below) or prompts.get(name)
         if found:
             row["prompt"], row["prompt_group"] = found
         final.append(row)

@@ -37,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from hfv_builder.manifest import Manifests
+    from hfv_builder.places import place, reach
     from hfv_builder.records import UsageError
     from pipelines.outcome import record
 
-    manifests = Manifests(options.manifests)
     try:
+        manifests = Manifests(reach(place(options.manifests)))
         outcome: Outcome = options.stage(manifests, options)
         if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
             record(manifests, options.command, outcome)
@@ -55,13 +56,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from hfv_builder.places import place
     from pipelines.catalog import catalog
     from pipelines.cluster import Cluster
 
     return catalog(
         manifests,
         options.generator,
-        options.clips,
+        place(options.clips),
         prompts=options.prompts,
         real=options.real,
         cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
@@ -164,10 +166,9 @@ def parser() -> argparse.ArgumentParser:
     everywhere = argparse.ArgumentParser(add_help=False)
     everywhere.add_argument(
         "--manifests",
-        type=Path,
         metavar="DIR",
-        default=Path(os.environ.get("HFV_MANIFESTS", "manifests")),
-        help="where the manifests are (default: $HFV_MANIFESTS, or manifests)",
+        default=os.environ.get("HFV_MANIFESTS", "manifests"),
+        help="where the manifests are, a folder or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
     )
     everywhere.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     everywhere.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
@@ -208,7 +209,7 @@ def parser() -> argparse.ArgumentParser:
 
     catalog = command("catalog", _catalog, "list the clips of a generator's folder", one, cluster, everywhere)
     catalog.add_argument(
-        "--clips", type=Path, required=True, metavar="DIR", help="the folder; those below it count too"
+        "--clips", required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
     )
     catalog.add_argument(
         "--prompts", type=Path, metavar="CSV", help="columns file, prompt and, if you like, prompt_group"

@@ -12,7 +12,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from hfv_builder.manifest import Manifests, write_atomic
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, put, writable
 
 DONE, OUR_FAULT, WRONG_USE, SOME_FAILED = range(4)
 """Exit codes."""
@@ -50,7 +51,7 @@ def paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def record(manifests: Manifests, stage: str, outcome: Outcome) -> Path:
+def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
     """Write the run report, `runs/{time}-{stage}.json`: the summary, and when and with what it ran."""
     ended = datetime.now(UTC)
     report = {
@@ -60,10 +61,9 @@ def record(manifests: Manifests, stage: str, outcome: Outcome) -> Path:
         "versions": versions(),
         **outcome.summary,
     }
-    folder = manifests.root / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = writable(manifests.root / "runs")
     path = folder / f"{ended.strftime('%Y%m%dT%H%M%S%f')[:-3]}-{stage}.json"
-    write_atomic(path, json.dumps(report, indent=2, default=str))
+    put(path, json.dumps(report, indent=2, default=str))
     return path
 
 

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from PIL import Image
 
-from hfv_builder.manifest import Manifests, write_atomic
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import put
 from hfv_builder.records import METRICS
 from hfv_builder.samples import contact_sheet
 from hfv_builder.schema import LABELS, SCORES
@@ -73,7 +74,7 @@ def write_report(
             ranks=_svg(_ranks(compared)),
             examples=list(_examples(manifests, compared)),
         )
-    write_atomic(path, page)
+    put(path, page)
 
 
 def _distributions(labels: pd.DataFrame, compared: pd.DataFrame) -> Figure:

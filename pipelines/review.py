@@ -12,7 +12,7 @@ from pipelines.outcome import Outcome
 
 def database(manifests: Manifests, db: Path | None = None) -> Path:
     """Where the decisions are kept, unless somebody says otherwise."""
-    return db or manifests.root / "review" / "decisions.sqlite"
+    return db or manifests.local_root / "review" / "decisions.sqlite"
 
 
 def review(

@@ -17,10 +17,12 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import writable
 from hfv_builder.records import METRICS, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.settle import settle
 from pipelines.shard import STAMP, Report, Task, Work, write_shard
 from pipelines.shards import run_shards
 
@@ -95,7 +97,7 @@ def score(
                 most = 1 if slow else max(1, min(SHARD, len(sound) // (4 * max(1, len(client.nthreads())))))
                 _score_all(task, _shards(sound, task, most), len(sound), client)
         for metric in metrics:
-            _settle(task, metric)
+            _settle_scores(task, metric)
         _settle_embeddings(task)
     return _outcome(task, clips, scored=len(sound), started=started)
 
@@ -160,11 +162,10 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
-    runs = task.manifests.root / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    runs = writable(task.manifests.root / "runs")
     log = runs / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
     with (
-        log.open("w", buffering=1) as lines,
+        log.open("w") as lines,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
         for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
@@ -173,7 +174,7 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
                 why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
                 report = write_shard([dataclasses.replace(done.items[0], error=why)], task=task)
             failed += report.failed
-            lines.write(_line(report) + "\n")
+            print(_line(report), file=lines, flush=True)
             bar.set_postfix(failed=failed)
             bar.update(len(done.items))
 
@@ -184,35 +185,35 @@ def _line(report: Report) -> str:
     return json.dumps({**vars(report), **seconds})
 
 
-def _settle(task: Task, metric: Metric) -> None:
-    """Make the metric's rows one part, sorted by clip, without what newer scores of the same clips supersede."""
-    keys = {"metric": metric.value, "generator": task.generator}
-    rows = task.manifests.read(SCORES, **keys)
-    ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
-    # A failed clip that was tried again has two rows under one fingerprint; the better one stays.
-    new = rows.filter(ours).sort_by([("clip_id", "ascending"), ("status", "descending")])
-    ids = new["clip_id"].to_pylist()
-    new = new.filter(pa.array([i == 0 or ids[i - 1] != each for i, each in enumerate(ids)], pa.bool_()))
-    others = rows.filter(pc.invert(ours))
-    others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
-    task.manifests.replace(SCORES, [pa.concat_tables([new, others]).sort_by("clip_id")], **keys)
+def _settle_scores(task: Task, metric: Metric) -> None:
+    """A row a clip, without what newer scores of the same clips supersede."""
+
+    def choose(parts: list[pa.Table]) -> pa.Table:
+        rows = pa.concat_tables(parts)
+        ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
+        # A failed clip that was tried again has two rows under one fingerprint; the better one stays.
+        new = rows.filter(ours).sort_by([("clip_id", "ascending"), ("status", "descending")])
+        ids = new["clip_id"].to_pylist()
+        new = new.filter(pa.array([i == 0 or ids[i - 1] != each for i, each in enumerate(ids)], pa.bool_()))
+        others = rows.filter(pc.invert(ours))
+        others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
+        return pa.concat_tables([new, others])
+
+    settle(task.manifests, SCORES, choose, metric=metric.value, generator=task.generator)
 
 
 def _settle_embeddings(task: Task) -> None:
-    """Make each model's rows one part, sorted by clip, the newest of each clip."""
+    """The newest row of each clip, for each model."""
+    current = {STAMP: task.fingerprints[Metric.APPEARANCE].encode()}
+
+    def choose(parts: list[pa.Table]) -> pa.Table:
+        parts.sort(key=lambda part: part.schema.metadata.get(STAMP) != current[STAMP])
+        rows = pa.concat_tables([part.replace_schema_metadata(current) for part in parts])
+        first = {clip_id: place for place, clip_id in reversed(list(enumerate(rows["clip_id"].to_pylist())))}
+        return rows.take(pa.array(first.values(), pa.int64()))
+
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        parts = list(task.manifests.stamped(EMBEDDINGS, **keys))
-        if len(parts) == 1:
-            continue
-        current = task.fingerprints[Metric.APPEARANCE].encode()
-        parts.sort(key=lambda part: part[1].get(STAMP) != current)
-        rows = pa.concat_tables([part for part, _ in parts])
-        ids = rows["clip_id"].to_pylist()
-        first = {clip_id: place for place, clip_id in reversed(list(enumerate(ids)))}
-        newest = rows.take(pa.array([first[clip_id] for clip_id in sorted(first)], pa.int64()))
-        for column, value in keys.items():
-            newest = newest.append_column(column, pa.array([value] * len(newest), pa.string()))
-        task.manifests.replace(EMBEDDINGS, [newest.replace_schema_metadata({STAMP: current})], **keys)
+        settle(task.manifests, EMBEDDINGS, choose, **keys)
 
 
 def _outcome(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from hfv_builder.config import Profile
-from hfv_builder.manifest import Manifests, write_atomic
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, local_copy, place, put, writable
 from hfv_builder.records import FAULTS, Metric, Status, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
@@ -86,8 +86,8 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
             writing = time.perf_counter()
             for metric, picture in getattr(scores, "evidence", {}).items():
                 path = evidence_path(task.manifests, task.generator, work.clip_id, metric)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, picture)
+                writable(path.parent)
+                put(path, picture)
             evidence_s += time.perf_counter() - writing
     scored = time.perf_counter()
     for work in shard:
@@ -118,7 +118,7 @@ def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[
             task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
 
 
-def evidence_path(manifests: Manifests, generator: str, clip_id: str, metric: Metric) -> Path:
+def evidence_path(manifests: Manifests, generator: str, clip_id: str, metric: Metric) -> Place:
     """Where the picture of a clip's worst moment lies."""
     return manifests.root / "evidence" / f"generator={generator}" / f"{clip_id}-{metric.value}.webp"
 
@@ -132,8 +132,9 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
     from hfv_builder.lookahead import looking_ahead
     from hfv_builder.video import decode
 
-    def frames(work: Work) -> Iterable[Any]:
-        return decode(Path(work.path), decoder=task.profile.decoder, pairs=task.profile.pairs)
+    def frames(work: Work) -> Iterator[Any]:
+        with local_copy(place(work.path)) as file:
+            yield from decode(file, decoder=task.profile.decoder, pairs=task.profile.pairs)
 
     if task.device == "cpu":
         yield ((work, frames(work)) for work in shard)

@@ -29,7 +29,7 @@ LITE = load_profile("lite")
 
 def parts(manifests: Manifests) -> list[bytes]:
     """The bytes of all parts of scores."""
-    return [path.read_bytes() for path in sorted((manifests.root / "scores").rglob("*.parquet"))]
+    return [path.read_bytes() for path in sorted((manifests.local_root / "scores").rglob("*.parquet"))]
 
 
 @pytest.mark.usefixtures("cluster")  # its workers' imports are there already for those of the tests

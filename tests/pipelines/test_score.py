@@ -69,9 +69,9 @@ def test_nothing_is_scored_twice(
     before = rows(manifests, SCORES)
     assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 3  # the other two metrics
     assert rows(manifests, SCORES, metric="motion") == before
-    files = sorted((p, p.stat().st_mtime_ns) for p in (manifests.root / "scores").rglob("*.parquet"))
+    files = sorted((p, p.stat().st_mtime_ns) for p in (manifests.local_root / "scores").rglob("*.parquet"))
     assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 0
-    assert files == sorted((p, p.stat().st_mtime_ns) for p in (manifests.root / "scores").rglob("*.parquet"))
+    assert files == sorted((p, p.stat().st_mtime_ns) for p in (manifests.local_root / "scores").rglob("*.parquet"))
 
     write_clip(folder / "new.mp4", moving_square(8, seed=77))
     catalog(manifests, "kling", folder, cluster=cluster)
@@ -106,7 +106,7 @@ def test_the_same_rows_whatever_the_workers_order_and_names(clips_folder: Fill, 
         manifests = Manifests(tmp_path / f"manifests-{len(found)}")
         catalog(manifests, "kling", where, cluster=Cluster(workers=workers))
         score(manifests, "kling", LITE, cluster=Cluster(workers=workers))
-        found.append([p.read_bytes() for p in sorted((manifests.root / "scores").rglob("*.parquet"))])
+        found.append([p.read_bytes() for p in sorted((manifests.local_root / "scores").rglob("*.parquet"))])
     assert len(found[0]) == 3
     assert found[0] == found[1] == found[2]
 
@@ -118,7 +118,7 @@ def test_killed_and_run_again(manifests: Manifests, clips_folder: Fill, cluster:
     command += ["--workers", "1", "--manifests", str(manifests.root)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.time() + 90
-    while time.time() < deadline and not list((manifests.root / "scores").rglob("part-*")):
+    while time.time() < deadline and not list((manifests.local_root / "scores").rglob("part-*")):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

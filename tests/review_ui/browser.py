@@ -25,7 +25,7 @@ class Served:
         self.begin()
 
     def begin(self) -> None:
-        app = create_app(self.manifests, self.manifests.root / "review" / "decisions.sqlite", **self.settings)
+        app = create_app(self.manifests, self.manifests.local_root / "review" / "decisions.sqlite", **self.settings)
         config = uvicorn.Config(app, port=self.port, log_level="critical", ws="none", timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)

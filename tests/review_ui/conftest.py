@@ -62,14 +62,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 @pytest.fixture
 def manifests(sample: Manifests, tmp_path: Path) -> Manifests:
     """A copy to work with; the clips are shared."""
-    shutil.copytree(sample.root, tmp_path / "manifests")
+    shutil.copytree(sample.local_root, tmp_path / "manifests")
     return Manifests(tmp_path / "manifests")
 
 
 @pytest.fixture
 def db(manifests: Manifests) -> Path:
     """Where decisions are kept."""
-    return manifests.root / "review" / "decisions.sqlite"
+    return manifests.local_root / "review" / "decisions.sqlite"
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with contextlib.ExitStack() as stack:
 
         def begin(sample: Manifests, **settings: Any) -> Served:
-            shutil.copytree(sample.root, tmp_path / "manifests")
+            shutil.copytree(sample.local_root, tmp_path / "manifests")
             served = Served(Manifests(tmp_path / "manifests"), **settings)
             stack.callback(served.end)
             return served

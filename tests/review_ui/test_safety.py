@@ -129,7 +129,7 @@ def test_faults_are_told_without_a_trace(
         raise RuntimeError("secret inside")
 
     monkeypatch.setattr(Desk, "item", burst)
-    app = create_app(manifests, manifests.root / "other.sqlite", export_on_exit=False)
+    app = create_app(manifests, manifests.local_root / "other.sqlite", export_on_exit=False)
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         response = Person(client, "anna").send("POST", "/api/queues/labels/hand", {"count": 1})
     assert response.status_code == 500

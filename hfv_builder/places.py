@@ -1,0 +1,209 @@
+"""Places: a path of this machine, or the URL of one in a store that fsspec knows, such as `s3://bucket/folder`.
+
+Both answer to the methods of `pathlib.Path`. What differs between them is here.
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from hfv_builder.records import UsageError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+Place = Union[Path, "UPath"]
+URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+HIDDEN = ".hfv-"
+"""What the names of unfinished files begin with."""
+CHANGED = ("LastModified", "last_modified", "mtime", "updated", "modified")
+"""What stores call the time when a file last changed."""
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """Enough to tell whether a file is the one that was read."""
+
+    bytes: int
+    changed_ns: int
+    """When it last changed, since 1970; far in the future where a store does not say."""
+
+
+def place(text: str) -> Place:
+    """The place that is named so; nobody has looked whether it is there.
+
+    Raises:
+        UsageError: it is a URL of a store that there is no package for.
+    """
+    if not URL.match(text):
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    from upath import UPath
+
+    store, key = text.split("://", 1)
+    try:
+        # Workers write beside us, so what was listed once does not hold.
+        found = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
+        found.fs  # noqa: B018  # loads the package
+    except (ImportError, ValueError) as error:
+        cure = "pip install 'hfv-builder[s3]'" if store == "s3" else "see fsspec's list of stores"
+        raise UsageError(f"{text} cannot be used: {_told(error)}; {cure}") from None
+    return found
+
+
+def reach(found: Place) -> Place:
+    """The place itself, if its store answers.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not isinstance(found, Path):
+        try:
+            found.fs.info(found.path)
+        except FileNotFoundError:
+            pass  # it comes with the first file
+        except Exception as error:  # every store has errors of its own
+            raise UsageError(f"{found} cannot be reached: {_told(error)}") from None
+    return found
+
+
+def read(path: Place) -> bytes:
+    """A whole small file, as it was at one moment.
+
+    Raises:
+        OSError: it is not there, or out of reach.
+    """
+    return path.read_bytes() if isinstance(path, Path) else bytes(path.fs.cat_file(path.path))
+
+
+def put(path: Place, content: str | bytes | memoryview) -> None:
+    """Write a file so that it is there whole or not at all: here by a rename, in a store by a single upload.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    if not isinstance(path, Path):
+        path.fs.pipe_file(path.path, bytes(data))
+        return
+    handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=HIDDEN, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(hidden, 0o644)
+        os.replace(hidden, path)
+    except Exception:
+        Path(hidden).unlink(missing_ok=True)
+        raise
+
+
+def sync(folder: Place) -> None:
+    """Make what was put into the folder survive a power cut."""
+    if isinstance(folder, Path):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def writable(folder: Place) -> Place:
+    """The folder itself, made if it was not there.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    if isinstance(folder, Path):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(0, "permission denied")
+        except OSError as error:
+            raise unwritable(folder, error) from None
+    return folder
+
+
+def unwritable(folder: Place, error: Exception) -> UsageError:
+    """The sentence for a folder that could not be written to."""
+    return UsageError(f"cannot write to {folder}: {_told(error)}; choose another place with --manifests DIR")
+
+
+@contextlib.contextmanager
+def local_copy(path: Place) -> Iterator[Path]:
+    """The file itself where it is on this machine; else a copy that lasts as long as the block.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if isinstance(path, Path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix=HIDDEN) as folder:
+        copy = Path(folder, path.name)
+        path.fs.get_file(path.path, str(copy))
+        yield copy
+
+
+def walk(folder: Place) -> Iterator[tuple[str, FileStatus | None]]:
+    """All files that are not hidden, in the folder and below: absolute path or URL, and status; None for odd ones.
+
+    Links are followed, each folder once.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    if not isinstance(folder, Path):
+        for name, facts in folder.fs.find(folder.path, detail=True).items():
+            below = name.removeprefix(folder.fs._strip_protocol(folder.path))
+            if not any(part.startswith(".") for part in below.split("/")):
+                yield folder.fs.unstrip_protocol(name), _status_in_store(facts)
+        return
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder.absolute(), followlinks=True, onerror=refuse):
+        here = os.stat(parent)
+        if (here.st_dev, here.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                path = Path(parent, name)
+                yield str(path), status(path) if path.is_file() else None
+
+
+def status(path: Place) -> FileStatus:
+    """What is known of a file without reading it.
+
+    Raises:
+        OSError: it is not there, or out of reach.
+    """
+    if not isinstance(path, Path):
+        return _status_in_store(path.fs.info(path.path))
+    found = path.stat()
+    return FileStatus(found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+
+
+def _status_in_store(facts: dict[str, Any]) -> FileStatus:
+    changed = next((facts[name] for name in CHANGED if facts.get(name)), None)
+    if isinstance(changed, datetime):
+        changed = changed.timestamp()
+    return FileStatus(facts["size"], int(changed * 1e9) if isinstance(changed, (int, float)) else 1 << 62)
+
+
+def _told(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return str(text).splitlines()[0].rstrip(".")

@@ -1,0 +1,230 @@
+"""Manifests and clips in an S3 store: the same rows as in a folder, whatever becomes of a command or an upload."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hfv_builder.lock
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, local_copy, place, put, reach, read
+from hfv_builder.records import UsageError
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.cli import main
+from tests.pipelines.conftest import rows
+
+Fill = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server on this machine."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    logging.getLogger("werkzeug").disabled = True
+    serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    serving.start()
+    host, port = serving.get_host_and_port()
+    yield f"http://{host}:{port}"
+    serving.stop()
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """An empty bucket."""
+    for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    name = f"b{abs(hash(request.node.name))}"
+    found = place(f"s3://{name}")
+    found.mkdir()
+    yield found
+    type(found.fs).clear_instance_cache()  # type: ignore[union-attr]  # it knows the address
+
+
+def test_the_stages_give_the_rows_that_they_give_in_a_folder(
+    bucket: Place,
+    clips_folder: Fill,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipelines.catalog.CLOCK_SLACK_NS", 0)
+    folder = clips_folder(count=6, broken=True)
+    (folder / "notes.txt").write_text("no clip")
+    for path in folder.iterdir():
+        put(bucket / "clips" / path.name, path.read_bytes())
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("file,prompt\n000.mp4,a dance\n")
+    found = []
+    for root, clips in ((str(tmp_path / "here"), str(folder)), (str(bucket / "manifests"), str(bucket / "clips"))):
+        where = ["--generator", "kling", "--manifests", root]
+        assert main(["catalog", *where, "--clips", clips, "--prompts", str(prompts), "--workers", "2"]) == 3
+        assert main(["score", *where, "--profile", "lite", "--workers", "2"]) == 3
+        assert main(["label", *where]) == 0
+        assert main(["split", *where]) == 0
+        capsys.readouterr()
+        assert main(["catalog", *where, "--clips", clips, "--prompts", str(prompts), "--json"]) == 3
+        assert json.loads(capsys.readouterr().out)["read"] == 0
+        assert main(["score", *where, "--profile", "lite", "--json"]) == 3
+        again = json.loads(capsys.readouterr().out)
+        assert (again["scored_now"], again["failed"]) == (0, 1)
+        assert main(["status", "--manifests", root, "--json"]) == 0
+        status = json.loads(capsys.readouterr().out)
+        assert [score["left"] for score in status["scores"]] == [0, 0, 0]
+        manifests = Manifests(place(root))
+        clips_rows = [row | {"path": Path(row["path"]).name} for row in rows(manifests, CLIPS)]
+        found.append([clips_rows, *(rows(manifests, table) for table in (SCORES, LABELS, SPLITS))])
+        assert sorted(path.name for path in manifests.root.glob("evidence/generator=kling/*-motion.webp")) == sorted(
+            f"{row['clip_id']}-motion.webp" for row in rows(manifests, SCORES, metric="motion") if row["status"] == "ok"
+        )
+    here, there = found
+    assert there == here
+    assert sum(row["prompt"] == "a dance" for row in there[0]) == 1
+    assert not list(bucket.glob("manifests/.lock-*"))
+
+
+def test_a_changed_clip_in_the_store_is_read_again(bucket: Place, clips_folder: Fill) -> None:
+    folder = clips_folder(count=3)
+    for path in folder.iterdir():
+        put(bucket / "clips" / path.name, path.read_bytes())
+    where = [
+        "--generator",
+        "kling",
+        "--manifests",
+        str(bucket / "m"),
+        "--clips",
+        str(bucket / "clips"),
+        "--workers",
+        "0",
+    ]
+    assert main(["catalog", *where]) == 0
+    before = {row["path"]: row["clip_id"] for row in rows(Manifests(bucket / "m"), CLIPS)}
+    put(bucket / "clips" / "000.mp4", clips_folder("pika", 4).joinpath("003.mp4").read_bytes())
+    (bucket / "clips" / "001.mp4").unlink()
+    assert main(["catalog", *where]) == 0
+    after = {row["path"]: row["clip_id"] for row in rows(Manifests(bucket / "m"), CLIPS)}
+    assert sorted(after) == [str(bucket / "clips/000.mp4"), str(bucket / "clips/002.mp4")]
+    assert after[str(bucket / "clips/000.mp4")] != before[str(bucket / "clips/000.mp4")]
+    assert after[str(bucket / "clips/002.mp4")] == before[str(bucket / "clips/002.mp4")]
+
+
+def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = Manifests(bucket)
+    with (
+        manifests.lock("score-kling"),
+        pytest.raises(UsageError, match="another hfv is at work"),
+        manifests.lock("score-kling"),
+    ):
+        pass
+    with manifests.lock("score-kling"):
+        pass
+    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.4)
+    ended = subprocess.run(["true"], check=True) and subprocess.Popen(["true"])
+    ended.wait()
+    here, far = socket.gethostname(), "another-machine"
+    for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
+        put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
+        with manifests.lock("x"):
+            assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
+        assert not (bucket / ".lock-x").exists()
+
+    put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
+    renewing = threading.Timer(0.1, put, [bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1})])
+    renewing.start()
+    with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
+        pass
+    renewing.join()
+
+
+def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    with Manifests(bucket).lock("x"):
+        first = read(bucket / ".lock-x")
+        end = time.monotonic() + 20
+        while read(bucket / ".lock-x") == first:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+class SlowLink:
+    """Passes bytes on to a server, and holds back all that come after the first `limit` to it."""
+
+    def __init__(self, server: str, limit: int) -> None:
+        host, port = server.removeprefix("http://").split(":")
+        self._server, self._limit = (host, int(port)), limit
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.stuck = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            client, _ = self._listening.accept()
+            upstream = socket.create_connection(self._server)
+            threading.Thread(target=self._pass, args=(upstream, client, 1 << 40), daemon=True).start()
+            threading.Thread(target=self._pass, args=(client, upstream, self._limit), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, limit: int) -> None:
+        passed = 0
+        with contextlib.suppress(OSError), target:
+            while data := source.recv(1 << 14):
+                passed += len(data)
+                if passed > limit:
+                    self.stuck.set()
+                    continue
+                target.sendall(data)
+
+
+def test_an_upload_killed_half_way_leaves_what_was_there(bucket: Place, server: str) -> None:
+    put(bucket / "part.parquet", b"before")
+    link = SlowLink(server, limit=1 << 20)
+    code = "from hfv_builder.places import place, put; put(place('{}'), b'x' * (8 << 20))"
+    uploading = subprocess.Popen(
+        [sys.executable, "-c", code.format(bucket / "part.parquet")],
+        env=os.environ | {"AWS_ENDPOINT_URL": link.url},
+    )
+    assert link.stuck.wait(60)
+    uploading.send_signal(signal.SIGKILL)
+    uploading.wait()
+    time.sleep(0.2)
+    assert read(bucket / "part.parquet") == b"before"
+    put(bucket / "part.parquet", b"after")
+    assert read(bucket / "part.parquet") == b"after"
+
+
+def test_what_a_store_cannot_do_is_one_sentence(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["catalog", "--generator", "kling", "--manifests", str(bucket), "--clips", str(bucket / "none")]) == 2
+    assert "/none is not there" in capsys.readouterr().err
+    assert main(["status", "--manifests", "nostore://x"]) == 2
+    assert "nostore://x cannot be used" in capsys.readouterr().err
+    assert main(["review", "--manifests", str(bucket / "m")]) == 2
+    assert "copy" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError), local_copy(bucket / "gone.mp4"):
+        pass
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    type(place("s3://b").fs).clear_instance_cache()  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="s3://elsewhere/ cannot be reached"):
+        reach(place("s3://elsewhere"))
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(bucket: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    command: list[Any] = ["catalog", "--generator", "kling", "--manifests", "s3://no-such-bucket/m"]
+    put(bucket / "a.mp4", b"no video")
+    assert main([*command, "--clips", str(bucket), "--workers", "0"]) == 2
+    assert "no-such-bucket" in capsys.readouterr().err
