@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 from hfv_builder.manifest import Manifests
 from pipelines.review import review
-review(Manifests(sys.argv[1]), port=int(sys.argv[2]))
+review(Manifests(Path(sys.argv[1])), port=int(sys.argv[2]))
 """
 
 

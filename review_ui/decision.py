@@ -1,5 +1,6 @@
 """One decision and one undo, as they are kept and as others see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,14 +67,17 @@ def answer(decision: Decision) -> Answer:
     return "unsure" if number == ABSTAIN else ANSWER_NAMES[number]
 
 
-def opinion(decision: Decision) -> dict[str, Any]:
-    """A decision as others see it."""
+def opinion(given: Sequence[Decision]) -> dict[str, Any]:
+    """One reviewer's standing decisions on a clip, oldest first, as others see them: the last, and what came blind."""
+    last = given[-1]
+    before = given[-2] if len(given) > 1 and not given[-2].final else last
     return {
-        "decision_id": decision.decision_id,
-        "reviewer": decision.reviewer,
-        "answer": answer(decision),
-        "reason": decision.reason,
-        "blind": decision.blind,
-        "seconds": decision.seconds,
-        "created_at": when(decision.created_at).isoformat(),
+        "decision_id": last.decision_id,
+        "reviewer": last.reviewer,
+        "answer": answer(last),
+        "reason": last.reason,
+        "blind": last.blind,
+        "first": answer(before) if before.blind else None,
+        "seconds": last.seconds,
+        "created_at": when(last.created_at).isoformat(),
     }

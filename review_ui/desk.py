@@ -51,7 +51,7 @@ class Desk:
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
         self.store = Store(db)
-        self.media = Media(self.clips, db.parent / "proxies", manifests.root / "evidence")
+        self.media = Media(self.clips, db.parent / "proxies", manifests.local_root / "evidence")
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
         self._last = 0
@@ -218,8 +218,8 @@ class Desk:
     def opinions(self, row: int) -> list[dict[str, Any]]:
         """What each reviewer said of a clip in the end."""
         clip_id = self.clips.ids[row]
-        last = [self._history[clip_id, reviewer][-1] for reviewer in self.board.answers(row)]
-        return [opinion(decision) for decision in sorted(last, key=lambda decision: decision.created_at)]
+        given = [self._history[clip_id, reviewer] for reviewer in self.board.answers(row)]
+        return [opinion(own) for own in sorted(given, key=lambda own: own[-1].created_at)]
 
     def reviews(self) -> pa.Table:
         """All decisions as the `reviews` manifest holds them. Reads the database: not for the event loop."""

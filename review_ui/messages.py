@@ -175,6 +175,8 @@ class Opinion(Message):
     answer: Answer
     reason: str | None
     blind: bool
+    first: Answer | None
+    """What they had said before they saw the suggestion; null if they saw it from the start."""
     seconds: float | None
     created_at: str
 

@@ -54,7 +54,8 @@ class Traces:
 
     def _index(self, metric: Metric, generator: str) -> list[Group]:
         groups = []
-        for path in self._manifests.parts(SCORES, metric=metric.value, generator=generator):
+        for part in self._manifests.parts(SCORES, metric=metric.value, generator=generator):
+            path = Path(str(part))
             try:
                 with pq.ParquetFile(path) as file:
                     for number in range(file.num_row_groups):

@@ -23,6 +23,11 @@ async function load() {
   if (!stage.item || !cases.some((each) => each.item === stage.item)) show();
 }
 
+function blindly(opinion) {
+  if (opinion.first == null) return "label seen";
+  return opinion.first === opinion.answer ? "blind too" : `blind: ${TITLES[opinion.first]}`;
+}
+
 function show(since) {
   if (!cases.length && later.length) { cases = later; later = []; }
   $("where").textContent = `Adjudicate · ${cases.length + later.length} open`;
@@ -44,7 +49,7 @@ function show(since) {
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
     make("span", { class: "by" }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
     opinion.reason ? make("span", { class: "said" }, opinion.reason) : null,
-    make("span", { class: "muted" }, [opinion.blind ? "blind" : "label seen", opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")))));
+    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")))));
 }
 
 function decide(answer, reason = null, since = performance.now()) {

@@ -127,6 +127,21 @@ def test_adjudication_is_the_last_word(client: TestClient, manifests: Manifests,
     assert anna.get("/api/cases")["total"] == 1
 
 
+def test_an_adjudicator_sees_what_was_said_blind(client: TestClient, anna: Person) -> None:
+    ben, chiara = Person(client, "ben"), Person(client, "chiara")
+    clip_id = anna.hand(1, "calibration")[0]["clip_id"]
+    anna.decide(clip_id, "spatial", blind=True, final=False)
+    anna.decide(clip_id, "motion")
+    ben.decide(clip_id, "spatial")
+    chiara.decide(clip_id, "real", blind=True, final=False)
+    opinions = anna.get("/api/cases")["cases"][0]["opinions"]
+    assert [(each["reviewer"], each["first"], each["answer"]) for each in opinions] == [
+        ("anna", "spatial", "motion"),
+        ("ben", None, "spatial"),
+        ("chiara", "real", "real"),
+    ]
+
+
 def table(person: Person) -> pd.DataFrame:
     rows: pd.DataFrame = pq.read_table(io.BytesIO(person.send("GET", "/api/reviews.parquet").content)).to_pandas()
     return rows

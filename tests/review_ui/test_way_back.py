@@ -26,8 +26,15 @@ SIZES = {"kling": 37, "pika": 26}
 @pytest.fixture
 def labelled(tmp_path: Path) -> Manifests:
     """Two generators with automatic labels; equal scores are common, so that ties are settled."""
-    manifests, rng = Manifests(tmp_path / "manifests"), random.Random(7)
-    for generator, size in SIZES.items():
+    manifests = Manifests(tmp_path / "manifests")
+    write_labels(manifests, SIZES)
+    return manifests
+
+
+def write_labels(manifests: Manifests, sizes: dict[str, int]) -> None:
+    """Generators of so many clips each, with scores that mean nothing."""
+    rng = random.Random(7)
+    for generator, size in sizes.items():
         ids = [hashlib.sha256(f"{generator} {number}".encode()).hexdigest()[:16] for number in range(size)]
         clips = [{"clip_id": clip, "path": f"/{clip}.mp4", "is_real": False, "status": "ok"} for clip in ids]
         labels = [
@@ -39,7 +46,6 @@ def labelled(tmp_path: Path) -> Manifests:
         for table, rows in ((CLIPS, clips), (LABELS, labels)):
             whole = [dict.fromkeys(table.schema.names) | row for row in rows]
             manifests.replace(table, [pa.Table.from_pylist(whole, schema=table.schema)], generator=generator)
-    return manifests
 
 
 class Script:
@@ -120,11 +126,14 @@ def final_label(own: pd.DataFrame, auto: int) -> tuple[int | None, str | None]:
     return (None, None) if found == "reject" else (int(found), "review")
 
 
-def expected_splits(labels: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
-    """The `splits` manifest by the definitions."""
+def expected_splits(
+    labels: pd.DataFrame, reviews: pd.DataFrame, *, seed: int = 0, first_id_first: bool = True
+) -> pd.DataFrame:
+    """The `splits` manifest by the definitions, or by others that it must be told from."""
     rows = labels[["clip_id", "generator"]].copy()
+    by_clip = dict(list(reviews.groupby("clip_id")))
     finals = [
-        final_label(reviews[reviews["clip_id"] == clip], auto)
+        final_label(by_clip.get(clip, reviews[:0]), auto)
         for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True)
     ]
     rows["label"], rows["label_source"] = zip(*finals, strict=True)
@@ -133,10 +142,10 @@ def expected_splits(labels: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame
         val = math.floor(0.2 * size + 0.5)
         if label == 3:
             # Real clips: those of the smallest hash, so many as a fifth.
-            key = [hashlib.sha256(f"0:{clip}".encode()).hexdigest()[:16] for clip in own["clip_id"]]
+            key = [hashlib.sha256(f"{seed}:{clip}".encode()).hexdigest()[:16] for clip in own["clip_id"]]
             order = own.assign(key=key).sort_values("key").index
         else:
-            order = own.sort_values([NAMES[label], "clip_id"], ascending=[False, True]).index
+            order = own.sort_values([NAMES[label], "clip_id"], ascending=[False, first_id_first]).index
             rows.loc[order, "class_rank"] = range(1, size + 1)
         rows.loc[order, "class_size"] = size
         rows.loc[order, "split"] = ["val"] * val + ["train"] * (size - val)
@@ -147,7 +156,7 @@ def expected_splits(labels: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame
 
 def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
     labels = labelled.read(LABELS).to_pandas()
-    db = labelled.root / "review" / "decisions.sqlite"
+    db = labelled.local_root / "review" / "decisions.sqlite"
     with TestClient(create_app(labelled, db, export_on_exit=False), base_url="http://127.0.0.1") as client:
         script = Script(client, dict(zip(labels["clip_id"], labels["auto_label"], strict=True)))
         review(script)
@@ -164,10 +173,40 @@ def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytes
     assert (datetime.now(UTC) - times[0]).total_seconds() < 600
 
     wanted = expected_splits(labels, pd.DataFrame(script.journal))
-    found = labelled.read(SPLITS).to_pandas()[wanted.columns]
-    pd.testing.assert_frame_equal(found, wanted, check_dtype=False, check_exact=False, rtol=1e-12)
+    same(labelled, wanted)
     # The script meets every rule.
     assert wanted["label"].isna().any()
     assert set(wanted["label"].dropna()) == {0, 1, 2, 3}
     assert set(wanted["label_source"].dropna()) == {"auto", "review"}
     assert set(wanted["split"].dropna()) == {"train", "val"}
+
+
+def same(manifests: Manifests, wanted: pd.DataFrame) -> None:
+    found = manifests.read(SPLITS).to_pandas()[wanted.columns]
+    pd.testing.assert_frame_equal(found, wanted, check_dtype=False, check_exact=False, rtol=1e-12)
+
+
+def test_hundreds_of_clips_leave_no_rule_to_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifests, rng = Manifests(tmp_path / "manifests"), random.Random(13)
+    write_labels(manifests, {"kling": 260, "pika": 140})
+    labels = manifests.read(LABELS).to_pandas()
+    rows: list[dict[str, Any]] = []
+    for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True):
+        for name in rng.choices(["anna", "ben", "chiara", "adjudicator:zoe"], k=rng.randrange(4)):
+            said = rng.choice([NAMES[auto], *NAMES, "real", "reject", "unsure"])
+            label = NAMES.index(said) if said in NAMES else None
+            kind = said if label is None else "confirm" if label == auto else "relabel"
+            row = {"decision_id": f"{len(rows):016}", "clip_id": clip, "reviewer": name, "decision": kind}
+            row |= {"label": label, "reason": "other" if said == "reject" else None, "blind": False}
+            row |= {"undone_by": "an undo" if rng.random() < 0.1 else None}
+            rows.append(row | {"created_at": datetime.fromtimestamp(1_800_000_000 + len(rows), UTC)})
+    whole = [dict.fromkeys(REVIEWS.schema.names) | row for row in rows]
+    manifests.replace(REVIEWS, [pa.Table.from_pylist(whole, schema=REVIEWS.schema)])
+    assert main(["split", "--labels", "final", "--manifests", str(tmp_path / "manifests")]) == 0
+    capsys.readouterr()
+    reviews = pd.DataFrame(rows)
+    wanted = expected_splits(labels, reviews)
+    same(manifests, wanted)
+    # Rules that are nearly right would have been found out.
+    for nearly in (expected_splits(labels, reviews, seed=1), expected_splits(labels, reviews, first_id_first=False)):
+        assert (nearly["split"] != wanted["split"]).sum() > 5
