@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, place
 from hfv_builder.records import METRICS, Label, Split, Status
 from hfv_builder.schema import CLIPS, LABELS, SPLITS, Table
 
@@ -133,9 +133,13 @@ class Clips:
             found &= self.split == (splits.index(wanted.split) if wanted.split in splits else NONE - 1)
         return np.asarray(found, bool)
 
-    def path(self, row: int) -> Path:
-        """Where the clip's file was when it was catalogued."""
-        return Path(self._clips["path"][row].as_py())
+    def path(self, row: int) -> Place:
+        """Where the clip's file was when it was catalogued.
+
+        Raises:
+            UsageError: it is in a store that there is no package for.
+        """
+        return place(self._clips["path"][row].as_py())
 
     def facts(self, row: int) -> dict[str, Any]:
         """What the catalogue says of the clip, without where it lies."""

@@ -1,4 +1,7 @@
-"""Which file the page gets for a clip: the original if browsers play it, else a proxy, made once and ahead of need."""
+"""Which file the page gets for a clip: the original if browsers play it, else a proxy, made once and ahead of need.
+
+Of a clip that is in a store, a copy stands in for the original.
+"""
 
 import threading
 from collections.abc import Iterable
@@ -7,9 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.places import Place, local_copy, status
+from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from review_ui.clips import Clips
-from review_ui.proxies import frame_times, make_proxy, make_strip, plays_everywhere
+from review_ui.proxies import copy, frame_times, make_proxy, make_strip, plays_everywhere
 
 AHEAD = 8
 """Clips whose media are made before somebody gets them."""
@@ -51,11 +55,12 @@ class Media:
         Raises:
             ClipError: it cannot be played; the sentence says why.
         """
-        source = self._source(row)
-        if plays_everywhere(source, self._clips.media_facts(row)):
-            return Served(path=source, media_type="video/mp4")
         target = self._cache / f"{self._clips.ids[row]}.mp4"
-        self._made(row, target, self._now)
+        if not target.is_file():
+            original = self._original(row)
+            if original is not None:
+                return Served(path=original, media_type="video/mp4")
+            self._made(row, target)
         return Served(path=target, media_type="video/mp4")
 
     def strip(self, row: int) -> Served:
@@ -65,7 +70,7 @@ class Media:
             ClipError: the clip cannot be decoded.
         """
         target = self._cache / f"{self._clips.ids[row]}.webp"
-        self._made(row, target, self._now)
+        self._made(row, target)
         return Served(path=target, media_type="image/webp")
 
     def times(self, row: int) -> list[float]:
@@ -95,17 +100,23 @@ class Media:
 
     def _prepare(self, row: int) -> None:
         try:
-            source = self._source(row)
-            if not plays_everywhere(source, self._clips.media_facts(row)):
+            if self._original(row) is None:
                 self._make(row, self._cache / f"{self._clips.ids[row]}.mp4")
             self._make(row, self._cache / f"{self._clips.ids[row]}.webp")
-        except (ClipError, OSError):
+        except (ClipError, UsageError, OSError):
             return
 
     def _frame_times(self, row: int) -> list[float]:
         return frame_times(self.video(row).path)
 
-    def _source(self, row: int) -> Path:
+    def _original(self, row: int) -> Path | None:
+        """The clip's file, if it is on this machine and may be sent as it is."""
+        source = self._source(row)
+        if isinstance(source, Path) and plays_everywhere(source, self._clips.media_facts(row)):
+            return source
+        return None
+
+    def _source(self, row: int) -> Place:
         """The clip's file.
 
         Raises:
@@ -113,17 +124,17 @@ class Media:
         """
         path = self._clips.path(row)
         try:
-            size = path.stat().st_size
+            size = status(path).bytes
         except OSError:
             raise ClipError("the file is not where it was catalogued") from None
         if size != self._clips.media_facts(row)["bytes"]:
             raise ClipError("the file has changed since it was catalogued; run `hfv catalog` again")
         return path
 
-    def _made(self, row: int, target: Path, pool: ThreadPoolExecutor) -> None:
+    def _made(self, row: int, target: Path) -> None:
         """Wait until the target is there."""
         if not target.is_file():
-            pool.submit(self._make, row, target).result()
+            self._now.submit(self._make, row, target).result()
 
     def _make(self, row: int, target: Path) -> None:
         """Make one file, once however many ask at the same time."""
@@ -138,16 +149,29 @@ class Media:
             running.result()
             return
         try:
-            if row in self._failed:
-                raise ClipError(self._failed[row])
-            make = make_proxy if target.suffix == ".mp4" else make_strip
-            make(self._source(row), target)
+            self._write(row, target)
             mine.set_result(None)
         except BaseException as error:
-            if isinstance(error, ClipError):
-                self._failed[row] = str(error)
             mine.set_exception(error)
             raise
         finally:
             with self._lock:
                 self._making.pop(target, None)
+
+    def _write(self, row: int, target: Path) -> None:
+        if row in self._failed:
+            raise ClipError(self._failed[row])
+        try:
+            with local_copy(self._source(row)) as file:
+                try:
+                    if target.suffix == ".webp":
+                        make_strip(file, target)
+                    elif plays_everywhere(file, self._clips.media_facts(row)):
+                        copy(file, target)
+                    else:
+                        make_proxy(file, target)
+                except ClipError as error:
+                    self._failed[row] = str(error)  # it will not get better, unlike what is only out of reach
+                    raise
+        except OSError as error:
+            raise ClipError(f"it cannot be made ready: {error.strerror or error}") from None

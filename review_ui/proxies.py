@@ -6,6 +6,7 @@ at the time at which the original does.
 
 import itertools
 import os
+import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -112,6 +113,12 @@ def make_strip(source: Path, target: Path) -> None:
         if not done:
             raise ClipError("its film strip cannot be written")
         hidden.write_bytes(data.tobytes())
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all."""
+    with _aside(target) as hidden:
+        shutil.copyfile(source, hidden)
 
 
 def frame_times(path: Path) -> list[float]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import av
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import place, put
 from hfv_builder.records import ClipError
 from hfv_builder.schema import CLIPS
 from hfv_builder.video import decode, probe
@@ -154,6 +156,49 @@ def test_a_file_that_is_gone_or_changed_is_not_served(manifests: Manifests, star
     assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
     own.unlink()
     assert "not where it was catalogued" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+
+
+def test_clips_in_a_store_are_played_from_a_copy(manifests: Manifests, start: Any, db: Path) -> None:
+    files = rows(manifests, "alpha") | rows(manifests, "beta")
+    store = place("memory://review/clips")
+    store.mkdir(parents=True)
+    data: dict[str, bytes] = {}
+    for generator in ("alpha", "beta"):
+        own = manifests.read(CLIPS, generator=generator).to_pylist()
+        for row in own:
+            file = Path(row["path"])
+            data[row["clip_id"]] = file.read_bytes()
+            put(store / file.name, data[row["clip_id"]])
+            row["path"] = str(store / file.name)
+        manifests.replace(CLIPS, [pa.Table.from_pylist(own, schema=CLIPS.schema)], generator=generator)
+    anna = Person(start(), "anna")
+    playable, other, broken = (files[name]["clip_id"] for name in ("a0.mp4", "old.avi", "broken.mp4"))
+    assert anna.send("GET", f"/media/{playable}.mp4").content == data[playable]
+    assert anna.send("GET", f"/media/{other}.mp4").content[4:8] == b"ftyp"
+    assert anna.send("GET", f"/media/{playable}/strip.webp").status_code == 200
+    assert len(anna.get(f"/api/clips/{other}/evidence")["frame_times"]) == 24
+    assert "FFmpeg cannot read it" in anna.send("GET", f"/media/{broken}.mp4").json()["error"]
+    assert not list((db.parent / "proxies").glob(".*"))
+    (store / "a1.mp4").unlink()
+    path = f"/media/{files['a1.mp4']['clip_id']}.mp4"
+    assert "not where it was catalogued" in anna.send("GET", path).json()["error"]
+    put(store / "a1.mp4", data[files["a1.mp4"]["clip_id"]])  # the store is back
+    assert anna.send("GET", path).status_code == 200
+
+
+def test_a_full_disk_is_told_and_tried_again(
+    manifests: Manifests, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/media/{rows(manifests, 'beta')['old.avi']['clip_id']}.mp4"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("review_ui.media.make_proxy", full)
+        response = anna.send("GET", path)
+    assert (response.status_code, "No space left" in response.json()["error"]) == (409, True)
+    assert anna.send("GET", path).status_code == 200
 
 
 @pytest.mark.parametrize("header", [[], [(b"range", b"bytes=9-")]], ids=["whole", "range"])
