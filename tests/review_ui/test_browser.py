@@ -20,6 +20,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt-get install chromium")
 CLIPS = int(os.environ.get("HFV_REVIEW_CLIPS", "12"))
 """What the scripted reviewer answers; 50 when somebody has the time."""
+CHECKS = (Path(__file__).parent / "checks.js").read_text()
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
@@ -253,7 +254,8 @@ def test_adjudication(made_sample: Manifests, serve: Any, sit: Any) -> None:
     judge = sit(served, "zoe", "/adjudicate").ready()
     assert judge.clip == clip
     text = judge.page.locator("#opinions").inner_text()
-    assert all(word in text for word in ("anna", "Spatial", "ben", "Motion"))
+    assert all(word in text for word in ("anna", "Spatial", "ben", "Motion", "label seen"))
+    look(judge, "a case")
     judge.press("2")
     judge.saved()
     until(lambda: "No open cases" in judge.page.locator("#message").inner_text())
@@ -263,34 +265,38 @@ def test_adjudication(made_sample: Manifests, serve: Any, sit: Any) -> None:
     served.begin()
 
 
-CHECKS = (Path(__file__).parent / "checks.js").read_text()
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_every_page_can_be_read_and_named(made_sample: Manifests, serve: Any, sit: Any, theme: str) -> None:
     served = serve(made_sample, settings=Settings(shown=0.0, calibration=2))
     desk = sit(served, "anna", color_scheme=theme).ready()
     assert desk.run("document.documentElement.dataset.theme") == theme
-    assert desk.run(CHECKS) == []
+    look(desk, "blind")
     desk.press("1")
     until(lambda: desk.phase == "revealed")
-    assert desk.run(CHECKS) == []
+    look(desk, "revealed")
     desk.press("Enter", "?")
     desk.page.wait_for_selector("dialog.help")
-    assert desk.run(CHECKS) == []
+    look(desk, "keys")
     desk.press("Escape", "r")
     desk.page.wait_for_selector("#reasons[open]")
-    assert desk.run(CHECKS) == []
+    look(desk, "reasons")
     desk.press("Escape")
     for path in ("/", "/dashboard", "/api-guide", "/adjudicate"):
         desk.page.goto(served.url + path)
         desk.page.wait_for_load_state("networkidle")
-        assert desk.run(CHECKS) == [], path
+        look(desk, path)
     desk.page.goto(f"{served.url}/dashboard")
     for tab in ("#tab-quality", "#tab-people"):
         desk.page.click(tab)
         desk.page.wait_for_timeout(100)
-        assert desk.run(CHECKS) == [], tab
+        look(desk, tab)
+
+
+def look(desk: Desk, at: str) -> None:
+    """Hold the page against what can be checked of any, on a laptop and on a large screen."""
+    for width, height in ((1920, 1080), (1366, 768)):
+        desk.page.set_viewport_size({"width": width, "height": height})
+        assert desk.run(CHECKS) == [], f"{at} at {width}×{height}"
 
 
 def test_keys_can_be_changed_and_the_focus_is_seen(made_sample: Manifests, serve: Any, sit: Any) -> None:
