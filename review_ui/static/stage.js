@@ -94,8 +94,9 @@ export class Stage {
 
   panel(metric) {
     const src = `/media/${this.item.clip_id}/${metric}.webp`;
-    const button = make("button", { type: "button", "aria-label": `Worst moment of ${metric}, larger` },
-      make("img", { src, alt: "" }), make("span", {}, TITLES[metric]));
+    const small = make("img", { src, alt: "" });
+    if (this.item.width && this.item.height) small.style.aspectRatio = `${this.item.width} / ${this.item.height}`;
+    const button = make("button", { type: "button", "aria-label": `Worst moment of ${metric}, larger` }, small, make("span", {}, TITLES[metric]));
     button.addEventListener("click", () => {
       const { times, worst } = this.known.traces[metric] ?? {};
       $("panel-title").replaceChildren(make("b", { class: metric }, TITLES[metric]), `, worst moment${worst == null ? "" : ` at ${times[worst].toFixed(2)} s`}: ${PICTURES[metric]}`);

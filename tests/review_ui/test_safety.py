@@ -1,6 +1,8 @@
 """What the server refuses, and how it says so."""
 
 import sqlite3
+import textwrap
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import UsageError
 from pipelines.review import add_user, export_reviews, review
 from review_ui.guard import hostname, is_loopback, names_of
-from review_ui.settings import load_settings
+from review_ui.settings import Settings, load_settings
 from review_ui.users import NAME, read_users
 from tests.review_ui.conftest import Person
 
@@ -256,6 +258,16 @@ def test_settings(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(UsageError, match=sentence):
             load_settings(file)
+
+
+def test_the_readme_has_the_default_settings(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = readme[readme.index("these are the defaults:") :].split("\n\n")[1]
+    file = tmp_path / "review.toml"
+    file.write_text(textwrap.dedent(shown))
+    assert load_settings(file) == Settings()
+    told = tomllib.loads(file.read_text())
+    assert told.keys() == vars(Settings()).keys()
 
 
 def test_names_of_servers() -> None:
