@@ -21,6 +21,9 @@ BROWSER    = command -v chromium >/dev/null || \
   { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "setup: installing chromium" >&2 && \
     apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 
+# Without its bytecode beside it torch is compiled anew by every command, which takes longer than most commands.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo catalog score label split status weights review bench lint test clean
 

@@ -172,8 +172,9 @@ def write_shard(
         error: why they cannot be probed, if that is known already; they are then only hashed.
     """
     rows = []
-    for path in paths:
-        with deadline(deadline_s):
+    with deadline(deadline_s) as begin:
+        for path in paths:
+            begin()
             rows.append(read_file(path, error))
     name = hashlib.sha256("\n".join(row["path"] + row["sha256"] for row in rows).encode()).hexdigest()[:16]
     manifests.add(CLIPS, _stamped(rows, stamp), name=name, generator=generator)

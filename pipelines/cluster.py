@@ -190,10 +190,12 @@ def _local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
     from distributed.system import MEMORY_LIMIT
 
     count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
-    options = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
     # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
     ours = dict(os.environ) | ENVIRONMENT
-    of_gpus = [{"env": ours | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]]
+    of_gpus: list[dict[str, Any]] = [
+        {"env": ours | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]
+    ]
     specification = {
         number: {"cls": Nanny, "options": options | own}
         for number, own in enumerate(of_gpus or [{"env": ours}] * count)

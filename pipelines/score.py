@@ -97,8 +97,8 @@ def score(
                 most = 1 if slow else max(1, min(SHARD, len(sound) // (4 * max(1, len(client.nthreads())))))
                 _score_all(task, _shards(sound, task, most), len(sound), client)
         for metric in metrics:
-            _settle_scores(task, metric)
-        _settle_embeddings(task)
+            _settle_scores(task, metric, len(clips))
+        _settle_embeddings(task, len(clips))
     return _outcome(task, clips, scored=len(sound), started=started)
 
 
@@ -185,7 +185,7 @@ def _line(report: Report) -> str:
     return json.dumps({**vars(report), **seconds})
 
 
-def _settle_scores(task: Task, metric: Metric) -> None:
+def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
     """A row a clip, without what newer scores of the same clips supersede."""
 
     def choose(parts: list[pa.Table]) -> pa.Table:
@@ -199,10 +199,10 @@ def _settle_scores(task: Task, metric: Metric) -> None:
         others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
         return pa.concat_tables([new, others])
 
-    settle(task.manifests, SCORES, choose, metric=metric.value, generator=task.generator)
+    settle(task.manifests, SCORES, choose, clips=clips, metric=metric.value, generator=task.generator)
 
 
-def _settle_embeddings(task: Task) -> None:
+def _settle_embeddings(task: Task, clips: int) -> None:
     """The newest row of each clip, for each model."""
     current = {STAMP: task.fingerprints[Metric.APPEARANCE].encode()}
 
@@ -213,7 +213,7 @@ def _settle_embeddings(task: Task) -> None:
         return rows.take(pa.array(first.values(), pa.int64()))
 
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        settle(task.manifests, EMBEDDINGS, choose, **keys)
+        settle(task.manifests, EMBEDDINGS, choose, clips=clips, **keys)
 
 
 def _outcome(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:

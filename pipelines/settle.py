@@ -9,35 +9,36 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.schema import Table
 
 PART_ROWS = 100_000
-"""Clips that one part holds."""
+"""Clips that one part holds, about."""
 
 
-def settle(manifests: Manifests, table: Table, choose: Callable[[list[pa.Table]], pa.Table], **partition: str) -> None:
+def settle(
+    manifests: Manifests, table: Table, choose: Callable[[list[pa.Table]], pa.Table], *, clips: int, **partition: str
+) -> None:
     """Make the parts of a partition anew, sorted by clip id, if some were added since this was done last.
 
-    Workers take the clips in the order of their ids, so that each range of ids lies in few parts.
+    A part is a range of clip ids. These are hashes, so that ranges of equal width hold about equally many, and workers
+    take the clips in their order, so that what they added lies in few ranges.
 
     Args:
         choose: given all that the partition holds of some clips, a table for each part that has any, with the
             metadata of the part, gives the rows to keep.
+        clips: how many clips there are; the same number gives the same ranges, however the work was divided.
     """
     if manifests.is_settled(table, **partition):
         return
-    spans = []
-    ids = []
-    for part in manifests.parts(table, **partition):
-        found = manifests.read_part(table, part, ["clip_id"])["clip_id"]
-        if len(found):
-            ids.append(pc.unique(found))
-            spans.append((part, *pc.min_max(found).as_py().values()))
-    starts = pc.unique(pa.chunked_array(ids, pa.string())).sort().to_numpy(zero_copy_only=False)[::PART_ROWS]
+    parts = manifests.parts(table, **partition)
+    ranges = 1 << max(0, (clips - 1) // PART_ROWS).bit_length()
+    spans = {part: manifests.span(part, "clip_id") for part in parts} if ranges > 1 else {}
 
     def pieces() -> Iterator[pa.Table]:
-        for first, end in zip(starts, [*starts[1:], None], strict=True):
-            inside = pc.field("clip_id") >= first
-            if end is not None:
-                inside &= pc.field("clip_id") < end
-            parts = [part for part, low, high in spans if high >= first and (end is None or low < end)]
-            yield choose([manifests.read_part(table, part).filter(inside) for part in parts]).sort_by("clip_id")
+        for number in range(ranges):
+            first, last = (f"{(each << 64) // ranges - (each > number):016x}" for each in (number, number + 1))
+            inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
+            near = [part for part in parts if part not in spans or (spans[part][0] <= last and spans[part][1] >= first)]
+            found = [manifests.read_part(table, part) for part in near]
+            rows = choose([rows.filter(inside) for rows in found] if spans else found)
+            if len(rows):
+                yield rows.sort_by("clip_id")
 
     manifests.replace(table, pieces(), **partition)

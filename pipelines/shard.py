@@ -72,11 +72,11 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     sound = [work for work in shard if not work.error]
     scorer = _scorer(task) if sound else None
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
-    with _decoded(sound, task) as decoded:
+    with _decoded(sound, task) as decoded, deadline(task.deadline_s) as begin:
         for work, chunks in decoded:
+            begin()
             watch = Watch(chunks)
-            with deadline(task.deadline_s):
-                scores, error = _score(work, watch, scorer)
+            scores, error = _score(work, watch, scorer)
             decode_s += watch.seconds
             odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if scores else {}
             for metric in work.metrics:

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ R = TypeVar("R")
 
 IN_FLIGHT = 2
 """Shards sent ahead for each worker, so that none waits for the driver."""
+LOOK_S = 2.0
+"""How often the workers are counted."""
 SILENCE_S = 60
 """After so long without a result it is said if there is no worker at all."""
 
@@ -61,8 +64,11 @@ def run_shards(
     def send(items: list[T]) -> None:
         flying[client.submit(work, items, pure=False, resources=resources)] = items
 
+    window, counted = 0, -LOOK_S
     while True:
-        while len(flying) < IN_FLIGHT * max(1, len(client.nthreads())) and (items := next_shard()):
+        if time.monotonic() - counted >= LOOK_S:
+            window, counted = IN_FLIGHT * max(1, len(client.nthreads())), time.monotonic()
+        while len(flying) < window and (items := next_shard()):
             send(items)
         alone = not flying
         if alone:
