@@ -261,7 +261,9 @@ class Board:
 
     def reviewer(self, name: str) -> Reviewer:
         """What is known of a reviewer; a new one knows nothing yet."""
-        return self._reviewers.setdefault(name, Reviewer())
+        if name not in self._reviewers:
+            self._reviewers[name] = Reviewer()
+        return self._reviewers[name]
 
     def answers(self, row: int) -> dict[str, int]:
         """The standing answer of each reviewer of a clip."""

@@ -58,8 +58,7 @@ class Desk:
         self._known: dict[str, Decision] = {}
         self._undone: set[str] = set()
         self._history: dict[tuple[str, str], list[Decision]] = {}
-        self._take_in()
-        for decision, undone in self.store.decisions():
+        for decision, undone in self._take_in():
             self._last = max(self._last, decision.created_at)
             self._known[decision.decision_id] = decision
             if undone is None:
@@ -271,14 +270,20 @@ class Desk:
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return self._last
 
-    def _take_in(self) -> None:
-        """Decisions that only the manifest knows: of another database, or of one that is lost."""
-        rows = self.manifests.read(REVIEWS).to_pylist()
+    def _take_in(self) -> list[tuple[Decision, str | None]]:
+        """All decisions, each with what undid it; also those that only the manifest knew, of a lost or other database."""
+        kept = self.store.decisions()
+        known = {decision.decision_id: undone for decision, undone in kept}
+        rows = self.manifests.read(REVIEWS)
+        told = zip(rows["decision_id"].to_pylist(), rows["undone_by"].to_pylist(), strict=True)
+        new = [n for n, (made, undone) in enumerate(told) if made not in known or (undone and not known[made])]
+        if not new:
+            return kept
         foreign = []
-        for row in rows:
+        for row in rows.take(new).to_pylist():
             undone = row.pop("undone_by")
             created = row["created_at"]
             row["created_at"] = int(created.timestamp()) * 1_000_000 + created.microsecond
             foreign.append((Decision(**row, queue="manifest", final=True), undone))
-        if foreign:
-            self.store.add_all(foreign).result()
+        self.store.add_all(foreign).result()
+        return self.store.decisions()

@@ -238,7 +238,8 @@ def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
 
 def _decision(row: tuple[Any, ...]) -> Decision:
     values = dict(zip(FIELDS, row, strict=True))
-    return Decision(**{**values, "blind": bool(values["blind"]), "final": bool(values["final"])})
+    values["blind"], values["final"] = bool(values["blind"]), bool(values["final"])
+    return Decision(**values)
 
 
 @contextmanager

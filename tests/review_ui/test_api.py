@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi.testclient import TestClient
 
@@ -179,6 +180,28 @@ def test_stopping_exports_and_a_lost_database_is_made_again(
     anna = Person(start(), "anna")
     assert anna.get("/api/statistics")["done"] == 2
     assert items[2]["clip_id"] == anna.hand()[0]["clip_id"]
+
+
+def test_what_the_manifest_alone_knows_is_taken_in(
+    manifests: Manifests, db: Path, start: Callable[..., TestClient]
+) -> None:
+    from review_ui.app import create_app
+
+    with TestClient(create_app(manifests, db), base_url="http://127.0.0.1") as client:
+        anna = Person(client, "anna")
+        mine = [anna.decide(item["clip_id"], "motion") for item in anna.hand(2)]
+        other = anna.hand()[0]["clip_id"]
+    rows = manifests.read(REVIEWS).to_pylist()
+    # Elsewhere somebody has taken the first back, and decided on another clip.
+    rows[0]["undone_by"] = "u" * 16
+    rows.append(rows[1] | {"decision_id": "f" * 16, "clip_id": other, "reviewer": "ben"})
+    manifests.replace(REVIEWS, [pa.Table.from_pylist(rows, schema=REVIEWS.schema)])
+    told = pq.read_table(io.BytesIO(Person(start(), "anna").send("GET", "/api/reviews.parquet").content)).to_pylist()
+    assert [(row["decision_id"], row["undone_by"]) for row in told] == [
+        (mine[0], "u" * 16),
+        (mine[1], None),
+        ("f" * 16, None),
+    ]
 
 
 def test_re_labelling_upstream_keeps_decisions(manifests: Manifests, start: Callable[..., TestClient]) -> None:
