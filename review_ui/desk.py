@@ -271,7 +271,7 @@ class Desk:
         return self._last
 
     def _take_in(self) -> list[tuple[Decision, str | None]]:
-        """All decisions, each with what undid it; also those that only the manifest knew, of a lost or other database."""
+        """All decisions, each with what undid it; also those that only the manifest knew till now."""
         kept = self.store.decisions()
         known = {decision.decision_id: undone for decision, undone in kept}
         rows = self.manifests.read(REVIEWS)
