@@ -18,6 +18,7 @@ from hfv_builder.schema import SCORES
 KEPT = 12
 """Row groups that stay in memory."""
 COLUMNS = ["clip_id", "score", "frames", "trace", "status", "error"]
+DAMAGED = "a part of the scores cannot be read; score this generator again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Traces:
         self._manifests = manifests
         self._groups = lru_cache(maxsize=None)(self._index)
         self._tables: OrderedDict[tuple[Path, int], pa.Table] = OrderedDict()
+        self._damaged: set[tuple[Metric, str]] = set()
         self._lock = threading.Lock()
 
     def read(self, clip_id: str, generator: str) -> dict[Metric, dict[str, Any]]:
@@ -50,6 +52,8 @@ class Traces:
                     row = self._table(group).slice(at, 1).to_pylist() if at >= 0 else []
                     if row and row[0]["clip_id"] == clip_id:  # else the part was replaced since we looked
                         found[metric] = row[0]
+                if metric not in found and (metric, generator) in self._damaged:
+                    found[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
         return found
 
     def _index(self, metric: Metric, generator: str) -> list[Group]:
@@ -62,7 +66,7 @@ class Traces:
                         ids = file.read_row_group(number, ["clip_id"])["clip_id"]
                         groups.append(Group(path=path, number=number, ids=ids))
             except (OSError, pa.ArrowInvalid):
-                continue  # a clip without traces can be reviewed all the same
+                self._damaged.add((metric, generator))  # its clips can be reviewed all the same
         return groups
 
     def _table(self, group: Group) -> pa.Table:

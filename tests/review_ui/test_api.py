@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.reviews import final_labels
-from hfv_builder.schema import REVIEWS
+from hfv_builder.schema import REVIEWS, SCORES
 from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
 
@@ -237,6 +237,16 @@ def test_evidence_lies_on_the_times_of_the_video(anna: Person) -> None:
     assert trace["times"] == found["frame_times"][:-1]
     assert trace["values"][trace["worst"]] == max(trace["values"])
     assert found["panels"] == []
+
+
+def test_a_damaged_part_of_the_scores_is_told(manifests: Manifests, anna: Person) -> None:
+    for part in manifests.parts(SCORES, metric="motion", generator="alpha"):
+        Path(str(part)).write_bytes(b"no Parquet")
+    item = anna.hand(1, generator="alpha")[0]
+    traces = anna.get(f"/api/clips/{item['clip_id']}/evidence")["traces"]
+    assert traces["motion"]["error"] == "a part of the scores cannot be read; score this generator again"
+    assert (traces["motion"]["values"], traces["motion"]["worst"]) == ([], None)
+    assert len(traces["spatial"]["values"]) == item["num_frames"] - 1
 
 
 def test_evidence_pictures_are_served_when_scoring_wrote_them(manifests: Manifests, anna: Person) -> None:
