@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfv_builder.lock import lock
-from hfv_builder.places import HIDDEN, Place, put, read, sync, unwritable, writable
+from hfv_builder.places import HIDDEN, Place, put, read, sync, writable
 from hfv_builder.records import UsageError
 from hfv_builder.schema import Table
 
@@ -137,7 +137,7 @@ class Manifests:
         """
         folder = writable(self.folder(table, **partition))
         path = folder / f"{NEW}{name}.parquet"
-        _put_part(path, _stored(table, rows))
+        put(path, _parquet(_stored(table, rows)))
         sync(folder)
         return path
 
@@ -162,7 +162,7 @@ class Manifests:
                 if name not in before and name not in new:
                     new.append(name)
                     _write_journal(folder, new=new, old=[], whole=False)
-                    _put_part(folder / name, data)
+                    put(folder / name, data)
             if new or before - kept:
                 sync(folder)
                 _write_journal(folder, new=new, old=sorted(before - kept), whole=True)
@@ -219,13 +219,6 @@ def _parquet(rows: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _put_part(path: Place, part: pa.Table | memoryview) -> None:
-    try:
-        put(path, _parquet(part) if isinstance(part, pa.Table) else part)
-    except OSError as error:
-        raise unwritable(path.parent, error) from None
-
-
 def _journal(folder: Place) -> dict[str, Any] | None:
     try:
         journal: dict[str, Any] = json.loads(read(folder / JOURNAL))
@@ -236,7 +229,7 @@ def _journal(folder: Place) -> dict[str, Any] | None:
 
 def _write_journal(folder: Place, *, new: list[str], old: list[str], whole: bool) -> None:
     """Say which parts are coming and which are going; from `whole` on readers see the new ones, before it the old."""
-    _put_part(folder / JOURNAL, memoryview(json.dumps({"new": new, "old": old, "whole": whole}).encode()))
+    put(folder / JOURNAL, json.dumps({"new": new, "old": old, "whole": whole}))
     sync(folder)
 
 

@@ -4,6 +4,7 @@ Both answer to the methods of `pathlib.Path`. What differs between them is here.
 """
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -84,15 +85,22 @@ def read(path: Place) -> bytes:
 
 
 def put(path: Place, content: str | bytes | memoryview) -> None:
-    """Write a file so that it is there whole or not at all: here by a rename, in a store by a single upload.
+    """Write a file so that it is there whole or not at all: here by a rename, in a store by an upload.
 
     Raises:
-        OSError: it cannot be written; nothing of it is left.
+        UsageError: it cannot be written; nothing of it is left.
     """
     data = content.encode() if isinstance(content, str) else content
-    if not isinstance(path, Path):
-        path.fs.pipe_file(path.path, bytes(data))
-        return
+    try:
+        if isinstance(path, Path):
+            _put_here(path, data)
+        else:
+            path.fs.pipe_file(path.path, bytes(data))
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+
+
+def _put_here(path: Path, data: bytes | memoryview) -> None:
     handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=HIDDEN, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -195,6 +203,27 @@ def status(path: Place) -> FileStatus:
         return _status_in_store(path.fs.info(path.path))
     found = path.stat()
     return FileStatus(found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+
+
+def blame_disks(path: Place, error: Exception) -> None:
+    """Tell a file that cannot be read from disks that fail around it: of these no file is to blame.
+
+    Raises:
+        UsageError: there is no room for temporary files, or the folder of the file is gone, empty, or does not answer.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise UsageError(f"there is no room left in {tempfile.gettempdir()}; make some, or name another with TMPDIR")
+    if not isinstance(path, Path):
+        return
+    try:
+        if path.exists() or any(path.parent.iterdir()):
+            return
+        why = "is empty"
+    except OSError as unreachable:
+        why = _told(unreachable)
+    raise UsageError(
+        f"the clips in {path.parent} are out of reach ({why}); nothing is lost: mount it and run the same command again"
+    )
 
 
 def _status_in_store(facts: dict[str, Any]) -> FileStatus:

@@ -1,7 +1,6 @@
 """Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
 
 import contextlib
-import csv
 import hashlib
 import os
 import time
@@ -14,35 +13,17 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import FileStatus, Place, local_copy, place, status, walk
+from hfv_builder.places import Place, blame_disks, local_copy, place, status
 from hfv_builder.records import FAULTS, Status, UsageError, reason
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
 from pipelines.cluster import Cluster
 from pipelines.deadline import deadline
+from pipelines.folder import Found, list_clips, read_prompts
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
 from pipelines.shards import run_shards
 
-TEXT = {
-    ".csv",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".txt",
-    ".md",
-    ".toml",
-    ".yaml",
-    ".yml",
-    ".html",
-    ".xml",
-    ".log",
-    ".srt",
-    ".vtt",
-}
-DATA = {".parquet", ".npy", ".npz", ".pt", ".zip", ".tar", ".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-SIDECARS = TEXT | DATA
-"""Files that lie beside clips and are none: passed over, and counted."""
 SHARD = 32
 """Files that one task reads."""
 DEADLINE_S = 300
@@ -56,7 +37,6 @@ IMPORTS = ("pipelines.catalog", "av")
 """What every worker needs that catalogues."""
 
 Row = dict[str, Any]
-Found = dict[str, FileStatus]
 
 
 def catalog(
@@ -110,52 +90,6 @@ def catalog(
     )
 
 
-def list_clips(folder: Place) -> tuple[Found, list[str]]:
-    """The files in the folder and below that may be clips, by absolute path or URL, sorted; and those passed over.
-
-    Hidden files are neither. Links are followed, each folder once.
-
-    Raises:
-        UsageError: there is no such folder, it cannot be read, or it holds no clip.
-    """
-    if not folder.is_dir():
-        raise UsageError(
-            f"the clips folder {folder} is not there; make it, or name another with --clips DIR (CLIPS=DIR)"
-        )
-    found: Found = {}
-    passed_over: list[str] = []
-    try:
-        for path, file in walk(folder):
-            if file is None or os.path.splitext(path)[1].lower() in SIDECARS:
-                passed_over.append(path)
-            else:
-                found[path] = file
-    except OSError as error:
-        raise UsageError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from None
-    if not found:
-        raise UsageError(f"there is no clip in {folder}; put the generator's video files there, or name another folder")
-    return dict(sorted(found.items())), sorted(passed_over)
-
-
-def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
-    """Prompt and prompt group by file name or relative path, from a CSV with columns file, prompt[, prompt_group].
-
-    Clips of one prompt without a group form one: a hash of the prompt.
-
-    Raises:
-        UsageError: the file cannot be read or lacks a column.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"file", "prompt"} - set(reader.fieldnames or ())
-            if missing:
-                raise UsageError(f"{path} has no column {' and '.join(sorted(missing))}; its first line must name them")
-            return {row["file"]: (row["prompt"], row.get("prompt_group") or _group(row["prompt"])) for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the prompts in {path} cannot be read: {error}") from None
-
-
 def write_shard(
     paths: list[str],
     *,
@@ -181,7 +115,11 @@ def write_shard(
 
 
 def read_file(path: str, error: str | None = None) -> Row:
-    """The row of one file: its hash, and what it says of itself unless it failed already with `error`."""
+    """The row of one file: its hash, and what it says of itself unless it failed already with `error`.
+
+    Raises:
+        UsageError: its whole folder is out of reach.
+    """
     readable = os.fsencode(path).decode(errors="replace")
     row: Row = {"path": readable, "sha256": "", "decoder": "pyav", "decoder_version": decoder_version("pyav")}
     try:
@@ -195,6 +133,7 @@ def read_file(path: str, error: str | None = None) -> Row:
             if error is None:
                 row |= vars(probe(file))
     except FAULTS as raised:
+        blame_disks(place(path), raised)
         error = reason(raised)
     return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
 
@@ -265,10 +204,6 @@ def _stamped(rows: list[Row], stamp: int) -> pa.Table:
 
 def _stamp(started: float) -> int:
     return int(started * 1e9) - CLOCK_SLACK_NS
-
-
-def _group(prompt: str) -> str:
-    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
 
 
 def _outcome(

@@ -1,15 +1,14 @@
 """Score a generator: every clip that has no score yet under this profile, each decoded once."""
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial, reduce
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
@@ -17,14 +16,15 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import writable
+from hfv_builder.places import Place, unwritable, writable
 from hfv_builder.records import METRICS, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from pipelines.cluster import GPU, Cluster
-from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.outcome import Outcome
 from pipelines.settle import settle
 from pipelines.shard import STAMP, Report, Task, Work, write_shard
 from pipelines.shards import run_shards
+from pipelines.tally import tally
 
 SHARD = 64
 """Clips that one task scores at most."""
@@ -37,12 +37,6 @@ IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
 """What every worker needs that scores."""
 ROWS_READ = 100_000
 """Rows of a table that are Python objects at one time."""
-
-LISTED = 1000
-"""Clips that a run report names at most; their rows name them all."""
-ODD = ("declared", "decoded", "repeated")
-
-Row = dict[str, Any]
 
 
 def score(
@@ -99,7 +93,7 @@ def score(
         for metric in metrics:
             _settle_scores(task, metric, len(clips))
         _settle_embeddings(task, len(clips))
-    return _outcome(task, clips, scored=len(sound), started=started)
+    return tally(task, clips, scored=len(sound), started=started)
 
 
 def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Table:
@@ -162,10 +156,9 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
-    runs = writable(task.manifests.root / "runs")
-    log = runs / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
+    name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
     with (
-        log.open("w") as lines,
+        _log(writable(task.manifests.root / "runs") / name) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
         for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
@@ -174,15 +167,28 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
                 why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
                 report = write_shard([dataclasses.replace(done.items[0], error=why)], task=task)
             failed += report.failed
-            print(_line(report), file=lines, flush=True)
+            log(report)
             bar.set_postfix(failed=failed)
             bar.update(len(done.items))
 
 
-def _line(report: Report) -> str:
-    """A shard's line of the log."""
-    seconds = {name: round(value, 3) for name, value in vars(report).items() if name.endswith("_s")}
-    return json.dumps({**vars(report), **seconds})
+@contextlib.contextmanager
+def _log(path: Place) -> Iterator[Callable[[Report], None]]:
+    """A function that writes a line for a shard."""
+    file = path.open("w")
+
+    def write(report: Report) -> None:
+        seconds = {name: round(value, 3) for name, value in vars(report).items() if name.endswith("_s")}
+        try:
+            print(json.dumps({**vars(report), **seconds}), file=file, flush=True)
+        except OSError as error:
+            raise unwritable(path.parent, error) from None
+
+    try:
+        yield write
+    finally:
+        with contextlib.suppress(OSError):  # told already
+            file.close()
 
 
 def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
@@ -214,80 +220,3 @@ def _settle_embeddings(task: Task, clips: int) -> None:
 
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
         settle(task.manifests, EMBEDDINGS, choose, clips=clips, **keys)
-
-
-def _outcome(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:
-    seconds = time.time() - started
-    counts: list[Row] = []
-    reasons: dict[str, str] = {}
-    for metric in task.metrics:
-        columns = ["clip_id", "score", "status", "error"]
-        rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
-        rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        fine = pc.equal(rows["status"], Status.OK.value)
-        values = np.sort(rows.filter(fine)["score"].to_numpy())
-        lost = rows.filter(pc.invert(fine))
-        reasons |= dict(zip(lost["clip_id"].to_pylist(), lost["error"].to_pylist(), strict=True))
-        counts.append(
-            {
-                "metric": metric.value,
-                "scored": len(values),
-                "failed": len(lost),
-                "lowest": float(values[0]) if len(values) else None,
-                "median": float(values[len(values) // 2]) if len(values) else None,
-                "highest": float(values[-1]) if len(values) else None,
-                "fingerprint": task.fingerprints[metric],
-            }
-        )
-    odd = _suspicious(task)
-    paths = _paths(clips, [*reasons, *odd])
-    failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
-    suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
-    rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
-    text = paragraphs(
-        f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name}",
-        table(counts),
-        table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
-        table(failures, f"failed: {len(failures)}", limit=SHOWN),
-        f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
-    )
-    summary = {
-        "generator": task.generator,
-        "profile": task.profile.name,
-        "scored_now": scored,
-        "clips_per_second": round(scored / seconds, 3),
-        "metrics": counts,
-        "failed": len(failures),
-        "failures_by_reason": dict(Counter(reasons.values()).most_common()),
-        "failures": failures[:LISTED],
-        "suspicious": suspicious[:LISTED],
-        "manifests": str(task.manifests.root),
-    }
-    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
-
-
-def _suspicious(task: Task) -> dict[str, str]:
-    """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
-    metric = task.metrics[0]
-    rows = task.manifests.read(
-        SCORES, ["clip_id", "components", "fingerprint"], metric=metric.value, generator=task.generator
-    )
-    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
-    found: dict[str, list[str]] = {}
-    declared, decoded, repeated = (pc.map_lookup(rows["components"], f"frames_{name}", "first") for name in ODD)
-    ids = rows["clip_id"]
-    for at in np.flatnonzero(pc.is_valid(declared).to_numpy()):
-        found.setdefault(ids[at].as_py(), []).append(
-            f"declares {declared[at].as_py():.0f} frames, has {decoded[at].as_py():.0f}"
-        )
-    for at in np.flatnonzero(pc.is_valid(repeated).to_numpy()):
-        found.setdefault(ids[at].as_py(), []).append(
-            f"{repeated[at].as_py():.0f} frames in a row repeat the one before"
-        )
-    return {clip_id: "; ".join(why) for clip_id, why in found.items()}
-
-
-def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:
-    """The paths of these clips."""
-    some = clips.filter(pc.is_in(clips["clip_id"], value_set=pa.array(ids, pa.string())))
-    return dict(zip(some["clip_id"].to_pylist(), some["path"].to_pylist(), strict=True))

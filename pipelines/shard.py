@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, local_copy, place, put, writable
+from hfv_builder.places import Place, blame_disks, local_copy, place, put, writable
 from hfv_builder.records import FAULTS, Metric, Status, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
@@ -164,10 +164,15 @@ def _scorer(task: Task) -> Any:
 
 
 def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric, Any], str | None]:
-    """The scores of a clip, or the reason why there are none."""
+    """The scores of a clip, or the reason why there are none.
+
+    Raises:
+        UsageError: the reason is that its whole folder is out of reach.
+    """
     try:
         return scorer.score(chunks, work.metrics), None
     except FAULTS as error:
+        blame_disks(place(work.path), error)
         return {}, reason(error)
 
 

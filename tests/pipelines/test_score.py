@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pytest
+from distributed import Client
 
 from hfv_builder.config import load_profile
 from hfv_builder.manifest import Manifests
@@ -102,13 +103,20 @@ def test_the_same_rows_whatever_the_workers_order_and_names(clips_folder: Fill, 
     for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
         shutil.copy(path, shuffled / f"{number}.mp4")
     found: list[list[bytes]] = []
-    for workers, where in ((1, folder), (2, folder), (2, shuffled)):
-        manifests = Manifests(tmp_path / f"manifests-{len(found)}")
-        catalog(manifests, "kling", where, cluster=Cluster(workers=workers))
-        score(manifests, "kling", LITE, cluster=Cluster(workers=workers))
-        found.append([p.read_bytes() for p in sorted((manifests.local_root / "scores").rglob("*.parquet"))])
+    with Client(processes=False, n_workers=1, threads_per_worker=4, dashboard_address=None) as threads:  # type: ignore[no-untyped-call]
+        for cluster, where in (
+            (Cluster(workers=1), folder),
+            (Cluster(workers=2), shuffled),
+            (Cluster(workers=4), folder),
+            (Cluster(workers=0), folder),
+            (Cluster(client=threads), shuffled),
+        ):
+            manifests = Manifests(tmp_path / f"manifests-{len(found)}")
+            catalog(manifests, "kling", where, cluster=cluster)
+            score(manifests, "kling", LITE, cluster=cluster)
+            found.append([p.read_bytes() for p in sorted((manifests.local_root / "scores").rglob("*.parquet"))])
     assert len(found[0]) == 3
-    assert found[0] == found[1] == found[2]
+    assert all(each == found[0] for each in found)
 
 
 def test_killed_and_run_again(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:

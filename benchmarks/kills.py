@@ -1,0 +1,100 @@
+"""kill -9 at random moments, again and again: `python -m benchmarks.kills`.
+
+`hfv catalog` and `hfv score` are started on a folder of real clips, each time in manifests that the kill before left as
+they were. Odd rounds kill the command and all its processes, even ones only its workers, and then the command. After
+the last round the command runs to its end, and its rows must equal, to the last bit, those of a run nobody disturbed.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from benchmarks.material import REAL_CLIPS
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import read
+from hfv_builder.schema import CLIPS, SCORES
+
+
+def start(folder: Path, manifests: Path) -> subprocess.Popen[bytes]:
+    """Catalogue and score, in a session of its own."""
+    where = ["--generator", "real", "--manifests", str(manifests)]
+    stages = [["catalog", *where, "--clips", str(folder)], ["score", *where, "--profile", "lite"]]
+    commands = (shlex.join([sys.executable, "-m", "pipelines.cli", *stage]) for stage in stages)
+    return subprocess.Popen(
+        ["sh", "-c", "; ".join(commands)],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def processes_of(session: int) -> list[tuple[int, str]]:
+    """The processes of a session and their commands."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ProcessLookupError):
+            if os.getsid(int(entry.name)) == session:
+                found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
+    return found
+
+
+def kill(process: subprocess.Popen[bytes], *, workers_first: bool) -> int:
+    """Kill -9 all of it; how many processes that were."""
+    if workers_first:
+        for pid, command in processes_of(process.pid):
+            if "forkserver" in command:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+    victims = processes_of(process.pid)
+    for pid, _ in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    return len(victims)
+
+
+def content(root: Path) -> tuple[pa.Table, dict[str, bytes]]:
+    """The rows of the clips, whose parts say when they were written, and the very bytes of the scores."""
+    manifests = Manifests(root)
+    parts = (part for keys in manifests.partitions(SCORES) for part in manifests.parts(SCORES, **keys))
+    return manifests.read(CLIPS), {str(part)[len(str(root)) :]: read(part) for part in parts}
+
+
+def main() -> None:
+    """Kill, run to the end, compare."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description="kill -9, again and again.")
+    parser.add_argument("--folder", type=Path, default=REAL_CLIPS)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--longest", type=float, default=10, help="seconds between a start and its kill, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)  # noqa: S311 (no secret)
+    with tempfile.TemporaryDirectory(prefix="hfv-kills-") as temporary:
+        calm, disturbed = Path(temporary, "calm"), Path(temporary, "disturbed")
+        start(options.folder, calm).wait()
+        for number in range(options.rounds):
+            process = start(options.folder, disturbed)
+            moment = chance.uniform(0, options.longest)
+            time.sleep(moment)
+            count = kill(process, workers_first=number % 2 == 1)
+            print(f"round {number + 1}: {count} processes killed after {moment:.1f} s", flush=True)
+        start(options.folder, disturbed).wait()
+        expected, found = content(calm), content(disturbed)
+    equal = found == expected
+    print(f"{len(expected[0])} clips, {len(expected[1])} parts of scores: {'equal' if equal else 'DIFFERENT'}")
+    sys.exit(not equal)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The tally of a scored generator: how many clips have scores, which failed or look suspicious, and why."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hfv_builder.records import Status
+from hfv_builder.schema import SCORES
+from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.shard import Task
+
+LISTED = 1000
+"""Clips that a run report names at most; their rows name them all."""
+ODD = ("declared", "decoded", "repeated")
+
+Row = dict[str, Any]
+
+
+def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:
+    """The outcome of scoring.
+
+    Args:
+        clips: the catalogued clips, with columns clip_id and path.
+        scored: how many of them were scored just now.
+        started: when that began.
+    """
+    seconds = time.time() - started
+    counts: list[Row] = []
+    reasons: dict[str, str] = {}
+    for metric in task.metrics:
+        columns = ["clip_id", "score", "status", "error"]
+        rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
+        rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        fine = pc.equal(rows["status"], Status.OK.value)
+        values = np.sort(rows.filter(fine)["score"].to_numpy())
+        lost = rows.filter(pc.invert(fine))
+        reasons |= dict(zip(lost["clip_id"].to_pylist(), lost["error"].to_pylist(), strict=True))
+        counts.append(
+            {
+                "metric": metric.value,
+                "scored": len(values),
+                "failed": len(lost),
+                "lowest": float(values[0]) if len(values) else None,
+                "median": float(values[len(values) // 2]) if len(values) else None,
+                "highest": float(values[-1]) if len(values) else None,
+                "fingerprint": task.fingerprints[metric],
+            }
+        )
+    odd = _suspicious(task)
+    paths = _paths(clips, [*reasons, *odd])
+    failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
+    suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
+    rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
+    text = paragraphs(
+        f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name}",
+        table(counts),
+        table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
+        table(failures, f"failed: {len(failures)}", limit=SHOWN),
+        f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
+    )
+    summary = {
+        "generator": task.generator,
+        "profile": task.profile.name,
+        "scored_now": scored,
+        "clips_per_second": round(scored / seconds, 3),
+        "metrics": counts,
+        "failed": len(failures),
+        "failures_by_reason": dict(Counter(reasons.values()).most_common()),
+        "failures": failures[:LISTED],
+        "suspicious": suspicious[:LISTED],
+        "manifests": str(task.manifests.root),
+    }
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
+
+
+def _suspicious(task: Task) -> dict[str, str]:
+    """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
+    metric = task.metrics[0]
+    rows = task.manifests.read(
+        SCORES, ["clip_id", "components", "fingerprint"], metric=metric.value, generator=task.generator
+    )
+    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
+    found: dict[str, list[str]] = {}
+    declared, decoded, repeated = (pc.map_lookup(rows["components"], f"frames_{name}", "first") for name in ODD)
+    ids = rows["clip_id"]
+    for at in np.flatnonzero(pc.is_valid(declared).to_numpy()):
+        found.setdefault(ids[at].as_py(), []).append(
+            f"declares {declared[at].as_py():.0f} frames, has {decoded[at].as_py():.0f}"
+        )
+    for at in np.flatnonzero(pc.is_valid(repeated).to_numpy()):
+        found.setdefault(ids[at].as_py(), []).append(
+            f"{repeated[at].as_py():.0f} frames in a row repeat the one before"
+        )
+    return {clip_id: "; ".join(why) for clip_id, why in found.items()}
+
+
+def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:
+    """The paths of these clips."""
+    some = clips.filter(pc.is_in(clips["clip_id"], value_set=pa.array(ids, pa.string())))
+    return dict(zip(some["clip_id"].to_pylist(), some["path"].to_pylist(), strict=True))

@@ -1,0 +1,109 @@
+"""Disks that are full, cannot be written, or go away: one sentence, nothing lost, and the same command goes on."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import UsageError
+from hfv_builder.schema import CLIPS, SCORES
+from pipelines.catalog import catalog
+from pipelines.cli import main
+from pipelines.cluster import Cluster
+from pipelines.score import score
+from tests.pipelines.conftest import rows
+
+Fill = Callable[..., Path]
+LITE = load_profile("lite")
+
+
+class Disk:
+    """A small file system in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "hfv", str(path)], check=True, capture_output=True)
+
+    def change(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True, capture_output=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a file system in memory")
+    try:
+        mounted = Disk(tmp_path / "disk")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no file system can be mounted here: {error.stderr.decode().strip()}")
+    yield mounted
+    mounted.unmount()
+
+
+def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(
+    disk: Disk, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = clips_folder(count=4)
+    manifests = Manifests(disk.path / "manifests")
+    catalog(manifests, "kling", folder, cluster=cluster)
+    catalogued = rows(manifests, CLIPS)
+    with pytest.raises(UsageError, match=r"cannot write to .*No space left on device"):
+        score(manifests, "kling", LITE, cluster=cluster)
+    assert rows(manifests, CLIPS) == catalogued
+    disk.change("size=8m")
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["failed"] == 0
+    plenty = Manifests(tmp_path / "plenty")
+    catalog(plenty, "kling", folder, cluster=cluster)
+    score(plenty, "kling", LITE, cluster=cluster)
+    assert rows(manifests, SCORES) == rows(plenty, SCORES)
+    assert not list(manifests.local_root.rglob(".hfv-*"))
+
+
+def test_a_disk_that_cannot_be_written(
+    disk: Disk, clips_folder: Fill, capsys: pytest.CaptureFixture[str], cluster: Cluster
+) -> None:
+    folder = clips_folder(count=2)
+    disk.change("size=8m")
+    manifests = Manifests(disk.path)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    score(manifests, "kling", LITE, cluster=cluster)
+    disk.change("ro")
+    for command in (
+        ["catalog", "--generator", "kling", "--clips", str(folder)],
+        ["score", "--generator", "kling", "--profile", "lite"],
+        ["label"],
+    ):
+        assert main([*command, "--manifests", str(disk.path)]) == 2
+        assert f"cannot write to {disk.path}" in capsys.readouterr().err
+    assert main(["status", "--manifests", str(disk.path)]) == 0
+
+
+def test_clips_that_are_unmounted_half_way(disk: Disk, clips_folder: Fill, tmp_path: Path, cluster: Cluster) -> None:
+    folder = clips_folder(count=4)
+    disk.change("size=8m")
+    away = disk.path / "kling"
+    shutil.copytree(folder, away)
+    manifests = Manifests(tmp_path / "manifests")
+    catalog(manifests, "kling", away, cluster=cluster)
+    catalogued = rows(manifests, CLIPS)
+    disk.unmount()
+    with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
+        score(manifests, "kling", LITE, cluster=cluster)
+    assert rows(manifests, SCORES) == []
+    with pytest.raises(UsageError, match="is not there"):
+        catalog(manifests, "kling", away, cluster=cluster)
+    assert rows(manifests, CLIPS) == catalogued
+    with contextlib.suppress(FileExistsError):
+        shutil.copytree(folder, away)
+    assert score(manifests, "kling", LITE, cluster=cluster).summary["failed"] == 0
