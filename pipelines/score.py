@@ -1,11 +1,8 @@
 """Score a generator: every clip that has no score yet under this profile, each decoded once."""
 
-import contextlib
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from functools import partial, reduce
 from typing import Any
 
@@ -16,13 +13,13 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, unwritable, writable
 from hfv_builder.records import METRICS, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
-from pipelines.shard import STAMP, Report, Task, Work, write_shard
+from pipelines.shard import STAMP, Task, Work, write_shard
+from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
 
@@ -156,9 +153,8 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
-    name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-shards.jsonl"
     with (
-        _log(writable(task.manifests.root / "runs") / name) as log,
+        shard_log(task.manifests, task.generator) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
         for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
@@ -170,25 +166,6 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
             log(report)
             bar.set_postfix(failed=failed)
             bar.update(len(done.items))
-
-
-@contextlib.contextmanager
-def _log(path: Place) -> Iterator[Callable[[Report], None]]:
-    """A function that writes a line for a shard."""
-    file = path.open("w")
-
-    def write(report: Report) -> None:
-        seconds = {name: round(value, 3) for name, value in vars(report).items() if name.endswith("_s")}
-        try:
-            print(json.dumps({**vars(report), **seconds}), file=file, flush=True)
-        except OSError as error:
-            raise unwritable(path.parent, error) from None
-
-    try:
-        yield write
-    finally:
-        with contextlib.suppress(OSError):  # told already
-            file.close()
 
 
 def _settle_scores(task: Task, metric: Metric, clips: int) -> None:

@@ -1,4 +1,4 @@
-"""Status: what is done, failed and left, per generator and metric."""
+"""Status: what is done, failed and left, per generator and metric, and at which pace."""
 
 import time
 from collections import Counter
@@ -9,6 +9,7 @@ from hfv_builder.records import METRICS, Status
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
 from pipelines.label import catalogued
 from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.shard_log import pace
 
 
 def status(manifests: Manifests) -> Outcome:
@@ -37,14 +38,18 @@ def status(manifests: Manifests) -> Outcome:
                 "split": len(splits) - splits.null_count,
             }
         )
+        speed = pace(manifests, generator)
+        generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
         for metric in METRICS:
-            scores += _of_metric(manifests, generator, metric.value, wanted)
+            scores += _of_metric(manifests, generator, metric.value, wanted, speed)
     text = paragraphs(str(manifests.root), table(generators), table(scores))
     summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores}
     return Outcome(summary=summary, text=text, started=started)
 
 
-def _of_metric(manifests: Manifests, generator: str, metric: str, wanted: set[str]) -> list[dict[str, Any]]:
+def _of_metric(
+    manifests: Manifests, generator: str, metric: str, wanted: set[str], speed: float | None
+) -> list[dict[str, Any]]:
     """A row for each configuration that the metric has scores of, or one that says all are left."""
     columns = ["clip_id", "profile", "fingerprint", "status"]
     rows = manifests.read(SCORES, columns, metric=metric, generator=generator).to_pylist()
@@ -60,7 +65,8 @@ def _of_metric(manifests: Manifests, generator: str, metric: str, wanted: set[st
             "fingerprint": fingerprint,
             "done": count[Status.OK],
             "failed": count[Status.FAILED],
-            "left": len(wanted) - count.total(),
+            "left": (left := len(wanted) - count.total()),
+            "hours_left": round(left / speed / 3600, 1) if speed and left else None,
         }
         for (profile, fingerprint), count in (kinds or {(None, None): Counter()}).items()
     ]

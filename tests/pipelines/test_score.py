@@ -25,6 +25,8 @@ from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
 from pipelines.score import _shards, score
+from pipelines.shard_log import pace
+from pipelines.status import status
 from pipelines.watch import Watch
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
@@ -211,12 +213,18 @@ def test_what_is_suspicious_of_a_clip() -> None:
 def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     catalog(manifests, "kling", clips_folder(count=5), cluster=cluster)
     score(manifests, "kling", LITE, cluster=cluster)
-    (log,) = (manifests.root / "runs").glob("*-score-shards.jsonl")
+    (log,) = (manifests.root / "runs").glob("*-score-kling.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert sorted(clip for line in lines for clip in line["clips"]) == [
         row["clip_id"] for row in rows(manifests, CLIPS)
     ]
     assert all(line["decode_s"] > 0 and line["score_s"] > 0 and line["write_s"] > 0 for line in lines)
+    assert pace(manifests, "kling") == pytest.approx(5 / lines[-1]["since_start_s"])
+    assert pace(manifests, "pika") is None
+    log.write_text("\n".join([json.dumps({"clips": ["a"] * 6, "since_start_s": 3.0}), '{"clips": ["b"']))
+    assert pace(manifests, "kling") == 2
+    (told,) = status(manifests).summary["generators"]
+    assert told["clips_per_s"] == 2
 
 
 def test_a_shard_is_bounded_by_pixels_and_clips(manifests: Manifests) -> None:
