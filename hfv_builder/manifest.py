@@ -115,19 +115,15 @@ class Manifests:
         arrays = [pa.repeat(keys[name], count) if name in keys else rows[name] for name in names]
         return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
 
-    def span(self, part: Place, column: str) -> tuple[Any, Any]:
-        """The least and the greatest value of a column of one part, read from its footer."""
+    def span(self, part: Place, column: str) -> tuple[Any, Any] | None:
+        """The least and the greatest value of a column of one part, read from its footer; None if it has no rows."""
         with contextlib.ExitStack() as stack:
             source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
             facts = pq.read_metadata(source)
-        groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
-        ranges = [
-            group.column(at).statistics
-            for group in groups
-            for at in range(group.num_columns)
-            if group.column(at).path_in_schema == column
-        ]
-        return min(each.min for each in ranges), max(each.max for each in ranges)
+        at = facts.schema.names.index(column)
+        found = [facts.row_group(number).column(at).statistics for number in range(facts.num_row_groups)]
+        spans = [(each.min, each.max) for each in found if each is not None and each.has_min_max]
+        return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
     def add(self, table: Table, rows: pa.Table, *, name: str, **partition: str) -> Place:
         """Write one more part, named after `name`; a part of that name is replaced.

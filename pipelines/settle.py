@@ -27,18 +27,16 @@ def settle(
     """
     if manifests.is_settled(table, **partition):
         return
-    parts = manifests.parts(table, **partition)
     ranges = 1 << max(0, (clips - 1) // PART_ROWS).bit_length()
-    spans = {part: manifests.span(part, "clip_id") for part in parts} if ranges > 1 else {}
+    spans = {part: manifests.span(part, "clip_id") for part in manifests.parts(table, **partition)}
 
     def pieces() -> Iterator[pa.Table]:
         for number in range(ranges):
             first, last = (f"{(each << 64) // ranges - (each > number):016x}" for each in (number, number + 1))
             inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
-            near = [part for part in parts if part not in spans or (spans[part][0] <= last and spans[part][1] >= first)]
-            found = [manifests.read_part(table, part) for part in near]
-            rows = choose([rows.filter(inside) for rows in found] if spans else found)
-            if len(rows):
+            near = [part for part, span in spans.items() if span and span[0] <= last and span[1] >= first]
+            rows = choose([manifests.read_part(table, part).filter(inside) for part in near]) if near else None
+            if rows:
                 yield rows.sort_by("clip_id")
 
     manifests.replace(table, pieces(), **partition)
