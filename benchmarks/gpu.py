@@ -145,14 +145,14 @@ def bench(
     }
 
 
-def render(path: Path, frames: int, height: int, width: int, seed: int) -> Path:
+def render(path: Path, frames: int, height: int, width: int, seed: int, rate: int = 24) -> Path:
     """A clip of a texture that glides by."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((1, 3, height // 8, width // 8), np.float32))
     ground = torch.nn.functional.interpolate(coarse, (height, width + 2 * frames), mode="bicubic").clamp(0, 1)[0]
     picture = (ground * 255).to(torch.uint8).permute(1, 2, 0).numpy()
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=24)
+        stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(frames):
             part = np.ascontiguousarray(picture[:, 2 * number : 2 * number + width])

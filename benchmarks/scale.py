@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ import pyarrow as pa
 
 from benchmarks.material import KINDS, REAL_CLIPS, as_a_worker
 from benchmarks.no_scorer import NoScorer
+from benchmarks.resident import Resident
 from hfv_builder.backends import registry
 from hfv_builder.config import load_profile
 from hfv_builder.manifest import Manifests
@@ -83,34 +83,12 @@ def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int)
         manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
 
 
-class Memory:
-    """The memory of this process, twice a second."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.5):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            self.seen.append(pages * resource.getpagesize() / 2**30)
-
-    def __enter__(self) -> "Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
 def bench_score(root: Path, clips: int) -> dict[str, float]:
     """The scoring stage without scoring."""
     manifests = Manifests(root / "score")
     write_clips(manifests, "many", clips, 0)
     found: dict[str, float] = {"clips": clips}
-    with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Memory() as memory:
+    with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Resident() as memory:
         client.register_plugin(NoScorer())
         cluster = Cluster(client=client)
         for name in ("first", "again"):
@@ -119,9 +97,7 @@ def bench_score(root: Path, clips: int) -> dict[str, float]:
             found[f"{name}_s"] = time.perf_counter() - begun
             if name == "first":
                 found["clips_per_s"] = outcome.summary["scored_now"] / found["first_s"]
-                tenth = len(memory.seen) // 10
-                found["gib_first_tenth"] = max(memory.seen[: tenth + 1])
-                found["gib_most"] = max(memory.seen)
+                found["gib_first_tenth"], found["gib_most"] = memory.tenths()[0], max(memory.seen)
     return found
 
 

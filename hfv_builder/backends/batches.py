@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from hfv_builder.memory import Trim
 from hfv_builder.records import ClipError
 
 SHARE = 0.5
@@ -22,6 +23,7 @@ class Batches:
         """
         self.size = most
         self._device = device
+        self._trim: Callable[[], None] = Trim() if device == "cpu" else lambda: None
         if device.startswith("cuda") and bytes_each:
             free, _ = torch.cuda.mem_get_info(torch.device(device))
             self.size = max(1, min(most, int(SHARE * free / bytes_each)))
@@ -43,6 +45,7 @@ class Batches:
                     raise ClipError(f"memory of {self._device} does not suffice for one of its frames") from None
             else:
                 start += self.size
+                self._trim()
                 continue
             # Outside the handler: the error would hold on to the very tensors that are to be freed.
             self.size = max(1, self.size // 2)
