@@ -1,29 +1,28 @@
-"""The bars of scale: `python -m benchmarks.scale`. Most decode no pixel: what is measured is everything around it.
+"""The bars of scale: `python -m benchmarks.scale`. No pixel is decoded: what is measured is everything around it.
 
 - score: a million clips with a scorer that does nothing: clips/s, the driver's memory over time, and the same again
   with everything done.
 - tables: ten million score rows of ten generators to labels and splits, and a tenth of that.
 - nothing to do: `hfv score` on 7,300 clips that are scored already.
-- overhead: real clips scored by `lite` in a plain loop, by the stage with one worker, and with two.
 """
 
 import argparse
 import datetime
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.material import KINDS, REAL_CLIPS, as_a_worker
 from benchmarks.no_scorer import NoScorer
 from benchmarks.resident import Resident
 from hfv_builder.backends import registry
@@ -31,12 +30,9 @@ from hfv_builder.config import load_profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS
 from hfv_builder.schema import CLIPS, SCORES
-from hfv_builder.scoring import Scorer
-from hfv_builder.video import decode
-from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
 from pipelines.label import label
-from pipelines.score import IMPORTS, score
+from pipelines.score import score
 from pipelines.split import split
 
 RESULTS = Path(__file__).parent / "results"
@@ -86,7 +82,8 @@ def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int)
 def bench_score(root: Path, clips: int) -> dict[str, float]:
     """The scoring stage without scoring."""
     manifests = Manifests(root / "score")
-    write_clips(manifests, "many", clips, 0)
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # its memory is not the driver's
+        apart.submit(write_clips, manifests, "many", clips, 0).result()
     found: dict[str, float] = {"clips": clips}
     with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Resident() as memory:
         client.register_plugin(NoScorer())
@@ -125,50 +122,16 @@ def bench_nothing(root: Path, clips: int) -> dict[str, float]:
     return {"clips": clips, "s": time.perf_counter() - begun}
 
 
-def bench_overhead(root: Path, folder: Path) -> dict[str, float]:
-    """What the stage adds to the scorer in a plain loop, and what a second worker takes off."""
-    manifests = Manifests(root / "overhead")
-    folders = [folder / kind for kind in KINDS if (folder / kind).is_dir()]
-    if not folders:
-        raise SystemExit(f"no real clips in {folder}")
-    for each in folders:
-        catalog(manifests, each.name, each, cluster=Cluster(workers=0))
-    paths = [path for path in manifests.read(CLIPS, ["path"])["path"].to_pylist()]
-    found: dict[str, float] = {"clips": len(paths)}
-    scorer = Scorer(LITE)
-    scorer.score(decode(Path(paths[0])))
-    begun = time.perf_counter()
-    for path in paths:
-        scorer.score(decode(Path(path)))
-    found["loop_s"] = time.perf_counter() - begun
-    for workers in (1, 2):
-        with Cluster(workers=workers).connect(imports=IMPORTS) as client:
-            cluster = Cluster(client=client)
-            begun = time.perf_counter()
-            for each in folders:
-                score(Manifests(manifests.root), each.name, LITE, cluster=cluster)
-            found[f"workers_{workers}_s"] = time.perf_counter() - begun
-        for name in ("scores", "evidence"):
-            shutil.rmtree(manifests.local_root / name)
-    found["overhead"] = found["workers_1_s"] / found["loop_s"] - 1
-    found["speed_of_two"] = found["workers_1_s"] / found["workers_2_s"]
-    return found
-
-
 def main() -> None:
     """Measure all or some, print, write down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="The bars of scale.")
-    parser.add_argument("--only", choices=("score", "tables", "nothing", "overhead"))
+    parser.add_argument("--only", choices=("score", "tables", "nothing"))
     parser.add_argument("--clips", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--folder", type=Path, default=REAL_CLIPS, help="real clips (default ../shared/clips)")
     options = parser.parse_args()
-    as_a_worker()
     found: dict[str, Any] = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     with tempfile.TemporaryDirectory(prefix="hfv-scale-") as temporary:
         root = Path(temporary)
-        if options.only in (None, "overhead"):
-            found["overhead"] = bench_overhead(root, options.folder)
         if options.only in (None, "nothing"):
             found["nothing to do"] = bench_nothing(root, 7_300)
         if options.only in (None, "tables"):

@@ -141,7 +141,11 @@ def _configure(start: str) -> None:
             "distributed.scheduler.allowed-failures": 0,
             "distributed.scheduler.worker-saturation": 1.0,
             "distributed.comm.timeouts.connect": PATIENCE,
+            # Looking after itself, Dask takes a tenth of a core by its defaults, and with these a fiftieth.
             "distributed.worker.profile.enabled": False,
+            "distributed.worker.memory.monitor-interval": "500ms",
+            "distributed.admin.tick.interval": "500ms",
+            "distributed.admin.system-monitor.interval": "2s",
             "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
             "distributed.worker.multiprocessing-method": start,
         }

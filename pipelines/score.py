@@ -32,7 +32,7 @@ DEADLINE_S = 900.0
 PATIENT_DEADLINE_S = 86_400.0
 IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
 """What every worker needs that scores."""
-ROWS_READ = 100_000
+ROWS_READ = 20_000
 """Rows of a table that are Python objects at one time."""
 
 
@@ -79,18 +79,20 @@ def score(
     )
     with manifests.lock(f"score-{generator}"):
         todo = _todo(task, clips, retry_failed)
-        sound = todo.filter(pc.is_null(todo["error"]))
-        for shard in _shards(todo.filter(pc.is_valid(todo["error"])), task, SHARD):
+        clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
+        sound = todo["error"].null_count
+        for shard in _shards(todo, task, SHARD, sound=False):
             write_shard(shard, task=task)
-        if len(sound):
+        if sound:
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 # Small runs get small shards, so that all workers have some and the bar moves.
-                most = 1 if slow else max(1, min(SHARD, len(sound) // (4 * max(1, len(client.nthreads())))))
-                _score_all(task, _shards(sound, task, most), len(sound), client)
+                most = 1 if slow else max(1, min(SHARD, sound // (4 * max(1, len(client.nthreads())))))
+                _score_all(task, _shards(todo, task, most), sound, client)
+        del todo
         for metric in metrics:
             _settle_scores(task, metric, len(clips))
         _settle_embeddings(task, len(clips))
-    return tally(task, clips, scored=len(sound), started=started)
+    return tally(task, clips, scored=sound, started=started)
 
 
 def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Table:
@@ -126,12 +128,15 @@ def _done(task: Task, metric: Metric, retry_failed: bool) -> pa.Array:
     return rows.filter(ours)["clip_id"].combine_chunks()
 
 
-def _shards(todo: pa.Table, task: Task, most: int) -> Iterator[list[Work]]:
-    """The clips in shards of a bounded size; only a few of them are Python objects at a time."""
+def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True) -> Iterator[list[Work]]:
+    """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
+
+    Only a few of them are Python objects at a time.
+    """
     shard: list[Work] = []
     pixels = 0
     for batch in todo.to_batches(max_chunksize=ROWS_READ):
-        for row in batch.to_pylist():
+        for row in batch.filter(pc.equal(pc.is_null(batch["error"]), sound)).to_pylist():
             work = Work(
                 clip_id=row["clip_id"],
                 path=row["path"],
