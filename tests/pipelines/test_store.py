@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,22 +130,25 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
         pass
     with manifests.lock("score-kling"):
         pass
-    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.4)
     ended = subprocess.Popen(["true"])
     ended.wait()
     here, far = socket.gethostname(), "another-machine"
+    waited: list[float] = []
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
     for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
         put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
         with manifests.lock("x"):
             assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
         assert not (bucket / ".lock-x").exists()
+    assert waited == [hfv_builder.lock.LEASE_S]
+
+    def renewed(_: float) -> None:
+        put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
 
     put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
-    renewing = threading.Timer(0.1, put, [bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1})])
-    renewing.start()
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
     with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
         pass
-    renewing.join()
 
 
 def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
