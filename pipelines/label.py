@@ -3,20 +3,26 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from dask.base import compute
+from dask.delayed import delayed
 
 from hfv_builder.labels import label_clips, label_real
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.schema import CLIPS, LABELS, SCORES
+from pipelines.cluster import cores
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score import clips_of
+
+T = TypeVar("T")
 
 
 def label(manifests: Manifests, generators: Sequence[str] = ()) -> Outcome:
@@ -27,13 +33,9 @@ def label(manifests: Manifests, generators: Sequence[str] = ()) -> Outcome:
             ready have been labelled by then.
     """
     started = time.time()
-    rows: list[dict[str, Any]] = []
-    refused: list[str] = []
-    for generator in generators or catalogued(manifests):
-        try:
-            rows.append(_label_one(manifests, generator))
-        except UsageError as error:
-            refused.append(str(error))
+    found = for_each(generators or catalogued(manifests), partial(_label_one, manifests))
+    rows = [row for row in found if not isinstance(row, UsageError)]
+    refused = [str(row) for row in found if isinstance(row, UsageError)]
     if refused:
         raise UsageError("\n".join(refused))
     text = paragraphs(table(rows), f"labels are in {manifests.root / 'labels'}; next: hfv split")
@@ -50,6 +52,19 @@ def catalogued(manifests: Manifests) -> list[str]:
     if not found:
         raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
     return found
+
+
+def for_each(generators: Sequence[str], work: Callable[[str], T]) -> list[T | UsageError]:
+    """What the work makes of every generator, in their order, or why it could not; each is a Dask task in a thread."""
+
+    def attempt(generator: str) -> T | UsageError:
+        try:
+            return work(generator)
+        except UsageError as error:
+            return error
+
+    tasks = [delayed(attempt, pure=False)(generator) for generator in generators]
+    return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
 
 
 def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:

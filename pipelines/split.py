@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -12,7 +13,7 @@ from hfv_builder.records import METRICS, Label, Split, UsageError
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.label import catalogued
+from pipelines.label import catalogued, for_each
 from pipelines.outcome import Outcome, paragraphs, table
 
 
@@ -29,8 +30,10 @@ def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal[
     if labels == "final" and not manifests.parts(REVIEWS):
         raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
     rows: list[dict[str, Any]] = []
-    for generator in generators or catalogued(manifests):
-        rows += _split_one(manifests, generator, labels)
+    for found in for_each(generators or catalogued(manifests), partial(_split_one, manifests, which=labels)):
+        if isinstance(found, UsageError):
+            raise found
+        rows += found
     text = paragraphs(table(rows), f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them")
     return Outcome(summary={"classes": rows, "manifests": str(manifests.root)}, text=text, started=started)
 
