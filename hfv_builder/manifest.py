@@ -115,11 +115,14 @@ class Manifests:
         arrays = [pa.repeat(keys[name], count) if name in keys else rows[name] for name in names]
         return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
 
-    def span(self, part: Place, column: str) -> tuple[Any, Any] | None:
-        """The least and the greatest value of a column of one part, read from its footer; None if it has no rows."""
-        with contextlib.ExitStack() as stack:
-            source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
-            facts = pq.read_metadata(source)
+    def span(self, table: Table, part: Place, column: str) -> tuple[Any, Any] | None:
+        """The least and the greatest value of a column of one part, read from its footer; None if it has no rows.
+
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+        """
+        with _opened(part, table) as file:
+            facts = file.metadata
         at = facts.schema.names.index(column)
         found = [facts.row_group(number).column(at).statistics for number in range(facts.num_row_groups)]
         spans = [(each.min, each.max) for each in found if each is not None and each.has_min_max]

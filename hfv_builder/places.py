@@ -150,14 +150,23 @@ def local_copy(path: Place) -> Iterator[Path]:
     """The file itself where it is on this machine; else a copy that lasts as long as the block.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it is not there, or not for us.
+        UsageError: its store does not answer, or there is no room for the copy: no file is to blame.
     """
     if isinstance(path, Path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=HIDDEN) as folder:
         copy = Path(folder, path.name)
-        path.fs.get_file(path.path, str(copy))
+        try:
+            path.fs.get_file(path.path, str(copy))
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # every store has errors of its own
+            blame_disks(path, error)
+            raise UsageError(
+                f"{path} cannot be fetched: {_told(error)}; nothing is lost: run the same command again"
+            ) from None
         yield copy
 
 

@@ -195,8 +195,8 @@ def _local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
 
     count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
     options: dict[str, Any] = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
-    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
     ours = dict(os.environ) | ENVIRONMENT
+    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
     of_gpus: list[dict[str, Any]] = [
         {"env": ours | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]
     ]

@@ -28,7 +28,7 @@ def settle(
     if manifests.is_settled(table, **partition):
         return
     ranges = 1 << max(0, (clips - 1) // PART_ROWS).bit_length()
-    spans = {part: manifests.span(part, "clip_id") for part in manifests.parts(table, **partition)}
+    spans = {part: manifests.span(table, part, "clip_id") for part in manifests.parts(table, **partition)}
 
     def pieces() -> Iterator[pa.Table]:
         for number in range(ranges):

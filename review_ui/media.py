@@ -175,3 +175,5 @@ class Media:
                     raise
         except OSError as error:
             raise ClipError(f"it cannot be made ready: {error.strerror or error}") from None
+        except UsageError as error:
+            raise ClipError(str(error)) from None

@@ -120,6 +120,30 @@ def test_a_changed_clip_in_the_store_is_read_again(bucket: Place, clips_folder: 
     assert after[str(bucket / "clips/002.mp4")] == before[str(bucket / "clips/002.mp4")]
 
 
+def test_a_store_that_does_not_answer_stops_the_run(
+    bucket: Place, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in clips_folder(count=2).iterdir():
+        put(bucket / "clips" / path.name, path.read_bytes())
+    where = ["--generator", "kling", "--manifests", str(bucket / "m"), "--workers", "0"]
+    assert main(["catalog", *where, "--clips", str(bucket / "clips")]) == 0
+
+    async def silent(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no route")
+
+    store: Any = type(bucket.fs)  # type: ignore[union-attr]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_get_file", silent)
+        store.clear_instance_cache()  # each holds the methods that it was made with
+        assert main(["score", *where, "--profile", "lite"]) == 2
+        assert "cannot be fetched: no route; nothing is lost" in capsys.readouterr().err
+    store.clear_instance_cache()
+    assert rows(Manifests(bucket / "m"), SCORES) == []
+    (bucket / "clips" / "000.mp4").unlink()
+    assert main(["score", *where, "--profile", "lite"]) == 3  # gone for good: the clip alone fails
+    assert sorted(row["status"] for row in rows(Manifests(bucket / "m"), SCORES, metric="motion")) == ["failed", "ok"]
+
+
 def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     manifests = Manifests(bucket)
     with (
