@@ -1,13 +1,22 @@
 """What the scoring stage adds to a plain loop, and what a second worker takes off: `python -m benchmarks.overhead`.
 
-Real clips are scored by `lite` in a loop that calls the scorer, by the stage with one worker, and with two.
+Real clips are scored by `lite` in a loop that calls the scorer, by a plain pool of two processes, which is what the
+machine can give at most, and by the stage with one worker and with two; in turn, several times. Medians are printed,
+and ratios are taken within a round: what else the machine does changes from minute to minute.
 """
 
 import argparse
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tabulate import tabulate
 
 from benchmarks.material import REAL_CLIPS, as_a_worker
 from hfv_builder.config import load_profile
@@ -20,17 +29,21 @@ from pipelines.score import IMPORTS, score
 
 LITE = load_profile("lite")
 KINDS = ("wan21", "videophy2")
+scorer: Any = None
+"""Of this process."""
 
 
 def main() -> None:
-    """Score the folders three times and print the times."""
+    """Score the folders again and again and print the times."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description="A loop against the stage.")
     parser.add_argument("--folder", type=Path, default=REAL_CLIPS, help="real clips (default ../shared/clips)")
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     as_a_worker()
     paths = [path for kind in KINDS for path in sorted((options.folder / kind).glob("*.mp4"))]
     if not paths:
         parser.error(f"there are no real clips in {options.folder}")
+    _load()
     with tempfile.TemporaryDirectory(prefix="hfv-overhead-") as temporary:
         manifests = Manifests(Path(temporary, "manifests"))
         for generator, some in (("warm", paths[:2]), ("all", paths)):
@@ -39,37 +52,65 @@ def main() -> None:
             for number, path in enumerate(some):
                 (folder / f"{number}.mp4").symlink_to(path.resolve())
             catalog(manifests, generator, folder, cluster=Cluster(workers=0))
-        loops = [_loop(paths)]
-        one, two = (_stage(manifests, workers) for workers in (1, 2))
-        loops.append(_loop(paths))  # before and after: what else the machine does changes
-    wall, processor = (sum(each) / len(loops) for each in zip(*loops, strict=True))
-    print(f"{len(paths)} clips in a loop: {wall:.1f} s, {processor:.1f} s of the processor")
-    print(f"one worker: {one[0]:.1f} s, {one[1]:.1f} s of the processor, {one[1] / processor - 1:+.1%}")
-    print(f"its driver: {one[2]:.1f} s of the processor")
-    print(f"two workers: {two[0]:.1f} s, {two[1]:.1f} s of the processor: {one[0] / two[0]:.2f} times as fast as one")
+        rounds = [dict(_round(manifests, paths)) for _ in range(options.rounds)]
+    lines = [
+        [name, *(median(each[name][column] for each in rounds) for column in (0, 1)), *_against_loop(rounds, name)]
+        for name in rounds[0]
+    ]
+    print(f"{len(paths)} clips, medians of {len(rounds)} rounds")
+    print(tabulate(lines, headers=["", "s", "s of the processor", "times as fast", "processor"], floatfmt=".3g"))
+    for ours, base in (("stage, two workers", "stage, one worker"), ("stage, two workers", "pool of two")):
+        print(f"{ours}: {median(each[base][0] / each[ours][0] for each in rounds):.2f} times as fast as {base}")
 
 
-def _loop(paths: list[Path]) -> tuple[float, float]:
-    """Seconds, and those of the processor; models loaded."""
-    scorer = Scorer(LITE)
-    scorer.score(decode(paths[0]))
+def _against_loop(rounds: list[dict[str, tuple[float, float]]], name: str) -> tuple[float, str]:
+    """How many times as fast as the loop, and how much more of the processor it takes."""
+    fast = median(each["loop"][0] / each[name][0] for each in rounds)
+    return fast, f"{median(each[name][1] / each['loop'][1] for each in rounds) - 1:+.1%}"
+
+
+def _round(manifests: Manifests, paths: list[Path]) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Each way once: seconds, and those of the processor, driver included; models loaded."""
     begun, used = time.perf_counter(), time.process_time()
     for path in paths:
-        scorer.score(decode(path))
-    return time.perf_counter() - begun, time.process_time() - used
+        _score(path)
+    yield "loop", (time.perf_counter() - begun, time.process_time() - used)
+    with ProcessPoolExecutor(2, get_context("forkserver"), initializer=_load) as pool:
+        list(pool.map(_score, paths[:4]))
+        begun = time.perf_counter()
+        processor = sum(pool.map(_score, paths))
+        yield "pool of two", (time.perf_counter() - begun, processor)
+    for workers, name in ((1, "stage, one worker"), (2, "stage, two workers")):
+        yield name, _stage(manifests, workers)
 
 
-def _stage(manifests: Manifests, workers: int) -> tuple[float, float, float]:
-    """Seconds, and those of the processor in workers and in the driver; models loaded."""
+def _load() -> None:
+    global scorer
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    scorer = Scorer(LITE)
+
+
+def _score(path: Path) -> float:
+    """Seconds of the processor that a clip took."""
+    begun = time.process_time()
+    scorer.score(decode(path))
+    return time.process_time() - begun
+
+
+def _stage(manifests: Manifests, workers: int) -> tuple[float, float]:
     with Cluster(workers=workers).connect(imports=IMPORTS) as client:
 
         def used() -> float:
-            return float(sum(client.run(time.process_time).values()))
+            return float(sum(client.run(time.process_time).values())) + time.process_time()
 
         score(manifests, "warm", LITE, cluster=Cluster(client=client))
-        begun, before, driver = time.perf_counter(), used(), time.process_time()
+        begun, before = time.perf_counter(), used()
         score(manifests, "all", LITE, cluster=Cluster(client=client))
-        spent = time.perf_counter() - begun, used() - before, time.process_time() - driver
+        spent = time.perf_counter() - begun, used() - before
     for name in ("scores", "evidence"):
         shutil.rmtree(manifests.local_root / name)
     return spent

@@ -27,6 +27,8 @@ SHARD = 64
 """Clips that one task scores at most."""
 SHARD_PIXELS = 1 << 30
 """Pixels of all frames that one task scores at most, unless a single clip has more: what a lost worker costs."""
+SHARES = 4
+"""For each worker, into how many shards what is left is divided at least."""
 DEADLINE_S = 900.0
 """How long one clip may take, unless learnt models see it on a CPU."""
 PATIENT_DEADLINE_S = 86_400.0
@@ -85,9 +87,8 @@ def score(
             write_shard(shard, task=task)
         if sound:
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
-                # Small runs get small shards, so that all workers have some and the bar moves.
-                most = 1 if slow else max(1, min(SHARD, sound // (4 * max(1, len(client.nthreads())))))
-                _score_all(task, _shards(todo, task, most), sound, client)
+                shares = SHARES * max(1, len(client.nthreads()))
+                _score_all(task, _shards(todo, task, 1 if slow else SHARD, shares=shares), sound, client)
         del todo
         for metric in metrics:
             _settle_scores(task, metric, len(clips))
@@ -128,11 +129,18 @@ def _done(task: Task, metric: Metric, retry_failed: bool) -> pa.Array:
     return rows.filter(ours)["clip_id"].combine_chunks()
 
 
-def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True) -> Iterator[list[Work]]:
+def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares: int = 1) -> Iterator[list[Work]]:
     """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
 
-    Only a few of them are Python objects at a time.
+    Only a few of them are Python objects at a time. Towards the end shards get smaller, so that no worker has a long one
+    left when the others have nothing (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on
+    Computers 1987).
+
+    Args:
+        most: clips in a shard.
+        shares: into how many shards to divide what is left.
     """
+    left = todo["error"].null_count if sound else len(todo) - todo["error"].null_count
     shard: list[Work] = []
     pixels = 0
     for batch in todo.to_batches(max_chunksize=ROWS_READ):
@@ -145,8 +153,9 @@ def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True) -> Ite
                 pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
                 error=row["error"],
             )
-            if shard and (len(shard) == most or pixels + work.pixels > SHARD_PIXELS):
+            if shard and (len(shard) >= min(most, left // shares) or pixels + work.pixels > SHARD_PIXELS):
                 yield shard
+                left -= len(shard)
                 shard, pixels = [], 0
             shard.append(work)
             pixels += work.pixels

@@ -227,21 +227,35 @@ def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluste
     assert told["clips_per_s"] == 2
 
 
-def test_a_shard_is_bounded_by_pixels_and_clips(manifests: Manifests) -> None:
-    """Long clips stand alone, short ones in company."""
-    sizes = [10, 10, 1000, 10, 10, 10]
-    todo = pa.table(
+def to_do(frames: list[int]) -> pa.Table:
+    """Clips to be scored, of so many frames."""
+    count = len(frames)
+    return pa.table(
         {
-            "clip_id": [str(number) for number in range(6)],
-            "path": ["x"] * 6,
-            "num_frames": sizes,
-            "width": [1920] * 6,
-            "height": [1080] * 6,
-            "status": ["ok"] * 6,
-            "error": pa.nulls(6, pa.string()),
-            **{metric.value: [True] * 6 for metric in METRICS},
+            "clip_id": [str(number) for number in range(count)],
+            "path": ["x"] * count,
+            "num_frames": frames,
+            "width": [1920] * count,
+            "height": [1080] * count,
+            "status": ["ok"] * count,
+            "error": pa.nulls(count, pa.string()),
+            **{metric.value: [True] * count for metric in METRICS},
         }
     )
+
+
+def test_a_shard_is_bounded_by_pixels_and_clips() -> None:
+    """Long clips stand alone, short ones in company."""
     task: Any = SimpleNamespace(metrics=METRICS)
-    shards = [[work.clip_id for work in shard] for shard in _shards(todo, task, 2)]
+    shards = [[work.clip_id for work in shard] for shard in _shards(to_do([10, 10, 1000, 10, 10, 10]), task, 2)]
     assert shards == [["0", "1"], ["2"], ["3", "4"], ["5"]]
+
+
+def test_shards_get_smaller_towards_the_end() -> None:
+    """So the last worker is not long alone."""
+    task: Any = SimpleNamespace(metrics=METRICS)
+    sizes = [len(shard) for shard in _shards(to_do([1] * 100), task, 8, shares=8)]
+    assert sizes[:4] == [8] * 4
+    assert sorted(sizes, reverse=True) == sizes
+    assert sizes[-8:] == [1] * 8
+    assert sum(sizes) == 100
