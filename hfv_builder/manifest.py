@@ -85,19 +85,19 @@ class Manifests:
             UsageError: a part cannot be read or lacks a column.
         """
         names = list(columns or table.schema.names)
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(FileNotFoundError):  # another command has replaced it meanwhile
+                return self._read(table, names, partition)
+        return self._read(table, names, partition)
+
+    def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
-        for left in reversed(range(TRIES)):
-            parts = [part for keys in self.partitions(table, **partition) for part in self.parts(table, **keys)]
-            try:
-                with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
-                    found = list(pool.map(partial(self.read_part, table, columns=names), parts))
-                return pa.concat_tables(
-                    [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in found)]
-                )
-            except FileNotFoundError:  # another command has replaced it meanwhile
-                if not left:
-                    raise
-        raise AssertionError
+        parts = [part for keys in self.partitions(table, **partition) for part in self.parts(table, **keys)]
+        with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
+            found = list(pool.map(partial(self.read_part, table, columns=names), parts))
+        return pa.concat_tables(
+            [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in found)]
+        )
 
     def read_part(self, table: Table, part: Place, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of one part, with the metadata that its writer gave them.
