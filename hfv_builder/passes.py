@@ -23,7 +23,7 @@ from hfv_builder.metrics.quantiles import percentiles
 from hfv_builder.metrics.warping import warp_error
 from hfv_builder.spool import Spool
 
-AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
+AT_ONCE = {"cpu": 4 << 20, "cuda": 32 << 20}
 """Pixels of frames or maps that are warped and compared in one go; they take up to a hundred bytes each."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of the clip's depth that become 0 and 1."""
@@ -81,8 +81,10 @@ class AppearancePass:
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for every frame but the first."""
         background, subject = (consistency(each.result()) for each in (self._background, self._subject))
-        components = {"background": background.mean().item(), "subject": subject.mean().item()}
         trace = inconsistency(background, subject).tolist()
+        if any(map(math.isnan, trace)):
+            return Score(error="an embedding of its frames is not finite")
+        components = {"background": background.mean().item(), "subject": subject.mean().item()}
         return _score(trace, self.frames()[1:], pool(trace, "mean"), components)
 
     def frames(self) -> list[int]:
@@ -148,10 +150,12 @@ class AccelerationPass:
         """The score, after all frames; its trace has a value for the first frame of every three."""
         if not self._trace:
             return Score(error="flow acceleration needs at least 3 adjacent frames")
+        if not all(map(math.isfinite, self._trace + self._speeds)):
+            return Score(error="its flow is not finite")
         mean_speed = math.fsum(self._speeds) / len(self._speeds)
         pooled = pool(self._trace, self._profile.motion.pool)
         value = None if pooled is None else relative_to_speed(pooled, mean_speed)
-        return _score(self._trace, self._frames, value, {"speed": mean_speed, "acceleration": pooled or math.nan})
+        return _score(self._trace, self._frames, value, {"speed": mean_speed, "acceleration": pooled or 0.0})
 
 
 class SpatialPass:
@@ -266,7 +270,7 @@ def _size(pictures: Tensor) -> tuple[int, int]:
 
 def _score(trace: list[float], frames: list[int], value: float | None, components: dict[str, float]) -> Score:
     """The score, or the reason why there is none; what is not a number becomes None."""
-    known = [None if math.isnan(each) else each for each in trace]
+    known = [each if math.isfinite(each) else None for each in trace]
     error = None
     if value is None:
         error = "no pair of frames has enough visible pixels to compare"

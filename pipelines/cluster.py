@@ -119,8 +119,7 @@ class Cluster:
         if self.kind is not None:
             return False  # nobody knows before the jobs run; say so with --device
         with self.connect() as client:
-            workers = client.scheduler_info(n_workers=-1)["workers"].values()
-            return any(GPU.items() <= worker["resources"].items() for worker in workers)
+            return offered(client, GPU)
 
 
 def gpus() -> list[str]:
@@ -128,8 +127,22 @@ def gpus() -> list[str]:
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
-    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*"))
-    return [str(number) for number in range(len(found))]
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver
+        return []
+    try:
+        return [str(number) for number in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def offered(client: Any, resources: dict[str, float]) -> bool:
+    """Whether there is a worker that offers these resources."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return any(resources.items() <= worker["resources"].items() for worker in workers)
 
 
 def _configure(start: str) -> None:

@@ -69,6 +69,8 @@ def score(
     learnt = bool(registry.learnt(profile, metrics))
     if device is None:
         device = "cuda" if learnt and cluster.has_gpus() else "cpu"
+    elif device == "cuda" and cluster.local and not cluster.has_gpus():
+        raise UsageError("no GPU is found here: leave out --device, or name the GPUs in CUDA_VISIBLE_DEVICES")
     slow = learnt and device == "cpu"
     task = Task(
         manifests=manifests,
@@ -132,8 +134,8 @@ def _done(task: Task, metric: Metric, retry_failed: bool) -> pa.Array:
 def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares: int = 1) -> Iterator[list[Work]]:
     """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
 
-    Only a few of them are Python objects at a time. Towards the end shards get smaller, so that no worker has a long one
-    left when the others have nothing (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on
+    Only a few of them are Python objects at a time. Towards the end shards get smaller, so that no worker has a long
+    one left when the others have nothing (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on
     Computers 1987).
 
     Args:

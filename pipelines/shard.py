@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +77,7 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
         for work, chunks in decoded:
             begin()
             watch = Watch(chunks)
-            scores, error = _score(work, watch, scorer)
+            scores, error = _score(work, watch, scorer, task)
             decode_s += watch.seconds
             odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if scores else {}
             for metric in work.metrics:
@@ -163,7 +164,7 @@ def _scorer(task: Task) -> Any:
     return _local.scorer
 
 
-def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric, Any], str | None]:
+def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> tuple[dict[Metric, Any], str | None]:
     """The scores of a clip, or the reason why there are none.
 
     Raises:
@@ -172,8 +173,23 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any) -> tuple[dict[Metric,
     try:
         return scorer.score(chunks, work.metrics), None
     except FAULTS as error:
+        _leave_a_lost_gpu(error, task)
         blame_disks(place(work.path), error)
         return {}, reason(error)
+
+
+def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
+    """End this process if its GPU is lost to it: every later clip would fail, and none of them is to blame.
+
+    Raises:
+        Exception: the error itself, where nobody would start another process.
+    """
+    import torch
+
+    if isinstance(error, torch.AcceleratorError):
+        if task.deadline_s is None:
+            raise error
+        os._exit(1)
 
 
 def _row(

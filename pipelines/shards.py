@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hfv_builder.records import UsageError
+from pipelines.cluster import offered
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -75,7 +76,7 @@ def run_shards(
             if not suspects:
                 return
             send(suspects.popleft())
-        for future in _finished(client, list(flying)):
+        for future in _finished(client, list(flying), resources or {}):
             items = flying.pop(future)
             try:
                 # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
@@ -92,7 +93,7 @@ def run_shards(
                 yield Done(items=items, result=result)
 
 
-def _finished(client: Any, futures: list[Any]) -> Iterable[Any]:
+def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> Iterable[Any]:
     """Those that have ended, once some have; if nothing can end for want of workers, that is said."""
     from distributed import wait
 
@@ -100,8 +101,9 @@ def _finished(client: Any, futures: list[Any]) -> Iterable[Any]:
         with contextlib.suppress(TimeoutError), _scheduler_there(client):
             ended: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
             return ended
-        if not client.nthreads():
-            print(f"no worker is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
+        if not offered(client, resources):
+            kind = f" that offers {', '.join(resources)}" if resources else ""
+            print(f"no worker{kind} is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
 
 
 @contextlib.contextmanager

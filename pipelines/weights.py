@@ -14,7 +14,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import FINE, RECORD, File, Found, Store, complaint, file_sha256
+from hfv_builder.backends.weights import FINE, RECORD, Found, Store, complaint, file_sha256
 from hfv_builder.config import Profile
 from hfv_builder.records import UsageError
 
@@ -32,12 +32,11 @@ def pull(profile: Profile, *, store: Store | None = None) -> list[Found]:
     """
     store = store or Store()
     for model in registry.learnt(profile):
-        bad = [found for found in store.look(model, hashed=True) if found.state not in FINE]
-        names = {found.file for found in bad}
-        if not names and store.recorded_revision(model):
+        bad = {found.file for found in store.look(model, hashed=True) if found.state not in FINE}
+        if not bad and store.recorded_revision(model):
             continue
         try:
-            revision = _pull_model(store, model, [file for file in store.pins[model].files if file.name in names])
+            revision = _pull_model(store, model, bad)
         except Exception as error:  # the clients' errors have no common base, and all mean the same here
             raise _unreachable(model, store, error) from None
         _verify(store, model)
@@ -78,23 +77,25 @@ def demand(states: list[Found], store: Store | None = None) -> None:
         raise UsageError(complaint(bad, (store or Store()).root))
 
 
-def _pull_model(store: Store, model: str, files: list[File]) -> str:
-    """Download these files of the model; the revision they are of."""
+def _pull_model(store: Store, model: str, bad: set[str]) -> str:
+    """Download these files of the model; the revision that all of its files are of."""
     pin, folder = store.pins[model], store.folder(model)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        (folder / file.name).unlink(missing_ok=True)  # damaged: the hub's client would take it for done
+    for name in bad:
+        (folder / name).unlink(missing_ok=True)  # damaged: the hub's client would take it for done
     if pin.source.startswith("Raft_"):
-        for file in files:
-            download(_torchvision_url(pin.source), folder / file.name)
+        for name in bad:
+            download(_torchvision_url(pin.source), folder / name)
         return str(pin.revision)
     import huggingface_hub
 
     revision = pin.revision or store.recorded_revision(model)
     if revision in (None, UNPINNED):
         revision = str(huggingface_hub.HfApi().model_info(pin.source, timeout=TIMEOUT_S).sha)
-    for file in files:
-        huggingface_hub.hf_hub_download(pin.source, file.name, revision=revision, local_dir=folder)
+        # Nobody knows of which revision the others are: the hub's client compares them and fetches those that differ.
+        bad = {file.name for file in pin.files}
+    for name in sorted(bad):
+        huggingface_hub.hf_hub_download(pin.source, name, revision=revision, local_dir=folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's notes; they end with the last file
     return str(revision)
 

@@ -1,6 +1,7 @@
 """Whole scores: the fast way against the plain way, truths that need no model, and what must raise which score."""
 
 import dataclasses
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import torch
 
 from benchmarks.reference import Reference, decode
 from hfv_builder import passes, scoring, spool
+from hfv_builder.backends.base import Features
 from hfv_builder.backends.batches import Batches
 from hfv_builder.config import Profile, load_profile
+from hfv_builder.passes import Score
 from hfv_builder.records import METRICS, ClipError, Metric
 from hfv_builder.scoring import ClipScores, Scorer
 from hfv_builder.video import Chunk
@@ -175,7 +178,44 @@ def test_chosen_pairs_are_compared_and_no_others() -> None:
 def test_a_static_clip_scores_nothing(profile: Profile) -> None:
     """With classical flow, since RAFT of random weights sees motion where there is none."""
     still = np.repeat(walk(1), 6, axis=0)
-    assert values(scorer(profile).score(chunks(still))) == pytest.approx([0, 0, 0], abs=1e-9)
+    found = scorer(profile).score(chunks(still))
+    assert values(found) == pytest.approx([0, 0, 0], abs=1e-9)
+    assert all(math.isfinite(part) for score in found.values() for part in score.components.values())
+
+
+@pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb"), load_profile("lite")], ids=["paper", "rgb", "lite"])
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
+def test_a_flow_that_is_nonsense_fails_the_clip(
+    profile: Profile, nonsense: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once is enough, here for the last pair: a flow that is no number must not pass for one with nothing in sight."""
+    ours = scorer(profile)
+    flow = ours._models["flow"].flow
+
+    def broken(first: Features, second: Features) -> torch.Tensor:
+        found: torch.Tensor = flow(first, second).clone()
+        found[-1, 0, 0, 0] = nonsense
+        return found
+
+    monkeypatch.setattr(ours._models["flow"], "flow", broken)
+    found = ours.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION])
+    assert [score.value for score in found.values()] == [None, None]
+    assert all("not finite" in str(score.error) for score in found.values())
+    assert all(value is None or math.isfinite(value) for score in found.values() for value in score.trace)
+
+
+def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = scorer(paper())
+    embed = ours._models["subject"].embed
+
+    def broken(frames: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = embed(frames).clone()
+        found[-1, 0] = math.nan
+        return found
+
+    monkeypatch.setattr(ours._models["subject"], "embed", broken)
+    found = ours.score(chunks(walk(4)), [Metric.APPEARANCE])[Metric.APPEARANCE]
+    assert found == Score(error="an embedding of its frames is not finite")
 
 
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
@@ -265,7 +305,7 @@ def test_batches_are_halved_until_they_fit() -> None:
     batches = Batches(device="cpu", most=8)
     items = torch.arange(10)
     assert torch.equal(batches.run(hungry, items), items * 2)
-    assert sizes == [8, 4, 2, 2, 2, 2, 2]
+    assert sizes == [5, 2, 2, 2, 2, 2]
     assert batches.size == 2
 
 

@@ -13,7 +13,10 @@ SHARE = 0.5
 
 
 class Batches:
-    """Runs a function over the first axis of its tensors, some items at a time."""
+    """Runs a function over the first axis of its tensors, some items at a time.
+
+    On CUDA the last bits of a result can depend on how many that are, and so on who else uses the GPU's memory.
+    """
 
     def __init__(self, *, device: str, most: int, bytes_each: float = 0) -> None:
         """Args:
@@ -36,19 +39,21 @@ class Batches:
         """
         count, start, parts = len(tensors[0]), 0, []
         while start < count:
+            left = count - start
+            step = -(-left // -(-left // self.size))  # equal shares: a small one at the end would be as slow
             try:
-                parts.append(function(*(each[start : start + self.size] for each in tensors)))
+                parts.append(function(*(each[start : start + step] for each in tensors)))
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                if self.size == 1:
+                if step == 1:
                     raise ClipError(f"memory of {self._device} does not suffice for one of its frames") from None
             else:
-                start += self.size
+                start += step
                 self._trim()
                 continue
             # Outside the handler: the error would hold on to the very tensors that are to be freed.
-            self.size = max(1, self.size // 2)
+            self.size = step // 2
             if self._device.startswith("cuda"):
                 torch.cuda.empty_cache()
         return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -12,10 +12,10 @@ import torch
 from open_clip import CLIP
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch import Tensor
-from torchvision.transforms.functional import center_crop, normalize
+from torchvision.transforms.functional import center_crop
 
 from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
-from hfv_builder.backends.embedding import FrameEmbedding, resized
+from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Embedding
 
@@ -23,9 +23,8 @@ from hfv_builder.config import Embedding
 class Prepare:
     """Frames as CLIP wants them."""
 
-    def __init__(self, side: int, mean: list[float], std: list[float]) -> None:
-        self._side = side
-        self._mean, self._std = [255 * each for each in mean], [255 * each for each in std]
+    def __init__(self, side: int, normalize: Normalize) -> None:
+        self._side, self._normalize = side, normalize
 
     def __call__(self, frames: Tensor) -> Tensor:
         """(n, H, W, 3) uint8 to (n, 3, side, side) float32, normalised."""
@@ -33,8 +32,7 @@ class Prepare:
         short = min(height, width)
         size = (int(self._side * height / short), int(self._side * width / short))
         pictures = center_crop(resized(frames, size), [self._side, self._side])
-        prepared: Tensor = normalize(pictures, self._mean, self._std)
-        return prepared
+        return self._normalize(pictures)
 
 
 def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
@@ -54,10 +52,9 @@ def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
         raise misfit(folder / "open_clip_config.json", f"no image tower can be built from it: {error}") from None
     load_safetensors(tower, folder / "open_clip_model.safetensors", prefix="visual.")
     tower = tower.eval().requires_grad_(False).to(device)
-    prepare = Prepare(
-        tower.image_size[0], look.get("mean", list(OPENAI_DATASET_MEAN)), look.get("std", list(OPENAI_DATASET_STD))
-    )
-    return FrameEmbedding(tower, prepare, config, device)
+    mean, std = look.get("mean", OPENAI_DATASET_MEAN), look.get("std", OPENAI_DATASET_STD)
+    normalize = Normalize([255 * each for each in mean], [255 * each for each in std], device)
+    return FrameEmbedding(tower, Prepare(tower.image_size[0], normalize), config, device)
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -5,11 +5,10 @@ consistency; the position encodings are interpolated to the frame's shape.
 """
 
 from torch import Tensor
-from torchvision.transforms.functional import normalize
 from transformers import Dinov2Model
 
 from hfv_builder.backends.checkpoint import from_pretrained
-from hfv_builder.backends.embedding import FrameEmbedding, resized
+from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Embedding
 
@@ -34,14 +33,13 @@ def seen_size(height: int, width: int, patch: int) -> tuple[int, int]:
 class Prepare:
     """Frames as DINOv2 wants them."""
 
-    def __init__(self, patch: int) -> None:
-        self._patch = patch
+    def __init__(self, patch: int, normalize: Normalize) -> None:
+        self._patch, self._normalize = patch, normalize
 
     def __call__(self, frames: Tensor) -> Tensor:
         """(n, H, W, 3) uint8 to (n, 3, h, w) float32, normalised."""
         size = seen_size(frames.shape[1], frames.shape[2], self._patch)
-        prepared: Tensor = normalize(resized(frames, size), MEAN, STD)
-        return prepared
+        return self._normalize(resized(frames, size))
 
 
 def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
@@ -56,4 +54,5 @@ def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
         vectors: Tensor = model(pictures).pooler_output
         return vectors
 
-    return FrameEmbedding(class_token, Prepare(model.config.patch_size), config, device)
+    prepare = Prepare(model.config.patch_size, Normalize(MEAN, STD, device))
+    return FrameEmbedding(class_token, prepare, config, device)

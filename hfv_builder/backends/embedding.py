@@ -1,6 +1,6 @@
 """What CLIP and DINOv2 have in common: frames are prepared as pictures, and a network makes a vector of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,17 @@ from hfv_builder.backends.precision import autocast, compiled
 from hfv_builder.config import Embedding
 
 MOST = {"cpu": 8, "cuda": 128}
+
+
+class Normalize:
+    """(x − mean) / std of every channel, with the numbers on the device already: moving them makes a GPU wait."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: str) -> None:
+        self._mean, self._std = (torch.tensor(each, device=device)[:, None, None] for each in (mean, std))
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """(n, 3, h, w) float32 to the same."""
+        return (pictures - self._mean) / self._std
 
 
 class FrameEmbedding:

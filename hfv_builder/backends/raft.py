@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, grid_sample, pad
+from torch.nn.functional import avg_pool2d, conv2d, pad
 from torchvision.models.optical_flow import raft_large, raft_small
 from torchvision.models.optical_flow._utils import make_coords_grid, upsample_flow
 
@@ -141,27 +141,34 @@ class Raft:
             hidden = gate(hidden, motion, from_context)
         return hidden, update.flow_head(hidden)
 
-    def _pyramid(self, first: Tensor, second: Tensor) -> list[Tensor]:
+    def _pyramid(self, first: Tensor, second: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Correlation of every position of the first with all of the second map, and that at half sizes.
 
         Always in fp32: fp16 would lose the sums of 256 products that the flow's fraction of a pixel hangs on.
+
+        Returns:
+            For each level the correlations, (n · h · w, 1, h', w'), and what a pixel of it is in the coordinates of
+            `grid_sample`, (2,).
         """
         n, channels, height, width = first.shape
         volume = torch.matmul(first.flatten(2).transpose(1, 2), second.flatten(2)) / channels**0.5
         levels = [volume.reshape(n * height * width, 1, height, width)]
         for _ in range(self._model.corr_block.num_levels - 1):
-            levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2, 2))
-        return levels
+            levels.append(avg_pool2d(levels[-1], 2, 2))
+        sizes = torch.tensor([[level.shape[-1], level.shape[-2]] for level in levels], device=first.device)
+        return list(zip(levels, 2 / (sizes - 1), strict=True))
 
-    def _correlation(self, pyramid: list[Tensor], coords: Tensor) -> Tensor:
+    def _correlation(self, pyramid: list[tuple[Tensor, Tensor]], coords: Tensor) -> Tensor:
         """The correlation around each position's present match: (n, levels · window², h, w)."""
         n, _, height, width = coords.shape
         centre = coords.permute(0, 2, 3, 1).reshape(-1, 1, 1, 2)
         found = []
-        for level in pyramid:
-            pixel = 2 / torch.tensor([level.shape[-1] - 1, level.shape[-2] - 1], device=coords.device)
+        for level, pixel in pyramid:
             grid = (centre * pixel - 1) + self._window * pixel
-            found.append(grid_sample(level, grid, align_corners=True).reshape(n, height, width, -1))
+            # The kernel below `grid_sample(level, grid, align_corners=True)`, which on CUDA would go through cuDNN
+            # instead, and that refuses as many pictures as there are positions in a batch of pairs.
+            sampled = torch.ops.aten.grid_sampler_2d(level, grid, 0, 0, True)
+            found.append(sampled.reshape(n, height, width, -1))
             centre = centre / 2
         return torch.cat(found, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
 

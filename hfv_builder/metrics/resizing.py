@@ -1,6 +1,5 @@
 """Pictures and flow at another size."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -19,4 +18,6 @@ def enlarged(flow: Tensor, size: tuple[int, int]) -> Tensor:
     if (height, width) == size:
         return flow
     flow = interpolate(flow, size, mode="bilinear", align_corners=False)
-    return flow * torch.tensor([size[1] / width, size[0] / height], device=flow.device)[:, None, None]
+    flow[:, 0] *= size[1] / width
+    flow[:, 1] *= size[0] / height
+    return flow

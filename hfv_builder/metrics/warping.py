@@ -69,18 +69,20 @@ def warp_error(
         align: multiply each A_{t+1} by the factor that makes E_t smallest.
 
     Returns:
-        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left.
+        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left, infinity where
+        the flow is not finite, which would look as if nothing were left.
     """
     pulled = warp(second, flow)
+    sound = flow.isfinite().flatten(1).all(dim=1)
     if align:
         pulled = pulled * _least_squares(first, pulled, mask)[:, None, None, None]
     squared = (first - pulled).square().mean(dim=1)
     if mask is None:
-        return squared.mean(dim=(1, 2), dtype=torch.float64)
+        return squared.mean(dim=(1, 2), dtype=torch.float64).where(sound, torch.inf)
     left = mask.sum(dim=(1, 2), dtype=torch.float64)
     # Not by multiplication: what is not finite and not compared must not count.
     error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / left
-    return torch.where(left >= MIN_VISIBLE * mask[0].numel(), error, torch.nan)
+    return error.where(left >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(sound, torch.inf)
 
 
 def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:

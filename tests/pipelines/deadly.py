@@ -16,7 +16,10 @@ def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
 
 
 class DeadlyDecoder(WorkerPlugin):
-    """Files called `exit.mp4` end the process that decodes them, those called `hang.mp4` never come to an end."""
+    """Files called `exit.mp4` end the process that decodes them, those called `hang.mp4` never come to an end.
+
+    And with `lost.mp4` the GPU is lost to the process.
+    """
 
     def setup(self, worker: Any) -> None:
         """Put the decoder in place, in every worker and whatever replaces it."""
@@ -29,6 +32,10 @@ class DeadlyDecoder(WorkerPlugin):
                 os._exit(1)
             while path.name == "hang.mp4":
                 time.sleep(60)
+            if path.name == "lost.mp4":
+                import torch
+
+                raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
             yield from sound(path, **options)
 
         video.decode = decode

@@ -16,7 +16,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, UsageError
 from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
+from pipelines.cluster import Cluster, offered
 from pipelines.score import score
 from pipelines.shards import run_shards
 from tests.conftest import moving_square, write_clip
@@ -52,7 +52,7 @@ def test_a_killer_that_takes_its_time_is_found_too(monkeypatch: pytest.MonkeyPat
     assert sorted((each.items, each.error is None) for each in done) == [([1], False), ([2], True)]
 
 
-def test_a_clip_that_crashes_and_one_that_hangs_fail_alone(
+def test_clips_that_crash_or_hang_or_lose_the_gpu_fail_alone(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = clips_folder(count=6)
@@ -62,6 +62,7 @@ def test_a_clip_that_crashes_and_one_that_hangs_fail_alone(
 
     write_clip(folder / "exit.mp4", moving_square(8, seed=80))
     write_clip(folder / "hang.mp4", moving_square(8, seed=81))
+    write_clip(folder / "lost.mp4", moving_square(8, seed=82))
     harmed = Manifests(tmp_path / "harmed")
     catalog(harmed, "kling", folder, cluster=cluster)
     names = {row["clip_id"]: Path(row["path"]).name for row in rows(harmed, CLIPS)}
@@ -70,15 +71,15 @@ def test_a_clip_that_crashes_and_one_that_hangs_fail_alone(
         outcome = score(harmed, "kling", LITE, cluster=Cluster(client=client), deadline_s=10)
     assert outcome.exit_code == 3
     found = rows(harmed, SCORES, metric="motion")
-    assert len(found) == len(names) == 8
+    assert len(found) == len(names) == 9
     for row in found:
-        if names[row["clip_id"]] in ("exit.mp4", "hang.mp4"):
+        if names[row["clip_id"]] in ("exit.mp4", "hang.mp4", "lost.mp4"):
             assert row["status"] == "failed"
             assert "killed its worker" in row["error"]
             assert "within 10 s" in row["error"]
         else:
             assert row == undisturbed[row["clip_id"]]
-    assert len(rows(harmed, SCORES)) == 3 * 8
+    assert len(rows(harmed, SCORES)) == 3 * 9
 
 
 def test_a_fault_of_ours_is_raised(cluster: Cluster) -> None:
@@ -109,6 +110,40 @@ def test_each_gpu_gets_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPat
     assert sorted(seen.values()) == ["3", "5"]
     assert offered == [{"GPU": 1}, {"GPU": 1}]
     assert sorted(each.result or 0 for each in done) == [3, 3]
+
+
+def test_a_gpu_that_is_not_there_is_told(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(UsageError, match="no GPU is found here"):
+        score(manifests, "kling", LITE, device="cuda")
+
+
+def test_work_for_a_gpu_says_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.1)
+    monkeypatch.setattr("pipelines.shards.offered", patient := Patient(looks=2))
+    with Cluster(workers=0).connect() as client, pytest.raises(KeyboardInterrupt):
+        list(run_shards(client, sum, [[1, 2]], resources={"GPU": 1}))
+    assert patient.seen == [False, False]
+    assert "no worker that offers GPU is connected" in capsys.readouterr().err
+
+
+class Patient:
+    """Looks for workers, and presses Ctrl-C after so many times."""
+
+    def __init__(self, looks: int) -> None:
+        self.left, self.seen = looks, list[bool]()
+
+    def __call__(self, client: Any, resources: dict[str, float]) -> bool:
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.seen.append(offered(client, resources))
+        return self.seen[-1]
 
 
 @pytest.fixture
