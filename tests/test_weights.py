@@ -1,7 +1,9 @@
 """The store of weights, and `hfv weights pull | check`."""
 
 import dataclasses
+import hashlib
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -48,6 +50,58 @@ def url() -> Iterator[str]:
         thread.start()
         Server.asked.clear()
         yield f"http://127.0.0.1:{server.server_address[1]}/file"
+        server.shutdown()
+        thread.join()
+
+
+COMMIT = "c" * 40
+HUB = {"config.json": b"{}", "model.safetensors": b"\x02" + bytes(7) + b"{}"}
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Answers as the Hugging Face hub does for one model, whose files are HUB."""
+
+    fetched: list[str] = []  # noqa: RUF012 (shared on purpose)
+
+    def do_HEAD(self) -> None:
+        self._answer(HUB[self.path.rsplit("/", 1)[1]])
+
+    def do_GET(self) -> None:
+        if "/resolve/" not in self.path:
+            body = json.dumps({"id": "someone/model", "sha": COMMIT, "siblings": []}).encode()
+        else:
+            name = self.path.rsplit("/", 1)[1]
+            self.fetched.append(name)
+            body = HUB[name]
+        self._answer(body)
+        self.wfile.write(body)
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
+    """A store of a model without a pinned commit, to be had from a hub on this machine."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        Hub.fetched.clear()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+        files = tuple(File(name=name) for name in HUB)
+        pins = {"x": Pin(source="someone/model", revision=None, licence="mit", files=files)}
+        yield Store(root=tmp_path / "store", pins=pins)
         server.shutdown()
         thread.join()
 
@@ -207,3 +261,29 @@ def test_files_put_there_by_hand_are_recorded_by_check(tmp_path: Path, monkeypat
     weights.demand(states, store)
     assert store.recorded_revision("x") == weights.UNPINNED
     store.require(["x"])
+
+
+def test_pull_from_a_hub_records_the_commit(hub: Store) -> None:
+    for _ in range(2):
+        weights.demand(weights.pull(load_profile("paper"), store=hub), hub)
+        assert sorted(Hub.fetched) == sorted(HUB)
+    assert hub.recorded_revision("x") == COMMIT
+    assert {path.name: path.read_bytes() for path in hub.folder("x").iterdir() if path.name != RECORD} == HUB
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["pulled", "checked before"])
+@pytest.mark.parametrize("same", [True, False], ids=["the hub's", "others"])
+def test_files_put_there_by_hand_are_compared_with_the_hubs(hub: Store, same: bool, checked: bool) -> None:
+    """A record of the hub's commit beside files that are not its would be a lie."""
+    hub.folder("x").mkdir(parents=True)
+    (hub.folder("x") / "config.json").write_bytes(HUB["config.json"])
+    model = HUB["model.safetensors"] if same else b"\x04" + bytes(7) + b"{  }"
+    (hub.folder("x") / "model.safetensors").write_bytes(model)
+    if checked:
+        weights.demand(weights.check(load_profile("paper"), store=hub), hub)
+        assert hub.recorded_revision("x") == weights.UNPINNED
+        (hub.folder("x") / "config.json").unlink()
+    weights.demand(weights.pull(load_profile("paper"), store=hub), hub)
+    assert hub.recorded_revision("x") == COMMIT
+    assert ("model.safetensors" in Hub.fetched) is not same
+    assert (hub.folder("x") / "model.safetensors").read_bytes() == HUB["model.safetensors"]
