@@ -11,6 +11,8 @@ READY     := $(VENV)/.ready
 # Variables that a target passes on to `hfv`, each as the flag of its name, and only when it is given.
 # A function, so that an unset variable leaves no flag behind: $(call flag,WORKERS,--workers)
 flag       = $(if $($(1)),$(2) "$($(1))")
+# The same for names that environments have for purposes of their own: only if given on make's command line.
+named      = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
 GENERATORS = $(foreach g,$(GENERATOR),--generator "$(g)")
 COMMON     = $(call flag,MANIFESTS,--manifests)
 WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster)
@@ -38,14 +40,19 @@ $(READY): requirements.lock pyproject.toml setup.sh
 demo: $(READY)  ## render sample clips and run the whole pipeline on them
 	@$(BIN)/hfv demo $(call flag,OUT,--out) $(call flag,WORKERS,--workers)
 
+CATALOG    = $(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
+  $(if $(REAL),--real) $(COMMON) $(WHERE)
+
 catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
 	$(call need,GENERATOR,kling)
-	@$(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
-	  $(if $(REAL),--real) $(COMMON) $(WHERE)
+	@$(CATALOG)
 
-score: catalog  ## catalogue, then score the clips of GENERATOR with PROFILE
+# Exit code 3 of the catalogue: some clips cannot be read; the others are scored.
+score: $(READY)  ## catalogue, then score the clips of GENERATOR with PROFILE
+	$(call need,GENERATOR,kling)
+	@$(CATALOG) || [ $$? = 3 ]
 	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) \
-	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(COMMON) $(WHERE)
+	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
 
 label: $(READY)  ## rank the scores and name the labels
 	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
@@ -60,7 +67,8 @@ weights: $(READY)  ## download the models that PROFILE needs
 	@$(BIN)/hfv weights pull --profile "$(PROFILE)" $(call flag,DIR,--dir)
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
-	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) $(COMMON)
+	@$(BIN)/hfv review $(call named,HOST,--host) $(call named,PORT,--port) $(call named,USERS,--users) \
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(COMMON)
 
 bench: $(READY)  ## measure the speed against a plain loop
 	@$(BIN)/python -m benchmarks

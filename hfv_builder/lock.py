@@ -1,6 +1,8 @@
 """Locks: two commands started by mistake on the same manifests do no harm."""
 
+import _thread
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfv_builder.places import Place, put, read, unwritable, writable
+from hfv_builder.places import Place, answering, put, read, unwritable, writable
 from hfv_builder.records import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 LEASE_S = 30.0
 """How long the holder of a lock in a store may be silent before it counts as dead."""
+HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What systems say of a lock that another process holds."""
 
 
 @contextlib.contextmanager
@@ -27,10 +31,11 @@ def lock(folder: Place, name: str) -> Iterator[None]:
     """Hold the lock `name` of the folder while the block runs.
 
     The system gives a lock on this machine back when its holder dies. In a store it is an object that its holder
-    writes anew all the time; whoever finds it waits to see whether somebody does.
+    writes anew all the time; whoever finds it waits to see whether somebody does. A holder that was silent for so long
+    that another took its lock is interrupted.
 
     Raises:
-        UsageError: another process holds it.
+        UsageError: another process holds it, or has taken it over; or nothing can be locked there.
     """
     path = writable(folder) / f".lock-{name}"
     busy = UsageError(f"another hfv is at work on {name} in {folder}; wait until it ends")
@@ -42,11 +47,20 @@ def lock(folder: Place, name: str) -> Iterator[None]:
 def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
     import fcntl
 
-    with path.open("w") as file:
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise busy from None
+        except OSError as error:
+            if error.errno in HELD:
+                raise busy from None
+            raise UsageError(
+                f"the file system of {path.parent} has no locks ({error.strerror}); choose another place with "
+                "--manifests DIR"
+            ) from None
         yield
 
 
@@ -57,34 +71,56 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
     def sign() -> str:
         return json.dumps(owner | {"at": time.time()})
 
-    while not _create(path, sign()):
-        held = _holder(path)
-        if _is_alive(path, held):
-            raise busy
-        if _holder(path) == held:
-            path.fs.rm_file(path.path)
-    ended = threading.Event()
+    def is_ours(held: dict[str, Any]) -> bool:
+        return owner.items() <= held.items()
+
+    while not _create(path, sign()) and not is_ours(held := _holder(path)):
+        if held:
+            if _is_alive(path, held):
+                raise busy
+            # Several may find the same dead holder; who wrote last has it, once all have written (Fischer's algorithm).
+            put(path, sign())
+            time.sleep(LEASE_S / 10)
+    ended, lost = threading.Event(), threading.Event()
+    in_main = threading.current_thread() is threading.main_thread()
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 3):
             with contextlib.suppress(Exception):  # a store may be away for a while
+                if not is_ours(_holder(path)):
+                    lost.set()
+                    if in_main and not ended.is_set():
+                        _thread.interrupt_main()
+                    return
                 put(path, sign())
 
     renewing = threading.Thread(target=renew, daemon=True, name="lock")
     renewing.start()
     try:
         yield
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
     finally:
         ended.set()
         renewing.join()
-        if owner.items() <= _holder(path).items():
-            path.fs.rm_file(path.path)
+        with contextlib.suppress(Exception):  # left behind it counts as dead soon
+            if is_ours(_holder(path)):
+                path.fs.rm_file(path.path)
+            else:
+                lost.set()
+    if lost.is_set():
+        raise UsageError(
+            f"{path} is another hfv's by now, for this one was silent for {LEASE_S:g} s; wait until that one ends, "
+            "then run the same command again"
+        )
 
 
 def _create(path: "UPath", content: str) -> bool:
     """Make the object, unless there is one."""
     try:
-        path.fs.pipe_file(path.path, content.encode(), mode="create")
+        with answering(f"{path} cannot be written"):
+            path.fs.pipe_file(path.path, content.encode(), mode="create")
     except FileExistsError:
         return False
     except OSError as error:
@@ -103,11 +139,10 @@ def _holder(path: "UPath") -> dict[str, Any]:
 
 def _is_alive(path: "UPath", held: dict[str, Any]) -> bool:
     """Whether somebody renews the lock."""
-    if held and held["host"] == socket.gethostname():
+    if held["host"] == socket.gethostname():
         return _runs(held["pid"]) and time.time() - held["at"] < LEASE_S
-    if held:
-        print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)
-        time.sleep(LEASE_S)
+    print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)
+    time.sleep(LEASE_S)
     return _holder(path) != held
 
 

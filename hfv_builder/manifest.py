@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfv_builder.lock import lock
-from hfv_builder.places import HIDDEN, Place, put, read, sync, writable
+from hfv_builder.places import HIDDEN, Place, answering, put, read, sync, writable
 from hfv_builder.records import UsageError
 from hfv_builder.schema import Table
 
@@ -168,6 +168,10 @@ class Manifests:
         finally:
             _settle(folder)
 
+    def recover(self, table: Table, **partition: str) -> None:
+        """End a replacement that was cut short; before parts are added again that it was to take away."""
+        _settle(self.folder(table, **partition))
+
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
 
@@ -180,7 +184,7 @@ class Manifests:
 @contextlib.contextmanager
 def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
     try:
-        with contextlib.ExitStack() as stack:
+        with answering(f"{part} cannot be read"), contextlib.ExitStack() as stack:
             source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source))
             missing = sorted({*table.schema.names} - {*table.partition, *file.schema_arrow.names})
@@ -192,7 +196,10 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
-        raise UsageError(f"{part} cannot be read ({error}); delete it and run its stage again") from None
+        # What is wrong with the bytes of a file has no errno; disks that fail have one.
+        disks = getattr(error, "errno", None) is not None
+        cure = "nothing is lost: run the same command again" if disks else "delete it and run its stage again"
+        raise UsageError(f"{part} cannot be read ({str(error).strip()}); {cure}") from None
 
 
 def _stored(table: Table, rows: pa.Table) -> pa.Table:
@@ -214,7 +221,10 @@ def _is_vectors(kind: pa.DataType) -> bool:
 
 def _parquet(rows: pa.Table) -> memoryview:
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
+    # Of vectors, no value comes twice and none is looked for: dictionaries and statistics take two thirds of the time.
+    plain = any(_is_vectors(each.type) for each in rows.schema)
+    statistics = ["clip_id"] if plain else True
+    pq.write_table(rows, sink, compression="zstd", use_dictionary=not plain, write_statistics=statistics)
     return memoryview(sink.getvalue())
 
 

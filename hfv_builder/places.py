@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import tempfile
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,13 +40,15 @@ class FileStatus:
 def place(text: str) -> Place:
     """The place that is named so; nobody has looked whether it is there.
 
+    It is absolute, for it travels to workers whose current folder is another.
+
     Raises:
         UsageError: it is a URL of a store that there is no package for.
     """
     if not URL.match(text):
-        return Path(text)
+        return Path(text).absolute()
     if text.startswith("file://"):
-        return Path(text.removeprefix("file://"))
+        return Path(text.removeprefix("file://")).absolute()
     from upath import UPath
 
     store, key = text.split("://", 1)
@@ -59,6 +62,28 @@ def place(text: str) -> Place:
     return found
 
 
+@contextlib.contextmanager
+def answering(trouble: str) -> Iterator[None]:
+    """Turn what a store raises in the block into a sentence; that a file is there or is not is no trouble.
+
+    Raises:
+        UsageError: the store does not answer, or not to us.
+    """
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except Exception as error:
+        # Every store has errors of its own, but all of them come to us through fsspec.
+        frames = traceback.walk_tb(error.__traceback__)
+        if not any(frame.f_globals.get("__name__", "").startswith("fsspec.") for frame, _ in frames):
+            raise
+        raise UsageError(
+            f"{trouble}: {_told(error)}; nothing is lost: see that the store answers and lets you in, then run the "
+            "same command again"
+        ) from None
+
+
 def reach(found: Place) -> Place:
     """The place itself, if its store answers.
 
@@ -66,12 +91,8 @@ def reach(found: Place) -> Place:
         UsageError: it does not.
     """
     if not isinstance(found, Path):
-        try:
-            found.fs.info(found.path)
-        except FileNotFoundError:
-            pass  # it comes with the first file
-        except Exception as error:  # every store has errors of its own
-            raise UsageError(f"{found} cannot be reached: {_told(error)}") from None
+        with contextlib.suppress(FileNotFoundError), answering(f"{found} cannot be reached"):
+            found.fs.info(found.path)  # what is not there comes with the first file
     return found
 
 
@@ -80,8 +101,12 @@ def read(path: Place) -> bytes:
 
     Raises:
         OSError: it is not there, or out of reach.
+        UsageError: its store does not answer.
     """
-    return path.read_bytes() if isinstance(path, Path) else bytes(path.fs.cat_file(path.path))
+    if isinstance(path, Path):
+        return path.read_bytes()
+    with answering(f"{path} cannot be read"):
+        return bytes(path.fs.cat_file(path.path))
 
 
 def put(path: Place, content: str | bytes | memoryview) -> None:
@@ -95,7 +120,8 @@ def put(path: Place, content: str | bytes | memoryview) -> None:
         if isinstance(path, Path):
             _put_here(path, data)
         else:
-            path.fs.pipe_file(path.path, bytes(data))
+            with answering(f"{path} cannot be written"):
+                path.fs.pipe_file(path.path, bytes(data))
     except OSError as error:
         raise unwritable(path.parent, error) from None
 
@@ -150,23 +176,20 @@ def local_copy(path: Place) -> Iterator[Path]:
     """The file itself where it is on this machine; else a copy that lasts as long as the block.
 
     Raises:
-        OSError: it is not there, or not for us.
-        UsageError: its store does not answer, or there is no room for the copy: no file is to blame.
+        OSError: it is not there.
+        UsageError: its store does not answer, or not to us, or there is no room for the copy: no file is to blame.
     """
     if isinstance(path, Path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=HIDDEN) as folder:
         copy = Path(folder, path.name)
-        try:
-            path.fs.get_file(path.path, str(copy))
-        except (FileNotFoundError, PermissionError):
-            raise
-        except Exception as error:  # every store has errors of its own
-            blame_disks(path, error)
-            raise UsageError(
-                f"{path} cannot be fetched: {_told(error)}; nothing is lost: run the same command again"
-            ) from None
+        with answering(f"{path} cannot be fetched"):
+            try:
+                path.fs.get_file(path.path, str(copy))
+            except OSError as error:
+                blame_disks(path, error)
+                raise
         yield copy
 
 
@@ -177,11 +200,15 @@ def walk(folder: Place) -> Iterator[tuple[str, FileStatus | None]]:
 
     Raises:
         OSError: a folder cannot be read.
+        UsageError: its store does not answer.
     """
     if not isinstance(folder, Path):
-        for name, facts in folder.fs.find(folder.path, detail=True).items():
+        with answering(f"{folder} cannot be listed"):
+            found = folder.fs.find(folder.path, detail=True)
+        for name, facts in found.items():
             below = name.removeprefix(folder.fs._strip_protocol(folder.path))
-            if not any(part.startswith(".") for part in below.split("/")):
+            # An empty file named like a folder stands for it, as the consoles of stores make them.
+            if not name.endswith("/") and not any(part.startswith(".") for part in below.split("/")):
                 yield folder.fs.unstrip_protocol(name), _status_in_store(facts)
         return
 
@@ -207,9 +234,11 @@ def status(path: Place) -> FileStatus:
 
     Raises:
         OSError: it is not there, or out of reach.
+        UsageError: its store does not answer.
     """
     if not isinstance(path, Path):
-        return _status_in_store(path.fs.info(path.path))
+        with answering(f"{path} cannot be reached"):
+            return _status_in_store(path.fs.info(path.path))
     found = path.stat()
     return FileStatus(found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
 

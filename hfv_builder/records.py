@@ -56,6 +56,10 @@ FAULTS = (ClipError, OSError, ArithmeticError, AttributeError, LookupError, Memo
 """What we, decoders, models and libraries raise on a clip that they cannot cope with: it fails, others go on."""
 
 
+NOT_SCORED = "not scored: "
+"""What the error of a clip begins with that no model has seen, for want of its file; another run tries it again."""
+
+
 def reason(error: Exception) -> str:
     """What was raised, as a clip's `error`."""
     return str(error) if isinstance(error, ClipError | OSError) else f"{type(error).__name__}: {error}".splitlines()[0]

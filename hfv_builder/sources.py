@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from hfv_builder.places import Place
+from hfv_builder.places import Place, read
 from hfv_builder.records import UsageError
 
 CHECKOUT = Path(__file__).parents[1] / "manifests" / "sources.toml"
@@ -62,8 +62,7 @@ def load_sources(manifests: Place) -> dict[str, Source]:
     """
     sources: dict[str, Source] = {}
     for path in dict.fromkeys([INSTALLED, CHECKOUT, manifests / "sources.toml"]):
-        if path.is_file():
-            sources.update(_read(path))
+        sources.update(_read(path))
     return sources
 
 
@@ -102,7 +101,11 @@ def _commonest(values: list[Any]) -> Any:
 
 def _read(path: Place) -> dict[str, Source]:
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(read(path).decode())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
     sources = {}

@@ -37,15 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from hfv_builder.manifest import Manifests
-    from hfv_builder.places import place, reach
+    from hfv_builder.places import answering, place, reach
     from hfv_builder.records import UsageError
     from pipelines.outcome import record
 
     try:
-        manifests = Manifests(reach(place(options.manifests)))
-        outcome: Outcome = options.stage(manifests, options)
-        if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
-            record(manifests, options.command, outcome)
+        with answering("the store cannot be used"):
+            manifests = Manifests(reach(place(options.manifests)))
+            outcome: Outcome = options.stage(manifests, options)
+            if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
+                record(manifests, options.command, outcome)
     except UsageError as error:
         if options.verbose:
             raise

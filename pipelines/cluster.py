@@ -157,6 +157,10 @@ def _configure(start: str) -> None:
             # Looking after itself, Dask takes a tenth of a core by its defaults, and with these a fiftieth.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
+            # What fills a worker are models and frames, which waiting does not make less; only its end is of use.
+            "distributed.worker.memory.target": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.worker.memory.pause": False,
             "distributed.admin.tick.interval": "500ms",
             "distributed.admin.system-monitor.interval": "2s",
             "distributed.nanny.pre-spawn-environ": ENVIRONMENT,

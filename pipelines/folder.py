@@ -5,7 +5,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from hfv_builder.places import FileStatus, Place, walk
+from hfv_builder.places import FileStatus, Place, reach, walk
 from hfv_builder.records import UsageError
 
 TEXT = {
@@ -40,7 +40,7 @@ def list_clips(folder: Place) -> tuple[Found, list[str]]:
     Raises:
         UsageError: there is no such folder, it cannot be read, or it holds no clip.
     """
-    if not folder.is_dir():
+    if not reach(folder).is_dir():
         raise UsageError(
             f"the clips folder {folder} is not there; make it, or name another with --clips DIR (CLIPS=DIR)"
         )
@@ -65,7 +65,7 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
     Clips of one prompt without a group form one: a hash of the prompt.
 
     Raises:
-        UsageError: the file cannot be read or lacks a column.
+        UsageError: the file cannot be read, or lacks a column or a value.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -73,7 +73,12 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
             missing = {"file", "prompt"} - set(reader.fieldnames or ())
             if missing:
                 raise UsageError(f"{path} has no column {' and '.join(sorted(missing))}; its first line must name them")
-            return {row["file"]: (row["prompt"], row.get("prompt_group") or _group(row["prompt"])) for row in reader}
+            prompts = {}
+            for row in reader:
+                if row["file"] is None or row["prompt"] is None:
+                    raise UsageError(f"line {reader.line_num} of {path} is too short; it must have a file and a prompt")
+                prompts[row["file"]] = (row["prompt"], row.get("prompt_group") or _group(row["prompt"]))
+            return prompts
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"the prompts in {path} cannot be read: {error}") from None
 

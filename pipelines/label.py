@@ -18,6 +18,7 @@ from hfv_builder.labels import label_clips, label_real
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.schema import CLIPS, LABELS, SCORES
+from hfv_builder.sources import check_name
 from pipelines.cluster import cores
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score import clips_of
@@ -33,7 +34,7 @@ def label(manifests: Manifests, generators: Sequence[str] = ()) -> Outcome:
             ready have been labelled by then.
     """
     started = time.time()
-    found = for_each(generators or catalogued(manifests), partial(_label_one, manifests))
+    found = for_each(manifests, "label", generators, partial(_label_one, manifests))
     rows = [row for row in found if not isinstance(row, UsageError)]
     refused = [str(row) for row in found if isinstance(row, UsageError)]
     if refused:
@@ -54,16 +55,24 @@ def catalogued(manifests: Manifests) -> list[str]:
     return found
 
 
-def for_each(generators: Sequence[str], work: Callable[[str], T]) -> list[T | UsageError]:
-    """What the work makes of every generator, in their order, or why it could not; each is a Dask task in a thread."""
+def for_each(
+    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
+) -> list[T | UsageError]:
+    """What a stage makes of every generator, in their order, or why it could not; each is a Dask task in a thread.
+
+    Args:
+        generators: of none given, all that have clips.
+    """
 
     def attempt(generator: str) -> T | UsageError:
         try:
-            return work(generator)
+            with manifests.lock(f"{stage}-{check_name(generator)}"):
+                return work(generator)
         except UsageError as error:
             return error
 
-    tasks = [delayed(attempt, pure=False)(generator) for generator in generators]
+    some = dict.fromkeys(generators or catalogued(manifests))
+    tasks = [delayed(attempt, pure=False)(generator) for generator in some]
     return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
 
 
@@ -78,18 +87,20 @@ def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
         columns = ["clip_id", "score", "status", "profile", "fingerprint"]
         found = manifests.read(SCORES, columns, metric=metric.value, generator=generator)
         found = found.filter(pc.is_in(found["clip_id"], value_set=ids)).sort_by("clip_id")
-        kinds = found.group_by(["profile", "fingerprint"]).aggregate([([], "count_all")]).to_pylist()
+        # What differs in name alone, not in what decides the score, may be ranked together.
+        kinds = found.group_by("fingerprint").aggregate([("profile", "min"), ([], "count_all")]).to_pylist()
+        whole = found["clip_id"].combine_chunks().equals(ids)
         if not is_real:
-            _check_whole(generator, metric.value, found, kinds, len(ids))
-        elif len(kinds) != 1 or len(found) != len(ids):
+            _check_whole(generator, metric.value, found, kinds, len(ids), whole)
+        elif len(kinds) != 1 or not whole:
             kinds = []  # for reference only: no ranks depend on them, and half of them mislead
         # One row a clip, both sorted: they are in step.
         scores[metric.value] = found["score"].to_numpy() if kinds else np.nan
         fingerprints += [kind["fingerprint"] for kind in kinds]
-        profiles |= {kind["profile"] for kind in kinds}
+        profiles |= {kind["profile_min"] for kind in kinds}
     labelled = (label_real if is_real else label_clips)(scores)
-    whole = len(fingerprints) == len(METRICS)
-    labelled["fingerprint"] = hashlib.sha256(":".join(fingerprints).encode()).hexdigest()[:16] if whole else None
+    all_three = len(fingerprints) == len(METRICS)
+    labelled["fingerprint"] = hashlib.sha256(":".join(fingerprints).encode()).hexdigest()[:16] if all_three else None
     manifests.replace(
         LABELS, [pa.Table.from_pandas(labelled, LABELS.schema, preserve_index=False)], generator=generator
     )
@@ -101,23 +112,25 @@ def _label_one(manifests: Manifests, generator: str) -> dict[str, Any]:
     return row
 
 
-def _check_whole(generator: str, metric: str, found: pa.Table, kinds: list[dict[str, Any]], clips: int) -> None:
+def _check_whole(
+    generator: str, metric: str, found: pa.Table, kinds: list[dict[str, Any]], clips: int, whole: bool
+) -> None:
     """Refuse to rank what cannot be compared: every clip needs a row, all under one fingerprint."""
     if not kinds:
         raise UsageError(f"{generator} has no {metric} scores yet: run `hfv score --generator {generator}`")
     if len(kinds) > 1:
-        kinds = sorted(kinds, key=lambda kind: (kind["profile"], kind["fingerprint"]))
-        which = "; ".join(f"{kind['profile']} {kind['fingerprint']}: {kind['count_all']} clips" for kind in kinds)
+        kinds = sorted(kinds, key=lambda kind: (kind["profile_min"], kind["fingerprint"]))
+        which = "; ".join(f"{kind['profile_min']} {kind['fingerprint']}: {kind['count_all']} clips" for kind in kinds)
         raise UsageError(
             f"the {metric} scores of {generator} come from different configurations ({which}) and cannot be ranked "
             f"together; finish one: `hfv score --generator {generator} --profile P`"
         )
-    again = f"run `hfv score --generator {generator} --profile {kinds[0]['profile']}` to its end"
+    again = f"run `hfv score --generator {generator} --profile {kinds[0]['profile_min']}` to its end"
     if len(found) < clips:
         raise UsageError(
             f"{clips - len(found)} of {clips} clips of {generator} have no {metric} score; ranks need them all: {again}"
         )
-    if len(found) > clips:
+    if not whole:
         raise UsageError(f"some clips of {generator} have two {metric} scores, as after a run cut short: {again}")
     if not pc.any(pc.equal(found["status"], Status.OK.value)).as_py():
         raise UsageError(f"no clip of {generator} could be scored for {metric}; `hfv status` shows why")

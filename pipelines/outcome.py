@@ -70,10 +70,16 @@ def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
 def versions() -> dict[str, str | None]:
     """What ran: hfv-builder and its git revision, Python, and the packages that decide results."""
     packages = ("hfv-builder", "av", "numpy", "pandas", "pyarrow", "torch", "distributed")
-    here = Path(__file__).parent
-    git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
-        "git": git.stdout.strip() or None,
+        "git": _revision(),
     }
+
+
+def _revision() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:  # there is no git here
+        return None

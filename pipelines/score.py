@@ -13,8 +13,9 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import METRICS, Metric, Status, UsageError
+from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
+from hfv_builder.sources import check_name
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
@@ -34,6 +35,8 @@ DEADLINE_S = 900.0
 PATIENT_DEADLINE_S = 86_400.0
 IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
 """What every worker needs that scores."""
+EMBEDDED_ROWS = 500
+"""Clips whose embeddings are in one part, about: for each, a kilobyte a frame."""
 ROWS_READ = 20_000
 """Rows of a table that are Python objects at one time."""
 
@@ -82,6 +85,9 @@ def score(
         deadline_s=None if cluster.in_this_process else deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S),
     )
     with manifests.lock(f"score-{generator}"):
+        for table in (SCORES, EMBEDDINGS):
+            for keys in manifests.partitions(table, generator=generator):
+                manifests.recover(table, **keys)
         todo = _todo(task, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
         sound = todo["error"].null_count
@@ -102,33 +108,40 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Tab
     """The catalogued clips of a generator, a row for each content: exact copies are left out.
 
     Raises:
-        UsageError: it has none.
+        UsageError: it has none, or its catalogue is not finished.
     """
-    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=generator)
+    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=check_name(generator))
     if not len(rows):
         known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
         have = f"; it knows {', '.join(known)}" if known else ", which is empty"
         cure = f"run `hfv catalog --generator {generator} --clips DIR`"
         raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
+    if not manifests.is_settled(CLIPS, generator=generator):
+        raise UsageError(
+            f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
+        )
     return rows.filter((pc.field("status") != Status.REJECTED.value) & (pc.field("clip_id") != ""))
 
 
 def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
     """The clips that lack a score of some metric, in the order of clip ids; a column for each metric says which."""
+    without_file = pc.is_valid(clips["error"])
     for metric in task.metrics:
-        done = pc.is_in(clips["clip_id"], value_set=_done(task, metric, retry_failed))
+        scored, not_scored = (pc.is_in(clips["clip_id"], value_set=ids) for ids in _done(task, metric, retry_failed))
+        done = pc.or_(scored, pc.and_(not_scored, without_file))
         clips = clips.append_column(metric.value, pc.invert(done))
     lacking = reduce(pc.or_, (clips[metric.value] for metric in task.metrics))
     return clips.filter(lacking).sort_by("clip_id")
 
 
-def _done(task: Task, metric: Metric, retry_failed: bool) -> pa.Array:
-    columns = ["clip_id", "fingerprint", "status"]
+def _done(task: Task, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
+    """The clips that a model has seen, and those whose rows say that none could."""
+    columns = ["clip_id", "fingerprint", "status", "error"]
     rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
-    ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
-    if retry_failed:
-        ours = pc.and_(ours, pc.equal(rows["status"], Status.OK.value))
-    return rows.filter(ours)["clip_id"].combine_chunks()
+    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
+    not_scored = pc.fill_null(pc.starts_with(rows["error"], NOT_SCORED), False)
+    scored = pc.equal(rows["status"], Status.OK.value) if retry_failed else pc.invert(not_scored)
+    return tuple(rows.filter(each)["clip_id"].combine_chunks() for each in (scored, not_scored))
 
 
 def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares: int = 1) -> Iterator[list[Work]]:
@@ -153,7 +166,7 @@ def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares
                 metrics=tuple(metric for metric in task.metrics if row[metric.value]),
                 num_frames=row["num_frames"],
                 pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
-                error=row["error"],
+                error=row["error"] and NOT_SCORED + row["error"],
             )
             if shard and (len(shard) >= min(most, left // shares) or pixels + work.pixels > SHARD_PIXELS):
                 yield shard
@@ -188,15 +201,16 @@ def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
     """A row a clip, without what newer scores of the same clips supersede."""
 
     def choose(parts: list[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables(parts)
+        rows = pa.concat_tables(part.append_column("at", pa.repeat(at, len(part))) for at, part in enumerate(parts))
         ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
-        # A failed clip that was tried again has two rows under one fingerprint; the better one stays.
-        new = rows.filter(ours).sort_by([("clip_id", "ascending"), ("status", "descending")])
+        # A failed clip that was tried again has two rows under one fingerprint; the better one stays, else the newer.
+        order = [("clip_id", "ascending"), ("status", "descending"), ("at", "descending")]
+        new = rows.filter(ours).sort_by(order)
         ids = new["clip_id"].to_pylist()
         new = new.filter(pa.array([i == 0 or ids[i - 1] != each for i, each in enumerate(ids)], pa.bool_()))
         others = rows.filter(pc.invert(ours))
         others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
-        return pa.concat_tables([new, others])
+        return pa.concat_tables([new, others]).drop_columns("at")
 
     settle(task.manifests, SCORES, choose, clips=clips, metric=metric.value, generator=task.generator)
 
@@ -212,4 +226,4 @@ def _settle_embeddings(task: Task, clips: int) -> None:
         return rows.take(pa.array(first.values(), pa.int64()))
 
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        settle(task.manifests, EMBEDDINGS, choose, clips=clips, **keys)
+        settle(task.manifests, EMBEDDINGS, choose, clips=clips, part_rows=EMBEDDED_ROWS, **keys)

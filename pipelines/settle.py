@@ -13,7 +13,13 @@ PART_ROWS = 100_000
 
 
 def settle(
-    manifests: Manifests, table: Table, choose: Callable[[list[pa.Table]], pa.Table], *, clips: int, **partition: str
+    manifests: Manifests,
+    table: Table,
+    choose: Callable[[list[pa.Table]], pa.Table],
+    *,
+    clips: int,
+    part_rows: int = PART_ROWS,
+    **partition: str,
 ) -> None:
     """Make the parts of a partition anew, sorted by clip id, if some were added since this was done last.
 
@@ -22,12 +28,13 @@ def settle(
 
     Args:
         choose: given all that the partition holds of some clips, a table for each part that has any, with the
-            metadata of the part, gives the rows to keep.
+            metadata of the part, those added last at the end, gives the rows to keep.
         clips: how many clips there are; the same number gives the same ranges, however the work was divided.
+        part_rows: clips that one part is to hold, about; a range of them is in memory at a time.
     """
     if manifests.is_settled(table, **partition):
         return
-    ranges = 1 << max(0, (clips - 1) // PART_ROWS).bit_length()
+    ranges = 1 << max(0, (clips - 1) // part_rows).bit_length()
     spans = {part: manifests.span(table, part, "clip_id") for part in manifests.parts(table, **partition)}
 
     def pieces() -> Iterator[pa.Table]:

@@ -3,10 +3,12 @@
 import contextlib
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +18,7 @@ import pyarrow as pa
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, blame_disks, local_copy, place, put, writable
-from hfv_builder.records import FAULTS, Metric, Status, reason
+from hfv_builder.records import FAULTS, NOT_SCORED, ClipError, Metric, Status, UsageError, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
 from pipelines.watch import Watch
@@ -134,7 +136,7 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
     from hfv_builder.video import decode
 
     def frames(work: Work) -> Iterator[Any]:
-        with local_copy(place(work.path)) as file:
+        with _file(work) as file:
             yield from decode(file, decoder=task.profile.decoder, pairs=task.profile.pairs)
 
     if task.device == "cpu":
@@ -144,18 +146,47 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
             yield ahead
 
 
+@contextlib.contextmanager
+def _file(work: Work) -> Iterator[Path]:
+    """The file of the clip, with the content that was catalogued: a score must not stand beside another's id.
+
+    Raises:
+        ClipError: it is not there, or has changed.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(local_copy(place(work.path)))
+            with file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise ClipError(f"{NOT_SCORED}{error.strerror or error}") from error
+        if not found.startswith(work.clip_id):
+            raise ClipError(f"{NOT_SCORED}it has changed since it was catalogued; run `hfv catalog` again")
+        yield file
+
+
 _local = threading.local()
 
 
 def _scorer(task: Task) -> Any:
-    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe."""
+    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe.
+
+    Raises:
+        UsageError: they are not those of the task.
+    """
     key = (task.profile, task.metrics, task.device)
     if getattr(_local, "key", None) != key:
         import cv2
         import torch
 
+        from hfv_builder.backends import registry
         from hfv_builder.scoring import Scorer
 
+        if registry.fingerprints(task.profile, device=task.device) != task.fingerprints:
+            raise UsageError(
+                f"a worker on {socket.gethostname()} has other weights or another version than this command and would "
+                "give other scores: set it up in the same way"
+            )
         # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
         torch.set_num_threads(1)
         cv2.setNumThreads(1)

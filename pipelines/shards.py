@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from hfv_builder.records import UsageError
@@ -52,6 +53,7 @@ def run_shards(
     """
     from distributed import KilledWorker
 
+    scheduler_there = partial(_scheduler_there, client, client.scheduler.address)
     waiting = iter(shards)
     halves: deque[list[T]] = deque()
     suspects: deque[list[T]] = deque()
@@ -63,12 +65,14 @@ def run_shards(
         return next(waiting, None)
 
     def send(items: list[T]) -> None:
-        flying[client.submit(work, items, pure=False, resources=resources)] = items
+        with scheduler_there():
+            flying[client.submit(work, items, pure=False, resources=resources)] = items
 
     window, counted = 0, -LOOK_S
     while True:
         if time.monotonic() - counted >= LOOK_S:
-            window, counted = IN_FLIGHT * max(1, len(client.nthreads())), time.monotonic()
+            with scheduler_there():
+                window, counted = IN_FLIGHT * max(1, len(client.nthreads())), time.monotonic()
         while len(flying) < window and (items := next_shard()):
             send(items)
         alone = not flying
@@ -76,11 +80,13 @@ def run_shards(
             if not suspects:
                 return
             send(suspects.popleft())
-        for future in _finished(client, list(flying), resources or {}):
+        with scheduler_there():
+            finished = _finished(client, list(flying), resources or {})
+        for future in finished:
             items = flying.pop(future)
             try:
                 # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
-                with _scheduler_there(client):
+                with scheduler_there():
                     result = future.result()
             except KilledWorker:
                 if len(items) > 1:
@@ -98,7 +104,7 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> I
     from distributed import wait
 
     while True:
-        with contextlib.suppress(TimeoutError), _scheduler_there(client):
+        with contextlib.suppress(TimeoutError):
             ended: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
             return ended
         if not offered(client, resources):
@@ -107,15 +113,16 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> I
 
 
 @contextlib.contextmanager
-def _scheduler_there(client: Any) -> Iterator[None]:
+def _scheduler_there(client: Any, address: str) -> Iterator[None]:
     """Turn what a lost scheduler raises into a sentence."""
     from distributed import CancelledError
     from distributed.comm.core import CommClosedError
 
     try:
         yield
-    except (CancelledError, CommClosedError):
+    except (AttributeError, CancelledError, CommClosedError) as error:
+        if isinstance(error, AttributeError) and client.scheduler is not None:
+            raise  # a fault of ours; of a client that gave up, many attributes are None
         raise UsageError(
-            f"the Dask scheduler at {client.scheduler.address} has gone; nothing is lost: start it and run the same "
-            "command again"
+            f"the Dask scheduler at {address} has gone; nothing is lost: start it and run the same command again"
         ) from None

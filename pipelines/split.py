@@ -13,7 +13,7 @@ from hfv_builder.records import METRICS, Label, Split, UsageError
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.label import catalogued, for_each
+from pipelines.label import for_each
 from pipelines.outcome import Outcome, paragraphs, table
 
 
@@ -30,7 +30,7 @@ def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal[
     if labels == "final" and not manifests.parts(REVIEWS):
         raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
     rows: list[dict[str, Any]] = []
-    for found in for_each(generators or catalogued(manifests), partial(_split_one, manifests, which=labels)):
+    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, which=labels)):
         if isinstance(found, UsageError):
             raise found
         rows += found

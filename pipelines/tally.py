@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.records import Status
+from hfv_builder.records import Status, UsageError
 from hfv_builder.schema import SCORES
 from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
 from pipelines.shard import Task
@@ -27,6 +27,9 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
         clips: the catalogued clips, with columns clip_id and path.
         scored: how many of them were scored just now.
         started: when that began.
+
+    Raises:
+        UsageError: some of them have no row.
     """
     seconds = time.time() - started
     counts: list[Row] = []
@@ -35,6 +38,11 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
         columns = ["clip_id", "score", "status", "error"]
         rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
         rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        if len(rows) < len(clips):
+            raise UsageError(
+                f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
+                f"{task.manifests.root} must be the same place for each of them"
+            )
         fine = pc.equal(rows["status"], Status.OK.value)
         values = np.sort(rows.filter(fine)["score"].to_numpy())
         lost = rows.filter(pc.invert(fine))

@@ -27,13 +27,14 @@ def export(store: Store, manifests: Manifests) -> int:
         The number of rows.
 
     Raises:
-        UsageError: the manifest cannot be read or written.
+        UsageError: the manifest cannot be read or written, or another command writes it.
     """
-    ours = as_table(store.decisions())
-    known = set(ours["decision_id"].to_pylist())
-    before = manifests.read(REVIEWS)
-    others = before.filter(pa.array([row not in known for row in before["decision_id"].to_pylist()], pa.bool_()))
-    rows = pa.concat_tables([others, ours])
-    if len(rows):
-        manifests.replace(REVIEWS, [rows])
-    return len(rows)
+    with manifests.lock("reviews"):
+        ours = as_table(store.decisions())
+        known = set(ours["decision_id"].to_pylist())
+        before = manifests.read(REVIEWS)
+        others = before.filter(pa.array([row not in known for row in before["decision_id"].to_pylist()], pa.bool_()))
+        rows = pa.concat_tables([others, ours])
+        if len(rows):
+            manifests.replace(REVIEWS, [rows])
+        return len(rows)

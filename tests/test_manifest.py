@@ -1,6 +1,8 @@
 """Manifests: readable by others as they are, never half written, whole again after a kill at any step."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -108,6 +110,23 @@ def test_a_replacement_killed_at_any_step_leaves_old_or_new(
     assert [p.name for p in manifests.folder(SCORES, **WHERE).iterdir() if p.name.startswith(".")] == []
 
 
+def test_what_is_added_again_after_a_kill_is_not_taken_away(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the same name as one that the replacement was about to delete."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    manifests.add(SCORES, scores("old"), name="1", **WHERE)
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(Path, "unlink", killed)
+        manifests.replace(SCORES, [scores("new")], **WHERE)
+    manifests.recover(SCORES, **WHERE)
+    manifests.add(SCORES, scores("again"), name="1", **WHERE)
+    assert sorted(ids(manifests)) == ["again", "new"]
+
+
 def test_a_failing_source_of_rows_leaves_the_old_ones(manifests: Manifests) -> None:
     manifests.add(SCORES, scores("old"), name="1", **WHERE)
 
@@ -131,10 +150,21 @@ def test_types_are_cast_never_inferred(manifests: Manifests) -> None:
         manifests.replace(LABELS, [wrong], generator="kling")
 
 
-def test_a_part_cut_short_is_named(manifests: Manifests) -> None:
+@pytest.mark.parametrize("kept", [slice(0), slice(200), slice(-100)])
+def test_a_damaged_part_is_named(manifests: Manifests, kept: slice) -> None:
     path = manifests.add(SCORES, scores("a"), name="1", **WHERE)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UsageError, match=f"{path.name}.*run its stage again"):
+    whole = path.read_bytes()
+    ending = b"\xff" * 92 + whole[-8:] if kept.stop < 0 else b""
+    path.write_bytes(whole[kept] + ending)
+    with pytest.raises(UsageError, match=f"{path.name}.*delete it and run its stage again"):
+        manifests.read(SCORES)
+
+
+def test_a_part_that_disks_cannot_give_is_not_to_be_deleted(manifests: Manifests) -> None:
+    path = manifests.folder(SCORES, **WHERE) / "part-1.parquet"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path.name)  # the system refuses to open it
+    with pytest.raises(UsageError, match=f"{path.name}.*nothing is lost: run the same command again"):
         manifests.read(SCORES)
 
 
@@ -176,6 +206,20 @@ def test_one_command_at_a_time(manifests: Manifests) -> None:
         with pytest.raises(UsageError, match="another hfv is at work on score-kling"), manifests.lock("score-kling"):
             pass
     with manifests.lock("score-kling"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"), [(errno.EWOULDBLOCK, "another hfv is at work"), (errno.ENOLCK, "has no locks .*--manifests")]
+)
+def test_a_file_system_without_locks_is_not_another_hfv(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch, error: int, sentence: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UsageError, match=sentence), manifests.lock("score-kling"):
         pass
 
 

@@ -49,6 +49,8 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         ("label", {"GENERATOR": "a b", "MANIFESTS": "/m"}, "--generator a --generator b --manifests /m"),
         ("split", {"LABELS": "final"}, "--labels final"),
         ("score", {"GENERATOR": "k", "PROFILE": "lite", "WORKERS": "3"}, "--generator k --profile lite --workers 3"),
+        ("score", {"GENERATOR": "k", "RETRY": "1"}, "--profile paper --retry-failed"),
+        ("review", {"PORT": "1", "SETTINGS": "s"}, "hfv review --port 1 --settings s"),
         ("catalog", {"GENERATOR": "k", "REAL": "1"}, "--generator k --clips data/clips/k --real"),
     ):
         assignments = [f"{name}={value}" for name, value in variables.items()]
@@ -58,19 +60,21 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
             capture_output=True,
             text=True,
             check=True,
+            env=os.environ | {"HOST": "not meant for us"},
         )
         assert expected in " ".join(shown.stdout.replace('"', "").replace("\\\n", " ").split())
+        assert "not meant" not in shown.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["catalog", "--generator", "kling", "--clips", "nowhere"], "the clips folder nowhere is not there"),
-        (["score", "--generator", "klnig"], "'klnig' has no clips in m, which is empty"),
+        (["catalog", "--generator", "kling", "--clips", "nowhere"], "/nowhere is not there"),
+        (["score", "--generator", "klnig"], "/m, which is empty"),
         (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
-        (["label"], "m has no clips yet"),
+        (["label"], "/m has no clips yet"),
         (["split", "--generator", "kling"], "kling has no labels yet"),
-        (["status"], "m has no clips yet"),
+        (["status"], "/m has no clips yet"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_2(

@@ -193,6 +193,19 @@ def test_a_scheduler_started_by_hand(
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
 
 
+def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: tuple[Path, list[subprocess.Popen[bytes]]]) -> None:
+    """The client has given up by the time that the driver asks again."""
+    file, (scheduler, *_) = by_hand
+    with Cluster(scheduler=str(file)).connect() as client:
+        found = run_shards(client, sum, iter([[number] for number in range(100)]))
+        next(found)
+        scheduler.kill()
+        scheduler.wait()
+        client.close()
+        with pytest.raises(UsageError, match=r"scheduler at tcp://.* has gone; nothing is lost"):
+            list(found)
+
+
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.cluster.PATIENCE", "1s")
     with (

@@ -156,6 +156,44 @@ def test_scores_that_cannot_be_compared_are_refused_by_name(manifests: Manifests
     assert len(manifests.read(LABELS, generator="kling")) == 0
 
 
+def test_profiles_that_differ_in_name_alone_are_ranked_together(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    keys = {"metric": "spatial", "generator": "kling"}
+    named = manifests.read(SCORES, **keys).to_pandas()
+    named.loc[named["clip_id"] == ids[0], "profile"] = "lite-without-evidence"
+    manifests.replace(SCORES, [pa.Table.from_pandas(named, SCORES.schema, preserve_index=False)], **keys)
+    assert label(manifests).summary["generators"][0]["profile"] == "lite"
+
+
+def test_a_clip_with_two_rows_does_not_stand_in_for_one_with_none(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(float(number), 2.0, 3.0) for number in range(4)])
+    keys = {"metric": "spatial", "generator": "kling"}
+    rows = manifests.read(SCORES, **keys)
+    kept = rows.filter(pa.array([clip_id != ids[0] for clip_id in rows["clip_id"].to_pylist()]))
+    manifests.replace(SCORES, [pa.concat_tables([kept, kept[:1]])], **keys)
+    with pytest.raises(UsageError, match="some clips of kling have two spatial scores"):
+        label(manifests)
+
+
+def test_a_generator_named_twice_or_oddly(manifests: Manifests) -> None:
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    fill(manifests, "klang", [(1.0, 2.0, 3.0)] * 4)
+    for stage in (label, split):
+        stage(manifests, ["kling"] * 8)
+        assert [keys["generator"] for keys in manifests.partitions(LABELS)] == ["kling"]
+        with pytest.raises(UsageError, match=r"'kl\*' cannot name a generator"):
+            stage(manifests, ["kl*"])
+    assert len(manifests.read(SPLITS)) == 4
+
+
+@pytest.mark.parametrize("stage", [label, split])
+def test_one_command_of_a_stage_at_a_time(manifests: Manifests, stage: Any) -> None:
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    label(manifests)
+    with manifests.lock(f"{stage.__name__}-kling"), pytest.raises(UsageError, match="another hfv"):
+        stage(manifests)
+
+
 def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 3 + [(1.0, 2.0, None)])
     write_scores(manifests, "kling", "spatial", dict.fromkeys(ids[:2], 1.0))

@@ -4,9 +4,9 @@ import hashlib
 import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.schema import SCORES
 from pipelines.settle import settle
 
-WHERE = {"metric": "motion", "generator": "kling"}
+WHERE: dict[str, Any] = {"metric": "motion", "generator": "kling"}
 
 
 def ids(count: int) -> list[str]:
@@ -46,13 +46,12 @@ def test_the_parts_do_not_depend_on_the_shards(count: int, room: int, cuts: list
     shards = [known[start:end] for start, end in itertools.pairwise(edges)]
     repeated = [[known[number % count]] for number in again]  # scored twice, as after a kill
     found = []
-    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.settle.PART_ROWS", room)
+    with tempfile.TemporaryDirectory() as temporary:
         for name, divided in (("whole", [known]), ("divided", [*shards, *repeated])):
             manifests = Manifests(Path(temporary, name))
             fill(manifests, divided)
             assert not manifests.is_settled(SCORES, **WHERE)
-            settle(manifests, SCORES, first_of_each, clips=count, **WHERE)
+            settle(manifests, SCORES, first_of_each, clips=count, part_rows=room, **WHERE)
             assert manifests.is_settled(SCORES, **WHERE)
             rows = manifests.read(SCORES, ["clip_id"])["clip_id"].to_pylist()
             parts = [manifests.read_part(SCORES, part, ["clip_id"]) for part in manifests.parts(SCORES, **WHERE)]

@@ -15,14 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import hfv_builder.lock
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, local_copy, place, put, reach, read
+from hfv_builder.places import Place, local_copy, place, put, reach, read, status, walk
 from hfv_builder.records import UsageError
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
 from pipelines.cli import main
+from pipelines.folder import list_clips
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
@@ -164,7 +166,8 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
         with manifests.lock("x"):
             assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
         assert not (bucket / ".lock-x").exists()
-    assert waited == [hfv_builder.lock.LEASE_S]
+    settling = hfv_builder.lock.LEASE_S / 10
+    assert waited == [settling, hfv_builder.lock.LEASE_S, settling]
 
     def renewed(_: float) -> None:
         put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
@@ -183,6 +186,57 @@ def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) 
         while read(bucket / ".lock-x") == first:
             assert time.monotonic() < end
             time.sleep(0.05)
+
+
+def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
+    put(bucket / ".lock-x", json.dumps(dead))
+
+    def other_writes(_: float) -> None:
+        put(bucket / ".lock-x", json.dumps(dead | {"id": "2", "pid": os.getpid()}))
+
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=other_writes))
+    with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
+        pass
+    assert json.loads(read(bucket / ".lock-x"))["id"] == "2"
+
+
+def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = json.dumps({"id": "2", "host": "another-machine", "pid": 1, "at": 0})
+
+    def hold(work: Callable[[], Any]) -> None:
+        with Manifests(bucket).lock("x"):
+            put(bucket / ".lock-x", other)
+            work()
+
+    def work_long() -> None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            time.sleep(0.05)
+        pytest.fail("nothing stopped the work")
+
+    with pytest.raises(UsageError, match="is another hfv's by now"):
+        hold(lambda: None)
+    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    (bucket / ".lock-x").unlink()
+    with pytest.raises(UsageError, match="is another hfv's by now"):
+        hold(work_long)
+    assert read(bucket / ".lock-x") == other.encode()
+
+
+def test_an_outage_at_the_end_does_not_hide_the_error(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_: Any) -> None:
+        raise ConnectionError("no route")
+
+    def fail() -> None:
+        with Manifests(bucket).lock("x"):
+            monkeypatch.setattr(hfv_builder.lock, "read", silent)
+            raise UsageError("the real one")
+
+    with pytest.raises(UsageError, match="the real one"):
+        fail()
 
 
 class SlowLink:
@@ -249,6 +303,59 @@ def test_what_a_store_cannot_do_is_one_sentence(
     type(place("s3://b").fs).clear_instance_cache()  # type: ignore[union-attr]
     with pytest.raises(UsageError, match="s3://elsewhere/ cannot be reached"):
         reach(place("s3://elsewhere"))
+
+
+class ClientError(Exception):
+    """As a store's own client raises it, unknown to us."""
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, bucket: Place, error: Exception) -> None:
+    """Let every call to the store raise the error."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    store: Any = type(bucket.fs)  # type: ignore[union-attr]
+    monkeypatch.setattr(store, "_call_s3", fail)
+
+
+@pytest.mark.parametrize("error", [ClientError("no credentials"), PermissionError("Access Denied"), TimeoutError()])
+@pytest.mark.parametrize(
+    "work",
+    [
+        reach,
+        read,
+        status,
+        lambda path: put(path, b"x"),
+        lambda path: list(walk(path)),
+        list_clips,
+        lambda path: local_copy(path).__enter__(),
+        lambda path: Manifests(path).lock("x").__enter__(),
+    ],
+)
+def test_a_store_that_refuses_is_one_sentence(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Any], Any], error: Exception
+) -> None:
+    failing(monkeypatch, bucket, error)
+    with pytest.raises(UsageError, match=r"/x.* cannot be .*; nothing is lost: see that the store answers"):
+        work(bucket / "x")
+
+
+def test_an_outage_while_parts_are_read_is_no_reason_to_delete_them(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pa.Table.from_pylist([dict.fromkeys(LABELS.schema.names)], schema=LABELS.schema)
+    part = Manifests(bucket).add(LABELS, rows, name="1", generator="kling")
+    failing(monkeypatch, bucket, TimeoutError())
+    with pytest.raises(UsageError, match=r"cannot be read: \w+; nothing is lost"):
+        Manifests(bucket).read_part(LABELS, part)
+
+
+def test_what_stands_for_a_folder_is_no_clip(bucket: Place) -> None:
+    put(bucket / "clips" / "000.mp4", b"a clip")
+    for key in ("clips/", "clips/more/"):
+        bucket.fs.pipe_file(f"{bucket.path}{key}", b"")  # type: ignore[union-attr]
+    assert [name for name, _ in walk(bucket / "clips")] == [str(bucket / "clips/000.mp4")]
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(bucket: Place, capsys: pytest.CaptureFixture[str]) -> None:
