@@ -260,7 +260,8 @@ def blame_disks(path: Place, error: Exception) -> None:
     except OSError as unreachable:
         why = _told(unreachable)
     raise UsageError(
-        f"the clips in {path.parent} are out of reach ({why}); nothing is lost: mount it and run the same command again"
+        f"the clips in {path.parent} are out of reach ({why}); nothing is lost: mount it and run the same command "
+        "again, or, if they were deleted, `hfv catalog` for the folder that they were catalogued from"
     )
 
 

@@ -116,11 +116,12 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> I
 def _scheduler_there(client: Any, address: str) -> Iterator[None]:
     """Turn what a lost scheduler raises into a sentence."""
     from distributed import CancelledError
+    from distributed.client import ClosedClientError
     from distributed.comm.core import CommClosedError
 
     try:
         yield
-    except (AttributeError, CancelledError, CommClosedError) as error:
+    except (AttributeError, CancelledError, ClosedClientError, CommClosedError) as error:
         if isinstance(error, AttributeError) and client.scheduler is not None:
             raise  # a fault of ours; of a client that gave up, many attributes are None
         raise UsageError(

@@ -1,19 +1,27 @@
 """Catalogue: a row for every file, read once, true to the folder after every change."""
 
+import errno
 import os
 import shutil
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
+import hfv_builder.manifest
+from hfv_builder.manifest import JOURNAL, Manifests
+from hfv_builder.places import FileStatus, status
 from hfv_builder.records import UsageError
 from hfv_builder.schema import CLIPS
 from pipelines.catalog import catalog
+from pipelines.clip_index import STAMP
 from pipelines.cluster import Cluster
+from pipelines.shards import Done
+from pipelines.status import status as status_of
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -102,6 +110,167 @@ def test_a_second_folder_adds_and_the_first_stays(
     assert catalog(manifests, "kling", other, cluster=cluster).summary["clips"] == 3
 
 
+@pytest.mark.parametrize("away", ["gone", "empty", "failing", "behind a link"])
+def test_rows_stay_while_their_disk_is_away(
+    manifests: Manifests,
+    clips_folder: Fill,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    away: str,
+) -> None:
+    folder, disk, unplugged = clips_folder(count=2), tmp_path / "disk", tmp_path / "unplugged"
+    for seed in (8, 9):
+        write_clip(disk / f"{seed}.mp4", moving_square(5, seed=seed))
+    if away == "behind a link":
+        (folder / "disk").symlink_to(disk)
+    else:
+        catalog(manifests, "kling", disk, cluster=cluster)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    before = rows(manifests, CLIPS)
+    assert len(before) == 4
+
+    def failing(path: Path) -> FileStatus:
+        if path.is_relative_to(disk):
+            raise OSError(errno.EIO, "Input/output error")
+        return status(path)
+
+    with monkeypatch.context() as patch:
+        if away == "failing":
+            patch.setattr("pipelines.clip_index.status", failing)
+        else:
+            disk.rename(unplugged)
+        if away == "empty":
+            disk.mkdir()
+        outcome = catalog(manifests, "kling", folder, cluster=cluster)
+    assert rows(manifests, CLIPS) == before
+    assert (outcome.summary["unseen"], outcome.summary["dropped"]) == (2, 2)  # the other two are young and read again
+    assert "2 rows kept unseen" in outcome.text
+    assert f"delete {manifests.folder(CLIPS, generator='kling')} and catalogue the others" in outcome.text
+
+    if away != "failing":
+        unplugged.rename(disk)
+    outcome = catalog(manifests, "kling", folder, cluster=cluster)
+    assert rows(manifests, CLIPS) == before
+    assert outcome.summary["unseen"] == 0
+
+
+def test_what_changed_while_it_was_away_is_read_again(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, disk, unplugged = clips_folder(count=1), tmp_path / "disk", tmp_path / "unplugged"
+    clip = write_clip(disk / "a.mp4", moving_square(5, seed=9))
+    now = time.time()
+
+    def read_at(after_s: int, where: Path) -> int:
+        monkeypatch.setattr(time, "time", lambda: now + after_s)
+        read: int = catalog(manifests, "kling", where, cluster=cluster).summary["read"]
+        return read
+
+    assert read_at(100, disk) == 1
+    disk.rename(unplugged)
+    (unplugged / clip.name).write_bytes((unplugged / clip.name).read_bytes()[:-1] + b"!")
+    os.utime(unplugged / clip.name, (now + 200, now + 200))
+    assert read_at(300, folder) == 1
+    unplugged.rename(disk)
+    assert read_at(400, folder) == 1
+    assert read_at(500, folder) == 0
+
+
+def test_what_is_deleted_loses_its_row(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder, other = clips_folder(count=1), tmp_path / "other"
+    for seed, path in enumerate((other / "a", other / "b", folder / "alone" / "c", folder / "whole" / "d")):
+        write_clip(path.with_suffix(".mp4"), moving_square(5, seed=seed + 10))
+    catalog(manifests, "kling", other, cluster=cluster)
+    assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 5
+    (other / "a.mp4").unlink()
+    (folder / "alone" / "c.mp4").unlink()  # its folder stays, empty
+    shutil.rmtree(folder / "whole")
+    outcome = catalog(manifests, "kling", folder, cluster=cluster)
+    assert sorted(Path(row["path"]).name for row in rows(manifests, CLIPS)) == ["000.mp4", "b.mp4"]
+    assert outcome.summary["unseen"] == 0
+    shutil.rmtree(other)  # as if unmounted: the way out is told, and is one
+    assert catalog(manifests, "kling", folder, cluster=cluster).summary["unseen"] == 1
+    shutil.rmtree(manifests.local_root / "clips" / "generator=kling")
+    assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 1
+
+
+def test_rows_that_dying_workers_wrote_twice_count_once(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(_: Any, work: Any, shards: Any) -> Iterator[Done[str, None]]:
+        for shard in shards:
+            work(shard)  # the worker dies before it can say so
+            work(shard[:1])
+            yield Done(items=shard[:1])
+            yield Done(items=shard[1:2], error="it killed its worker")
+            work(shard[2:])
+            yield Done(items=shard[2:])
+
+    monkeypatch.setattr("pipelines.catalog.run_shards", dying)
+    outcome = catalog(manifests, "kling", clips_folder(count=4), cluster=Cluster(workers=0))
+    assert (outcome.summary["clips"], outcome.summary["ok"]) == (4, 4)
+    found = rows(manifests, CLIPS)
+    assert len(found) == len({row["path"] for row in found}) == 4
+
+
+def test_a_kill_between_the_new_rows_and_the_old(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts that are read again have the names of those that were about to be deleted."""
+    folder = clips_folder(count=3)
+    settle = hfv_builder.manifest._settle
+
+    def killed(where: Path) -> None:
+        if (where / JOURNAL).exists():
+            raise KeyboardInterrupt
+        settle(where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hfv_builder.manifest, "_settle", killed)
+        with pytest.raises(KeyboardInterrupt):
+            catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
+    assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 3
+    assert len(rows(manifests, CLIPS)) == 3
+
+
+def test_memory_hardly_grows_with_the_clips(
+    manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 30_000
+    columns = {
+        "clip_id": [f"{number:016x}" for number in range(count)],
+        "generator": ["mine"] * count,
+        "path": [f"/disk/{number:060d}.mp4" for number in range(count)],
+        "bytes": range(count),
+        "status": ["ok"] * count,
+        "is_real": [False] * count,
+    }
+    empty = {field.name: pa.nulls(count, field.type) for field in CLIPS.schema}
+    known = {name: pa.array(values, CLIPS.schema.field(name).type) for name, values in columns.items()}
+    table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
+    manifests.add(CLIPS, table, name="x", generator="mine")
+    files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
+    monkeypatch.setattr("pipelines.catalog.list_clips", lambda _: (files, []))
+    monkeypatch.setattr("pipelines.clip_index.ROWS_READ", 1000)
+    monkeypatch.setattr("pipelines.clip_index.PART_ROWS", 5000)
+
+    def bytes_a_clip(work: Callable[[], Any]) -> float:
+        tracemalloc.start()
+        try:
+            work()
+            return tracemalloc.get_traced_memory()[1] / count
+        finally:
+            tracemalloc.stop()
+
+    assert bytes_a_clip(lambda: status_of(manifests)) < 50
+    assert bytes_a_clip(lambda: catalog(manifests, "mine", tmp_path)) < 100
+    assert len(manifests.parts(CLIPS, generator="mine")) == 6
+    assert manifests.read(CLIPS, generator="mine").sort_by("path").equals(table.replace_schema_metadata())
+
+
 def test_prompts(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
     folder = clips_folder(count=3)
     prompts = tmp_path / "prompts.csv"
@@ -132,11 +301,12 @@ def test_links_are_followed_once(manifests: Manifests, clips_folder: Fill, clust
 
 def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     folder = clips_folder(count=1)
-    shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
+    for letter in (b"\xe8", b"\xe9"):
+        shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf" + letter + b".mp4")
     write_clip(folder / "zebra.mp4", moving_square(5, seed=9))
     catalog(manifests, "kling", folder, cluster=cluster)
-    failed = [row for row in rows(manifests, CLIPS) if row["status"] != "ok"]
-    assert len(failed) == 1
+    failed = [Path(row["path"]).name for row in rows(manifests, CLIPS) if row["status"] != "ok"]
+    assert failed == ["caf\\xe8.mp4", "caf\\xe9.mp4"]
 
 
 def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
@@ -154,6 +324,8 @@ def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> 
     refused("cannot be read", "kling", folder, prompts=tmp_path / "nowhere.csv")
     (tmp_path / "p.csv").write_text("name,text\n")
     refused("no column file and prompt", "kling", folder, prompts=tmp_path / "p.csv")
+    (tmp_path / "p.csv").write_text("file,prompt\n000.mp4,a dance\n001.mp4\n")
+    refused(r"line 3 of .*p.csv is too short", "kling", folder, prompts=tmp_path / "p.csv")
     (manifests.root / "sources.toml").parent.mkdir(exist_ok=True)
     (manifests.root / "sources.toml").write_text("[x")
     refused("not valid TOML", "kling", folder)
