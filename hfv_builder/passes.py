@@ -23,7 +23,7 @@ from hfv_builder.metrics.quantiles import percentiles
 from hfv_builder.metrics.warping import warp_error
 from hfv_builder.spool import Spool
 
-AT_ONCE = {"cpu": 4 << 20, "cuda": 32 << 20}
+AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
 """Pixels of frames or maps that are warped and compared in one go; they take up to a hundred bytes each."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of the clip's depth that become 0 and 1."""
