@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ class Cluster:
             get_context("forkserver").Process(target=int).start()  # comes back when all is imported there
         with contextlib.ExitStack() as stack:
             if self.scheduler is not None:
-                yield stack.enter_context(_client_of(self.scheduler))
+                client = stack.enter_context(_client_of(self.scheduler))
+                _tell_dashboard(client)
+                yield client
                 return
             pressed: list[int] = []
             with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
@@ -103,6 +106,8 @@ class Cluster:
                     client.register_plugin(_leave_interrupts_to_the_driver())
             if pressed:
                 raise KeyboardInterrupt
+            if self.kind is not None or (find_spec("bokeh") and not self.in_this_process):
+                _tell_dashboard(client)
             yield client
 
     def _start(self, for_gpus: Sequence[str]) -> Any:
@@ -118,7 +123,9 @@ class Cluster:
             return bool(gpus())
         if self.kind is not None:
             return False  # nobody knows before the jobs run; say so with --device
-        with self.connect() as client:
+        if self.client is not None:
+            return offered(self.client, GPU)
+        with _client_of(str(self.scheduler)) as client:
             return offered(client, GPU)
 
 
@@ -192,8 +199,13 @@ def _batch_workers(kind: str, jobs: int) -> Any:
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is not complete: {error}; see docs/clusters.md") from None
     made.scale(jobs)
-    print(f"workers through {kind}; dashboard: {made.dashboard_link}", file=sys.stderr)
     return made
+
+
+def _tell_dashboard(client: Any) -> None:
+    """Say where Dask shows what its workers do, if there is such a page."""
+    with contextlib.suppress(KeyError):
+        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
 
 
 def _this_process() -> Any:

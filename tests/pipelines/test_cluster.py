@@ -151,7 +151,7 @@ def by_hand(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]
     """A scheduler and two workers started from the shell, as docs/clusters.md tells it; the scheduler's file."""
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]]
+    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]]
     commands += [[*dask, "worker", "--nthreads", "1", "--no-dashboard"]] * 2
     running = [
         subprocess.Popen(
@@ -176,6 +176,7 @@ def test_a_scheduler_started_by_hand(
     clips_folder: Fill,
     cluster: Cluster,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A catalogue only: workers that are not forked from ours would take long to import torch."""
     file, (scheduler, *_) = by_hand
@@ -184,6 +185,7 @@ def test_a_scheduler_started_by_hand(
     catalog(manifests, "kling", folder, cluster=cluster)
     catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
+    assert "dashboard: http://127.0.0.1:" in capsys.readouterr().err
 
     write_clip(folder / "new.mp4", moving_square(8, seed=77))
     scheduler.send_signal(signal.SIGKILL)
