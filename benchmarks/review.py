@@ -178,7 +178,7 @@ class Crowd:
     whose: dict[str, set[str]] = field(default_factory=dict)
 
     async def review(self, client: Client) -> None:
-        """Answer clips until all are given."""
+        """Answer clips until enough are given, or none is left."""
         rng = random.Random(client.name)  # noqa: S311 - a habit, not a secret
         try:
             await client.enter()
@@ -190,6 +190,8 @@ class Crowd:
                 self.left -= 1
                 if self.think_s:
                     await asyncio.sleep(self.think_s * (0.5 + rng.random()))
+                if not hand["items"]:
+                    break
                 item = hand["items"][0]
                 decision = {"decision_id": secrets.token_hex(16), "clip_id": item["clip_id"], "seconds": 1.0}
                 began = time.perf_counter()

@@ -138,7 +138,7 @@ def test_cut_short(tmp_path: Path, clip: Path) -> None:
     path = tmp_path / "short.mp4"
     written = write_clip(tmp_path / "whole.mkv", moving_square(40, seed=3), codec="mpeg4")
     data = written.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
+    path.write_bytes(data[: len(data) * 3 // 4])
     try:
         frames = len(read(path)[0])
     except ClipError as error:

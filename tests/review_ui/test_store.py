@@ -58,6 +58,6 @@ def test_the_disk_is_asked_before_anybody_is_told(tmp_path: Path) -> None:
 
 def test_kill_9_under_load_loses_nothing(tmp_path: Path) -> None:
     # `python -m benchmarks.review kill` does twenty rounds.
-    found = measure_kill(tmp_path, rounds=2, clips=400)
+    found = measure_kill(tmp_path, rounds=2, clips=1000)
     assert found["answered"] > 0
     assert (found["lost"], found["twice"]) == (0, 0)
