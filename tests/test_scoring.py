@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,16 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
     for metric in METRICS:
         assert cut[metric].frames == together[metric].frames
         np.testing.assert_allclose(np.array(cut[metric].trace), np.array(together[metric].trace), rtol=2e-4, atol=1e-9)
+
+
+def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captured as a graph, but run by the usual kernels: those that are made on purpose take minutes to make."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    usual = paper(updates=2)
+    changed = dataclasses.replace(usual, flow=dataclasses.replace(usual.flow, compile=True))
+    both = [Scorer(each, metrics=[Metric.MOTION], store=tiny_store()) for each in (usual, changed)]
+    plain, compiled = (each.score(chunks(walk(3)))[Metric.MOTION].value for each in both)
+    assert compiled == pytest.approx(plain, rel=1e-6)
 
 
 def test_chosen_pairs_are_compared_and_no_others() -> None:
