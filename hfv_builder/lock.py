@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -83,6 +84,10 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
             time.sleep(LEASE_S / 10)
     ended, lost = threading.Event(), threading.Event()
     in_main = threading.current_thread() is threading.main_thread()
+    sentence = (
+        f"{path} is another hfv's by now, for this one was silent for {LEASE_S:g} s; wait until that one ends, "
+        "then run the same command again"
+    )
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 3):
@@ -90,7 +95,7 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
                 if not is_ours(_holder(path)):
                     lost.set()
                     if in_main and not ended.is_set():
-                        _thread.interrupt_main()
+                        _interrupt(sentence)
                     return
                 put(path, sign())
 
@@ -110,10 +115,15 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
             else:
                 lost.set()
     if lost.is_set():
-        raise UsageError(
-            f"{path} is another hfv's by now, for this one was silent for {LEASE_S:g} s; wait until that one ends, "
-            "then run the same command again"
-        )
+        raise UsageError(sentence)
+
+
+def _interrupt(sentence: str) -> None:
+    """Stop the main thread: as Ctrl-C would, or at once where that is ignored, as of a command started with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        print(sentence, file=sys.stderr, flush=True)
+        os._exit(2)
+    _thread.interrupt_main()
 
 
 def _create(path: "UPath", content: str) -> bool:

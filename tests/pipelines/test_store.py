@@ -203,7 +203,11 @@ def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeyp
     assert json.loads(read(bucket / ".lock-x"))["id"] == "2"
 
 
-def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ignored", [False, True], ids=["Ctrl-C", "Ctrl-C ignored"])
+def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
     other = json.dumps({"id": "2", "host": "another-machine", "pid": 1, "at": 0})
 
     def hold(work: Callable[[], Any]) -> None:
@@ -213,16 +217,22 @@ def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch)
 
     def work_long() -> None:
         end = time.monotonic() + 20
-        while time.monotonic() < end:
+        while time.monotonic() < end and not exits:
+            put(bucket / ".lock-x", other)  # again, as the lock may have been about to be renewed
             time.sleep(0.05)
-        pytest.fail("nothing stopped the work")
+        if not exits:
+            pytest.fail("nothing stopped the work")
 
     with pytest.raises(UsageError, match="is another hfv's by now"):
         hold(lambda: None)
     monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
     (bucket / ".lock-x").unlink()
-    with pytest.raises(UsageError, match="is another hfv's by now"):
-        hold(work_long)
+    try:
+        with pytest.raises(UsageError, match="is another hfv's by now"):
+            hold(work_long)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert exits == [2] * ignored
     assert read(bucket / ".lock-x") == other.encode()
 
 
