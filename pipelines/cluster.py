@@ -31,7 +31,9 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     # Memory that one clip gave back is at hand for the next; fetching it from the system page by page costs a third
-    # of the time of `lite`. Dask's own default gives it back at once.
+    # of the time of `lite`. Dask's own default gives it back at once, and so does what malloc sets up for a second
+    # thread, in which a worker's tasks run.
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
 }
