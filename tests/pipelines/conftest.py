@@ -1,5 +1,6 @@
 """Two workers for all tests of stages: starting processes is most of what a small run costs."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, place
 from pipelines.cluster import Cluster
 from pipelines.score import IMPORTS
 
@@ -21,6 +23,31 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def manifests(tmp_path: Path) -> Manifests:
     return Manifests(tmp_path / "manifests")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of an S3 server on this machine."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    logging.getLogger("werkzeug").disabled = True
+    serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    serving.start()
+    host, port = serving.get_host_and_port()
+    yield f"http://{host}:{port}"
+    serving.stop()
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """An empty bucket."""
+    for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    name = f"b{abs(hash(request.node.name))}"
+    found = place(f"s3://{name}")
+    found.mkdir()
+    yield found
+    type(found.fs).clear_instance_cache()  # type: ignore[union-attr]  # it knows the address
 
 
 def rows(manifests: Manifests, table: Any, **partition: str) -> list[dict[str, Any]]:

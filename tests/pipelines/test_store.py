@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
@@ -10,15 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-import hfv_builder.lock
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, local_copy, place, put, reach, read, status, walk
 from hfv_builder.records import UsageError
@@ -28,31 +25,6 @@ from pipelines.folder import list_clips
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an S3 server on this machine."""
-    moto = pytest.importorskip("moto.server", reason="moto is not installed")
-    logging.getLogger("werkzeug").disabled = True
-    serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    serving.start()
-    host, port = serving.get_host_and_port()
-    yield f"http://{host}:{port}"
-    serving.stop()
-
-
-@pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
-    """An empty bucket."""
-    for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    name = f"b{abs(hash(request.node.name))}"
-    found = place(f"s3://{name}")
-    found.mkdir()
-    yield found
-    type(found.fs).clear_instance_cache()  # type: ignore[union-attr]  # it knows the address
 
 
 def test_the_stages_give_the_rows_that_they_give_in_a_folder(
@@ -144,109 +116,6 @@ def test_a_store_that_does_not_answer_stops_the_run(
     (bucket / "clips" / "000.mp4").unlink()
     assert main(["score", *where, "--profile", "lite"]) == 3  # gone for good: the clip alone fails
     assert sorted(row["status"] for row in rows(Manifests(bucket / "m"), SCORES, metric="motion")) == ["failed", "ok"]
-
-
-def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    manifests = Manifests(bucket)
-    with (
-        manifests.lock("score-kling"),
-        pytest.raises(UsageError, match="another hfv is at work"),
-        manifests.lock("score-kling"),
-    ):
-        pass
-    with manifests.lock("score-kling"):
-        pass
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    here, far = socket.gethostname(), "another-machine"
-    waited: list[float] = []
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
-    for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
-        put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
-        with manifests.lock("x"):
-            assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
-        assert not (bucket / ".lock-x").exists()
-    settling = hfv_builder.lock.LEASE_S / 10
-    assert waited == [settling, hfv_builder.lock.LEASE_S, settling]
-
-    def renewed(_: float) -> None:
-        put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
-
-    put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
-    with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
-        pass
-
-
-def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
-    with Manifests(bucket).lock("x"):
-        first = read(bucket / ".lock-x")
-        end = time.monotonic() + 20
-        while read(bucket / ".lock-x") == first:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-
-def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    dead = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
-    put(bucket / ".lock-x", json.dumps(dead))
-
-    def other_writes(_: float) -> None:
-        put(bucket / ".lock-x", json.dumps(dead | {"id": "2", "pid": os.getpid()}))
-
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=other_writes))
-    with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
-        pass
-    assert json.loads(read(bucket / ".lock-x"))["id"] == "2"
-
-
-@pytest.mark.parametrize("ignored", [False, True], ids=["Ctrl-C", "Ctrl-C ignored"])
-def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
-    exits: list[int] = []
-    monkeypatch.setattr(os, "_exit", exits.append)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
-    other = json.dumps({"id": "2", "host": "another-machine", "pid": 1, "at": 0})
-
-    def hold(work: Callable[[], Any]) -> None:
-        with Manifests(bucket).lock("x"):
-            put(bucket / ".lock-x", other)
-            work()
-
-    def work_long() -> None:
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not exits:
-            put(bucket / ".lock-x", other)  # again, as the lock may have been about to be renewed
-            time.sleep(0.05)
-        if not exits:
-            pytest.fail("nothing stopped the work")
-
-    with pytest.raises(UsageError, match="is another hfv's by now"):
-        hold(lambda: None)
-    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
-    (bucket / ".lock-x").unlink()
-    try:
-        with pytest.raises(UsageError, match="is another hfv's by now"):
-            hold(work_long)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert exits == [2] * ignored
-    assert read(bucket / ".lock-x") == other.encode()
-
-
-def test_an_outage_at_the_end_does_not_hide_the_error(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(_: Any) -> None:
-        raise ConnectionError("no route")
-
-    def fail() -> None:
-        with Manifests(bucket).lock("x"):
-            monkeypatch.setattr(hfv_builder.lock, "read", silent)
-            raise UsageError("the real one")
-
-    with pytest.raises(UsageError, match="the real one"):
-        fail()
 
 
 class SlowLink:

@@ -1,0 +1,121 @@
+"""Locks in a store: one command at a time, whatever becomes of it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import hfv_builder.lock
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place, put, read
+from hfv_builder.records import UsageError
+
+
+def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = Manifests(bucket)
+    with (
+        manifests.lock("score-kling"),
+        pytest.raises(UsageError, match="another hfv is at work"),
+        manifests.lock("score-kling"),
+    ):
+        pass
+    with manifests.lock("score-kling"):
+        pass
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    here, far = socket.gethostname(), "another-machine"
+    waited: list[float] = []
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
+    for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
+        put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
+        with manifests.lock("x"):
+            assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
+        assert not (bucket / ".lock-x").exists()
+    settling = hfv_builder.lock.LEASE_S / 10
+    assert waited == [settling, hfv_builder.lock.LEASE_S, settling]
+
+    def renewed(_: float) -> None:
+        put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
+
+    put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
+    with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
+        pass
+
+
+def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    with Manifests(bucket).lock("x"):
+        first = read(bucket / ".lock-x")
+        end = time.monotonic() + 20
+        while read(bucket / ".lock-x") == first:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
+    put(bucket / ".lock-x", json.dumps(dead))
+
+    def other_writes(_: float) -> None:
+        put(bucket / ".lock-x", json.dumps(dead | {"id": "2", "pid": os.getpid()}))
+
+    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=other_writes))
+    with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
+        pass
+    assert json.loads(read(bucket / ".lock-x"))["id"] == "2"
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["Ctrl-C", "Ctrl-C ignored"])
+def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    other = json.dumps({"id": "2", "host": "another-machine", "pid": 1, "at": 0})
+
+    def hold(work: Callable[[], Any]) -> None:
+        with Manifests(bucket).lock("x"):
+            put(bucket / ".lock-x", other)
+            work()
+
+    def work_long() -> None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not exits:
+            put(bucket / ".lock-x", other)  # again, as the lock may have been about to be renewed
+            time.sleep(0.05)
+        if not exits:
+            pytest.fail("nothing stopped the work")
+
+    with pytest.raises(UsageError, match="is another hfv's by now"):
+        hold(lambda: None)
+    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    (bucket / ".lock-x").unlink()
+    try:
+        with pytest.raises(UsageError, match="is another hfv's by now"):
+            hold(work_long)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert exits == [2] * ignored
+    assert read(bucket / ".lock-x") == other.encode()
+
+
+def test_an_outage_at_the_end_does_not_hide_the_error(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_: Any) -> None:
+        raise ConnectionError("no route")
+
+    def fail() -> None:
+        with Manifests(bucket).lock("x"):
+            monkeypatch.setattr(hfv_builder.lock, "read", silent)
+            raise UsageError("the real one")
+
+    with pytest.raises(UsageError, match="the real one"):
+        fail()
