@@ -148,13 +148,16 @@ def frames(path: Path, *, only: Sequence[int] | None = None) -> Iterator[Frame]:
     Raises:
         ClipError: the file is no video, or cannot be decoded past the frames given.
     """
+    from av.video.reformatter import VideoReformatter
+
     origin: float | None = None
+    converter = VideoReformatter()
     with _open(path) as (container, stream):
         for number, frame in enumerate(_decoded(container, stream)):
             time = np.nan if frame.time is None else frame.time
             origin = time if origin is None else origin
             if only is None or _contains(only, number):
-                yield Frame(rgb=_upright(frame), index=number, time_s=time - origin)
+                yield Frame(rgb=_upright(frame, converter), index=number, time_s=time - origin)
 
 
 def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
@@ -214,10 +217,10 @@ def _chunk(pending: list[Frame]) -> Chunk:
     )
 
 
-def _upright(frame: Any) -> npt.NDArray[np.uint8]:
-    """The frame as RGB, turned the way it is to be shown."""
+def _upright(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
+    """The frame as RGB, turned the way it is to be shown; a frame that converts itself starts threads to do it."""
     with _sentence():
-        rgb: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        rgb: npt.NDArray[np.uint8] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90 % 4)) if frame.rotation else rgb
 
 

@@ -177,6 +177,7 @@ def _configure(start: str) -> None:
         }
     )
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tells of a timer that Dask, closing, leaves behind
 
 
 def _client_of(scheduler: str) -> Any:
