@@ -41,7 +41,7 @@ demo: $(READY)  ## render sample clips and run the whole pipeline on them
 	@$(BIN)/hfv demo $(call flag,OUT,--out) $(call flag,WORKERS,--workers)
 
 CATALOG    = $(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
-  $(if $(REAL),--real) $(COMMON) $(WHERE)
+  $(if $(REAL),--real) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
 
 catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
 	$(call need,GENERATOR,kling)

@@ -52,10 +52,6 @@ class ClipError(Exception):
     """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""
 
 
-FAULTS = (ClipError, OSError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, ValueError)
-"""What we, decoders, models and libraries raise on a clip that they cannot cope with: it fails, others go on."""
-
-
 NOT_SCORED = "not scored: "
 """What the error of a clip begins with that no model has seen, for want of its file; another run tries it again."""
 

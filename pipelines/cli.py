@@ -67,6 +67,7 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         place(options.clips),
         prompts=options.prompts,
         real=options.real,
+        retry_failed=options.retry_failed,
         cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
     )
 
@@ -218,6 +219,7 @@ def parser() -> argparse.ArgumentParser:
     catalog.add_argument(
         "--real", action="store_true", help="camera footage, of a source that sources.toml does not know"
     )
+    catalog.add_argument("--retry-failed", action="store_true", help="read files again that failed before")
 
     score = command("score", _score, "score the catalogued clips of a generator", one, cluster, everywhere)
     score.add_argument(

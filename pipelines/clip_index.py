@@ -22,12 +22,19 @@ PART_ROWS = 100_000
 ROWS_READ = 20_000
 """Rows of a table that are Python objects at one time."""
 READ = ["path", "clip_id", "bytes", "status"]
+BEST = [Status.OK.value, Status.FAILED.value, Status.REJECTED.value]
+"""Which of several rows of one content is to stand for it."""
 INDEX = pa.schema(
     {name: CLIPS.schema.field(name).type for name in READ}
     # Whether nobody can tell what has become of the file; and the part that the row stands in, its stamp and the place.
     | {"unseen": BOOL, "stamp": INT64, "part": STRING, "at": INT64}
 )
 """What decides whether a row stays, and where the whole of it is: of a million clips every column counts."""
+
+
+def originals() -> pc.Expression:
+    """The rows of the catalogue that stand for a content: neither exact copies nor files that could not be read."""
+    return (pc.field("status") != Status.REJECTED.value) & pc.field("clip_id").is_valid()
 
 
 def index_of(manifests: Manifests, generator: str, stamp: int | None = None) -> Iterator[pa.Table]:
@@ -46,27 +53,34 @@ def index_of(manifests: Manifests, generator: str, stamp: int | None = None) -> 
 
 
 def unchanged(
-    manifests: Manifests, generator: str, files: Found, folder: Place
+    manifests: Manifests, generator: str, files: Found, folder: Place, *, retry_failed: bool = False
 ) -> tuple[pa.Table, list[str], int, str | None]:
     """The rows that hold or that nobody can check, the files to read, how many rows are left out, and why unchecked.
 
     What is known is taken out of `files`: of a million clips there is no room for both.
+
+    Args:
+        retry_failed: no row holds that failed; those without a content, of files that could not be read, never do.
     """
     kept, total, why = [INDEX.empty_table()], 0, None
     real_folder = os.path.realpath(str(folder))
     for rows in index_of(manifests, generator):
         total += len(rows)
         holds, unseen = np.zeros((2, len(rows)), bool)
-        for at, (path, size, stamp) in enumerate(tuples(rows, "path", "bytes", "stamp")):
+        sound = rows["clip_id"].is_valid()
+        if retry_failed:
+            sound = pc.and_(sound, pc.not_equal(rows["status"], Status.FAILED.value))
+        rows = rows.append_column("sound", sound)
+        for at, (path, size, stamp, is_sound) in enumerate(tuples(rows, "path", "bytes", "stamp", "sound")):
             try:
                 file = files.pop(path, None) or _look(path, real_folder)
             except Exception as error:  # every store has errors of its own
                 unseen[at], why = True, why or str(error)
             else:
-                holds[at] = file is not None and file.bytes == size and file.changed_ns < stamp
+                holds[at] = is_sound and file is not None and file.bytes == size and file.changed_ns < stamp
                 if file is not None and not holds[at]:
                     files[path] = file
-        rows = rows.set_column(INDEX.get_field_index("unseen"), "unseen", pa.array(unseen))
+        rows = rows.drop_columns("sound").set_column(INDEX.get_field_index("unseen"), "unseen", pa.array(unseen))
         kept.append(rows.filter(pa.array(holds | unseen)))
     found = pa.concat_tables(kept)
     del kept
@@ -95,9 +109,9 @@ def _look(path: str, real_folder: str) -> FileStatus | None:
 
 
 def one_a_path(rows: pa.Table) -> pa.Table:
-    """A row for each path, the newest, sorted; one more column names the first path of the same content, if another.
+    """A row for each path, the newest, sorted; one more column names the path that stands for its content, if another.
 
-    A worker that dies after its rows were written has them written again.
+    That is the first that could be read. A worker that dies after its rows were written has them written again.
     """
     newest = [("path", "ascending"), ("stamp", "descending"), ("status", "descending")]
     order = pc.sort_indices(rows, newest).to_numpy()
@@ -106,9 +120,12 @@ def one_a_path(rows: pa.Table) -> pa.Table:
     again[1:] = pc.equal(paths[1:], paths[:-1])
     rows = rows.take(order[~again])
     contents = pc.coalesce(rows["clip_id"], rows["path"]).combine_chunks().dictionary_encode().indices
-    _, first, which = np.unique(contents, return_index=True, return_inverse=True)
-    first = pa.array(first[which], mask=first[which] == np.arange(len(rows)))
-    return rows.append_column("original", rows["path"].take(first))
+    best = np.argsort(pc.index_in(rows["status"], value_set=pa.array(BEST)).to_numpy(), kind="stable")
+    _, first, which = np.unique(contents.to_numpy()[best], return_index=True, return_inverse=True)
+    original = np.empty(len(rows), np.int64)
+    original[best] = best[first[which]]
+    places = pa.array(original, mask=original == np.arange(len(rows)))
+    return rows.append_column("original", rows["path"].take(places))
 
 
 def pieces(

@@ -16,6 +16,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from hfv_builder.sources import check_name
+from pipelines.clip_index import originals
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
@@ -120,7 +121,7 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Tab
         raise UsageError(
             f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
         )
-    return rows.filter((pc.field("status") != Status.REJECTED.value) & (pc.field("clip_id") != ""))
+    return rows.filter(originals())
 
 
 def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, blame_disks, local_copy, place, put, writable
-from hfv_builder.records import FAULTS, NOT_SCORED, ClipError, Metric, Status, UsageError, reason
+from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
 from pipelines.watch import Watch
@@ -203,7 +203,9 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> tuple[
     """
     try:
         return scorer.score(chunks, work.metrics), None
-    except FAULTS as error:
+    except UsageError:
+        raise
+    except Exception as error:  # decoders, models and libraries have errors of many kinds
         _leave_a_lost_gpu(error, task)
         blame_disks(place(work.path), error)
         return {}, reason(error)

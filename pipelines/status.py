@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Status
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.clip_index import originals
 from pipelines.label import catalogued
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.shard_log import pace
@@ -27,8 +28,7 @@ def status(manifests: Manifests) -> Outcome:
     for generator in catalogued(manifests):
         clips = manifests.read(CLIPS, ["clip_id", "is_real", "status"], generator=generator)
         counts = Counter({each["values"]: each["counts"] for each in clips["status"].value_counts().to_pylist()})
-        originals = (pc.field("status") != Status.REJECTED.value) & (pc.field("clip_id") != "")
-        wanted = clips.filter(originals)["clip_id"].unique()
+        wanted = clips.filter(originals())["clip_id"].unique()
         labels = manifests.read(LABELS, ["auto_label"], generator=generator)["auto_label"]
         splits = manifests.read(SPLITS, ["split"], generator=generator)["split"]
         generators.append(

@@ -41,6 +41,24 @@ class DeadlyDecoder(WorkerPlugin):
         video.decode = decode
 
 
+class DeadlyFiles(WorkerPlugin):
+    """Files called `probe.mp4` end the process that looks into them, those called `read.mp4` that which opens them."""
+
+    def setup(self, worker: Any) -> None:
+        """Put them in place, in every worker and whatever replaces it."""
+        from pipelines import catalog
+
+        probe, local_copy = catalog.probe, catalog.local_copy
+
+        def deadly_probe(path: Any) -> Any:
+            return os._exit(1) if path.name == "probe.mp4" else probe(path)
+
+        def deadly_copy(path: Any) -> Any:
+            return os._exit(1) if path.name == "read.mp4" else local_copy(path)
+
+        catalog.probe, catalog.local_copy = deadly_probe, deadly_copy
+
+
 def environment(name: str) -> str | None:
     """A variable of the process that this runs in."""
     return os.environ.get(name)

@@ -24,6 +24,7 @@ from pipelines.shards import Done
 from pipelines.status import status as status_of
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
+from tests.pipelines.deadly import DeadlyFiles
 
 Fill = Callable[..., Path]
 
@@ -282,6 +283,88 @@ def test_prompts(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp
     assert found["002.mp4"] == (None, None)
 
 
+def test_prompts_are_those_of_their_folder(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Generators name their clips alike in every folder; and one folder's name may begin like another's."""
+    folder = clips_folder(count=2)
+    for name, prompt in (("a", "a cat"), ("ab", "a dog")):
+        other = tmp_path / name
+        shutil.copytree(folder, other)
+        with (other / "000.mp4").open("ab") as file:
+            file.write(name.encode())  # no copy
+        (tmp_path / f"{name}.csv").write_text(f"file,prompt\n000.mp4,{prompt}\n")
+        catalog(manifests, "kling", other, prompts=tmp_path / f"{name}.csv", cluster=cluster)
+    shutil.copy(tmp_path / "ab" / "000.mp4", tmp_path / "a" / "again.mp4")
+    catalog(manifests, "kling", tmp_path / "a", prompts=tmp_path / "a.csv", cluster=cluster)
+    found = {row["path"]: row["prompt"] for row in rows(manifests, CLIPS)}
+    assert found[str(tmp_path / "a" / "000.mp4")] == "a cat"
+    assert found[str(tmp_path / "ab" / "000.mp4")] == "a dog"
+
+
+def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    """`make score` catalogues again, and does not say so again."""
+    folder = clips_folder(count=2)
+    catalog(manifests, "mine", folder, real=True, cluster=cluster)
+    outcome = catalog(manifests, "mine", folder, cluster=cluster)
+    assert [row["is_real"] for row in rows(manifests, CLIPS)] == [True, True]
+    assert "mine (real)" in outcome.text
+
+
+def test_what_could_not_be_opened_is_tried_again(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clips_folder(count=2)
+    age(folder, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.catalog.local_copy", raising(OSError(errno.EIO, "Input/output error")))
+        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
+    assert {row["sha256"] for row in rows(manifests, CLIPS)} == {None}
+    assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["ok"] == 2
+
+
+def test_what_failed_is_tried_again_when_asked(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clips_folder(count=2)
+    age(folder, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.catalog.probe", raising(TypeError("no room")))
+        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
+    assert {row["error"] for row in rows(manifests, CLIPS)} == {"TypeError: no room"}
+    assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 0
+    again = catalog(manifests, "kling", folder, retry_failed=True, cluster=Cluster(workers=0)).summary
+    assert (again["read"], again["ok"], again["failed"]) == (2, 2, 0)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    return fails
+
+
+@pytest.mark.usefixtures("cluster")  # its workers' imports are there already
+def test_files_that_kill_whoever_reads_them(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clips_folder(count=2)
+    for at, name in enumerate(("probe", "read")):
+        write_clip(folder / f"{name}.mp4", moving_square(5, seed=at))
+    age(folder, monkeypatch)
+    with Cluster(workers=1).connect() as client:
+        client.register_plugin(DeadlyFiles())
+        assert catalog(manifests, "kling", folder, cluster=Cluster(client=client)).summary["failed"] == 2
+    found = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
+    for name in ("probe.mp4", "read.mp4"):
+        assert found[name]["error"].startswith("it killed its worker")
+        assert found[name]["status"] == "failed"
+    assert found["probe.mp4"]["clip_id"]
+    assert found["read.mp4"]["clip_id"] is None
+    again = catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary
+    assert (again["read"], again["ok"], again["failed"]) == (1, 3, 1)
+
+
 def test_the_same_rows_whatever_the_workers(clips_folder: Fill, tmp_path: Path) -> None:
     folder = clips_folder(count=5, broken=True)
     parts = []
@@ -307,6 +390,17 @@ def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluste
     catalog(manifests, "kling", folder, cluster=cluster)
     failed = [Path(row["path"]).name for row in rows(manifests, CLIPS) if row["status"] != "ok"]
     assert failed == ["caf\\xe8.mp4", "caf\\xe9.mp4"]
+
+
+def test_the_copy_of_what_cannot_be_used_stands_for_itself(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster
+) -> None:
+    folder = clips_folder(count=1)
+    (folder / "000.mp4").rename(folder / "z.mp4")
+    shutil.copy(os.fsencode(folder / "z.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
+    catalog(manifests, "kling", folder, cluster=cluster)
+    found = {Path(row["path"]).name: row["status"] for row in rows(manifests, CLIPS)}
+    assert found == {"caf\\xe9.mp4": "rejected", "z.mp4": "ok"}
 
 
 def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
