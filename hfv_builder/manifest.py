@@ -190,7 +190,8 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
             missing = sorted({*table.schema.names} - {*table.partition, *file.schema_arrow.names})
             if missing:
                 raise UsageError(
-                    f"{part} has no column {', '.join(missing)}: another version wrote it; run its stage again"
+                    f"{part} has no column {', '.join(missing)}: another version wrote it; delete it and run its stage "
+                    "again"
                 )
             yield file
     except FileNotFoundError:

@@ -44,6 +44,10 @@ class Split(StrEnum):
     TEST = "test"
 
 
+DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes of the commands."""
+
+
 class UsageError(Exception):
     """Wrong use: one sentence that says what is wrong, where, and the way out. The command exits with 2."""
 

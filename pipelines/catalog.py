@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, blame_disks, local_copy, place
-from hfv_builder.records import Status, UsageError, reason
+from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError, reason
 from hfv_builder.schema import CLIPS, STRING
 from hfv_builder.sources import Source, check_name, differences, load_sources
 from hfv_builder.video import decoder_version, probe
@@ -22,7 +22,7 @@ from pipelines.clip_index import STAMP, index_of, one_a_path, pieces, tuples, un
 from pipelines.cluster import Cluster
 from pipelines.deadline import deadline
 from pipelines.folder import list_clips, read_prompts
-from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.shards import run_shards
 
 SHARD = 32

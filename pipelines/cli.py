@@ -7,18 +7,17 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hfv_builder.records import DONE, INTERRUPTED, METRICS, SOME_FAILED, WRONG_USE, Metric
 from pipelines.cluster import KINDS
 
 if TYPE_CHECKING:
     from hfv_builder.manifest import Manifests
     from pipelines.outcome import Outcome
-
-DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-METRICS = ("spatial", "appearance", "motion")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
                 record(manifests, options.command, outcome)
     except UsageError as error:
         if options.verbose:
-            raise
+            traceback.print_exc()
         print(f"hfv {options.command}: {error}", file=sys.stderr)
         return WRONG_USE
     print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
@@ -74,7 +73,6 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.config import load_profile
-    from hfv_builder.records import Metric
     from pipelines.cluster import Cluster
     from pipelines.score import score
 
@@ -82,7 +80,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         manifests,
         options.generator,
         load_profile(options.profile),
-        metrics=[Metric(name) for name in options.metrics],
+        metrics=options.metrics,
         retry_failed=options.retry_failed,
         cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
         device=options.device,
@@ -180,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         type=_whole,
         metavar="N",
-        help="local processes, or jobs of --cluster (default: one for each core); 0 works in this very process",
+        help="local processes (default: one for each core), or jobs of --cluster (default: 1); 0: in this very process",
     )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(
@@ -298,7 +296,7 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _metrics(text: str) -> tuple[str, ...]:
+def _metrics(text: str) -> tuple[Metric, ...]:
     names = tuple(text.split(","))
     wrong = [name for name in names if name not in METRICS]
     if wrong:

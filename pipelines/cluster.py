@@ -50,7 +50,7 @@ class Cluster:
     """Where a stage's tasks run: a client that is there already, a scheduler, a batch system, or workers of its own."""
 
     workers: int | None = None
-    """Local processes, or jobs of a batch system; None takes one for each core, 0 works in this very process."""
+    """Local processes, or jobs of a batch system; None takes one for each core, or one job; 0 works in this process."""
     scheduler: str | None = None
     """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`, or the file it wrote it to."""
     kind: str | None = None
@@ -99,24 +99,32 @@ class Cluster:
             if self.scheduler is not None:
                 client = stack.enter_context(_client_of(self.scheduler))
                 _tell_dashboard(client)
+                _tell_stubborn(client)
                 yield client
                 return
             pressed: list[int] = []
             with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
-                client = stack.enter_context(Client(stack.enter_context(self._start(for_gpus))))
+                started = stack.enter_context(self._start(for_gpus))
+                client = stack.enter_context(Client(started))
                 if not self.in_this_process:
                     client.register_plugin(_leave_interrupts_to_the_driver())
             if pressed:
                 raise KeyboardInterrupt
             if self.kind is not None or (find_spec("bokeh") and not self.in_this_process):
                 _tell_dashboard(client)
-            yield client
+            try:
+                yield client
+            finally:
+                if self.local:
+                    # Dask fails to stop a worker that is just being started again in the place of one that died.
+                    with contextlib.suppress(TimeoutError):
+                        client.wait_for_workers(len(started.worker_spec), timeout=PATIENCE)
 
     def _start(self, for_gpus: Sequence[str]) -> Any:
         if self.kind is not None:
             return _batch_workers(self.kind, self.workers or 1)
         if self.in_this_process:
-            return _this_process()
+            return _this_process(for_gpus)
         return _local_workers(self.workers, for_gpus)
 
     def has_gpus(self) -> bool:
@@ -149,9 +157,9 @@ def gpus() -> list[str]:
 
 
 def offered(client: Any, resources: dict[str, float]) -> bool:
-    """Whether there is a worker that offers these resources."""
+    """Whether there is a worker at work that offers these resources."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return any(resources.items() <= worker["resources"].items() for worker in workers)
+    return any(worker["status"] == "running" and resources.items() <= worker["resources"].items() for worker in workers)
 
 
 def _configure(start: str) -> None:
@@ -211,12 +219,32 @@ def _tell_dashboard(client: Any) -> None:
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
 
 
-def _this_process() -> Any:
+def _tell_stubborn(client: Any) -> None:
+    """Say so if the scheduler tries a task again, by itself, that has killed its worker."""
+    tries: int = client.run_on_scheduler(_allowed_failures)
+    if tries:
+        print(
+            f"the scheduler at {client.scheduler.address} lets a clip kill {tries + 1} workers each time before it "
+            "tells; give it the settings in docs/clusters.md",
+            file=sys.stderr,
+        )
+
+
+def _allowed_failures(dask_scheduler: Any) -> int:
+    return int(dask_scheduler.allowed_failures)
+
+
+def _this_process(for_gpus: Sequence[str]) -> Any:
     """A single worker that is a thread of this process, for looking into a fault or for a machine of one core."""
     from distributed import LocalCluster
 
     return LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, memory_limit=0, dashboard_address="127.0.0.1:0"
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        resources=GPU if for_gpus else None,
     )
 
 

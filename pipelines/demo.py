@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from hfv_builder.config import load_profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import METRICS
+from hfv_builder.records import METRICS, OUR_FAULT
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.schema import CLIPS, LABELS
 from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
 from pipelines.label import label
-from pipelines.outcome import OUR_FAULT, Outcome, paragraphs, table
+from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.report import write_report
 from pipelines.score import IMPORTS, score
 from pipelines.shards import run_shards

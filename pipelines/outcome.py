@@ -14,9 +14,8 @@ from tabulate import tabulate
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, put, writable
+from hfv_builder.records import DONE
 
-DONE, OUR_FAULT, WRONG_USE, SOME_FAILED = range(4)
-"""Exit codes."""
 SHOWN = 10
 """Rows of a list that are printed; the rest is counted."""
 
@@ -77,9 +76,16 @@ def versions() -> dict[str, str | None]:
     }
 
 
-def _revision() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+def _revision(file: Path = Path(__file__)) -> str | None:
+    """The commit that this file is of, with `-dirty` if something was changed since; None if git does not know it.
+
+    An installed package may well lie in a folder of somebody else's repository.
+    """
+    git = ["git", "-C", str(file.parent)]
+    known = [*git, "ls-files", "--error-unmatch", file.name]
+    commit = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+        found = [subprocess.run(each, capture_output=True, text=True, check=False) for each in (known, commit)]
     except OSError:  # there is no git here
         return None
+    return None if any(each.returncode for each in found) else found[1].stdout.strip()

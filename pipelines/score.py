@@ -16,6 +16,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from hfv_builder.sources import check_name
+from hfv_builder.video import decoder_version
 from pipelines.clip_index import originals
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import Outcome
@@ -36,6 +37,8 @@ DEADLINE_S = 900.0
 PATIENT_DEADLINE_S = 86_400.0
 IMPORTS = ("pipelines.shard", "hfv_builder.scoring", "hfv_builder.video", "av")
 """What every worker needs that scores."""
+SCORED_ROWS = 20_000
+"""Clips whose scores are in one part, about: for each, eight bytes a frame, several times while it is made."""
 EMBEDDED_ROWS = 500
 """Clips whose embeddings are in one part, about: for each, a kilobyte a frame."""
 ROWS_READ = 20_000
@@ -62,7 +65,7 @@ def score(
         deadline_s: how long one clip may take before it counts as failed; None takes what suits the profile.
 
     Raises:
-        UsageError: the generator has no clips, or weights are missing.
+        UsageError: the generator has no clips, or weights, the decoder or the GPU asked for are missing.
     """
     started = time.time()
     metrics = tuple(metrics)
@@ -70,12 +73,13 @@ def score(
     columns = ["clip_id", "path", "num_frames", "width", "height", "status", "error"]
     clips = clips_of(manifests, generator, columns)
     registry.require(profile, metrics)
-    learnt = bool(registry.learnt(profile, metrics))
-    if device is None:
-        device = "cuda" if learnt and cluster.has_gpus() else "cpu"
-    elif device == "cuda" and cluster.local and not cluster.has_gpus():
-        raise UsageError("no GPU is found here: leave out --device, or name the GPUs in CUDA_VISIBLE_DEVICES")
-    slow = learnt and device == "cpu"
+    decoder_version(profile.decoder)
+    device = _device(manifests, generator, profile, metrics, cluster, device)
+    slow = device == "cpu" and bool(registry.learnt(profile, metrics))
+    if cluster.in_this_process and deadline_s:
+        raise UsageError("in this very process nothing can be ended: leave out --deadline, or --workers 0")
+    if not cluster.in_this_process:
+        deadline_s = deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S)
     task = Task(
         manifests=manifests,
         generator=generator,
@@ -83,7 +87,7 @@ def score(
         metrics=metrics,
         fingerprints=registry.fingerprints(profile, device=device),
         device=device,
-        deadline_s=None if cluster.in_this_process else deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S),
+        deadline_s=deadline_s,
     )
     with manifests.lock(f"score-{generator}"):
         for table in (SCORES, EMBEDDINGS):
@@ -96,7 +100,8 @@ def score(
             write_shard(shard, task=task)
         if sound:
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
-                shares = SHARES * max(1, len(client.nthreads()))
+                # Jobs of a batch system may still be waiting for their turn.
+                shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
                 _score_all(task, _shards(todo, task, 1 if slow else SHARD, shares=shares), sound, client)
         del todo
         for metric in metrics:
@@ -122,6 +127,37 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Tab
             f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
         )
     return rows.filter(originals())
+
+
+def _device(
+    manifests: Manifests,
+    generator: str,
+    profile: Profile,
+    metrics: tuple[Metric, ...],
+    cluster: Cluster,
+    asked: str | None,
+) -> str:
+    """Where the models run.
+
+    Raises:
+        UsageError: there is no GPU though one is asked for, or nobody said where and there are scores of elsewhere.
+    """
+    if asked == "cuda" and cluster.local and not cluster.has_gpus():
+        raise UsageError("no GPU is found here: leave out --device, or name the GPUs in CUDA_VISIBLE_DEVICES")
+    if asked is not None:
+        return asked
+    if not registry.learnt(profile, metrics):
+        return "cpu"
+    device, other = ("cuda", "cpu") if cluster.has_gpus() else ("cpu", "cuda")
+    ours, theirs = (registry.fingerprints(profile, device=each) for each in (device, other))
+    for metric in metrics:
+        found = manifests.read(SCORES, ["fingerprint"], metric=metric.value, generator=generator)["fingerprint"]
+        if ours[metric] != theirs[metric] and pc.any(pc.equal(found, theirs[metric])).as_py():
+            raise UsageError(
+                f"{generator} has {metric} scores made on {other}, which cannot be ranked with those of {device}, "
+                f"where this would run: give --device {other} to go on there, or --device {device} to score all anew"
+            )
+    return device
 
 
 def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
@@ -213,7 +249,15 @@ def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
         others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
         return pa.concat_tables([new, others]).drop_columns("at")
 
-    settle(task.manifests, SCORES, choose, clips=clips, metric=metric.value, generator=task.generator)
+    settle(
+        task.manifests,
+        SCORES,
+        choose,
+        clips=clips,
+        part_rows=SCORED_ROWS,
+        metric=metric.value,
+        generator=task.generator,
+    )
 
 
 def _settle_embeddings(task: Task, clips: int) -> None:

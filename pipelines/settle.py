@@ -1,15 +1,18 @@
 """Settling: what workers added becomes a few parts, sorted by clip, in memory that does not grow with the clips."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.places import Place
 from hfv_builder.schema import Table
 
-PART_ROWS = 100_000
-"""Clips that one part holds, about."""
+AT_ONCE = 8
+"""Parts that are read at a time: in a store each takes a while to come."""
 
 
 def settle(
@@ -18,7 +21,7 @@ def settle(
     choose: Callable[[list[pa.Table]], pa.Table],
     *,
     clips: int,
-    part_rows: int = PART_ROWS,
+    part_rows: int,
     **partition: str,
 ) -> None:
     """Make the parts of a partition anew, sorted by clip id, if some were added since this was done last.
@@ -35,15 +38,25 @@ def settle(
     if manifests.is_settled(table, **partition):
         return
     ranges = 1 << max(0, (clips - 1) // part_rows).bit_length()
-    spans = {part: manifests.span(table, part, "clip_id") for part in manifests.parts(table, **partition)}
+    parts = manifests.parts(table, **partition)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        spans = list(pool.map(partial(manifests.span, table, column="clip_id"), parts))
 
-    def pieces() -> Iterator[pa.Table]:
-        for number in range(ranges):
-            first, last = (f"{(each << 64) // ranges - (each > number):016x}" for each in (number, number + 1))
-            inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
-            near = [part for part, span in spans.items() if span and span[0] <= last and span[1] >= first]
-            rows = choose([manifests.read_part(table, part).filter(inside) for part in near]) if near else None
-            if rows:
-                yield rows.sort_by("clip_id")
+        def pieces() -> Iterator[pa.Table]:
+            for number in range(ranges):
+                first, last = (f"{(each << 64) // ranges - (each > number):016x}" for each in (number, number + 1))
+                inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
+                near = [
+                    part
+                    for part, span in zip(parts, spans, strict=True)
+                    if span and span[0] <= last and span[1] >= first
+                ]
+                rows = choose(list(pool.map(partial(_inside, manifests, table, inside), near))) if near else None
+                if rows:
+                    yield rows.sort_by("clip_id")
 
-    manifests.replace(table, pieces(), **partition)
+        manifests.replace(table, pieces(), **partition)
+
+
+def _inside(manifests: Manifests, table: Table, inside: pc.Expression, part: Place) -> pa.Table:
+    return manifests.read_part(table, part).filter(inside)

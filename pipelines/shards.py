@@ -32,6 +32,15 @@ class Done(Generic[T, R]):
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class _Sent(Generic[T]):
+    """A shard, or a part of one."""
+
+    items: list[T]
+    died: bool = False
+    """Whether a worker died of it, or beside it, when it was a single item already."""
+
+
 def run_shards(
     client: Any,
     work: Callable[[list[T]], R],
@@ -41,9 +50,10 @@ def run_shards(
 ) -> Iterator[Done[T, R]]:
     """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
 
-    A shard whose worker dies (a crash, out of memory, past a deadline) is halved until single items are under
-    suspicion. Those run at the end with nothing beside them, so that no item pays for another's doing; one that kills
-    its worker there too comes back with an error. An exception in `work` itself is a fault of ours and is raised.
+    A shard whose worker dies (a crash, out of memory, past a deadline) is halved until single items are left. One that
+    dies is tried again, for workers also die of other causes, and if it dies again it is under suspicion. Suspects run
+    at the end with nothing beside them, so that no item pays for another's doing; one that kills its worker there too
+    comes back with an error. An exception in `work` itself is a fault of ours and is raised.
 
     Args:
         resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
@@ -55,26 +65,27 @@ def run_shards(
 
     scheduler_there = partial(_scheduler_there, client, client.scheduler.address)
     waiting = iter(shards)
-    halves: deque[list[T]] = deque()
-    suspects: deque[list[T]] = deque()
-    flying: dict[Any, list[T]] = {}
+    halves: deque[_Sent[T]] = deque()
+    suspects: deque[_Sent[T]] = deque()
+    flying: dict[Any, _Sent[T]] = {}
 
-    def next_shard() -> list[T] | None:
+    def next_shard() -> _Sent[T] | None:
         if halves:
             return halves.popleft()
-        return next(waiting, None)
+        items = next(waiting, None)
+        return _Sent(items) if items else None
 
-    def send(items: list[T]) -> None:
+    def send(shard: _Sent[T]) -> None:
         with scheduler_there():
-            flying[client.submit(work, items, pure=False, resources=resources)] = items
+            flying[client.submit(work, shard.items, pure=False, resources=resources)] = shard
 
     window, counted = 0, -LOOK_S
     while True:
         if time.monotonic() - counted >= LOOK_S:
             with scheduler_there():
-                window, counted = IN_FLIGHT * max(1, len(client.nthreads())), time.monotonic()
-        while len(flying) < window and (items := next_shard()):
-            send(items)
+                window, counted = IN_FLIGHT * max(1, sum(client.nthreads().values())), time.monotonic()
+        while len(flying) < window and (shard := next_shard()):
+            send(shard)
         alone = not flying
         if alone:
             if not suspects:
@@ -83,18 +94,21 @@ def run_shards(
         with scheduler_there():
             finished = _finished(client, list(flying), resources or {})
         for future in finished:
-            items = flying.pop(future)
+            shard = flying.pop(future)
+            items = shard.items
             try:
                 # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
                 with scheduler_there():
                     result = future.result()
             except KilledWorker:
                 if len(items) > 1:
-                    halves.extend([items[: len(items) // 2], items[len(items) // 2 :]])
-                elif not alone:
-                    suspects.append(items)
-                else:
+                    halves.extend([_Sent(items[: len(items) // 2]), _Sent(items[len(items) // 2 :])])
+                elif alone:
                     yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
+                elif shard.died:
+                    suspects.append(shard)
+                else:
+                    halves.append(_Sent(items, died=True))
             else:
                 yield Done(items=items, result=result)
 
@@ -109,7 +123,7 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> I
             return ended
         if not offered(client, resources):
             kind = f" that offers {', '.join(resources)}" if resources else ""
-            print(f"no worker{kind} is connected to {client.scheduler.address}; waiting for one", file=sys.stderr)
+            print(f"no worker{kind} is at work for {client.scheduler.address}; waiting for one", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -55,21 +55,23 @@ def _of_metric(
     manifests: Manifests, generator: str, metric: str, wanted: pa.Array, speed: float | None
 ) -> list[dict[str, Any]]:
     """A row for each configuration that the metric has scores of, or one that says all are left."""
-    keys = ["profile", "fingerprint", "status"]
-    rows = manifests.read(SCORES, ["clip_id", *keys], metric=metric, generator=generator)
+    keys = ["profile", "fingerprint"]
+    rows = manifests.read(SCORES, ["clip_id", *keys, "status"], metric=metric, generator=generator)
     rows = rows.filter(pc.is_in(rows["clip_id"], wanted))
-    kinds: dict[tuple[str | None, str | None], Counter[str]] = {}
-    # Without threads the kinds come in the order of their first rows.
-    for each in rows.group_by(keys, use_threads=False).aggregate([([], "count_all")]).to_pylist():
-        kinds.setdefault((each["profile"], each["fingerprint"]), Counter())[each["status"]] = each["count_all"]
+    rows = rows.append_column("ok", pc.equal(rows["status"], Status.OK.value))
+    # A clip that was tried again has two rows until the run ends. Without threads kinds come in the order of the rows.
+    rows = rows.group_by(["clip_id", *keys], use_threads=False).aggregate([("ok", "any")])
+    kinds: dict[tuple[str | None, str | None], Counter[bool]] = {}
+    for each in rows.group_by([*keys, "ok_any"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
+        kinds.setdefault((each["profile"], each["fingerprint"]), Counter())[each["ok_any"]] = each["count_all"]
     return [
         {
             "generator": generator,
             "metric": metric,
             "profile": profile,
             "fingerprint": fingerprint,
-            "done": count[Status.OK],
-            "failed": count[Status.FAILED],
+            "done": count[True],
+            "failed": count[False],
             "left": (left := len(wanted) - count.total()),
             "hours_left": round(left / speed / 3600, 1) if speed and left else None,
         }

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.records import Status, UsageError
+from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError
 from hfv_builder.schema import SCORES
-from pipelines.outcome import DONE, SHOWN, SOME_FAILED, Outcome, paragraphs, table
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.shard import Task
 
 LISTED = 1000
@@ -53,7 +53,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
                 "scored": len(values),
                 "failed": len(lost),
                 "lowest": float(values[0]) if len(values) else None,
-                "median": float(values[len(values) // 2]) if len(values) else None,
+                "median": float(np.median(values)) if len(values) else None,
                 "highest": float(values[-1]) if len(values) else None,
                 "fingerprint": task.fingerprints[metric],
             }
@@ -64,7 +64,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
     suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
-        f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name}",
+        f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name} on {task.device}",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
         table(failures, f"failed: {len(failures)}", limit=SHOWN),
@@ -73,6 +73,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
     summary = {
         "generator": task.generator,
         "profile": task.profile.name,
+        "device": task.device,
         "scored_now": scored,
         "clips_per_second": round(scored / seconds, 3),
         "metrics": counts,

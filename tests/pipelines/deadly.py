@@ -2,9 +2,12 @@
 
 import os
 import time
+from importlib import import_module
 from typing import Any
 
 from distributed import WorkerPlugin
+
+from pipelines.deadline import deadline
 
 
 def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
@@ -12,6 +15,16 @@ def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
     if deadly in items:
         time.sleep(after_s)
         os._exit(1)
+    return sum(items)
+
+
+def hang(items: list[int], *, forever: int, deadline_s: float) -> int:
+    """The sum of the items; the one of this value never comes to an end, but for its deadline."""
+    with deadline(deadline_s) as begin:
+        for item in items:
+            begin()
+            while item == forever:
+                time.sleep(60)
     return sum(items)
 
 
@@ -46,8 +59,7 @@ class DeadlyFiles(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Put them in place, in every worker and whatever replaces it."""
-        from pipelines import catalog
-
+        catalog: Any = import_module("pipelines.catalog")
         probe, local_copy = catalog.probe, catalog.local_copy
 
         def deadly_probe(path: Any) -> Any:

@@ -66,9 +66,9 @@ def test_the_parts_do_not_depend_on_the_shards(count: int, room: int, cuts: list
 def test_what_is_settled_is_not_read_again(tmp_path: Path) -> None:
     manifests = Manifests(tmp_path)
     fill(manifests, [ids(3)])
-    settle(manifests, SCORES, first_of_each, clips=3, **WHERE)
+    settle(manifests, SCORES, first_of_each, clips=3, part_rows=10, **WHERE)
 
     def never(parts: list[pa.Table]) -> pa.Table:
         raise AssertionError
 
-    settle(manifests, SCORES, never, clips=3, **WHERE)
+    settle(manifests, SCORES, never, clips=3, part_rows=10, **WHERE)
