@@ -71,10 +71,10 @@ def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
     scorer.score(video.decode(clips[0]))
 
     def each_metric() -> list[float | None]:
-        return [scorer.score(video.decode(path), [metric])[metric].value for path in clips for metric in METRICS]
+        return [scorer.score(video.decode(path), [metric]).scores[metric].value for path in clips for metric in METRICS]
 
     def at_once() -> list[float | None]:
-        return [score.value for path in clips for score in scorer.score(video.decode(path)).values()]
+        return [score.value for path in clips for score in scorer.score(video.decode(path)).scores.values()]
 
     plain, plain_spent = measured(each_metric)
     ours, spent = measured(at_once)
@@ -117,7 +117,7 @@ def bench_paper(clips: list[Path], scorer: Scorer, plain: list[dict[str, float]]
     """All three scores of some clips, from the file on."""
 
     def ours() -> list[dict[Metric, Any]]:
-        return [dict(scorer.score(video.decode(path))) for path in clips]
+        return [scorer.score(video.decode(path)).scores for path in clips]
 
     scorer.score(video.decode(clips[0]))  # the first call of a size chooses kernels
     scores, ours_spent = measured(ours)

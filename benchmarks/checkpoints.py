@@ -113,6 +113,8 @@ def clip(folder: Path, *, tiny: bool) -> None:
         "preprocess_cfg": {
             "mean": [0.48145466, 0.4578275, 0.40821073],
             "std": [0.26862954, 0.26130258, 0.27577711],
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
         },
     }
     (folder / "open_clip_config.json").write_text(json.dumps(described))

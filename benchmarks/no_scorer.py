@@ -15,6 +15,7 @@ class NoScorer(WorkerPlugin):
         """Take the place of decoder and models in a worker."""
         from hfv_builder import video
         from hfv_builder.passes import Score
+        from hfv_builder.scoring import ClipScores
         from pipelines import shard
 
         scores = {
@@ -25,7 +26,7 @@ class NoScorer(WorkerPlugin):
             def score(self, chunks: Any, metrics: Any) -> Any:
                 for _ in chunks:
                     pass
-                return scores
+                return ClipScores(scores=scores)
 
         shard._scorer = lambda task: Nothing()
         without_files: Any = shard

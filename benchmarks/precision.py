@@ -35,7 +35,7 @@ def main() -> None:
         found = {}
         for precision in ("fp32", "bf16"):
             scorer = Scorer(paper(options.long_side, precision), store=store)
-            scores = [scorer.score(video.decode(clip)) for clip in clips]
+            scores = [scorer.score(video.decode(clip)).scores for clip in clips]
             found[precision] = np.array([[each[metric].value for metric in METRICS] for each in scores], np.float64)
     lines = []
     for column, metric in enumerate(METRICS):

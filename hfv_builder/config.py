@@ -116,10 +116,10 @@ def for_device(profile: Profile, device: str) -> Profile:
     >>> for_device(load_profile("paper"), "cuda").flow.precision
     'fp16'
     """
-    return dataclasses.replace(profile, **{name: _settled(getattr(profile, name), device) for name in SECTIONS})
+    return dataclasses.replace(profile, **{name: _with_precision(getattr(profile, name), device) for name in SECTIONS})
 
 
-def _settled(section: Any, device: str) -> Any:
+def _with_precision(section: Any, device: str) -> Any:
     if section.backend in CLASSICAL:
         return dataclasses.replace(section, precision="fp32", compile=False)
     if section.precision != "auto":

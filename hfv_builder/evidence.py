@@ -31,7 +31,7 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
         frames: (n, h, w, 3) uint8 RGB, the frames of the worst step: a pair, or three for flow acceleration; for
             appearance the clip's first frame, then the pair.
         maps: (2, h, w) float32 in [0, 1], the depth maps of the pair; None unless the metric is spatial.
-        flow: what finds the flow for the error map; None for appearance, which has none.
+        flow: what finds the flow for the error map; appearance has none and needs none.
     """
     pictures = list(frames.cpu().numpy())
     if maps is not None:

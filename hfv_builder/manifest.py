@@ -1,13 +1,10 @@
 """The manifests: Hive-partitioned Parquet that is only ever added to or replaced whole, atomically.
 
-A part is there whole or not at all, so a reader never sees half of one. Replacing parts by others cannot be one
-step; a hidden journal that names the new and the old parts, and says whether all of the new are there, makes it one
-for our readers, and the next writer completes or takes back a replacement that was cut short.
+A part is there whole or not at all, so a reader never sees half of one.
 """
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfv_builder.lock import lock
-from hfv_builder.places import HIDDEN, Place, answering, put, read, sync, writable
+from hfv_builder.places import Place, answering, put, sync, writable
 from hfv_builder.records import UsageError
+from hfv_builder.replacement import Replacement, journal_of, obsolete, recover
 from hfv_builder.schema import Table
 
-JOURNAL = ".replacing.json"
 NEW = "part-new-"
 """What the names of parts begin with that were added since the last replacement."""
 FEW = 10_000
@@ -57,21 +54,27 @@ class Manifests:
 
     def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
         """The partitions that hold at least one part, of those that match what is given, sorted."""
+        return [keys for keys, _ in self._filled(table, partition)]
+
+    def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
+        """Partitions and their parts."""
         pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
         folders = (self.root / table.name).glob(pattern) if pattern else [self.root / table.name]
         depth = len(table.partition)
         names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
-        found = [dict(name.rstrip("/").split("=", 1) for name in each) for each in names]
-        return [keys for keys in found if self.parts(table, **keys)]
+        for each in names:
+            keys = dict(name.rstrip("/").split("=", 1) for name in each)
+            if parts := self.parts(table, **keys):
+                yield keys, parts
 
     def parts(self, table: Table, **partition: str) -> list[Place]:
         """The part files of one partition, sorted by name, without those that a replacement makes obsolete."""
         folder = self.folder(table, **partition)
         while True:
-            journal = _journal(folder)
+            journal = journal_of(folder)
             found: list[Place] = [*folder.glob("part-*.parquet")]
-            if _journal(folder) == journal:
-                hidden = set() if journal is None else set(journal["old" if journal["whole"] else "new"])
+            if journal_of(folder) == journal:
+                hidden = obsolete(journal)
                 return sorted((part for part in found if part.name not in hidden), key=lambda part: part.name)
 
     def is_settled(self, table: Table, **partition: str) -> bool:
@@ -92,7 +95,7 @@ class Manifests:
 
     def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
-        parts = [part for keys in self.partitions(table, **partition) for part in self.parts(table, **keys)]
+        parts = [part for _, found in self._filled(table, partition) for part in found]
         with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
             found = list(pool.map(partial(self.read_part, table, columns=names), parts))
         return pa.concat_tables(
@@ -146,31 +149,27 @@ class Manifests:
         The tables may be made from what the partition holds, while it is read.
 
         Raises:
-            UsageError: the folder cannot be written.
+            UsageError: the folder cannot be written, or another command has taken over.
         """
         folder = writable(self.folder(table, **partition))
-        _settle(folder)
+        replacement = Replacement(folder)
         before = {part.name for part in folder.glob("part-*.parquet")}
-        kept: set[str] = set()
-        new: list[str] = []
+        after: set[str] = set()
         try:
             for batch in rows:
                 data = _parquet(_stored(table, batch))
                 name = f"part-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-                kept.add(name)
-                if name not in before and name not in new:
-                    new.append(name)
-                    _write_journal(folder, new=new, old=[], whole=False)
-                    put(folder / name, data)
-            if new or before - kept:
-                sync(folder)
-                _write_journal(folder, new=new, old=sorted(before - kept), whole=True)
+                if name not in before | after:
+                    replacement.add(name, data)
+                after.add(name)
+            if before != after:
+                replacement.carry_out(sorted(before - after))
         finally:
-            _settle(folder)
+            replacement.end()
 
     def recover(self, table: Table, **partition: str) -> None:
         """End a replacement that was cut short; before parts are added again that it was to take away."""
-        _settle(self.folder(table, **partition))
+        recover(self.folder(table, **partition))
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
@@ -227,30 +226,3 @@ def _parquet(rows: pa.Table) -> memoryview:
     statistics = ["clip_id"] if plain else True
     pq.write_table(rows, sink, compression="zstd", use_dictionary=not plain, write_statistics=statistics)
     return memoryview(sink.getvalue())
-
-
-def _journal(folder: Place) -> dict[str, Any] | None:
-    try:
-        journal: dict[str, Any] = json.loads(read(folder / JOURNAL))
-    except FileNotFoundError:
-        return None
-    return journal
-
-
-def _write_journal(folder: Place, *, new: list[str], old: list[str], whole: bool) -> None:
-    """Say which parts are coming and which are going; from `whole` on readers see the new ones, before it the old."""
-    put(folder / JOURNAL, json.dumps({"new": new, "old": old, "whole": whole}))
-    sync(folder)
-
-
-def _settle(folder: Place) -> None:
-    """End a replacement: carried out if all its new parts are there, else taken back. Sweep up after killed writers."""
-    journal = _journal(folder)
-    if journal is not None:
-        for name in journal["old" if journal["whole"] else "new"]:
-            (folder / name).unlink(missing_ok=True)
-        sync(folder)
-        (folder / JOURNAL).unlink()
-    if isinstance(folder, Path):
-        for leftover in folder.glob(f"{HIDDEN}*.tmp"):
-            leftover.unlink()

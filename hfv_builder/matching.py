@@ -31,9 +31,21 @@ class Matches:
             raise ValueError("there are no pairs")
         return enlarged(self.forward, size)
 
-    def visible(self, size: tuple[int, int]) -> Tensor | None:
-        """The pixels of each first frame that its second shows too, (k, H, W) bool; None without backward flow."""
-        return None if self.backward is None else visible(self.flow(size), enlarged(self.backward, size))
+    def compared(self, size: tuple[int, int], *, occlusion: bool) -> tuple[Tensor, Tensor | None]:
+        """Flow from first to second as `flow` gives it, and the pixels of each first frame to compare, (k, H, W) bool.
+
+        Args:
+            occlusion: compare only what the second frame shows too, which needs backward flow; else all: None. Where
+                backward flow is not finite nothing would seem to be shown: the flow of such a pair becomes NaN.
+        """
+        flow = self.flow(size)
+        if not occlusion:
+            return flow, None
+        if self.backward is None:
+            raise ValueError("there is no backward flow")
+        backward = enlarged(self.backward, size)
+        sound = backward.isfinite().flatten(1).all(dim=1)
+        return flow.where(sound[:, None, None, None], torch.nan), visible(flow, backward)
 
 
 class Matcher:

@@ -1,7 +1,8 @@
 """One metric on its way through one clip: it takes what it needs of every few frames, and ends in a score.
 
 What is kept of a clip is a number for each pair, a vector for each frame and, for depth, a small map for each frame
-that goes to a file when they are many: memory grows neither with the length of a clip nor with its size.
+that goes to a file when they are many. Memory does not grow with the size of the frames, nor, with learnt models, with
+their number; the classical models of depth and colour keep a small copy of every frame.
 """
 
 import math
@@ -55,6 +56,15 @@ class Frames:
     """The pairs that these frames complete, for the metrics that look at the flow of the frames; else None."""
 
 
+class Moment(NamedTuple):
+    """What there is to see of one step of a metric."""
+
+    places: list[int]
+    """Of its frames, counted among those of the clip that were added."""
+    maps: Tensor | None = None
+    """(2, h, w) float32, the depth maps that were compared."""
+
+
 class MetricPass(Protocol):
     """One metric on its way through one clip."""
 
@@ -64,8 +74,16 @@ class MetricPass(Protocol):
     def result(self) -> Score:
         """The score, after all frames."""
 
+    def moment(self, place: int) -> Moment:
+        """The step whose value stands for the frame of this place among those added; after the result."""
+        return Moment([place, place + 1])
 
-class AppearancePass:
+    def vectors(self) -> Tensor | None:
+        """A vector for every frame added, (T, D) float32, L2-normalised; None if the metric has none to give."""
+        return None
+
+
+class AppearancePass(MetricPass):
     """Appearance: 1 − ½ (C_background + C_subject)."""
 
     def __init__(self, background: EmbeddingModel, subject: EmbeddingModel) -> None:
@@ -80,24 +98,23 @@ class AppearancePass:
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for every frame but the first."""
-        background, subject = (consistency(each.result()) for each in (self._background, self._subject))
+        background, subject = (consistency(each.result()).cpu() for each in (self._background, self._subject))
         trace = inconsistency(background, subject).tolist()
         if any(map(math.isnan, trace)):
             return Score(error="an embedding of its frames is not finite")
         components = {"background": background.mean().item(), "subject": subject.mean().item()}
-        return _score(trace, self.frames()[1:], pool(trace, "mean"), components)
+        return _score(trace, torch.cat(self._index)[1:].tolist(), pool(trace, "mean"), components)
 
-    def frames(self) -> list[int]:
-        """The numbers of the frames seen."""
-        numbers: list[int] = torch.cat(self._index).tolist()
-        return numbers
+    def moment(self, place: int) -> Moment:
+        """The clip's first frame, and the one before and at this place."""
+        return Moment([0, place - 1, place])
 
-    def background(self) -> Tensor:
-        """The vectors that the background was judged by, (T, D) float32, L2-normalised."""
+    def vectors(self) -> Tensor:
+        """The vectors that the background was judged by."""
         return self._background.result()
 
 
-class WarpErrorPass:
+class WarpErrorPass(MetricPass):
     """Motion as the paper has it: warp error of the frames along the flow between them."""
 
     def __init__(self, profile: Profile) -> None:
@@ -110,7 +127,8 @@ class WarpErrorPass:
         matches = frames.matches
         if matches is None or not matches.numbers:
             return
-        self._trace.append(_warp_error(matches, occlusion=self._profile.motion.occlusion))
+        flow, seen = matches.compared(_size(matches.first), occlusion=self._profile.motion.occlusion)
+        self._trace.append(warp_error(matches.first, matches.second, flow, seen))
         self._frames += matches.numbers
 
     def result(self) -> Score:
@@ -118,7 +136,7 @@ class WarpErrorPass:
         return _of_pairs(self._trace, self._frames, self._profile.motion.pool)
 
 
-class AccelerationPass:
+class AccelerationPass(MetricPass):
     """Motion for classical flow: how badly each flow continues the one before."""
 
     def __init__(self, profile: Profile) -> None:
@@ -157,8 +175,12 @@ class AccelerationPass:
         value = None if pooled is None else relative_to_speed(pooled, mean_speed)
         return _score(self._trace, self._frames, value, {"speed": mean_speed, "acceleration": pooled or 0.0})
 
+    def moment(self, place: int) -> Moment:
+        """The three frames from this place on."""
+        return Moment([place, place + 1, place + 2])
 
-class SpatialPass:
+
+class SpatialPass(MetricPass):
     """Spatial: warp error of the depth maps along the flow between them, or between the frames."""
 
     def __init__(self, profile: Profile, flow: FlowModel, depth: DepthModel, device: str) -> None:
@@ -177,7 +199,7 @@ class SpatialPass:
         matches = frames.matches
         if self._profile.depth.flow_on == "rgb" and matches is not None and matches.numbers:
             size = shrunk_size(*_size(matches.first), self._profile.depth.long_side)
-            flow, seen = matches.flow(size), matches.visible(size)
+            flow, seen = matches.compared(size, occlusion=self._profile.spatial.occlusion)
             seen = torch.ones_like(flow[:, 0]) if seen is None else seen.to(flow.dtype)
             self._links.append(torch.cat([flow, seen[:, None]], dim=1))
 
@@ -198,9 +220,12 @@ class SpatialPass:
             numbers += linked.numbers
         return _of_pairs(trace, numbers, self._profile.spatial.pool)
 
-    def maps(self, part: slice) -> Tensor | None:
-        """Some of the maps as they were compared, (n, h, w) float32; None before the result, or without one."""
-        return None if self._maps is None else _scaled(self._maps[part].to(self._device), self._scale)
+    def moment(self, place: int) -> Moment:
+        """The frame of this place and the next, with their maps."""
+        if self._maps is None:
+            raise ValueError("there is no result")
+        maps = _scaled(self._maps[place : place + 2].to(self._device), self._scale)
+        return Moment([place, place + 1], maps)
 
     def _links_of(self, maps: Maps, scale: list[float] | None) -> "Iterator[_Linked]":
         """Pairs of maps, some at a time, with the flow between them."""
@@ -216,10 +241,8 @@ class SpatialPass:
             if own:
                 matches = matcher.add(now, index[part])
                 if matches.numbers:
-                    size = _size(now)
-                    yield _Linked(
-                        matches.first, matches.second, matches.flow(size), matches.visible(size), matches.numbers
-                    )
+                    flow, seen = matches.compared(_size(now), occlusion=self._profile.spatial.occlusion)
+                    yield _Linked(matches.first, matches.second, flow, seen, matches.numbers)
                 continue
             at = torch.nonzero(index[part][1:] == index[part][:-1] + 1).flatten()
             if len(at):
@@ -250,15 +273,8 @@ def _scaled(maps: Tensor, scale: list[float] | None) -> Tensor:
     return ((maps - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(maps)
 
 
-def _warp_error(matches: Matches, *, occlusion: bool) -> Tensor:
-    """E_t of each pair, with M where occlusion is asked for; NaN where too little is left to compare."""
-    size = _size(matches.first)
-    mask = matches.visible(size) if occlusion else None
-    return warp_error(matches.first, matches.second, matches.flow(size), mask)
-
-
 def _of_pairs(trace: list[Tensor], numbers: list[int], how: Pool) -> Score:
-    """The score of a trace over pairs. The only place where the device is waited for."""
+    """The score of a trace over pairs."""
     values: list[float] = torch.cat(trace).tolist() if trace else []
     counts = {"pairs": float(len(values)), "pairs_compared": float(sum(not math.isnan(value) for value in values))}
     return _score(values, numbers, pool(values, how), counts)

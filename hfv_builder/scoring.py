@@ -5,7 +5,7 @@ end; frames are shrunk, moved to the device, matched with their neighbours and s
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from hfv_builder.passes import (
     AppearancePass,
     Frames,
     MetricPass,
+    Moment,
     Score,
     SpatialPass,
     WarpErrorPass,
@@ -46,19 +47,15 @@ class Vectors:
     """(T, D), L2-normalised."""
 
 
-class ClipScores(dict[Metric, Score]):
-    """The scores of a clip by metric, and what came along."""
+@dataclass(frozen=True, kw_only=True)
+class ClipScores:
+    """What came of a clip."""
 
-    def __init__(
-        self, scores: dict[Metric, Score], embeddings: dict[str, Vectors], evidence: dict[Metric, bytes]
-    ) -> None:
-        """Args:
-        embeddings: of the frames, by the name of the backend.
-        evidence: a WebP of each metric's worst moment.
-        """
-        super().__init__(scores)
-        self.embeddings = embeddings
-        self.evidence = evidence
+    scores: dict[Metric, Score] = field(default_factory=dict)
+    embeddings: dict[str, Vectors] = field(default_factory=dict)
+    """Of the frames, by the name of the backend."""
+    evidence: dict[Metric, bytes] = field(default_factory=dict)
+    """A WebP of each metric's worst moment."""
 
 
 class Scorer:
@@ -121,11 +118,11 @@ class Scorer:
         if self.profile.evidence:
             worst = {metric: _worst(score) for metric, score in scores.items()}
             evidence = {
-                metric: self._panel(metric, passes[metric], small, index.index(number))
+                metric: self._panel(metric, passes[metric].moment(index.index(number)), small)
                 for metric, number in worst.items()
                 if number is not None
             }
-        return ClipScores(scores, self._embeddings(passes), evidence)
+        return ClipScores(scores=scores, embeddings=self._embeddings(passes, index), evidence=evidence)
 
     def _on_device(
         self, pictures: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int32], matcher: Matcher | None
@@ -163,21 +160,14 @@ class Scorer:
             case Metric.MOTION:
                 return AccelerationPass(self.profile)
 
-    def _panel(self, metric: Metric, each: MetricPass, small: Spool, at: int) -> bytes:
-        """The evidence of the worst moment, at the frame of this place among those seen."""
-        if isinstance(each, AppearancePass):
-            frames = torch.cat([small[0:1], small[at - 1 : at + 1]])
-            return panel(metric, frames, None, None)
-        step = slice(at, at + (3 if isinstance(each, AccelerationPass) else 2))
-        maps = each.maps(step) if isinstance(each, SpatialPass) else None
-        return panel(metric, small[step].to(self.device), maps, self._models["flow"])
+    def _panel(self, metric: Metric, moment: Moment, small: Spool) -> bytes:
+        frames = torch.cat([small[place : place + 1] for place in moment.places])
+        return panel(metric, frames.to(self.device), moment.maps, self._models.get("flow"))
 
-    def _embeddings(self, passes: dict[Metric, MetricPass]) -> dict[str, Vectors]:
+    def _embeddings(self, passes: dict[Metric, MetricPass], index: list[int]) -> dict[str, Vectors]:
         appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend
-        if not isinstance(appearance, AppearancePass) or model not in KEPT:
-            return {}
-        vectors = appearance.background().half().cpu().numpy()
-        return {model: Vectors(frames=appearance.frames(), vectors=vectors)}
+        vectors = appearance.vectors() if appearance is not None and model in KEPT else None
+        return {} if vectors is None else {model: Vectors(frames=index, vectors=vectors.half().cpu().numpy())}
 
 
 def _worst(score: Score) -> int | None:

@@ -39,34 +39,36 @@ def split_clips(labels: pd.DataFrame) -> pd.DataFrame:
         score of the label's metric, ties by clip_id; null for real clips), class_size (Int32), r_hat (float64,
         class_rank / class_size in (0, 1], eq. 6; 0 for real clips), confidence_weight (float64), split (`val` for
         the top 20 % of each class, of real clips for a seeded 20 % by hash of clip_id; else `train`) and policy.
-        All but the first two are null for a clip without a label.
+        A clip whose label's metric has no finite score (its label is a reviewer's) has no place in the class and is not
+        counted in it: it is `train`, and the four columns before that are null. All but the first two are null for a
+        clip without a label.
     """
     rows = labels[["clip_id", "generator", "label"]].reset_index(drop=True)
     order = labels[[metric.value for metric in METRICS]].to_numpy(np.float64)
     label = rows["label"].to_numpy(np.int64, na_value=-1)
     has_label, real = label >= 0, label == Label.REAL
     fake = has_label & ~real
-    key = np.zeros(len(rows))
+    key = np.full(len(rows), np.nan)
     key[fake] = order[fake, label[fake]]
     key[real] = [-_hash(clip_id) for clip_id in rows.loc[real, "clip_id"]]
+    ranked = np.isfinite(key)
 
-    ranked = rows.assign(key=key, place=np.arange(len(rows))).loc[has_label]
-    ranked = ranked.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
-    classes = ranked.groupby(["generator", "label"], sort=False, observed=True)
+    ordered = rows.assign(key=key, place=np.arange(len(rows))).loc[ranked]
+    ordered = ordered.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
+    classes = ordered.groupby(["generator", "label"], sort=False, observed=True)
     rank = np.zeros(len(rows), np.int64)
     size = np.zeros(len(rows), np.int64)
-    rank[ranked["place"]] = classes.cumcount() + 1
-    size[ranked["place"]] = classes["key"].transform("size")
-    r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake)
+    rank[ordered["place"]] = classes.cumcount() + 1
+    size[ordered["place"]] = classes["key"].transform("size")
+    r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake & ranked)
 
-    none = ~has_label
-    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), none | real)
-    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), none.copy())
-    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, none.copy())
-    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), none.copy())
-    split = np.where(rank <= val_size(size), Split.VAL.value, Split.TRAIN.value)
-    rows["split"] = pd.Series(split, dtype="str").mask(none)
-    rows["policy"] = pd.Series(np.where(real, REAL_POLICY, POLICY), dtype="str").mask(none)
+    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), ~ranked | real)
+    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), ~ranked)
+    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, ~ranked)
+    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), ~ranked)
+    split = np.where(ranked & (rank <= val_size(size)), Split.VAL.value, Split.TRAIN.value)
+    rows["split"] = pd.Series(split, dtype="str").mask(~has_label)
+    rows["policy"] = pd.Series(np.where(real, REAL_POLICY, POLICY), dtype="str").mask(~has_label)
     return rows
 
 

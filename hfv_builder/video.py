@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.records import ClipError
+from hfv_builder.records import ClipError, UsageError
 
 Decoder = Literal["pyav", "decord"]
 CHUNK_BYTES = 64 << 20
@@ -62,13 +62,16 @@ class Chunk:
     """(n, H, W, 3), as they are shown."""
     index: npt.NDArray[np.int32]
     """(n,), the number of each frame in the clip, from 0."""
-    time_s: npt.NDArray[np.float64]
-    """(n,), presentation time of each frame in seconds from the first; NaN where the file has none."""
 
 
 def decoder_version(decoder: Decoder) -> str:
-    """The version of the package that decodes."""
-    return metadata.version({"pyav": "av", "decord": "decord"}[decoder])
+    """The version of the package that decodes.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    with _installed(decoder):
+        return metadata.version({"pyav": "av", "decord": "decord"}[decoder])
 
 
 def probe(path: Path) -> Probe:
@@ -132,6 +135,7 @@ def decode(path: Path, *, decoder: Decoder = "pyav", pairs: int = 0) -> Iterator
 
     Raises:
         ClipError: the file cannot be decoded to its end, or its frames differ in size.
+        UsageError: the decoder is not installed.
     """
     read = {"pyav": _decode_pyav, "decord": _decode_decord}[decoder]
     return read(path, pairs)
@@ -180,17 +184,14 @@ def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
 
 
 def _decode_decord(path: Path, pairs: int) -> Iterator[Chunk]:
-    try:
+    with _installed("decord"):
         import decord
-    except ImportError:
-        raise ClipError("decord is not installed here (it has no wheel for this machine); use pyav") from None
     with _open(path):
         pass  # what is no video at all is told in the same words, whichever decoder is chosen
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
         wanted = spread_pairs(len(reader), pairs)
-        times = np.asarray(reader.get_frame_timestamp(wanted), np.float64)[:, 0]
         # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
         rgb = reader.get_batch(wanted).asnumpy()
         del reader
@@ -201,7 +202,7 @@ def _decode_decord(path: Path, pairs: int) -> Iterator[Chunk]:
     step = max(1, CHUNK_BYTES // rgb[0].nbytes)
     for start in range(0, len(rgb), step):
         part = slice(start, start + step)
-        yield Chunk(rgb=rgb[part], index=np.asarray(wanted[part], np.int32), time_s=times[part] - times[0])
+        yield Chunk(rgb=rgb[part], index=np.asarray(wanted[part], np.int32))
 
 
 def _contains(numbers: Sequence[int], number: int) -> bool:
@@ -213,8 +214,18 @@ def _chunk(pending: list[Frame]) -> Chunk:
     return Chunk(
         rgb=np.stack([frame.rgb for frame in pending]),
         index=np.asarray([frame.index for frame in pending], np.int32),
-        time_s=np.asarray([frame.time_s for frame in pending], np.float64),
     )
+
+
+@contextlib.contextmanager
+def _installed(decoder: Decoder) -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise UsageError(
+            f'{decoder} is not installed here: use decoder = "pyav", or run `make setup` where there is a wheel of it '
+            "(of decord: Linux on x86-64)"
+        ) from None
 
 
 def _upright(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:

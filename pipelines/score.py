@@ -21,7 +21,7 @@ from pipelines.clip_index import originals
 from pipelines.cluster import GPU, Cluster
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
-from pipelines.shard import STAMP, Task, Work, write_shard
+from pipelines.shard import MADE_WITH, Task, Work, write_shard
 from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
@@ -262,10 +262,10 @@ def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
 
 def _settle_embeddings(task: Task, clips: int) -> None:
     """The newest row of each clip, for each model."""
-    current = {STAMP: task.fingerprints[Metric.APPEARANCE].encode()}
+    current = {MADE_WITH: task.fingerprints[Metric.APPEARANCE].encode()}
 
     def choose(parts: list[pa.Table]) -> pa.Table:
-        parts.sort(key=lambda part: part.schema.metadata.get(STAMP) != current[STAMP])
+        parts.sort(key=lambda part: part.schema.metadata.get(MADE_WITH) != current[MADE_WITH])
         rows = pa.concat_tables([part.replace_schema_metadata(current) for part in parts])
         first = {clip_id: place for place, clip_id in reversed(list(enumerate(rows["clip_id"].to_pylist())))}
         return rows.take(pa.array(first.values(), pa.int64()))

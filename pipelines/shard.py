@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,11 @@ from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
 from pipelines.watch import Watch
 
+if TYPE_CHECKING:
+    from hfv_builder.scoring import ClipScores
+
 Row = dict[str, Any]
-STAMP = b"fingerprint"
+MADE_WITH = b"fingerprint"
 """In the metadata of a part of embeddings: of the appearance scores that they came along with."""
 
 
@@ -79,15 +82,15 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
         for work, chunks in decoded:
             begin()
             watch = Watch(chunks)
-            scores, error = _score(work, watch, scorer, task)
+            found, error = _score(work, watch, scorer, task)
             decode_s += watch.seconds
-            odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if scores else {}
+            odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if found.scores else {}
             for metric in work.metrics:
-                rows[metric].append(_row(work, metric, task, scores.get(metric), error, odd))
-            for model, vectors in getattr(scores, "embeddings", {}).items():
+                rows[metric].append(_row(work, metric, task, found.scores.get(metric), error, odd))
+            for model, vectors in found.embeddings.items():
                 embeddings.setdefault(model, []).append((work.clip_id, vectors))
             writing = time.perf_counter()
-            for metric, picture in getattr(scores, "evidence", {}).items():
+            for metric, picture in found.evidence.items():
                 path = evidence_path(task.manifests, task.generator, work.clip_id, metric)
                 writable(path.parent)
                 put(path, picture)
@@ -112,7 +115,9 @@ def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[
     for model, found in embeddings.items():
         keys = {"model": model, "generator": task.generator}
         name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
-        table = _embeddings_table(found, keys).replace_schema_metadata({STAMP: task.fingerprints[Metric.APPEARANCE]})
+        table = _embeddings_table(found, keys).replace_schema_metadata(
+            {MADE_WITH: task.fingerprints[Metric.APPEARANCE]}
+        )
         task.manifests.add(EMBEDDINGS, table, name=name, **keys)
     for metric, scored in rows.items():
         if scored:
@@ -195,12 +200,14 @@ def _scorer(task: Task) -> Any:
     return _local.scorer
 
 
-def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> tuple[dict[Metric, Any], str | None]:
-    """The scores of a clip, or the reason why there are none.
+def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, str | None]":
+    """What came of a clip, or nothing and the reason why.
 
     Raises:
         UsageError: the reason is that its whole folder is out of reach.
     """
+    from hfv_builder.scoring import ClipScores
+
     try:
         return scorer.score(chunks, work.metrics), None
     except UsageError:
@@ -208,7 +215,7 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> tuple[
     except Exception as error:  # decoders, models and libraries have errors of many kinds
         _leave_a_lost_gpu(error, task)
         blame_disks(place(work.path), error)
-        return {}, reason(error)
+        return ClipScores(), reason(error)
 
 
 def _leave_a_lost_gpu(error: Exception, task: Task) -> None:

@@ -32,7 +32,7 @@ def pull(profile: Profile, *, store: Store | None = None) -> list[Found]:
     """
     store = store or Store()
     for model in registry.learnt(profile):
-        bad = {found.file for found in store.look(model, hashed=True) if found.state not in FINE}
+        bad = {found.file for found in store.look(model, hashed=True) if found.state not in FINE} - {RECORD}
         if not bad and store.recorded_revision(model):
             continue
         try:

@@ -39,7 +39,7 @@ def _robust_z(score: float, group: list[float]) -> float:
 
 
 def split_rows(rows: list[Row]) -> list[Row]:
-    """Rows of clip_id, generator, label and three scores, with class rank, size, r̂, weight and split."""
+    """Rows of clip_id, generator, label and three scores (None = none), with class rank, size, r̂, weight and split."""
     found = []
     for row in rows:
         result = dict(row, class_rank=None, class_size=None, r_hat=None, confidence_weight=None, split=None)
@@ -47,6 +47,11 @@ def split_rows(rows: list[Row]) -> list[Row]:
         if row["label"] is None:
             continue
         members = [r for r in rows if r["generator"] == row["generator"] and r["label"] == row["label"]]
+        if row["label"] != 3:
+            members = [r for r in members if r[METRICS[r["label"]]] is not None]
+        if row not in members:
+            result["split"] = "train"
+            continue
         if row["label"] == 3:
             members.sort(key=lambda r: (_hash(r["clip_id"]), r["clip_id"]))
         else:

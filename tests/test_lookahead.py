@@ -13,7 +13,7 @@ from hfv_builder.video import Chunk
 
 
 def chunk(number: int) -> Chunk:
-    return Chunk(rgb=np.zeros((1, 2, 2, 3), np.uint8), index=np.array([number], np.int32), time_s=np.zeros(1))
+    return Chunk(rgb=np.zeros((1, 2, 2, 3), np.uint8), index=np.array([number], np.int32))
 
 
 def three(clip: int) -> Iterator[Chunk]:

@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import hfv_builder.replacement
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import put
 from hfv_builder.records import UsageError
+from hfv_builder.replacement import JOURNAL
 from hfv_builder.schema import LABELS, SCORES
 
 
@@ -230,3 +232,35 @@ def test_small_files_are_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
     with pytest.raises(Killed):
         put(path, "half")
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_whoever_lost_the_lock_in_the_middle_of_a_replacement_stops(manifests: Manifests) -> None:
+    manifests.add(SCORES, scores("old"), name="1", **WHERE)
+    other = Manifests(manifests.root)
+
+    def rows_while_another_takes_over() -> Iterator[pa.Table]:
+        yield scores("ours")
+        other.replace(SCORES, [scores("theirs")], **WHERE)
+        yield scores("more of ours")
+
+    with pytest.raises(UsageError, match="another hfv has taken over"):
+        manifests.replace(SCORES, rows_while_another_takes_over(), **WHERE)
+    assert ids(manifests) == ["theirs"]
+
+
+def test_a_stall_while_the_journal_is_written_loses_nothing(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another believes us dead and takes our replacement back, just before we say that it is whole."""
+    manifests.add(SCORES, scores("old"), name="1", **WHERE)
+    other, put = Manifests(manifests.root), hfv_builder.replacement.put
+
+    def stalling(path: Any, content: Any) -> None:
+        if path.name == JOURNAL and '"whole": true' in content:
+            other.recover(SCORES, **WHERE)
+        put(path, content)
+
+    monkeypatch.setattr(hfv_builder.replacement, "put", stalling)
+    with pytest.raises(UsageError, match="another hfv has taken over"):
+        manifests.replace(SCORES, [scores("new")], **WHERE)
+    assert ids(manifests) == ["old"]

@@ -1,6 +1,7 @@
 """Whole scores: the fast way against the plain way, truths that need no model, and what must raise which score."""
 
 import dataclasses
+import itertools
 import math
 from functools import cache, partial
 from pathlib import Path
@@ -50,8 +51,7 @@ def chunks(frames: Frames, *sizes: int) -> list[Chunk]:
     numbers = np.arange(len(frames), dtype=np.int32)
     ends = np.cumsum(sizes) if sizes else [len(frames)]
     return [
-        Chunk(rgb=frames[start:end], index=numbers[start:end], time_s=np.zeros(end - start))
-        for start, end in zip([0, *ends], ends, strict=False)
+        Chunk(rgb=frames[start:end], index=numbers[start:end]) for start, end in zip([0, *ends], ends, strict=False)
     ]
 
 
@@ -66,13 +66,13 @@ def walk(count: int, *, height: int = 72, width: int = 128, seed: int = 0) -> Fr
 
 
 def values(scores: ClipScores) -> list[float]:
-    found = [scores[metric].value for metric in METRICS]
+    found = [scores.scores[metric].value for metric in METRICS]
     assert None not in found
     return [float(value or 0) for value in found]
 
 
 def assert_as_plain(profile: Profile, frames: Frames) -> None:
-    fast = scorer(profile).score(chunks(frames))
+    fast = scorer(profile).score(chunks(frames)).scores
     reference = plain(profile)
     slow = {
         Metric.SPATIAL: reference.spatial(frames),
@@ -151,11 +151,11 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = walk(7)
-    together = scorer(profile).score(chunks(frames))
+    together = scorer(profile).score(chunks(frames)).scores
     for module in (passes, scoring):
         monkeypatch.setattr(module, "AT_ONCE", {"cpu": 2 * 72 * 128})
     monkeypatch.setattr(spool, "IN_MEMORY", {"cpu": 1000})
-    cut = scorer(profile).score(chunks(frames, 1, 4, 2))
+    cut = scorer(profile).score(chunks(frames, 1, 4, 2)).scores
     for metric in METRICS:
         assert cut[metric].frames == together[metric].frames
         np.testing.assert_allclose(np.array(cut[metric].trace), np.array(together[metric].trace), rtol=2e-4, atol=1e-9)
@@ -167,7 +167,7 @@ def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) 
     usual = paper(updates=2)
     changed = dataclasses.replace(usual, flow=dataclasses.replace(usual.flow, compile=True))
     both = [Scorer(each, metrics=[Metric.MOTION], store=tiny_store()) for each in (usual, changed)]
-    plain, compiled = (each.score(chunks(walk(3)))[Metric.MOTION].value for each in both)
+    plain, compiled = (each.score(chunks(walk(3))).scores[Metric.MOTION].value for each in both)
     assert compiled == pytest.approx(plain, rel=1e-6)
 
 
@@ -175,9 +175,9 @@ def test_chosen_pairs_are_compared_and_no_others() -> None:
     frames = walk(6)
     (chunk,) = chunks(frames)
     chosen = np.array([0, 1, 3, 4])
-    gaps = Chunk(rgb=frames[chosen], index=chosen.astype(np.int32), time_s=np.zeros(4))
+    gaps = Chunk(rgb=frames[chosen], index=chosen.astype(np.int32))
     for profile in (paper(), paper(flow_on="rgb")):
-        found, whole = scorer(profile).score([gaps]), scorer(profile).score([chunk])
+        found, whole = (scorer(profile).score([each]).scores for each in (gaps, chunk))
         assert found[Metric.MOTION].frames == [0, 3]
         assert found[Metric.SPATIAL].frames == [0, 3]
         expected = [whole[Metric.MOTION].trace[at] for at in (0, 3)]
@@ -190,7 +190,7 @@ def test_a_static_clip_scores_nothing(profile: Profile) -> None:
     still = np.repeat(walk(1), 6, axis=0)
     found = scorer(profile).score(chunks(still))
     assert values(found) == pytest.approx([0, 0, 0], abs=1e-9)
-    assert all(math.isfinite(part) for score in found.values() for part in score.components.values())
+    assert all(math.isfinite(part) for score in found.scores.values() for part in score.components.values())
 
 
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb"), load_profile("lite")], ids=["paper", "rgb", "lite"])
@@ -208,10 +208,39 @@ def test_a_flow_that_is_nonsense_fails_the_clip(
         return found
 
     monkeypatch.setattr(ours._models["flow"], "flow", broken)
-    found = ours.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION])
+    found = ours.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION]).scores
     assert [score.value for score in found.values()] == [None, None]
     assert all("not finite" in str(score.error) for score in found.values())
     assert all(value is None or math.isfinite(value) for score in found.values() for value in score.trace)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
+@pytest.mark.parametrize("flow_on", ["depth", "rgb"])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_backward_flow_that_is_nonsense_fails_what_looks_at_it(
+    masked: bool, flow_on: str, nonsense: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Motion without occlusion does not look, though spatial has it made."""
+    usual = paper(flow_on=flow_on)
+    profile = dataclasses.replace(usual, motion=dataclasses.replace(usual.motion, occlusion=masked), evidence=False)
+    ours = scorer(profile)
+    flow, calls = ours._models["flow"].flow, itertools.count(1 if masked or flow_on == "rgb" else 0)
+
+    def broken(first: Features, second: Features) -> torch.Tensor:
+        """Every second flow is a backward one, after that of motion alone."""
+        found: torch.Tensor = flow(first, second).clone()
+        if next(calls) in (2, 4):
+            found[-1, 0, 0, 0] = nonsense
+        return found
+
+    sound = ours.score(chunks(walk(4)), [Metric.MOTION]).scores
+    monkeypatch.setattr(ours._models["flow"], "flow", broken)
+    found = ours.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
+    assert "not finite" in str(found[Metric.SPATIAL].error)
+    if masked:
+        assert "not finite" in str(found[Metric.MOTION].error)
+    else:
+        assert found[Metric.MOTION] == sound[Metric.MOTION]
 
 
 def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,21 +253,21 @@ def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.Monkey
         return found
 
     monkeypatch.setattr(ours._models["subject"], "embed", broken)
-    found = ours.score(chunks(walk(4)), [Metric.APPEARANCE])[Metric.APPEARANCE]
+    found = ours.score(chunks(walk(4)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
     assert found == Score(error="an embedding of its frames is not finite")
 
 
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
 @pytest.mark.parametrize("size", [(17, 33), (64, 640)])
 def test_odd_sizes_and_two_frames_have_scores(profile: Profile, size: tuple[int, int]) -> None:
-    found = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1])))
+    found = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1]))).scores
     assert all(score.error is None or "visible" in score.error for score in found.values())
     assert [len(score.trace) for score in found.values()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("level", [0, 128])
 def test_flat_frames_have_scores(level: int) -> None:
-    found = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8)))
+    found = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
     assert all(score.error is None for score in found.values())
 
 
@@ -248,19 +277,32 @@ def test_too_few_frames_are_an_error(count: int) -> None:
         scorer(paper()).score(chunks(walk(4)[:count]))
 
 
-def test_depth_that_is_not_finite_is_an_error_and_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = scorer(paper())
+@pytest.mark.parametrize("occlusion", [True, False])
+@pytest.mark.parametrize(
+    ("depth", "error"),
+    [
+        ({}, "its depth is not finite everywhere"),
+        ({"scale": "none", "flow_on": "rgb"}, "the score is not finite"),
+        ({"scale": "none", "flow_on": "rgb", "align": "scale"}, "the score is not finite"),
+    ],
+    ids=["paper", "unscaled", "aligned"],
+)
+def test_depth_that_is_not_finite_is_an_error_and_not_a_score(
+    depth: dict[str, Any], error: str, occlusion: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = paper(**depth)
+    made = scorer(dataclasses.replace(usual, spatial=dataclasses.replace(usual.spatial, occlusion=occlusion)))
     whole = type(made._models["depth"]).maps
 
     def broken(self: Any, frames: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = whole(self, frames).clone()
-        maps[0, 0, 0] = torch.nan
+        maps[0, maps.shape[1] // 2, maps.shape[2] // 2] = torch.nan
         return maps
 
     monkeypatch.setattr(type(made._models["depth"]), "maps", broken)
-    found = made.score(chunks(walk(3)))
+    found = made.score(chunks(walk(3))).scores
     assert found[Metric.SPATIAL].value is None
-    assert found[Metric.SPATIAL].error == "its depth is not finite everywhere"
+    assert found[Metric.SPATIAL].error == error
     assert found[Metric.MOTION].value is not None
 
 
@@ -290,17 +332,17 @@ def test_swapped_frames_and_a_jump_raise_motion_and_appearance() -> None:
     swapped = clean[[0, 1, 5, 3, 4, 2, 6, 7]]
     jump = np.concatenate([clean[:4], walk(4, seed=5)])
     made = scorer(paper())
-    before = made.score(chunks(clean))
+    before = made.score(chunks(clean)).scores
     for changed in (swapped, jump):
-        after = made.score(chunks(np.ascontiguousarray(changed)))
+        after = made.score(chunks(np.ascontiguousarray(changed))).scores
         for metric in (Metric.APPEARANCE, Metric.MOTION):
             assert (after[metric].value or 0) > (before[metric].value or 0), metric
 
 
 def test_results_are_the_same_to_the_last_bit_every_time() -> None:
     frames = walk(5)
-    first, second = (scorer(paper()).score(chunks(frames)) for _ in range(2))
-    assert dict(first) == dict(second)
+    first, second = (scorer(paper()).score(chunks(frames)).scores for _ in range(2))
+    assert first == second
 
 
 def test_batches_are_halved_until_they_fit() -> None:

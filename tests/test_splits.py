@@ -15,8 +15,9 @@ from tests.oracle import split_rows
 
 NAMES = [metric.value for metric in METRICS]
 value = st.one_of(st.integers(0, 4).map(float), st.floats(-1e6, 1e6))
+score = st.one_of(st.none(), value)
 rows_of = st.lists(
-    st.tuples(st.sampled_from(["kling", "pika"]), value, value, value, st.sampled_from([None, 0, 1, 2, 3])), max_size=40
+    st.tuples(st.sampled_from(["kling", "pika"]), score, score, score, st.sampled_from([None, 0, 1, 2, 3])), max_size=40
 )
 
 
@@ -30,7 +31,7 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 def test_agrees_with_counting_by_hand(rows: list[tuple[Any, ...]]) -> None:
     table = frame(rows)
     as_dicts = [
-        {str(key): None if cell is pd.NA else cell for key, cell in row.items()}
+        {str(key): None if pd.isna(cell) else cell for key, cell in row.items()}
         for row in table.astype(object).to_dict("records")
     ]
     found = split_clips(table).astype(object).to_dict("records")
@@ -53,7 +54,7 @@ def test_order_of_clips_does_not_matter(rows: list[tuple[Any, ...]], random: Any
 
 @given(rows_of)
 def test_val_is_the_top_of_each_class(rows: list[tuple[Any, ...]]) -> None:
-    split = split_clips(frame(rows)).dropna(subset=["label"])
+    split = split_clips(frame(rows)).dropna(subset=["class_size"])
     for _, group in split.groupby(["generator", "label"]):
         assert (group["split"] == "val").sum() == math.floor(len(group) / 5 + 0.5)
         if group["label"].iloc[0] != 3 and (group["split"] == "val").any():
@@ -63,7 +64,7 @@ def test_val_is_the_top_of_each_class(rows: list[tuple[Any, ...]]) -> None:
 
 @given(rows_of)
 def test_confidence_is_in_its_range(rows: list[tuple[Any, ...]]) -> None:
-    split = split_clips(frame(rows)).dropna(subset=["label"])
+    split = split_clips(frame(rows)).dropna(subset=["class_size"])
     fake = split[split["label"] != 3]
     assert ((fake["r_hat"] > 0) & (fake["r_hat"] <= 1)).all()
     assert (split.loc[split["label"] == 3, "r_hat"] == 0).all()
@@ -89,6 +90,18 @@ def test_the_paper_in_small() -> None:
     assert split["r_hat"].tolist() == [1.0, 0.4, 0.6, 0.2, 0.8]
     assert split["split"].tolist() == ["train", "train", "train", "val", "train"]
     assert set(split["policy"]) == {"top20"}
+
+
+@pytest.mark.parametrize("none", [math.nan, math.inf])
+def test_a_clip_without_the_score_of_its_label_has_no_rank_and_is_not_counted(none: float) -> None:
+    """A reviewer may give a label for which there is no score; the score of another metric is none of it."""
+    scored = [("kling", 0.0, 0.0, score, 2) for score in (0.1, 0.5, 0.3)]
+    alone = split_clips(frame(scored))
+    split = split_clips(frame([*scored, ("kling", 9.0, 0.0, none, 2), ("pika", 0.0, 0.0, none, 2)]))
+    pd.testing.assert_frame_equal(split.head(3), alone)
+    for row in split.tail(2).to_dict("records"):
+        assert (row["label"], row["split"], row["policy"]) == (2, "train", "top20")
+        assert all(pd.isna(row[key]) for key in ("class_rank", "class_size", "r_hat", "confidence_weight"))
 
 
 def test_real_clips_are_split_by_content_not_by_order_or_score() -> None:

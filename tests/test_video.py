@@ -1,6 +1,8 @@
 """Decoding: every frame once, upright, in order; the reason in words where that cannot be."""
 
 import itertools
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import av
@@ -9,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfv_builder.records import ClipError
-from hfv_builder.video import Decoder, count_frames, decode, probe, spread_pairs
+from hfv_builder import video
+from hfv_builder.records import ClipError, UsageError
+from hfv_builder.video import Decoder, count_frames, decode, decoder_version, probe, spread_pairs
 from tests.conftest import Frames, moving_square, write_clip
 
 DECODERS: list[Decoder] = ["pyav", "decord"]
 
 
-def read(path: Path, decoder: Decoder = "pyav", pairs: int = 0) -> tuple[Frames, list[int], list[float]]:
+def read(path: Path, decoder: Decoder = "pyav", pairs: int = 0) -> tuple[Frames, list[int]]:
     if decoder == "decord":
         pytest.importorskip("decord")
     chunks = list(decode(path, decoder=decoder, pairs=pairs))
     return (
         np.concatenate([chunk.rgb for chunk in chunks]),
         [int(number) for chunk in chunks for number in chunk.index],
-        [float(time) for chunk in chunks for time in chunk.time_s],
     )
 
 
@@ -34,12 +36,33 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_all_frames_in_order(clip: Path, decoder: Decoder) -> None:
-    rgb, index, time = read(clip, decoder)
+    rgb, index = read(clip, decoder)
     assert rgb.shape == (20, 64, 96, 3)
     assert rgb.dtype == np.uint8
     assert index == list(range(20))
-    assert time == pytest.approx([i / 12 for i in range(20)], abs=1e-3)
     assert np.abs(rgb.astype(int) - moving_square(20)).mean() < 6
+
+
+def test_frames_one_by_one_are_those_of_the_chunks_with_their_times(clip: Path) -> None:
+    found = list(video.frames(clip))
+    assert [frame.index for frame in found] == list(range(20))
+    assert [frame.time_s for frame in found] == pytest.approx([i / 12 for i in range(20)], abs=1e-3)
+    assert np.array_equal([frame.rgb for frame in found], read(clip)[0])
+    (later,) = video.frames(clip, only=[9])
+    assert (later.index, later.time_s) == (9, found[9].time_s)
+
+
+def test_a_decoder_that_is_not_installed_is_wrong_use_and_no_clips_fault(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setitem(sys.modules, "decord", None)
+    monkeypatch.setattr(metadata, "version", none)
+    for use in (lambda: list(decode(clip, decoder="decord")), lambda: decoder_version("decord")):
+        with pytest.raises(UsageError, match=r'decord is not installed here: use decoder = "pyav", or .*x86-64'):
+            use()
 
 
 def test_decoders_agree_on_plain_h264(clip: Path) -> None:
@@ -48,11 +71,10 @@ def test_decoders_agree_on_plain_h264(clip: Path) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_pairs_are_frames_of_the_whole(clip: Path, decoder: Decoder) -> None:
-    whole, _, times = read(clip, decoder)
-    some, index, some_times = read(clip, decoder, pairs=3)
+    whole, _ = read(clip, decoder)
+    some, index = read(clip, decoder, pairs=3)
     assert index == [0, 1, 9, 10, 18, 19]
     assert np.array_equal(some, whole[index])
-    assert some_times == pytest.approx([times[i] for i in index])
 
 
 @given(st.integers(2, 400), st.integers(0, 60))
@@ -88,8 +110,8 @@ def test_probe(clip: Path) -> None:
 def test_rotation_is_applied(tmp_path: Path, clip: Path, degrees: int, turns: int) -> None:
     turned = tmp_path / "turned.mp4"
     _with_display_rotation(clip, turned, degrees)
-    plain, _, _ = read(clip)
-    rgb, _, _ = read(turned)
+    plain, _ = read(clip)
+    rgb, _ = read(turned)
     found = probe(turned)
     assert found.rotation == degrees
     assert (found.height, found.width) == rgb.shape[1:3]

@@ -198,6 +198,21 @@ def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
         store.open("x")
 
 
+def test_a_file_without_a_pinned_hash_decides_too(tmp_path: Path) -> None:
+    """As CLIP's configuration, beside weights whose hash is pinned."""
+    pin = pin_of(BODY, tmp_path)
+    pin = dataclasses.replace(pin, files=(File(name="config.json"), *pin.files))
+    store = Store(root=tmp_path, pins={"x": pin})
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "x.pth").write_bytes(BODY)
+    revisions = []
+    for config in ("{}", '{"a": 1}'):
+        (tmp_path / "x" / "config.json").write_text(config)
+        store.record("x", "abc")
+        revisions.append(store.revision("x"))
+    assert revisions[0] != revisions[1]
+
+
 def test_a_download_goes_on_where_it_broke_off(url: str, tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     path.with_name("x.pth.part").write_bytes(BODY[:1000])

@@ -72,12 +72,12 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
 def unreadable(path: Path, error: Exception) -> UsageError:
     """The weights cannot be read; the reason in one line."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): {CURES}")
+    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): delete it and {CURES}")
 
 
 def misfit(path: Path, reason: str) -> UsageError:
     """The weights are those of another model."""
-    return UsageError(f"the weights {path} do not fit the model ({reason}): {CURES}")
+    return UsageError(f"the weights {path} do not fit the model ({reason}): delete it and {CURES}")
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -11,8 +11,11 @@ from torch import Tensor
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Embedding
+from hfv_builder.frames import shrink
 
 Region = Literal["frame", "subject"]
+LONG_SIDE = 160
+"""Pixels of the frames that are looked at; larger ones are shrunk."""
 BINS = (4, 12, 12)
 """Bins of L, a and b."""
 LOW, HIGH = (0.0, -50.0, -50.0), (100.0, 50.0, 50.0)
@@ -41,7 +44,7 @@ class LabHistogramPass:
 
     def add(self, frames: Tensor) -> None:
         """Take the next frames: (n, H, W, 3) uint8 RGB."""
-        self._frames.append(frames.cpu().numpy())
+        self._frames.append(shrink(frames.cpu().numpy(), LONG_SIDE))
 
     def result(self) -> Tensor:
         """(T, 576) float32, L2-normalised."""

@@ -19,8 +19,8 @@ LUMA = (0.299, 0.587, 0.114)
 class DenseInverseSearch:
     """DIS flow, `ultrafast` preset, on grey frames."""
 
-    def __init__(self, long_side: int) -> None:
-        self.long_side = long_side
+    def __init__(self, long_side: int, device: str = "cpu") -> None:
+        self.long_side, self._device = long_side, device
 
     def encode(self, frames: Tensor) -> Features:
         """The frames as grey pictures: (n, C, H, W) float32 in [0, 1] to (n, h, w) uint8."""
@@ -43,7 +43,7 @@ class DenseInverseSearch:
             search.calc(_padded(a, room), _padded(b, room), None)[:height, :width]  # type: ignore[call-overload]
             for a, b in zip(first[0], second[0], strict=True)
         ]
-        return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
+        return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(self._device)
 
 
 def _padded(picture: Tensor, room: tuple[int, int, int, int]) -> np.ndarray:
@@ -53,5 +53,5 @@ def _padded(picture: Tensor, room: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def load(config: Flow, device: str, store: Store) -> DenseInverseSearch:
-    """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
-    return DenseInverseSearch(config.long_side)
+    """The model that the profile describes; it runs on the CPU and gives flow on the device. It needs no weights."""
+    return DenseInverseSearch(config.long_side, device)

@@ -50,6 +50,9 @@ def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
             tower = CLIP(**described["model_cfg"]).visual
     except (KeyError, TypeError, ValueError) as error:
         raise misfit(folder / "open_clip_config.json", f"no image tower can be built from it: {error}") from None
+    if described["model_cfg"].get("quick_gelu") is not True:
+        # With the usual GELU the weights load as well, and give other vectors.
+        raise misfit(folder / "open_clip_config.json", "its model_cfg lacks quick_gelu = true, OpenAI's activation")
     load_safetensors(tower, folder / "open_clip_model.safetensors", prefix="visual.")
     tower = tower.eval().requires_grad_(False).to(device)
     mean, std = look.get("mean", OPENAI_DATASET_MEAN), look.get("std", OPENAI_DATASET_STD)

@@ -42,8 +42,9 @@ def load(config: Section, device: str, store: Store | None = None) -> Any:
     return module.load(config, device, store or Store())
 
 
-def revision(config: Section, store: Store | None = None) -> str:
-    """What decides a backend's output besides its parameters: the library and recipe, or the weights and licence.
+def revision(config: Section, device: str, store: Store | None = None) -> str:
+    """What decides a backend's output besides its parameters: the library and recipe, or the weights, their licence and
+    the kind of device (a GPU resizes and sums in other ways; classical backends run on the CPU wherever they are).
 
     No model and no heavy library is imported.
     """
@@ -51,7 +52,7 @@ def revision(config: Section, store: Store | None = None) -> str:
         import cv2
 
         return f"opencv-{cv2.__version__}/{RECIPE[config.backend]}"
-    return (store or Store()).revision(config.backend)
+    return f"{(store or Store()).revision(config.backend)} {device.split(':')[0]}"
 
 
 def sections(metric: Metric) -> tuple[str, ...]:
@@ -77,5 +78,5 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Store 
 def fingerprints(profile: Profile, *, device: str = "cpu", store: Store | None = None) -> dict[Metric, str]:
     """The fingerprint of every metric under this profile on this kind of device; no model is loaded."""
     settled = for_device(profile, device)
-    revisions = {name: revision(getattr(settled, name), store) for name in SECTIONS}
+    revisions = {name: revision(getattr(settled, name), device, store) for name in SECTIONS}
     return {metric: fingerprint(settled, metric, revisions) for metric in Metric}

@@ -146,11 +146,10 @@ class Store:
     def revision(self, model: str) -> str:
         """What decides the model's output besides its parameters, such as `apple/DepthPro-hf@<commit> apple-amlr /1`.
 
-        The licence is told with it. A model whose files have a hash of their own carries that too.
+        The licence is told with it, and one hash of the hashes of its files, pinned or else recorded.
         """
         pin = self.pins[model]
-        pinned = [file.sha256 for file in pin.files if file.sha256]
-        digests = pinned or [file.sha256 for file in self._files(model) if file.sha256]
+        digests = [file.sha256 for file in self._files(model) if file.sha256]
         hashed = hashlib.sha256("".join(digests).encode()).hexdigest()[:12] if digests else "?"
         return f"{pin.source}@{self._commit(model)} {hashed} {pin.licence} /{pin.recipe}"
 
@@ -179,8 +178,8 @@ class Store:
         """The state of every file of the model; contents are read only if they are to be hashed."""
         folder, files = self.folder(model), self._files(model)
         states = {file.name: _state(folder / file.name, file, hashed=hashed) for file in files}
-        if self._commit(model) == "?" and all(state in FINE for state in states.values()):
-            # Without the record nobody could say later which weights gave a score.
+        if not all(file.sha256 for file in files) and all(state in FINE for state in states.values()):
+            # Without the record nobody could say later which files gave a score.
             states[RECORD] = "missing"
         for name, state in states.items():
             yield Found(

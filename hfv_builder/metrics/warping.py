@@ -69,8 +69,8 @@ def warp_error(
         align: multiply each A_{t+1} by the factor that makes E_t smallest.
 
     Returns:
-        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left, infinity where
-        the flow is not finite, which would look as if nothing were left.
+        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left; infinity where
+        what is compared is not finite, or the flow, which would look as if nothing were left.
     """
     pulled = warp(second, flow)
     sound = flow.isfinite().flatten(1).all(dim=1)
@@ -78,18 +78,21 @@ def warp_error(
         pulled = pulled * _least_squares(first, pulled, mask)[:, None, None, None]
     squared = (first - pulled).square().mean(dim=1)
     if mask is None:
-        return squared.mean(dim=(1, 2), dtype=torch.float64).where(sound, torch.inf)
+        error = squared.mean(dim=(1, 2), dtype=torch.float64)
+        return error.where(sound & error.isfinite(), torch.inf)
     left = mask.sum(dim=(1, 2), dtype=torch.float64)
     # Not by multiplication: what is not finite and not compared must not count.
     error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / left
+    error = error.where(error.isfinite(), torch.inf)
     return error.where(left >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(sound, torch.inf)
 
 
 def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:
     """The s that makes Σ M (a − s b)² smallest, for each pair, (n,); 1 where b is nothing."""
-    weight = torch.ones_like(second[:, :1]) if mask is None else mask[:, None].to(second.dtype)
-    across = (weight * first * second).sum(dim=(1, 2, 3), dtype=torch.float64)
-    square = (weight * second.square()).sum(dim=(1, 2, 3), dtype=torch.float64)
+    products = (first * second, second.square())
+    if mask is not None:
+        products = (products[0].where(mask[:, None], 0), products[1].where(mask[:, None], 0))
+    across, square = (each.sum(dim=(1, 2, 3), dtype=torch.float64) for each in products)
     return torch.where(square > 0, across / square, 1.0).to(first.dtype)
 
 

@@ -1,6 +1,7 @@
 """Weights that are missing, cut short, of another model or incomplete: an error that names the file, never a score."""
 
 import dataclasses
+import json
 import shutil
 import socket
 from collections.abc import Callable
@@ -132,6 +133,19 @@ def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[Store,
     config.write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
         registry.load(SECTIONS[model], "cpu", accepting(store, model))
+
+
+@pytest.mark.parametrize("given", [{}, {"quick_gelu": False}], ids=["left out", "false"])
+def test_clip_with_the_wrong_activation(given: dict[str, Any], copy: Callable[[str], tuple[Store, Path]]) -> None:
+    """OpenAI's weights load into either, and give other vectors with the usual GELU."""
+    store, path = copy("clip")
+    config = path.with_name("open_clip_config.json")
+    described = json.loads(config.read_text())
+    del described["model_cfg"]["quick_gelu"]
+    described["model_cfg"] |= given
+    config.write_text(json.dumps(described))
+    with pytest.raises(UsageError, match=rf"{config.name} do not fit the model \(.*lacks quick_gelu = true.*delete it"):
+        registry.load(SECTIONS["clip"], "cpu", accepting(store, "clip"))
 
 
 def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[Store, Path]]) -> None:

@@ -77,12 +77,19 @@ def test_a_pair_with_too_little_left_has_no_error() -> None:
     assert warp_error(first, first, flow, mask).tolist() == [0.0]
 
 
-def test_what_is_not_compared_does_not_count() -> None:
-    first = texture(20, 50)[None].clone()
-    mask = torch.ones(1, 20, 50, dtype=torch.bool)
-    mask[..., 0] = False
-    first[..., 0] = torch.inf
-    assert warp_error(first, first.nan_to_num(posinf=0), torch.zeros(1, 2, 20, 50), mask).tolist() == [0.0]
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize("nonsense", [torch.nan, torch.inf])
+def test_what_is_not_finite_counts_where_it_is_compared_and_only_there(nonsense: float, align: bool) -> None:
+    whole = texture(20, 50).expand(3, -1, -1, -1)
+    first, flow = whole.clone(), torch.zeros(3, 2, 20, 50)
+    first[:2, :, :, 0] = nonsense
+    mask = torch.ones(3, 20, 50, dtype=torch.bool)
+    mask[0, :, 0] = False
+    assert warp_error(first, whole, flow, mask, align=align).tolist() == [0, torch.inf, 0]
+    assert warp_error(first, whole, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
+    assert warp_error(whole, first, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
+    mask[1] = False
+    assert warp_error(first, whole, flow, mask, align=align)[1].isnan()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import hfv_builder.manifest
-from hfv_builder.manifest import JOURNAL, Manifests
+import hfv_builder.replacement
+from hfv_builder.manifest import Manifests
 from hfv_builder.places import FileStatus, status
 from hfv_builder.records import UsageError
+from hfv_builder.replacement import JOURNAL
 from hfv_builder.schema import CLIPS
 from pipelines.catalog import catalog
 from pipelines.clip_index import STAMP
@@ -222,15 +223,15 @@ def test_a_kill_between_the_new_rows_and_the_old(
 ) -> None:
     """The parts that are read again have the names of those that were about to be deleted."""
     folder = clips_folder(count=3)
-    settle = hfv_builder.manifest._settle
+    recover = hfv_builder.replacement.recover
 
-    def killed(where: Path) -> None:
+    def killed(where: Path, *owner: str) -> None:
         if (where / JOURNAL).exists():
             raise KeyboardInterrupt
-        settle(where)
+        recover(where, *owner)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hfv_builder.manifest, "_settle", killed)
+        patch.setattr(hfv_builder.replacement, "recover", killed)
         with pytest.raises(KeyboardInterrupt):
             catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
     assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 3

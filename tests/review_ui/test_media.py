@@ -14,7 +14,8 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.places import place, put
 from hfv_builder.records import ClipError
 from hfv_builder.schema import CLIPS
-from hfv_builder.video import decode, probe
+from hfv_builder.video import frames as frames_of
+from hfv_builder.video import probe
 from review_ui.pages import Sent
 from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
@@ -22,7 +23,7 @@ from tests.review_ui.sample import make_clip
 
 
 def times_of(path: Path) -> list[float]:
-    return [time for chunk in decode(path) for time in chunk.time_s.tolist()]
+    return [frame.time_s for frame in frames_of(path)]
 
 
 @pytest.mark.parametrize(

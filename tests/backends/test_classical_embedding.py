@@ -1,0 +1,26 @@
+"""Colour histograms: what is kept of large frames."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hfv_builder.backends.classical_embedding import LabHistogram
+from hfv_builder.frames import shrink
+from tests.conftest import Frames, moving_square
+
+
+def vectors(frames: Frames, region: Any) -> torch.Tensor:
+    one_pass = LabHistogram(region).begin()
+    for start in range(0, len(frames), 2):
+        one_pass.add(torch.from_numpy(frames[start : start + 2]))
+    return one_pass.result()
+
+
+@pytest.mark.parametrize("region", ["frame", "subject"])
+def test_large_frames_are_seen_small(region: str) -> None:
+    large = moving_square(5, width=960, height=540)
+    noise = np.random.default_rng(0).integers(-40, 40, large.shape)
+    large = np.clip(large + noise, 0, 255).astype(np.uint8)
+    assert torch.equal(vectors(large, region), vectors(shrink(large, 160), region))
