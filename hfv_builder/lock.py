@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfv_builder.places import Place, answering, put, read, unwritable, writable
+from hfv_builder.processes import runs
 from hfv_builder.records import UsageError
 
 if TYPE_CHECKING:
@@ -150,17 +151,7 @@ def _holder(path: "UPath") -> dict[str, Any]:
 def _is_alive(path: "UPath", held: dict[str, Any]) -> bool:
     """Whether somebody renews the lock."""
     if held["host"] == socket.gethostname():
-        return _runs(held["pid"]) and time.time() - held["at"] < LEASE_S
+        return runs(held["pid"]) and time.time() - held["at"] < LEASE_S
     print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)
     time.sleep(LEASE_S)
     return _holder(path) != held
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -7,14 +7,18 @@ import contextlib
 import errno
 import os
 import re
+import shutil
+import socket
 import tempfile
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from hfv_builder.processes import runs
 from hfv_builder.records import UsageError
 
 if TYPE_CHECKING:
@@ -182,7 +186,7 @@ def local_copy(path: Place) -> Iterator[Path]:
     if isinstance(path, Path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix=HIDDEN) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{_swept(tempfile.gettempdir())}{os.getpid()}-") as folder:
         copy = Path(folder, path.name)
         with answering(f"{path} cannot be fetched"):
             try:
@@ -191,6 +195,17 @@ def local_copy(path: Place) -> Iterator[Path]:
                 blame_disks(path, error)
                 raise
         yield copy
+
+
+@cache
+def _swept(folder: str) -> str:
+    """What the names of temporary folders begin with; those that killed processes left behind are swept away."""
+    prefix = f"{HIDDEN}{socket.gethostname()}-"
+    for left in Path(folder).glob(f"{prefix}*-*"):
+        pid = left.name.removeprefix(prefix).split("-")[0]
+        if pid.isdecimal() and not runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return prefix
 
 
 def walk(folder: Place) -> Iterator[tuple[str, FileStatus | None]]:

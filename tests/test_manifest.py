@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import hfv_builder.replacement
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import put
 from hfv_builder.records import UsageError
@@ -253,14 +252,14 @@ def test_a_stall_while_the_journal_is_written_loses_nothing(
 ) -> None:
     """Another believes us dead and takes our replacement back, just before we say that it is whole."""
     manifests.add(SCORES, scores("old"), name="1", **WHERE)
-    other, put = Manifests(manifests.root), hfv_builder.replacement.put
+    other = Manifests(manifests.root)
 
     def stalling(path: Any, content: Any) -> None:
         if path.name == JOURNAL and '"whole": true' in content:
             other.recover(SCORES, **WHERE)
         put(path, content)
 
-    monkeypatch.setattr(hfv_builder.replacement, "put", stalling)
+    monkeypatch.setattr("hfv_builder.replacement.put", stalling)
     with pytest.raises(UsageError, match="another hfv has taken over"):
         manifests.replace(SCORES, [scores("new")], **WHERE)
     assert ids(manifests) == ["old"]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hfv_builder.backends.registry import fingerprints
+from hfv_builder.config import load_profile
 from pipelines.cli import main, parser
 
 COMMANDS = sorted(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
@@ -138,7 +140,12 @@ def test_from_a_folder_to_splits(
     assert json.loads(out[out.index("{") :])["generators"][0]["split"] == 4
     reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "m" / "runs").glob("*.json"))]
     assert [report["stage"] for report in reports] == ["catalog", "score", "label", "split"]
-    assert reports[1]["versions"]["torch"]
+    scored = reports[1]
+    assert scored["versions"]["torch"]
+    assert [metric["fingerprint"] for metric in scored["metrics"]] == list(fingerprints(load_profile("lite")).values())
+    assert sum(scored["failures_by_reason"].values()) == scored["failed"] == 1
+    assert scored["clips_per_second"] > 0
+    assert scored["device"] == "cpu"
 
 
 def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
 from pipelines.cluster import Cluster, offered
 from pipelines.score import score
-from pipelines.shards import run_shards
+from pipelines.shards import IN_FLIGHT, run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.deadly import DeadlyDecoder, add, environment, hang
@@ -45,6 +45,20 @@ def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done() -> Non
     assert [each.items for each in lost] == [[6]]
     assert "killed its worker" in str(lost[0].error)
     assert sorted(item for each in done if not each.error for item in each.items) == [*range(6), *range(7, 12)]
+
+
+def test_only_a_window_of_shards_is_ahead(cluster: Cluster) -> None:
+    taken = 0
+
+    def shards() -> Iterator[list[int]]:
+        nonlocal taken
+        for taken in range(1, 60):
+            yield [taken]
+
+    with cluster.connect() as client:
+        for done, _ in enumerate(run_shards(client, sum, shards())):
+            assert taken <= done + IN_FLIGHT * 2
+    assert taken == 59
 
 
 @pytest.mark.usefixtures("cluster")

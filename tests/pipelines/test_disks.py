@@ -18,6 +18,7 @@ from pipelines.catalog import catalog
 from pipelines.cli import main
 from pipelines.cluster import Cluster
 from pipelines.score import score
+from pipelines.shard import Report, Task, Work, write_shard
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
@@ -89,7 +90,9 @@ def test_a_disk_that_cannot_be_written(
     assert main(["status", "--manifests", str(disk.path)]) == 0
 
 
-def test_clips_that_are_unmounted_half_way(disk: Disk, clips_folder: Fill, tmp_path: Path, cluster: Cluster) -> None:
+def test_clips_that_are_unmounted_half_way(
+    disk: Disk, clips_folder: Fill, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = clips_folder(count=4)
     disk.change("size=8m")
     away = disk.path / "kling"
@@ -97,13 +100,24 @@ def test_clips_that_are_unmounted_half_way(disk: Disk, clips_folder: Fill, tmp_p
     manifests = Manifests(tmp_path / "manifests")
     catalog(manifests, "kling", away, cluster=cluster)
     catalogued = rows(manifests, CLIPS)
-    disk.unmount()
-    with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
-        score(manifests, "kling", LITE, cluster=cluster)
-    assert rows(manifests, SCORES) == []
+
+    def then_unmount(shard: list[Work], *, task: Task) -> Report:
+        report = write_shard(shard, task=task)
+        if os.path.ismount(disk.path):
+            disk.unmount()
+        return report
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.score.write_shard", then_unmount)
+        with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
+            score(manifests, "kling", LITE, cluster=Cluster(workers=0))
+    scored = rows(manifests, SCORES)
+    assert [row["status"] for row in scored] == ["ok"] * 3
     with pytest.raises(UsageError, match="is not there"):
         catalog(manifests, "kling", away, cluster=cluster)
     assert rows(manifests, CLIPS) == catalogued
     with contextlib.suppress(FileExistsError):
         shutil.copytree(folder, away)
-    assert score(manifests, "kling", LITE, cluster=cluster).summary["failed"] == 0
+    again = score(manifests, "kling", LITE, cluster=cluster).summary
+    assert (again["scored_now"], again["failed"]) == (3, 0)
+    assert [row for row in rows(manifests, SCORES) if row["clip_id"] == scored[0]["clip_id"]] == scored

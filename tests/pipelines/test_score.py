@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +149,59 @@ def test_killed_and_run_again(manifests: Manifests, clips_folder: Fill, cluster:
         assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_worker_that_is_killed_costs_nothing(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = clips_folder(count=12, frames=24)
+    undisturbed = Manifests(tmp_path / "undisturbed")
+    for where in (manifests, undisturbed):
+        catalog(where, "kling", folder, cluster=cluster)
+    score(undisturbed, "kling", LITE, cluster=cluster)
+
+    def kill(process: int) -> None:
+        deadline = time.time() + 60
+        while time.time() < deadline and not list((manifests.local_root / "scores").rglob("part-*")):
+            time.sleep(0.02)
+        os.kill(process, signal.SIGKILL)
+
+    with Cluster(workers=2).connect() as client:
+        first, _ = client.run(os.getpid).values()
+        killing = threading.Thread(target=kill, args=[first])
+        killing.start()
+        outcome = score(manifests, "kling", LITE, cluster=Cluster(client=client))
+        killing.join()
+        assert first not in client.run(os.getpid).values()
+    assert (outcome.exit_code, outcome.summary["failed"]) == (0, 0)
+    assert rows(manifests, SCORES) == rows(undisturbed, SCORES)
+
+
+def test_two_commands_do_not_work_on_one_generator(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    folder = clips_folder(count=1)
+    with manifests.lock("catalog-kling"), pytest.raises(UsageError, match="another hfv is at work on catalog-kling"):
+        catalog(manifests, "kling", folder, cluster=cluster)
+    catalog(manifests, "kling", folder, cluster=cluster)
+    with manifests.lock("score-kling"), pytest.raises(UsageError, match="another hfv is at work on score-kling"):
+        score(manifests, "kling", LITE, cluster=cluster)
+
+
+def test_progress_is_shown_on_a_terminal_alone(
+    manifests: Manifests,
+    clips_folder: Fill,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=2), cluster=cluster)
+    score(manifests, "kling", LITE, metrics=[Metric.MOTION], cluster=cluster)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    score(manifests, "kling", LITE, cluster=cluster)
+    assert re.search(
+        r"score kling \(lite\): 100%.* 2/2 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ ?(clip/s|s/clip), failed=0",
+        capsys.readouterr().err,
+    )
+
+
 def test_a_failed_clip_is_tried_again_when_asked(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +239,7 @@ def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) ->
     clips = rows(manifests, CLIPS)
     files = [path for path in (real_clips / "odd").rglob("*") if path.is_file()]
     assert len(clips) == len(files)
-    score(manifests, "odd", LITE, metrics=[Metric.MOTION], cluster=cluster)
+    outcome = score(manifests, "odd", LITE, metrics=[Metric.MOTION], cluster=cluster)
     wanted = {row["clip_id"] for row in clips if row["status"] != "rejected"}
     scored = rows(manifests, SCORES)
     assert {row["clip_id"] for row in scored} == wanted
@@ -192,6 +247,10 @@ def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) ->
     failed = [row["error"] for row in scored if row["status"] != "ok"]
     assert 8 < len(failed) < 25
     assert not [error for error in failed if "Error:" in error or "Traceback" in error]
+    assert sorted(Path(each["file"]).name for each in outcome.summary["suspicious"]) == [
+        "made__black.mp4",
+        "made__static.mp4",
+    ]
     assert pa.compute.all(pa.compute.is_finite(pa.array([row["score"] for row in scored if row["status"] == "ok"])))
 
 
@@ -206,6 +265,18 @@ def test_a_frozen_clip_is_scored_and_told(manifests: Manifests, clips_folder: Fi
     assert Path(told["file"]).name == "frozen.mp4"
     assert "frames in a row repeat the one before" in told["why"]
     assert "suspicious, scored all the same: 1" in outcome.text
+
+
+def test_a_clip_that_keeps_less_than_it_promised_is_scored_and_told(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
+    promised = manifests.read(CLIPS)
+    at = promised.schema.get_field_index("num_frames")
+    manifests.replace(CLIPS, [promised.set_column(at, "num_frames", pa.array([13]))], generator="kling")
+    outcome = score(manifests, "kling", LITE, cluster=cluster)
+    assert outcome.exit_code == 0
+    assert [each["why"] for each in outcome.summary["suspicious"]] == ["declares 13 frames, has 8"]
 
 
 def test_what_is_suspicious_of_a_clip() -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -67,6 +68,53 @@ def test_the_stages_give_the_rows_that_they_give_in_a_folder(
     assert there == here
     assert sum(row["prompt"] == "a dance" for row in there[0]) == 1
     assert not list(bucket.glob("manifests/.lock-*"))
+
+
+def test_scoring_into_a_store_is_killed_and_goes_on(bucket: Place, clips_folder: Fill, tmp_path: Path) -> None:
+    folder = clips_folder(count=10, frames=16)
+    for path in folder.iterdir():
+        put(bucket / "clips" / path.name, path.read_bytes())
+    manifests = Manifests(bucket / "m")
+    catalogue = ["catalog", "--generator", "kling", "--workers", "0", "--clips"]
+    assert main([*catalogue, str(bucket / "clips"), "--manifests", str(manifests.root)]) == 0
+    command = ["score", "--generator", "kling", "--profile", "lite", "--workers", "1", "--manifests"]
+    running = [sys.executable, "-m", "pipelines.cli", *command, str(manifests.root)]
+    process = subprocess.Popen(running, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.time() + 90
+    while time.time() < until and not manifests.partitions(SCORES):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {row["clip_id"] for row in rows(manifests, SCORES)}
+    assert 0 < len(done) < 10
+    command[command.index("1")] = "0"
+    assert main([*command, str(manifests.root)]) == 0
+
+    here = str(tmp_path / "here")
+    assert main([*catalogue, str(folder), "--manifests", here]) == 0
+    assert main([*command, here]) == 0
+    assert rows(manifests, SCORES) == rows(Manifests(Path(here)), SCORES)
+
+
+def test_copies_that_killed_processes_left_are_swept_away(
+    bucket: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    left, held, others = (
+        tmp_path / f".hfv-{name}-x" for name in (f"{host}-{ended.pid}", f"{host}-{os.getpid()}", f"far-{ended.pid}")
+    )
+    for folder in (left, held, others):
+        folder.mkdir()
+        (folder / "clip.mp4").write_bytes(b"1")
+    put(bucket / "a.mp4", b"2")
+    with local_copy(bucket / "a.mp4") as copy:
+        assert copy.read_bytes() == b"2"
+        assert copy.is_relative_to(tmp_path)
+        assert [folder.exists() for folder in (left, held, others)] == [False, True, True]
+    assert not copy.exists()
 
 
 def test_a_changed_clip_in_the_store_is_read_again(bucket: Place, clips_folder: Fill) -> None:
