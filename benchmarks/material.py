@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from hfv_builder.config import SECTIONS, Profile, load_profile
-from pipelines.cluster import ENVIRONMENT
+from pipelines.machine import ENVIRONMENT
 
 REAL_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 KINDS = ("wan21", "videophy2", "hunyuanvideo", "cogvideo", "real", "anyv2v", "sfwan")

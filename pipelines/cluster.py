@@ -2,10 +2,7 @@
 
 import contextlib
 import logging
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,34 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import UsageError
+from pipelines.interrupts import interrupts, leave_interrupts_to_the_driver
+from pipelines.machine import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
 
 PATIENCE = "10s"
 """How long a scheduler may take to answer."""
-GPU = {"GPU": 1.0}
-"""The resource, in Dask's words, that a worker with a GPU offers and work for one asks for."""
 KINDS = {
     **{name: ("dask_jobqueue", f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
     "htcondor": ("dask_jobqueue", "HTCondorCluster"),
     "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
 }
 """Batch systems, and what starts workers through them."""
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # Memory that one clip gave back is at hand for the next; fetching it from the system page by page costs a third
-    # of the time of `lite`. Dask's own default gives it back at once, and so does what malloc sets up for a second
-    # thread, in which a worker's tasks run.
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-}
-"""Of a local worker; what is read as a process starts, so that it must be set before."""
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +69,7 @@ class Cluster:
         for_gpus = gpus() if each_a_gpu and self.local else []
         forks = FORK == "forkserver" and self.local and not self.in_this_process and not for_gpus
         if forks:
-            _prepare_forks(imports)
+            prepare_forks(imports)
         _configure("spawn" if for_gpus else FORK)
         from distributed import Client
 
@@ -103,11 +83,11 @@ class Cluster:
                 yield client
                 return
             pressed: list[int] = []
-            with _interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
+            with interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
                 started = stack.enter_context(self._start(for_gpus))
                 client = stack.enter_context(Client(started))
                 if not self.in_this_process:
-                    client.register_plugin(_leave_interrupts_to_the_driver())
+                    client.register_plugin(leave_interrupts_to_the_driver())
             if pressed:
                 raise KeyboardInterrupt
             if self.kind is not None or (find_spec("bokeh") and not self.in_this_process):
@@ -124,8 +104,8 @@ class Cluster:
         if self.kind is not None:
             return _batch_workers(self.kind, self.workers or 1)
         if self.in_this_process:
-            return _this_process(for_gpus)
-        return _local_workers(self.workers, for_gpus)
+            return this_process(for_gpus)
+        return local_workers(self.workers, for_gpus)
 
     def has_gpus(self) -> bool:
         """Whether there is a GPU to work on: here, or offered by a worker of the scheduler as a resource."""
@@ -137,23 +117,6 @@ class Cluster:
             return offered(self.client, GPU)
         with _client_of(str(self.scheduler)) as client:
             return offered(client, GPU)
-
-
-def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without importing torch."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:  # no driver
-        return []
-    try:
-        return [str(number) for number in range(pynvml.nvmlDeviceGetCount())]
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def offered(client: Any, resources: dict[str, float]) -> bool:
@@ -232,92 +195,3 @@ def _tell_stubborn(client: Any) -> None:
 
 def _allowed_failures(dask_scheduler: Any) -> int:
     return int(dask_scheduler.allowed_failures)
-
-
-def _this_process(for_gpus: Sequence[str]) -> Any:
-    """A single worker that is a thread of this process, for looking into a fault or for a machine of one core."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        memory_limit=0,
-        dashboard_address="127.0.0.1:0",
-        resources=GPU if for_gpus else None,
-    )
-
-
-def _local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
-    """Worker processes of this machine, each with a nanny that starts it again when it dies."""
-    from distributed import Nanny, Scheduler, SpecCluster
-    from distributed.system import MEMORY_LIMIT
-
-    count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
-    options: dict[str, Any] = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
-    ours = dict(os.environ) | ENVIRONMENT
-    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
-    of_gpus: list[dict[str, Any]] = [
-        {"env": ours | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]
-    ]
-    specification = {
-        number: {"cls": Nanny, "options": options | own}
-        for number, own in enumerate(of_gpus or [{"env": ours}] * count)
-    }
-    scheduler_options = {
-        "host": "127.0.0.1",
-        "port": 0,
-        "dashboard_address": "127.0.0.1:0",  # any free port: several clusters may run on one machine
-    }
-    return SpecCluster(
-        workers=specification,
-        scheduler={"cls": Scheduler, "options": scheduler_options},
-        silence_logs=logging.CRITICAL,
-    )
-
-
-FORK = "forkserver" if sys.platform == "linux" else "spawn"
-"""How a local worker without a GPU starts."""
-
-
-def _prepare_forks(imports: Sequence[str]) -> None:
-    """Start the process that workers are forked from, with these modules in it; it ends with ours.
-
-    A worker is then there in an instant, also the one that replaces another that a clip has killed, instead of
-    importing torch first. Done once: what later clusters import besides is imported by their workers.
-    """
-    from multiprocessing import forkserver, set_forkserver_preload
-
-    before = dict(os.environ)
-    os.environ.update(ENVIRONMENT)
-    try:
-        set_forkserver_preload(["distributed", *imports])
-        with _interrupts(signal.SIG_IGN):  # inherited: Ctrl-C is the driver's to answer
-            forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _interrupts(handler: Any) -> Iterator[None]:
-    """Answer Ctrl-C in this way during the block, where it is ours to answer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _leave_interrupts_to_the_driver() -> Any:
-    """A plugin for workers of this terminal: Ctrl-C reaches them too, and only the driver is to answer it."""
-    from distributed import WorkerPlugin
-
-    class LeaveInterrupts(WorkerPlugin):
-        def setup(self, worker: Any) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return LeaveInterrupts()

@@ -19,7 +19,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.schema import CLIPS, LABELS, SCORES
 from hfv_builder.sources import check_name
-from pipelines.cluster import cores
+from pipelines.machine import cores
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score import clips_of
 

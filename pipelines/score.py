@@ -18,7 +18,8 @@ from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from hfv_builder.sources import check_name
 from hfv_builder.video import decoder_version
 from pipelines.clip_index import originals
-from pipelines.cluster import GPU, Cluster
+from pipelines.cluster import Cluster
+from pipelines.machine import GPU
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
 from pipelines.shard import MADE_WITH, Task, Work, write_shard

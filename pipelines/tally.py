@@ -12,10 +12,10 @@ from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError
 from hfv_builder.schema import SCORES
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.shard import Task
+from pipelines.watch import ODD
 
 LISTED = 1000
 """Clips that a run report names at most; their rows name them all."""
-ODD = ("declared", "decoded", "repeated")
 
 Row = dict[str, Any]
 
@@ -94,7 +94,7 @@ def _suspicious(task: Task) -> dict[str, str]:
     )
     rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
     found: dict[str, list[str]] = {}
-    declared, decoded, repeated = (pc.map_lookup(rows["components"], f"frames_{name}", "first") for name in ODD)
+    declared, decoded, repeated = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
     ids = rows["clip_id"]
     for at in np.flatnonzero(pc.is_valid(declared).to_numpy()):
         found.setdefault(ids[at].as_py(), []).append(

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+DECLARED, DECODED, REPEATED = ODD = ("frames_declared", "frames_decoded", "frames_repeated")
+"""Names of what may be odd about a clip."""
 REPEATS = 8
 """Frames in a row that equal the one before them, from which on a clip is suspicious: a freeze, or padding."""
 
@@ -39,16 +41,16 @@ class Watch:
             yield chunk
 
     def suspicions(self, declared: int | None) -> dict[str, float]:
-        """What is odd about the clip, by name; empty if nothing is.
+        """What is odd about the clip, some of `ODD`; empty if nothing is.
 
         Args:
             declared: how many frames the file says it has; None if it says nothing, or not all were wanted.
         """
         found: dict[str, float] = {}
         if declared is not None and declared != self.frames:
-            found |= {"frames_declared": float(declared), "frames_decoded": float(self.frames)}
+            found |= {DECLARED: float(declared), DECODED: float(self.frames)}
         if self.repeated >= REPEATS:
-            found["frames_repeated"] = float(self.repeated)
+            found[REPEATED] = float(self.repeated)
         return found
 
 
