@@ -11,6 +11,12 @@ from hfv_builder.records import METRICS
 class NoScorer(WorkerPlugin):
     """Every clip has no frames, and the scores 1, 2 and 3, at once."""
 
+    def __init__(self, steps: int = 1) -> None:
+        """Args:
+        steps: values of a clip's trace.
+        """
+        self.steps = steps
+
     def setup(self, worker: Any) -> None:
         """Take the place of decoder and models in a worker."""
         from hfv_builder import video
@@ -19,7 +25,8 @@ class NoScorer(WorkerPlugin):
         from pipelines import shard
 
         scores = {
-            metric: Score(value=float(number), frames=[0], trace=[0.5]) for number, metric in enumerate(METRICS, 1)
+            metric: Score(value=float(number), frames=list(range(self.steps)), trace=[0.5] * self.steps)
+            for number, metric in enumerate(METRICS, 1)
         }
 
         class Nothing:

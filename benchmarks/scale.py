@@ -79,14 +79,14 @@ def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int)
         manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
 
 
-def bench_score(root: Path, clips: int) -> dict[str, float]:
-    """The scoring stage without scoring."""
+def bench_score(root: Path, clips: int, steps: int) -> dict[str, float]:
+    """The scoring stage without scoring; traces have so many steps."""
     manifests = Manifests(root / "score")
     with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # its memory is not the driver's
         apart.submit(write_clips, manifests, "many", clips, 0).result()
-    found: dict[str, float] = {"clips": clips}
+    found: dict[str, float] = {"clips": clips, "steps": steps}
     with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Resident() as memory:
-        client.register_plugin(NoScorer())
+        client.register_plugin(NoScorer(steps))
         cluster = Cluster(client=client)
         for name in ("first", "again"):
             begun = time.perf_counter()
@@ -127,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="The bars of scale.")
     parser.add_argument("--only", choices=("score", "tables", "nothing"))
     parser.add_argument("--clips", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int, default=1, help="values of each trace (default 1)")
     parser.add_argument("--rows", type=int, default=10_000_000)
     options = parser.parse_args()
     found: dict[str, Any] = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
@@ -138,7 +139,7 @@ def main() -> None:
             found["tables, a tenth"] = bench_tables(root, options.rows // 10)
             found["tables"] = bench_tables(root, options.rows)
         if options.only in (None, "score"):
-            found["score"] = bench_score(root, options.clips)
+            found["score"] = bench_score(root, options.clips, options.steps)
     print(json.dumps(found, indent=1))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "scale.json").write_text(json.dumps(found, indent=1) + "\n")
