@@ -1,8 +1,9 @@
 """kill -9 at random moments, again and again: `python -m benchmarks.kills`.
 
 `hfv catalog` and `hfv score` are started on a folder of real clips, each time in manifests that the kill before left as
-they were. Odd rounds kill the command and all its processes, even ones only its workers, and then the command. After
-the last round the command runs to its end, and its rows must equal, to the last bit, those of a run nobody disturbed.
+they were: in turn the command and all its processes, its workers first, and the command alone, whose workers are left
+to find out. After the last round the command runs to its end, and its rows must equal, to the last bit, those of a run
+nobody disturbed.
 """
 
 import argparse
@@ -23,6 +24,10 @@ from benchmarks.material import REAL_CLIPS
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import read
 from hfv_builder.schema import CLIPS, SCORES
+
+
+KILLED = (("",), ("forkserver", ""), ("pipelines.cli",))
+"""What is killed: words in commands, one after another; all have the empty one."""
 
 
 def start(folder: Path, manifests: Path) -> subprocess.Popen[bytes]:
@@ -48,20 +53,18 @@ def processes_of(session: int) -> list[tuple[int, str]]:
     return found
 
 
-def kill(process: subprocess.Popen[bytes], *, workers_first: bool) -> int:
-    """Kill -9 all of it; how many processes that were."""
-    if workers_first:
-        for pid, command in processes_of(process.pid):
-            if "forkserver" in command:
+def kill(process: subprocess.Popen[bytes], *words: str) -> int:
+    """Kill -9 its processes whose commands have one of these words, after one another; how many that were."""
+    killed = 0
+    for word in words:
+        for pid, command in sorted(processes_of(process.pid)):  # the shell first, lest it begins the next stage
+            if word in command:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                    killed += 1
         time.sleep(0.5)
-    victims = processes_of(process.pid)
-    for pid, _ in victims:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
     process.wait()
-    return len(victims)
+    return killed
 
 
 def content(root: Path) -> tuple[pa.Table, dict[str, bytes]]:
@@ -87,7 +90,7 @@ def main() -> None:
             process = start(options.folder, disturbed)
             moment = chance.uniform(0, options.longest)
             time.sleep(moment)
-            count = kill(process, workers_first=number % 2 == 1)
+            count = kill(process, *KILLED[number % len(KILLED)])
             print(f"round {number + 1}: {count} processes killed after {moment:.1f} s", flush=True)
         start(options.folder, disturbed).wait()
         expected, found = content(calm), content(disturbed)

@@ -1,13 +1,9 @@
 """What a stage ends with: the same facts for a person, for a program and for the record."""
 
 import json
-import platform
-import subprocess
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -15,6 +11,7 @@ from tabulate import tabulate
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import Place, put, writable
 from hfv_builder.records import DONE
+from pipelines.versions import versions
 
 SHOWN = 10
 """Rows of a list that are printed; the rest is counted."""
@@ -64,28 +61,3 @@ def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
     path = folder / f"{ended.strftime('%Y%m%dT%H%M%S%f')[:-3]}-{stage}.json"
     put(path, json.dumps(report, indent=2, default=str))
     return path
-
-
-def versions() -> dict[str, str | None]:
-    """What ran: hfv-builder and its git revision, Python, and the packages that decide results."""
-    packages = ("hfv-builder", "av", "numpy", "pandas", "pyarrow", "torch", "distributed")
-    return {
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
-        "git": _revision(),
-    }
-
-
-def _revision(file: Path = Path(__file__)) -> str | None:
-    """The commit that this file is of, with `-dirty` if something was changed since; None if git does not know it.
-
-    An installed package may well lie in a folder of somebody else's repository.
-    """
-    git = ["git", "-C", str(file.parent)]
-    known = [*git, "ls-files", "--error-unmatch", file.name]
-    commit = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = [subprocess.run(each, capture_output=True, text=True, check=False) for each in (known, commit)]
-    except OSError:  # there is no git here
-        return None
-    return None if any(each.returncode for each in found) else found[1].stdout.strip()

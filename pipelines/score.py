@@ -26,6 +26,7 @@ from pipelines.shard import MADE_WITH, Task, Work, write_shard
 from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
+from pipelines.versions import packages
 
 SHARD = 64
 """Clips that one task scores at most."""
@@ -87,6 +88,7 @@ def score(
         profile=profile,
         metrics=metrics,
         fingerprints=registry.fingerprints(profile, device=device),
+        packages=packages(),
         device=device,
         deadline_s=deadline_s,
     )

@@ -21,6 +21,7 @@ from hfv_builder.places import Place, blame_disks, local_copy, place, put, writa
 from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from pipelines.deadline import deadline
+from pipelines.versions import packages
 from pipelines.watch import Watch
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Task:
     profile: Profile
     metrics: tuple[Metric, ...]
     fingerprints: dict[Metric, str]
+    packages: dict[str, str]
+    """Versions of what decides scores."""
     device: str
     deadline_s: float | None = None
     """How long one clip may take before its worker is ended; None waits for ever."""
@@ -187,10 +190,13 @@ def _scorer(task: Task) -> Any:
         from hfv_builder.backends import registry
         from hfv_builder.scoring import Scorer
 
-        if registry.fingerprints(task.profile, device=task.device) != task.fingerprints:
+        differing = [f"{name} {version}" for name, version in packages().items() if task.packages.get(name) != version]
+        if not differing and registry.fingerprints(task.profile, device=task.device) != task.fingerprints:
+            differing = ["other weights"]
+        if differing:
             raise UsageError(
-                f"a worker on {socket.gethostname()} has other weights or another version than this command and would "
-                "give other scores: set it up in the same way"
+                f"a worker on {socket.gethostname()} would give other scores than this command's machine, for it has "
+                f"{', '.join(differing)}: set it up in the same way"
             )
         # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
         torch.set_num_threads(1)

@@ -18,6 +18,7 @@ from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
 from pipelines.label import label
 from pipelines.score import score
+from pipelines.versions import packages
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -108,10 +109,22 @@ def test_a_worker_of_another_version_is_refused(
 ) -> None:
     here = Cluster(workers=0)
     catalog(manifests, "kling", clips_folder(count=2), cluster=here)
+    monkeypatch.setattr("pipelines.score.packages", lambda: packages() | {"av": "1.0"})
+    monkeypatch.setattr(shard, "_local", threading.local())
+    with pytest.raises(UsageError, match=rf"for it has av {packages()['av']}: set it up in the same way"):
+        score(manifests, "kling", LITE, cluster=here)
+    assert rows(manifests, SCORES) == []
+
+
+def test_a_worker_with_other_weights_is_refused(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Cluster(workers=0)
+    catalog(manifests, "kling", clips_folder(count=2), cluster=here)
     true = registry.fingerprints(LITE)
     answers = iter([true, {metric: "other" for metric in METRICS}])
     monkeypatch.setattr(registry, "fingerprints", lambda *_, **__: next(answers))
     monkeypatch.setattr(shard, "_local", threading.local())
-    with pytest.raises(UsageError, match="another version"):
+    with pytest.raises(UsageError, match="for it has other weights"):
         score(manifests, "kling", LITE, cluster=here)
     assert rows(manifests, SCORES) == []

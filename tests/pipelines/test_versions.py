@@ -1,12 +1,11 @@
-"""What a stage ends with."""
+"""What a run report tells of what ran."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipelines import outcome
-from pipelines.outcome import versions
+from pipelines.versions import revision, versions
 
 
 def test_versions_are_told_where_there_is_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +29,7 @@ def test_the_commit_is_that_of_our_own_code(tmp_path: Path) -> None:
         file.write_text("1\n")
     git("add", "ours.py")
     git("commit", "--quiet", "--message", "first")
-    assert outcome._revision(ours) == git("rev-parse", "HEAD")
-    assert outcome._revision(theirs) is None
+    assert revision(ours) == git("rev-parse", "HEAD")
+    assert revision(theirs) is None
     ours.write_text("2\n")
-    assert outcome._revision(ours) == git("rev-parse", "HEAD") + "-dirty"
+    assert revision(ours) == git("rev-parse", "HEAD") + "-dirty"
