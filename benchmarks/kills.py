@@ -25,7 +25,6 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.places import read
 from hfv_builder.schema import CLIPS, SCORES
 
-
 KILLED = (("",), ("forkserver", ""), ("pipelines.cli",))
 """What is killed: words in commands, one after another; all have the empty one."""
 
