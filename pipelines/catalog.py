@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.manifest import NEW, Manifests
 from hfv_builder.places import Place, blame_disks, local_copy, place
 from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError, reason
 from hfv_builder.schema import CLIPS, STRING
@@ -79,23 +79,7 @@ def catalog(
         rows, new, gone, why = unchanged(manifests, generator, files, folder, retry_failed=retry_failed)
         told = _prompts_of(manifests, generator, new)
         if new:
-            shards = (new[at : at + SHARD] for at in range(0, len(new), SHARD))
-            cluster = cluster or Cluster()
-            write = partial(write_shard, manifests=manifests, generator=generator, stamp=stamp)
-            timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
-            with (
-                cluster.connect(imports=IMPORTS) as client,
-                tqdm(total=len(new), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
-            ):
-                killers = []
-                for done in run_shards(client, timed, shards):
-                    killers += done.items if done.error else []
-                    bar.update(0 if done.error else len(done.items))
-                # They may still have a content; what dies of that too has none, and is tried again another time.
-                for done in run_shards(client, partial(timed, error=KILLER), ([path] for path in killers)):
-                    if done.error:
-                        write(done.items, error=KILLER, unread=True)
-                    bar.update()
+            _read_all(manifests, generator, new, stamp, cluster or Cluster())
             rows = pa.concat_tables([rows, *index_of(manifests, generator, stamp)])
         rows = one_a_path(rows)
         finish = partial(
@@ -106,6 +90,26 @@ def catalog(
     facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why, "passed_over": passed_over}
     del rows, new
     return _outcome(manifests, source, facts, started)
+
+
+def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
+    """Have these files read by workers, and their rows written."""
+    shards = (paths[at : at + SHARD] for at in range(0, len(paths), SHARD))
+    write = partial(write_shard, manifests=manifests, generator=generator, stamp=stamp)
+    timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
+    with (
+        cluster.connect(imports=IMPORTS) as client,
+        tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
+    ):
+        killers: list[str] = []
+        for done in run_shards(client, timed, shards):
+            killers += done.items if done.error else []
+            bar.update(0 if done.error else len(done.items))
+        # They may still have a content; what dies of that too has none, and is tried again another time.
+        for done in run_shards(client, partial(timed, error=KILLER), ([path] for path in killers)):
+            if done.error:
+                write(done.items, error=KILLER, unread=True)
+            bar.update()
 
 
 def write_shard(
@@ -178,10 +182,15 @@ def _was_real(manifests: Manifests, generator: str) -> bool:
 
 
 def _prompts_of(manifests: Manifests, generator: str, paths: list[str]) -> dict[str, tuple[str, str]]:
-    """Prompt and prompt group by path, as they were told before, of files that are read again."""
+    """Prompt and prompt group by path, as told before, of files that are read again now or were in a run cut short."""
+    added = [part for part in manifests.parts(CLIPS, generator=generator) if part.name.startswith(NEW)]
+    if not paths and not added:
+        return {}
+    again = [pa.array(map(_readable, paths), STRING)]
+    again += chain.from_iterable(manifests.read_part(CLIPS, part, ["path"])["path"].chunks for part in added)
     rows = manifests.read(CLIPS, ["path", "prompt", "prompt_group"], generator=generator)
     told = rows.filter(pc.is_valid(rows["prompt"]))
-    told = told.filter(pc.is_in(told["path"], value_set=pa.array(map(_readable, paths), STRING)))
+    told = told.filter(pc.is_in(told["path"], value_set=pa.concat_arrays(again)))
     return {path: (prompt, group) for path, prompt, group in tuples(told, "path", "prompt", "prompt_group")}
 
 

@@ -303,6 +303,24 @@ def test_prompts_are_those_of_their_folder(
     assert found[str(tmp_path / "ab" / "000.mp4")] == "a dog"
 
 
+def test_prompts_outlast_a_file_that_is_read_again(
+    manifests: Manifests, clips_folder: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `make score`, which tells none; and though the first try is killed before the rows are in their place."""
+    folder = clips_folder(count=2)
+    (tmp_path / "p.csv").write_text("file,prompt\n000.mp4,a cat\n")
+    catalog(manifests, "kling", folder, prompts=tmp_path / "p.csv", cluster=Cluster(workers=0))
+    age(folder, monkeypatch)
+    os.utime(folder / "000.mp4", (time.time(), time.time()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifests, "replace", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
+    age(folder, monkeypatch)
+    catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
+    assert [row["prompt"] for row in manifests.read(CLIPS).sort_by("path").to_pylist()] == ["a cat", None]
+
+
 def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     """`make score` catalogues again, and does not say so again."""
     folder = clips_folder(count=2)
@@ -338,8 +356,8 @@ def test_what_failed_is_tried_again_when_asked(
     assert (again["read"], again["ok"], again["failed"]) == (2, 2, 0)
 
 
-def raising(error: Exception) -> Callable[..., Any]:
-    def fails(*_: Any) -> Any:
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fails(*_: Any, **__: Any) -> Any:
         raise error
 
     return fails
