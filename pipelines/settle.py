@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +13,7 @@ from hfv_builder.places import Place
 from hfv_builder.schema import Table
 
 AT_ONCE = 8
-"""Parts that are read at a time: in a store each takes a while to come."""
+"""Parts of a store that are read at a time: each takes a while to come."""
 
 
 def settle(
@@ -40,18 +41,19 @@ def settle(
     ranges = 1 << max(0, (clips - 1) // part_rows).bit_length()
     parts = manifests.parts(table, **partition)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        spans = list(pool.map(partial(manifests.span, table, column="clip_id"), parts))
+        each = map if isinstance(manifests.root, Path) else pool.map
+        spans = list(each(partial(manifests.span, table, column="clip_id"), parts))
 
         def pieces() -> Iterator[pa.Table]:
             for number in range(ranges):
-                first, last = (f"{(each << 64) // ranges - (each > number):016x}" for each in (number, number + 1))
+                first, last = (f"{(end << 64) // ranges - (end > number):016x}" for end in (number, number + 1))
                 inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
                 near = [
                     part
                     for part, span in zip(parts, spans, strict=True)
                     if span and span[0] <= last and span[1] >= first
                 ]
-                rows = choose(list(pool.map(partial(_inside, manifests, table, inside), near))) if near else None
+                rows = choose(list(each(partial(_inside, manifests, table, inside), near))) if near else None
                 if rows:
                     yield rows.sort_by("clip_id")
 
