@@ -2,7 +2,7 @@
 
 Real clips are scored by `lite` in a loop that calls the scorer, by a plain pool of two processes, which is what the
 machine can give at most, and by the stage with one worker and with two; in turn, several times. What counts are
-the ratios inside a round: machines that are shared are faster at one time than at another.
+the ratios inside a round, whose order changes: machines that are shared are faster at one time than at another.
 """
 
 import argparse
@@ -10,8 +10,9 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -31,7 +32,9 @@ from pipelines.score import IMPORTS, score
 LITE = load_profile("lite")
 RESULTS = Path(__file__).parent / "results"
 KINDS = ("wan21", "videophy2")
-Times = dict[str, tuple[float, float]]
+Spent = tuple[float, float]
+"""Seconds, and those of the processor, driver included."""
+Times = dict[str, Spent]
 scorer: Any = None
 """Of this process."""
 
@@ -55,7 +58,7 @@ def main() -> None:
             for number, path in enumerate(some):
                 (folder / f"{number}.mp4").symlink_to(path.resolve())
             catalog(manifests, generator, folder, cluster=Cluster(workers=0))
-        rounds = [dict(_round(manifests, paths)) for _ in range(options.rounds)]
+        rounds = [_round(manifests, paths, backwards=number % 2 == 1) for number in range(options.rounds)]
     lines = []
     for name in rounds[0]:
         wall, processor = (median(each[name][column] for each in rounds) for column in (0, 1))
@@ -69,19 +72,30 @@ def main() -> None:
     (RESULTS / "overhead.json").write_text(json.dumps(rounds, indent=1) + "\n")
 
 
-def _round(manifests: Manifests, paths: list[Path]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Each way once: seconds, and those of the processor, driver included; models loaded."""
+def _round(manifests: Manifests, paths: list[Path], *, backwards: bool) -> Times:
+    """Each way once, models loaded."""
+    ways: dict[str, Callable[[], Spent]] = {
+        "loop": partial(_loop, paths),
+        "pool of two": partial(_pool, paths),
+        "stage, one worker": partial(_stage, manifests, 1),
+        "stage, two workers": partial(_stage, manifests, 2),
+    }
+    return {name: ways[name]() for name in (reversed(ways) if backwards else ways)}
+
+
+def _loop(paths: list[Path]) -> Spent:
     begun, used = time.perf_counter(), time.process_time()
     for path in paths:
         _score(path)
-    yield "loop", (time.perf_counter() - begun, time.process_time() - used)
+    return time.perf_counter() - begun, time.process_time() - used
+
+
+def _pool(paths: list[Path]) -> Spent:
     with ProcessPoolExecutor(2, get_context("forkserver"), initializer=_load) as pool:
         list(pool.map(_score, paths[:4]))
         begun = time.perf_counter()
         processor = sum(pool.map(_score, paths))
-        yield "pool of two", (time.perf_counter() - begun, processor)
-    for workers, name in ((1, "stage, one worker"), (2, "stage, two workers")):
-        yield name, _stage(manifests, workers)
+        return time.perf_counter() - begun, processor
 
 
 def _ratio(rounds: list[Times], name: str, to: str, column: int = 0) -> float:
@@ -106,7 +120,7 @@ def _score(path: Path) -> float:
     return time.process_time() - begun
 
 
-def _stage(manifests: Manifests, workers: int) -> tuple[float, float]:
+def _stage(manifests: Manifests, workers: int) -> Spent:
     with Cluster(workers=workers).connect(imports=IMPORTS) as client:
 
         def used() -> float:
