@@ -53,7 +53,8 @@ class Replacement:
         Raises:
             UsageError: it should have been carried out, but another has taken over.
         """
-        if recover(self._folder, self._owner) != self._whole:
+        carried_out = recover(self._folder, self._owner)
+        if self._whole and not carried_out:
             raise self._taken_over()
 
     def _tell(self, old: Iterable[str], *, whole: bool) -> None:

@@ -75,7 +75,7 @@ def score(
     columns = ["clip_id", "path", "num_frames", "width", "height", "status", "error"]
     clips = clips_of(manifests, generator, columns)
     registry.require(profile, metrics)
-    decoder_version(profile.decoder)
+    decoder_version(profile.decoder)  # which raises if it is not there
     device = _device(manifests, generator, profile, metrics, cluster, device)
     slow = device == "cpu" and bool(registry.learnt(profile, metrics))
     if cluster.in_this_process and deadline_s:

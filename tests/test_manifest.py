@@ -247,6 +247,22 @@ def test_whoever_lost_the_lock_in_the_middle_of_a_replacement_stops(manifests: M
     assert ids(manifests) == ["theirs"]
 
 
+def test_an_interrupt_once_the_journal_is_whole_is_an_interrupt(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests.add(SCORES, scores("old"), name="1", **WHERE)
+
+    def interrupted(path: Any, content: Any) -> None:
+        put(path, content)
+        if path.name == JOURNAL and '"whole": true' in content:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("hfv_builder.replacement.put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        manifests.replace(SCORES, [scores("new")], **WHERE)
+    assert ids(manifests) == ["new"]
+
+
 def test_a_stall_while_the_journal_is_written_loses_nothing(
     manifests: Manifests, monkeypatch: pytest.MonkeyPatch
 ) -> None:

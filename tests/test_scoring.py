@@ -15,7 +15,6 @@ import torch
 from benchmarks.reference import Reference, decode
 from hfv_builder import passes, scoring, spool
 from hfv_builder.backends.base import Features
-from hfv_builder.backends.batches import Batches
 from hfv_builder.config import Profile, load_profile
 from hfv_builder.passes import Score
 from hfv_builder.records import METRICS, ClipError, Metric
@@ -343,42 +342,3 @@ def test_results_are_the_same_to_the_last_bit_every_time() -> None:
     frames = walk(5)
     first, second = (scorer(paper()).score(chunks(frames)).scores for _ in range(2))
     assert first == second
-
-
-def test_batches_are_halved_until_they_fit() -> None:
-    sizes = []
-
-    def hungry(items: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(items))
-        if len(items) > 3:
-            raise torch.OutOfMemoryError("too much")
-        return items * 2
-
-    batches = Batches(device="cpu", most=8)
-    items = torch.arange(10)
-    assert torch.equal(batches.run(hungry, items), items * 2)
-    assert sizes == [5, 2, 2, 2, 2, 2]
-    assert batches.size == 2
-
-
-def test_a_frame_too_large_for_memory_fails_its_clip_alone() -> None:
-    def hungry(items: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
-
-    with pytest.raises(ClipError, match="does not suffice"):
-        Batches(device="cpu", most=4).run(hungry, torch.arange(4))
-    with pytest.raises(RuntimeError, match="something else"):
-        Batches(device="cpu", most=4).run(_raise, torch.arange(4))
-
-
-@pytest.mark.parametrize(("every_s", "times"), [(-1.0, 3), (1e9, 0)])
-def test_free_memory_is_given_back_between_batches(monkeypatch: pytest.MonkeyPatch, every_s: float, times: int) -> None:
-    given: list[int] = []
-    monkeypatch.setattr("hfv_builder.memory.EVERY_S", every_s)
-    monkeypatch.setattr("hfv_builder.memory._malloc_trim", lambda: given.append)
-    assert len(Batches(device="cpu", most=2).run(torch.neg, torch.arange(6))) == 6
-    assert given == [0] * times
-
-
-def _raise(items: torch.Tensor) -> torch.Tensor:
-    raise RuntimeError("something else")

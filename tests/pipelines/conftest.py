@@ -1,7 +1,8 @@
 """Two workers for all tests of stages: starting processes is most of what a small run costs."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,18 @@ def rows(manifests: Manifests, table: Any, **partition: str) -> list[dict[str, A
     """All rows in the order of their keys."""
     found: list[dict[str, Any]] = manifests.read(table, **partition).to_pylist()
     return sorted(found, key=lambda row: (str(row["clip_id"]), str(row.get("metric")), str(row.get("path"))))
+
+
+def age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be old enough to be trusted unread: the clock goes on by ten seconds."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 10)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A function that raises this."""
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fails

@@ -24,16 +24,9 @@ from pipelines.cluster import Cluster
 from pipelines.shards import Done
 from pipelines.status import status as status_of
 from tests.conftest import moving_square, write_clip
-from tests.pipelines.conftest import rows
-from tests.pipelines.deadly import DeadlyFiles
+from tests.pipelines.conftest import age, rows
 
 Fill = Callable[..., Path]
-
-
-def age(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the files of the folder be old enough to be trusted unread: the clock goes on by ten seconds."""
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 10)
 
 
 def test_a_row_for_every_file(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
@@ -65,7 +58,7 @@ def test_what_has_not_changed_is_not_read_again(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=3)
-    age(folder, monkeypatch)
+    age(monkeypatch)
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["read"] == 3
     before = rows(manifests, CLIPS)
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["read"] == 0
@@ -77,7 +70,7 @@ def test_the_rows_follow_the_folder(
 ) -> None:
     folder = clips_folder(count=3)
     shutil.copy(folder / "000.mp4", folder / "copy.mp4")
-    age(folder, monkeypatch)
+    age(monkeypatch)
     catalog(manifests, "kling", folder, cluster=cluster)
 
     (folder / "000.mp4").unlink()  # its copy now stands for itself
@@ -273,54 +266,6 @@ def test_memory_hardly_grows_with_the_clips(
     assert manifests.read(CLIPS, generator="mine").sort_by("path").equals(table.replace_schema_metadata())
 
 
-def test_prompts(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
-    folder = clips_folder(count=3)
-    prompts = tmp_path / "prompts.csv"
-    prompts.write_text("file,prompt\n000.mp4,A man  runs\n001.mp4,a man runs\n")
-    catalog(manifests, "kling", folder, prompts=prompts, cluster=cluster)
-    found = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
-    assert found["000.mp4"][0] == "A man  runs"
-    assert found["000.mp4"][1] == found["001.mp4"][1] is not None
-    assert found["002.mp4"] == (None, None)
-
-
-def test_prompts_are_those_of_their_folder(
-    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
-) -> None:
-    """Generators name their clips alike in every folder; and one folder's name may begin like another's."""
-    folder = clips_folder(count=2)
-    for name, prompt in (("a", "a cat"), ("ab", "a dog")):
-        other = tmp_path / name
-        shutil.copytree(folder, other)
-        with (other / "000.mp4").open("ab") as file:
-            file.write(name.encode())  # no copy
-        (tmp_path / f"{name}.csv").write_text(f"file,prompt\n000.mp4,{prompt}\n")
-        catalog(manifests, "kling", other, prompts=tmp_path / f"{name}.csv", cluster=cluster)
-    shutil.copy(tmp_path / "ab" / "000.mp4", tmp_path / "a" / "again.mp4")
-    catalog(manifests, "kling", tmp_path / "a", prompts=tmp_path / "a.csv", cluster=cluster)
-    found = {row["path"]: row["prompt"] for row in rows(manifests, CLIPS)}
-    assert found[str(tmp_path / "a" / "000.mp4")] == "a cat"
-    assert found[str(tmp_path / "ab" / "000.mp4")] == "a dog"
-
-
-def test_prompts_outlast_a_file_that_is_read_again(
-    manifests: Manifests, clips_folder: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By `make score`, which tells none; and though the first try is killed before the rows are in their place."""
-    folder = clips_folder(count=2)
-    (tmp_path / "p.csv").write_text("file,prompt\n000.mp4,a cat\n")
-    catalog(manifests, "kling", folder, prompts=tmp_path / "p.csv", cluster=Cluster(workers=0))
-    age(folder, monkeypatch)
-    os.utime(folder / "000.mp4", (time.time(), time.time()))
-    with monkeypatch.context() as patch:
-        patch.setattr(Manifests, "replace", raising(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
-    age(folder, monkeypatch)
-    catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
-    assert [row["prompt"] for row in manifests.read(CLIPS).sort_by("path").to_pylist()] == ["a cat", None]
-
-
 def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     """`make score` catalogues again, and does not say so again."""
     folder = clips_folder(count=2)
@@ -328,60 +273,6 @@ def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, clust
     outcome = catalog(manifests, "mine", folder, cluster=cluster)
     assert [row["is_real"] for row in rows(manifests, CLIPS)] == [True, True]
     assert "mine (real)" in outcome.text
-
-
-def test_what_could_not_be_opened_is_tried_again(
-    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = clips_folder(count=2)
-    age(folder, monkeypatch)
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.catalog.local_copy", raising(OSError(errno.EIO, "Input/output error")))
-        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
-    assert {row["sha256"] for row in rows(manifests, CLIPS)} == {None}
-    assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["ok"] == 2
-
-
-def test_what_failed_is_tried_again_when_asked(
-    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = clips_folder(count=2)
-    age(folder, monkeypatch)
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.catalog.probe", raising(TypeError("no room")))
-        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
-    assert {row["error"] for row in rows(manifests, CLIPS)} == {"TypeError: no room"}
-    assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 0
-    again = catalog(manifests, "kling", folder, retry_failed=True, cluster=Cluster(workers=0)).summary
-    assert (again["read"], again["ok"], again["failed"]) == (2, 2, 0)
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    def fails(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return fails
-
-
-@pytest.mark.usefixtures("cluster")  # its workers' imports are there already
-def test_files_that_kill_whoever_reads_them(
-    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = clips_folder(count=2)
-    for at, name in enumerate(("probe", "read")):
-        write_clip(folder / f"{name}.mp4", moving_square(5, seed=at))
-    age(folder, monkeypatch)
-    with Cluster(workers=1).connect() as client:
-        client.register_plugin(DeadlyFiles())
-        assert catalog(manifests, "kling", folder, cluster=Cluster(client=client)).summary["failed"] == 2
-    found = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
-    for name in ("probe.mp4", "read.mp4"):
-        assert found[name]["error"].startswith("it killed its worker")
-        assert found[name]["status"] == "failed"
-    assert found["probe.mp4"]["clip_id"]
-    assert found["read.mp4"]["clip_id"] is None
-    again = catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary
-    assert (again["read"], again["ok"], again["failed"]) == (1, 3, 1)
 
 
 def test_the_same_rows_whatever_the_workers(clips_folder: Fill, tmp_path: Path) -> None:
@@ -399,27 +290,6 @@ def test_links_are_followed_once(manifests: Manifests, clips_folder: Fill, clust
     folder = clips_folder(count=2)
     (folder / "loop").symlink_to(folder)
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 2
-
-
-def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
-    folder = clips_folder(count=1)
-    for letter in (b"\xe8", b"\xe9"):
-        shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf" + letter + b".mp4")
-    write_clip(folder / "zebra.mp4", moving_square(5, seed=9))
-    catalog(manifests, "kling", folder, cluster=cluster)
-    failed = [Path(row["path"]).name for row in rows(manifests, CLIPS) if row["status"] != "ok"]
-    assert failed == ["caf\\xe8.mp4", "caf\\xe9.mp4"]
-
-
-def test_the_copy_of_what_cannot_be_used_stands_for_itself(
-    manifests: Manifests, clips_folder: Fill, cluster: Cluster
-) -> None:
-    folder = clips_folder(count=1)
-    (folder / "000.mp4").rename(folder / "z.mp4")
-    shutil.copy(os.fsencode(folder / "z.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
-    catalog(manifests, "kling", folder, cluster=cluster)
-    found = {Path(row["path"]).name: row["status"] for row in rows(manifests, CLIPS)}
-    assert found == {"caf\\xe9.mp4": "rejected", "z.mp4": "ok"}
 
 
 def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Files that cannot be read: a row and a reason each, another try, and no harm to the others."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.schema import CLIPS
+from pipelines.catalog import catalog
+from pipelines.cluster import Cluster
+from tests.conftest import moving_square, write_clip
+from tests.pipelines.conftest import age, raising, rows
+from tests.pipelines.deadly import DeadlyFiles
+
+Fill = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "by_itself"),
+    [("local_copy", OSError(errno.EIO, "Input/output error"), True), ("probe", TypeError("no room"), False)],
+)
+def test_what_failed_is_tried_again(
+    manifests: Manifests,
+    clips_folder: Fill,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: Exception,
+    by_itself: bool,
+) -> None:
+    """By the next run if it could not be opened, else when asked."""
+    folder = clips_folder(count=2)
+    age(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pipelines.catalog.{step}", raising(error))
+        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
+    assert {row["sha256"] is None for row in rows(manifests, CLIPS)} == {by_itself}
+    if not by_itself:
+        assert {row["error"] for row in rows(manifests, CLIPS)} == {"TypeError: no room"}
+        assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 0
+    again = catalog(manifests, "kling", folder, retry_failed=not by_itself, cluster=Cluster(workers=0)).summary
+    assert (again["read"], again["ok"], again["failed"]) == (2, 2, 0)
+
+
+@pytest.mark.usefixtures("cluster")  # its workers' imports are there already
+def test_files_that_kill_whoever_reads_them(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clips_folder(count=2)
+    for at, name in enumerate(("probe", "read")):
+        write_clip(folder / f"{name}.mp4", moving_square(5, seed=at))
+    age(monkeypatch)
+    with Cluster(workers=1).connect() as client:
+        client.register_plugin(DeadlyFiles())
+        assert catalog(manifests, "kling", folder, cluster=Cluster(client=client)).summary["failed"] == 2
+    found = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
+    for name in ("probe.mp4", "read.mp4"):
+        assert found[name]["error"].startswith("it killed its worker")
+        assert found[name]["status"] == "failed"
+    assert found["probe.mp4"]["clip_id"]
+    assert found["read.mp4"]["clip_id"] is None
+    again = catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary
+    assert (again["read"], again["ok"], again["failed"]) == (1, 3, 1)
+
+
+def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    folder = clips_folder(count=1)
+    for letter in (b"\xe8", b"\xe9"):
+        shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf" + letter + b".mp4")
+    write_clip(folder / "zebra.mp4", moving_square(5, seed=9))
+    catalog(manifests, "kling", folder, cluster=cluster)
+    failed = [Path(row["path"]).name for row in rows(manifests, CLIPS) if row["status"] != "ok"]
+    assert failed == ["caf\\xe8.mp4", "caf\\xe9.mp4"]
+
+
+def test_the_copy_of_what_cannot_be_used_stands_for_itself(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster
+) -> None:
+    folder = clips_folder(count=1)
+    (folder / "000.mp4").rename(folder / "z.mp4")
+    shutil.copy(os.fsencode(folder / "z.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
+    catalog(manifests, "kling", folder, cluster=cluster)
+    found = {Path(row["path"]).name: row["status"] for row in rows(manifests, CLIPS)}
+    assert found == {"caf\\xe9.mp4": "rejected", "z.mp4": "ok"}
