@@ -15,7 +15,7 @@ flag       = $(if $($(1)),$(2) "$($(1))")
 named      = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
 GENERATORS = $(foreach g,$(GENERATOR),--generator "$(g)")
 COMMON     = $(call flag,MANIFESTS,--manifests)
-WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster)
+WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster) $(call flag,WAIT,--wait)
 need       = $(if $($(1)),,$(error $@ needs $(1): make $@ $(1)=$(2)))
 
 # The review app's tests drive a browser. Where it is missing and cannot be installed, they are skipped and say so.

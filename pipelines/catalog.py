@@ -102,11 +102,12 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
     ):
         killers: list[str] = []
-        for done in run_shards(client, timed, shards):
+        for done in run_shards(client, timed, shards, wait_s=cluster.wait_s):
             killers += done.items if done.error else []
             bar.update(0 if done.error else len(done.items))
         # They may still have a content; what dies of that too has none, and is tried again another time.
-        for done in run_shards(client, partial(timed, error=KILLER), ([path] for path in killers)):
+        alone = partial(timed, error=KILLER)
+        for done in run_shards(client, alone, ([path] for path in killers), wait_s=cluster.wait_s):
             if done.error:
                 write(done.items, error=KILLER, unread=True)
             bar.update()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfv_builder.records import DONE, INTERRUPTED, METRICS, SOME_FAILED, WRONG_USE, Metric
-from pipelines.cluster import KINDS
+from pipelines.cluster import KINDS, Cluster
 
 if TYPE_CHECKING:
     from hfv_builder.manifest import Manifests
@@ -55,10 +55,14 @@ def _run(options: argparse.Namespace) -> int:
     return outcome.exit_code
 
 
+def _cluster(options: argparse.Namespace) -> Cluster:
+    """Where the tasks of a stage run."""
+    return Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster, wait_min=options.wait)
+
+
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.places import place
     from pipelines.catalog import catalog
-    from pipelines.cluster import Cluster
 
     return catalog(
         manifests,
@@ -67,13 +71,12 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         prompts=options.prompts,
         real=options.real,
         retry_failed=options.retry_failed,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
+        cluster=_cluster(options),
     )
 
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.config import load_profile
-    from pipelines.cluster import Cluster
     from pipelines.score import score
 
     return score(
@@ -82,7 +85,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         load_profile(options.profile),
         metrics=options.metrics,
         retry_failed=options.retry_failed,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
+        cluster=_cluster(options),
         device=options.device,
         deadline_s=options.deadline,
     )
@@ -179,6 +182,12 @@ def parser() -> argparse.ArgumentParser:
         type=_whole,
         metavar="N",
         help="local processes (default: one for each core), or jobs of --cluster (default: 1); 0: in this very process",
+    )
+    cluster.add_argument(
+        "--wait",
+        type=_positive,
+        metavar="MINUTES",
+        help="end the run when no worker is available for so long (default: 5 for local workers, else for ever)",
     )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(

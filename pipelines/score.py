@@ -105,7 +105,8 @@ def score(
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 # Jobs of a batch system may still be waiting for their turn.
                 shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
-                _score_all(task, _shards(todo, task, 1 if slow else SHARD, shares=shares), sound, client)
+                shards = _shards(todo, task, 1 if slow else SHARD, shares=shares)
+                _score_all(task, shards, sound, client, cluster.wait_s)
         del todo
         for metric in metrics:
             _settle_scores(task, metric, len(clips))
@@ -218,7 +219,7 @@ def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares
         yield shard
 
 
-def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any) -> None:
+def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any, wait_s: float | None) -> None:
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
@@ -226,7 +227,8 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
         shard_log(task.manifests, task.generator) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
-        for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
+        write = partial(write_shard, task=task)
+        for done in run_shards(client, write, shards, resources=resources, wait_s=wait_s):
             report = done.result
             if report is None:
                 why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
