@@ -195,7 +195,7 @@ def test_what_is_deleted_loses_its_row(
 def test_rows_that_dying_workers_wrote_twice_count_once(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dying(_: Any, work: Any, shards: Any) -> Iterator[Done[str, None]]:
+    def dying(_: Any, work: Any, shards: Any, **_options: Any) -> Iterator[Done[str, None]]:
         for shard in shards:
             work(shard)  # the worker dies before it can say so
             work(shard[:1])
