@@ -40,22 +40,26 @@ $(READY): requirements.lock pyproject.toml setup.sh
 demo: $(READY)  ## render sample clips and run the whole pipeline on them
 	@$(BIN)/hfv demo $(call flag,OUT,--out) $(call flag,WORKERS,--workers)
 
+# Exit code 3 of hfv: some clips failed, the others are done. Make would turn it into its own 2 and stop what follows.
+GOES_ON    = || { code=$$?; [ $$code = 3 ] || exit $$code; \
+  echo "make $@: done, but some clips failed; how many and why is said above, and in their rows" >&2; }
+
 CATALOG    = $(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
   $(if $(REAL),--real) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
 
 catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
 	$(call need,GENERATOR,kling)
-	@$(CATALOG)
+	@$(CATALOG) $(GOES_ON)
 
-# Exit code 3 of the catalogue: some clips cannot be read; the others are scored.
 score: $(READY)  ## catalogue, then score the clips of GENERATOR with PROFILE
 	$(call need,GENERATOR,kling)
-	@$(CATALOG) || [ $$? = 3 ]
+	@$(CATALOG) $(GOES_ON)
 	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) \
-	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
+	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE) \
+	  $(GOES_ON)
 
-label: $(READY)  ## rank the scores and name the labels
-	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
+label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the labels
+	@$(BIN)/hfv label $(GENERATORS) $(call named,PROFILE,--profile) $(if $(filter command,$(origin ALLOW_MIXED)),--allow-mixed) $(COMMON)
 
 split: $(READY)  ## divide the labelled clips into train and val
 	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(COMMON)

@@ -14,6 +14,8 @@ class Table:
     name: str
     partition: tuple[str, ...]
     schema: pa.Schema
+    later: tuple[str, ...] = ()
+    """Columns that parts of earlier versions lack; they read as null."""
 
 
 CLIPS = Table(
@@ -48,7 +50,8 @@ CLIPS = Table(
 
 SCORES = Table(
     name="scores",
-    partition=("metric", "generator"),
+    partition=("profile", "metric", "generator"),
+    later=("environment",),
     schema=pa.schema(
         {
             "clip_id": STRING,
@@ -60,6 +63,7 @@ SCORES = Table(
             "trace": pa.list_(pa.float32()),
             "profile": STRING,
             "fingerprint": STRING,
+            "environment": STRING,
             "status": STRING,
             "error": STRING,
         }

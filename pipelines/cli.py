@@ -94,7 +94,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.label import label
 
-    return label(manifests, options.generator)
+    return label(manifests, options.generator, profile=options.profile, allow_mixed=options.allow_mixed)
 
 
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -244,7 +244,16 @@ def parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
 
-    command("label", _label, "rank the scores inside each generator and name the labels", several, everywhere)
+    label = command("label", _label, "rank the scores inside each generator and name the labels", several, everywhere)
+    label.add_argument(
+        "--profile", metavar="P", help="whose scores (default: the only profile that has some, else paper)"
+    )
+    label.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="rank scores together that other devices or decoder versions made, and leave clips unlabelled that have "
+        "one of an older configuration alone",
+    )
 
     split = command("split", _split, "divide the labelled clips into train and val", several, everywhere)
     split.add_argument(

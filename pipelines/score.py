@@ -16,13 +16,15 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
 from hfv_builder.sources import check_name
+from hfv_builder.supersession import newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
 from pipelines.clip_index import originals
 from pipelines.cluster import Cluster
 from pipelines.machine import GPU
+from pipelines.old_scores import move_old_scores
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
-from pipelines.shard import MADE_WITH, Task, Work, write_shard
+from pipelines.shard import Task, Work, write_shard
 from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
@@ -58,7 +60,10 @@ def score(
     device: str | None = None,
     deadline_s: float | None = None,
 ) -> Outcome:
-    """Score what is missing, then make each metric one sorted part with a row per clip.
+    """Score what is missing under this profile, then compact the rows of each metric, sorted by clip.
+
+    Rows of other profiles are not touched. Rows of this profile under another fingerprint are replaced clip by clip,
+    where the new score succeeds.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
@@ -87,15 +92,15 @@ def score(
         generator=generator,
         profile=profile,
         metrics=metrics,
-        fingerprints=registry.fingerprints(profile, device=device),
+        fingerprints=registry.fingerprints(profile, metrics, device=device),
         packages=packages(),
         device=device,
         deadline_s=deadline_s,
     )
     with manifests.lock(f"score-{generator}"):
-        for table in (SCORES, EMBEDDINGS):
-            for keys in manifests.partitions(table, generator=generator):
-                manifests.recover(table, **keys)
+        move_old_scores(manifests, generator)
+        # What an interrupted run left is compacted before more is added, so that what was added is always newer.
+        _compact(task, len(clips))
         todo = _todo(task, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
         sound = todo["error"].null_count
@@ -108,9 +113,7 @@ def score(
                 shards = _shards(todo, task, 1 if slow else SHARD, shares=shares)
                 _score_all(task, shards, sound, client, cluster.wait_s)
         del todo
-        for metric in metrics:
-            _settle_scores(task, metric, len(clips))
-        _settle_embeddings(task, len(clips))
+        _compact(task, len(clips))
     return tally(task, clips, scored=sound, started=started)
 
 
@@ -153,10 +156,11 @@ def _device(
     if not registry.learnt(profile, metrics):
         return "cpu"
     device, other = ("cuda", "cpu") if cluster.has_gpus() else ("cpu", "cuda")
-    ours, theirs = (registry.fingerprints(profile, device=each) for each in (device, other))
+    ours, theirs = (registry.fingerprints(profile, metrics, device=kind) for kind in (device, other))
     for metric in metrics:
-        found = manifests.read(SCORES, ["fingerprint"], metric=metric.value, generator=generator)["fingerprint"]
-        if ours[metric] != theirs[metric] and pc.any(pc.equal(found, theirs[metric])).as_py():
+        keys = {"profile": profile.name, "metric": metric.value, "generator": generator}
+        known = manifests.read(SCORES, ["fingerprint"], **keys)["fingerprint"]
+        if ours[metric] != theirs[metric] and pc.any(pc.equal(known, theirs[metric])).as_py():
             raise UsageError(
                 f"{generator} has {metric} scores made on {other}, which cannot be ranked with those of {device}, "
                 f"where this would run: give --device {other} to go on there, or --device {device} to score all anew"
@@ -178,7 +182,7 @@ def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
 def _done(task: Task, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
     """The clips that a model has seen, and those whose rows say that none could."""
     columns = ["clip_id", "fingerprint", "status", "error"]
-    rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
+    rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
     rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
     not_scored = pc.fill_null(pc.starts_with(rows["error"], NOT_SCORED), False)
     scored = pc.equal(rows["status"], Status.OK.value) if retry_failed else pc.invert(not_scored)
@@ -239,41 +243,21 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
             bar.update(len(done.items))
 
 
-def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
-    """A row a clip, without what newer scores of the same clips supersede."""
+def _compact(task: Task, clips: int) -> None:
+    """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
 
-    def choose(parts: list[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables(part.append_column("at", pa.repeat(at, len(part))) for at, part in enumerate(parts))
-        ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
-        # A failed clip that was tried again has two rows under one fingerprint; the better one stays, else the newer.
-        order = [("clip_id", "ascending"), ("status", "descending"), ("at", "descending")]
-        new = rows.filter(ours).sort_by(order)
-        ids = new["clip_id"].to_pylist()
-        new = new.filter(pa.array([i == 0 or ids[i - 1] != each for i, each in enumerate(ids)], pa.bool_()))
-        others = rows.filter(pc.invert(ours))
-        others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
-        return pa.concat_tables([new, others]).drop_columns("at")
-
-    settle(
-        task.manifests,
-        SCORES,
-        choose,
-        clips=clips,
-        part_rows=SCORED_ROWS,
-        metric=metric.value,
-        generator=task.generator,
-    )
-
-
-def _settle_embeddings(task: Task, clips: int) -> None:
-    """The newest row of each clip, for each model."""
-    current = {MADE_WITH: task.fingerprints[Metric.APPEARANCE].encode()}
-
-    def choose(parts: list[pa.Table]) -> pa.Table:
-        parts.sort(key=lambda part: part.schema.metadata.get(MADE_WITH) != current[MADE_WITH])
-        rows = pa.concat_tables([part.replace_schema_metadata(current) for part in parts])
-        first = {clip_id: place for place, clip_id in reversed(list(enumerate(rows["clip_id"].to_pylist())))}
-        return rows.take(pa.array(first.values(), pa.int64()))
-
+    Args:
+        clips: how many the generator has.
+    """
+    for metric in task.metrics:
+        keys = _partition(task, metric)
+        task.manifests.recover(SCORES, **keys)
+        newest = partial(newest_scores, fingerprint=task.fingerprints[metric])
+        settle(task.manifests, SCORES, newest, clips=clips, part_rows=SCORED_ROWS, **keys)
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        settle(task.manifests, EMBEDDINGS, choose, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+        task.manifests.recover(EMBEDDINGS, **keys)
+        settle(task.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+
+
+def _partition(task: Task, metric: Metric) -> dict[str, str]:
+    return {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}

@@ -1,4 +1,4 @@
-"""Status: what is done, failed and left, per generator and metric, and at which pace."""
+"""Status: what is done, failed and left, per generator, profile and metric, and at which pace."""
 
 import time
 from collections import Counter
@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Status
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.scored import present_fingerprint, scored_profiles
 from pipelines.clip_index import originals
 from pipelines.label import catalogued
+from pipelines.old_scores import old_generators
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.shard_log import pace
 
@@ -44,36 +46,43 @@ def status(manifests: Manifests) -> Outcome:
         )
         speed = pace(manifests, generator)
         generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
-        for metric in METRICS:
-            scores += _of_metric(manifests, generator, metric.value, wanted, speed)
-    text = paragraphs(str(manifests.root), table(generators), table(scores))
-    summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores}
+        profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
+        for profile in profiles or [None]:
+            for metric in METRICS:
+                scores.append(_of_metric(manifests, generator, profile, metric.value, wanted, speed))
+    outdated = old_generators(manifests)
+    note = f"scores of {', '.join(outdated)} were written by an earlier version: `hfv label` makes them readable here"
+    text = paragraphs(str(manifests.root), table(generators), table(scores), note if outdated else "")
+    summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores, "outdated": outdated}
     return Outcome(summary=summary, text=text, started=started)
 
 
 def _of_metric(
-    manifests: Manifests, generator: str, metric: str, wanted: pa.Array, speed: float | None
-) -> list[dict[str, Any]]:
-    """A row for each configuration that the metric has scores of, or one that says all are left."""
-    keys = ["profile", "fingerprint"]
-    rows = manifests.read(SCORES, ["clip_id", *keys, "status"], metric=metric, generator=generator)
-    rows = rows.filter(pc.is_in(rows["clip_id"], wanted))
-    rows = rows.append_column("ok", pc.equal(rows["status"], Status.OK.value))
-    # A clip that was tried again has two rows until the run ends. Without threads kinds come in the order of the rows.
-    rows = rows.group_by(["clip_id", *keys], use_threads=False).aggregate([("ok", "any")])
-    kinds: dict[tuple[str | None, str | None], Counter[bool]] = {}
-    for each in rows.group_by([*keys, "ok_any"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
-        kinds.setdefault((each["profile"], each["fingerprint"]), Counter())[each["ok_any"]] = each["count_all"]
-    return [
-        {
-            "generator": generator,
-            "metric": metric,
-            "profile": profile,
-            "fingerprint": fingerprint,
-            "done": count[True],
-            "failed": count[False],
-            "left": (left := len(wanted) - count.total()),
-            "hours_left": round(left / speed / 3600, 1) if speed and left else None,
-        }
-        for (profile, fingerprint), count in (kinds or {(None, None): Counter()}).items()
-    ]
+    manifests: Manifests, generator: str, profile: str | None, metric: str, wanted: pa.Array, speed: float | None
+) -> dict[str, Any]:
+    """How far the metric is under the present configuration of the profile, and how many clips have older rows."""
+    fingerprint, done, tried, older = None, 0, 0, 0
+    if profile is not None:
+        keys = {"profile": profile, "metric": metric, "generator": generator}
+        fingerprint = present_fingerprint(manifests, **keys)
+        rows = manifests.read(SCORES, ["clip_id", "fingerprint", "status"], **keys)
+        rows = rows.filter(pc.is_in(rows["clip_id"], wanted))
+        present = pc.fill_null(pc.equal(rows["fingerprint"], fingerprint), fingerprint is None)
+        succeeded = pc.equal(rows["status"], Status.OK.value)
+        # A clip that was tried again has two rows until the run ends.
+        done, tried, older = (
+            pc.count_distinct(rows.filter(chosen)["clip_id"]).as_py()
+            for chosen in (pc.and_(present, succeeded), present, pc.invert(present))
+        )
+    left = len(wanted) - tried
+    return {
+        "generator": generator,
+        "profile": profile,
+        "metric": metric,
+        "fingerprint": fingerprint,
+        "done": done,
+        "failed": tried - done,
+        "left": left,
+        "older": older,
+        "hours_left": round(left / speed / 3600, 1) if speed and left else None,
+    }

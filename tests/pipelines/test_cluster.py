@@ -153,7 +153,7 @@ def test_scores_of_two_devices_are_not_mixed_unasked(
     made_on_gpu = fingerprints(paper, device="cuda")[Metric.MOTION]
     row = dict.fromkeys(SCORES.schema.names) | {"clip_id": rows(manifests, CLIPS)[0]["clip_id"], "status": "ok"}
     part = pa.Table.from_pylist([row | {"fingerprint": made_on_gpu}], SCORES.schema)
-    manifests.add(SCORES, part, name="x", metric="motion", generator="kling")
+    manifests.add(SCORES, part, name="x", profile="paper", metric="motion", generator="kling")
     with pytest.raises(UsageError, match=r"motion scores made on cuda.*--device cuda.*--device cpu"):
         score(manifests, "kling", paper)
     with pytest.raises(UsageError, match="weights are not as they should be"):

@@ -240,7 +240,7 @@ def test_evidence_lies_on_the_times_of_the_video(anna: Person) -> None:
 
 
 def test_a_damaged_part_of_the_scores_is_told(manifests: Manifests, anna: Person) -> None:
-    for part in manifests.parts(SCORES, metric="motion", generator="alpha"):
+    for part in manifests.parts(SCORES, profile="lite", metric="motion", generator="alpha"):
         Path(str(part)).write_bytes(b"no Parquet")
     item = anna.hand(1, generator="alpha")[0]
     traces = anna.get(f"/api/clips/{item['clip_id']}/evidence")["traces"]
