@@ -251,5 +251,8 @@ def _parquet(rows: pa.Table) -> memoryview:
     plain = any(_is_vectors(field.type) for field in rows.schema)
     statistics = ["clip_id"] if plain else True
     dictionaries = [field.name for field in rows.schema if pa.types.is_dictionary(field.type)] if plain else True
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=dictionaries, write_statistics=statistics)
+    options = {"compression": "zstd", "use_dictionary": dictionaries, "write_statistics": statistics}
+    with pq.ParquetWriter(sink, rows.schema, **options) as writer:
+        if len(rows):  # `datasets` cannot read a row group without rows
+            writer.write_table(rows)
     return memoryview(sink.getvalue())

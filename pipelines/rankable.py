@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import Metric, Status, UsageError
 from hfv_builder.schema import SCORES
-from hfv_builder.scored import argument, scored_profiles
+from hfv_builder.scored import argument, present_fingerprint, scored_profiles
 from pipelines.environment import Environment, described, differences, not_comparable
 
 
@@ -43,10 +43,12 @@ def rankable_scores(
         UsageError: a clip has none, or they cannot be ranked together.
     """
     score = f"hfv score --generator {generator}"
+    keys: dict[str, str] = {}
     rows = pa.table({name: pa.array([], pa.string()) for name in ("clip_id", "fingerprint", "status")})
     if profile is not None:
         columns = ["clip_id", "score", "status", "fingerprint", "environment"]
-        rows = manifests.read(SCORES, columns, profile=profile, metric=metric.value, generator=generator)
+        keys |= {"profile": profile, "metric": metric.value, "generator": generator}
+        rows = manifests.read(SCORES, columns, **keys)
         rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips)).sort_by("clip_id")
         score += f" --profile {argument(profile)}"
     if not len(rows):
@@ -54,7 +56,7 @@ def rankable_scores(
         which = f" of profile {profile}" if others else ""
         instead = f", or take those of {' or '.join(others)} with --profile" if others else ""
         raise UsageError(f"{generator} has no {metric} scores{which} yet: run `{score}`{instead}")
-    fingerprint = _fingerprint(rows, clips, f"{metric} scores of {generator}", profile, score, allow_mixed)
+    fingerprint = _fingerprint(manifests, rows, clips, keys, score, allow_mixed)
     rows = rows.filter(pc.fill_null(pc.equal(rows["fingerprint"], fingerprint), fingerprint is None))
     if len(rows) < len(clips):
         raise UsageError(
@@ -73,26 +75,27 @@ def rankable_scores(
 
 
 def _fingerprint(
-    rows: pa.Table, clips: pa.StringArray, which: str, profile: str | None, score: str, allow_mixed: bool
+    manifests: Manifests, rows: pa.Table, clips: pa.StringArray, keys: dict[str, str], score: str, allow_mixed: bool
 ) -> str | None:
     """The fingerprint under which the clips are ranked.
 
     Raises:
-        UsageError: there are several, and no single one has a row for each clip or this was not allowed.
+        UsageError: there are several, and the present one has no row for some clip or this was not allowed.
     """
     if len(kinds := rows["fingerprint"].unique()) == 1:
         return None if kinds[0].as_py() is None else str(kinds[0])
     counts = rows.group_by("fingerprint").aggregate([("clip_id", "count_distinct")]).to_pylist()
     clips_of: dict[str | None, int] = {row["fingerprint"]: row["clip_id_count_distinct"] for row in counts}
-    whole = [fingerprint for fingerprint, count in clips_of.items() if count == len(clips)]
-    if allow_mixed and len(whole) == 1:
-        return whole[0]
+    present = present_fingerprint(manifests, **keys)
+    whole = clips_of.get(present) == len(clips)
+    if allow_mixed and whole:
+        return present
     named = "; ".join(f"{fingerprint}: {count} clips" for fingerprint, count in sorted(clips_of.items(), key=str))
-    leave = ", or `hfv label --allow-mixed` to leave clips unlabelled that fail" if len(whole) == 1 else ""
-    again = " --retry-failed" if whole else ""
+    again = f"run `{score}{' --retry-failed' if whole else ''}` to its end"
+    leave = ", or `hfv label --allow-mixed` to leave clips unlabelled that fail" if whole else ""
     raise UsageError(
-        f"the {which} come from different configurations of profile {profile} ({named}) and cannot be ranked together: "
-        f"run `{score}{again}` to its end{leave}"
+        f"the {keys['metric']} scores of {keys['generator']} come from different configurations of profile "
+        f"{keys['profile']} ({named}) and cannot be ranked together: {again}{leave}"
     )
 
 
