@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfv_builder.records import DONE, INTERRUPTED, METRICS, SOME_FAILED, WRONG_USE, Metric
+from hfv_builder.records import DONE, INTERRUPTED, METRICS, OUR_FAULT, SOME_FAILED, WRONG_USE, Metric
 from pipelines.cluster import KINDS, Cluster
+from pipelines.faults import Fault
 
 if TYPE_CHECKING:
     from hfv_builder.manifest import Manifests
@@ -51,6 +52,9 @@ def _run(options: argparse.Namespace) -> int:
             traceback.print_exc()
         print(f"hfv {options.command}: {error}", file=sys.stderr)
         return WRONG_USE
+    except Fault as error:
+        print(f"hfv {options.command}: {error}", file=sys.stderr)
+        return OUR_FAULT
     print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
     return outcome.exit_code
 

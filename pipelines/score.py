@@ -20,11 +20,13 @@ from hfv_builder.supersession import newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
 from pipelines.clip_index import originals
 from pipelines.cluster import Cluster
+from pipelines.environment import described
+from pipelines.faults import Suspects
 from pipelines.machine import GPU
 from pipelines.old_scores import move_old_scores
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
-from pipelines.shard import Task, Work, write_shard
+from pipelines.shard import Report, Task, Work, write_shard
 from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
@@ -227,20 +229,50 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
+    run = partial(run_shards, client, resources=resources, wait_s=wait_s)
+    suspects = Suspects[Work](proven=_proven(task))
     with (
         shard_log(task.manifests, task.generator) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
-        write = partial(write_shard, task=task)
-        for done in run_shards(client, write, shards, resources=resources, wait_s=wait_s):
-            report = done.result
-            if report is None:
+
+        def reports(task: Task, shards: Iterable[list[Work]]) -> Iterator[tuple[list[Work], Report]]:
+            for done in run(partial(write_shard, task=task), shards):
                 why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
-                report = write_shard([dataclasses.replace(done.items[0], error=why)], task=task)
+                lost = [dataclasses.replace(work, error=why) for work in done.items]
+                yield done.items, done.result or write_shard(lost, task=task)
+
+        def book(items: list[Work], report: Report) -> None:
+            nonlocal failed
             failed += report.failed
             log(report)
             bar.set_postfix(failed=failed)
-            bar.update(len(done.items))
+            bar.update(len(items))
+
+        for items, report in reports(task, shards):
+            if report.fault is not None:
+                suspects.hold(items, report.fault)
+                continue
+            if report.scored:
+                suspects.prove()
+            book(items, report)
+        alone = ([work] for work in suspects.release())
+        for items, report in reports(dataclasses.replace(task, proven=True), alone):
+            book(items, report)
+
+
+def _proven(task: Task) -> bool:
+    """Whether a clip was scored under these fingerprints by the packages that are installed now."""
+    installed = packages().items()
+    for metric in task.metrics:
+        columns = ["fingerprint", "environment", "status"]
+        rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
+        ours = (pc.field("fingerprint") == task.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
+        made_by = rows.filter(ours)["environment"].unique().to_pylist()
+        known = (described(task.manifests, key) for key in made_by)
+        if any(it and all(it.get(name, version) == version for name, version in installed) for it in known):
+            return True
+    return False
 
 
 def _compact(task: Task, clips: int) -> None:

@@ -22,6 +22,7 @@ from hfv_builder.schema import EMBEDDINGS, SCORES
 from hfv_builder.supersession import MADE_WITH
 from pipelines.deadline import deadline
 from pipelines.environment import environment, environment_id, keep
+from pipelines.faults import OUR_FAULTS, described
 from pipelines.rows import Row, embeddings_table, score_row
 from pipelines.versions import packages
 from pipelines.watch import Watch
@@ -60,6 +61,8 @@ class Task:
     device: str
     deadline_s: float | None = None
     """How long one clip may take before its worker is ended; None waits for ever."""
+    proven: bool = False
+    """Whether clips were scored in this way before, so that an error such as a TypeError is the clip's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +70,13 @@ class Report:
     """What became of a shard."""
 
     clips: list[str]
+    scored: int = 0
     failed: int
+    fault: str | None = None
+    """What may be a fault of ours: no clip of the shard was scored, and no row was written."""
     decode_s: float
     score_s: float
-    write_s: float
+    write_s: float = 0.0
 
 
 def write_shard(shard: list[Work], *, task: Task) -> Report:
@@ -80,11 +86,17 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     sound = [work for work in shard if not work.error]
     scorer = _scorer(task) if sound else None
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
+    faults: list[str] = []
+    scored = 0
     with _decoded(sound, task) as decoded, deadline(task.deadline_s) as begin:
         for work, chunks in decoded:
             begin()
             watch = Watch(chunks)
-            found, error = _score(work, watch, scorer, task)
+            found, raised = _score(work, watch, scorer, task)
+            error = None if raised is None else reason(raised)
+            if isinstance(raised, OUR_FAULTS):
+                faults.append(described(raised))
+            scored += bool(found.scores)
             decode_s += watch.seconds
             odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if found.scores else {}
             for metric in work.metrics:
@@ -100,7 +112,11 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
                 writable(path.parent)
                 put(path, picture)
             evidence_s += time.perf_counter() - writing
-    scored = time.perf_counter()
+    ended = time.perf_counter()
+    score_s = ended - started - decode_s - evidence_s
+    clips = [work.clip_id for work in shard]
+    if faults and not scored and not task.proven:
+        return Report(clips=clips, failed=len(clips), fault=faults[0], decode_s=decode_s, score_s=score_s)
     for work in shard:
         if work.error:
             for metric in work.metrics:
@@ -111,11 +127,12 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     keep(task.manifests, made_by)
     _write_rows(rows, embeddings, task)
     return Report(
-        clips=[work.clip_id for work in shard],
+        clips=clips,
+        scored=scored,
         failed=len({row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}),
         decode_s=decode_s,
-        score_s=scored - started - decode_s - evidence_s,
-        write_s=time.perf_counter() - scored + evidence_s,
+        score_s=score_s,
+        write_s=time.perf_counter() - ended + evidence_s,
     )
 
 
@@ -222,8 +239,8 @@ def _check_same(task: Task) -> None:
         )
 
 
-def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, str | None]":
-    """What came of a clip, or nothing and the reason why.
+def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, Exception | None]":
+    """The scores of a clip, or none and the exception that is the reason.
 
     Raises:
         UsageError: the reason is that its whole folder is out of reach.
@@ -237,7 +254,7 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple
     except Exception as error:  # decoders, models and libraries have errors of many kinds
         _leave_a_lost_gpu(error, task)
         blame_disks(place(work.path), error)
-        return ClipScores(), reason(error)
+        return ClipScores(), error
 
 
 def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
