@@ -68,7 +68,7 @@ class Suspects(Generic[T]):
     def _give_up(self) -> None:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise Fault(
-            f"all of {len(self._held)} clips failed with {self._error}: that is a fault of hfv-builder or of the packages "
-            f"installed for Python {python}, not of the clips, and no row was written for them; run `make setup` again, "
-            "and report it if it stays"
+            f"all of {len(self._held)} clips failed with {self._error}: that is a fault of hfv-builder or of the "
+            f"packages installed for Python {python}, not of the clips, and no row was written for them; run "
+            "`make setup` again, and report it if it stays"
         )

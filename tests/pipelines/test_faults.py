@@ -115,11 +115,7 @@ def test_many_suspects_end_a_run_before_all_clips_were_tried() -> None:
 
 
 def test_an_error_is_described_with_the_line_that_raised_it() -> None:
-    try:
+    with pytest.raises(TypeError) as raised:
         wrong_version()
-    except TypeError as error:
-        assert described(error).endswith("'metadata_errors' (pipelines/test_faults.py:" + str(_line()) + ")")
-
-
-def _line() -> int:
-    return wrong_version.__code__.co_firstlineno + 1
+    line = wrong_version.__code__.co_firstlineno + 1
+    assert described(raised.value).endswith(f"'metadata_errors' (pipelines/test_faults.py:{line})")
