@@ -2,29 +2,24 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from dask.base import compute
-from dask.delayed import delayed
 
 from hfv_builder.labels import label_clips, label_real
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, UsageError
-from hfv_builder.schema import CLIPS, LABELS
+from hfv_builder.schema import LABELS
 from hfv_builder.scored import choose_profile, labels_fingerprint
 from hfv_builder.sources import check_name
-from pipelines.machine import cores
+from pipelines.generators import catalogued, clips_of, for_each, lost_clips, shared_tables
 from pipelines.old_scores import bring_up_to_date
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.rankable import rankable_scores
-from pipelines.score import clips_of
-
-T = TypeVar("T")
 
 
 def label(
@@ -46,7 +41,8 @@ def label(
     some = list(dict.fromkeys(generators or catalogued(manifests)))
     bring_up_to_date(manifests, map(check_name, some))
     chosen = choose_profile(manifests, some, profile)
-    work = partial(_label_one, manifests, profile=chosen, allow_mixed=allow_mixed)
+    lost = lost_clips(manifests)
+    work = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed)
     results = for_each(manifests, "label", some, work)
     if refused := [str(result) for result in results if isinstance(result, UsageError)]:
         raise UsageError("\n".join(refused))
@@ -54,49 +50,17 @@ def label(
     rows = [row for row, _ in labelled]
     warnings = [text for _, texts in labelled for text in texts]
     next_ = f"labels are in {manifests.root / 'labels'}; next: hfv split"
-    text = paragraphs(table(rows), *(f"warning: {warning}" for warning in warnings), next_)
+    shared, lists = shared_tables(lost, generators)
+    text = paragraphs(table(rows), shared, *(f"warning: {warning}" for warning in warnings), next_)
     summary = {"generators": rows, "profile": chosen, "warnings": warnings, "manifests": str(manifests.root)}
-    return Outcome(summary=summary, text=text, started=started)
-
-
-def catalogued(manifests: Manifests) -> list[str]:
-    """The generators that have clips.
-
-    Raises:
-        UsageError: there are none.
-    """
-    found = [keys["generator"] for keys in manifests.partitions(CLIPS)]
-    if not found:
-        raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
-    return found
-
-
-def for_each(
-    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
-) -> list[T | UsageError]:
-    """What a stage makes of every generator, in their order, or why it could not; each is a Dask task in a thread.
-
-    Args:
-        generators: of none given, all that have clips.
-    """
-
-    def attempt(generator: str) -> T | UsageError:
-        try:
-            with manifests.lock(f"{stage}-{check_name(generator)}"):
-                return work(generator)
-        except UsageError as error:
-            return error
-
-    some = dict.fromkeys(generators or catalogued(manifests))
-    tasks = [delayed(attempt, pure=False)(generator) for generator in some]
-    return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
+    return Outcome(summary=summary | lists, text=text, started=started)
 
 
 def _label_one(
-    manifests: Manifests, generator: str, *, profile: str | None, allow_mixed: bool
+    manifests: Manifests, lost: pa.Table, generator: str, *, profile: str | None, allow_mixed: bool
 ) -> tuple[dict[str, Any], list[str]]:
     """Label one generator: its row of the summary, and warnings."""
-    clips = clips_of(manifests, generator, ["is_real"]).sort_by("clip_id")
+    clips = clips_of(manifests, generator, ["is_real"], lost).sort_by("clip_id")
     is_real = len(clips) > 0 and clips["is_real"][0].as_py()
     ids = clips["clip_id"].combine_chunks()
     scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
