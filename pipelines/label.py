@@ -61,7 +61,12 @@ def _label_one(
 ) -> tuple[dict[str, Any], list[str]]:
     """Label one generator: its row of the summary, and warnings."""
     clips = clips_of(manifests, generator, ["is_real"], lost).sort_by("clip_id")
-    is_real = len(clips) > 0 and clips["is_real"][0].as_py()
+    if not len(clips):  # all of them count in other generators
+        manifests.replace(LABELS, [], generator=generator)
+        return (
+            {"generator": generator, "profile": None} | {str(each): 0 for each in Label} | {"unlabelled": 0, "tied": 0}
+        )
+    is_real = clips["is_real"][0].as_py()
     ids = clips["clip_id"].combine_chunks()
     scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
     fingerprints: list[str] = []

@@ -14,7 +14,7 @@ from hfv_builder.records import METRICS, Label, Split, UsageError
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.generators import for_each, lost_clips, shared_tables
+from pipelines.generators import clips_of, for_each, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 
 
@@ -48,7 +48,7 @@ def _split_one(
 ) -> list[dict[str, Any]]:
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label"]
     labelled = manifests.read(LABELS, columns, generator=generator)
-    if not len(labelled):
+    if not len(labelled) and len(clips_of(manifests, generator, [], lost)):
         raise UsageError(f"{generator} has no labels yet: run `hfv label --generator {generator}`")
     elsewhere = lost.filter(pc.field("generator") == generator)["clip_id"].combine_chunks()
     labels = labelled.filter(pc.invert(pc.is_in(labelled["clip_id"], value_set=elsewhere))).to_pandas()
