@@ -6,11 +6,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hfv_builder.formats import name_formats
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import DONE, SOME_FAILED, Status
 from hfv_builder.schema import CLIPS
 from hfv_builder.sources import Source, differences
 from pipelines.clip_index import tuples
+from pipelines.format_report import format_counts
 from pipelines.generators import shared_tables
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
@@ -35,7 +37,10 @@ def summarise(
     unread = [{"file": path, "reason": error} for path, error in tuples(others, "path", "error")]
     readable = rows.filter(pc.field("status") == Status.OK.value)
     # Many clips are alike in these; without threads the kinds come in the order of their first clips.
-    kinds = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    counted = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")])
+    frame = counted.to_pandas()
+    formats = format_counts(name_formats(frame), frame["count_all"])
+    kinds = counted.to_pylist()
     clips = chain.from_iterable(repeat(each, each["count_all"]) for each in kinds)
     differing = [] if source is None else differences(source, clips)
     shared, lists = shared_tables(lost)
@@ -64,9 +69,10 @@ def summarise(
         headline,
         table(differing, "differs from sources.toml (nothing is refused):"),
         table(unread, "not to be scored:", limit=SHOWN),
+        table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
         shared,
     )
-    lists |= {"differences": differing, "not_scored": unread}
+    lists |= {"formats": formats, "differences": differing, "not_scored": unread}
     summary = facts | lists | {"manifests": str(manifests.root)}
     code = SOME_FAILED if facts["failed"] or lists["footage_in_fake"] else DONE
     return Outcome(summary=summary, text=text, exit_code=code, started=started)
