@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hfv_builder.lock import lock
@@ -116,6 +117,10 @@ class Manifests:
             count, metadata = file.metadata.num_rows, file.schema_arrow.metadata
             stored = [name for name in names if name not in keys and name in file.schema_arrow.names]
             rows = file.read(stored, use_threads=count > FEW)
+        for column, old, new in table.renamed:
+            if column in stored:
+                values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
+                rows = rows.set_column(rows.column_names.index(column), column, values)
         arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
         return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
 

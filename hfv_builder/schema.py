@@ -16,6 +16,8 @@ class Table:
     schema: pa.Schema
     later: tuple[str, ...] = ()
     """Columns that parts of earlier versions lack; they read as null."""
+    renamed: tuple[tuple[str, str, str], ...] = ()
+    """Values of earlier versions: the column, the value in the files, and what readers get for it."""
 
 
 CLIPS = Table(
@@ -46,6 +48,7 @@ CLIPS = Table(
             "error": STRING,
         }
     ),
+    renamed=(("status", "rejected", "duplicate"),),
 )
 
 SCORES = Table(

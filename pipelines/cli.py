@@ -98,7 +98,13 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.label import label
 
-    return label(manifests, options.generator, profile=options.profile, allow_mixed=options.allow_mixed)
+    return label(
+        manifests,
+        options.generator,
+        profile=options.profile,
+        allow_mixed=options.allow_mixed,
+        by_format=options.by_format,
+    )
 
 
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -257,6 +263,9 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="rank scores together that other devices or decoder versions made, and leave clips unlabelled that have "
         "one of an older configuration alone",
+    )
+    label.add_argument(
+        "--by-format", action="store_true", help="rank the clips of each size, rate and length among themselves"
     )
 
     split = command("split", _split, "divide the labelled clips into train and val", several, everywhere)

@@ -2,33 +2,35 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from dask.base import compute
-from dask.delayed import delayed
 
+from hfv_builder.formats import COLUMNS, name_formats
 from hfv_builder.labels import label_clips, label_real
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, UsageError
-from hfv_builder.schema import CLIPS, LABELS
+from hfv_builder.schema import LABELS
 from hfv_builder.scored import choose_profile, labels_fingerprint
 from hfv_builder.sources import check_name
-from pipelines.machine import cores
+from pipelines.format_report import label_mix
+from pipelines.generators import catalogued, clips_of, for_each, lost_clips, shared_tables
 from pipelines.old_scores import bring_up_to_date
-from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.rankable import rankable_scores
-from pipelines.score import clips_of
-
-T = TypeVar("T")
 
 
 def label(
-    manifests: Manifests, generators: Sequence[str] = (), *, profile: str | None = None, allow_mixed: bool = False
+    manifests: Manifests,
+    generators: Sequence[str] = (),
+    *,
+    profile: str | None = None,
+    allow_mixed: bool = False,
+    by_format: bool = False,
 ) -> Outcome:
     """Label the clips of these generators, or of all, by the scores of one profile.
 
@@ -37,6 +39,7 @@ def label(
             else `paper`.
         allow_mixed: rank scores together that were made on other devices or with other major versions of the decoder,
             and leave clips unlabelled that have a score of an older configuration alone.
+        by_format: rank the clips of every format of a generator among themselves.
 
     Raises:
         UsageError: no profile was chosen, or a generator has clips without scores, or scores that cannot be ranked
@@ -46,57 +49,28 @@ def label(
     some = list(dict.fromkeys(generators or catalogued(manifests)))
     bring_up_to_date(manifests, map(check_name, some))
     chosen = choose_profile(manifests, some, profile)
-    work = partial(_label_one, manifests, profile=chosen, allow_mixed=allow_mixed)
+    lost = lost_clips(manifests)
+    work = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed, by_format=by_format)
     results = for_each(manifests, "label", some, work)
     if refused := [str(result) for result in results if isinstance(result, UsageError)]:
         raise UsageError("\n".join(refused))
     labelled = [result for result in results if not isinstance(result, UsageError)]
-    rows = [row for row, _ in labelled]
-    warnings = [text for _, texts in labelled for text in texts]
+    rows = [row for row, _, _ in labelled]
+    formats = [row for _, some_rows, _ in labelled for row in some_rows]
+    warnings = [text for _, _, texts in labelled for text in texts]
     next_ = f"labels are in {manifests.root / 'labels'}; next: hfv split"
-    text = paragraphs(table(rows), *(f"warning: {warning}" for warning in warnings), next_)
+    shared, lists = shared_tables(lost, generators)
+    mixes = table(formats, "labels by format, where a generator has several:", limit=2 * SHOWN)
+    text = paragraphs(table(rows), shared, mixes, *(f"warning: {warning}" for warning in warnings), next_)
     summary = {"generators": rows, "profile": chosen, "warnings": warnings, "manifests": str(manifests.root)}
-    return Outcome(summary=summary, text=text, started=started)
-
-
-def catalogued(manifests: Manifests) -> list[str]:
-    """The generators that have clips.
-
-    Raises:
-        UsageError: there are none.
-    """
-    found = [keys["generator"] for keys in manifests.partitions(CLIPS)]
-    if not found:
-        raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
-    return found
-
-
-def for_each(
-    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
-) -> list[T | UsageError]:
-    """What a stage makes of every generator, in their order, or why it could not; each is a Dask task in a thread.
-
-    Args:
-        generators: of none given, all that have clips.
-    """
-
-    def attempt(generator: str) -> T | UsageError:
-        try:
-            with manifests.lock(f"{stage}-{check_name(generator)}"):
-                return work(generator)
-        except UsageError as error:
-            return error
-
-    some = dict.fromkeys(generators or catalogued(manifests))
-    tasks = [delayed(attempt, pure=False)(generator) for generator in some]
-    return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
+    return Outcome(summary=summary | lists | {"formats": formats}, text=text, started=started)
 
 
 def _label_one(
-    manifests: Manifests, generator: str, *, profile: str | None, allow_mixed: bool
-) -> tuple[dict[str, Any], list[str]]:
-    """Label one generator: its row of the summary, and warnings."""
-    clips = clips_of(manifests, generator, ["is_real"]).sort_by("clip_id")
+    manifests: Manifests, lost: pa.Table, generator: str, *, profile: str | None, allow_mixed: bool, by_format: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
+    """Label one generator: its row of the summary, a row for each of its formats if it has several, and warnings."""
+    clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost).sort_by("clip_id")
     is_real = len(clips) > 0 and clips["is_real"][0].as_py()
     ids = clips["clip_id"].combine_chunks()
     scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
@@ -106,7 +80,7 @@ def _label_one(
         try:
             rankable = rankable_scores(manifests, ids, profile, metric, generator, allow_mixed=allow_mixed)
         except UsageError:
-            if not is_real:
+            if len(clips) and not is_real:  # without clips, all count in other generators
                 raise
             scores[metric.value] = np.nan  # for reference only: no ranks depend on them, and half of them mislead
             continue
@@ -114,7 +88,8 @@ def _label_one(
         scores[metric.value] = rankable.rows["score"].to_numpy()
         fingerprints.append(rankable.fingerprint or "")
         warnings += rankable.warnings
-    labelled = (label_real if is_real else label_clips)(scores)
+    formats = name_formats(clips.select(COLUMNS).to_pandas())
+    labelled = label_real(scores) if is_real else label_clips(scores, groups=formats if by_format else None)
     made_from = labels_fingerprint(profile, fingerprints) if profile and len(fingerprints) == len(METRICS) else None
     labelled["fingerprint"] = made_from
     manifests.replace(
@@ -125,4 +100,7 @@ def _label_one(
     row: dict[str, Any] = {"generator": generator, "profile": profile if fingerprints else None}
     row |= {str(name): counts[name] for name in Label}
     row |= {"unlabelled": int(labelled["auto_label"].isna().sum()), "tied": int(labelled["tied"].fillna(False).sum())}
-    return row, warnings
+    if is_real:
+        return row, [], warnings
+    mix, about_formats = label_mix(generator, formats, labelled["auto_label"], by_format=by_format)
+    return row, mix, warnings + about_formats

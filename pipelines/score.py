@@ -14,14 +14,13 @@ from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
-from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
-from hfv_builder.sources import check_name
+from hfv_builder.schema import EMBEDDINGS, SCORES
 from hfv_builder.supersession import newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
-from pipelines.clip_index import originals
 from pipelines.cluster import Cluster
 from pipelines.environment import described
 from pipelines.faults import Suspects
+from pipelines.generators import clips_of
 from pipelines.machine import GPU
 from pipelines.old_scores import move_old_scores
 from pipelines.outcome import Outcome
@@ -117,25 +116,6 @@ def score(
         del todo
         _compact(task, len(clips))
     return tally(task, clips, scored=sound, started=started)
-
-
-def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Table:
-    """The catalogued clips of a generator, a row for each content: exact copies are left out.
-
-    Raises:
-        UsageError: it has none, or its catalogue is not finished.
-    """
-    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=check_name(generator))
-    if not len(rows):
-        known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
-        have = f"; it knows {', '.join(known)}" if known else ", which is empty"
-        cure = f"run `hfv catalog --generator {generator} --clips DIR`"
-        raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
-    if not manifests.is_settled(CLIPS, generator=generator):
-        raise UsageError(
-            f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
-        )
-    return rows.filter(originals())
 
 
 def _device(

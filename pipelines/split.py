@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Split, UsageError
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.label import for_each
+from pipelines.generators import clips_of, for_each, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 
 
@@ -29,20 +30,28 @@ def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal[
     started = time.time()
     if labels == "final" and not manifests.parts(REVIEWS):
         raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
+    lost = lost_clips(manifests)
     rows: list[dict[str, Any]] = []
-    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, which=labels)):
+    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, lost, which=labels)):
         if isinstance(found, UsageError):
             raise found
         rows += found
-    text = paragraphs(table(rows), f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them")
-    return Outcome(summary={"classes": rows, "manifests": str(manifests.root)}, text=text, started=started)
+    shared, lists = shared_tables(lost, generators)
+    text = paragraphs(
+        table(rows), shared, f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them"
+    )
+    return Outcome(summary={"classes": rows, "manifests": str(manifests.root)} | lists, text=text, started=started)
 
 
-def _split_one(manifests: Manifests, generator: str, which: Literal["auto", "final"]) -> list[dict[str, Any]]:
+def _split_one(
+    manifests: Manifests, lost: pa.Table, generator: str, which: Literal["auto", "final"]
+) -> list[dict[str, Any]]:
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label"]
-    labels = manifests.read(LABELS, columns, generator=generator).to_pandas()
-    if labels.empty:
+    labelled = manifests.read(LABELS, columns, generator=generator)
+    if not len(labelled) and len(clips_of(manifests, generator, [], lost)):
         raise UsageError(f"{generator} has no labels yet: run `hfv label --generator {generator}`")
+    elsewhere = lost.filter(pc.field("generator") == generator)["clip_id"].combine_chunks()
+    labels = labelled.filter(pc.invert(pc.is_in(labelled["clip_id"], value_set=elsewhere))).to_pandas()
     if which == "final":
         labels = final_labels(labels, manifests.read(REVIEWS).to_pandas())
         labels.loc[labels["rejected"], "label"] = pd.NA

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.ownership import counted_rows
 from hfv_builder.records import METRICS, Status
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS, Table
 from hfv_builder.scored import present_fingerprint, scored_profiles
-from pipelines.clip_index import originals
-from pipelines.label import catalogued
+from pipelines.generators import catalogued, lost_clips, shared_tables
 from pipelines.old_scores import old_generators
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.shard_log import pace
@@ -27,19 +27,24 @@ def status(manifests: Manifests) -> Outcome:
     started = time.time()
     generators: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
-    for generator in catalogued(manifests):
-        clips = manifests.read(CLIPS, ["clip_id", "is_real", "status"], generator=generator)
-        counts = Counter({each["values"]: each["counts"] for each in clips["status"].value_counts().to_pylist()})
-        wanted = clips.filter(originals())["clip_id"].unique()
-        labels = manifests.read(LABELS, ["auto_label"], generator=generator)["auto_label"]
-        splits = manifests.read(SPLITS, ["split"], generator=generator)["split"]
+    names = catalogued(manifests)
+    lost = lost_clips(manifests)
+    for generator in names:
+        columns = ["clip_id", "generator", "is_real", "width", "status"]
+        clips = manifests.read(CLIPS, columns, generator=generator)
+        unread = clips["clip_id"].null_count  # files that could not even be opened have no content to count
+        counted = counted_rows(clips, lost)
+        counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
+        wanted = counted["clip_id"].unique()
+        labels = _counted(manifests, LABELS, "auto_label", generator, wanted)
+        splits = _counted(manifests, SPLITS, "split", generator, wanted)
         generators.append(
             {
                 "generator": generator,
                 "kind": "real" if clips["is_real"][0].as_py() else "fake",
                 "clips": counts[Status.OK],
-                "unreadable": counts[Status.FAILED],
-                "copies": counts[Status.REJECTED],
+                "unreadable": counts[Status.FAILED] + unread,
+                "copies": len(clips) - len(counted) - unread,
                 "labelled": len(labels) - labels.null_count,
                 "split": len(splits) - splits.null_count,
             }
@@ -52,9 +57,16 @@ def status(manifests: Manifests) -> Outcome:
                 scores.append(_of_metric(manifests, generator, profile, metric.value, wanted, speed))
     outdated = old_generators(manifests)
     note = f"scores of {', '.join(outdated)} were written by an earlier version: `hfv label` makes them readable here"
-    text = paragraphs(str(manifests.root), table(generators), table(scores), note if outdated else "")
+    shared, lists = shared_tables(lost)
+    text = paragraphs(str(manifests.root), table(generators), table(scores), shared, note if outdated else "")
     summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores, "outdated": outdated}
-    return Outcome(summary=summary, text=text, started=started)
+    return Outcome(summary=summary | lists, text=text, started=started)
+
+
+def _counted(manifests: Manifests, of: Table, column: str, generator: str, wanted: pa.Array) -> pa.ChunkedArray:
+    """A column of the rows of clips that count."""
+    rows = manifests.read(of, ["clip_id", column], generator=generator)
+    return rows.filter(pc.is_in(rows["clip_id"], value_set=wanted))[column]
 
 
 def _of_metric(

@@ -19,7 +19,8 @@ from tests.conftest import moving_square, write_clip
 WHOLE = {"secret.mp4": "libx264", "secret.ts": "mpeg2video", "secret.mov": "mpeg4"}
 """Files beside the clips that nobody may see."""
 SEGMENT = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\n{}/secret.ts\n"
-MPD = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011"
+MPD = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011"
 type="static" mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4"><Representation id="0">
 <BaseURL>file://{}/secret.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>"""
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
@@ -72,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outside(data: bytes, target: Path) -> bytes:
-    """The MOV with its media data emptied and read from `target` instead, by an alias (QuickTime File Format, `dref`)."""
+    """The MOV with its media data emptied, to be read from `target` instead by an alias in its `dref`."""
     path = str(target).encode()
     path += b"\0" * (len(path) % 2)
     alias = bytes(10) + b"\1v" + bytes(26) + bytes(12) + b"\1f" + bytes(62) + bytes(16)
