@@ -33,7 +33,7 @@ REAL = {"camera", "k400"}
 
 @pytest.fixture(autouse=True)
 def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.catalog.probe", lambda _: FACTS)
+    monkeypatch.setattr("pipelines.catalog_worker.probe", lambda _: FACTS)
 
 
 def clips(root: Path, generator: str, contents: str) -> Path:
