@@ -80,7 +80,7 @@ class Quick:
             evidence={metric: task.profile.name.encode() for metric in work.metrics},
         ), None
 
-    def _score_all(self, task: Any, shards: Iterator[Any], clips: int, client: Any) -> None:
+    def _score_all(self, task: Any, shards: Iterator[Any], *_: Any) -> None:
         for one in shards:
             if self._left == 0:
                 raise Killed
