@@ -217,7 +217,7 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     run = partial(run_shards, client, resources=resources, wait_s=wait_s)
     suspects = Suspects[Work](proven=_proven(task))
     with (
-        shard_log(task.manifests, task.generator) as log,
+        shard_log(task.manifests, task.generator, task.profile.name) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
 
