@@ -36,13 +36,15 @@ def create_app(
     users: Mapping[str, User] | None = None,
     hosts: Iterable[str] = LOOPBACK,
     export_on_exit: bool = True,
+    into: Manifests | None = None,
 ) -> FastAPI:
     """The app over these manifests, its decisions in the SQLite file `db`, proxies beside that.
 
     Args:
         users: who may come in; None lets anybody in who gives a name.
         hosts: the names by which the server may be called.
-        export_on_exit: write the `reviews` manifest when the server stops.
+        export_on_exit: write the manifests `reviews` and `final` when the server stops.
+        into: where to write them; None writes them into `manifests`.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
@@ -57,7 +59,7 @@ def create_app(
         yield
         desk.close()
         if export_on_exit:
-            export(desk.store, manifests)
+            export(desk.store, manifests, into)
 
     app = FastAPI(
         title="hfv review",
