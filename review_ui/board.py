@@ -231,10 +231,7 @@ class Board:
             return not self.asks_blind(name, row, lease)
         if self.clips.kind_of(row) is Kind.FAILED or name in self.voters(row):
             return True
-        if adjudicator and (row in self._disputed or row in self._adjudicated):
-            self.reviewer(name).seen.add(row)  # what they answer as a reviewer is not blind any more
-            return True
-        return False
+        return adjudicator and (row in self._disputed or row in self._adjudicated)
 
 
 def shown_from_start(clip_id: str, reviewer: str, share: float) -> bool:

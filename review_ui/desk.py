@@ -113,12 +113,13 @@ class Desk:
         lease = self.board.reviewer(name).hand.get(row)
         first = self.board.ledger.pending(about["clip_id"], name)
         kind = self.clips.kind_of(row)
-        seen = self.board.may_see(name, row, adjudicator=adjudicator)
+        shown = lease is None or not self.board.asks_blind(name, row, lease)
+        visible = self._shows(name, row, adjudicator=adjudicator)
         return about | {
             "answers": choices(kind, unsure=unsure),
             "reasons": list(REASONS[kind]),
-            "shown": seen if lease is None else not self.board.asks_blind(name, row, lease),
-            "suggestion": self._suggestion(row) if seen else None,
+            "shown": visible and shown,
+            "suggestion": self._suggestion(row) if visible else None,
             "first": first
             and {"decision_id": first.decision_id, "answer": answer_name(first, kind), "reason": first.reason},
             "lease_s": 0.0 if lease is None else max(0.0, lease.expires - time.time()),
@@ -130,8 +131,16 @@ class Desk:
         Raises:
             Refused: this person is to answer first.
         """
-        if not self.board.may_see(name, row, adjudicator=adjudicator):
+        if not self._shows(name, row, adjudicator=adjudicator):
             raise Refused(403, "scores, traces and pictures of this clip are shown after your first answer to it")
+
+    def _shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
+        """Whether this person may see what led to the clip's label; the board remembers that they have."""
+        visible = self.board.may_see(name, row, adjudicator=adjudicator)
+        answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
+        if visible and not answered:
+            self.board.reviewer(name).seen.add(row)
+        return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
         """What is the same for everybody."""
@@ -205,7 +214,7 @@ class Desk:
     def cases(self, name: str, wanted: Filter) -> dict[str, Any]:
         """The first of the clips that wait for an adjudicator, with what reviewers said."""
         rows = self.board.disputed(wanted)
-        # What they answer as a reviewer is not blind any more.
+        # They see what others said: what they answer as a reviewer themselves is not blind any more.
         self.board.reviewer(name).seen.update(rows[:CASES])
         cases = [
             {"item": self.item(name, row, adjudicator=True, unsure=False), "opinions": self.opinions(row)}

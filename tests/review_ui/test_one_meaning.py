@@ -63,7 +63,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, Decision]]:
             common["created_at"] += draw(st.integers(-5, 5))  # its clock is another
         if made and draw(st.integers(0, 3)) == 0:
             where, undone = draw(st.sampled_from(made))
-            who = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
+            who: dict[str, Any] = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
             undo = Decision(decision=None, final=False, undoes=(undone.decision_id,), **who, **common)
             made.append((where, undo))
             continue
