@@ -91,7 +91,7 @@ def test_any_history_means_the_same_everywhere(
     wanted = {clip: final_row(decisions, clip, kind, AUTO[clip], overlap) for clip, kind in KINDS.items()}
     rules = Settings(overlap=overlap, repeats=0)
     clips = Clips(catalogue)
-    assert [clips.kind_of(clips.row[clip]) for clip in KINDS] == [Kind(kind) for kind in KINDS.values()]
+    assert [clips.kinds[clips.row[clip]] for clip in KINDS] == [Kind(kind) for kind in KINDS.values()]
 
     # The queue: decisions as they came in, with clips dealt in between.
     board = Board(clips, rules)
