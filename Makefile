@@ -58,7 +58,7 @@ label: $(READY)  ## rank the scores and name the labels
 	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
 
 split: $(READY)  ## divide the labelled clips into train and val
-	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(COMMON)
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call named,OVERLAP,--overlap) $(COMMON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -149,7 +149,10 @@ class Desk:
             facts.pop(own)
         kind = self.clips.kinds[row]
         answers = {"answers": choices(kind), "reasons": list(REASONS[kind])}
-        return facts | answers | {"source": self.clips.source(row), "split": self.clips.split_name(row)}
+        names = {"generator": facts["generator"], "source": self.clips.source(row)}
+        if not self.settings.source:
+            names = dict.fromkeys(names)
+        return facts | answers | names | {"split": self.clips.split_name(row)}
 
     # --------------------------------------------------------------- decisions
 

@@ -73,9 +73,9 @@ class Item(Message):
     """A clip to be answered."""
 
     clip_id: str
-    generator: str
-    source: str
-    """The generator's display name."""
+    generator: str | None
+    source: str | None
+    """The generator's display name; both are null where reviewers are not to know."""
     is_real: bool
     """Camera footage."""
     answers: list[Choice]

@@ -215,6 +215,14 @@ def test_a_clip_gets_the_answers_that_it_can_have(start: Start, footage: str) ->
     assert offered(failed) == ["reject", "unsure"]
 
 
+def test_where_a_clip_comes_from_can_be_kept_from_reviewers(start: Start) -> None:
+    anna = Person(start(settings=Settings(source=False)), "anna")
+    item = anna.hand()[0]
+    assert (item["generator"], item["source"], item["is_real"]) == (None, None, False)
+    anna.decide(item["clip_id"], "motion")
+    assert rows(anna)[0]["generator"] in ("alpha", "beta")
+
+
 @pytest.mark.parametrize(
     ("queue", "generator", "answer", "status"),
     [
