@@ -48,7 +48,7 @@ class Desk:
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
         self.store = Store(db)
-        self.media = Media(self.clips, db.parent / "proxies", manifests.local_root / "evidence")
+        self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
         self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)
