@@ -3,6 +3,7 @@
 import io
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.records import Metric
 from hfv_builder.schema import CLIPS, LABELS
 from review_ui.settings import HAND, Settings
 from review_ui.users import Role, User, hashed
@@ -24,7 +26,8 @@ BLIND = Settings(shown=0.0, calibration=20)
 def picture(manifests: Manifests) -> None:
     """Every clip has a picture of its worst moment."""
     for row in manifests.read(CLIPS).to_pylist():
-        path = manifests.local_root / "evidence" / f"generator={row['generator']}" / f"{row['clip_id']}-motion.webp"
+        keys = {"profile": "lite", "generator": row["generator"]}
+        path = Path(str(manifests.evidence(row["clip_id"], Metric.MOTION, **keys)))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"a picture")
 
