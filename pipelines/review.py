@@ -41,9 +41,9 @@ def review(
     from review_ui.app import create_app
     from review_ui.guard import is_loopback, names_of
     from review_ui.settings import load_settings
-    from review_ui.users import ADVICE, read_users
+    from review_ui.users import ADVICE, UsersFile
 
-    known = None if users is None else read_users(users)
+    known = None if users is None else UsersFile(users)
     if known is None and not is_loopback(host):
         raise UsageError(
             f"other machines can reach {host}: give --users FILE, so that only reviewers come in; {ADVICE}"
