@@ -178,9 +178,7 @@ def test_a_clock_that_was_wrong_makes_no_session_last_for_ever(start: Callable[.
     assert [status(anna), status(ben)] == [401, 401]
 
 
-def test_one_user_has_so_many_sessions(
-    start: Callable[..., TestClient], users: Path, clock: Clock, db: Path
-) -> None:
+def test_one_user_has_so_many_sessions(start: Callable[..., TestClient], users: Path, clock: Clock, db: Path) -> None:
     token = renew(users, "anna")
     client = start(users=UsersFile(users))
     zoe = Person(client, "zoe", renew(users, "zoe", "adjudicator"))
@@ -263,7 +261,7 @@ def test_sessions_of_older_databases_have_ended(
             "DROP TABLE sessions; CREATE TABLE sessions (token_hash TEXT PRIMARY KEY, name TEXT NOT NULL,"
             " role TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;"
         )
-        key = review_ui.users.hashed(anna.cookie)
+        key = review_ui.users.hashed(str(anna.cookie))
         connection.execute("INSERT INTO sessions VALUES (?, 'anna', 'adjudicator', 1)", [key])
     connection.close()
     with caplog.at_level(logging.WARNING):
