@@ -28,6 +28,10 @@ TRIES = 5
 """How often a partition is read again that is replaced while being read."""
 
 
+class OtherColumns(UsageError):
+    """A part lacks columns: another version wrote it."""
+
+
 class Manifests:
     """The tables below one folder or URL. `partition` arguments name the folder: `generator="kling"`."""
 
@@ -188,7 +192,7 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
             file = stack.enter_context(pq.ParquetFile(source))
             missing = sorted({*table.schema.names} - {*table.partition, *file.schema_arrow.names})
             if missing:
-                raise UsageError(
+                raise OtherColumns(
                     f"{part} has no column {', '.join(missing)}: another version wrote it; delete it and run its stage "
                     "again"
                 )

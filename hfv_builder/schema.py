@@ -110,14 +110,41 @@ REVIEWS = Table(
         {
             "decision_id": STRING,
             "clip_id": STRING,
+            "generator": STRING,
             "reviewer": STRING,
+            "role": STRING,
+            "queue": STRING,
             "decision": STRING,
             "label": INT32,
+            "strength": STRING,
             "reason": STRING,
+            "note": STRING,
             "blind": BOOL,
+            "final": BOOL,
+            "t_start": FLOAT64,
+            "t_end": FLOAT64,
+            "box": pa.struct({"x": INT32, "y": INT32, "w": INT32, "h": INT32}),
             "seconds": FLOAT64,
             "created_at": pa.timestamp("us", tz="UTC"),
-            "undone_by": STRING,
+            "undoes": pa.list_(STRING),
+        }
+    ),
+)
+
+FINAL = Table(
+    name="final",
+    partition=(),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "label": INT32,
+            "label_name": STRING,
+            "votes": INT32,
+            "disputed": BOOL,
+            "adjudicated": BOOL,
+            "rejected": BOOL,
+            "reason": STRING,
         }
     ),
 )
@@ -136,9 +163,11 @@ SPLITS = Table(
             "r_hat": FLOAT64,
             "confidence_weight": FLOAT64,
             "split": STRING,
+            "protocol": STRING,
             "policy": STRING,
+            "fingerprint": STRING,
         }
     ),
 )
 
-TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, SPLITS)
+TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, FINAL, SPLITS)

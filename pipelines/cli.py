@@ -97,7 +97,9 @@ def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.split import split
 
-    return split(manifests, options.generator, options.labels)
+    return split(
+        manifests, options.generator, options.labels, allow_partial=options.allow_partial, overlap=options.overlap
+    )
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -243,6 +245,12 @@ def parser() -> argparse.ArgumentParser:
         choices=("auto", "final"),
         default="auto",
         help="the automatic labels, or those that reviewers made final (default: auto)",
+    )
+    split.add_argument(
+        "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"
+    )
+    split.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
     )
 
     command("status", _status, "show what is done, failed and left", everywhere)

@@ -2,18 +2,17 @@
 
 import asyncio
 import hmac
-import io
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-import pyarrow.csv
-import pyarrow.parquet as pq
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
 from review_ui.clips import Filter
 from review_ui.desk import Desk, Refused
+from review_ui.evidence import evidence_of, frames_of
+from review_ui.exports import as_csv, as_parquet
 from review_ui.guard import SAFE
 from review_ui.messages import (
     Adjudication,
@@ -21,6 +20,7 @@ from review_ui.messages import (
     ClipId,
     Entry,
     Evidence,
+    Frames,
     Generator,
     Hand,
     Item,
@@ -75,6 +75,11 @@ def wanted_of(generator: str | None, label: str | None, split: str | None) -> Fi
     return Filter(generator=generator, label=None if label is None else int(Label[label.upper()]), split=split)
 
 
+def settles(session: Session) -> bool:
+    """Whether the person may adjudicate."""
+    return session.role is Role.ADJUDICATOR
+
+
 async def filters(
     generator: Annotated[Generator | None, Query()] = None,
     label: Annotated[LabelName | None, Query()] = None,
@@ -92,7 +97,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     Wants = Annotated[Filter, Depends(filters)]
 
     async def adjudicator(someone: Someone) -> Session:
-        if someone.role is not Role.ADJUDICATOR:
+        if not settles(someone):
             raise Refused(403, f"{someone.name} reviews but does not adjudicate")
         return someone
 
@@ -166,13 +171,20 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
 
     @api.get("/clips/{clip_id}", response_model=Item, tags=["clips"])
     async def clip(clip_id: Named, someone: Someone) -> dict[str, Any]:
-        """One clip."""
-        return desk.item(someone.name, desk.row(clip_id))
+        """One clip, with its suggestion if you may see it now."""
+        return desk.item(someone.name, desk.row(clip_id), adjudicator=settles(someone))
+
+    @api.get("/clips/{clip_id}/frames", response_model=Frames, tags=["clips"])
+    async def frames(clip_id: Named, someone: Someone) -> dict[str, Any]:
+        """When its frames are shown."""
+        return await asyncio.to_thread(frames_of, desk.media, desk.row(clip_id))
 
     @api.get("/clips/{clip_id}/evidence", response_model=Evidence, tags=["clips"])
     async def evidence(clip_id: Named, someone: Someone) -> dict[str, Any]:
-        """Its frames and traces over time."""
-        return await asyncio.to_thread(desk.evidence, desk.row(clip_id))
+        """Its frames and traces over time; after your first answer where that is to be blind."""
+        row = desk.row(clip_id)
+        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        return await asyncio.to_thread(evidence_of, desk.clips, desk.media, desk.traces, row)
 
     @api.post("/undo", response_model=Undone, tags=["decisions"])
     async def undo(new: NewUndo, someone: Someone) -> dict[str, Any]:
@@ -195,26 +207,16 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
         return await statistics.current()
 
     @api.get("/reviews.csv", tags=["results"], response_class=Response)
-    async def reviews_csv(someone: Someone) -> Response:
-        """All decisions as CSV, in the columns of the `reviews` manifest."""
-
-        def write() -> bytes:
-            sink = io.BytesIO()
-            pyarrow.csv.write_csv(desk.reviews(), sink)
-            return sink.getvalue()
-
-        return _download(await asyncio.to_thread(write), "text/csv; charset=utf-8", "reviews.csv")
+    async def reviews_csv(someone: Judge) -> Response:
+        """All decisions as CSV, in the columns of the `reviews` manifest; for adjudicators."""
+        data = await asyncio.to_thread(as_csv, desk.decisions())
+        return _download(data, "text/csv; charset=utf-8", "reviews.csv")
 
     @api.get("/reviews.parquet", tags=["results"], response_class=Response)
-    async def reviews_parquet(someone: Someone) -> Response:
-        """All decisions as Parquet."""
-
-        def write() -> bytes:
-            sink = io.BytesIO()
-            pq.write_table(desk.reviews(), sink, compression="zstd")
-            return sink.getvalue()
-
-        return _download(await asyncio.to_thread(write), "application/vnd.apache.parquet", "reviews.parquet")
+    async def reviews_parquet(someone: Judge) -> Response:
+        """All decisions as Parquet; for adjudicators."""
+        data = await asyncio.to_thread(as_parquet, desk.decisions(), desk.settings.overlap)
+        return _download(data, "application/vnd.apache.parquet", "reviews.parquet")
 
     return api
 

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from hfv_builder.records import ClipError, Metric
-from review_ui.api import COOKIE, SENTENCES, Named, find_session
+from review_ui.api import COOKIE, SENTENCES, Named, find_session, settles
 from review_ui.desk import Desk, Refused
 from review_ui.media import Served
 from review_ui.sessions import Session, Sessions
@@ -99,7 +99,9 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     @media.get("/{clip_id}/{metric}.webp", response_class=Sent, responses=PICTURE)
     async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Sent:
         """The picture of the metric's worst moment, which scoring wrote."""
-        found = desk.media.evidence(desk.row(clip_id), metric)
+        row = desk.row(clip_id)
+        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        found = desk.media.evidence(row, metric)
         if found is None:
             raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
         return Sent(found.path, media_type=found.media_type, headers=CACHED)

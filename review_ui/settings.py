@@ -13,6 +13,9 @@ from hfv_builder.records import UsageError
 Share = Annotated[float, Field(ge=0, le=1)]
 STRICT = ConfigDict(extra="forbid")
 
+HAND = 8
+"""Clips that a reviewer has in hand at most."""
+
 QUEUES = {
     "labels": "Confirm labels",
     "calibration": "Calibration set",

@@ -1,6 +1,8 @@
 """What a request gets while decisions cannot be kept, and what the next one gets."""
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import review_ui.desk
+from hfv_builder.manifest import Manifests
+from review_ui.clips import Filter
+from review_ui.messages import NewDecision
+from review_ui.settings import Settings
 from review_ui.store import Store
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_writer import WAIT_S, Faulty, full, inject
@@ -73,3 +79,33 @@ def test_kept_without_an_answer_counts_when_it_is_sent_again(
     assert anna.hand()[0]["clip_id"] != body["clip_id"]
     undo = {"decision_id": "b" * 16, "undoes": [body["decision_id"]]}
     assert anna.send("POST", "/api/undo", undo).status_code == 200
+
+
+def test_a_request_that_is_cancelled_while_its_decision_is_written_counts(manifests: Manifests, db: Path) -> None:
+    desk = review_ui.desk.Desk(manifests, db, Settings())
+    clip = desk.deal("anna", "labels", Filter(), 1)["items"][0]["clip_id"]
+
+    async def work() -> None:
+        began, go = threading.Event(), threading.Event()
+
+        def slow(connection: sqlite3.Connection) -> None:
+            began.set()
+            go.wait(WAIT_S)
+
+        desk.store._submit(slow)
+        await asyncio.to_thread(began.wait, WAIT_S)
+        new = NewDecision(decision_id="a" * 16, clip_id=clip, answer="motion", final=True)
+        request = asyncio.create_task(desk.decide("anna", new))
+        await asyncio.sleep(0.05)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        go.set()
+        await asyncio.wrap_future(desk.store._submit(lambda connection: None))
+        await asyncio.sleep(0.05)
+
+    asyncio.run(work())
+    assert [each.decision_id for each in desk.store.decisions()] == ["a" * 16]
+    assert "a" * 16 in desk.board.ledger.known
+    assert desk.deal("anna", "labels", Filter(), 1)["items"][0]["clip_id"] != clip
+    desk.close()
