@@ -30,7 +30,7 @@ def review(
     """Serve the app until it is stopped, then export the decisions.
 
     Args:
-        users: who may come in; must be given for any address that other machines reach.
+        users: who may sign in, in a file that is read again when it changes; must be given for any address that other machines reach.
         names: further names by which browsers call the server, such as that of a proxy in front of it.
 
     Raises:
@@ -46,7 +46,7 @@ def review(
     known = None if users is None else UsersFile(users)
     if known is None and not is_loopback(host):
         raise UsageError(
-            f"other machines can reach {host}: give --users FILE, so that only reviewers come in; {ADVICE}"
+            f"other machines can reach {host}: give --users FILE, so that only reviewers sign in; {ADVICE}"
         )
     with manifests.lock("review"):
         app = create_app(
@@ -118,5 +118,5 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
             file.write(f"{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
-    text = f"{name} ({role}) comes in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
+    text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
     return Outcome(summary={"name": name, "role": role, "token": token}, text=text)

@@ -120,7 +120,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
 
     @api.post("/session", response_model=Me, tags=["session"])
     async def come_in(entry: Entry, request: Request, response: Response) -> dict[str, Any]:
-        """Come in by name, and by token where the server has users."""
+        """Sign in by name, and by token where the server has users."""
         if not NAME.fullmatch(entry.name):
             raise Refused(
                 422, "a name has up to 40 letters, digits, spaces and . @ ' - and begins with a letter or digit"

@@ -26,8 +26,8 @@ from review_ui.stats import Statistics
 from review_ui.users import User, UsersFile
 from review_ui.writer import NotKept
 
-ABOUT = """Everything that the review pages do. Come in with `POST /api/session`, keep the cookie, and send
-`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` will do."""
+ABOUT = """Everything that the review pages do. Sign in with `POST /api/session`, keep the cookie, and send
+`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` replaces both."""
 
 
 def create_app(
@@ -103,6 +103,6 @@ def create_app(
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "a fault of ours; the server's log says more"}, 500)
+        return JSONResponse({"error": "internal error; the server's log says more"}, 500)
 
     return app

@@ -73,9 +73,9 @@ class Item(Message):
     """A clip to be answered."""
 
     clip_id: str
-    generator: str
-    source: str
-    """The generator's display name."""
+    generator: str | None
+    source: str | None
+    """The generator's display name; null, as the generator is, where a setting hides where clips are from."""
     is_real: bool
     """Camera footage."""
     answers: list[Choice]
