@@ -136,7 +136,9 @@ class Desk:
         facts = self.clips.facts(row)
         for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(own)
-        source = {"source": self.clips.source(row)} if self.settings.show_source else {"source": None, "generator": None}
+        source = (
+            {"source": self.clips.source(row)} if self.settings.show_source else {"source": None, "generator": None}
+        )
         return facts | source | {"split": self.clips.split_name(row)}
 
     # --------------------------------------------------------------- decisions
