@@ -30,7 +30,8 @@ def review(
     """Serve the app until it is stopped, then export the decisions.
 
     Args:
-        users: who may sign in, in a file that is read again when it changes; must be given for any address that other machines reach.
+        users: who may sign in, in a file that is read again when it changes; must be given for any address that other
+            machines reach.
         names: further names by which browsers call the server, such as that of a proxy in front of it.
 
     Raises:
