@@ -140,6 +140,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         settings=options.settings,
         overlap=options.overlap,
         db=options.db,
+        into=_into(options),
         names=options.name,
         verbose=options.verbose,
     )
@@ -149,8 +150,15 @@ def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.review import add_user, export_reviews
 
     if options.action == "export":
-        return export_reviews(manifests, db=options.db)
+        return export_reviews(manifests, db=options.db, into=_into(options), overlap=options.overlap)
     return add_user(options.user, options.users, role=options.role)
+
+
+def _into(options: argparse.Namespace) -> "Manifests | None":
+    from hfv_builder.manifest import Manifests
+    from hfv_builder.places import place, reach
+
+    return None if options.into is None else Manifests(reach(place(options.into)))
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -159,6 +167,7 @@ def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return demo(options.out, seed=options.seed, workers=options.workers)
 
 
+INTO = "the manifests to export into (default: those of --manifests; with --db, a folder beside that database)"
 RECORDED = frozenset({"catalog", "score", "label", "split"})
 """Commands that leave a run report; those that only look, or have manifests of their own, leave none."""
 
@@ -271,6 +280,7 @@ def parser() -> argparse.ArgumentParser:
     review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
     review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
     review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument("--into", metavar="DIR", help=INTO)
     review.add_argument(
         "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
     )
@@ -280,6 +290,10 @@ def parser() -> argparse.ArgumentParser:
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
     export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    export.add_argument("--into", metavar="DIR", help=INTO)
+    export.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+    )
     adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
     adding.add_argument("user", metavar="NAME")
     adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")

@@ -153,4 +153,5 @@ def _labelled(manifests: Manifests, generator: str) -> pd.DataFrame:
             f"real: {again}"
         )
     kind = clip_kinds(ok=ok, real=real, labelled=np.asarray(auto.notna(), bool))
-    return labels.assign(auto_label=auto, kind=kind)
+    labelled: pd.DataFrame = labels.assign(auto_label=auto, kind=kind)
+    return labelled

@@ -38,13 +38,15 @@ def create_app(
     users: Mapping[str, User] | UsersFile | None = None,
     hosts: Iterable[str] = LOOPBACK,
     export_on_exit: bool = True,
+    into: Manifests | None = None,
 ) -> FastAPI:
     """The app over these manifests, its decisions in the SQLite file `db`, proxies beside that.
 
     Args:
         users: who may sign in; None lets anybody sign in who gives a name.
         hosts: the names by which the server may be called.
-        export_on_exit: write the `reviews` manifest when the server stops.
+        export_on_exit: write the manifests `reviews` and `final` when the server stops.
+        into: where to write them; None writes them into `manifests`.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
@@ -59,7 +61,7 @@ def create_app(
             desk.close()
         finally:  # what is in the database can be exported, whatever fails before
             if export_on_exit:
-                export(desk.store, manifests)
+                export(desk.store, manifests, into)
 
     app = FastAPI(
         title="hfv review",

@@ -136,10 +136,8 @@ class Desk:
         facts = self.clips.facts(row)
         for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(own)
-        source = (
-            {"source": self.clips.source(row)} if self.settings.show_source else {"source": None, "generator": None}
-        )
-        return facts | source | {"split": self.clips.split_name(row)}
+        facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
+        return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
     # --------------------------------------------------------------- decisions
 

@@ -137,7 +137,7 @@ def test_what_browsers_cannot_play_is_made_playable_and_kept(manifests: Manifest
         response = anna.send("GET", f"/media/{row['clip_id']}.mp4", Range="bytes=0-11")
         assert (response.status_code, response.content[4:8]) == (206, b"ftyp")
         assert (db.parent / "proxies" / f"{row['clip_id']}.mp4").is_file()
-        times = anna.get(f"/api/clips/{row['clip_id']}/evidence")["frame_times"]
+        times = anna.get(f"/api/clips/{row['clip_id']}/frames")["frame_times"]
         np.testing.assert_allclose(times, times_of(Path(row["path"])), atol=1e-3)
 
 
@@ -183,7 +183,7 @@ def test_clips_in_a_store_are_played_from_a_copy(manifests: Manifests, start: An
     assert anna.send("GET", f"/media/{playable}.mp4").content == data[playable]
     assert anna.send("GET", f"/media/{other}.mp4").content[4:8] == b"ftyp"
     assert anna.send("GET", f"/media/{playable}/strip.webp").status_code == 200
-    assert len(anna.get(f"/api/clips/{other}/evidence")["frame_times"]) == 24
+    assert len(anna.get(f"/api/clips/{other}/frames")["frame_times"]) == 24
     assert "FFmpeg cannot read it" in anna.send("GET", f"/media/{broken}.mp4").json()["error"]
     assert not list((db.parent / "proxies").glob(".*"))
     (store / "a1.mp4").unlink()
