@@ -54,9 +54,9 @@ function show(since) {
   stage.show(current.item, true, since);
   notes.show(current.item.clip_id);
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
-    make("span", { class: "by" }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
-    ...[opinion.reason, opinion.note].filter(Boolean).map((said) => make("span", { class: "said" }, said)),
-    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")))));
+    make("span", { class: "by", title: opinion.reviewer }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
+    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
+    ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((said) => make("span", { class: "said", title: said }, said)))));
 }
 
 function keep({ answer, reason, since }) {

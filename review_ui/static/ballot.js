@@ -35,7 +35,7 @@ export class Ballot extends EventTarget {
     const choices = item?.answers ?? [];
     const lesser = (choice) => ["reject", "unsure"].includes(choice.answer);
     const made = JSON.stringify(choices);
-    if (item && made !== this.made) { // else they stay, and with them the focus
+    if (made !== this.made) { // else they stay, and with them the focus
       $("answers").replaceChildren(...choices.filter((choice) => !lesser(choice)).map((choice) => this.button(choice, HINTS[choice.answer])));
       $("lesser").replaceChildren(...choices.filter(lesser).map((choice) => this.button(choice)));
       this.made = made;
@@ -107,8 +107,9 @@ export class Ballot extends EventTarget {
       button.classList.toggle("suggested", (this.tags[answer] ?? []).includes("automatic"));
     }
     const confirm = $("confirm");
+    confirm.hidden = !this.item;
     confirm.disabled = !this.item || !this.chosen || this.busy;
-    $("confirm-text").textContent = !this.item ? "–" : this.opensAt === Infinity ? "Loading…" : this.chosen ? this.word(this.chosen, this.name(this.chosen.answer)) : "Choose an answer";
+    $("confirm-text").textContent = this.opensAt === Infinity ? "Loading…" : this.chosen ? this.word(this.chosen, this.name(this.chosen.answer)) : "Choose an answer";
   }
 }
 

@@ -167,7 +167,7 @@ function question(item) {
   if (phase === "empty") return "";
   if (phase === "saving" || phase === "revealed") return "Keep your answer?";
   const answers = item.answers.map((choice) => choice.answer);
-  if (answers.includes("spatial")) return "What is wrong with this clip?";
+  if (answers.includes("spatial")) return "What is wrong here?";
   return answers.includes("real") ? "Is this usable footage?" : "Leave this clip out?";
 }
 

@@ -127,8 +127,8 @@ export class Stage extends EventTarget {
   paint() {
     const { shown } = this;
     this.timeline.set(this.item.clip_id, this.known, shown);
-    $("suggestion").hidden = !shown;
     const suggestion = this.item.suggestion;
+    $("suggestion").hidden = !shown || !(suggestion || this.known?.panels?.length);
     $("verdict").textContent = suggestion ? TITLES[suggestion.label] : "none";
     $("verdict").className = suggestion?.label ?? "";
     $("margin").textContent = suggestion ? margin(suggestion) : "";

@@ -57,7 +57,7 @@ def test_many_clips_by_keyboard_alone(real_sample: Manifests, serve: Any, sit: A
     served = serve(real_sample, settings=Settings(shown=0.3))
     desk = sit(served, "anna").ready()
     wanted: dict[str, str] = {}
-    blind = set()
+    blind: set[str] = set()
     while len(wanted) < CLIPS:
         clip = desk.opened().clip
         blind.update({clip} if desk.phase == "blind" else ())

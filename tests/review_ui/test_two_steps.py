@@ -103,7 +103,11 @@ def test_nothing_is_answered_before_the_clip_can_be_seen(many: Manifests, serve:
     served = serve(many, settings=Settings(shown=1.0))
     waiting: list[Any] = []
     desk = sit(served, "anna", "/")
-    desk.context.route("**/media/*.mp4", lambda route: waiting.append(route))
+
+    def hold(route: Any) -> None:
+        waiting.append(route)
+
+    desk.context.route("**/media/*.mp4", hold)
     desk.page.goto(f"{served.url}/review")
     until(lambda: desk.run("1") and waiting)
     desk.page.wait_for_timeout(1200)
