@@ -32,7 +32,7 @@ from hfv_builder.records import METRICS
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
 from review_ui.store import Store
 
-ANSWERS = ("spatial", "appearance", "motion", "real")
+ANSWERS = ("spatial", "appearance", "motion", "none")
 THINK_S = 1.0
 """Seconds a reviewer of the crowd takes for a clip: eight times as fast as a good one."""
 SERVER = """
@@ -258,7 +258,7 @@ def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
         answered += asyncio.run(under_load(server)).given
         server.process.wait()
     store = Store(root / "review" / "decisions.sqlite")
-    kept = [f"{decision.decision_id} {decision.clip_id}" for decision, _ in store.decisions()]
+    kept = [f"{decision.decision_id} {decision.clip_id}" for decision in store.decisions()]
     store.close()
     return {
         "rounds": rounds,

@@ -13,6 +13,7 @@ from hfv_builder.reviews import in_order, read_reviews, when
 from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.decision import answer_name, choices, opinion, verdict_of
+from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.settings import QUEUES, Settings
@@ -55,9 +56,12 @@ class Desk:
         for decision in self._take_in():
             self._last = max(self._last, decision.created_at)
             self.board.apply(decision)
-        for clip_id, reviewer, queue, expires in self.store.leases():
+        leases = self.store.leases()
+        for clip_id, reviewer, queue, expires in leases:
             if clip_id in self.clips.row:
                 self.board.hands.restore(reviewer, self.clips.row[clip_id], queue, expires)
+        over = time.time() - LAPSED_S
+        self.store.drop_leases([(clip_id, reviewer) for clip_id, reviewer, _, expires in leases if expires < over])
         self.store.put_overlap(settings.overlap)
 
     def close(self) -> None:
