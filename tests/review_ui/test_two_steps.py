@@ -135,7 +135,12 @@ def test_a_blind_clip_comes_without_what_it_hides(many: Manifests, serve: Any, s
     dealt: list[Any] = []
     desk = sit(served, "anna", "/")
     desk.page.on("request", lambda request: asked.append(request.url))
-    desk.page.on("response", lambda response: response.url.endswith("/hand") and dealt.append(response.json()))
+
+    def read(response: Any) -> None:
+        if response.url.endswith("/hand"):
+            dealt.append(response.json())
+
+    desk.page.on("response", read)
     desk.page.goto(f"{served.url}/review")
     desk.ready()
     clip = desk.clip
