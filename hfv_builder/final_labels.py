@@ -133,12 +133,12 @@ def final_labels(labels: pd.DataFrame, decisions: Iterable[Decision], *, overlap
     for decision in rows:
         by_clip.setdefault(decision.clip_id, []).append(decision)
     places = pd.Index(labels["clip_id"]).get_indexer(pd.Index(list(by_clip), dtype="str"))
-    kinds = labels["kind"].to_numpy(np.int8)
+    members, kinds = tuple(Kind), labels["kind"].to_numpy(np.int8)
     at, found = [], []
     for place, own in zip(places, by_clip.values(), strict=True):
         if place >= 0:
             at.append(place)
-            found.append(settle(standing(own, taken_back), Kind(int(kinds[place])), overlap=overlap))
+            found.append(settle(standing(own, taken_back), members[kinds[place]], overlap=overlap))
 
     def column(values: list[Any], missing: Any, dtype: str) -> pd.Series:
         whole = np.full(len(labels), missing, object)

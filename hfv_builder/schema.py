@@ -14,6 +14,8 @@ class Table:
     name: str
     partition: tuple[str, ...]
     schema: pa.Schema
+    cure: str = "delete it and run its stage again"
+    """The way out when a part is damaged."""
 
 
 CLIPS = Table(
@@ -129,6 +131,8 @@ REVIEWS = Table(
             "undoes": pa.list_(STRING),
         }
     ),
+    # No stage makes decisions again.
+    cure="put back a copy of it, or move it away and write what the database holds with `hfv reviews export`",
 )
 
 FINAL = Table(

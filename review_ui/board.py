@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hfv_builder.decisions import REVIEWER, Decision, Kind
+from hfv_builder.final_labels import settle
 from review_ui.clips import NONE, Clips, Filter, Ints
 from review_ui.hands import Hands, Lease, Reviewer
 from review_ui.ledger import Ledger
@@ -32,7 +33,7 @@ class Board:
         self.clips = clips
         self.settings = settings
         self._clock = clock
-        self.ledger = Ledger(settings.overlap)
+        self.ledger = Ledger()
         self.hands = Hands(settings.lease_s, clock, self._count)
         self._voters: dict[int, frozenset[str]] = {}
         self._adjudicated: set[int] = set()
@@ -174,11 +175,12 @@ class Board:
     def _settle(self, row: int) -> None:
         """Make what is known of a clip anew from the decisions on it."""
         clip_id = self.clips.ids[row]
-        verdict = self.ledger.verdict(clip_id, self.clips.kind_of(row))
+        given = self.ledger.standing(clip_id)
+        verdict = settle(given, self.clips.kinds[row], overlap=self.settings.overlap)
         voters = frozenset(verdict.voters)
         for name in self._voters.get(row, frozenset()) - voters:
             self.reviewer(name).answered.pop(row, None)
-        for decision in self.ledger.standing(clip_id):
+        for decision in given:
             if decision.role == REVIEWER and decision.reviewer in voters:
                 reviewer = self.reviewer(decision.reviewer)
                 reviewer.since_repeat += row not in reviewer.answered
@@ -212,8 +214,8 @@ class Board:
 
     def asks_blind(self, name: str, row: int, lease: Lease) -> bool:
         """Whether the reviewer is to answer the clip, held by this lease, before they see the suggestion."""
-        if self.clips.kind_of(row) is Kind.FAILED or self.clips.auto_label[row] == NONE:
-            return False  # there is nothing to be blind about
+        if self.clips.kinds[row] is not Kind.GENERATED or self.clips.auto_label[row] == NONE:
+            return False  # there is nothing to be blind about: footage is never ranked
         queue = lease.queue if lease.queue in QUEUES else "labels"
         by_chance = shown_from_start(self.clips.ids[row], name, self.settings.shown)
         return self.settings.blind(queue) and row not in self.reviewer(name).seen and not by_chance
@@ -229,12 +231,9 @@ class Board:
             return True
         if lease is not None:
             return not self.asks_blind(name, row, lease)
-        if self.clips.kind_of(row) is Kind.FAILED or name in self.voters(row):
+        if self.clips.kinds[row] is Kind.FAILED or name in self.voters(row):
             return True
-        if adjudicator and (row in self._disputed or row in self._adjudicated):
-            self.reviewer(name).seen.add(row)  # what they answer as a reviewer is not blind any more
-            return True
-        return False
+        return adjudicator and (row in self._disputed or row in self._adjudicated)
 
 
 def shown_from_start(clip_id: str, reviewer: str, share: float) -> bool:

@@ -120,9 +120,11 @@ class Clips:
         """Clips that could not be read or scored."""
         return np.asarray(self.kind == Kind.FAILED, bool)
 
-    def kind_of(self, row: int) -> Kind:
-        """What one clip is."""
-        return Kind(self.kind[row])
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """The same as a list, for looking up one clip."""
+        members = tuple(Kind)
+        return [members[kind] for kind in self.kind.tolist()]
 
     def labels(self) -> pd.DataFrame:
         """A row per clip: clip_id, generator, kind and auto_label (Int32, null without one)."""

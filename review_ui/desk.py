@@ -109,22 +109,23 @@ class Desk:
             self.board.hands.release(name, row, lapse=False)
         self.store.drop_leases([(self.clips.ids[row], name) for row in rows])
 
-    def item(self, name: str, row: int, *, adjudicator: bool = False, unsure: bool = True) -> dict[str, Any]:
+    def item(self, name: str, row: int, *, adjudicator: bool = False) -> dict[str, Any]:
         """One clip as the page needs it, with its suggestion if that may be seen now."""
         about = self._about(row)
         lease = self.board.reviewer(name).hand.get(row)
-        first = self.board.ledger.pending(about["clip_id"], name)
-        kind = self.clips.kind_of(row)
-        seen = self.board.may_see(name, row, adjudicator=adjudicator)
+        first = self.board.ledger.pending(self.clips.ids[row], name)
+        visible = self._shows(name, row, adjudicator=adjudicator)
         return about | {
-            "answers": choices(kind, unsure=unsure),
-            "reasons": list(REASONS[kind]),
-            "shown": seen if lease is None else not self.board.asks_blind(name, row, lease),
-            "suggestion": self._suggestion(row) if seen else None,
-            "first": first
-            and {"decision_id": first.decision_id, "answer": answer_name(first, kind), "reason": first.reason},
+            "shown": visible and (first is None or lease is None or not self.board.asks_blind(name, row, lease)),
+            "suggestion": self._suggestion(row) if visible else None,
+            "first": None if first is None else self._first(first, row),
             "lease_s": 0.0 if lease is None else max(0.0, lease.expires - time.time()),
         }
+
+    def _first(self, first: Decision, row: int) -> dict[str, Any]:
+        """A blind first answer that is still to be kept or changed."""
+        answer = answer_name(first, self.clips.kinds[row])
+        return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
 
     def demand_sight(self, name: str, row: int, *, adjudicator: bool) -> None:
         """Let only those on who may see what led to the clip's label.
@@ -132,14 +133,24 @@ class Desk:
         Raises:
             Refused: this person is to answer first.
         """
-        if not self.board.may_see(name, row, adjudicator=adjudicator):
+        if not self._shows(name, row, adjudicator=adjudicator):
             raise Refused(403, "scores, traces and pictures of this clip are shown after your first answer to it")
+
+    def _shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
+        """Whether this person may see what led to the clip's label; the board remembers that they have."""
+        visible = self.board.may_see(name, row, adjudicator=adjudicator)
+        answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
+        if visible and not answered:
+            self.board.reviewer(name).seen.add(row)
+        return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
         """What is the same for everybody."""
         facts = self.clips.facts(row)
         for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(own)
+        kind = self.clips.kinds[row]
+        facts |= {"answers": choices(kind), "reasons": list(REASONS[kind])}
         facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
         return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
@@ -208,17 +219,18 @@ class Desk:
     def cases(self, name: str, wanted: Filter) -> dict[str, Any]:
         """The first of the clips that wait for an adjudicator, with what reviewers said."""
         rows = self.board.disputed(wanted)
-        # What they answer as a reviewer is not blind any more.
+        # They see what others said: what they answer as a reviewer themselves is not blind any more.
         self.board.reviewer(name).seen.update(rows[:CASES])
-        cases = [
-            {"item": self.item(name, row, adjudicator=True, unsure=False), "opinions": self.opinions(row)}
-            for row in rows[:CASES]
-        ]
+        cases = []
+        for row in rows[:CASES]:
+            answers = choices(self.clips.kinds[row], unsure=False)
+            item = self.item(name, row, adjudicator=True) | {"answers": answers}
+            cases.append({"item": item, "opinions": self.opinions(row)})
         return {"cases": cases, "total": len(rows)}
 
     def opinions(self, row: int) -> list[dict[str, Any]]:
         """What each reviewer said of a clip in the end."""
-        clip_id, kind = self.clips.ids[row], self.clips.kind_of(row)
+        clip_id, kind = self.clips.ids[row], self.clips.kinds[row]
         found = []
         for vote in self.board.ledger.standing(clip_id):
             if vote.role == REVIEWER and vote.reviewer in self.board.voters(row):
@@ -233,7 +245,7 @@ class Desk:
     def _decision(self, name: str, new: NewDecision | Adjudication, **more: Any) -> Decision:
         row = self.row(new.clip_id)
         try:
-            said = verdict_of(new.answer, new.reason, self.clips.kind_of(row), int(self.clips.auto_label[row]))
+            said = verdict_of(new.answer, new.reason, self.clips.kinds[row], int(self.clips.auto_label[row]))
         except ValueError as error:
             raise Refused(422, str(error)) from None
         return Decision(

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable
 
-from hfv_builder.decisions import REVIEWER, Decision, Kind
-from hfv_builder.final_labels import Verdict, settle, standing
+from hfv_builder.decisions import REVIEWER, Decision
+from hfv_builder.final_labels import standing
 
 
 class Ledger:
-    """Decisions are only ever added; what they come to is asked of `hfv_builder.final_labels`, clip by clip."""
+    """Decisions are only ever added; `hfv_builder.final_labels` says which of them stand."""
 
-    def __init__(self, overlap: int) -> None:
-        """Without decisions; a clip is to have `overlap` votes."""
+    def __init__(self) -> None:
+        """Without decisions."""
         self.known: dict[str, Decision] = {}
         """By id, undos too."""
-        self._overlap = overlap
         self._undone: set[str] = set()
         self._by_clip: dict[str, list[Decision]] = {}
 
@@ -35,10 +34,6 @@ class Ledger:
     def standing(self, clip_id: str) -> list[Decision]:
         """The decisions on the clip that count unless it cannot have them, in their order."""
         return standing(self._by_clip.get(clip_id, ()), self._undone)
-
-    def verdict(self, clip_id: str, kind: Kind) -> Verdict:
-        """What the decisions on the clip come to."""
-        return settle(self.standing(clip_id), kind, overlap=self._overlap)
 
     def of(self, clip_id: str, name: str) -> list[Decision]:
         """The answers of one reviewer to the clip that nobody has undone, oldest first, without adjudications."""

@@ -74,7 +74,7 @@ def sittings(decisions: list[Decision], clips: Clips) -> Iterable[Sitting]:
             begun.pop(key, None)  # a first answer that was never kept
         begun.setdefault(key, []).append(decision)
         if decision.final:
-            kind = clips.kind_of(row)
+            kind = clips.kinds[row]
             sitting = Sitting(reviewer=key[0], clip_id=key[1], kind=kind, answers=begun.pop(key))
             if sitting.last is not None:
                 yield sitting

@@ -25,7 +25,7 @@ def decision_lists(draw: st.DrawFn) -> list[Decision]:
         common["created_at"] = draw(st.integers(0, 9))  # clocks of two servers: times come twice and go back
         if made and draw(st.integers(0, 4)) == 0:
             undone = draw(st.sampled_from(made))
-            who = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
+            who: dict[str, Any] = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
             made.append(Decision(decision=None, final=False, undoes=(undone.decision_id,), **who, **common))
             continue
         kind = draw(st.sampled_from(["label", "label", "label", "reject", "unsure"]))

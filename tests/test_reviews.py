@@ -18,7 +18,8 @@ README = Path(__file__).parents[1] / "manifests" / "README.md"
 
 
 def older(number: int, reviewer: str, decision: str, label: int | None = None, **more: Any) -> dict[str, Any]:
-    row = {"decision_id": f"d{number}", "clip_id": "c", "reviewer": reviewer, "decision": decision, "label": label}
+    row: dict[str, Any] = {"decision_id": f"d{number}", "clip_id": "c", "reviewer": reviewer}
+    row |= {"decision": decision, "label": label}
     row |= {"reason": None, "blind": False, "seconds": 2.0, "created_at": datetime.fromtimestamp(number, UTC)}
     return row | {"undone_by": None} | more
 

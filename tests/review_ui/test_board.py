@@ -54,7 +54,7 @@ def said(board: Board, row: int, reviewer: str, label: int | None, **more: objec
 
 def undo(board: Board, *undone: Decision) -> Decision:
     number = next(numbers)
-    who = {"clip_id": undone[0].clip_id, "reviewer": undone[0].reviewer, "role": undone[0].role}
+    who: dict[str, Any] = {"clip_id": undone[0].clip_id, "reviewer": undone[0].reviewer, "role": undone[0].role}
     ids = tuple(decision.decision_id for decision in undone)
     return Decision(decision_id=f"u{number}", decision=None, final=False, created_at=number, undoes=ids, **who)
 

@@ -63,7 +63,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, Decision]]:
             common["created_at"] += draw(st.integers(-5, 5))  # its clock is another
         if made and draw(st.integers(0, 3)) == 0:
             where, undone = draw(st.sampled_from(made))
-            who = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
+            who: dict[str, Any] = {"clip_id": undone.clip_id, "reviewer": undone.reviewer, "role": undone.role}
             undo = Decision(decision=None, final=False, undoes=(undone.decision_id,), **who, **common)
             made.append((where, undo))
             continue
@@ -91,7 +91,7 @@ def test_any_history_means_the_same_everywhere(
     wanted = {clip: final_row(decisions, clip, kind, AUTO[clip], overlap) for clip, kind in KINDS.items()}
     rules = Settings(overlap=overlap, repeats=0)
     clips = Clips(catalogue)
-    assert [clips.kind_of(clips.row[clip]) for clip in KINDS] == [Kind(kind) for kind in KINDS.values()]
+    assert [clips.kinds[clips.row[clip]] for clip in KINDS] == [Kind(kind) for kind in KINDS.values()]
 
     # The queue: decisions as they came in, with clips dealt in between.
     board = Board(clips, rules)

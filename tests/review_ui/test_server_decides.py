@@ -113,6 +113,19 @@ def test_who_adjudicates_a_clip_is_not_blind_for_it(start: Start) -> None:
     assert [row["blind"] for row in rows(zoe)] == [True, True, False]
 
 
+def test_what_another_queue_has_shown_is_not_blind_in_this_one(start: Start) -> None:
+    client = start(settings=Settings(shown=0.0, calibration=20, overlap=3))
+    anna, ben, zoe = (Person(client, name) for name in ("anna", "ben", "zoe"))
+    clip_id = {person.hand(1, "calibration")[0]["clip_id"] for person in (anna, ben)}.pop()
+    anna.decide(clip_id, "motion")
+    ben.decide(clip_id, "spatial")
+    assert zoe.hand(1, "disagreements")[0]["suggestion"] is not None
+    again = zoe.hand(1, "calibration")[0]
+    assert (again["clip_id"], again["shown"]) == (clip_id, True)
+    zoe.decide(clip_id, "motion")
+    assert rows(zoe)[-1]["blind"] is False
+
+
 def test_an_answer_needs_a_clip_that_was_dealt(start: Start) -> None:
     client = start(settings=BLIND)
     anna, ben = Person(client, "anna"), Person(client, "ben")

@@ -88,7 +88,8 @@ class Script:
         label = NAMES.index(said) if said in NAMES else None
         reasons = {"none": "no anomaly", "reject": "watermark"}
         kind = "confirm" if label == self.auto[clip] else "relabel"
-        row = {"decision_id": made, "clip_id": clip, "reviewer": reviewer, "role": "reviewer", "queue": "calibration"}
+        row: dict[str, Any] = {"decision_id": made, "clip_id": clip, "reviewer": reviewer, "role": "reviewer"}
+        row |= {"queue": "calibration"}
         row |= {"decision": {"none": "reject"}.get(said, said) if label is None else kind, "label": label}
         row |= {"reason": reasons.get(said), "blind": False, "final": True, "undoes": None}
         self.journal.append(row | more)
@@ -227,13 +228,23 @@ def test_hundreds_of_clips_leave_no_rule_to_chance(tmp_path: Path, capsys: pytes
             said = rng.choice([NAMES[auto], *NAMES, "real", "reject", "unsure"])
             label = NAMES.index(said) if said in NAMES else None
             kind = said if label is None else "confirm" if label == auto else "relabel"
-            row = {"decision_id": f"{len(rows):016}", "clip_id": clip, "reviewer": name, "decision": kind}
+            row: dict[str, Any] = {
+                "decision_id": f"{len(rows):016}",
+                "clip_id": clip,
+                "reviewer": name,
+                "decision": kind,
+            }
             row |= {"role": "adjudicator" if name == "zoe" else "reviewer", "label": label, "undoes": None}
             row |= {"reason": "other" if said == "reject" else None, "final": rng.random() < 0.9}
             row |= {"created_at": datetime.fromtimestamp(1_800_000_000 + len(rows), UTC)}
             rows.append(row)
             if rng.random() < 0.1:
-                undo = {"decision_id": f"{len(rows):016}", "decision": None, "label": None, "reason": None}
+                undo: dict[str, Any] = {
+                    "decision_id": f"{len(rows):016}",
+                    "decision": None,
+                    "label": None,
+                    "reason": None,
+                }
                 rows.append(row | undo | {"final": False, "undoes": [row["decision_id"]]})
     whole = [dict.fromkeys(REVIEWS.schema.names) | row for row in rows]
     manifests.replace(REVIEWS, [pa.Table.from_pylist(whole, schema=REVIEWS.schema)])
