@@ -307,7 +307,7 @@ def parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
     review.add_argument("--port", type=_positive, default=8000, metavar="N", help="port to listen at (default: 8000)")
-    review.add_argument("--users", type=Path, metavar="FILE", help="who may come in; needed for any other host")
+    review.add_argument("--users", type=Path, metavar="FILE", help="who may sign in; needed for any other host")
     review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
     review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
     review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")

@@ -44,7 +44,8 @@ def review(
     """Serve the app until it is stopped, then export the decisions.
 
     Args:
-        users: who may come in; must be given for any address that other machines reach.
+        users: who may sign in, in a file that is read again when it changes; must be given for any address that other
+            machines reach.
         db: the database of the decisions; None takes the one of the manifests.
         into: where to export; None leaves it to `destination`.
         names: further names by which browsers call the server, such as that of a proxy in front of it.
@@ -57,12 +58,12 @@ def review(
     from review_ui.app import create_app
     from review_ui.guard import is_loopback, names_of
     from review_ui.settings import load_settings
-    from review_ui.users import ADVICE, read_users
+    from review_ui.users import ADVICE, UsersFile
 
-    known = None if users is None else read_users(users)
+    known = None if users is None else UsersFile(users)
     if known is None and not is_loopback(host):
         raise UsageError(
-            f"other machines can reach {host}: give --users FILE, so that only reviewers come in; {ADVICE}"
+            f"other machines can reach {host}: give --users FILE, so that only reviewers sign in; {ADVICE}"
         )
     with manifests.lock("review"):
         bring_up_to_date(manifests, old_generators(manifests))
@@ -146,5 +147,5 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
             file.write(f"{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
-    text = f"{name} ({role}) comes in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
+    text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
     return Outcome(summary={"name": name, "role": role, "token": token}, text=text)

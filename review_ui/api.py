@@ -36,12 +36,14 @@ from review_ui.messages import (
     Undone,
     Wanted,
 )
+from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT, QUEUES
 from review_ui.stats import Statistics
-from review_ui.users import NAME, Role, Session, Sessions
+from review_ui.users import NAME, Role
 
 COOKIE = "hfv_session"
-MONTH_S = 30 * 86400
+COOKIE_S = 400 * 86400
+"""The longest that browsers keep a cookie: the server ends sessions, by when they were last used."""
 SENTENCES = {status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 421, 422, 503)}
 Named = Annotated[ClipId, Path()]
 
@@ -55,11 +57,11 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         if authorization is not None:
             session = sessions.bearer(authorization.removeprefix("Bearer ").strip())
             if session is None:
-                raise Refused(401, "nobody has that token")
+                raise Refused(401, "no user has that token")
             return session
         session = sessions.find(cookie) if cookie else None
         if session is None:
-            raise Refused(401, "come in first: POST your name to /api/session")
+            raise Refused(401, "not signed in, or no longer: POST your name to /api/session")
         # A page of another site can make a browser send the cookie, but cannot read what is in ours.
         if request.method not in SAFE and not _same(request.headers.get("x-csrf-token", ""), session.csrf):
             raise Refused(403, "the header X-CSRF-Token is missing or not the one of /api/me")
@@ -118,18 +120,17 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
 
     @api.post("/session", response_model=Me, tags=["session"])
     async def come_in(entry: Entry, request: Request, response: Response) -> dict[str, Any]:
-        """Come in by name, and by token where the server has users."""
+        """Sign in by name, and by token where the server has users."""
         if not NAME.fullmatch(entry.name):
             raise Refused(
                 422, "a name has up to 40 letters, digits, spaces and . @ ' - and begins with a letter or digit"
             )
-        entered = sessions.enter(entry.name, entry.token)
+        entered = await sessions.enter(entry.name, entry.token)
         if entered is None:
-            raise Refused(401, "that name and token do not go together")
+            raise Refused(401, "unknown name or wrong token")
         cookie, session = entered
-        await asyncio.wrap_future(desk.store.put_session(session.key, session.name, session.role.value, desk.now()))
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, cookie, max_age=MONTH_S, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(COOKIE, cookie, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
         return me_of(session)
 
     @api.get("/me", response_model=Me, tags=["session"])
@@ -140,10 +141,8 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.delete("/session", status_code=204, tags=["session"])
     async def leave(someone: Someone) -> Response:
         """Leave; clips in hand go back to the queue."""
-        desk.release(someone.name)
-        if someone.key:
-            sessions.leave(someone)
-            await asyncio.wrap_future(desk.store.drop_session(someone.key))
+        desk.release(someone.name, lapse=True)
+        await sessions.leave(someone)
         response = Response(status_code=204)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response

@@ -214,8 +214,8 @@ class Board:
 
     def asks_blind(self, name: str, row: int, lease: Lease) -> bool:
         """Whether the reviewer is to answer the clip, held by this lease, before they see the suggestion."""
-        if self.clips.kinds[row] is Kind.FAILED or self.clips.auto_label[row] == NONE:
-            return False  # there is nothing to be blind about
+        if self.clips.kinds[row] is not Kind.GENERATED or self.clips.auto_label[row] == NONE:
+            return False  # there is nothing to be blind about: footage is never ranked
         queue = lease.queue if lease.queue in QUEUES else "labels"
         by_chance = shown_from_start(self.clips.ids[row], name, self.settings.shown)
         return self.settings.blind(queue) and row not in self.reviewer(name).seen and not by_chance

@@ -66,8 +66,10 @@ class Desk:
 
     def close(self) -> None:
         """Finish writing."""
-        self.media.close()
-        self.store.close()
+        try:
+            self.media.close()
+        finally:
+            self.store.close()
 
     @property
     def version(self) -> int:
@@ -100,11 +102,11 @@ class Desk:
         self.media.prepare(rows[1:] + self.board.ahead(queue, wanted, AHEAD))
         return {"items": [self.item(name, row) for row in rows], "left": self.board.left(name, queue, wanted)}
 
-    def release(self, name: str) -> None:
-        """Put the reviewer's hand back."""
+    def release(self, name: str, *, lapse: bool = False) -> None:
+        """Put the reviewer's hand back; with `lapse`, answers on their way are still accepted."""
         rows = list(self.board.reviewer(name).hand)
         for row in rows:
-            self.board.hands.release(name, row, lapse=False)
+            self.board.hands.release(name, row, lapse=lapse)
         self.store.drop_leases([(self.clips.ids[row], name) for row in rows])
 
     def item(self, name: str, row: int, *, adjudicator: bool = False) -> dict[str, Any]:
@@ -148,11 +150,9 @@ class Desk:
         for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(own)
         kind = self.clips.kinds[row]
-        answers = {"answers": choices(kind), "reasons": list(REASONS[kind])}
-        names = {"generator": facts["generator"], "source": self.clips.source(row)}
-        if not self.settings.source:
-            names = dict.fromkeys(names)
-        return facts | answers | names | {"split": self.clips.split_name(row)}
+        facts |= {"answers": choices(kind), "reasons": list(REASONS[kind])}
+        facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
+        return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
     # --------------------------------------------------------------- decisions
 
@@ -261,6 +261,10 @@ class Desk:
         )
 
     async def _keep(self, decision: Decision) -> dict[str, Any]:
+        # A request that is cancelled after its decision was written must not keep it from the board.
+        return await asyncio.shield(asyncio.ensure_future(self._keep_now(decision)))
+
+    async def _keep_now(self, decision: Decision) -> dict[str, Any]:
         kept = self.board.ledger.known.get(decision.decision_id)
         if kept is None:
             kept = await asyncio.wrap_future(self.store.add(decision))

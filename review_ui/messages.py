@@ -75,7 +75,7 @@ class Item(Message):
     clip_id: str
     generator: str | None
     source: str | None
-    """The generator's display name; both are null where reviewers are not to know."""
+    """The generator's display name; null, as the generator is, where a setting hides where clips are from."""
     is_real: bool
     """Camera footage."""
     answers: list[Choice]

@@ -63,8 +63,8 @@ class Settings:
     """Clips in the calibration set."""
     repeats: Share = 0.02
     """Share of clips dealt from `labels` that the reviewer has answered before."""
-    source: bool = True
-    """Tell reviewers which generator a clip is from."""
+    show_source: bool = True
+    """Tell reviewers which generator or camera data set a clip is from."""
     queues: dict[str, QueueSettings] = field(default_factory=_queues)
 
     def blind(self, queue: str) -> bool:

@@ -4,41 +4,42 @@ One thread writes. Whatever waits when it comes round goes into one transaction,
 and not fifty; an answer is given only after the flush.
 """
 
-import queue
+import logging
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hfv_builder.decisions import Decision
 from hfv_builder.records import UsageError
 from hfv_builder.reviews import in_order
 from review_ui import rows
+from review_ui.sessions import SessionRow
+from review_ui.writer import Writer
 
 APPLICATION_ID = 0x48465652
 """`HFVR`: tells our databases from others."""
-BATCH = 256
-"""Jobs in one transaction at most."""
+LOG = logging.getLogger(__name__)
 
 TABLES = """
 CREATE TABLE leases (
     clip_id TEXT, reviewer TEXT, queue TEXT NOT NULL, expires REAL NOT NULL, PRIMARY KEY (clip_id, reviewer)
 ) STRICT;
-CREATE TABLE sessions (
-    token_hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL
-) STRICT;
 """
 
-T = TypeVar("T")
-Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
-
+SESSIONS = """
+CREATE TABLE sessions (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, bound TEXT NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+) STRICT;
+"""
+SESSION = [field.name for field in fields(SessionRow)]
 DROP_LEASE = "DELETE FROM leases WHERE clip_id = ? AND reviewer = ?"
 
 
-class Store:
+class Store(Writer):
     """The database. Every `write` method returns a future that is done once its rows are on the disk."""
 
     def __init__(self, path: Path) -> None:
@@ -47,31 +48,20 @@ class Store:
         Raises:
             UsageError: the file is damaged or not ours. Nothing in it is touched.
         """
-        self.path = path
         if path.exists() and path.stat().st_size:
             _check(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            if self._connection.execute("PRAGMA application_id").fetchone()[0] == 0:
-                marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {rows.VERSION};"
-                self._connection.executescript(f"BEGIN; {marks} {rows.TABLES} {TABLES} COMMIT;")
-            rows.upgrade(self._connection)
+            with closing(_connect(path, "rwc")) as connection:
+                if connection.execute("PRAGMA application_id").fetchone()[0] == 0:
+                    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {rows.VERSION};"
+                    connection.executescript(f"BEGIN; {marks} {rows.TABLES} {TABLES} COMMIT;")
+                rows.upgrade(connection)
+                _renew_sessions(connection)
+            # Never made anew: without its decisions an empty database would be worse than none.
+            super().__init__(path, lambda: _connect(path, "rw"))
         except (sqlite3.Error, OSError) as error:
             raise UsageError(f"the decisions in {path} cannot be opened ({error}); nothing in it was changed") from None
-        self._jobs: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._thread = threading.Thread(target=self._write, name="decisions", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Finish what waits, then close."""
-        self._jobs.put(None)
-        self._thread.join()
-        self._connection.close()
 
     def add(self, decision: Decision) -> "Future[Decision]":
         """Keep a decision, and forget the lease that it ends.
@@ -117,21 +107,19 @@ class Store:
 
         return self._submit(job)
 
-    def put_session(self, token_hash: str, name: str, role: str, created_at: int) -> "Future[None]":
-        """Remember a session by the hash of its cookie."""
+    def put_session(self, row: SessionRow) -> "Future[None]":
+        """Add a session, or replace it."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", [token_hash, name, role, created_at]
-            )
+            connection.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", astuple(row))
 
         return self._submit(job)
 
-    def drop_session(self, token_hash: str) -> "Future[None]":
-        """Forget a session."""
+    def drop_sessions(self, keys: list[str]) -> "Future[None]":
+        """Delete sessions by the hashes of their cookies."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM sessions WHERE token_hash = ?", [token_hash])
+            connection.executemany("DELETE FROM sessions WHERE key = ?", [[key] for key in keys])
 
         return self._submit(job)
 
@@ -147,48 +135,13 @@ class Store:
         """The leases (clip, reviewer, queue, expires)."""
         return list(self._read("SELECT clip_id, reviewer, queue, expires FROM leases"))
 
-    def sessions(self) -> list[tuple[str, str, str]]:
-        """The sessions (hash, name, role)."""
-        return list(self._read("SELECT token_hash, name, role FROM sessions"))
+    def sessions(self) -> list[SessionRow]:
+        """Return the sessions."""
+        return [SessionRow(**dict(zip(SESSION, row, strict=True))) for row in self._read("SELECT * FROM sessions")]
 
     def _read(self, query: str) -> list[Any]:
         with _reading(self.path) as connection:
             return connection.execute(query).fetchall()
-
-    def _submit(self, job: Callable[[sqlite3.Connection], T]) -> "Future[T]":
-        future: Future[T] = Future()
-        self._jobs.put((job, future))
-        return future
-
-    def _write(self) -> None:
-        """Carry out what waits, a transaction at a time, until told to stop."""
-        stopping = False
-        while not stopping:
-            batch = [self._jobs.get()]
-            while len(batch) < BATCH and not self._jobs.empty():
-                batch.append(self._jobs.get())
-            stopping = None in batch
-            jobs = [each for each in batch if each is not None]
-            if jobs:
-                self._transact(jobs)
-
-    def _transact(self, jobs: list[Job]) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = [job(self._connection) for job, _ in jobs]
-            self._connection.execute("COMMIT")
-        except Exception as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if len(jobs) > 1:  # one of them may be to blame: the others need not suffer for it
-                for each in jobs:
-                    self._transact([each])
-            else:
-                jobs[0][1].set_exception(error)
-            return
-        for (_, future), result in zip(jobs, results, strict=True):
-            if not future.cancelled():
-                future.set_result(result)
 
 
 def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
@@ -196,6 +149,30 @@ def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
     if kept is decision and decision.final:
         connection.execute(DROP_LEASE, [decision.clip_id, decision.reviewer])
     return kept
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the database for writing; `mode` is SQLite's: `rw`, or `rwc` to make the file if it is not there."""
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _renew_sessions(connection: sqlite3.Connection) -> None:
+    """Make the table of sessions; one of an older version is dropped, because its sessions are bound to no token."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
+    if columns == SESSION:
+        return
+    ended = connection.execute("SELECT count(*) FROM sessions").fetchone()[0] if columns else 0
+    connection.executescript(f"BEGIN; DROP TABLE IF EXISTS sessions; {SESSIONS} COMMIT;")
+    if ended:
+        LOG.warning("sessions of an older version of hfv have ended: reviewers sign in again; no decision is changed")
 
 
 @contextmanager

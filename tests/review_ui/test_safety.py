@@ -35,6 +35,7 @@ def test_own_names_are_known(client: TestClient, host: str) -> None:
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:81"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -135,7 +136,7 @@ def test_faults_are_told_without_a_trace(
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         response = Person(client, "anna").send("POST", "/api/queues/labels/hand", {"count": 1})
     assert response.status_code == 500
-    assert response.json() == {"error": "a fault of ours; the server's log says more"}
+    assert response.json() == {"error": "internal error; the server's log says more"}
 
 
 def test_a_full_disk_is_told_and_nothing_is_counted(anna: Person, monkeypatch: pytest.MonkeyPatch) -> None:

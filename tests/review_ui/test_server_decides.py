@@ -159,6 +159,15 @@ def test_an_answer_on_its_way_is_kept_when_the_lease_is_over(start: Start) -> No
     assert anna.get("/api/cases")["total"] == 1
 
 
+def test_leaving_loses_no_answer_that_is_on_its_way(start: Start) -> None:
+    client = start(settings=BLIND)
+    anna, ben = Person(client, "anna"), Person(client, "ben")
+    clip_id = anna.hand()[0]["clip_id"]
+    anna.send("DELETE", "/api/session")
+    assert ben.hand()[0]["clip_id"] == clip_id
+    Person(client, "anna").decide(clip_id, "motion")
+
+
 def test_undoing_does_not_fill_a_hand_without_end(start: Start) -> None:
     client = start(settings=BLIND)
     anna, ben = Person(client, "anna"), Person(client, "ben")
@@ -219,7 +228,7 @@ def test_a_clip_gets_the_answers_that_it_can_have(start: Start, footage: str) ->
 
 
 def test_where_a_clip_comes_from_can_be_kept_from_reviewers(start: Start) -> None:
-    anna = Person(start(settings=Settings(source=False)), "anna")
+    anna = Person(start(settings=Settings(show_source=False)), "anna")
     item = anna.hand()[0]
     assert (item["generator"], item["source"], item["is_real"]) == (None, None, False)
     anna.decide(item["clip_id"], "motion")

@@ -52,6 +52,7 @@ def test_one_bad_job_does_not_harm_the_others(tmp_path: Path) -> None:
 
 def test_the_disk_is_asked_before_anybody_is_told(tmp_path: Path) -> None:
     store = Store(tmp_path / "d.sqlite")
+    assert store._connection is not None
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
