@@ -64,7 +64,7 @@ label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the 
 	  $(if $(filter command,$(origin BY_FORMAT)),--by-format) $(COMMON)
 
 split: $(READY)  ## divide the labelled clips into train and val
-	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(COMMON)
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call named,OVERLAP,--overlap) $(COMMON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

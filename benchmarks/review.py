@@ -32,7 +32,7 @@ from hfv_builder.records import METRICS
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
 from review_ui.store import Store
 
-ANSWERS = ("spatial", "appearance", "motion", "real")
+ANSWERS = ("spatial", "appearance", "motion", "none")
 THINK_S = 1.0
 """Seconds a reviewer of the crowd takes for a clip: eight times as fast as a good one."""
 SERVER = """
@@ -260,7 +260,7 @@ def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
         answered += asyncio.run(under_load(server)).given
         server.process.wait()
     store = Store(root / "review" / "decisions.sqlite")
-    kept = [f"{decision.decision_id} {decision.clip_id}" for decision, _ in store.decisions()]
+    kept = [f"{decision.decision_id} {decision.clip_id}" for decision in store.decisions()]
     store.close()
     return {
         "rounds": rounds,
@@ -272,7 +272,7 @@ def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
 
 
 def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
-    """Key presses that end a clip, and how long until the next one's first frame is on the screen."""
+    """Key presses that end a clip: how long until the next one's first frame is on the screen, and takes answers."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -280,6 +280,8 @@ def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
         raise SystemExit("there is no chromium here")
     server = serve(manifests)
     times: list[float] = []
+    asked: list[float] = []
+    began = 0.0
     try:
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -291,16 +293,31 @@ def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
             page.goto(f"http://127.0.0.1:{server.port}/review?queue=labels")
             page.wait_for_selector("#screen[data-swap]")
             for _ in range(presses):
-                page.wait_for_timeout(1200)  # a reviewer looks, and what comes next is loaded
+                page.wait_for_selector("body[data-open=true]")
+                began = began or time.perf_counter()
                 before = page.get_attribute("#screen", "data-swap")
-                for key in ("1", "Enter") if page.get_attribute("body", "data-phase") == "blind" else ("1",):
-                    page.keyboard.press(key)
+                page.keyboard.press("4")
+                page.keyboard.press("Enter")
+                if page.get_attribute("body", "data-phase") == "saving":
+                    sent = time.perf_counter()
+                    page.wait_for_selector("body[data-phase=revealed]")
+                    asked.append(time.perf_counter() - sent)
+                if page.get_attribute("body", "data-phase") == "revealed":
+                    page.keyboard.press("Enter")
                 page.wait_for_selector(f'#screen:not([data-swap="{before}"])')
                 times.append(float((page.get_attribute("#screen", "data-swap") or "0 0").split()[1]))
+            page.wait_for_selector("body[data-open=true]")
+            each = (time.perf_counter() - began) / presses
             browser.close()
     finally:
         server.stop()
-    return {"presses": len(times), "first_frame_ms": _percentiles([ms / 1000 for ms in times])}
+    return {
+        "presses": len(times),
+        "first_frame_ms": _percentiles([ms / 1000 for ms in times]),
+        "suggestion_ms": _percentiles(asked),
+        "clips_an_hour_without_looking": round(3600 / each),
+        "clips_an_hour_looking_5_s": round(3600 / (5 + each)),
+    }
 
 
 def _percentiles(seconds: list[float]) -> dict[str, float]:

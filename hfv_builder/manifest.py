@@ -29,6 +29,10 @@ TRIES = 5
 """How often a partition is read again that is replaced while being read."""
 
 
+class OtherColumns(UsageError):
+    """A part lacks columns: another version wrote it."""
+
+
 class Manifests:
     """The tables below one folder or URL. `partition` arguments name the folder: `generator="kling"`."""
 
@@ -208,17 +212,14 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
             file = stack.enter_context(pq.ParquetFile(source))
             missing = sorted({*table.schema.names} - {*table.partition, *table.later, *file.schema_arrow.names})
             if missing:
-                raise UsageError(
-                    f"{part} has no column {', '.join(missing)}: another version wrote it; delete it and run its stage "
-                    "again"
-                )
+                raise OtherColumns(f"{part} has no column {', '.join(missing)}: another version wrote it; {table.cure}")
             yield file
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
         # What is wrong with the bytes of a file has no errno; disks that fail have one.
         disks = getattr(error, "errno", None) is not None
-        cure = "nothing is lost: run the same command again" if disks else "delete it and run its stage again"
+        cure = "nothing is lost: run the same command again" if disks else table.cure
         raise UsageError(f"{part} cannot be read ({str(error).strip()}); {cure}") from None
 
 

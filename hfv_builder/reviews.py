@@ -1,90 +1,154 @@
-"""Reviewers' decisions to final labels: adjudicated, else the majority's, else automatic.
-
-How the fixed columns of the `reviews` manifest are read:
-
-- A row counts while `undone_by` is null.
-- A reviewer's *vote* on a clip is the last row of theirs that counts; answering again replaces the vote. A blind
-  first answer and the answer given after the suggestion was shown are two such rows.
-- An adjudicator's decision carries the reviewer `adjudicator:NAME`. No reviewer's name may hold a colon, so nobody
-  votes as an adjudicator by accident, and whoever adjudicates a clip keeps their own vote on it apart.
-- `unsure` abstains.
-- `reason` of a rejection is one of `REASONS`, then `: ` and the note if there is one; of other decisions the note.
-"""
+"""The `reviews` and `final` manifests: decisions to tables and back, those of older versions too."""
 
 from collections.abc import Iterable
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from hfv_builder.decisions import ADJUDICATOR, REJECT, REVIEWER, Decision
+from hfv_builder.manifest import Manifests, OtherColumns
 from hfv_builder.records import Label
+from hfv_builder.schema import FINAL, REVIEWS, Table
 
-ADJUDICATOR = "adjudicator:"
-"""What the reviewer of an adjudicator's decision begins with."""
-REASONS = ("not a person", "no anomaly", "watermark", "broken", "duplicate", "other")
-"""Why a clip may be rejected."""
-REJECT = len(Label)
-"""The answer `reject`, counted beside the label ids."""
-ABSTAIN = -1
-"""The answer `unsure`."""
-ANSWERS = (*(str(label) for label in Label), "reject")
-"""Names of the answers that count, in the order of their codes."""
-ADDED = ("label", "label_source", "rejected", "reviewers", "disputed", "adjudicated")
-"""The columns that `final_labels` adds."""
+OVERLAP = b"overlap"
+"""In the metadata of the parts: how many reviewers each clip was to have."""
+NAMES = [field.name for field in fields(Decision)]
+OLDER = Table(
+    name=REVIEWS.name,
+    partition=(),
+    schema=pa.schema(
+        [
+            *(REVIEWS.schema.field(name) for name in ("decision_id", "clip_id", "reviewer", "decision", "label")),
+            *(REVIEWS.schema.field(name) for name in ("reason", "blind", "seconds", "created_at")),
+            ("undone_by", pa.string()),
+        ]
+    ),
+)
+"""The `reviews` manifest as older versions wrote it."""
+OLDER_ADJUDICATOR = "adjudicator:"
+"""What the reviewer of an adjudicator's decision began with."""
 
 
-def final_labels(labels: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
-    """The final label of every clip.
+def read_reviews(manifests: Manifests) -> tuple[list[Decision], int | None]:
+    """All decisions in their order, and the overlap that the reviews were made with; None if nobody recorded it.
 
-    Args:
-        labels: columns clip_id and auto_label (null where a clip has none), and any others; a row per clip.
-        reviews: the columns of the `reviews` manifest, in any order of rows. Decisions on clips that `labels` does not
-            hold change nothing.
-
-    Returns:
-        The rows of `labels` in their order, with label (Int32: an adjudicator's, else that of more than half of the
-        votes, else auto_label; a rejected clip keeps its auto_label), label_source (`review` or `auto`), rejected
-        (bool), reviewers (Int32: how many votes stand, without those that abstain), disputed (bool: votes differ and
-        nobody has adjudicated) and adjudicated (bool).
+    Raises:
+        UsageError: a part cannot be read.
     """
-    votes = standing_votes(reviews)
-    is_final = votes["reviewer"].str.startswith(ADJUDICATOR)
-    adjudicated = votes[is_final].drop_duplicates("clip_id", keep="last").set_index("clip_id")["answer"]
-    counted = votes[~is_final].groupby(["clip_id", "answer"], sort=False).size().rename("count").reset_index()
-    totals = counted.groupby("clip_id", sort=False)["count"].agg(["sum", "size"])
-    is_majority = counted["count"] * 2 > counted.groupby("clip_id", sort=False)["count"].transform("sum")
-    most = counted[is_majority].set_index("clip_id")["answer"]
-
-    clip = labels["clip_id"]
-    decided = clip.map(adjudicated).astype("Int32")
-    is_adjudicated = decided.notna()
-    decided = decided.fillna(clip.map(most).astype("Int32"))
-    auto = labels["auto_label"].astype("Int32")
-    rejected = decided.eq(REJECT).fillna(False).astype(bool)
-    final = labels.copy()
-    final["label"] = decided.mask(rejected, auto).fillna(auto)
-    final["label_source"] = np.where(decided.notna(), "review", "auto")
-    final["rejected"] = rejected
-    final["reviewers"] = clip.map(totals["sum"]).fillna(0).astype("Int32")
-    final["disputed"] = clip.map(totals["size"]).fillna(0).gt(1) & ~is_adjudicated
-    final["adjudicated"] = is_adjudicated.astype(bool)
-    return final
+    found: dict[str, Decision] = {}
+    overlaps = []
+    for part in manifests.parts(REVIEWS):
+        try:
+            rows = manifests.read_part(REVIEWS, part)
+            own = from_table(rows)
+        except OtherColumns:
+            rows = manifests.read_part(OLDER, part)
+            own = from_older(rows.to_pylist())
+        found |= {decision.decision_id: decision for decision in own}
+        overlaps += [int(value) for key, value in (rows.schema.metadata or {}).items() if key == OVERLAP]
+    return in_order(found.values()), max(overlaps, default=None)
 
 
-def standing_votes(reviews: pd.DataFrame) -> pd.DataFrame:
-    """The vote of each reviewer on each clip, oldest first, without those who abstain.
+def in_order(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions by time, then by id."""
+    return sorted(decisions, key=lambda decision: decision.order)
 
-    Returns:
-        The columns of `reviews` and answer (int: a label id or `REJECT`).
+
+def as_table(decisions: Iterable[Decision], *, overlap: int | None = None) -> pa.Table:
+    """Decisions in the columns of the `reviews` manifest."""
+    rows = list(decisions)
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in NAMES}
+    columns["box"] = [None if row.box is None else dict(zip("xywh", row.box, strict=True)) for row in rows]
+    columns["undoes"] = [list(row.undoes) or None for row in rows]
+    return _noted(pa.Table.from_pydict(columns, schema=REVIEWS.schema), overlap)
+
+
+def final_table(labelled: pd.DataFrame, *, overlap: int) -> pa.Table:
+    """The rows of `final_labels.final_labels` with a decision that counts, in the columns of the `final` manifest."""
+    reviewed = labelled[labelled["outcome"].notna()].sort_values(["generator", "clip_id"])
+    names = [None if pd.isna(label) else str(Label(label)) for label in reviewed["label"]]
+    rows = pa.Table.from_pandas(reviewed.assign(label_name=pd.array(names, "str")), FINAL.schema, preserve_index=False)
+    return _noted(rows.replace_schema_metadata(), overlap)
+
+
+def from_table(rows: pa.Table) -> list[Decision]:
+    """The decisions that a table in the columns of the `reviews` manifest holds."""
+    found = []
+    for row in rows.to_pylist():
+        box = row["box"] and tuple(row["box"][name] for name in "xywh")
+        more = {"created_at": microseconds(row["created_at"]), "box": box, "undoes": tuple(row["undoes"] or ())}
+        more |= {name: bool(row[name]) for name in ("blind", "final")} | {"role": row["role"] or REVIEWER}
+        found.append(Decision(**(row | more)))
+    return found
+
+
+def from_older(rows: list[dict[str, Any]]) -> list[Decision]:
+    """The decisions that rows of an older `reviews` manifest hold, undos among them as decisions of their own.
+
+    Blind answers were first answers there: what came of them is a row of its own, so they are not final.
     """
-    live = reviews[reviews["undone_by"].isna()].sort_values(["created_at", "decision_id"], kind="stable")
-    last = live.drop_duplicates(["clip_id", "reviewer"], keep="last")
-    last = last.assign(answer=answer_codes(last["decision"], last["label"]))
-    return last[last["answer"] != ABSTAIN]
+    found: list[Decision] = []
+    taken_back: dict[str, list[Decision]] = {}
+    for row in rows:
+        answer = older_decision(
+            **{name: row[name] for name in ("decision_id", "clip_id", "reviewer", "decision", "label", "reason")},
+            blind=bool(row["blind"]),
+            final=not row["blind"],
+            seconds=row["seconds"],
+            created_at=microseconds(row["created_at"]),
+        )
+        found.append(answer)
+        if row["undone_by"] is not None:
+            taken_back.setdefault(row["undone_by"], []).append(answer)
+    return found + [older_undo(undo_id, answers) for undo_id, answers in taken_back.items()]
 
 
-def answer_codes(decision: Iterable[str], label: pd.Series) -> npt.NDArray[np.int64]:
-    """The answer that each row stands for: a label id, `REJECT` or `ABSTAIN`; a decision without a label abstains."""
-    named = pd.Series(list(decision), dtype="str")
-    codes = label.astype("Int32").fillna(ABSTAIN).to_numpy(np.int64)
-    return np.where(named == "reject", REJECT, np.where(named == "unsure", ABSTAIN, codes))
+def older_decision(*, reviewer: str, decision: str, reason: str | None, **more: Any) -> Decision:
+    """A decision of older versions, where `adjudicator:` before the name was the role and the reason held the note."""
+    role = ADJUDICATOR if reviewer.startswith(OLDER_ADJUDICATOR) else REVIEWER
+    note = reason
+    if decision == REJECT and reason is not None:
+        reason, _, note = reason.partition(": ")
+    else:
+        reason = None
+    return Decision(
+        reviewer=reviewer.removeprefix(OLDER_ADJUDICATOR),
+        role=role,
+        decision=decision,
+        reason=reason,
+        note=note or None,
+        **more,
+    )
+
+
+def older_undo(undo_id: str, answers: list[Decision], created_at: int | None = None) -> Decision:
+    """An undo as a decision; where nobody wrote its time down, that of the last answer it takes back."""
+    last = max(answers, key=lambda answer: answer.order)
+    return Decision(
+        decision_id=undo_id,
+        clip_id=last.clip_id,
+        reviewer=last.reviewer,
+        role=last.role,
+        queue=last.queue,
+        decision=None,
+        final=False,
+        created_at=last.created_at if created_at is None else created_at,
+        undoes=tuple(answer.decision_id for answer in answers),
+    )
+
+
+def microseconds(time: datetime) -> int:
+    """Microseconds since 1970."""
+    return int(time.timestamp()) * 1_000_000 + time.microsecond
+
+
+def when(created_at: int) -> datetime:
+    """The time of a decision, in UTC, to the microsecond."""
+    return datetime.fromtimestamp(created_at // 1_000_000, UTC).replace(microsecond=created_at % 1_000_000)
+
+
+def _noted(rows: pa.Table, overlap: int | None) -> pa.Table:
+    return rows if overlap is None else rows.replace_schema_metadata({OVERLAP: str(overlap)})

@@ -18,6 +18,8 @@ class Table:
     """Columns that parts of earlier versions lack; they read as null."""
     renamed: tuple[tuple[str, str, str], ...] = ()
     """Values of earlier versions: the column, the value in the files, and what readers get for it."""
+    cure: str = "delete it and run its stage again"
+    """The way out when a part is damaged."""
 
 
 CLIPS = Table(
@@ -117,14 +119,43 @@ REVIEWS = Table(
         {
             "decision_id": STRING,
             "clip_id": STRING,
+            "generator": STRING,
             "reviewer": STRING,
+            "role": STRING,
+            "queue": STRING,
             "decision": STRING,
             "label": INT32,
+            "strength": STRING,
             "reason": STRING,
+            "note": STRING,
             "blind": BOOL,
+            "final": BOOL,
+            "t_start": FLOAT64,
+            "t_end": FLOAT64,
+            "box": pa.struct({"x": INT32, "y": INT32, "w": INT32, "h": INT32}),
             "seconds": FLOAT64,
             "created_at": pa.timestamp("us", tz="UTC"),
-            "undone_by": STRING,
+            "undoes": pa.list_(STRING),
+        }
+    ),
+    # No stage makes decisions again.
+    cure="put back a copy of it, or move it away and write what the database holds with `hfv reviews export`",
+)
+
+FINAL = Table(
+    name="final",
+    partition=(),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "label": INT32,
+            "label_name": STRING,
+            "votes": INT32,
+            "disputed": BOOL,
+            "adjudicated": BOOL,
+            "rejected": BOOL,
+            "reason": STRING,
         }
     ),
 )
@@ -132,6 +163,7 @@ REVIEWS = Table(
 SPLITS = Table(
     name="splits",
     partition=("generator",),
+    later=("protocol", "fingerprint"),
     schema=pa.schema(
         {
             "clip_id": STRING,
@@ -143,9 +175,11 @@ SPLITS = Table(
             "r_hat": FLOAT64,
             "confidence_weight": FLOAT64,
             "split": STRING,
+            "protocol": STRING,
             "policy": STRING,
+            "fingerprint": STRING,
         }
     ),
 )
 
-TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, SPLITS)
+TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, FINAL, SPLITS)

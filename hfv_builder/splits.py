@@ -11,6 +11,8 @@ from hfv_builder.records import METRICS, Label, Split
 
 VAL_PERCENT = 20
 SEED = 0
+PROTOCOL = "pooled"
+"""How labelled clips become splits: 80/20 inside every generator."""
 POLICY = f"top{VAL_PERCENT}"
 """How the labels of fake clips are split: the most anomalous of each class are val."""
 REAL_POLICY = f"hash{VAL_PERCENT}-seed{SEED}"
@@ -31,44 +33,45 @@ def split_clips(labels: pd.DataFrame) -> pd.DataFrame:
     """Rank every class inside its generator and split it.
 
     Args:
-        labels: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64) and label
-            (Int32, null = none).
+        labels: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64), label
+            (Int32, null = none) and fingerprint (of the labels).
 
     Returns:
         The same rows in the same order, with columns clip_id, generator, label, class_rank (Int32, by descending
         score of the label's metric, ties by clip_id; null for real clips), class_size (Int32), r_hat (float64,
         class_rank / class_size in (0, 1], eq. 6; 0 for real clips), confidence_weight (float64), split (`val` for
-        the top 20 % of each class, of real clips for a seeded 20 % by hash of clip_id; else `train`) and policy.
-        A clip whose label's metric has no finite score (its label is a reviewer's) has no place in the class and is not
-        counted in it: it is `train`, and the four columns before that are null. All but the first two are null for a
-        clip without a label.
+        the top 20 % of each class, of real clips for a seeded 20 % by hash of clip_id; else `train`), protocol,
+        policy and fingerprint. All but the first two are null for a clip that is not taken: it has no label, or no
+        finite score on the metric of its label, and so no place in its class.
     """
-    rows = labels[["clip_id", "generator", "label"]].reset_index(drop=True)
+    rows = labels[["clip_id", "generator", "label", "fingerprint"]].reset_index(drop=True)
     order = labels[[metric.value for metric in METRICS]].to_numpy(np.float64)
     label = rows["label"].to_numpy(np.int64, na_value=-1)
-    has_label, real = label >= 0, label == Label.REAL
-    fake = has_label & ~real
+    real = label == Label.REAL
+    fake = (label >= 0) & ~real
     key = np.full(len(rows), np.nan)
     key[fake] = order[fake, label[fake]]
     key[real] = [-_hash(clip_id) for clip_id in rows.loc[real, "clip_id"]]
-    ranked = np.isfinite(key)
+    taken = np.isfinite(key)
 
-    ordered = rows.assign(key=key, place=np.arange(len(rows))).loc[ranked]
+    ordered = rows.assign(key=key, place=np.arange(len(rows))).loc[taken]
     ordered = ordered.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
     classes = ordered.groupby(["generator", "label"], sort=False, observed=True)
     rank = np.zeros(len(rows), np.int64)
     size = np.zeros(len(rows), np.int64)
     rank[ordered["place"]] = classes.cumcount() + 1
     size[ordered["place"]] = classes["key"].transform("size")
-    r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake & ranked)
+    r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake & taken)
 
-    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), ~ranked | real)
-    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), ~ranked)
-    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, ~ranked)
-    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), ~ranked)
-    split = np.where(ranked & (rank <= val_size(size)), Split.VAL.value, Split.TRAIN.value)
-    rows["split"] = pd.Series(split, dtype="str").mask(~has_label)
-    rows["policy"] = pd.Series(np.where(real, REAL_POLICY, POLICY), dtype="str").mask(~has_label)
+    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), ~taken | real)
+    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), ~taken)
+    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, ~taken)
+    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), ~taken)
+    rows["split"] = np.where(rank <= val_size(size), Split.VAL.value, Split.TRAIN.value)
+    rows["protocol"] = PROTOCOL
+    rows["policy"] = np.where(real, REAL_POLICY, POLICY)
+    for name in ("label", "split", "protocol", "policy", "fingerprint"):
+        rows[name] = rows[name].mask(~taken)
     return rows
 
 

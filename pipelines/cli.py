@@ -110,7 +110,9 @@ def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.split import split
 
-    return split(manifests, options.generator, options.labels)
+    return split(
+        manifests, options.generator, options.labels, allow_partial=options.allow_partial, overlap=options.overlap
+    )
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -151,6 +153,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         settings=options.settings,
         overlap=options.overlap,
         db=options.db,
+        into=_into(options),
         names=options.name,
         verbose=options.verbose,
     )
@@ -160,8 +163,15 @@ def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.review import add_user, export_reviews
 
     if options.action == "export":
-        return export_reviews(manifests, db=options.db)
+        return export_reviews(manifests, db=options.db, into=_into(options), overlap=options.overlap)
     return add_user(options.user, options.users, role=options.role)
+
+
+def _into(options: argparse.Namespace) -> "Manifests | None":
+    from hfv_builder.manifest import Manifests
+    from hfv_builder.places import place, reach
+
+    return None if options.into is None else Manifests(reach(place(options.into)))
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -170,6 +180,7 @@ def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return demo(options.out, seed=options.seed, workers=options.workers)
 
 
+INTO = "the manifests to export into (default: those of --manifests; with --db, a folder beside that database)"
 RECORDED = frozenset({"catalog", "score", "label", "split"})
 """Commands that leave a run report; those that only look, or have manifests of their own, leave none."""
 
@@ -275,6 +286,12 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="the automatic labels, or those that reviewers made final (default: auto)",
     )
+    split.add_argument(
+        "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"
+    )
+    split.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+    )
 
     command("status", _status, "show what is done, failed and left", everywhere)
 
@@ -290,10 +307,11 @@ def parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
     review.add_argument("--port", type=_positive, default=8000, metavar="N", help="port to listen at (default: 8000)")
-    review.add_argument("--users", type=Path, metavar="FILE", help="who may come in; needed for any other host")
+    review.add_argument("--users", type=Path, metavar="FILE", help="who may sign in; needed for any other host")
     review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
     review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
     review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument("--into", metavar="DIR", help=INTO)
     review.add_argument(
         "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
     )
@@ -303,6 +321,10 @@ def parser() -> argparse.ArgumentParser:
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
     export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    export.add_argument("--into", metavar="DIR", help=INTO)
+    export.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+    )
     adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
     adding.add_argument("user", metavar="NAME")
     adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")

@@ -16,6 +16,18 @@ def database(manifests: Manifests, db: Path | None = None) -> Path:
     return db or manifests.local_root / "review" / "decisions.sqlite"
 
 
+def destination(manifests: Manifests, db: Path | None = None, into: Manifests | None = None) -> Manifests:
+    """Where decisions are exported: `into`, else the manifests; those of another database beside it.
+
+    A database that somebody names may be that of a trial, whose decisions must not become real votes unasked.
+    """
+    if into is not None:
+        return into
+    if db is None or db.resolve() == database(manifests).resolve():
+        return manifests
+    return Manifests(db.with_name(f"{db.stem}-manifests").absolute())
+
+
 def review(
     manifests: Manifests,
     *,
@@ -25,13 +37,17 @@ def review(
     settings: Path | None = None,
     overlap: int | None = None,
     db: Path | None = None,
+    into: Manifests | None = None,
     names: Sequence[str] = (),
     verbose: bool = False,
 ) -> Outcome:
     """Serve the app until it is stopped, then export the decisions.
 
     Args:
-        users: who may come in; must be given for any address that other machines reach.
+        users: who may sign in, in a file that is read again when it changes; must be given for any address that other
+            machines reach.
+        db: the database of the decisions; None takes the one of the manifests.
+        into: where to export; None leaves it to `destination`.
         names: further names by which browsers call the server, such as that of a proxy in front of it.
 
     Raises:
@@ -42,12 +58,12 @@ def review(
     from review_ui.app import create_app
     from review_ui.guard import is_loopback, names_of
     from review_ui.settings import load_settings
-    from review_ui.users import ADVICE, read_users
+    from review_ui.users import ADVICE, UsersFile
 
-    known = None if users is None else read_users(users)
+    known = None if users is None else UsersFile(users)
     if known is None and not is_loopback(host):
         raise UsageError(
-            f"other machines can reach {host}: give --users FILE, so that only reviewers come in; {ADVICE}"
+            f"other machines can reach {host}: give --users FILE, so that only reviewers sign in; {ADVICE}"
         )
     with manifests.lock("review"):
         bring_up_to_date(manifests, old_generators(manifests))
@@ -57,6 +73,7 @@ def review(
             settings=load_settings(settings, overlap=overlap),
             users=known,
             hosts=(*names_of(host), *names),
+            into=destination(manifests, db, into),
         )
         # The manifests stay for good; looking through them for garbage would make somebody wait now and then.
         gc.freeze()
@@ -77,11 +94,18 @@ def review(
             pass  # the server has stopped and exported; uvicorn passes on what stopped it
         except SystemExit:
             raise UsageError(f"nothing can listen at {host}:{port}; choose another with --port N") from None
-    return export_reviews(manifests, db=db)
+    return export_reviews(manifests, db=db, into=into)
 
 
-def export_reviews(manifests: Manifests, *, db: Path | None = None) -> Outcome:
-    """Write the decisions to the `reviews` manifest.
+def export_reviews(
+    manifests: Manifests, *, db: Path | None = None, into: Manifests | None = None, overlap: int | None = None
+) -> Outcome:
+    """Write the decisions to the `reviews` manifest, and the final labels that they make to `final`.
+
+    Args:
+        db: the database of the decisions; None takes the one of the manifests.
+        into: where to export; None leaves it to `destination`.
+        overlap: how many votes a clip needs; None takes what the review was set to.
 
     Raises:
         UsageError: there is no database, or it cannot be read.
@@ -94,13 +118,16 @@ def export_reviews(manifests: Manifests, *, db: Path | None = None) -> Outcome:
         raise UsageError(f"nothing has been reviewed yet: there is no {path}; start with `hfv review`")
     store = Store(path)
     try:
-        rows = export(store, manifests)
+        target = destination(manifests, db, into)
+        rows = export(store, manifests, target, overlap=overlap)
     finally:
         store.close()
     word = "decision" if rows == 1 else "decisions"
-    return Outcome(
-        summary={"decisions": rows, "database": str(path)}, text=f"{rows} {word} in {manifests.root}/reviews"
-    )
+    text = f"{rows} {word} in {target.root}/reviews, final labels in {target.root}/final"
+    if target.root != manifests.root:
+        cure = f"`hfv reviews export --db {path} --into {manifests.root}`"
+        text += f"\nthey are not in {manifests.root}; to count them there, run {cure}"
+    return Outcome(summary={"decisions": rows, "database": str(path), "manifests": str(target.root)}, text=text)
 
 
 def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
@@ -120,5 +147,5 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
             file.write(f"{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
-    text = f"{name} ({role}) comes in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
+    text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
     return Outcome(summary={"name": name, "role": role, "token": token}, text=text)

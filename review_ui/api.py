@@ -2,18 +2,17 @@
 
 import asyncio
 import hmac
-import io
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-import pyarrow.csv
-import pyarrow.parquet as pq
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
 from review_ui.clips import Filter
 from review_ui.desk import Desk, Refused
+from review_ui.evidence import evidence_of, frames_of
+from review_ui.exports import as_csv, as_parquet
 from review_ui.guard import SAFE
 from review_ui.messages import (
     Adjudication,
@@ -21,6 +20,7 @@ from review_ui.messages import (
     ClipId,
     Entry,
     Evidence,
+    Frames,
     Generator,
     Hand,
     Item,
@@ -36,12 +36,14 @@ from review_ui.messages import (
     Undone,
     Wanted,
 )
+from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT, QUEUES
 from review_ui.stats import Statistics
-from review_ui.users import NAME, Role, Session, Sessions
+from review_ui.users import NAME, Role
 
 COOKIE = "hfv_session"
-MONTH_S = 30 * 86400
+COOKIE_S = 400 * 86400
+"""The longest that browsers keep a cookie: the server ends sessions, by when they were last used."""
 SENTENCES = {status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 421, 422, 503)}
 Named = Annotated[ClipId, Path()]
 
@@ -55,11 +57,11 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         if authorization is not None:
             session = sessions.bearer(authorization.removeprefix("Bearer ").strip())
             if session is None:
-                raise Refused(401, "nobody has that token")
+                raise Refused(401, "no user has that token")
             return session
         session = sessions.find(cookie) if cookie else None
         if session is None:
-            raise Refused(401, "come in first: POST your name to /api/session")
+            raise Refused(401, "not signed in, or no longer: POST your name to /api/session")
         # A page of another site can make a browser send the cookie, but cannot read what is in ours.
         if request.method not in SAFE and not _same(request.headers.get("x-csrf-token", ""), session.csrf):
             raise Refused(403, "the header X-CSRF-Token is missing or not the one of /api/me")
@@ -71,6 +73,11 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
 def wanted_of(generator: str | None, label: str | None, split: str | None) -> Filter:
     """The filter that a request names."""
     return Filter(generator=generator, label=None if label is None else int(Label[label.upper()]), split=split)
+
+
+def settles(session: Session) -> bool:
+    """Whether the person may adjudicate."""
+    return session.role is Role.ADJUDICATOR
 
 
 async def filters(
@@ -90,7 +97,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     Wants = Annotated[Filter, Depends(filters)]
 
     async def adjudicator(someone: Someone) -> Session:
-        if someone.role is not Role.ADJUDICATOR:
+        if not settles(someone):
             raise Refused(403, f"{someone.name} reviews but does not adjudicate")
         return someone
 
@@ -113,18 +120,17 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
 
     @api.post("/session", response_model=Me, tags=["session"])
     async def come_in(entry: Entry, request: Request, response: Response) -> dict[str, Any]:
-        """Come in by name, and by token where the server has users."""
+        """Sign in by name, and by token where the server has users."""
         if not NAME.fullmatch(entry.name):
             raise Refused(
                 422, "a name has up to 40 letters, digits, spaces and . @ ' - and begins with a letter or digit"
             )
-        entered = sessions.enter(entry.name, entry.token)
+        entered = await sessions.enter(entry.name, entry.token)
         if entered is None:
-            raise Refused(401, "that name and token do not go together")
+            raise Refused(401, "unknown name or wrong token")
         cookie, session = entered
-        await asyncio.wrap_future(desk.store.put_session(session.key, session.name, session.role.value, desk.now()))
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, cookie, max_age=MONTH_S, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(COOKIE, cookie, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
         return me_of(session)
 
     @api.get("/me", response_model=Me, tags=["session"])
@@ -135,10 +141,8 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.delete("/session", status_code=204, tags=["session"])
     async def leave(someone: Someone) -> Response:
         """Leave; clips in hand go back to the queue."""
-        desk.release(someone.name)
-        if someone.key:
-            sessions.leave(someone)
-            await asyncio.wrap_future(desk.store.drop_session(someone.key))
+        desk.release(someone.name, lapse=True)
+        await sessions.leave(someone)
         response = Response(status_code=204)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
@@ -167,13 +171,20 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
 
     @api.get("/clips/{clip_id}", response_model=Item, tags=["clips"])
     async def clip(clip_id: Named, someone: Someone) -> dict[str, Any]:
-        """One clip."""
-        return desk.item(someone.name, desk.row(clip_id))
+        """One clip, with its suggestion if you may see it now."""
+        return desk.item(someone.name, desk.row(clip_id), adjudicator=settles(someone))
+
+    @api.get("/clips/{clip_id}/frames", response_model=Frames, tags=["clips"])
+    async def frames(clip_id: Named, someone: Someone) -> dict[str, Any]:
+        """When its frames are shown."""
+        return await asyncio.to_thread(frames_of, desk.media, desk.row(clip_id))
 
     @api.get("/clips/{clip_id}/evidence", response_model=Evidence, tags=["clips"])
     async def evidence(clip_id: Named, someone: Someone) -> dict[str, Any]:
-        """Its frames and traces over time."""
-        return await asyncio.to_thread(desk.evidence, desk.row(clip_id))
+        """Its frames and traces over time; after your first answer where that is to be blind."""
+        row = desk.row(clip_id)
+        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        return await asyncio.to_thread(evidence_of, desk.clips, desk.media, desk.traces, row)
 
     @api.post("/undo", response_model=Undone, tags=["decisions"])
     async def undo(new: NewUndo, someone: Someone) -> dict[str, Any]:
@@ -196,26 +207,16 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
         return await statistics.current()
 
     @api.get("/reviews.csv", tags=["results"], response_class=Response)
-    async def reviews_csv(someone: Someone) -> Response:
-        """All decisions as CSV, in the columns of the `reviews` manifest."""
-
-        def write() -> bytes:
-            sink = io.BytesIO()
-            pyarrow.csv.write_csv(desk.reviews(), sink)
-            return sink.getvalue()
-
-        return _download(await asyncio.to_thread(write), "text/csv; charset=utf-8", "reviews.csv")
+    async def reviews_csv(someone: Judge) -> Response:
+        """All decisions as CSV, in the columns of the `reviews` manifest; for adjudicators."""
+        data = await asyncio.to_thread(as_csv, desk.decisions())
+        return _download(data, "text/csv; charset=utf-8", "reviews.csv")
 
     @api.get("/reviews.parquet", tags=["results"], response_class=Response)
-    async def reviews_parquet(someone: Someone) -> Response:
-        """All decisions as Parquet."""
-
-        def write() -> bytes:
-            sink = io.BytesIO()
-            pq.write_table(desk.reviews(), sink, compression="zstd")
-            return sink.getvalue()
-
-        return _download(await asyncio.to_thread(write), "application/vnd.apache.parquet", "reviews.parquet")
+    async def reviews_parquet(someone: Judge) -> Response:
+        """All decisions as Parquet; for adjudicators."""
+        data = await asyncio.to_thread(as_parquet, desk.decisions(), desk.settings.overlap)
+        return _download(data, "application/vnd.apache.parquet", "reviews.parquet")
 
     return api
 

@@ -20,12 +20,14 @@ from review_ui.desk import Desk, Refused
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
 from review_ui.pages import HERE, make_media, make_pages
+from review_ui.sessions import Sessions
 from review_ui.settings import Settings
 from review_ui.stats import Statistics
-from review_ui.users import Role, Sessions, User
+from review_ui.users import User, UsersFile
+from review_ui.writer import NotKept
 
-ABOUT = """Everything that the review pages do. Come in with `POST /api/session`, keep the cookie, and send
-`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` will do."""
+ABOUT = """Everything that the review pages do. Sign in with `POST /api/session`, keep the cookie, and send
+`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` replaces both."""
 
 
 def create_app(
@@ -33,31 +35,33 @@ def create_app(
     db: Path,
     *,
     settings: Settings | None = None,
-    users: Mapping[str, User] | None = None,
+    users: Mapping[str, User] | UsersFile | None = None,
     hosts: Iterable[str] = LOOPBACK,
     export_on_exit: bool = True,
+    into: Manifests | None = None,
 ) -> FastAPI:
     """The app over these manifests, its decisions in the SQLite file `db`, proxies beside that.
 
     Args:
-        users: who may come in; None lets anybody in who gives a name.
+        users: who may sign in; None lets anybody sign in who gives a name.
         hosts: the names by which the server may be called.
-        export_on_exit: write the `reviews` manifest when the server stops.
+        export_on_exit: write the manifests `reviews` and `final` when the server stops.
+        into: where to write them; None writes them into `manifests`.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
     """
     desk = Desk(manifests, db, settings or Settings())
-    sessions = Sessions(users)
-    for key, name, role in desk.store.sessions():
-        sessions.restore(key, name, Role(role))
+    sessions = Sessions(users, desk.store)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        desk.close()
-        if export_on_exit:
-            export(desk.store, manifests)
+        try:
+            desk.close()
+        finally:  # what is in the database can be exported, whatever fails before
+            if export_on_exit:
+                export(desk.store, manifests, into)
 
     app = FastAPI(
         title="hfv review",
@@ -89,6 +93,7 @@ def create_app(
     async def http(request: Request, error: Any) -> JSONResponse:
         return JSONResponse({"error": str(error.detail).lower()}, error.status_code, headers=error.headers)
 
+    @app.exception_handler(NotKept)
     @app.exception_handler(sqlite3.Error)
     async def database(request: Request, error: Any) -> JSONResponse:
         sentence = f"the decision could not be kept ({error}); it was not counted, and may be sent again"
@@ -100,6 +105,6 @@ def create_app(
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "a fault of ours; the server's log says more"}, 500)
+        return JSONResponse({"error": "internal error; the server's log says more"}, 500)
 
     return app

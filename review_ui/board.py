@@ -4,17 +4,17 @@ The database remembers leases and decisions over a restart; the board is made fr
 """
 
 import hashlib
-import heapq
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
-from hfv_builder.reviews import ABSTAIN, ADJUDICATOR
-from review_ui.clips import Clips, Filter, Ints
-from review_ui.decision import Decision, code
-from review_ui.settings import Settings
+from hfv_builder.decisions import REVIEWER, Decision, Kind
+from hfv_builder.final_labels import settle
+from review_ui.clips import NONE, Clips, Filter, Ints
+from review_ui.hands import Hands, Lease, Reviewer
+from review_ui.ledger import Ledger
+from review_ui.settings import QUEUES, Settings
 from review_ui.views import View, Views
 
 CHUNK = 256
@@ -25,32 +25,6 @@ REPEAT_GAP = 30
 """A repeat was answered at least so many clips ago."""
 
 
-@dataclass(slots=True)
-class Lease:
-    """A clip in a reviewer's hand."""
-
-    queue: str
-    expires: float
-    repeat: bool = False
-    seen: bool = False
-    """The reviewer has seen the suggestion already: they took an answer back."""
-    stored: float = 0.0
-    """The expiry that the database knows."""
-    given: int = 0
-    """Counts up: the order in which the reviewer got the clips."""
-
-
-@dataclass(slots=True)
-class Reviewer:
-    """What the board knows of one reviewer."""
-
-    hand: dict[int, Lease] = field(default_factory=dict)
-    answered: dict[int, Decision] = field(default_factory=dict)
-    """The standing decision on each clip, in the order in which clips were answered first."""
-    since_repeat: int = 0
-    repeated: set[int] = field(default_factory=set)
-
-
 class Board:
     """The queues over some clips."""
 
@@ -59,18 +33,16 @@ class Board:
         self.clips = clips
         self.settings = settings
         self._clock = clock
-        self._reviewers: dict[str, Reviewer] = {}
-        self._answers: dict[int, dict[str, int]] = {}
-        self._holders: dict[int, set[str]] = {}
-        self._final: dict[int, dict[str, Decision]] = {}
+        self.ledger = Ledger()
+        self.hands = Hands(settings.lease_s, clock, self._count)
+        self._voters: dict[int, frozenset[str]] = {}
+        self._adjudicated: set[int] = set()
         self._disputed: set[int] = set()
         self._busy = np.zeros(len(clips), np.int16)
         """Votes and leases on each clip."""
         self._voted = np.zeros(len(clips), np.int16)
-        """Votes on each clip, with those that abstain."""
+        """Votes on each clip, with those that are unsure."""
         self._views = Views(clips, settings.calibration)
-        self._expiry: list[tuple[float, int, str]] = []
-        self._given = 0
 
     # ------------------------------------------------------------------ dealing
 
@@ -79,22 +51,20 @@ class Board:
 
         A hand survives reloading the page and opening a second tab; clips of other queues go back.
         """
-        self._expire()
+        self.hands.expire()
         reviewer = self.reviewer(name)
         fits = self._views.fits(wanted)
         for row, lease in list(reviewer.hand.items()):
             if lease.queue != queue or not fits[row]:
-                self._release(name, row)
+                self.hands.release(name, row)
         hand = sorted(reviewer.hand, key=lambda row: reviewer.hand[row].given)[:count]
         if len(hand) < count:
             hand += self._find(name, queue, wanted, count - len(hand))
         for row in hand:
-            self._hold(name, row, queue, reviewer.hand.get(row))
+            self.hands.hold(name, row, queue)
+        if wanted.label is not None:
+            reviewer.seen.update(hand)  # whoever asks for clips of one label knows the label
         return hand
-
-    def hold(self, name: str, row: int, queue: str) -> None:
-        """Put one certain clip into the reviewer's hand, in front: the one whose answer was taken back."""
-        self._hold(name, row, queue, Lease(queue, 0, seen=True, given=-self._given - 1))
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:
         """The clips that will be dealt next to whoever asks, for preparing their media."""
@@ -138,7 +108,7 @@ class Board:
         if queue == "repeats":
             return [row for row in self._old(reviewer, wanted) if row not in reviewer.hand][:count]
         if queue == "disagreements":
-            free = [row for row in self.disputed(wanted) if not self._holders.get(row)]
+            free = [row for row in self.disputed(wanted) if not self.hands.holders(row)]
             return [row for row in free if row not in reviewer.answered][:count]
         found = self._repeat(reviewer, wanted) if queue == "labels" else []
         return found + self._open(self._views.view(queue, wanted), count - len(found), self._limit(queue), reviewer)
@@ -176,103 +146,58 @@ class Board:
         # Any of them, but always the same one.
         return [min(old, key=lambda row: hashlib.sha256(f"repeat\n{self.clips.ids[row]}".encode()).digest())]
 
-    # ------------------------------------------------------------------- leases
-
-    def release(self, name: str) -> list[int]:
-        """Give back everything in the reviewer's hand; the rows that were in it."""
-        rows = list(self.reviewer(name).hand)
-        for row in rows:
-            self._release(name, row)
-        return rows
-
-    def restore(self, name: str, row: int, queue: str, expires: float) -> None:
-        """Take over a lease that outlived a restart."""
-        if expires > self._clock():
-            repeat = row in self.reviewer(name).answered
-            self._hold(name, row, queue, Lease(queue, expires, repeat=repeat, given=self._given), expires)
-
-    def _hold(self, name: str, row: int, queue: str, old: Lease | None, expires: float | None = None) -> None:
-        self._given += 1
-        reviewer = self.reviewer(name)
-        lease = old or Lease(queue, 0, repeat=row in reviewer.answered, given=self._given)
-        lease.expires = self._clock() + self.settings.lease_s if expires is None else expires
-        reviewer.hand[row] = lease
-        self._holders.setdefault(row, set()).add(name)
-        heapq.heappush(self._expiry, (lease.expires, row, name))
-        self._count(row)
-
-    def _release(self, name: str, row: int) -> None:
-        self.reviewer(name).hand.pop(row, None)
-        holders = self._holders.get(row, set())
-        holders.discard(name)
-        if not holders:
-            self._holders.pop(row, None)
-        self._count(row)
-
-    def _expire(self) -> None:
-        """Take back what was kept too long. A renewed lease has a later entry in the heap."""
-        now = self._clock()
-        while self._expiry and self._expiry[0][0] <= now:
-            _, row, name = heapq.heappop(self._expiry)
-            lease = self.reviewer(name).hand.get(row)
-            if lease is not None and lease.expires <= now:
-                self._release(name, row)
-
     # ---------------------------------------------------------------- decisions
 
     def apply(self, decision: Decision) -> None:
-        """Take a decision into account; one on a clip that is not in the manifests is kept elsewhere and waits."""
-        row = self.clips.row.get(decision.clip_id)
-        if row is None:
-            return
-        if decision.reviewer.startswith(ADJUDICATOR):
-            self._final.setdefault(row, {})[decision.reviewer] = decision
-            self._dispute(row)
-            return
-        reviewer = self.reviewer(decision.reviewer)
-        if row not in reviewer.answered:
-            reviewer.since_repeat += 1
-        lease = reviewer.hand.get(row)
-        if decision.final and ((lease is not None and lease.repeat) or decision.queue == "repeats"):
-            reviewer.repeated.add(row)
-        reviewer.answered[row] = decision
-        self._answers.setdefault(row, {})[decision.reviewer] = code(decision)
-        if decision.final and row in reviewer.hand:
-            self._release(decision.reviewer, row)
-        self._count(row)
-        self._dispute(row)
-
-    def take_back(self, undone: Iterable[Decision], standing: Decision | None) -> None:
-        """Forget decisions on one clip by one reviewer; `standing` is what they had said before, if anything."""
-        self._views.reopen()
-        for decision in undone:
-            row = self.clips.row.get(decision.clip_id)
+        """Take a decision or an undo into account; one on a clip that is not in the manifests waits in the ledger."""
+        for clip_id in self.ledger.add(decision):
+            row = self.clips.row.get(clip_id)
             if row is None:
                 continue
-            if decision.reviewer.startswith(ADJUDICATOR):
-                self._final.get(row, {}).pop(decision.reviewer, None)
-            else:
-                self.reviewer(decision.reviewer).answered.pop(row, None)
-                self._answers.get(row, {}).pop(decision.reviewer, None)
-            self._count(row)
-            self._dispute(row)
-        if standing is not None:
-            self.apply(standing)
+            if decision.undoes:
+                self._views.reopen()
+            if decision.role == REVIEWER:
+                self._note(decision, row)
+            self._settle(row)
+
+    def _note(self, decision: Decision, row: int) -> None:
+        """What a reviewer's own decision changes for them."""
+        reviewer = self.reviewer(decision.reviewer)
+        if decision.undoes:
+            reviewer.seen.add(row)
+        elif decision.final:
+            lease = reviewer.hand.get(row)
+            if decision.queue == "repeats" or (lease is not None and lease.repeat):
+                reviewer.repeated.add(row)
+            reviewer.seen.discard(row)
+            self.hands.release(decision.reviewer, row, lapse=False)
+
+    def _settle(self, row: int) -> None:
+        """Make what is known of a clip anew from the decisions on it."""
+        clip_id = self.clips.ids[row]
+        given = self.ledger.standing(clip_id)
+        verdict = settle(given, self.clips.kinds[row], overlap=self.settings.overlap)
+        voters = frozenset(verdict.voters)
+        for name in self._voters.get(row, frozenset()) - voters:
+            self.reviewer(name).answered.pop(row, None)
+        for decision in given:
+            if decision.role == REVIEWER and decision.reviewer in voters:
+                reviewer = self.reviewer(decision.reviewer)
+                reviewer.since_repeat += row not in reviewer.answered
+                reviewer.answered[row] = decision
+        self._voters[row] = voters
+        for rows, belongs in ((self._disputed, verdict.disputed), (self._adjudicated, verdict.adjudicated)):
+            (rows.add if belongs else rows.discard)(row)
+        self._voted[row] = len(voters)
+        self._count(row)
 
     def reviewer(self, name: str) -> Reviewer:
         """What is known of a reviewer; a new one knows nothing yet."""
-        if name not in self._reviewers:
-            self._reviewers[name] = Reviewer()
-        return self._reviewers[name]
+        return self.hands.reviewer(name)
 
-    def answers(self, row: int) -> dict[str, int]:
-        """The standing answer of each reviewer of a clip."""
-        return self._answers.get(row, {})
-
-    def adjudicated(self, row: int) -> Decision | None:
-        """The adjudicators' last word on a clip, if there is one."""
-        final = [decision for decision in self._final.get(row, {}).values() if code(decision) != ABSTAIN]
-        return max(final, key=lambda decision: decision.created_at, default=None)
+    def voters(self, row: int) -> frozenset[str]:
+        """The reviewers whose answer to the clip counts."""
+        return self._voters.get(row, frozenset())
 
     def disputed(self, wanted: Filter) -> list[int]:
         """Clips on which reviewers differ or are unsure, and nobody has adjudicated."""
@@ -283,16 +208,32 @@ class Board:
         return self._voted.astype(np.int64)
 
     def _count(self, row: int) -> None:
-        self._voted[row] = len(self._answers.get(row, {}))
-        self._busy[row] = len(self._answers.get(row, {}).keys() | self._holders.get(row, set()))
+        self._busy[row] = len(self.voters(row) | self.hands.holders(row))
 
-    def _dispute(self, row: int) -> None:
-        given = set(self._answers.get(row, {}).values())
-        # One who is unsure asks for a second look as much as two who differ do.
-        if (len(given - {ABSTAIN}) > 1 or given == {ABSTAIN}) and self.adjudicated(row) is None:
-            self._disputed.add(row)
-        else:
-            self._disputed.discard(row)
+    # ---------------------------------------------------------------- blindness
+
+    def asks_blind(self, name: str, row: int, lease: Lease) -> bool:
+        """Whether the reviewer is to answer the clip, held by this lease, before they see the suggestion."""
+        if self.clips.kinds[row] is not Kind.GENERATED or self.clips.auto_label[row] == NONE:
+            return False  # there is nothing to be blind about: footage is never ranked
+        queue = lease.queue if lease.queue in QUEUES else "labels"
+        by_chance = shown_from_start(self.clips.ids[row], name, self.settings.shown)
+        return self.settings.blind(queue) and row not in self.reviewer(name).seen and not by_chance
+
+    def may_see(self, name: str, row: int, *, adjudicator: bool) -> bool:
+        """Whether the suggestion of a clip, its scores and what led to them may be sent to somebody now.
+
+        A reviewer sees them after the first answer, or at once where no blind one is asked for. An adjudicator who does
+        not hold the clip sees them where there is something to settle or was.
+        """
+        lease = self.reviewer(name).hand.get(row)
+        if self.ledger.pending(self.clips.ids[row], name) is not None:
+            return True
+        if lease is not None:
+            return not self.asks_blind(name, row, lease)
+        if self.clips.kinds[row] is Kind.FAILED or name in self.voters(row):
+            return True
+        return adjudicator and (row in self._disputed or row in self._adjudicated)
 
 
 def shown_from_start(clip_id: str, reviewer: str, share: float) -> bool:

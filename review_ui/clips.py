@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hfv_builder.decisions import Kind, clip_kinds
 from hfv_builder.manifest import Manifests
 from hfv_builder.ownership import HOLDER, counted_rows, lost_rows
 from hfv_builder.places import Place, place
 from hfv_builder.records import METRICS, Label, Split, Status
 from hfv_builder.schema import CLIPS, LABELS, SPLITS, Table
+from hfv_builder.sources import load_sources
 
 NONE = -1
 """Stands for null in the integer arrays."""
@@ -64,6 +67,7 @@ class Clips:
         self._clips = clips
         self._labels = _rows(manifests, LABELS, LABEL_COLUMNS)
         self._splits = _rows(manifests, SPLITS, SPLIT_COLUMNS)
+        self._sources = load_sources(manifests.root)
         self._label_at, self._split_at = _joined(clips, self._labels), _joined(clips, self._splits)
 
     def __len__(self) -> int:
@@ -74,6 +78,11 @@ class Clips:
         """Their names, sorted."""
         return sorted(self._clips["generator"].unique().to_pylist())
 
+    def source(self, row: int) -> str:
+        """The display name of the clip's generator."""
+        generator = self.generators[int(self.generator[row])]
+        return self._sources[generator].name if generator in self._sources else generator
+
     @cached_property
     def generator(self) -> Ints:
         """Of each clip, its place in `generators`."""
@@ -81,8 +90,9 @@ class Clips:
 
     @cached_property
     def auto_label(self) -> Ints:
-        """Label ids; NONE where a clip has no label."""
-        return _taken(self._labels["auto_label"], self._label_at)
+        """Label ids; NONE where a clip has no label, or one from before it was catalogued as real or generated."""
+        found = _taken(self._labels["auto_label"], self._label_at)
+        return np.where(self.is_real == (found == Label.REAL), found, NONE)
 
     @cached_property
     def margin(self) -> Ints:
@@ -100,12 +110,28 @@ class Clips:
         return np.asarray(self._clips["is_real"].fill_null(False).to_numpy(), bool)
 
     @cached_property
-    def failed(self) -> npt.NDArray[np.bool_]:
-        """Clips that could not be read, or that have no label."""
+    def kind(self) -> npt.NDArray[np.int8]:
+        """What each clip is, as `decisions.Kind`."""
         read = np.asarray(pc.equal(self._clips["status"], Status.OK.value).fill_null(False).to_numpy(), bool)
-        # A real source need not be scored: its label is known.
-        unlabelled = (self.auto_label == NONE) & ~self.is_real
-        return np.asarray(~read | (unlabelled & (len(self._labels) > 0)), bool)
+        begun = np.isin(self.generator, _places(self._labels["generator"].unique(), self.generators))
+        return clip_kinds(ok=read, real=self.is_real, labelled=(self.auto_label != NONE) | ~begun)
+
+    @cached_property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Clips that could not be read or scored."""
+        return np.asarray(self.kind == Kind.FAILED, bool)
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """The same as a list, for looking up one clip."""
+        members = tuple(Kind)
+        return [members[kind] for kind in self.kind.tolist()]
+
+    def labels(self) -> pd.DataFrame:
+        """A row per clip: clip_id, generator, kind and auto_label (Int32, null without one)."""
+        auto = pd.arrays.IntegerArray(self.auto_label.astype(np.int32), self.auto_label == NONE)
+        columns = {"clip_id": self.ids, "generator": self._clips["generator"].to_pandas()}
+        return pd.DataFrame(columns | {"kind": self.kind, "auto_label": auto})
 
     @cached_property
     def order(self) -> Ints:
@@ -155,7 +181,7 @@ class Clips:
     def suggestion(self, row: int) -> dict[str, Any] | None:
         """The automatic label, with the ranks and scores that led to it; None without one."""
         at = int(self._label_at[row])
-        if at == NONE or self._labels["auto_label"][at].as_py() is None:
+        if self.auto_label[row] == NONE:
             return None
         values = {name: self._labels[name][at].as_py() for name in self._labels.column_names}
         return {

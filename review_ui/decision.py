@@ -1,83 +1,106 @@
-"""One decision and one undo, as they are kept and as others see them."""
+"""Decisions as they go over the wire: the answers a clip can have, and what others see of one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from hfv_builder.reviews import ABSTAIN, REJECT
+from hfv_builder.decisions import (
+    CONFIRM,
+    LABELS,
+    NO_ANOMALY,
+    REASONS,
+    REJECT,
+    RELABEL,
+    UNSURE,
+    Decision,
+    Kind,
+)
+from hfv_builder.records import Label
+from hfv_builder.reviews import when
 from review_ui.messages import Answer
 
-ANSWER_NAMES: tuple[Answer, ...] = ("spatial", "appearance", "motion", "real", "reject")
+NAMES = {
+    "spatial": "Spatial",
+    "appearance": "Appearance",
+    "motion": "Motion",
+    "none": "No anomaly",
+    "real": "Real footage",
+    "reject": "Reject",
+    "unsure": "Unsure",
+}
+"""What the answers are called."""
+KEYS = {"spatial": "1", "appearance": "2", "motion": "3", "none": "4", "real": "4", "reject": "r", "unsure": "u"}
+"""The keys that give them, unless a reviewer chose others."""
+WHAT = {
+    Kind.GENERATED: "a generated clip",
+    Kind.REAL: "real footage",
+    Kind.FAILED: "a clip that cannot be read or has no scores",
+}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
-    """One decision as it is kept."""
-
-    decision_id: str
-    """Made by whoever sends it; sending it twice is deciding once."""
-    clip_id: str
-    reviewer: str
-    decision: str
-    label: int | None
-    reason: str | None
-    blind: bool
-    seconds: float | None
-    created_at: int
-    """Microseconds since 1970, strictly increasing."""
-    queue: str
-    final: bool
-    """The reviewer is done with the clip; False for a blind first answer that is still to be kept or changed."""
-
-    def says(self) -> tuple[Any, ...]:
-        """What was decided, without when: equal for two sendings of one decision.
-
-        Confirming and relabelling differ by the automatic label, which may change between two sendings.
-        """
-        kind = self.decision if self.decision in ("reject", "unsure") else "label"
-        return (self.clip_id, self.reviewer, kind, self.label, self.reason, self.blind, self.final)
+def answers_of(kind: Kind) -> tuple[str, ...]:
+    """The answers that a clip of this kind can have, in the order in which they are offered."""
+    none = ("none",) if kind is Kind.GENERATED else ()
+    return (*(str(label) for label in LABELS[kind]), *none, REJECT, UNSURE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Undo:
-    """A decision that takes others back."""
-
-    decision_id: str
-    undoes: tuple[str, ...]
-    reviewer: str
-    created_at: int
+def choices(kind: Kind, *, unsure: bool = True) -> list[dict[str, str]]:
+    """The same, each with its name and key; an adjudicator, who settles, cannot be unsure."""
+    offered = [answer for answer in answers_of(kind) if unsure or answer != UNSURE]
+    return [{"answer": answer, "name": NAMES[answer], "key": KEYS[answer]} for answer in offered]
 
 
-def when(microseconds: int) -> datetime:
-    """The time, in UTC, to the microsecond."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
+def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dict[str, Any]:
+    """The decision, label and reason that an answer stands for.
+
+    Args:
+        auto: the automatic label; confirming it and choosing another are different decisions.
+
+    Raises:
+        ValueError: the clip cannot have that answer, or the reason does not go with it; the message is a sentence.
+    """
+    if answer not in answers_of(kind):
+        offered = ", ".join(answers_of(kind))
+        raise ValueError(f"{answer} is not an answer to {WHAT[kind]}; the answers are {offered}")
+    if answer == "none":
+        answer, reason = "reject", reason or NO_ANOMALY
+        if reason != NO_ANOMALY:
+            raise ValueError("an answer of none has no other reason")
+    if answer == REJECT:
+        known = (*REASONS[kind], NO_ANOMALY) if kind is Kind.GENERATED else REASONS[kind]
+        if reason not in known:
+            raise ValueError(f"a rejection of {WHAT[kind]} needs a reason: {', '.join(known)}")
+        return {"decision": REJECT, "label": None, "reason": reason}
+    if reason is not None:
+        raise ValueError("only a rejection has a reason")
+    if answer == UNSURE:
+        return {"decision": UNSURE, "label": None, "reason": None}
+    label = int(Label[answer.upper()])
+    return {"decision": CONFIRM if label == auto else RELABEL, "label": label, "reason": None}
 
 
-def code(decision: Decision) -> int:
-    """The answer that a decision stands for, as `hfv_builder.reviews` counts it."""
-    if decision.decision == "reject":
-        return REJECT
-    return ABSTAIN if decision.decision == "unsure" or decision.label is None else decision.label
-
-
-def answer(decision: Decision) -> Answer:
+def answer_name(decision: Decision, kind: Kind) -> Answer:
     """The answer that a decision stands for, by name."""
-    number = code(decision)
-    return "unsure" if number == ABSTAIN else ANSWER_NAMES[number]
+    if decision.decision == UNSURE:
+        return "unsure"
+    old_none = kind is Kind.GENERATED and decision.label == Label.REAL
+    if old_none or (decision.decision == REJECT and decision.reason == NO_ANOMALY):
+        return "none"
+    names: dict[int | None, Answer] = {0: "spatial", 1: "appearance", 2: "motion", 3: "real", None: "reject"}
+    return names[decision.label]
 
 
-def opinion(given: Sequence[Decision]) -> dict[str, Any]:
-    """One reviewer's standing decisions on a clip, oldest first, as others see them: the last, and what came blind."""
+def opinion(given: Sequence[Decision], kind: Kind) -> dict[str, Any]:
+    """One reviewer's decisions on a clip, oldest first, the last one final: how others see them."""
     last = given[-1]
     before = given[-2] if len(given) > 1 and not given[-2].final else last
     return {
         "decision_id": last.decision_id,
         "reviewer": last.reviewer,
-        "answer": answer(last),
+        "answer": answer_name(last, kind),
         "reason": last.reason,
+        "note": last.note,
         "blind": last.blind,
-        "first": answer(before) if before.blind else None,
+        "first": answer_name(before, kind) if before.blind else None,
         "seconds": last.seconds,
         "created_at": when(last.created_at).isoformat(),
     }

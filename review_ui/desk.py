@@ -6,20 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
+from hfv_builder.decisions import ADJUDICATOR, REASONS, REVIEWER, Decision
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import ClipError, Label
-from hfv_builder.reviews import ADJUDICATOR
-from hfv_builder.schema import REVIEWS
-from review_ui.board import Board, shown_from_start
+from hfv_builder.records import Label
+from hfv_builder.reviews import in_order, read_reviews, when
+from review_ui.board import Board
 from review_ui.clips import Clips, Filter
-from review_ui.decision import Decision, Undo, answer, opinion, when
-from review_ui.exports import as_table
+from review_ui.decision import answer_name, choices, opinion, verdict_of
+from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
-from review_ui.settings import Settings
+from review_ui.settings import QUEUES, Settings
 from review_ui.store import Store
 from review_ui.traces import Traces
 
@@ -54,30 +51,30 @@ class Desk:
         self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
+        self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)
         self._last = 0
-        self._known: dict[str, Decision] = {}
-        self._undone: set[str] = set()
-        self._history: dict[tuple[str, str], list[Decision]] = {}
-        for decision, undone in self._take_in():
+        for decision in self._take_in():
             self._last = max(self._last, decision.created_at)
-            self._known[decision.decision_id] = decision
-            if undone is None:
-                self._remember(decision)
-            else:
-                self._undone.add(decision.decision_id)
-        for clip_id, reviewer, queue, expires in self.store.leases():
+            self.board.apply(decision)
+        leases = self.store.leases()
+        for clip_id, reviewer, queue, expires in leases:
             if clip_id in self.clips.row:
-                self.board.restore(reviewer, self.clips.row[clip_id], queue, expires)
+                self.board.hands.restore(reviewer, self.clips.row[clip_id], queue, expires)
+        over = time.time() - LAPSED_S
+        self.store.drop_leases([(clip_id, reviewer) for clip_id, reviewer, _, expires in leases if expires < over])
+        self.store.put_overlap(settings.overlap)
 
     def close(self) -> None:
         """Finish writing."""
-        self.media.close()
-        self.store.close()
+        try:
+            self.media.close()
+        finally:
+            self.store.close()
 
     @property
-    def version(self) -> tuple[int, int]:
+    def version(self) -> int:
         """Changes with every decision and every undo."""
-        return len(self._known), len(self._undone)
+        return len(self.board.ledger.known)
 
     # ------------------------------------------------------------------- clips
 
@@ -105,185 +102,197 @@ class Desk:
         self.media.prepare(rows[1:] + self.board.ahead(queue, wanted, AHEAD))
         return {"items": [self.item(name, row) for row in rows], "left": self.board.left(name, queue, wanted)}
 
-    def release(self, name: str) -> None:
-        """Put the reviewer's hand back."""
-        rows = self.board.release(name)
+    def release(self, name: str, *, lapse: bool = False) -> None:
+        """Put the reviewer's hand back; with `lapse`, answers on their way are still accepted."""
+        rows = list(self.board.reviewer(name).hand)
+        for row in rows:
+            self.board.hands.release(name, row, lapse=lapse)
         self.store.drop_leases([(self.clips.ids[row], name) for row in rows])
 
-    def item(self, name: str, row: int) -> dict[str, Any]:
-        """One clip as the page needs it."""
+    def item(self, name: str, row: int, *, adjudicator: bool = False) -> dict[str, Any]:
+        """One clip as the page needs it, with its suggestion if that may be seen now."""
         about = self._about(row)
-        reviewer = self.board.reviewer(name)
-        lease = reviewer.hand.get(row)
-        said = reviewer.answered.get(row)
-        pending = said if said is not None and not said.final else None
-        blind = lease is not None and self.settings.blind(lease.queue) and not lease.seen
+        lease = self.board.reviewer(name).hand.get(row)
+        first = self.board.ledger.pending(self.clips.ids[row], name)
+        visible = self._shows(name, row, adjudicator=adjudicator)
         return about | {
-            "shown": not blind or shown_from_start(about["clip_id"], name, self.settings.shown),
-            "first": pending
-            and {"decision_id": pending.decision_id, "answer": answer(pending), "reason": pending.reason},
+            "shown": visible and (first is None or lease is None or not self.board.asks_blind(name, row, lease)),
+            "suggestion": self._suggestion(row) if visible else None,
+            "first": None if first is None else self._first(first, row),
             "lease_s": 0.0 if lease is None else max(0.0, lease.expires - time.time()),
         }
+
+    def _first(self, first: Decision, row: int) -> dict[str, Any]:
+        """A blind first answer that is still to be kept or changed."""
+        answer = answer_name(first, self.clips.kinds[row])
+        return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
+
+    def demand_sight(self, name: str, row: int, *, adjudicator: bool) -> None:
+        """Let only those on who may see what led to the clip's label.
+
+        Raises:
+            Refused: this person is to answer first.
+        """
+        if not self._shows(name, row, adjudicator=adjudicator):
+            raise Refused(403, "scores, traces and pictures of this clip are shown after your first answer to it")
+
+    def _shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
+        """Whether this person may see what led to the clip's label; the board remembers that they have."""
+        visible = self.board.may_see(name, row, adjudicator=adjudicator)
+        answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
+        if visible and not answered:
+            self.board.reviewer(name).seen.add(row)
+        return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
         """What is the same for everybody."""
         facts = self.clips.facts(row)
         for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(own)
-        return facts | {"split": self.clips.split_name(row), "suggestion": self.clips.suggestion(row)}
-
-    def evidence(self, row: int) -> dict[str, Any]:
-        """Traces on the times of the served video. Reads files: not for the event loop."""
-        times: list[float] = []
-        unplayable = None
-        try:
-            times = self.media.times(row)
-        except ClipError as error:
-            unplayable = str(error)
-        generator = self.clips.generators[int(self.clips.generator[row])]
-        traces = {}
-        for metric, found in self.traces.read(self.clips.ids[row], generator).items():
-            values, frames = found["trace"] or [], found["frames"] or []
-            placed = [(times[f], v) for f, v in zip(frames, values, strict=False) if f < len(times)]
-            seen = [(np.nan if v is None else v) for _, v in placed]
-            traces[metric.value] = {
-                "score": found["score"],
-                "times": [time_s for time_s, _ in placed],
-                "values": [None if np.isnan(v) else v for v in seen],
-                "worst": None if not np.isfinite(seen).any() else int(np.nanargmax(seen)),
-                "error": found["error"],
-            }
-        panels = [metric.value for metric in self.media.panels(row)]
-        return {"frame_times": times, "traces": traces, "panels": panels, "unplayable": unplayable}
+        kind = self.clips.kinds[row]
+        facts |= {"answers": choices(kind), "reasons": list(REASONS[kind])}
+        facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
+        return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
     # --------------------------------------------------------------- decisions
 
     async def decide(self, name: str, new: NewDecision) -> dict[str, Any]:
-        """Keep a reviewer's answer."""
-        decision = self._decision(name, new, blind=new.blind, final=new.final, queue=new.queue)
-        return await self._keep(decision)
+        """Keep a reviewer's answer to a clip that they were dealt."""
+        row = self.row(new.clip_id)
+        first = self.board.ledger.pending(new.clip_id, name)
+        lease = self.board.hands.right(name, row)
+        if lease is None and first is None and new.decision_id not in self.board.ledger.known:
+            raise Refused(409, "this clip was not dealt to you, or you gave it back: take it from a queue again")
+        queue = lease.queue if lease is not None else first and first.queue
+        decision = self._decision(
+            name,
+            new,
+            queue="repeats" if lease is not None and lease.repeat else queue,
+            blind=first is None and lease is not None and self.board.asks_blind(name, row, lease),
+            final=new.final,
+        )
+        kept = await self._keep(decision)
+        seen = self.board.may_see(name, row, adjudicator=False)
+        return kept | {"suggestion": self._suggestion(row) if seen else None}
 
     async def adjudicate(self, name: str, new: Adjudication) -> dict[str, Any]:
-        """Keep an adjudicator's answer, which is the clip's last word."""
-        decision = self._decision(ADJUDICATOR + name, new, blind=False, final=True, queue="adjudication")
-        return await self._keep(decision)
+        """Keep an adjudicator's answer, which settles the clip."""
+        decision = self._decision(name, new, role=ADJUDICATOR, queue="adjudication")
+        return await self._keep(decision) | {"suggestion": self._suggestion(self.row(new.clip_id))}
 
     async def undo(self, name: str, new: NewUndo) -> dict[str, Any]:
         """Take back one's own decisions on one clip, and put the clip into the hand again."""
-        undone = []
-        for decision_id in dict.fromkeys(new.undoes):
-            decision = self._known.get(decision_id)
-            if decision is None or decision.reviewer not in (name, ADJUDICATOR + name):
-                raise Refused(404, f"you have made no decision {decision_id}")
-            undone.append(decision)
-        if len({(decision.clip_id, decision.reviewer) for decision in undone}) > 1:
+        undone = [self.board.ledger.known.get(decision_id) for decision_id in dict.fromkeys(new.undoes)]
+        own = [each for each in undone if each is not None and each.reviewer == name and not each.undoes]
+        if len(own) < len(undone):
+            missing = next(i for i in new.undoes if i not in {each.decision_id for each in own})
+            raise Refused(404, f"you have made no decision {missing}")
+        if len({(each.clip_id, each.role) for each in own}) > 1:
             raise Refused(422, "an undo takes back decisions on one clip only")
-        undo = Undo(
+        last = max(own, key=lambda each: each.order)
+        undo = Decision(
             decision_id=new.decision_id,
-            undoes=tuple(d.decision_id for d in undone),
+            clip_id=last.clip_id,
+            generator=last.generator,
             reviewer=name,
+            role=last.role,
+            queue=last.queue,
+            decision=None,
+            final=False,
             created_at=self.now(),
+            undoes=tuple(each.decision_id for each in own),
         )
-        if new.decision_id in self._known:
-            raise Refused(409, f"{new.decision_id} is a decision; an undo needs an id of its own")
-        kept = await asyncio.wrap_future(self.store.add_undo(undo))
-        if (kept.reviewer, set(kept.undoes)) != (name, set(undo.undoes)) and kept is not undo:
-            raise Refused(409, f"{new.decision_id} has undone something else already")
-        fresh = [decision for decision in undone if decision.decision_id not in self._undone]
-        clip_id, reviewer = undone[0].clip_id, undone[0].reviewer
-        row = self.clips.row.get(clip_id)
-        if fresh:
-            self._undone.update(decision.decision_id for decision in fresh)
-            live = [d for d in self._history.get((clip_id, reviewer), []) if d.decision_id not in self._undone]
-            self._history[clip_id, reviewer] = live
-            self.board.take_back(fresh, live[-1] if live else None)
-            if row is not None and reviewer == name:
-                self.board.hold(name, row, new.queue)
-                expires = self.board.reviewer(name).hand[row].expires
-                self.store.put_leases([(clip_id, name, new.queue, expires)])
+        fresh = any(not self.board.ledger.is_undone(each.decision_id) for each in own)
+        await self._keep(undo)
+        row = self.clips.row.get(last.clip_id)
+        if fresh and row is not None and last.role == REVIEWER:
+            queue = last.queue if last.queue in QUEUES else "labels"
+            self.board.hands.hold_in_front(name, row, queue)
+            self.store.put_leases([(last.clip_id, name, queue, self.board.reviewer(name).hand[row].expires)])
         return {
             "decision_id": new.decision_id,
             "undoes": list(undo.undoes),
-            "clip_id": clip_id if row is not None else None,
+            "clip_id": last.clip_id if row is not None else None,
             "duplicate": not fresh,
         }
 
     def cases(self, name: str, wanted: Filter) -> dict[str, Any]:
         """The first of the clips that wait for an adjudicator, with what reviewers said."""
         rows = self.board.disputed(wanted)
-        cases = [{"item": self.item(name, row), "opinions": self.opinions(row)} for row in rows[:CASES]]
+        # They see what others said: what they answer as a reviewer themselves is not blind any more.
+        self.board.reviewer(name).seen.update(rows[:CASES])
+        cases = []
+        for row in rows[:CASES]:
+            answers = choices(self.clips.kinds[row], unsure=False)
+            item = self.item(name, row, adjudicator=True) | {"answers": answers}
+            cases.append({"item": item, "opinions": self.opinions(row)})
         return {"cases": cases, "total": len(rows)}
 
     def opinions(self, row: int) -> list[dict[str, Any]]:
         """What each reviewer said of a clip in the end."""
-        clip_id = self.clips.ids[row]
-        given = [self._history[clip_id, reviewer] for reviewer in self.board.answers(row)]
-        return [opinion(own) for own in sorted(given, key=lambda own: own[-1].created_at)]
+        clip_id, kind = self.clips.ids[row], self.clips.kinds[row]
+        found = []
+        for vote in self.board.ledger.standing(clip_id):
+            if vote.role == REVIEWER and vote.reviewer in self.board.voters(row):
+                own = self.board.ledger.of(clip_id, vote.reviewer)
+                found.append(opinion(own[: own.index(vote) + 1], kind))
+        return found
 
-    def reviews(self) -> pa.Table:
-        """All decisions as the `reviews` manifest holds them. Reads the database: not for the event loop."""
-        return as_table(self.store.decisions())
+    def decisions(self) -> list[Decision]:
+        """All decisions in their order."""
+        return in_order(list(self.board.ledger.known.values()))
 
-    def _decision(self, reviewer: str, new: NewDecision | Adjudication, **more: Any) -> Decision:
+    def _decision(self, name: str, new: NewDecision | Adjudication, **more: Any) -> Decision:
         row = self.row(new.clip_id)
-        if (new.answer == "reject") != (new.reason is not None):
-            raise Refused(422, "a rejection needs a reason, and only a rejection has one")
-        auto = int(self.clips.auto_label[row])
-        label = None if new.answer in ("reject", "unsure") else int(Label[new.answer.upper()])
-        decision = new.answer if label is None else ("confirm" if label == auto else "relabel")
+        try:
+            said = verdict_of(new.answer, new.reason, self.clips.kinds[row], int(self.clips.auto_label[row]))
+        except ValueError as error:
+            raise Refused(422, str(error)) from None
         return Decision(
             decision_id=new.decision_id,
             clip_id=new.clip_id,
-            reviewer=reviewer,
-            decision=decision,
-            label=label,
-            reason=": ".join(part for part in (new.reason, new.note) if part) or None,
+            generator=self.clips.generators[int(self.clips.generator[row])],
+            reviewer=name,
+            note=new.note or None,
             seconds=new.seconds,
             created_at=self.now(),
+            **said,
             **more,
         )
 
     async def _keep(self, decision: Decision) -> dict[str, Any]:
-        kept = await asyncio.wrap_future(self.store.add(decision))
-        duplicate = kept is not decision
-        if duplicate and kept.says() != decision.says():
+        # A request that is cancelled after its decision was written must not keep it from the board.
+        return await asyncio.shield(asyncio.ensure_future(self._keep_now(decision)))
+
+    async def _keep_now(self, decision: Decision) -> dict[str, Any]:
+        kept = self.board.ledger.known.get(decision.decision_id)
+        if kept is None:
+            kept = await asyncio.wrap_future(self.store.add(decision))
+        if kept.says() != decision.says():
             raise Refused(
                 409, f"{decision.decision_id} is another decision already; every decision needs an id of its own"
             )
-        if not duplicate:
-            self._known[decision.decision_id] = decision
-            self._remember(decision)
+        self.board.apply(kept)
         return {
             "decision_id": kept.decision_id,
             "decision": kept.decision,
             "label": None if kept.label is None else str(Label(kept.label)),
             "created_at": when(kept.created_at).isoformat(),
-            "duplicate": duplicate,
+            "duplicate": kept is not decision,
+            "blind": kept.blind,
         }
-
-    def _remember(self, decision: Decision) -> None:
-        self._history.setdefault((decision.clip_id, decision.reviewer), []).append(decision)
-        self.board.apply(decision)
 
     def now(self) -> int:
         """Microseconds since 1970, later than every time before: the order of decisions is never in doubt."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return self._last
 
-    def _take_in(self) -> list[tuple[Decision, str | None]]:
-        """All decisions, each with what undid it; also those that only the manifest knew till now."""
+    def _take_in(self) -> list[Decision]:
+        """All decisions in their order, also those that only the manifest knew till now."""
         kept = self.store.decisions()
-        known = {decision.decision_id: undone for decision, undone in kept}
-        rows = self.manifests.read(REVIEWS)
-        told = zip(rows["decision_id"].to_pylist(), rows["undone_by"].to_pylist(), strict=True)
-        new = [n for n, (made, undone) in enumerate(told) if made not in known or (undone and not known[made])]
-        if not new:
-            return kept
-        foreign = []
-        for row in rows.take(new).to_pylist():
-            undone = row.pop("undone_by")
-            created = row["created_at"]
-            row["created_at"] = int(created.timestamp()) * 1_000_000 + created.microsecond
-            foreign.append((Decision(**row, queue="manifest", final=True), undone))
-        self.store.add_all(foreign).result()
-        return self.store.decisions()
+        known = {decision.decision_id for decision in kept}
+        told, _ = read_reviews(self.manifests)
+        new = [decision for decision in told if decision.decision_id not in known]
+        if new:
+            self.store.add_all(new).result()
+        return in_order(kept + new)

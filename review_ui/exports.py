@@ -1,40 +1,64 @@
-"""Decisions out of the database into the `reviews` manifest."""
+"""Decisions out of the database into the `reviews` and `final` manifests, and into files to download."""
 
-from typing import Any
+import io
+from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
 
+from hfv_builder.decisions import Decision
+from hfv_builder.final_labels import final_labels
 from hfv_builder.manifest import Manifests
-from hfv_builder.schema import REVIEWS
-from review_ui.decision import Decision
+from hfv_builder.reviews import as_table, final_table, in_order, read_reviews
+from hfv_builder.schema import FINAL, REVIEWS
+from review_ui.clips import Clips
 from review_ui.store import Store
 
 
-def as_table(decisions: list[tuple[Decision, str | None]]) -> pa.Table:
-    """Decisions, each with what undid it, in the columns of the `reviews` manifest."""
-    columns: dict[str, list[Any]] = {
-        name: [getattr(decision, name) for decision, _ in decisions]
-        for name in REVIEWS.schema.names
-        if name != "undone_by"
-    }
-    return pa.Table.from_pydict(columns | {"undone_by": [by for _, by in decisions]}, schema=REVIEWS.schema)
+def export(store: Store, manifests: Manifests, into: Manifests | None = None, *, overlap: int | None = None) -> int:
+    """Write the `reviews` manifest, every decision of the database and those that only it has, and `final` from it.
 
-
-def export(store: Store, manifests: Manifests) -> int:
-    """Write the `reviews` manifest: every decision of the database, and those that only the manifest has.
+    Args:
+        manifests: where the clips and their labels are.
+        into: where to write; None writes beside them.
+        overlap: how many votes a majority needs; None takes what the review was set to.
 
     Returns:
-        The number of rows.
+        The number of rows of `reviews`.
 
     Raises:
-        UsageError: the manifest cannot be read or written, or another command writes it.
+        UsageError: a manifest cannot be read or written, or another command writes it.
     """
-    with manifests.lock("reviews"):
-        ours = as_table(store.decisions())
-        known = set(ours["decision_id"].to_pylist())
-        before = manifests.read(REVIEWS)
-        others = before.filter(pa.array([row not in known for row in before["decision_id"].to_pylist()], pa.bool_()))
-        rows = pa.concat_tables([others, ours])
-        if len(rows):
-            manifests.replace(REVIEWS, [rows])
+    into = into or manifests
+    with into.lock("reviews"):
+        ours = {decision.decision_id: decision for decision in store.decisions()}
+        before, _ = read_reviews(into)
+        rows = in_order(({decision.decision_id: decision for decision in before} | ours).values())
+        if rows:
+            overlap = store.overlap() if overlap is None else overlap
+            into.replace(REVIEWS, [as_table(rows, overlap=overlap)])
+            labelled = final_labels(Clips(manifests).labels(), rows, overlap=overlap)
+            into.replace(FINAL, [final_table(labelled, overlap=overlap)])
         return len(rows)
+
+
+def as_parquet(decisions: Iterable[Decision], overlap: int) -> bytes:
+    """The `reviews` manifest of these decisions as one Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(as_table(decisions, overlap=overlap), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def as_csv(decisions: Iterable[Decision]) -> bytes:
+    """The same as CSV: a box as four numbers, several ids in `undoes`, with blanks between them."""
+    rows = as_table(decisions)
+    box = rows["box"].combine_chunks()
+    sides = [pc.cast(pc.struct_field(box, name), pa.string()) for name in "xywh"]
+    flat = {"box": pc.binary_join_element_wise(*sides, " "), "undoes": pc.binary_join(rows["undoes"], " ")}
+    for name, column in flat.items():
+        rows = rows.set_column(rows.schema.names.index(name), name, column)
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(rows, sink)
+    return sink.getvalue()

@@ -92,7 +92,7 @@ class Guard:
         if scope["method"] in SAFE:
             return None
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return 403, "requests that change something must come from this server's own pages"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "requests that change something must come from this server's own pages"
@@ -103,6 +103,14 @@ def hostname(host: str) -> str:
     """The name in a Host header, without port and brackets, in lower case; empty if it is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _netloc(origin: str) -> str:
+    """The host and port of an origin, in lower case; empty if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

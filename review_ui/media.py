@@ -3,9 +3,11 @@
 Of a clip that is in a store, a copy stands in for the original.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +17,7 @@ from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from review_ui.clips import Clips
 from review_ui.proxies import copy, frame_times, make_proxy, make_strip, plays_everywhere
 
+LOG = logging.getLogger(__name__)
 AHEAD = 8
 """Clips whose media are made before somebody gets them."""
 
@@ -39,6 +42,7 @@ class Media:
         self._prepared: set[int] = set()
         self._making: dict[Path, Future[None]] = {}
         self._lock = threading.Lock()
+        self._closed = False
         # What is asked for now must not wait behind what may be asked for later.
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
@@ -46,6 +50,7 @@ class Media:
 
     def close(self) -> None:
         """Drop what waits, finish what runs."""
+        self._closed = True
         for pool in (self._now, self._later):
             pool.shutdown(cancel_futures=True)
 
@@ -96,7 +101,8 @@ class Media:
         for row in rows:
             if row not in self._prepared:
                 self._prepared.add(row)
-                self._later.submit(self._prepare, row)
+                with suppress(RuntimeError):  # the server is stopping
+                    self._later.submit(self._prepare, row)
 
     def _prepare(self, row: int) -> None:
         try:
@@ -105,6 +111,8 @@ class Media:
             self._make(row, self._cache / f"{self._clips.ids[row]}.webp")
         except (ClipError, UsageError, OSError):
             return
+        except Exception:  # nobody looks at the futures of this pool
+            LOG.exception("media of clip %s cannot be prepared", self._clips.ids[row])
 
     def _frame_times(self, row: int) -> list[float]:
         return frame_times(self.video(row).path)
@@ -133,8 +141,14 @@ class Media:
 
     def _made(self, row: int, target: Path) -> None:
         """Wait until the target is there."""
-        if not target.is_file():
+        if target.is_file():
+            return
+        try:
             self._now.submit(self._make, row, target).result()
+        except (CancelledError, RuntimeError) as error:
+            if not self._closed:
+                raise
+            raise ClipError("the server is stopping") from error
 
     def _make(self, row: int, target: Path) -> None:
         """Make one file, once however many ask at the same time."""

@@ -4,8 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Answer = Literal["spatial", "appearance", "motion", "real", "reject", "unsure"]
-Reason = Literal["not a person", "no anomaly", "watermark", "broken", "duplicate", "other"]
+from review_ui.settings import HAND
+
+Settled = Literal["spatial", "appearance", "motion", "none", "real", "reject"]
+Answer = Literal["spatial", "appearance", "motion", "none", "real", "reject", "unsure"]
+Reason = Literal["not a person", "no anomaly", "generated", "watermark", "broken", "duplicate", "other"]
 Queue = Literal["labels", "calibration", "disagreements", "failed", "repeats"]
 LabelName = Literal["spatial", "appearance", "motion", "real"]
 SplitName = Literal["train", "val", "test"]
@@ -42,7 +45,7 @@ class Me(Message):
 class Wanted(Message):
     """How many clips one wants, and of which kind."""
 
-    count: Annotated[int, Field(ge=1, le=8)] = 4
+    count: Annotated[int, Field(ge=1, le=HAND)] = 4
     generator: Generator | None = None
     label: LabelName | None = None
     split: SplitName | None = None
@@ -56,12 +59,29 @@ class First(Message):
     reason: str | None
 
 
+class Choice(Message):
+    """An answer that a clip can have."""
+
+    answer: Answer
+    name: str
+    """What it is called."""
+    key: str
+    """The key that gives it, unless the reviewer chose another."""
+
+
 class Item(Message):
     """A clip to be answered."""
 
     clip_id: str
-    generator: str
+    generator: str | None
+    source: str | None
+    """The generator's display name; null, as the generator is, where a setting hides where clips are from."""
     is_real: bool
+    """Camera footage."""
+    answers: list[Choice]
+    """The answers that this clip can have, in the order in which to offer them; `reject` and `unsure` come last."""
+    reasons: list[str]
+    """The reasons to offer for rejecting it."""
     width: int | None
     height: int | None
     fps: float | None
@@ -73,9 +93,10 @@ class Item(Message):
     """Why it could not be read, if it could not."""
     split: str | None
     shown: bool
-    """The suggestion may be seen before the first answer."""
+    """The suggestion may be seen before the first answer; if not, that answer is blind."""
     suggestion: dict[str, Any] | None
-    """label, margin, tied, group_size, ranks and scores; null for a clip without a label."""
+    """label, margin, tied, group_size, ranks and scores; null for a clip without a label, and while it must not be
+    seen."""
     first: First | None
     lease_s: float
     """Seconds for which the clip is kept for whoever got it."""
@@ -118,13 +139,14 @@ class NewDecision(Message):
     reason: Reason | None = None
     """For `reject`, and only for it."""
     note: Note = ""
-    blind: bool = False
-    """Answered before the suggestion was shown."""
     final: bool = True
     """False for a blind first answer that is still to be kept or changed; the clip stays in the hand."""
     seconds: Seconds | None = None
-    """Time spent on this answer."""
-    queue: Queue = "labels"
+    """Time spent on this answer, as the page measured it."""
+    blind: bool | None = None
+    """Ignored: the server knows what it has shown."""
+    queue: Queue | None = None
+    """Ignored: the server knows from which queue the clip was dealt."""
 
 
 class Kept(Message):
@@ -136,6 +158,10 @@ class Kept(Message):
     created_at: str
     duplicate: bool
     """It was there already."""
+    blind: bool
+    """It was given before the suggestion was shown."""
+    suggestion: dict[str, Any] | None
+    """As in the item, now that it may be seen; its evidence may be asked for, too."""
 
 
 class NewUndo(Message):
@@ -143,7 +169,8 @@ class NewUndo(Message):
 
     decision_id: DecisionId
     undoes: Annotated[list[DecisionId], Field(min_length=1, max_length=4)]
-    queue: Queue = "labels"
+    queue: Queue | None = None
+    """Ignored: the clip goes back to the queue from which it was dealt."""
 
 
 class Undone(Message):
@@ -161,7 +188,7 @@ class Adjudication(Message):
 
     decision_id: DecisionId
     clip_id: ClipId
-    answer: Answer
+    answer: Settled
     reason: Reason | None = None
     note: Note = ""
     seconds: Seconds | None = None
@@ -174,6 +201,7 @@ class Opinion(Message):
     reviewer: str
     answer: Answer
     reason: str | None
+    note: str | None
     blind: bool
     first: Answer | None
     """What they had said before they saw the suggestion; null if they saw it from the start."""
@@ -207,16 +235,21 @@ class Trace(Message):
     error: str | None
 
 
-class Evidence(Message):
-    """Why the clip got its label."""
+class Frames(Message):
+    """When the frames of the served video are shown."""
 
     frame_times: list[float]
-    """Seconds at which each frame of the served video is shown; empty if it cannot be played."""
+    """Seconds of each frame; empty if the clip cannot be played."""
+    unplayable: str | None
+    """Why the clip cannot be played."""
+
+
+class Evidence(Frames):
+    """Why the clip got its label."""
+
     traces: dict[str, Trace]
     panels: list[str]
     """Metrics with a picture of their worst moment."""
-    unplayable: str | None
-    """Why the clip cannot be played."""
 
 
 class Problem(Message):

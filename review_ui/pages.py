@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from hfv_builder.records import ClipError, Metric
-from review_ui.api import SENTENCES, Named, find_session
+from review_ui.api import COOKIE, SENTENCES, Named, find_session, settles
 from review_ui.desk import Desk, Refused
 from review_ui.media import Served
-from review_ui.users import Role, Session, Sessions
+from review_ui.sessions import Session, Sessions
+from review_ui.users import Role
 
 HERE = Path(__file__).parent
 VIDEO: dict[int | str, dict[str, Any]] = {
@@ -47,8 +48,8 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
     templates = Jinja2Templates(HERE / "templates")
 
     def page(name: str, adjudicator: bool = False) -> Callable[..., Awaitable[Response]]:
-        async def show(request: Request, hfv_session: Annotated[str | None, Cookie(max_length=200)] = None) -> Response:
-            session = sessions.find(hfv_session) if hfv_session else None
+        async def show(request: Request) -> Response:
+            session = sessions.find(request.cookies.get(COOKIE, ""))
             if session is None:
                 return RedirectResponse("/enter", 303)
             if adjudicator and session.role is not Role.ADJUDICATOR:
@@ -98,7 +99,9 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     @media.get("/{clip_id}/{metric}.webp", response_class=Sent, responses=PICTURE)
     async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Sent:
         """The picture of the metric's worst moment, which scoring wrote."""
-        found = desk.media.evidence(desk.row(clip_id), metric)
+        row = desk.row(clip_id)
+        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        found = desk.media.evidence(row, metric)
         if found is None:
             raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
         return Sent(found.path, media_type=found.media_type, headers=CACHED)

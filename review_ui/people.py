@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.agreement import agreement
-from hfv_builder.records import Label
-from hfv_builder.reviews import ABSTAIN, ANSWERS
-from review_ui.decision import Decision, code
+from hfv_builder.decisions import ANSWERS, LEFT_OUT, NOT_SURE, REVIEWER, Decision, Kind, answer_code
+from hfv_builder.final_labels import MAJORITY, undone
+from review_ui.clips import Clips
 
 PAUSE_S = 180.0
 """A longer gap between two decisions is not work."""
@@ -22,35 +22,62 @@ RECENT_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Sitting:
-    """One reviewer's answers to one clip, from the first to the one that closed it."""
+    """One reviewer's answers to one clip, from the first to the final one."""
 
     reviewer: str
     clip_id: str
-    first: Decision
-    last: Decision
-    seconds: float | None
+    kind: Kind
+    answers: list[Decision]
+
+    @property
+    def blind(self) -> bool:
+        """Whether the first answer was given before the suggestion was shown."""
+        return self.answers[0].blind
+
+    @property
+    def first(self) -> int | None:
+        """The code of the first answer."""
+        return answer_code(self.answers[0], self.kind)
+
+    @property
+    def last(self) -> int | None:
+        """The code of the final answer, which the clip can have."""
+        return answer_code(self.answers[-1], self.kind)
+
+    @property
+    def ended(self) -> float:
+        """When the final answer was given, in seconds since 1970."""
+        return self.answers[-1].created_at / 1e6
+
+    @property
+    def seconds(self) -> float | None:
+        """Time taken over all answers."""
+        known = [decision.seconds for decision in self.answers if decision.seconds is not None]
+        return sum(known) if known else None
 
 
-def sittings(reviews: Iterable[Decision]) -> Iterable[Sitting]:
-    """Decisions, oldest first, gathered by reviewer and clip; a repeat is a sitting of its own."""
-    open_: dict[tuple[str, str], list[Decision]] = {}
-    for decision in reviews:
+def sittings(decisions: list[Decision], clips: Clips) -> Iterable[Sitting]:
+    """The sittings that ended with an answer that counts; a repeat is a sitting of its own.
+
+    Args:
+        decisions: all decisions, undos too, in their order.
+    """
+    taken_back = undone(decisions)
+    begun: dict[tuple[str, str], list[Decision]] = {}
+    for decision in decisions:
+        row = clips.row.get(decision.clip_id)
+        own = decision.role == REVIEWER and decision.decision is not None
+        if row is None or not own or decision.decision_id in taken_back:
+            continue
         key = (decision.reviewer, decision.clip_id)
-        if key in open_ and decision.blind:  # a second blind answer belongs to another sitting
-            yield _sitting(open_.pop(key))
-        open_.setdefault(key, []).append(decision)
+        if decision.blind:
+            begun.pop(key, None)  # a first answer that was never kept
+        begun.setdefault(key, []).append(decision)
         if decision.final:
-            yield _sitting(open_.pop(key))
-    for answers in open_.values():
-        yield _sitting(answers)
-
-
-def _sitting(answers: list[Decision]) -> Sitting:
-    known = [decision.seconds for decision in answers if decision.seconds is not None]
-    first, last = answers[0], answers[-1]
-    return Sitting(
-        reviewer=first.reviewer, clip_id=first.clip_id, first=first, last=last, seconds=sum(known) if known else None
-    )
+            kind = clips.kinds[row]
+            sitting = Sitting(reviewer=key[0], clip_id=key[1], kind=kind, answers=begun.pop(key))
+            if sitting.last is not None:
+                yield sitting
 
 
 def hourly(times: list[float], now: float) -> float | None:
@@ -63,28 +90,27 @@ def hourly(times: list[float], now: float) -> float | None:
 
 def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[dict[str, Any]]:
     """What each reviewer did, most first."""
-    settled = final[final["adjudicated"] | (final["reviewers"] > 1)]
+    settled = final[final["adjudicated"] | ((final["votes"] > 1) & final["outcome"].eq(MAJORITY))]
     truth = {
-        clip_id: len(Label) if rejected else label
+        clip_id: LEFT_OUT if rejected else label
         for clip_id, rejected, label in zip(settled["clip_id"], settled["rejected"], settled["label"], strict=True)
-        if rejected or not pd.isna(label)
     }
     by_name: dict[str, list[Sitting]] = defaultdict(list)
     for sitting in seated:
         by_name[sitting.reviewer].append(sitting)
     rows = []
     for name, own in sorted(by_name.items(), key=lambda entry: -len(entry[1])):
-        checked = [code(s.last) == truth[s.clip_id] for s in own if s.clip_id in truth and code(s.last) != ABSTAIN]
+        checked = [s.last == truth[s.clip_id] for s in own if s.clip_id in truth and s.last != NOT_SURE]
         again = repeats(own)
         took = [s.seconds for s in own if s.seconds is not None]
         rows.append(
             {
                 "name": name,
                 "clips": len({s.clip_id for s in own}),
-                "per_hour": hourly([s.last.created_at / 1e6 for s in own], now),
+                "per_hour": hourly([s.ended for s in own], now),
                 "seconds": float(np.median(took)) if took else None,
-                "unsure": sum(code(s.last) == ABSTAIN for s in own) / len(own),
-                "rejected": sum(s.last.decision == "reject" for s in own) / len(own),
+                "unsure": sum(s.last == NOT_SURE for s in own) / len(own),
+                "rejected": sum(s.last == LEFT_OUT for s in own) / len(own),
                 "changed": changed(own),
                 "with_final": sum(checked) / len(checked) if checked else None,
                 "checked": len(checked),
@@ -97,16 +123,16 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
 
 def changed(own: list[Sitting]) -> float | None:
     """Share of blind first answers that were changed once the suggestion was seen."""
-    blind = [s for s in own if s.first.blind and s.last is not s.first]
-    return sum(code(s.last) != code(s.first) for s in blind) / len(blind) if blind else None
+    blind = [s for s in own if s.blind and len(s.answers) > 1]
+    return sum(s.last != s.first for s in blind) / len(blind) if blind else None
 
 
 def repeats(own: list[Sitting]) -> list[bool]:
     """Of each clip that one reviewer answered again: whether both first answers were the same."""
-    before: dict[str, int] = {}
+    before: dict[str, int | None] = {}
     same = []
     for sitting in own:
-        given = code(sitting.first)
+        given = sitting.first
         if sitting.clip_id in before:
             same.append(before[sitting.clip_id] == given)
         before[sitting.clip_id] = given
@@ -116,16 +142,16 @@ def repeats(own: list[Sitting]) -> list[bool]:
 def agreements(seated: list[Sitting]) -> dict[str, Any]:
     """Between reviewers: of blind first answers, which nobody has swayed, and of the answers they stood by."""
     return {
-        "blind": asdict(agreement(_counts((s.reviewer, s.clip_id, code(s.first)) for s in seated if s.first.blind))),
-        "standing": asdict(agreement(_counts((s.reviewer, s.clip_id, code(s.last)) for s in seated))),
+        "blind": asdict(agreement(_counts((s.reviewer, s.clip_id, s.first) for s in seated if s.blind))),
+        "standing": asdict(agreement(_counts((s.reviewer, s.clip_id, s.last) for s in seated))),
     }
 
 
-def _counts(given: Iterable[tuple[str, str, int]]) -> npt.NDArray[np.int64]:
+def _counts(given: Iterable[tuple[str, str, int | None]]) -> npt.NDArray[np.int64]:
     """How often each answer was given to each clip, a reviewer's latest answer to a clip counting once."""
     latest = {(reviewer, clip_id): answer for reviewer, clip_id, answer in given}
     places: dict[str, int] = {}
-    pairs = [(places.setdefault(c, len(places)), a) for (_, c), a in latest.items() if a != ABSTAIN]
+    pairs = [(places.setdefault(c, len(places)), a) for (_, c), a in latest.items() if a not in (None, NOT_SURE)]
     counts = np.zeros((len(places), len(ANSWERS)), np.int64)
     if pairs:
         np.add.at(counts, tuple(np.array(pairs).T), 1)
@@ -134,10 +160,10 @@ def _counts(given: Iterable[tuple[str, str, int]]) -> npt.NDArray[np.int64]:
 
 def pairs(seated: list[Sitting]) -> list[dict[str, Any]]:
     """Agreement of every two reviewers on the clips that both answered."""
-    standing: dict[str, dict[str, int]] = defaultdict(dict)
+    standing: dict[str, dict[str, int | None]] = defaultdict(dict)
     for sitting in seated:
-        if code(sitting.last) != ABSTAIN:
-            standing[sitting.reviewer][sitting.clip_id] = code(sitting.last)
+        if sitting.last != NOT_SURE:
+            standing[sitting.reviewer][sitting.clip_id] = sitting.last
     found: list[dict[str, Any]] = []
     for a, b in combinations(sorted(standing), 2):
         both = standing[a].keys() & standing[b].keys()

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hfv_builder.decisions import ANSWERS, LEFT_OUT, Kind
 from hfv_builder.records import Label
-from hfv_builder.reviews import ANSWERS
 from review_ui.clips import NONE, Clips
-from review_ui.decision import code
 from review_ui.people import Sitting
 
 DECILES = 10
@@ -18,7 +17,7 @@ def confusion(clips: Clips, final: pd.DataFrame) -> dict[str, list[list[int]]]:
     """Per generator, and for all: rows automatic labels, columns final labels and rejected, of clips with a review."""
     reviewed = (final["label_source"] == "review").to_numpy() & (clips.auto_label != NONE)
     given = final["label"].fillna(0).to_numpy(np.int64)
-    settled = np.where(final["rejected"], len(Label), given)
+    settled = np.where(final["rejected"], LEFT_OUT, given)
     found = {}
     for number, name in [(None, ""), *enumerate(clips.generators)]:
         rows = reviewed if number is None else reviewed & (clips.generator == number)
@@ -62,10 +61,10 @@ def pull(seated: list[Sitting], clips: Clips) -> dict[str, Any]:
     for name in ("blind", "shown"):
         same = []
         for sitting in seated:
-            row = clips.row.get(sitting.clip_id)
-            if row is None or clips.auto_label[row] == NONE or sitting.first.blind != (name == "blind"):
-                continue
-            same.append(code(sitting.first) == clips.auto_label[row])
+            auto = clips.auto_label[clips.row[sitting.clip_id]]
+            # What footage is suggested to be is no secret.
+            if auto != NONE and sitting.kind is Kind.GENERATED and sitting.blind == (name == "blind"):
+                same.append(sitting.first == auto)
         low, high = wilson(sum(same), len(same))
         found[name] = {"clips": len(same), "same": sum(same) / len(same) if same else None, "from": low, "to": high}
     return found

@@ -13,6 +13,9 @@ from hfv_builder.records import UsageError
 Share = Annotated[float, Field(ge=0, le=1)]
 STRICT = ConfigDict(extra="forbid")
 
+HAND = 8
+"""Clips that a reviewer has in hand at most."""
+
 QUEUES = {
     "labels": "Confirm labels",
     "calibration": "Calibration set",
@@ -60,6 +63,8 @@ class Settings:
     """Clips in the calibration set."""
     repeats: Share = 0.02
     """Share of clips dealt from `labels` that the reviewer has answered before."""
+    show_source: bool = True
+    """Tell reviewers which generator or camera data set a clip is from."""
     queues: dict[str, QueueSettings] = field(default_factory=_queues)
 
     def blind(self, queue: str) -> bool:

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hfv_builder.decisions import ANSWERS, Decision
+from hfv_builder.final_labels import final_labels
 from hfv_builder.records import Label, Split
-from hfv_builder.reviews import ADJUDICATOR, ANSWERS, final_labels
 from review_ui.clips import NONE, Clips
-from review_ui.decision import Decision
 from review_ui.desk import Desk
-from review_ui.exports import as_table
 from review_ui.people import agreements, hourly, pairs, reviewers, seconds, sittings
 from review_ui.quality import confusion, margins, pull
 from review_ui.settings import Settings
@@ -28,7 +27,7 @@ class Statistics:
     def __init__(self, desk: Desk) -> None:
         """Nothing is reckoned yet."""
         self._desk = desk
-        self._made: tuple[tuple[int, int], float, dict[str, Any]] | None = None
+        self._made: tuple[int, float, dict[str, Any]] | None = None
         self._lock = asyncio.Lock()
 
     async def current(self) -> dict[str, Any]:
@@ -37,29 +36,22 @@ class Statistics:
             version, now = self._desk.version, time.time()
             if self._made is None or (self._made[0] != version and now - self._made[1] > FRESH_S):
                 desk = self._desk
-
-                def work() -> dict[str, Any]:
-                    return statistics(desk.clips, desk.store.decisions(), desk.settings, now)
-
-                self._made = (version, now, await asyncio.to_thread(work))
+                made = await asyncio.to_thread(statistics, desk.clips, desk.decisions(), desk.settings, now)
+                self._made = (version, now, made)
             return self._made[2]
 
 
-def statistics(
-    clips: Clips, decisions: list[tuple[Decision, str | None]], settings: Settings, now: float
-) -> dict[str, Any]:
-    """All figures, as JSON holds them; `now` in seconds since 1970."""
-    auto = pd.array(np.where(clips.auto_label == NONE, 0, clips.auto_label), "Int32")
-    auto[clips.auto_label == NONE] = pd.NA
-    labels = pd.DataFrame({"clip_id": clips.ids, "auto_label": auto})
-    final = final_labels(labels, as_table(decisions).to_pandas())
-    live = [decision for decision, undone in decisions if undone is None]
-    reviews = [decision for decision in live if not decision.reviewer.startswith(ADJUDICATOR)]
-    voted = [clips.row[clip_id] for clip_id, _ in {(d.clip_id, d.reviewer) for d in reviews} if clip_id in clips.row]
-    votes = np.bincount(np.array(voted, np.int64), minlength=len(clips))
-    done = final["adjudicated"].to_numpy(bool) | (votes >= settings.overlap)
-    seated = list(sittings(reviews))
-    pace = hourly([d.created_at / 1e6 for d in reviews if d.final], now)
+def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now: float) -> dict[str, Any]:
+    """All figures, as JSON holds them.
+
+    Args:
+        decisions: all of them, undos too, in their order.
+        now: seconds since 1970.
+    """
+    final = final_labels(clips.labels(), decisions, overlap=settings.overlap)
+    done = np.asarray(final["adjudicated"] | (final["votes"] >= settings.overlap), bool)
+    seated = list(sittings(decisions, clips))
+    pace = hourly([sitting.ended for sitting in seated], now)
     left = int((~done & ~clips.failed).sum())
     return {
         "total": int((~clips.failed).sum()),

@@ -4,67 +4,42 @@ One thread writes. Whatever waits when it comes round goes into one transaction,
 and not fifty; an answer is given only after the flush.
 """
 
-import queue
+import logging
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from hfv_builder.decisions import Decision
 from hfv_builder.records import UsageError
-from review_ui.decision import Decision, Undo
+from hfv_builder.reviews import in_order
+from review_ui import rows
+from review_ui.sessions import SessionRow
+from review_ui.writer import Writer
 
 APPLICATION_ID = 0x48465652
 """`HFVR`: tells our databases from others."""
-VERSION = 1
-BATCH = 256
-"""Jobs in one transaction at most."""
+LOG = logging.getLogger(__name__)
 
 TABLES = """
-CREATE TABLE decisions (
-    seq INTEGER PRIMARY KEY, decision_id TEXT NOT NULL UNIQUE, clip_id TEXT NOT NULL, reviewer TEXT NOT NULL,
-    decision TEXT NOT NULL, label INTEGER, reason TEXT, blind INTEGER NOT NULL, seconds REAL,
-    created_at INTEGER NOT NULL, queue TEXT NOT NULL, final INTEGER NOT NULL
-) STRICT;
-CREATE TABLE undos (
-    seq INTEGER PRIMARY KEY, decision_id TEXT NOT NULL, undoes TEXT NOT NULL UNIQUE, reviewer TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX undos_by_id ON undos (decision_id);
 CREATE TABLE leases (
     clip_id TEXT, reviewer TEXT, queue TEXT NOT NULL, expires REAL NOT NULL, PRIMARY KEY (clip_id, reviewer)
 ) STRICT;
+"""
+
+SESSIONS = """
 CREATE TABLE sessions (
-    token_hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, bound TEXT NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
 ) STRICT;
-CREATE TRIGGER decisions_stay BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
-CREATE TRIGGER decisions_keep BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
-CREATE TRIGGER undos_stay BEFORE DELETE ON undos BEGIN SELECT RAISE(ABORT, 'undos are append-only'); END;
-CREATE TRIGGER undos_keep BEFORE UPDATE ON undos BEGIN SELECT RAISE(ABORT, 'undos are append-only'); END;
 """
-
-T = TypeVar("T")
-Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
-
-
-FIELDS = [field.name for field in fields(Decision)]
-INSERT = """
-INSERT INTO decisions
-    (decision_id, clip_id, reviewer, decision, label, reason, blind, seconds, created_at, queue, final)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (decision_id) DO NOTHING
-"""
-SELECT = """
-SELECT d.decision_id, clip_id, d.reviewer, decision, label, reason, blind, seconds, d.created_at, queue, final,
-    u.decision_id
-FROM decisions d LEFT JOIN undos u ON u.undoes = d.decision_id
-"""
+SESSION = [field.name for field in fields(SessionRow)]
 DROP_LEASE = "DELETE FROM leases WHERE clip_id = ? AND reviewer = ?"
 
 
-class Store:
+class Store(Writer):
     """The database. Every `write` method returns a future that is done once its rows are on the disk."""
 
     def __init__(self, path: Path) -> None:
@@ -73,30 +48,20 @@ class Store:
         Raises:
             UsageError: the file is damaged or not ours. Nothing in it is touched.
         """
-        self.path = path
         if path.exists() and path.stat().st_size:
             _check(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            if self._connection.execute("PRAGMA application_id").fetchone()[0] == 0:
-                marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-                self._connection.executescript(f"BEGIN; {marks} {TABLES} COMMIT;")
+            with closing(_connect(path, "rwc")) as connection:
+                if connection.execute("PRAGMA application_id").fetchone()[0] == 0:
+                    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {rows.VERSION};"
+                    connection.executescript(f"BEGIN; {marks} {rows.TABLES} {TABLES} COMMIT;")
+                rows.upgrade(connection)
+                _renew_sessions(connection)
+            # Never made anew: without its decisions an empty database would be worse than none.
+            super().__init__(path, lambda: _connect(path, "rw"))
         except (sqlite3.Error, OSError) as error:
             raise UsageError(f"the decisions in {path} cannot be opened ({error}); nothing in it was changed") from None
-        self._jobs: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._thread = threading.Thread(target=self._write, name="decisions", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Finish what waits, then close."""
-        self._jobs.put(None)
-        self._thread.join()
-        self._connection.close()
 
     def add(self, decision: Decision) -> "Future[Decision]":
         """Keep a decision, and forget the lease that it ends.
@@ -109,137 +74,105 @@ class Store:
 
         return self._submit(job)
 
-    def add_undo(self, undo: Undo) -> "Future[Undo]":
-        """Take decisions back; the future gives what is kept under the id. What is taken back already stays so."""
-
-        def job(connection: sqlite3.Connection) -> Undo:
-            kept = connection.execute(
-                "SELECT undoes, reviewer FROM undos WHERE decision_id = ?", [undo.decision_id]
-            ).fetchall()
-            if kept:
-                return Undo(**{**vars(undo), "undoes": tuple(row[0] for row in kept), "reviewer": kept[0][1]})
-            rows = [(undo.decision_id, each, undo.reviewer, undo.created_at) for each in undo.undoes]
-            connection.executemany(
-                "INSERT OR IGNORE INTO undos (decision_id, undoes, reviewer, created_at) VALUES (?, ?, ?, ?)", rows
-            )
-            return undo
-
-        return self._submit(job)
-
-    def add_all(self, decisions: Iterable[tuple[Decision, str | None]]) -> "Future[int]":
-        """Keep decisions of another database with what undid each; those known already are passed over."""
-        rows = list(decisions)
-
-        def job(connection: sqlite3.Connection) -> int:
-            before = connection.total_changes
-            connection.executemany(INSERT, [astuple(row) for row, _ in rows])
-            connection.executemany(
-                "INSERT OR IGNORE INTO undos (decision_id, undoes, reviewer, created_at) VALUES (?, ?, ?, ?)",
-                [(undone, row.decision_id, row.reviewer, row.created_at) for row, undone in rows if undone],
-            )
-            return connection.total_changes - before
-
-        return self._submit(job)
-
-    def put_leases(self, rows: list[tuple[str, str, str, float]]) -> "Future[None]":
-        """Remember leases (clip, reviewer, queue, expires) over a restart; one that has expired is dropped."""
+    def add_all(self, decisions: Iterable[Decision]) -> "Future[None]":
+        """Keep decisions of another database; those known already are passed over."""
+        given = list(decisions)
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", rows)
+            rows.insert_all(connection, given)
 
         return self._submit(job)
 
-    def drop_leases(self, rows: list[tuple[str, str]]) -> "Future[None]":
+    def put_overlap(self, overlap: int) -> "Future[None]":
+        """Remember how many reviewers each clip is to have."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES ('overlap', ?)", [str(overlap)])
+
+        return self._submit(job)
+
+    def put_leases(self, leases: list[tuple[str, str, str, float]]) -> "Future[None]":
+        """Remember leases (clip, reviewer, queue, expires) over a restart."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", leases)
+
+        return self._submit(job)
+
+    def drop_leases(self, leases: list[tuple[str, str]]) -> "Future[None]":
         """Forget leases (clip, reviewer)."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.executemany(DROP_LEASE, rows)
+            connection.executemany(DROP_LEASE, leases)
 
         return self._submit(job)
 
-    def put_session(self, token_hash: str, name: str, role: str, created_at: int) -> "Future[None]":
-        """Remember a session by the hash of its cookie."""
+    def put_session(self, row: SessionRow) -> "Future[None]":
+        """Add a session, or replace it."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", [token_hash, name, role, created_at]
-            )
+            connection.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", astuple(row))
 
         return self._submit(job)
 
-    def drop_session(self, token_hash: str) -> "Future[None]":
-        """Forget a session."""
+    def drop_sessions(self, keys: list[str]) -> "Future[None]":
+        """Delete sessions by the hashes of their cookies."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM sessions WHERE token_hash = ?", [token_hash])
+            connection.executemany("DELETE FROM sessions WHERE key = ?", [[key] for key in keys])
 
         return self._submit(job)
 
-    def decisions(self) -> list[tuple[Decision, str | None]]:
-        """All decisions in order, each with the id of what undid it."""
-        return [(_decision(row[:-1]), row[-1]) for row in self._read(SELECT + "ORDER BY d.seq")]
+    def decisions(self) -> list[Decision]:
+        """All decisions in their order, undos too."""
+        return in_order(map(rows.from_row, self._read(rows.SELECT)))
+
+    def overlap(self) -> int:
+        """How many reviewers each clip was to have; 1 where nobody has said."""
+        return int(next(iter(self._read("SELECT value FROM facts WHERE name = 'overlap'")), ["1"])[0])
 
     def leases(self) -> list[tuple[str, str, str, float]]:
         """The leases (clip, reviewer, queue, expires)."""
-        return list(self._read("SELECT * FROM leases"))
+        return list(self._read("SELECT clip_id, reviewer, queue, expires FROM leases"))
 
-    def sessions(self) -> list[tuple[str, str, str]]:
-        """The sessions (hash, name, role)."""
-        return list(self._read("SELECT token_hash, name, role FROM sessions"))
+    def sessions(self) -> list[SessionRow]:
+        """Return the sessions."""
+        return [SessionRow(**dict(zip(SESSION, row, strict=True))) for row in self._read("SELECT * FROM sessions")]
 
     def _read(self, query: str) -> list[Any]:
         with _reading(self.path) as connection:
             return connection.execute(query).fetchall()
 
-    def _submit(self, job: Callable[[sqlite3.Connection], T]) -> "Future[T]":
-        future: Future[T] = Future()
-        self._jobs.put((job, future))
-        return future
-
-    def _write(self) -> None:
-        """Carry out what waits, a transaction at a time, until told to stop."""
-        stopping = False
-        while not stopping:
-            batch = [self._jobs.get()]
-            while len(batch) < BATCH and not self._jobs.empty():
-                batch.append(self._jobs.get())
-            stopping = None in batch
-            jobs = [each for each in batch if each is not None]
-            if jobs:
-                self._transact(jobs)
-
-    def _transact(self, jobs: list[Job]) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = [job(self._connection) for job, _ in jobs]
-            self._connection.execute("COMMIT")
-        except Exception as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if len(jobs) > 1:  # one of them may be to blame: the others need not suffer for it
-                for each in jobs:
-                    self._transact([each])
-            else:
-                jobs[0][1].set_exception(error)
-            return
-        for (_, future), result in zip(jobs, results, strict=True):
-            if not future.cancelled():
-                future.set_result(result)
-
 
 def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
-    if connection.execute(INSERT, [getattr(decision, name) for name in FIELDS]).rowcount:
-        if decision.final:
-            connection.execute(DROP_LEASE, [decision.clip_id, decision.reviewer])
-        return decision
-    kept = connection.execute(SELECT + "WHERE d.decision_id = ?", [decision.decision_id]).fetchone()
-    return _decision(kept[:-1])
+    kept = rows.insert(connection, decision)
+    if kept is decision and decision.final:
+        connection.execute(DROP_LEASE, [decision.clip_id, decision.reviewer])
+    return kept
 
 
-def _decision(row: tuple[Any, ...]) -> Decision:
-    values = dict(zip(FIELDS, row, strict=True))
-    values["blind"], values["final"] = bool(values["blind"]), bool(values["final"])
-    return Decision(**values)
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the database for writing; `mode` is SQLite's: `rw`, or `rwc` to make the file if it is not there."""
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _renew_sessions(connection: sqlite3.Connection) -> None:
+    """Make the table of sessions; one of an older version is dropped, because its sessions are bound to no token."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
+    if columns == SESSION:
+        return
+    ended = connection.execute("SELECT count(*) FROM sessions").fetchone()[0] if columns else 0
+    connection.executescript(f"BEGIN; DROP TABLE IF EXISTS sessions; {SESSIONS} COMMIT;")
+    if ended:
+        LOG.warning("sessions of an older version of hfv have ended: reviewers sign in again; no decision is changed")
 
 
 @contextmanager
@@ -261,7 +194,7 @@ def _check(path: Path) -> None:
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             fault = " ".join(connection.execute("PRAGMA integrity_check(1)").fetchone()[0].split())
     except sqlite3.Error as error:
-        fault, found, version, tables = str(error), APPLICATION_ID, VERSION, 1
+        fault, found, version, tables = str(error), APPLICATION_ID, rows.VERSION, 1
     if fault != "ok":
         raise UsageError(
             f"the decisions in {path} are damaged ({fault}); nothing was changed. Put back a copy of the file, or "
@@ -269,7 +202,7 @@ def _check(path: Path) -> None:
         )
     if tables and found != APPLICATION_ID:
         raise UsageError(f"{path} is a database, but not one of reviews; name another with --db FILE")
-    if tables and version != VERSION:
+    if tables and version not in (1, rows.VERSION):
         raise UsageError(
-            f"{path} was written by another version of hfv (format {version}, not {VERSION}); use that one"
+            f"{path} was written by another version of hfv (format {version}, not {rows.VERSION}); use that one"
         )

@@ -1,13 +1,15 @@
-"""Who may review: names, roles and hashed tokens from a file, and the sessions of those who have come in."""
+"""Who may review: names, roles and hashed tokens from a file."""
 
 import hashlib
-import hmac
+import logging
 import re
 import secrets
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from hfv_builder.records import UsageError
@@ -15,6 +17,12 @@ from hfv_builder.records import UsageError
 NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")
 """What a reviewer may be called. Never with a colon: see `hfv_builder.reviews`."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
+SETTLED_S = 2.5
+"""Age from which a change of a file shows in its time of modification on every file system."""
+LOG = logging.getLogger(__name__)
+
+Stamp = tuple[int, ...]
+UNSETTLED: Stamp = (-1,)
 
 
 class Role(StrEnum):
@@ -33,65 +41,56 @@ class User:
     """SHA-256 of the token in hex. A token is 256 random bits, so there is no dictionary to slow down."""
     role: Role
 
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """Somebody who has come in."""
-
-    key: str
-    """Hash of the cookie; the cookie itself is never kept."""
-    name: str
-    role: Role
-    csrf: str
-    """What the page must send back with everything that changes something."""
+    @cached_property
+    def mark(self) -> str:
+        """Hash of the name and the token: what sessions of this user are bound to."""
+        return hashed(f"{self.name}\n{self.token_hash}")
 
 
-class Sessions:
-    """The sessions, by cookie or bearer token."""
+class UsersFile:
+    """The users of a file, which is read again when it changes: removed users and old tokens lose access at once."""
 
-    def __init__(self, users: Mapping[str, User] | None) -> None:
-        """With `users`, only they come in, with their tokens; without, anybody with a name does."""
-        self.users = users
-        self._sessions: dict[str, Session] = {}
+    def __init__(self, path: Path) -> None:
+        """Read the file.
 
-    def enter(self, name: str, token: str | None) -> tuple[str, Session] | None:
-        """The cookie and the session of somebody who comes in; None if they may not."""
-        role = Role.ADJUDICATOR
-        if self.users is not None:
-            user = self.users.get(name)
-            # Compared even for a name that does not exist, so that names cannot be told by time.
-            known = user.token_hash if user else "0" * 64
-            if not hmac.compare_digest(hashed(token or ""), known) or user is None:
-                return None
-            role = user.role
-        cookie = secrets.token_urlsafe(32)
-        return cookie, self.restore(hashed(cookie), name, role)
+        Raises:
+            UsageError: the file cannot be read or is not right; the sentence says where.
+        """
+        self.path = path
+        self._stamp = _stamp(path)
+        self._reported: Stamp | None = None
+        self._users = read_users(path)
+        self._settle()
 
-    def restore(self, key: str, name: str, role: Role) -> Session:
-        """Take in a session by the hash of its cookie."""
-        csrf = hmac.new(key.encode(), b"csrf", hashlib.sha256).hexdigest()[:32]
-        self._sessions[key] = Session(key=key, name=name, role=role, csrf=csrf)
-        return self._sessions[key]
+    def current(self) -> Mapping[str, User]:
+        """Return the users. While the file cannot be read, these are the last that could be; the log says so once."""
+        stamp = _stamp(self.path)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                found = read_users(self.path)
+                if found != self._users:  # the same object means the same users
+                    self._users = found
+            except UsageError as error:
+                if stamp != self._reported:
+                    LOG.warning("%s; the users read before stay valid", error)
+                self._reported = stamp
+            self._settle()
+        return self._users
 
-    def find(self, cookie: str) -> Session | None:
-        """The session that a cookie stands for; None once its user is gone from the file, or has another role."""
-        session = self._sessions.get(hashed(cookie))
-        if session is None or self.users is None:
-            return session
-        user = self.users.get(session.name)
-        return session if user is not None and user.role == session.role else None
+    def _settle(self) -> None:
+        # A file written a moment ago may change again within the tick of the file system's clock: read it once more.
+        if self._stamp and abs(time.time() - self._stamp[0] / 1e9) < SETTLED_S:
+            self._stamp = UNSETTLED
 
-    def bearer(self, token: str) -> Session | None:
-        """A session for one request of a script that sends its token; None if nobody has that token."""
-        digest = hashed(token)
-        for user in (self.users or {}).values():
-            if hmac.compare_digest(digest, user.token_hash):
-                return Session(key="", name=user.name, role=user.role, csrf="")
-        return None
 
-    def leave(self, session: Session) -> None:
-        """Forget a session."""
-        self._sessions.pop(session.key, None)
+def _stamp(path: Path) -> Stamp:
+    """Return what changes with the contents of a file; empty if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def hashed(token: str) -> str:
@@ -106,8 +105,8 @@ def read_users(path: Path) -> dict[str, User]:
         UsageError: the file cannot be read or is not right; the sentence says where.
     """
     try:
-        entries = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        entries = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"the users in {path} cannot be read: {error}; {ADVICE}") from None
     users = {}
     for name, entry in entries.items():

@@ -50,8 +50,7 @@ def split_rows(rows: list[Row]) -> list[Row]:
         if row["label"] != 3:
             members = [r for r in members if r[METRICS[r["label"]]] is not None]
         if row not in members:
-            result["split"] = "train"
-            continue
+            continue  # without the score of its label it has no place in the class
         if row["label"] == 3:
             members.sort(key=lambda r: (_hash(r["clip_id"]), r["clip_id"]))
         else:
@@ -68,3 +67,37 @@ def split_rows(rows: list[Row]) -> list[Row]:
 
 def _hash(clip_id: str) -> int:
     return int(hashlib.sha256(b"0:" + clip_id.encode()).hexdigest()[:16], 16) >> 11
+
+
+def final_row(decisions: list[Any], clip: str, kind: int, auto: int | None, overlap: int) -> Row:
+    """The final label of one clip, its decisions read one after another; kinds are 0 generated, 1 real, 2 failed."""
+    gone = [undone for decision in decisions for undone in decision.undoes]
+    said: dict[tuple[str, str], Any] = {}
+    for each in sorted(decisions, key=lambda each: (each.created_at, each.decision_id)):
+        if each.clip_id == clip and each.decision and each.final and each.decision_id not in gone:
+            said.pop((each.role, each.reviewer), None)
+            said[each.role, each.reviewer] = each
+    given = []
+    for (role, _), each in said.items():
+        answer = each.decision if each.decision in ("reject", "unsure") else each.label
+        if answer == 3 and kind == 0:
+            answer = "reject"
+        fits = answer in ("reject", "unsure") or answer in {0: [0, 1, 2], 1: [3], 2: []}[kind]
+        given.append((role, answer if fits else "invalid"))
+    votes = [answer for role, answer in given if role == "reviewer" and answer != "invalid"]
+    judged = [answer for role, answer in given if role == "adjudicator" and answer not in ("invalid", "unsure")]
+    final: Any = None
+    if judged:
+        final = judged[-1]
+    elif len(votes) >= overlap:
+        final = next((each for each in votes if votes.count(each) * 2 > len(votes) and each != "unsure"), None)
+    automatic = None if kind == 2 else auto
+    return {
+        "label": automatic if final is None else None if final == "reject" else final,
+        "label_source": "auto" if final is None else "review",
+        "votes": len(votes),
+        "disputed": not judged and (len(set(votes)) > 1 or "unsure" in votes),
+        "adjudicated": bool(judged),
+        "rejected": final == "reject",
+        "invalid": sum(answer == "invalid" for _, answer in given),
+    }

@@ -23,6 +23,8 @@ VALUES: dict[str, Any] = {
     "map<string, double>": [("speed", 2.5)],
     "list<item: int32>": [0, 1],
     "list<item: float>": [0.5, None],
+    "list<item: string>": ["x", "y"],
+    "struct<x: int32, y: int32, w: int32, h: int32>": {"x": 1, "y": 2, "w": 3, "h": 4},
 }
 GENERATORS = ("kling", "pika")
 KEYS = {"profile": ("lite", "paper"), "metric": ("motion", "spatial"), "generator": GENERATORS, "model": ("clip",)}

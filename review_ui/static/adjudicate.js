@@ -1,14 +1,16 @@
-// Clips on which reviewers differ: what each of them said, and the last word.
+// Clips on which reviewers differ: what each of them said, and the answer that settles it.
 import { get, newId } from "./api.js";
+import { Ballot } from "./ballot.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { Notes, Stage, askReason, showOutbox } from "./stage.js";
+import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
 
 const outbox = new Outbox(document.body.dataset.name);
 const stage = new Stage();
 const notes = new Notes();
-let cases = [], later = [], done = [], total = 0, began = 0;
+const ballot = new Ballot((chosen, title) => `Settle: ${chosen.answer === "reject" ? `reject, ${chosen.reason}` : title}`);
+let cases = [], later = [], done = [], total = 0, began = null;
 const made = [];
 
 async function load() {
@@ -18,6 +20,7 @@ async function load() {
     const known = new Set([...cases, ...later].map((each) => each.item.clip_id).concat(done));
     cases = [...cases, ...found.cases.filter((each) => !known.has(each.item.clip_id))];
   } catch (problem) {
+    if (problem.status === 401) location.assign("/enter");
     toast(problem.message, { bad: true });
   }
   if (!stage.item || !cases.some((each) => each.item === stage.item)) show();
@@ -30,63 +33,62 @@ function blindly(opinion) {
 
 function show(since) {
   if (!cases.length && later.length) { cases = later; later = []; }
-  $("where").textContent = `Adjudicate · ${cases.length + later.length} open`;
+  const open = Math.max(total - done.length, cases.length + later.length);
+  $("where").textContent = `Adjudicate · ${open.toLocaleString("en")} open`;
   const current = cases[0];
   document.body.dataset.phase = current ? "shown" : "empty";
-  for (const button of document.querySelectorAll(".side button.answer")) button.disabled = !current;
+  for (const action of ["skip", "note"]) document.querySelector(`[data-do=${action}]`).disabled = !current;
+  $("question").hidden = $("final").hidden = !current;
+  began = null;
   if (!current) {
-    $("message").replaceChildren(make("b", {}, "No open cases"), "Reviewers agree on everything they have seen.");
+    stage.clear();
+    ballot.show(null);
+    $("message").replaceChildren(make("b", {}, "No open cases"), "Clips on which reviewers differ or are unsure come here.");
     $("message").hidden = false;
     $("opinions").replaceChildren();
-    $("suggestion").hidden = true;
     return;
   }
-  stage.prepare(cases.slice(0, 4).map((each) => each.item));
-  stage.shown = true;
-  stage.show(current.item, since);
+  stage.prepare(cases.slice(0, 4).map((each) => ({ ...each.item, shown: true })));
+  ballot.show(current.item);
+  ballot.tag(current.item.suggestion ? { [current.item.suggestion.label]: ["automatic"] } : {});
+  stage.show(current.item, true, since);
   notes.show(current.item.clip_id);
-  began = performance.now();
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
-    make("span", { class: "by" }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
-    opinion.reason ? make("span", { class: "said" }, opinion.reason) : null,
-    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")))));
+    make("span", { class: "by", title: opinion.reviewer }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
+    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
+    ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((said) => make("span", { class: "said", title: said }, said)))));
 }
 
-function decide(answer, reason = null, since = performance.now()) {
-  const current = cases[0];
-  if (!current) return;
+function keep({ answer, reason, since }) {
+  const [current] = cases.splice(0, 1);
   const id = newId();
-  const body = { decision_id: id, clip_id: current.item.clip_id, answer, reason, note: notes.take(current.item.clip_id), seconds: Math.min(3600, (performance.now() - began) / 1000) };
-  const sent = outbox.put("/api/adjudications", body);
+  const seconds = Math.min(3600, (performance.now() - began) / 1000);
+  const sent = outbox.put("/api/adjudications", { decision_id: id, clip_id: current.item.clip_id, answer, reason, note: notes.take(current.item.clip_id), seconds });
   made.push({ id, case: current });
   done.push(current.item.clip_id);
-  cases.shift();
   show(since);
   if (cases.length < 4) sent.then(load);
 }
 
-async function reject() {
-  if (!cases.length) return;
-  const reason = await askReason();
-  if (reason) decide("reject", reason);
-}
-
 function undo() {
+  if (ballot.clear()) return;
   const last = made.pop();
   if (!last) { toast("Nothing to undo here."); return; }
   outbox.put("/api/undo", { decision_id: newId(), undoes: [last.id] });
   done = done.filter((id) => id !== last.case.item.clip_id);
   cases = [last.case, ...cases];
   show();
+  toast("Back to the clip before.");
 }
 
 function skip() { if (cases.length + later.length > 1) { later.push(cases.shift()); show(); } }
 
-const answers = Object.fromEntries(["spatial", "appearance", "motion", "real"].map((given) => [given, (event) => decide(given, null, event?.timeStamp)]));
-const acts = { ...answers, reject, undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id) };
-listen({ ...stage.keys, ...acts, help: showHelp });
-for (const button of document.querySelectorAll("[data-answer]")) button.addEventListener("click", () => decide(button.dataset.answer));
-for (const action of ["reject", "undo", "note", "skip"]) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
+const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id) };
+const answers = Object.fromEntries(["spatial", "appearance", "motion", "fourth", "reject"].map((action) => [action, (event) => ballot.press(action, event)]));
+listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
+for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
+stage.addEventListener("visible", () => { began ??= performance.now(); ballot.seen(); });
+ballot.addEventListener("keep", ({ detail }) => keep(detail));
 outbox.addEventListener("refused", ({ detail }) => toast(`Not kept: ${detail.problem.message}`, { bad: true }));
 setUp();
 showOutbox(outbox);

@@ -4,13 +4,13 @@ export const ACTIONS = {
   spatial: ["1", "Spatial"],
   appearance: ["2", "Appearance"],
   motion: ["3", "Motion"],
-  real: ["4", "Real"],
-  confirm: ["Enter", "Confirm, or keep your answer"],
-  reject: ["r", "Reject, then 1–6 for the reason"],
+  fourth: ["4", "No anomaly, or Real footage"],
+  reject: ["r", "Reject, then a number"],
   unsure: ["u", "Unsure"],
+  confirm: ["Enter", "Keep the chosen answer"],
   undo: ["z", "Undo"],
   note: ["n", "Note"],
-  skip: ["s", "Leave for later (adjudication)"],
+  skip: ["s", "Later (when adjudicating)"],
   play: [" ", "Play or pause"],
   back: ["ArrowLeft", "One frame back"],
   forward: ["ArrowRight", "One frame forward"],
@@ -23,6 +23,9 @@ const STORED = "hfv.keys";
 
 let own = {};
 try { own = JSON.parse(localStorage.getItem(STORED)) ?? {}; } catch { /* the usual keys */ }
+
+// The action whose usual key the server names for an answer.
+export const actionFor = (choice) => Object.keys(ACTIONS).find((action) => ACTIONS[action][0] === choice.key);
 
 export const keyOf = (action) => own[action] ?? ACTIONS[action][0];
 export const sign = (key) => SIGNS[key] ?? key.toUpperCase();

@@ -26,6 +26,8 @@ export class Outbox extends EventTarget {
     return [...stored, ...this.memory.keys()].sort();
   }
 
+  has(id) { return this.keys().some((key) => key.endsWith(`.${id}`)); }
+
   get size() { return this.keys().length; }
 
   put(path, body) {

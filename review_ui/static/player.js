@@ -9,7 +9,8 @@ export class Player extends EventTarget {
     this.videos = new Map();
     this.speed = 1;
     this.times = [];
-    const tick = () => { this.dispatchEvent(new Event("tick")); requestAnimationFrame(tick); };
+    this.visible = false; // whether a frame of the current clip has been on the screen
+    const tick = () => { this.watch(); this.dispatchEvent(new Event("tick")); requestAnimationFrame(tick); };
     requestAnimationFrame(tick);
   }
 
@@ -43,14 +44,35 @@ export class Player extends EventTarget {
     for (const [other, video] of this.videos) video.classList.toggle("on", other === id);
     this.current = id;
     this.times = [];
+    this.visible = false;
+    this.readySince = null;
     const video = this.video;
     if (!video) return;
     if (video.currentTime > 0) video.currentTime = 0;
     video.playbackRate = this.speed;
     // For measuring: from the key that asked for the clip to its first frame on the screen.
-    video.requestVideoFrameCallback?.(() => { this.screen.dataset.swap = `${id} ${(performance.now() - since).toFixed(1)}`; });
+    video.requestVideoFrameCallback?.(() => {
+      this.screen.dataset.swap = `${id} ${(performance.now() - since).toFixed(1)}`;
+      if (id === this.current) this.see();
+    });
     this.play();
   }
+
+  see() {
+    if (this.visible) return;
+    this.visible = true;
+    this.dispatchEvent(new Event("visible"));
+  }
+
+  // Not every browser calls back for every frame: one that is decoded and on top is on the screen soon.
+  watch() {
+    if (this.visible || !(this.video?.readyState >= 2)) return;
+    this.readySince ??= performance.now();
+    if (performance.now() - this.readySince > ("requestVideoFrameCallback" in HTMLVideoElement.prototype ? 500 : 50)) this.see();
+  }
+
+  // Loads the current clip again, after the server was away.
+  retry() { if (this.video?.error) { this.video.load(); this.play(); } }
 
   play() { this.video?.play().catch(() => { /* it may be unplayable, or replaced while it started */ }); }
 

@@ -1,9 +1,10 @@
-// The reviewing page: answer, see the suggestion, keep or change, next.
-import { newId, post } from "./api.js";
+// The reviewing page: choose an answer, keep it, see the suggestion, keep or change, next.
+import { get, newId, post } from "./api.js";
+import { Ballot } from "./ballot.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { Notes, Stage, askReason, showOutbox } from "./stage.js";
-import { $, TITLES, setUp, showHelp, toast } from "./ui.js";
+import { Notes, Stage, showOutbox } from "./stage.js";
+import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
 
 const HAND = 4; // one on the screen, three loaded
 const IDLE_S = 300; // nobody looks at one clip for longer
@@ -17,16 +18,23 @@ const outbox = new Outbox(name);
 const stage = new Stage();
 const notes = new Notes();
 const tabs = new BroadcastChannel(`hfv.${name}`);
+const ballot = new Ballot((chosen, title) => {
+  const what = chosen.answer === "reject" ? `Reject: ${chosen.reason}` : title;
+  if (phase === "saving") return outbox.failures ? "Waiting for the server…" : "Saving…";
+  if (phase === "revealed" && chosen.answer !== hand[0].first.answer) return chosen.answer === "reject" ? what : `Change to ${what}`;
+  return chosen.answer === "reject" ? what : `Keep ${what}`;
+});
 
 let hand = []; // hand[0] is on the screen
-let phase = "empty"; // blind: asked first; shown: suggestion in view; revealed: asked again after a blind answer
+// blind: asked first; saving: the blind answer is on its way; revealed: asked again after it; shown: suggestion in view
+let phase = "empty";
 let done = []; // clips answered here, latest last, in case the server still deals one whose answer is on its way
 let left = null;
-let began = 0, hidden = 0, hiddenSince = 0;
+let began = null, hidden = 0, hiddenSince = 0;
 let finished = []; // times of answers, for the pace
 
 const history = {
-  read: () => JSON.parse(sessionStorage.getItem("hfv.history") ?? "[]"),
+  read: () => JSON.parse(sessionStorage.getItem("hfv.history") ?? "[]").filter(({ item }) => item.answers),
   write: (entries) => sessionStorage.setItem("hfv.history", JSON.stringify(entries.slice(-30))),
 };
 
@@ -61,53 +69,64 @@ async function refill() {
 
 function show(since) {
   const item = hand[0];
-  if (!item) { phase = "empty"; refill(); return; }
-  phase = item.first ? "revealed" : item.shown || item.error || !item.suggestion ? "shown" : "blind";
+  if (!item) { empty("Loading…", ""); refill(); return; }
+  phase = item.first ? "revealed" : item.shown ? "shown" : "blind";
   stage.prepare(hand);
-  stage.shown = phase !== "blind";
-  stage.show(item, since);
+  ballot.show(item, item.first);
+  stage.show(item, phase !== "blind", since);
   notes.show(item.clip_id);
-  began = performance.now();
-  hidden = 0;
-  hiddenSince = document.hidden ? began : 0;
+  restart(null);
   paint();
 }
 
 function empty(title, text) {
   phase = "empty";
-  $("message").replaceChildren(Object.assign(document.createElement("b"), { textContent: title }), text);
+  stage.clear();
+  ballot.show(null);
+  $("message").replaceChildren(make("b", {}, title), text);
   $("message").hidden = false;
-  $("suggestion").hidden = true;
   paint();
 }
 
 // ------------------------------------------------------------------ answers
 
-function answer(given, reason = null, since = performance.now()) {
+// The time spent on an answer counts from when the clip, or its suggestion, came into view.
+function restart(now) { began = now; hidden = 0; hiddenSince = document.hidden ? performance.now() : 0; }
+
+function spent() {
+  const now = performance.now();
+  return Math.round(Math.min(IDLE_S, Math.max(0, now - (began ?? now) - hidden - (hiddenSince ? now - hiddenSince : 0)) / 1000) * 1000) / 1000;
+}
+
+function keep({ answer, reason, since }) {
   const item = hand[0];
-  if (!item || phase === "empty") return;
   const first = phase === "blind";
-  const seconds = Math.min(IDLE_S, Math.max(0, performance.now() - began - hidden - (hiddenSince ? performance.now() - hiddenSince : 0)) / 1000);
-  const decision = {
-    decision_id: newId(), clip_id: item.clip_id, answer: given, reason, queue, seconds: Math.round(seconds * 1000) / 1000,
-    blind: first, final: !first, note: first ? "" : notes.take(item.clip_id),
-  };
-  const sent = outbox.put("/api/decisions", decision);
+  const decision = { decision_id: newId(), clip_id: item.clip_id, answer, reason, seconds: spent(), final: !first, note: first ? "" : notes.take(item.clip_id) };
   if (first) {
-    item.first = { decision_id: decision.decision_id, answer: given, reason };
-    began = performance.now();
-    hidden = 0;
-    phase = "revealed";
-    stage.reveal(true);
+    item.first = { decision_id: decision.decision_id, answer, reason };
+    phase = "saving";
+    ballot.busy = true;
     paint();
+    outbox.put("/api/decisions", decision);
     return;
   }
+  const sent = outbox.put("/api/decisions", decision);
   const ids = [item.first?.decision_id, decision.decision_id].filter(Boolean);
   history.write([...history.read(), { item: { ...item, first: null, shown: true }, ids }]);
   tabs.postMessage({ answered: item.clip_id });
   finished = [...finished, performance.now()].slice(-40);
   advance(since);
   sent.then(refill);
+}
+
+// The blind answer is kept; only now does the server say what the automatic label is.
+function reveal(suggestion) {
+  hand[0].suggestion = suggestion;
+  phase = "revealed";
+  ballot.busy = false;
+  restart(performance.now());
+  stage.reveal();
+  paint();
 }
 
 function advance(since) {
@@ -118,25 +137,12 @@ function advance(since) {
   show(since);
 }
 
-function confirm() {
-  const item = hand[0];
-  if (!item) return;
-  if (phase === "revealed") answer(item.first.answer, item.first.reason);
-  else if (phase === "blind") toast("First say what you see: the automatic label appears after that.");
-  else if (item.suggestion && !item.error) answer(item.suggestion.label);
-  else toast("There is no automatic label to confirm.");
-}
-
-async function reject() {
-  if (!hand[0] || phase === "empty") return;
-  const reason = await askReason();
-  if (reason) answer("reject", reason);
-}
-
 function undo() {
+  if (phase === "saving") return;
+  if (phase !== "revealed" && ballot.clear()) return;
   const item = hand[0];
-  if (phase === "revealed" && item?.first) {
-    outbox.put("/api/undo", { decision_id: newId(), undoes: [item.first.decision_id], queue });
+  if (phase === "revealed") {
+    outbox.put("/api/undo", { decision_id: newId(), undoes: [item.first.decision_id] });
     Object.assign(item, { first: null, shown: true });
     show();
     toast("Taken back.");
@@ -146,7 +152,7 @@ function undo() {
   const last = entries.pop();
   if (!last) { toast("Nothing to undo here."); return; }
   history.write(entries);
-  outbox.put("/api/undo", { decision_id: newId(), undoes: last.ids, queue });
+  outbox.put("/api/undo", { decision_id: newId(), undoes: last.ids });
   done = done.filter((id) => id !== last.item.clip_id);
   hand = [last.item, ...hand.filter((other) => other.clip_id !== last.item.clip_id)];
   if (left !== null) left += 1;
@@ -157,33 +163,28 @@ function undo() {
 
 // ----------------------------------------------------------------- painting
 
+function question(item) {
+  if (phase === "empty") return "";
+  if (phase === "saving" || phase === "revealed") return "Keep your answer?";
+  const answers = item.answers.map((choice) => choice.answer);
+  if (answers.includes("spatial")) return "What is wrong here?";
+  return answers.includes("real") ? "Is this usable footage?" : "Leave this clip out?";
+}
+
 function paint() {
   const item = hand[0];
-  const idle = phase === "empty";
   document.body.dataset.phase = phase;
-  $("phase").textContent = phase === "blind" ? "blind" : "";
-  $("phase").hidden = phase !== "blind";
-  // Validation candidates are to be clear cases.
-  const asked = item?.split === "val" ? "What is wrong, and is it strong?" : "What is wrong with this clip?";
-  $("question").textContent = phase === "revealed" ? "Keep your answer?" : asked;
-  const suggested = phase === "blind" ? null : item?.suggestion?.label;
-  const chosen = phase === "revealed" ? item.first.answer : null;
-  for (const button of document.querySelectorAll(".side .answer")) {
-    const value = button.dataset.answer ?? "reject";
-    button.disabled = idle;
-    button.classList.toggle("chosen", value === chosen);
-    button.classList.toggle("suggested", value === suggested);
-    const tags = [value === chosen && "yours", value === suggested && "automatic"].filter(Boolean);
-    const tag = button.querySelector(".tag");
-    if (tag) tag.textContent = tags.join(" · ");
-    button.setAttribute("aria-label", [TITLES[value], ...tags].join(", "));
-  }
-  $("confirm").disabled = idle || phase === "blind" || (phase === "shown" && (!suggested || Boolean(item?.error)));
-  $("confirm-text").textContent = phase === "revealed" ? `Keep ${TITLES[chosen]}` : suggested ? `Confirm ${TITLES[suggested]}` : phase === "blind" ? "Answer first" : "Confirm";
+  $("phase").hidden = !["blind", "saving"].includes(phase);
+  $("question").textContent = question(item);
+  const tags = {};
+  if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
+  const suggested = ["revealed", "shown"].includes(phase) && item.suggestion?.label;
+  if (suggested) (tags[suggested] ??= []).push("automatic");
+  ballot.tag(tags);
 }
 
 function paintWhere() {
-  const only = Object.values(wanted).filter(Boolean).join(" · ");
+  const only = [wanted.generator, TITLES[wanted.label] ?? wanted.label, wanted.split].filter(Boolean).join(" · ");
   $("where").textContent = [QUEUE_TITLES[queue], only, left === null ? null : `${left.toLocaleString("en")} left`].filter(Boolean).join(" · ");
   const span = finished.length > 4 ? (finished.at(-1) - finished[0]) / 3600000 : 0;
   $("pace").textContent = span ? `${Math.round((finished.length - 1) / span)} an hour` : "";
@@ -191,17 +192,28 @@ function paintWhere() {
 
 // ------------------------------------------------------------------- wiring
 
-const answers = Object.fromEntries(["spatial", "appearance", "motion", "real", "unsure"].map((given) => [given, (event) => answer(given, null, event?.timeStamp)]));
-const acts = { ...answers, confirm, reject, undo, note: () => hand[0] && notes.ask(hand[0].clip_id) };
-listen({ ...stage.keys, ...acts, help: showHelp });
-for (const button of document.querySelectorAll("[data-answer]")) button.addEventListener("click", () => answer(button.dataset.answer));
-for (const action of ["confirm", "reject", "undo", "note"]) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
+const acts = { undo, note: () => phase !== "empty" && notes.ask(hand[0].clip_id) };
+const answers = Object.fromEntries(["spatial", "appearance", "motion", "fourth", "reject", "unsure"].map((action) => [action, (event) => ballot.press(action, event)]));
+listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
+for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 
-stage.dispatchBroken = (id) => {
-  // There is nothing to be blind about.
-  if (hand[0]?.clip_id === id && phase === "blind") { hand[0].error ??= "cannot be played"; phase = "shown"; stage.reveal(true); paint(); }
-};
-outbox.addEventListener("refused", ({ detail }) => toast(`Not kept: ${detail.problem.message}`, { bad: true }));
+stage.addEventListener("visible", () => { if (began === null) restart(performance.now()); ballot.seen(); });
+ballot.addEventListener("keep", ({ detail }) => keep(detail));
+const isOurs = (id) => phase === "saving" && hand[0].first.decision_id === id;
+outbox.addEventListener("kept", ({ detail }) => isOurs(detail.body.decision_id) && reveal(detail.answer.suggestion));
+outbox.addEventListener("refused", ({ detail }) => {
+  toast(`Not kept: ${detail.problem.message}`, { bad: true });
+  if (isOurs(detail.body.decision_id)) { advance(); refill(); }
+});
+outbox.addEventListener("changed", async () => {
+  ballot.paint();
+  const item = hand[0];
+  if (phase !== "saving" || outbox.has(item.first.decision_id)) return;
+  // Another tab has sent it, and got the reply.
+  const now = await get(`/api/clips/${item.clip_id}`).catch(() => null);
+  if (!now) setTimeout(() => outbox.tell(), 2000);
+  else if (isOurs(item.first.decision_id)) reveal(now.suggestion);
+});
 tabs.addEventListener("message", ({ data }) => {
   if (!hand.some((item) => item.clip_id === data.answered)) return;
   const current = hand[0].clip_id === data.answered;

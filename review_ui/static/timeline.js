@@ -25,7 +25,8 @@ export class Timeline {
 
   // `shown`: whether traces may be seen yet.
   set(clip, evidence, shown) {
-    if (clip !== this.clip) this.loadFilm(clip);
+    if (clip !== this.clip && clip) this.loadFilm(clip);
+    if (!clip) this.film = null;
     this.clip = clip;
     this.evidence = evidence;
     this.shown = shown;
@@ -47,12 +48,12 @@ export class Timeline {
   }
 
   lane(metric) {
-    const trace = this.shown ? this.evidence?.traces[metric] : null;
+    const trace = this.shown ? this.evidence?.traces?.[metric] : null;
     const svg = make("svg", { class: "plot", "aria-hidden": "true", preserveAspectRatio: "none" });
     const lane = make("div", { class: `lane ${metric}` }, make("span", { class: "name" }, TITLES[metric]), svg);
     if (!this.shown) return lane;
     if (!trace || trace.values.length === 0) {
-      svg.append(make("text", { x: 8, y: 18, class: "none" }, (!this.evidence?.unplayable && trace?.error) || (this.evidence ? "no trace" : "")));
+      svg.append(make("text", { x: 8, y: 18, class: "none" }, (!this.evidence?.unplayable && trace?.error) || (this.evidence?.traces ? "no trace" : "")));
       return lane;
     }
     const width = $("film").clientWidth, height = 30, duration = this.player.duration || trace.times.at(-1) || 1;

@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { ACTIONS, assign, keyOf, paint, reset, sign } from "./keys.js";
 
 export const $ = (id) => document.getElementById(id);
-export const TITLES = { spatial: "Spatial", appearance: "Appearance", motion: "Motion", real: "Real", reject: "Reject", unsure: "Unsure" };
+export const TITLES = { spatial: "Spatial", appearance: "Appearance", motion: "Motion", none: "No anomaly", real: "Real footage", reject: "Reject", unsure: "Unsure" };
 
 export function make(tag, attributes = {}, ...children) {
   const svg = ["svg", "g", "path", "rect", "line", "circle", "text", "polyline", "title"].includes(tag);
@@ -29,7 +29,7 @@ export function toast(text, { bad = false } = {}) {
 
 export function setUp() {
   $("leave")?.addEventListener("click", async () => {
-    if (!confirm("Leave? Your answers are kept.")) return;
+    if (!confirm("Sign out? Your answers are kept.")) return;
     await call("DELETE", "/api/session").catch(() => null);
     location.assign("/enter");
   });
@@ -57,7 +57,7 @@ export function showHelp() {
   const close = make("button", { type: "button", class: "primary", autofocus: true }, "Close");
   const dialog = make("dialog", { class: "card help", "aria-labelledby": "help-title" },
     make("h2", { id: "help-title" }, "Keys"),
-    make("p", { class: "muted" }, "Click one to change it."),
+    make("p", { class: "muted" }, "A key chooses an answer, Enter keeps it and goes on. Click a key to change it."),
     make("div", { class: "keys" }, ...rows), make("div", { class: "row" }, again, close));
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => { dialog.remove(); paint(); });

@@ -93,7 +93,8 @@ def test_real_clips_need_no_scores(manifests: Manifests) -> None:
 def decision(clip: str, reviewer: str, choice: str, label: int | None, number: int) -> dict[str, Any]:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
     row = dict.fromkeys(REVIEWS.schema.names) | {"decision_id": f"d{number}", "clip_id": clip, "reviewer": reviewer}
-    return row | {"decision": choice, "label": label, "blind": True, "seconds": 5.0, "created_at": at}
+    row |= {"decision": choice, "label": label, "blind": True, "final": True}
+    return row | {"seconds": 5.0, "created_at": at}
 
 
 def test_final_labels_are_the_reviewers(manifests: Manifests) -> None:

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -49,17 +49,25 @@ def until(true: Callable[[], Any], seconds: float = 45.0) -> Any:
 class Desk:
     """A reviewer at a browser of their own."""
 
-    def __init__(self, chromium: Any, served: Served, name: str, path: str = "/review", **options: Any) -> None:
+    def __init__(
+        self, chromium: Any, served: Served, name: str, path: str = "/review", *, token: str = "", **options: Any
+    ) -> None:
         self.context = chromium.new_context(viewport={"width": 1366, "height": 768}, **options)
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.url = served.url
         self.page.goto(f"{served.url}/enter")
-        self.page.keyboard.type(name)  # the field has the focus
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_url(f"{served.url}/")
+        self.enter(name, token)
         self.page.goto(served.url + path)
+
+    def enter(self, name: str, token: str = "") -> None:
+        """Signs in."""
+        self.page.keyboard.type(name)  # the field has the focus
+        if token:
+            self.page.fill("#token", token)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(f"{self.url}/")
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -76,11 +84,30 @@ class Desk:
     def clip(self) -> str:
         return str(self.run("(document.querySelector('video.on')?.src ?? '').slice(-20, -4)"))
 
+    def opened(self) -> "Desk":
+        """Waits until the clip on top takes answers."""
+        until(lambda: self.run("document.body.dataset.open") == "true")
+        return self
+
+    def give(self, *keys: str, change: Sequence[str] = ()) -> str:
+        """Answers the clip with these keys and goes on; the clip. `change`: keys once the suggestion is shown."""
+        clip, blind = self.opened().clip, self.phase == "blind"
+        self.press(*keys, "Enter")
+        if blind:
+            until(lambda: self.phase == "revealed")
+            self.press(*change, "Enter")
+        until(lambda: self.clip != clip)
+        return clip
+
     def ready(self) -> "Desk":
-        """Waits until the clip on top has shown a frame and its frames are known."""
+        """Waits until the clip on top has shown a frame, its frames are known, and it takes answers."""
         until(lambda: (self.run("document.getElementById('screen').dataset.swap") or "").startswith(self.clip or "-"))
         until(lambda: "frame" in self.run("document.getElementById('clock').textContent"))
-        return self
+        return self.opened()
+
+    def text(self, selector: str) -> str:
+        """The text that can be seen there, on one line."""
+        return " ".join(self.page.locator(selector).inner_text().split())
 
     def saved(self) -> None:
         until(lambda: self.run("document.getElementById('saved').textContent") == "Saved")

@@ -12,7 +12,10 @@ from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
 from review_ui.app import create_app
-from tests.review_ui.sample import make_sample
+from tests.review_ui.browser import Desk, Served
+from tests.review_ui.sample import SHARED, make_sample, write_manifests
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
 class Person:
@@ -94,3 +97,54 @@ def client(start: Callable[..., TestClient]) -> TestClient:
 def anna(client: TestClient) -> Person:
     """A reviewer."""
     return Person(client, "anna")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser without a window."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    if not any(found):
+        pytest.skip("no chromium on the path: apt-get install chromium")
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=next(filter(None, found)), args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def real_sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    """Generated clips of different makers, sizes and speeds."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real clips: {SHARED} is not there")
+    manifests = Manifests(tmp_path_factory.mktemp("real") / "manifests")
+    write_manifests(manifests, {name: sorted((SHARED / name).glob("*.mp4")) for name in ("wan21", "videophy2")})
+    return manifests
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Serves a copy of manifests at an address of its own; ends with the test."""
+    with ExitStack() as stack:
+
+        def begin(sample: Manifests, **settings: Any) -> Served:
+            shutil.copytree(sample.local_root, tmp_path / "manifests")
+            served = Served(Manifests(tmp_path / "manifests"), **settings)
+            stack.callback(served.end)
+            return served
+
+        yield begin
+
+
+@pytest.fixture
+def sit(chromium: Any) -> Iterator[Callable[..., Desk]]:
+    """Lets a reviewer sit down at a browser."""
+    desks: list[Desk] = []
+
+    def begin(served: Served, name: str, path: str = "/review", **options: Any) -> Desk:
+        desks.append(Desk(chromium, served, name, path, **options))
+        return desks[-1]
+
+    yield begin
+    for desk in desks:
+        desk.close()

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from hfv_builder.decisions import Decision
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import Split
 from hfv_builder.schema import CLIPS
 from review_ui.board import Board, shown_from_start
 from review_ui.clips import Clips, Filter
-from review_ui.decision import Decision
-from review_ui.settings import Settings
+from review_ui.settings import HAND, Settings
 
 ALL = Filter()
 
@@ -50,6 +50,13 @@ def said(board: Board, row: int, reviewer: str, label: int | None, **more: objec
     fields: dict[str, Any] = {"decision": decision, "label": label, "reason": None, "blind": False}
     fields |= {"seconds": 1.0, "created_at": number, "queue": "labels", "final": True} | more
     return Decision(decision_id=f"d{number}", clip_id=board.clips.ids[row], reviewer=reviewer, **fields)
+
+
+def undo(board: Board, *undone: Decision) -> Decision:
+    number = next(numbers)
+    who: dict[str, Any] = {"clip_id": undone[0].clip_id, "reviewer": undone[0].reviewer, "role": undone[0].role}
+    ids = tuple(decision.decision_id for decision in undone)
+    return Decision(decision_id=f"u{number}", decision=None, final=False, created_at=number, undoes=ids, **who)
 
 
 def test_validation_candidates_come_first_then_the_closest_calls(board: Board, clips: Clips) -> None:
@@ -99,8 +106,9 @@ def test_what_is_answered_is_done_and_undo_brings_it_back(board: Board) -> None:
     decision = said(board, row, "anna", 1)
     board.apply(decision)
     assert row not in board.deal("ben", "labels", ALL, 8)
-    board.release("ben")
-    board.take_back([decision], None)
+    for other in list(board.reviewer("ben").hand):
+        board.hands.release("ben", other)
+    board.apply(undo(board, decision))
     assert board.deal("ben", "labels", ALL, 1) == [row]
 
 
@@ -124,19 +132,30 @@ def test_disagreement_asks_for_a_second_look(board: Board) -> None:
     assert board.disputed(ALL) == [row]
     assert board.deal("anna", "disagreements", ALL, 1) == []
     assert board.deal("chiara", "disagreements", ALL, 1) == [row]
-    final = said(board, row, "adjudicator:zoe", 1)
+    final = said(board, row, "zoe", 1, role="adjudicator")
     board.apply(final)
     assert board.disputed(ALL) == []
-    board.take_back([final], None)
+    board.apply(undo(board, final))
     assert board.disputed(ALL) == [row]
-    board.take_back([other], None)
+    board.apply(undo(board, other))
     assert board.disputed(ALL) == []
 
 
 def test_unsure_asks_for_a_second_look(board: Board) -> None:
     board.apply(said(board, 0, "anna", None))
     assert board.disputed(ALL) == [0]
-    board.apply(said(board, 0, "ben", 3))
+    board.apply(said(board, 0, "ben", 2))
+    assert board.disputed(ALL) == [0]
+    board.apply(said(board, 0, "anna", 2))
+    assert board.disputed(ALL) == []
+
+
+def test_a_first_answer_that_is_not_kept_is_no_vote(board: Board) -> None:
+    row = board.deal("anna", "labels", ALL, 1)[0]
+    board.apply(said(board, row, "anna", 1, blind=True, final=False))
+    assert board.votes()[row] == 0
+    assert board.deal("anna", "labels", ALL, 1) == [row]
+    board.apply(said(board, row, "ben", 2))
     assert board.disputed(ALL) == []
 
 
@@ -198,15 +217,50 @@ def test_no_clip_is_with_two_whatever_happens(clips: Clips, clock: Clock) -> Non
             decision = said(board, rng.choice(list(hand)), name, rng.randrange(4), final=rng.random() < 0.7)
             board.apply(decision)
         elif action < 0.9:
-            board.release(name)
+            for row in list(hand):
+                board.hands.release(name, row)
         elif board.reviewer(name).answered:
-            board.take_back([rng.choice(list(board.reviewer(name).answered.values()))], None)
+            board.apply(undo(board, rng.choice(list(board.reviewer(name).answered.values()))))
         live = [row for each in names for row, lease in board.reviewer(each).hand.items() if lease.expires > clock.now]
         assert len(live) == len(set(live))
         for row in range(len(clips)):
             holders = {each for each in names if row in board.reviewer(each).hand}
             voters = {each for each in names if row in board.reviewer(each).answered}
             assert board._busy[row] == len(holders | voters)
+
+
+def test_a_hand_has_a_limit_whatever_is_taken_back(board: Board) -> None:
+    rows = board.deal("anna", "calibration", ALL, 4)
+    for row in rows:
+        board.apply(said(board, row, "anna", 1))
+    board.deal("anna", "labels", ALL, HAND)
+    for row in rows:
+        last = board.reviewer("anna").answered[row]
+        board.apply(undo(board, last))
+        board.hands.hold_in_front("anna", row, "labels")
+        hand = board.reviewer("anna").hand
+        assert len(hand) == min(HAND, 6 + 1 + rows.index(row))
+        assert min(hand, key=lambda each: hand[each].given) == row
+
+
+def test_leases_that_ran_out_still_let_an_answer_in_for_a_day(board: Board, clock: Clock) -> None:
+    row, other = board.deal("anna", "labels", ALL, 2)
+    board.hands.release("anna", other, lapse=False)
+    clock.now += 4000
+    assert board.hands.right("anna", row) is not None
+    assert board.hands.right("anna", other) is None
+    assert board.hands.right("ben", row) is None
+    clock.now += 90_000
+    assert board.hands.right("anna", row) is None
+
+
+def test_who_asks_for_one_label_is_not_blind(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(shown=0.0), clock=clock)
+    row = board.deal("anna", "labels", Filter(label=int(clips.auto_label[0])), 1)[0]
+    lease = board.reviewer("anna").hand[row]
+    assert not board.asks_blind("anna", row, lease)
+    other = board.deal("ben", "labels", ALL, 1)[0]
+    assert board.asks_blind("ben", other, board.reviewer("ben").hand[other])
 
 
 def test_one_in_ten_is_shown_by_a_chance_that_stays() -> None:

@@ -1,11 +1,6 @@
-"""The pages in a real browser, by keyboard, on real clips where they are there."""
+"""Reviewing in a real browser, by keyboard, on real clips where they are there."""
 
-import contextlib
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,74 +8,28 @@ import pytest
 from hfv_builder.manifest import Manifests
 from hfv_builder.schema import LABELS, REVIEWS
 from review_ui.settings import Settings
-from tests.review_ui.browser import Desk, Served, until
-from tests.review_ui.sample import SHARED, make_sample, write_manifests
+from tests.review_ui.browser import Served, until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt-get install chromium")
-CLIPS = int(os.environ.get("HFV_REVIEW_CLIPS", "12"))
-"""What the scripted reviewer answers; 50 when somebody has the time."""
-CHECKS = (Path(__file__).parent / "checks.js").read_text()
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def real_sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
-    """Generated clips of different makers, sizes and speeds."""
-    if not SHARED.is_dir():
-        pytest.skip(f"no real clips: {SHARED} is not there")
-    root = tmp_path_factory.mktemp("real")
-    manifests = Manifests(root / "manifests")
-    names = ["wan21", "videophy2", *(["anyv2v", "hunyuanvideo", "cogvideo"] if CLIPS > 30 else [])]
-    write_manifests(manifests, {name: sorted((SHARED / name).glob("*.mp4")) for name in names})
-    return manifests
-
-
-@pytest.fixture(scope="module")
-def made_sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
-    return make_sample(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    with contextlib.ExitStack() as stack:
-
-        def begin(sample: Manifests, **settings: Any) -> Served:
-            shutil.copytree(sample.local_root, tmp_path / "manifests")
-            served = Served(Manifests(tmp_path / "manifests"), **settings)
-            stack.callback(served.end)
-            return served
-
-        yield begin
-
-
-@pytest.fixture
-def sit(chromium: Any) -> Iterator[Callable[..., Desk]]:
-    desks: list[Desk] = []
-
-    def begin(served: Served, name: str, path: str = "/review", **options: Any) -> Desk:
-        desks.append(Desk(chromium, served, name, path, **options))
-        return desks[-1]
-
-    yield begin
-    for desk in desks:
-        desk.close()
-
+CLIPS = 12
+"""What the scripted reviewer answers."""
+KEYS = {"spatial": "1", "appearance": "2", "motion": "3", "none": "4"}
 
 FRAME = """() => new Promise((done) => {
   const video = document.querySelector("video.on");
   video.requestVideoFrameCallback((now, about) => done(about.mediaTime));
   document.querySelector("[data-do=KEY]").click();
 })"""
+SAVED = "document.getElementById('saved').textContent"
+
+
+def answers(served: Served) -> dict[str, Any]:
+    """What is exported when the server stops: of each clip the last standing answer, by name."""
+    served.end()
+    rows = served.manifests.read(REVIEWS).to_pylist()
+    served.begin()
+    undone = {each for row in rows for each in row["undoes"] or ()}
+    standing = [row for row in rows if row["decision"] and row["decision_id"] not in undone and row["final"]]
+    return {row["clip_id"]: row["reason"] if row["label"] is None else list(KEYS)[row["label"]] for row in standing}
 
 
 def test_the_clip_plays_and_frames_step_exactly(real_sample: Manifests, serve: Any, sit: Any) -> None:
@@ -91,7 +40,7 @@ def test_the_clip_plays_and_frames_step_exactly(real_sample: Manifests, serve: A
     assert len(desk.run("[...document.querySelectorAll('video')].map((v) => v.src)")) == 4
     desk.press(" ")
     until(lambda: desk.run("document.querySelector('video.on').paused"))
-    times = desk.run(f"fetch('/api/clips/{desk.clip}/evidence').then((r) => r.json()).then((e) => e.frame_times)")
+    times = desk.run(f"fetch('/api/clips/{desk.clip}/frames').then((r) => r.json()).then((e) => e.frame_times)")
     number = desk.run("Number(document.getElementById('clock').textContent.match(/frame (\\d+)/)[1]) - 1")
     for key, by in [("forward", 1)] * 5 + [("back", -1)] * 3:
         number = (number + by) % len(times)
@@ -105,126 +54,135 @@ def test_the_clip_plays_and_frames_step_exactly(real_sample: Manifests, serve: A
 
 
 def test_many_clips_by_keyboard_alone(real_sample: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(real_sample)
+    served = serve(real_sample, settings=Settings(shown=0.3))
     desk = sit(served, "anna").ready()
-    keys = {"spatial": "1", "appearance": "2", "motion": "3", "real": "4"}
-    wanted: dict[str, tuple[str, int | None]] = {}
-    labels = {row["clip_id"]: row["auto_label"] for row in served.manifests.read(LABELS).to_pylist()}
+    wanted: dict[str, str] = {}
+    blind: set[str] = set()
     while len(wanted) < CLIPS:
-        clip = until(lambda: (now := desk.clip) not in wanted and now)
-        answer = list(keys)[len(wanted) % 4]
+        clip = desk.opened().clip
+        blind.update({clip} if desk.phase == "blind" else ())
+        said = list(KEYS)[len(wanted) % 4]
+        assert desk.page.locator("#suggestion").is_visible() is (clip not in blind)
+        desk.press("Enter")  # nothing is chosen yet
+        assert (desk.clip, desk.phase) == (clip, "blind" if clip in blind else "shown")
         if len(wanted) % 10 == 5:
-            desk.press("r", "3")
-            wanted[clip] = ("reject", None)
-            if desk.phase == "revealed":
-                desk.press("Enter")
-        elif desk.phase == "blind":
-            assert not desk.page.locator("#suggestion").is_visible()
-            desk.press("Enter")  # there is nothing to confirm yet
-            assert desk.phase == "blind"
-            desk.press(keys[answer])
-            until(lambda: desk.phase == "revealed")
-            assert desk.page.locator("#suggestion").is_visible()
-            if len(wanted) % 3:
-                desk.press("Enter")
-            else:  # changing costs as much as keeping
-                answer = "motion" if answer != "motion" else "spatial"
-                desk.press(keys[answer])
-            wanted[clip] = ("label", list(keys).index(answer))
+            desk.give("r", "3")
+            wanted[clip] = "broken"
+        elif len(wanted) % 3:
+            desk.give("2", KEYS[said])  # the last key before Enter counts
+            wanted[clip] = said
         else:
-            assert desk.page.locator("#suggestion").is_visible()
-            desk.press("Enter")
-            wanted[clip] = ("label", labels[clip])
+            said = said if clip not in blind else ("motion" if said != "motion" else "spatial")
+            desk.give(KEYS[list(KEYS)[len(wanted) % 4]], change=[KEYS[said]])
+            wanted[clip] = said
     desk.saved()
-    served.end()
+    assert blind
+    assert len(blind) < CLIPS
+    assert answers(served) == {clip: "no anomaly" if said == "none" else said for clip, said in wanted.items()}
     rows = served.manifests.read(REVIEWS).to_pylist()
-    assert len({row["decision_id"] for row in rows}) == len(rows)
-    last = {row["clip_id"]: row for row in rows}
-    got = {clip: ("label" if row["label"] is not None else row["decision"], row["label"]) for clip, row in last.items()}
-    assert got == wanted
-    assert max(Counter(row["clip_id"] for row in rows).values()) == 2
-    first = {row["clip_id"]: row for row in reversed(rows)}
-    blind = [clip for clip in wanted if first[clip]["blind"]]
-    assert all(sum(row["clip_id"] == clip for row in rows) == (2 if clip in blind else 1) for clip in wanted)
-    assert len(blind) > CLIPS / 2
-    for row in last.values():
+    labels = {row["clip_id"]: row["auto_label"] for row in served.manifests.read(LABELS).to_pylist()}
+    assert Counter(row["clip_id"] for row in rows) == {clip: 2 if clip in blind else 1 for clip in wanted}
+    assert {row["clip_id"] for row in rows if row["blind"] and not row["final"]} == blind
+    for row in rows:
         kind = "reject" if row["label"] is None else "confirm" if row["label"] == labels[row["clip_id"]] else "relabel"
         assert row["decision"] == kind
-    served.begin()
 
 
-def test_undo_goes_back_as_far_as_one_likes(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(made_sample, settings=Settings(shown=0.0))
+def test_undo_goes_back_as_far_as_one_likes(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=0.0))
     desk = sit(served, "anna", "/review?generator=alpha").ready()
-    seen = []
-    for _ in range(3):
-        seen.append(desk.clip)
-        desk.press("1", "Enter")
-        until(lambda: desk.clip not in seen)
-    desk.press("2", "z")  # a first answer
-    assert desk.phase == "shown"
+    seen = [desk.give("1") for _ in range(3)]
+    desk.opened().press("2", "z")  # what is only chosen is taken back first
+    assert desk.phase == "blind"
+    assert desk.page.locator("[aria-pressed=true].answer").count() == 0
+    desk.press("2", "Enter")  # a first answer
+    until(lambda: desk.phase == "revealed")
     desk.press("z")
+    assert desk.phase == "shown"
+    desk.opened().press("z")
     until(lambda: desk.clip == seen[2])
     desk.press("z")
     until(lambda: desk.clip == seen[1])
     assert desk.phase == "shown"
-    desk.press("3")
-    until(lambda: desk.clip == seen[2])
+    desk.give("3")
+    assert desk.clip == seen[2]
     desk.saved()
-    served.end()
-    rows = served.manifests.read(REVIEWS).to_pylist()
-    standing = {row["clip_id"]: row["label"] for row in rows if row["undone_by"] is None}
-    assert standing == {seen[0]: 0, seen[1]: 2}
-    served.begin()
+    assert answers(served) == {seen[0]: "spatial", seen[1]: "motion"}
 
 
-def test_an_answer_offline_is_sent_later_once(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(made_sample, settings=Settings(shown=1.0))
+def test_an_answer_offline_is_sent_later_once(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
     desk = sit(served, "anna", "/review?generator=alpha").ready()
-    first = desk.clip
+    desk.page.wait_for_load_state("networkidle")
     desk.context.set_offline(True)
-    desk.press("1")
-    until(lambda: desk.clip != first)
-    second = desk.clip
-    desk.press("2")
-    until(lambda: "2 kept here" in desk.run("document.getElementById('saved').textContent"))
+    first, second = desk.give("1"), desk.give("2")
+    until(lambda: "2 kept here" in desk.run(SAVED))
     desk.context.set_offline(False)
     desk.saved()
     desk.press("n")
     desk.page.keyboard.type("the left hand")
-    desk.press("Enter", "3")
+    desk.press("Enter")
+    third = desk.give("3")
     desk.saved()
     # The server goes away and comes back; the page is closed with an answer still in it.
+    desk.opened()
     served.end()
-    third = until(lambda: desk.clip)
-    desk.press("4")
-    until(lambda: "1 kept here" in desk.run("document.getElementById('saved').textContent"))
+    fourth = desk.give("1")
+    until(lambda: "1 kept here" in desk.run(SAVED))
     desk.page.close()
     served.begin()
     desk.page = desk.context.new_page()
     desk.page.goto(f"{served.url}/")
     until(lambda: desk.run("Object.keys(localStorage).filter((k) => k.startsWith('hfv.out.')).length") == 0)
-    served.end()
+    assert answers(served) == {first: "spatial", second: "appearance", third: "motion", fourth: "spatial"}
     rows = served.manifests.read(REVIEWS).to_pylist()
-    assert [row["label"] for row in rows] == [0, 1, 2, 3]
-    assert [row["clip_id"] for row in rows][:2] == [first, second]
-    assert rows[2]["reason"] == "the left hand"
-    assert rows[3]["clip_id"] == third
-    served.begin()
+    assert [row["note"] for row in rows] == [None, None, "the left hand", None]
 
 
-def test_two_reviewers_and_a_second_tab(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(made_sample, settings=Settings(shown=1.0))
+def test_a_blind_answer_offline_waits_for_the_server_to_show_the_label(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=0.0))
+    desk = sit(served, "anna", "/review?generator=alpha").ready()
+    clip = desk.clip
+    desk.context.set_offline(True)
+    desk.press("1", "Enter", "Enter", "3", "Enter")
+    until(lambda: "Waiting for the server" in desk.text("#confirm"))
+    assert (desk.phase, desk.clip) == ("saving", clip)
+    assert not desk.page.locator("#suggestion").is_visible()
+    desk.context.set_offline(False)
+    until(lambda: desk.phase == "revealed")
+    assert desk.page.locator("#suggestion").is_visible()
+    desk.press("Enter")
+    until(lambda: desk.clip != clip)
+    desk.saved()
+    assert answers(served) == {clip: "spatial"}
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_an_answer_that_cannot_be_kept_is_sent_again(sample: Manifests, serve: Any, sit: Any, status: int) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
+    desk = sit(served, "anna", "/review?generator=alpha").ready()
+    failures = [status] * 3
+
+    def fail(route: Any) -> None:
+        route.fulfill(status=failures.pop(), json={"error": "no"}) if failures else route.continue_()
+
+    desk.context.route("**/api/decisions", fail)
+    clip = desk.give("2")
+    until(lambda: "1 kept here" in desk.run(SAVED))
+    desk.saved()
+    assert not failures
+    assert answers(served) == {clip: "appearance"}
+
+
+def test_two_reviewers_and_a_second_tab(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
     anna, ben = (sit(served, name, "/review?generator=alpha").ready() for name in ("anna", "ben"))
     hands = [set(desk.run("[...document.querySelectorAll('video')].map((v) => v.src)")) for desk in (anna, ben)]
     assert len(hands[0] | hands[1]) == 8
     first, tab = anna.page, anna.context.new_page()
     tab.goto(f"{served.url}/review?generator=alpha")
     anna.page = tab
-    anna.ready()
-    clip = anna.clip
-    anna.press("1")
-    until(lambda: anna.clip != clip)
+    clip = anna.ready().give("1")
     anna.page = first
     until(lambda: anna.clip != clip)  # the other tab moves on by itself
     first.reload()
@@ -235,97 +193,31 @@ def test_two_reviewers_and_a_second_tab(made_sample: Manifests, serve: Any, sit:
     assert anna.clip != clip
 
 
-def test_what_cannot_be_played_says_why(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    desk = sit(serve(made_sample), "anna", "/review?queue=failed")
-    message = desk.page.locator("#message")
-    until(lambda: "FFmpeg cannot read it" in message.inner_text())
-    desk.press("r", "4")
-    until(lambda: "This queue is done" in message.inner_text())
-    desk.saved()
-
-
-def test_adjudication(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(made_sample, settings=Settings(shown=1.0, calibration=1))
+def test_adjudication(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, calibration=2))
     for name, key in (("anna", "1"), ("ben", "3")):
         desk = sit(served, name, "/review?queue=calibration").ready()
-        clip = desk.clip
-        desk.press(key)
+        clip = desk.give(key)
         desk.saved()
     judge = sit(served, "zoe", "/adjudicate").ready()
     assert judge.clip == clip
-    text = judge.page.locator("#opinions").inner_text()
-    assert all(word in text for word in ("anna", "Spatial", "ben", "Motion", "label seen"))
-    look(judge, "a case")
+    assert all(word in judge.text("#opinions") for word in ("anna", "Spatial", "ben", "Motion", "label seen"))
+    judge.press("Enter")  # nothing is chosen yet
     judge.press("2")
+    assert judge.clip == clip
+    assert "Settle: Appearance" in judge.text("#confirm")
+    judge.press("Enter")
     judge.saved()
-    until(lambda: "No open cases" in judge.page.locator("#message").inner_text())
+    until(lambda: "No open cases" in judge.text("#message"))
+    assert not judge.page.locator("#suggestion").is_visible()
+    assert judge.page.locator("#lanes path").count() == 0
+    judge.press("z")
+    until(lambda: judge.clip == clip)
+    judge.opened().press("r", "2", "Enter")
+    until(lambda: "No open cases" in judge.text("#message"))
+    judge.saved()
     served.end()
     last = served.manifests.read(REVIEWS).to_pylist()[-1]
-    assert (last["reviewer"], last["clip_id"], last["label"]) == ("adjudicator:zoe", clip, 1)
+    assert (last["reviewer"], last["role"], last["clip_id"]) == ("zoe", "adjudicator", clip)
+    assert (last["decision"], last["reason"]) == ("reject", "watermark")
     served.begin()
-
-
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_every_page_can_be_read_and_named(made_sample: Manifests, serve: Any, sit: Any, theme: str) -> None:
-    served = serve(made_sample, settings=Settings(shown=0.0, calibration=2))
-    desk = sit(served, "anna", color_scheme=theme).ready()
-    assert desk.run("document.documentElement.dataset.theme") == theme
-    look(desk, "blind")
-    desk.press("1")
-    until(lambda: desk.phase == "revealed")
-    look(desk, "revealed")
-    desk.press("Enter", "?")
-    desk.page.wait_for_selector("dialog.help")
-    look(desk, "keys")
-    desk.press("Escape", "r")
-    desk.page.wait_for_selector("#reasons[open]")
-    look(desk, "reasons")
-    desk.press("Escape")
-    for path in ("/", "/dashboard", "/api-guide", "/adjudicate"):
-        desk.page.goto(served.url + path)
-        desk.page.wait_for_load_state("networkidle")
-        look(desk, path)
-    desk.page.goto(f"{served.url}/dashboard")
-    for tab in ("#tab-quality", "#tab-people"):
-        desk.page.click(tab)
-        desk.page.wait_for_timeout(100)
-        look(desk, tab)
-
-
-def look(desk: Desk, at: str) -> None:
-    """Hold the page against what can be checked of any, on a laptop and on a large screen."""
-    for width, height in ((1920, 1080), (1366, 768)):
-        desk.page.set_viewport_size({"width": width, "height": height})
-        assert desk.run(CHECKS) == [], f"{at} at {width}×{height}"
-
-
-def test_keys_can_be_changed_and_the_focus_is_seen(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    desk = sit(serve(made_sample, settings=Settings(shown=0.0)), "anna").ready()
-    desk.press("?")
-    desk.page.locator("dialog.help button", has_text="Spatial").click()
-    desk.press("q", "Escape")
-    until(lambda: not desk.page.locator("dialog.help").is_visible())
-    assert desk.page.locator("[data-answer=spatial] kbd").inner_text() == "Q"
-    desk.press("1")
-    assert desk.phase == "blind"
-    desk.press("q")
-    until(lambda: desk.phase == "revealed")
-    for _ in range(4):
-        desk.press("Tab")
-    assert desk.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-
-
-AT_ONCE = """() => {
-  const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-  for (const key of ["r", "3"]) press(key);
-  return Promise.resolve().then(() => { press("Enter"); return document.body.dataset.phase; });
-}"""
-
-
-def test_no_key_is_lost_between_a_dialog_and_the_page(made_sample: Manifests, serve: Any, sit: Any) -> None:
-    desk = sit(serve(made_sample, settings=Settings(shown=0.0)), "anna").ready()
-    desk.press("]")  # the last thing touched was the keyboard
-    clip = desk.clip
-    # All before the next frame is painted, while the dialog's button still has the focus.
-    assert desk.run(AT_ONCE) == "blind"
-    assert desk.clip != clip

@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import review_ui.media
 from hfv_builder.manifest import Manifests
 from hfv_builder.places import place, put
 from hfv_builder.records import ClipError
 from hfv_builder.schema import CLIPS
 from hfv_builder.video import frames as frames_of
 from hfv_builder.video import probe
+from review_ui.clips import Clips
+from review_ui.media import Media
 from review_ui.pages import Sent
 from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
@@ -131,7 +137,7 @@ def test_what_browsers_cannot_play_is_made_playable_and_kept(manifests: Manifest
         response = anna.send("GET", f"/media/{row['clip_id']}.mp4", Range="bytes=0-11")
         assert (response.status_code, response.content[4:8]) == (206, b"ftyp")
         assert (db.parent / "proxies" / f"{row['clip_id']}.mp4").is_file()
-        times = anna.get(f"/api/clips/{row['clip_id']}/evidence")["frame_times"]
+        times = anna.get(f"/api/clips/{row['clip_id']}/frames")["frame_times"]
         np.testing.assert_allclose(times, times_of(Path(row["path"])), atol=1e-3)
 
 
@@ -177,7 +183,7 @@ def test_clips_in_a_store_are_played_from_a_copy(manifests: Manifests, start: An
     assert anna.send("GET", f"/media/{playable}.mp4").content == data[playable]
     assert anna.send("GET", f"/media/{other}.mp4").content[4:8] == b"ftyp"
     assert anna.send("GET", f"/media/{playable}/strip.webp").status_code == 200
-    assert len(anna.get(f"/api/clips/{other}/evidence")["frame_times"]) == 24
+    assert len(anna.get(f"/api/clips/{other}/frames")["frame_times"]) == 24
     assert "FFmpeg cannot read it" in anna.send("GET", f"/media/{broken}.mp4").json()["error"]
     assert not list((db.parent / "proxies").glob(".*"))
     (store / "a1.mp4").unlink()
@@ -234,3 +240,43 @@ def test_a_file_is_closed_however_its_sending_ends(
 
     asyncio.run(sending())
     gc.collect()  # an open file would warn here, and warnings are errors
+
+
+def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
+    sample: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    media = Media(Clips(sample), tmp_path / "proxies", lambda *_: None)
+
+    def burst(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(review_ui.media, "make_strip", burst)
+        media.prepare([0])
+        media._later.submit(lambda: None).result(30)
+    assert "cannot be prepared" in caplog.text
+    media.prepare([1])
+    media._later.submit(lambda: None).result(30)
+    assert (tmp_path / "proxies" / f"{media._clips.ids[1]}.webp").is_file()
+    assert media.strip(0).path.is_file()
+    media.close()
+
+
+def test_whoever_waits_for_media_of_a_stopping_server_is_told(sample: Manifests, tmp_path: Path) -> None:
+    media = Media(Clips(sample), tmp_path / "proxies", lambda *_: None)
+    go = threading.Event()
+    for _ in range(2):  # both threads are busy
+        media._now.submit(go.wait, 30)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(media.strip, 0)
+        while not media._now._work_queue.qsize():
+            time.sleep(0.01)
+        closing = threading.Thread(target=media.close)
+        closing.start()
+        go.set()
+        with pytest.raises(ClipError, match="stopping"):
+            waiting.result(30)
+        closing.join()
+    with pytest.raises(ClipError, match="stopping"):
+        media.strip(1)
+    media.prepare([2])

@@ -35,6 +35,7 @@ def test_own_names_are_known(client: TestClient, host: str) -> None:
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:81"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -44,7 +45,7 @@ def test_own_names_are_known(client: TestClient, host: str) -> None:
 )
 def test_other_sites_change_nothing(anna: Person, headers: dict[str, str]) -> None:
     clip_id = anna.hand()[0]["clip_id"]
-    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "real"}
+    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "none"}
     assert anna.send("POST", "/api/decisions", body, **headers).status_code == 403
     assert anna.send("POST", "/api/decisions", body).status_code == 200
 
@@ -110,7 +111,7 @@ def test_unknown_ids(anna: Person) -> None:
     unknown = "0" * 16
     assert anna.send("GET", f"/api/clips/{unknown}").status_code == 404
     assert anna.send("GET", f"/media/{unknown}.mp4").status_code == 404
-    body = {"decision_id": "a" * 16, "clip_id": unknown, "answer": "real"}
+    body = {"decision_id": "a" * 16, "clip_id": unknown, "answer": "none"}
     response = anna.send("POST", "/api/decisions", body)
     assert response.status_code == 404
     assert response.json() == {"error": f"there is no clip {unknown} in these manifests"}
@@ -135,14 +136,14 @@ def test_faults_are_told_without_a_trace(
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         response = Person(client, "anna").send("POST", "/api/queues/labels/hand", {"count": 1})
     assert response.status_code == 500
-    assert response.json() == {"error": "a fault of ours; the server's log says more"}
+    assert response.json() == {"error": "internal error; the server's log says more"}
 
 
 def test_a_full_disk_is_told_and_nothing_is_counted(anna: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     import review_ui.store
 
     clip_id = anna.hand()[0]["clip_id"]
-    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "real"}
+    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "none"}
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from hfv_builder.decisions import Decision
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import Label
-from review_ui.clips import Clips
-from review_ui.decision import Decision
+from review_ui.board import Board
+from review_ui.clips import Clips, Filter
 from review_ui.people import hourly, sittings
 from review_ui.quality import wilson
 from review_ui.settings import Settings
@@ -27,13 +28,13 @@ def said(clips: Clips, row: int, reviewer: str, label: int | None, **more: Any) 
     """A decision; None rejects. Ten seconds between each and the next."""
     number = next(numbers)
     kind = "reject" if label is None else "confirm" if label == clips.auto_label[row] else "relabel"
-    fields: dict[str, Any] = {"decision": kind, "label": label, "reason": None, "blind": False, "seconds": 4.0}
+    fields: dict[str, Any] = {"decision": kind, "label": label, "seconds": 4.0}
     fields |= {"created_at": number * 10_000_000, "queue": "labels", "final": True} | more
     return Decision(decision_id=f"d{number:04}", clip_id=clips.ids[row], reviewer=reviewer, **fields)
 
 
 def figures(clips: Clips, decisions: list[Decision], **settings: Any) -> dict[str, Any]:
-    return statistics(clips, [(decision, None) for decision in decisions], Settings(**settings), NOW)
+    return statistics(clips, decisions, Settings(**settings), NOW)
 
 
 def auto(clips: Clips, row: int) -> int:
@@ -91,7 +92,7 @@ def test_automatic_against_final_labels_and_by_margin(clips: Clips) -> None:
 def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clips) -> None:
     decisions = [said(clips, row, "anna", 0) for row in range(4)]
     decisions += [said(clips, row, "ben", 0 if row < 3 else 1) for row in range(4)]
-    decisions += [said(clips, 3, "adjudicator:zoe", 1)]
+    decisions += [said(clips, 3, "zoe", 1, role="adjudicator")]
     decisions += [said(clips, 0, "anna", 0, queue="repeats"), said(clips, 1, "anna", 2, queue="repeats")]
     decisions += [said(clips, 1, "anna", 0)]
     found = figures(clips, decisions, overlap=2)
@@ -114,8 +115,10 @@ def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clip
 
 
 def test_what_was_undone_counts_nowhere(clips: Clips) -> None:
-    decisions = [(said(clips, row, "anna", auto(clips, row)), "an undo" if row else None) for row in range(3)]
-    found = statistics(clips, decisions, Settings(), NOW)
+    decisions = [said(clips, row, "anna", auto(clips, row)) for row in range(3)]
+    undoes = tuple(decision.decision_id for decision in decisions[1:])
+    undo = said(clips, 1, "anna", None, decision=None, final=False, undoes=undoes)
+    found = figures(clips, [*decisions, undo])
     assert (found["done"], found["reviewers"][0]["clips"]) == (1, 1)
 
 
@@ -126,12 +129,31 @@ def test_pauses_are_no_work(clips: Clips) -> None:
     assert hourly([0.0, 20.0, 40.0], 99_999.0) == pytest.approx(180)
 
 
-def test_a_second_blind_answer_is_another_sitting(clips: Clips) -> None:
+def test_a_first_answer_that_was_never_kept_counts_nowhere(clips: Clips) -> None:
     first = said(clips, 0, "anna", 0, blind=True, final=False)
     again = said(clips, 0, "anna", 1, blind=True, final=False)
     kept = said(clips, 0, "anna", 2)
-    found = list(sittings([first, again, kept]))
-    assert [(each.first, each.last) for each in found] == [(first, first), (again, kept)]
+    left = said(clips, 1, "ben", 2, blind=True, final=False)
+    made = [first, again, kept, left]
+    assert [each.answers for each in sittings(made, clips)] == [[again, kept]]
+    found = figures(clips, made)
+    assert [row["name"] for row in found["reviewers"]] == ["anna"]
+    assert (found["done"], found["pull"]["blind"]["clips"]) == (1, 1)
+
+
+def test_disputes_are_those_of_the_queue(clips: Clips) -> None:
+    board = Board(clips, Settings(overlap=2))
+    rows = [int(row) for row in board.view("labels", Filter())[:5]]
+    made = [said(clips, rows[0], "anna", 0), said(clips, rows[0], "ben", 1)]
+    made += [said(clips, rows[1], "anna", 0), said(clips, rows[1], "ben", None, decision="unsure")]
+    made += [said(clips, rows[2], "anna", None, decision="unsure")]
+    made += [said(clips, rows[3], "anna", 1, final=False, blind=True), said(clips, rows[3], "ben", 2)]
+    made += [said(clips, rows[4], "anna", 1), said(clips, rows[4], "ben", 2)]
+    made += [said(clips, rows[4], "zoe", 2, role="adjudicator")]
+    for decision in made:
+        board.apply(decision)
+    assert board.disputed(Filter()) == sorted(rows[:3])
+    assert figures(clips, made, overlap=2)["disputed"] == 3
 
 
 def test_intervals_of_shares() -> None:

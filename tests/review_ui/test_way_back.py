@@ -14,12 +14,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SPLITS
+from hfv_builder.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
 from pipelines.cli import main
 from review_ui.app import create_app
+from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
 
 NAMES = ["spatial", "appearance", "motion", "real"]
+ANSWERS = [*NAMES[:3], "none"]
 SIZES = {"kling": 37, "pika": 26}
 
 
@@ -58,8 +60,9 @@ class Script:
 
     def answer(self, name: str, clip: str, said: str, *, first: bool = False) -> str:
         reason = {"reason": "watermark"} if said == "reject" else {}
-        made = self.people[name].decide(clip, said, blind=first, final=not first, seconds=2.5, **reason)
-        self.note(made, clip, name, said, blind=first, seconds=2.5)
+        blind = not any(row["clip_id"] == clip and row["reviewer"] == name for row in self.journal)
+        made = self.people[name].decide(clip, said, final=not first, seconds=2.5, **reason)
+        self.note(made, clip, name, said, blind=blind, final=not first, seconds=2.5)
         return made
 
     def adjudicate(self, name: str, clip: str, said: str) -> str:
@@ -67,59 +70,71 @@ class Script:
         body |= {"reason": "broken"} if said == "reject" else {}
         kept = self.people[name].send("POST", "/api/adjudications", body)
         assert kept.status_code == 200, kept.text
-        self.note(body["decision_id"], clip, f"adjudicator:{name}", said, reason=body.get("reason"))
-        return body["decision_id"]
+        more = {"role": "adjudicator", "queue": "adjudication", "seconds": None}
+        self.note(
+            str(body["decision_id"]), clip, name, said, **({"reason": "broken"} if said == "reject" else {}), **more
+        )
+        return str(body["decision_id"])
 
     def undo(self, name: str, *made: str) -> None:
         undo = secrets.token_hex(16)
         taken = self.people[name].send("POST", "/api/undo", {"decision_id": undo, "undoes": made})
         assert taken.status_code == 200, taken.text
-        for row in self.journal:
-            if row["decision_id"] in made:
-                row["undone_by"] = undo
+        undone = next(row for row in self.journal if row["decision_id"] == made[-1])
+        said = {"decision": None, "label": None, "reason": None, "blind": False, "final": False, "seconds": None}
+        self.journal.append(undone | said | {"decision_id": undo, "undoes": list(made)})
 
     def note(self, made: str, clip: str, reviewer: str, said: str, **more: Any) -> None:
         label = NAMES.index(said) if said in NAMES else None
-        kind = said if label is None else "confirm" if label == self.auto[clip] else "relabel"
-        row = {"decision_id": made, "clip_id": clip, "reviewer": reviewer, "decision": kind, "label": label}
-        row |= {"reason": "watermark" if said == "reject" else None, "blind": False, "seconds": None, "undone_by": None}
+        reasons = {"none": "no anomaly", "reject": "watermark"}
+        kind = "confirm" if label == self.auto[clip] else "relabel"
+        row: dict[str, Any] = {"decision_id": made, "clip_id": clip, "reviewer": reviewer, "role": "reviewer"}
+        row |= {"queue": "calibration"}
+        row |= {"decision": {"none": "reject"}.get(said, said) if label is None else kind, "label": label}
+        row |= {"reason": reasons.get(said), "blind": False, "final": True, "undoes": None}
         self.journal.append(row | more)
 
 
 def review(script: Script) -> None:
-    """Up to three answers a clip, some after a blind one, some taken back; then an adjudicator, who errs once."""
+    """Three answers a clip, some after a first one, some taken back; then an adjudicator, who errs once."""
     rng = random.Random(11)
-    work = [(clip, name) for clip in script.auto for name in rng.sample(["anna", "ben", "chiara"], rng.randrange(4))]
-    rng.shuffle(work)
-    for clip, name in work:
-        likely = NAMES[script.auto[clip]]
-        said = [rng.choice([likely, likely, *NAMES, "reject", "unsure"]) for _ in range(3)]
-        made = [script.answer(name, clip, said[0], first=True)] if rng.random() < 0.4 else []
-        made.append(script.answer(name, clip, said[1]))
-        if rng.random() < 0.2:
-            script.undo(name, *made)
-            if rng.random() < 0.5:
+    for name in rng.sample(["anna", "ben", "chiara"], 3):
+        while hand := script.people[name].hand(1, "calibration"):
+            clip = hand[0]["clip_id"]
+            likely = NAMES[script.auto[clip]]
+            said = [rng.choice([likely, likely, *ANSWERS, "reject", "unsure"]) for _ in range(3)]
+            made = [script.answer(name, clip, said[0], first=True)] if rng.random() < 0.4 else []
+            made.append(script.answer(name, clip, said[1]))
+            if rng.random() < 0.2:
+                script.undo(name, *made)
                 script.answer(name, clip, said[2])
+    for row in [row for row in script.journal if row["final"]]:
+        undone = {each for other in script.journal for each in other["undoes"] or ()}
+        if row["decision_id"] not in undone and rng.random() < 0.3:
+            script.undo(row["reviewer"], row["decision_id"])
     cases = [case["item"]["clip_id"] for case in script.people["zoe"].get("/api/cases")["cases"]]
     assert len(cases) > 8
-    last = [script.adjudicate("zoe", clip, rng.choice([*NAMES, "reject"])) for clip in cases[3:]]
+    last = [script.adjudicate("zoe", clip, rng.choice([*ANSWERS, "reject"])) for clip in cases[3:]]
     script.undo("zoe", last[0])
     script.adjudicate("zoe", cases[3], "motion")
     script.undo("zoe", last[1])  # and leaves it at that
-    script.adjudicate("anna", cases[5], "real")  # the later of two adjudicators is right
+    script.adjudicate("anna", cases[5], "none")  # the later of two adjudicators is right
 
 
-def final_label(own: pd.DataFrame, auto: int) -> tuple[int | None, str | None]:
-    """An adjudicator's label, else the majority's, else the automatic one; none for a rejected clip."""
-    standing = own[own["undone_by"].isna()].drop_duplicates("reviewer", keep="last")
-    standing = standing[standing["decision"] != "unsure"]
-    said = standing["label"].astype("object").where(standing["decision"] != "reject", "reject")
-    judged = said[standing["reviewer"].str.startswith("adjudicator:")]
-    votes = said.drop(judged.index).value_counts()
+def final_label(own: pd.DataFrame, auto: int, overlap: int) -> tuple[int | None, str | None]:
+    """An adjudicator's label, else that of more than half, else the automatic one; none for a clip that is left out."""
+    gone = {each for undoes in own["undoes"].dropna() for each in undoes}
+    standing = own[own["final"] & ~own["decision_id"].isin(gone)].drop_duplicates(["reviewer", "role"], keep="last")
+    said = (
+        standing["label"].astype("object").where(~standing["decision"].isin(["reject", "unsure"]), standing["decision"])
+    )
+    said = said.where(said != 3, "reject")  # only footage is real
+    judged = said[(standing["role"] == "adjudicator") & (said != "unsure")]
+    votes = said[standing["role"] == "reviewer"].value_counts()
     found: Any = None
     if len(judged):
         found = judged.iloc[-1]
-    elif len(votes) and votes.iloc[0] / votes.sum() > 0.5:
+    elif votes.sum() >= overlap and len(votes) and votes.iloc[0] / votes.sum() > 0.5 and votes.index[0] != "unsure":
         found = votes.index[0]
     if found is None:
         return auto, "auto"
@@ -127,29 +142,24 @@ def final_label(own: pd.DataFrame, auto: int) -> tuple[int | None, str | None]:
 
 
 def expected_splits(
-    labels: pd.DataFrame, reviews: pd.DataFrame, *, seed: int = 0, first_id_first: bool = True
+    labels: pd.DataFrame, reviews: pd.DataFrame, *, overlap: int = 1, first_id_first: bool = True
 ) -> pd.DataFrame:
     """The `splits` manifest by the definitions, or by others that it must be told from."""
     rows = labels[["clip_id", "generator"]].copy()
     by_clip = dict(list(reviews.groupby("clip_id")))
     finals = [
-        final_label(by_clip.get(clip, reviews[:0]), auto)
+        final_label(by_clip.get(clip, reviews[:0]), auto, overlap)
         for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True)
     ]
     rows["label"], rows["label_source"] = zip(*finals, strict=True)
     for _, own in labels.assign(label=rows["label"]).groupby(["generator", "label"]):
         size, label = len(own), int(own["label"].iloc[0])
         val = math.floor(0.2 * size + 0.5)
-        if label == 3:
-            # Real clips: those of the smallest hash, so many as a fifth.
-            key = [hashlib.sha256(f"{seed}:{clip}".encode()).hexdigest()[:16] for clip in own["clip_id"]]
-            order = own.assign(key=key).sort_values("key").index
-        else:
-            order = own.sort_values([NAMES[label], "clip_id"], ascending=[False, first_id_first]).index
-            rows.loc[order, "class_rank"] = range(1, size + 1)
+        order = own.sort_values([NAMES[label], "clip_id"], ascending=[False, first_id_first]).index
+        rows.loc[order, "class_rank"] = range(1, size + 1)
         rows.loc[order, "class_size"] = size
         rows.loc[order, "split"] = ["val"] * val + ["train"] * (size - val)
-    rows["r_hat"] = (rows["class_rank"] / rows["class_size"]).mask(rows["label"] == 3, 0.0)
+    rows["r_hat"] = rows["class_rank"] / rows["class_size"]
     rows["confidence_weight"] = rows["r_hat"].map(lambda r_hat: math.log(math.e + r_hat))
     return rows
 
@@ -157,28 +167,50 @@ def expected_splits(
 def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
     labels = labelled.read(LABELS).to_pandas()
     db = labelled.local_root / "review" / "decisions.sqlite"
-    with TestClient(create_app(labelled, db, export_on_exit=False), base_url="http://127.0.0.1") as client:
+    settings = Settings(overlap=2, shown=0.0, calibration=100)
+    with TestClient(
+        create_app(labelled, db, settings=settings, export_on_exit=False), base_url="http://127.0.0.1"
+    ) as client:
         script = Script(client, dict(zip(labels["clip_id"], labels["auto_label"], strict=True)))
         review(script)
     assert not labelled.parts(REVIEWS)
     manifests = ["--manifests", str(labelled.root)]
     assert main(["reviews", "export", *manifests]) == 0
     assert main(["split", "--labels", "final", *manifests]) == 0
-    capsys.readouterr()
+    told = capsys.readouterr().out
 
     rows = labelled.read(REVIEWS).to_pylist()
-    times = [row.pop("created_at") for row in rows]
-    assert rows == script.journal
+    times = [row["created_at"] for row in rows]
+    assert [{name: row[name] for name in script.journal[0]} for row in rows] == script.journal
     assert times == sorted(set(times))
     assert (datetime.now(UTC) - times[0]).total_seconds() < 600
+    names = {row["clip_id"]: row["generator"] for row in labels.to_dict("records")}
+    assert all(row["generator"] == names[row["clip_id"]] for row in rows)
 
-    wanted = expected_splits(labels, pd.DataFrame(script.journal))
+    reviews = pd.DataFrame(script.journal)
+    wanted = expected_splits(labels, reviews, overlap=2)
     same(labelled, wanted)
     # The script meets every rule.
     assert wanted["label"].isna().any()
-    assert set(wanted["label"].dropna()) == {0, 1, 2, 3}
+    assert set(wanted["label"].dropna()) == {0, 1, 2}
     assert set(wanted["label_source"].dropna()) == {"auto", "review"}
     assert set(wanted["split"].dropna()) == {"train", "val"}
+
+    # The manifest of final labels says the same, of the clips that were reviewed.
+    final = labelled.read(FINAL).to_pandas()
+    both = final.merge(wanted, on="clip_id", suffixes=("", "_wanted"))
+    assert len(both) == len(final) > 50
+    assert both["label"].astype("Float64").fillna(-1).eq(both["label_wanted"].astype("Float64").fillna(-1)).all()
+    few = int((final["votes"].lt(2) & ~final["adjudicated"]).sum())
+    assert few > 3
+    assert f"{few} with too few votes: the automatic label stays" in told
+    assert f"{final['adjudicated'].sum()} by an adjudicator" in told
+
+    assert main(["split", "--labels", "final", "--allow-partial", *manifests]) == 0
+    same(labelled, expected_splits(labels, reviews, overlap=1))
+    assert main(["split", "--labels", "final", "--overlap", "3", *manifests]) == 0
+    same(labelled, expected_splits(labels, reviews, overlap=3))
+    capsys.readouterr()
 
 
 def same(manifests: Manifests, wanted: pd.DataFrame) -> None:
@@ -192,14 +224,28 @@ def test_hundreds_of_clips_leave_no_rule_to_chance(tmp_path: Path, capsys: pytes
     labels = manifests.read(LABELS).to_pandas()
     rows: list[dict[str, Any]] = []
     for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True):
-        for name in rng.choices(["anna", "ben", "chiara", "adjudicator:zoe"], k=rng.randrange(4)):
+        for name in rng.choices(["anna", "ben", "chiara", "zoe"], k=rng.randrange(4)):
             said = rng.choice([NAMES[auto], *NAMES, "real", "reject", "unsure"])
             label = NAMES.index(said) if said in NAMES else None
             kind = said if label is None else "confirm" if label == auto else "relabel"
-            row = {"decision_id": f"{len(rows):016}", "clip_id": clip, "reviewer": name, "decision": kind}
-            row |= {"label": label, "reason": "other" if said == "reject" else None, "blind": False}
-            row |= {"undone_by": "an undo" if rng.random() < 0.1 else None}
-            rows.append(row | {"created_at": datetime.fromtimestamp(1_800_000_000 + len(rows), UTC)})
+            row: dict[str, Any] = {
+                "decision_id": f"{len(rows):016}",
+                "clip_id": clip,
+                "reviewer": name,
+                "decision": kind,
+            }
+            row |= {"role": "adjudicator" if name == "zoe" else "reviewer", "label": label, "undoes": None}
+            row |= {"reason": "other" if said == "reject" else None, "final": rng.random() < 0.9}
+            row |= {"created_at": datetime.fromtimestamp(1_800_000_000 + len(rows), UTC)}
+            rows.append(row)
+            if rng.random() < 0.1:
+                undo: dict[str, Any] = {
+                    "decision_id": f"{len(rows):016}",
+                    "decision": None,
+                    "label": None,
+                    "reason": None,
+                }
+                rows.append(row | undo | {"final": False, "undoes": [row["decision_id"]]})
     whole = [dict.fromkeys(REVIEWS.schema.names) | row for row in rows]
     manifests.replace(REVIEWS, [pa.Table.from_pylist(whole, schema=REVIEWS.schema)])
     assert main(["split", "--labels", "final", "--manifests", str(tmp_path / "manifests")]) == 0
@@ -208,5 +254,5 @@ def test_hundreds_of_clips_leave_no_rule_to_chance(tmp_path: Path, capsys: pytes
     wanted = expected_splits(labels, reviews)
     same(manifests, wanted)
     # Rules that are nearly right would have been found out.
-    for nearly in (expected_splits(labels, reviews, seed=1), expected_splits(labels, reviews, first_id_first=False)):
+    for nearly in (expected_splits(labels, reviews, overlap=2), expected_splits(labels, reviews, first_id_first=False)):
         assert (nearly["split"] != wanted["split"]).sum() > 5

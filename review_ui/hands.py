@@ -1,0 +1,120 @@
+"""Leases: which clips each reviewer has in hand, for how long, and which they had."""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hfv_builder.decisions import Decision
+from review_ui.settings import HAND
+
+LAPSED_S = 86400.0
+"""For how long an answer to a clip that was in hand is still accepted: a reviewer may have been offline."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A clip in a reviewer's hand."""
+
+    queue: str
+    expires: float
+    repeat: bool = False
+    stored: float = 0.0
+    """The expiry that the database knows."""
+    given: int = 0
+    """Counts up: the order in which the reviewer got the clips."""
+
+
+@dataclass(slots=True)
+class Reviewer:
+    """What the board knows of one reviewer."""
+
+    hand: dict[int, Lease] = field(default_factory=dict)
+    lapsed: dict[int, Lease] = field(default_factory=dict)
+    """Clips that left the hand unanswered and were not given back: an answer may still be on its way."""
+    seen: set[int] = field(default_factory=set)
+    """Clips whose suggestion the server has sent before asking for an answer: the next one is not blind."""
+    answered: dict[int, Decision] = field(default_factory=dict)
+    """The vote on each clip, in the order in which clips were answered first."""
+    since_repeat: int = 0
+    repeated: set[int] = field(default_factory=set)
+
+
+class Hands:
+    """The hands of all reviewers."""
+
+    def __init__(self, lease_s: float, clock: Callable[[], float], changed: Callable[[int], None]) -> None:
+        """Nobody has anything. `changed` is called with a row whose holders have changed."""
+        self._lease_s = lease_s
+        self._clock = clock
+        self._changed = changed
+        self._reviewers: dict[str, Reviewer] = {}
+        self._holders: dict[int, set[str]] = {}
+        self._expiry: list[tuple[float, int, str]] = []
+        self._given = 0
+
+    def reviewer(self, name: str) -> Reviewer:
+        """What is known of a reviewer; a new one knows nothing yet."""
+        if name not in self._reviewers:
+            self._reviewers[name] = Reviewer()
+        return self._reviewers[name]
+
+    def holders(self, row: int) -> set[str]:
+        """Who has the clip in hand."""
+        return self._holders.get(row, set())
+
+    def right(self, name: str, row: int) -> Lease | None:
+        """The lease by which the reviewer may answer the clip, also one that lapsed within a day; else None."""
+        self.expire()
+        reviewer = self.reviewer(name)
+        lease = reviewer.hand.get(row) or reviewer.lapsed.get(row)
+        return lease if lease is not None and lease.expires > self._clock() - LAPSED_S else None
+
+    def hold(self, name: str, row: int, queue: str, *, expires: float | None = None) -> None:
+        """Put a clip into the hand, or renew its lease."""
+        self._given += 1
+        reviewer = self.reviewer(name)
+        lease = reviewer.hand.get(row) or Lease(queue, 0, repeat=row in reviewer.answered, given=self._given)
+        lease.expires = self._clock() + self._lease_s if expires is None else expires
+        reviewer.hand[row] = lease
+        reviewer.lapsed.pop(row, None)
+        self._holders.setdefault(row, set()).add(name)
+        heapq.heappush(self._expiry, (lease.expires, row, name))
+        self._changed(row)
+
+    def hold_in_front(self, name: str, row: int, queue: str) -> None:
+        """Put the clip whose answer was taken back in front; a full hand loses its last clip."""
+        hand = self.reviewer(name).hand
+        while len(hand.keys() - {row}) >= HAND:
+            self.release(name, max(hand.keys() - {row}, key=lambda other: hand[other].given))
+        self.hold(name, row, queue)
+        hand[row].given = -self._given
+
+    def restore(self, name: str, row: int, queue: str, expires: float) -> None:
+        """Take over a lease that outlived a restart."""
+        reviewer = self.reviewer(name)
+        if expires > self._clock() and len(reviewer.hand) < HAND:
+            self.hold(name, row, queue, expires=expires)
+        elif expires > self._clock() - LAPSED_S:
+            reviewer.lapsed[row] = Lease(queue, expires, repeat=row in reviewer.answered)
+
+    def release(self, name: str, row: int, *, lapse: bool = True) -> None:
+        """Take a clip out of the hand; unless its lease is to lapse, the reviewer may not answer it any more."""
+        reviewer = self.reviewer(name)
+        lease = reviewer.hand.pop(row, None)
+        if lease is not None and lapse:
+            reviewer.lapsed[row] = lease
+        elif not lapse:
+            reviewer.lapsed.pop(row, None)
+        self._holders.get(row, set()).discard(name)
+        if not self._holders.get(row):
+            self._holders.pop(row, None)
+        self._changed(row)
+
+    def expire(self) -> None:
+        """Take back what was kept too long. A renewed lease has a later entry in the heap."""
+        now = self._clock()
+        while self._expiry and self._expiry[0][0] <= now:
+            _, row, name = heapq.heappop(self._expiry)
+            lease = self.reviewer(name).hand.get(row)
+            if lease is not None and lease.expires <= now:
+                self.release(name, row)

@@ -1,0 +1,186 @@
+"""Who is signed in: sessions, bound to the token they began with, that end by themselves after 30 days without use."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from review_ui.users import Role, User, UsersFile, hashed
+
+LIFE_S = 30 * 86400
+"""Seconds without a request after which a session ends."""
+RENEW_S = 3600
+"""Seconds after which the time of the last use is written again."""
+PER_USER = 20
+"""Sessions of one name at most; a new one ends the one that was used longest ago."""
+IN_ALL = 2000
+"""Sessions at most."""
+OPEN = "open"
+"""What sessions are bound to where no users are given: never equal to a hash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Somebody who is signed in, as one request sees them."""
+
+    key: str
+    """Hash of the cookie, empty for a bearer token; the cookie itself is never stored."""
+    name: str
+    role: Role
+    csrf: str
+    """What the page must send back with everything that changes something."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRow:
+    """A session as it is stored."""
+
+    key: str
+    name: str
+    bound: str
+    """`User.mark` of the user when the session began, or `OPEN`."""
+    created_at: int
+    """Seconds since 1970."""
+    used_at: int
+    """Seconds since 1970, up to `RENEW_S` behind."""
+
+
+class SessionStore(Protocol):
+    """Where sessions outlive a restart."""
+
+    def sessions(self) -> list[SessionRow]:
+        """Return all rows."""
+
+    def put_session(self, row: SessionRow) -> "Future[None]":
+        """Add or replace a row."""
+
+    def drop_sessions(self, keys: list[str]) -> "Future[None]":
+        """Delete rows."""
+
+
+class Sessions:
+    """The sessions by cookie, and users by bearer token. Used by the event loop alone."""
+
+    def __init__(self, users: Mapping[str, User] | UsersFile | None, store: SessionStore) -> None:
+        """Load the stored sessions, and delete those that are not valid any more.
+
+        Args:
+            users: who may sign in, with their tokens; None lets anybody with a name sign in.
+            store: where sessions are kept.
+        """
+        self._users = users
+        self._store = store
+        self._rows = {row.key: row for row in store.sessions()}
+        self._prune()
+
+    @property
+    def users(self) -> Mapping[str, User] | None:
+        """Return the users as they are now; None where anybody may sign in."""
+        return self._users.current() if isinstance(self._users, UsersFile) else self._users
+
+    async def enter(self, name: str, token: str | None) -> tuple[str, Session] | None:
+        """Return the cookie and the session of somebody who signs in; None for an unknown name or a wrong token.
+
+        Raises:
+            sqlite3.Error, NotKept: the session cannot be stored.
+        """
+        users = self.users
+        if users is not None:
+            user = users.get(name)
+            # Compared even for a name that does not exist, so that names cannot be guessed by timing.
+            known = user.token_hash if user else "0" * 64
+            if not hmac.compare_digest(hashed(token or ""), known) or user is None:
+                return None
+        entry = _entry(users, name)
+        if entry is None:
+            return None
+        bound, role = entry
+        cookie, now = secrets.token_urlsafe(32), int(time.time())
+        row = SessionRow(key=hashed(cookie), name=name, bound=bound, created_at=now, used_at=now)
+        await asyncio.wrap_future(self._store.put_session(row))
+        self._rows[row.key] = row
+        self._prune()
+        return cookie, _session(row, role)
+
+    def find(self, cookie: str) -> Session | None:
+        """Return the session of a cookie, with the role that the user has now; None if it is not valid any more."""
+        users = self.users
+        if users is not self._pruned_for:  # whoever lost access has lost it for good
+            self._prune()
+        row = self._rows.get(hashed(cookie))
+        if row is None:
+            return None
+        role = self._role(row, users)
+        if role is None:
+            self._drop([row.key])
+            return None
+        now = int(time.time())
+        # The time of the last use lies in the future if the clock was put back: the session ages from now on.
+        if not 0 <= now - row.used_at <= RENEW_S:
+            self._touch(row, now)
+        return _session(row, role)
+
+    def bearer(self, token: str) -> Session | None:
+        """Return a session for one request of a script that sends its token; None if no user has it."""
+        digest = hashed(token)
+        for user in (self.users or {}).values():
+            if hmac.compare_digest(digest, user.token_hash):
+                return Session(key="", name=user.name, role=user.role, csrf="")
+        return None
+
+    async def leave(self, session: Session) -> None:
+        """End a session."""
+        if self._rows.pop(session.key, None) is not None:
+            await asyncio.wrap_future(self._store.drop_sessions([session.key]))
+
+    def _role(self, row: SessionRow, users: Mapping[str, User] | None) -> Role | None:
+        """Return the role of a session's user; None if the session is too old or its token is not the user's."""
+        entry = _entry(users, row.name)
+        if entry is None or entry[0] != row.bound or time.time() - row.used_at > LIFE_S:
+            return None
+        return entry[1]
+
+    def _prune(self) -> None:
+        """Delete the sessions that are not valid, and the least recently used above the limits."""
+        users, now = self.users, int(time.time())
+        self._pruned_for = users
+        dropped = []
+        own: defaultdict[str, int] = defaultdict(int)
+        latest = sorted(reversed(self._rows.values()), key=lambda row: min(row.used_at, now), reverse=True)
+        for place, row in enumerate(latest):
+            own[row.name] += 1
+            if own[row.name] > PER_USER or place >= IN_ALL or self._role(row, users) is None:
+                dropped.append(row.key)
+            elif row.used_at > now:
+                self._touch(row, now)
+        self._drop(dropped)
+
+    def _touch(self, row: SessionRow, now: int) -> None:
+        self._rows[row.key] = replace(row, used_at=now)
+        self._store.put_session(self._rows[row.key])
+
+    def _drop(self, keys: list[str]) -> None:
+        # Nobody waits for these: a row that stays is found invalid again after a restart.
+        for key in keys:
+            del self._rows[key]
+        if keys:
+            self._store.drop_sessions(keys)
+
+
+def _entry(users: Mapping[str, User] | None, name: str) -> tuple[str, Role] | None:
+    """Return what a session of this name is bound to, and the role it has; None for an unknown name."""
+    if users is None:
+        return OPEN, Role.ADJUDICATOR
+    user = users.get(name)
+    return None if user is None else (user.mark, user.role)
+
+
+def _session(row: SessionRow, role: Role) -> Session:
+    csrf = hmac.new(row.key.encode(), b"csrf", hashlib.sha256).hexdigest()[:32]
+    return Session(key=row.key, name=row.name, role=role, csrf=csrf)

@@ -1,0 +1,94 @@
+"""What the split takes from reviews, and what it never takes."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, UsageError
+from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SPLITS
+from pipelines.label import label
+from pipelines.split import split
+from tests.pipelines.test_label_and_split import as_dicts, decision, fill, write_scores
+
+
+def test_no_decision_takes_in_what_does_not_belong(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
+    footage = fill(manifests, "k400", [(1.0, 2.0, 3.0)] * 5, real=True)
+    for metric in METRICS:  # one clip lost its scores, as one does that cannot be decoded
+        rows = {clip: float(number) for number, clip in enumerate(ids)} | {ids[2]: None}
+        write_scores(manifests, "kling", metric.value, rows)
+    label(manifests)
+    clips = manifests.read(CLIPS, generator="kling").to_pylist()
+    clips[3] |= {"status": "failed", "error": "it is gone"}
+    manifests.replace(CLIPS, [pa.Table.from_pylist(clips, schema=CLIPS.schema)], generator="kling")
+    said = [
+        decision(ids[0], "anna", "relabel", 3, 1),  # "real" on a generated clip
+        decision(ids[2], "anna", "relabel", 0, 2),  # a label for what has no scores
+        decision(ids[3], "anna", "relabel", 0, 3),  # a label for what cannot be read
+        decision(footage[0], "anna", "relabel", 0, 4),  # an anomaly in footage
+        decision(footage[1], "anna", "reject", None, 5),
+    ]
+    manifests.replace(REVIEWS, [pa.Table.from_pylist(said, schema=REVIEWS.schema)])
+    outcome = split(manifests, labels="final")
+    found = {row["clip_id"]: row for row in as_dicts(manifests.read(SPLITS))}
+    for clip in (ids[0], ids[2], ids[3], footage[1]):
+        assert {found[clip][name] for name in ("label", "label_source", "split", "class_rank", "r_hat")} == {None}
+    assert (found[footage[0]]["label"], found[footage[0]]["label_source"]) == (3, "auto")
+    assert {row["label"] for row in found.values() if row["generator"] == "kling"} <= {None, 0, 1, 2}
+    assert not any(row["class_rank"] is None for row in found.values() if row["split"] and row["label"] != 3)
+    assert outcome.summary["reviews"] | {"invalid": 3, "failed": 2, "majority": 2} == outcome.summary["reviews"]
+    assert "2 (1 no anomaly, 1 other)" in outcome.text
+    assert "3 answers do not count: the clip cannot have them" in outcome.text
+    split(manifests)
+    automatic = {row["clip_id"]: row for row in as_dicts(manifests.read(SPLITS))}
+    assert automatic[ids[3]]["split"] is automatic[ids[2]]["split"] is None
+    assert automatic[ids[0]]["split"] is not None
+
+
+def test_votes_count_when_there_are_enough_of_them(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
+    label(manifests)
+    auto = {row["clip_id"]: row["auto_label"] for row in as_dicts(manifests.read(LABELS))}
+    other = {clip: (auto[clip] + 1) % 3 for clip in ids}
+    said = [
+        decision(ids[0], "anna", "reject", None, 1),
+        decision(ids[1], "anna", "relabel", other[ids[1]], 2) | {"final": False},
+        decision(ids[2], "anna", "relabel", other[ids[2]], 3),
+        decision(ids[2], "ben", "relabel", other[ids[2]], 4),
+        decision(ids[3], "anna", "relabel", other[ids[3]], 5),
+        decision(ids[3], "ben", "unsure", None, 6),
+    ]
+    rows = pa.Table.from_pylist(said, schema=REVIEWS.schema)
+    manifests.replace(REVIEWS, [rows.replace_schema_metadata({"overlap": "2"})])
+
+    def changed(**options: Any) -> set[str]:
+        split(manifests, labels="final", **options)
+        return {row["clip_id"] for row in as_dicts(manifests.read(SPLITS)) if row["label"] != auto[row["clip_id"]]}
+
+    assert changed() == {ids[2]}
+    assert changed(allow_partial=True) == changed(overlap=1) == {ids[0], ids[2]}
+    assert changed(overlap=3) == set()
+    text = split(manifests, labels="final").text
+    assert "1 with too few votes: the automatic label stays (--allow-partial counts them)" in text
+    assert "1 disputed: the automatic label stays until an adjudicator settles them" in text
+    with pytest.raises(UsageError, match="give --labels final too"):
+        split(manifests, allow_partial=True)
+
+
+def test_labels_older_than_the_catalogue_are_refused(manifests: Manifests) -> None:
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4, real=True)
+    label(manifests)
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    with pytest.raises(UsageError, match=r"4 labels of kling are older.*hfv label --generator kling"):
+        split(manifests)
+
+
+def test_splits_name_their_protocol_and_the_labels_they_come_from(manifests: Manifests) -> None:
+    fill(manifests, "kling", [(float(number), 2.0, 3.0) for number in range(4)])
+    label(manifests)
+    split(manifests)
+    before = manifests.read(SPLITS).to_pandas()
+    assert set(before["protocol"]) == {"pooled"}
+    assert set(before["fingerprint"]) == set(manifests.read(LABELS)["fingerprint"].to_pylist())

@@ -1,0 +1,142 @@
+"""Every page and dialog: whether it can be read, named, and worked by keyboard."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfv_builder.manifest import Manifests
+from pipelines.review import add_user
+from review_ui.settings import Settings
+from review_ui.users import UsersFile
+from tests.review_ui.browser import Desk, until
+
+CHECKS = (Path(__file__).parent / "checks.js").read_text()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: Any, theme: str) -> None:
+    served = serve(sample, settings=Settings(shown=0.0, calibration=2))
+    desk = sit(served, "anna", color_scheme=theme).ready()
+    assert desk.run("document.documentElement.dataset.theme") == theme
+    look(desk, "blind")
+    desk.press("1")
+    look(desk, "chosen")
+    desk.press("Enter")
+    until(lambda: desk.phase == "revealed")
+    look(desk, "revealed")
+    desk.press("2")
+    look(desk, "changed")
+    desk.press("Enter", "?")
+    desk.page.wait_for_selector("dialog.help")
+    look(desk, "keys")
+    desk.press("Escape")
+    desk.opened().press("r")
+    desk.page.wait_for_selector("#reasons[open]")
+    look(desk, "reasons")
+    desk.press("Escape", "n")
+    desk.page.wait_for_selector("#note[open]")
+    look(desk, "note")
+    desk.press("Escape")
+    for path in ("/", "/dashboard", "/api-guide", "/adjudicate", "/review?queue=failed"):
+        desk.page.goto(served.url + path)
+        desk.page.wait_for_load_state("networkidle")
+        look(desk, path)
+    desk.page.goto(f"{served.url}/dashboard")
+    for tab in ("#tab-quality", "#tab-people"):
+        desk.page.click(tab)
+        desk.page.wait_for_timeout(100)
+        look(desk, tab)
+
+
+def look(desk: Desk, at: str) -> None:
+    """Hold the page against what can be checked of any, on a laptop and on a large screen."""
+    for width, height in ((1920, 1080), (1366, 768)):
+        desk.page.set_viewport_size({"width": width, "height": height})
+        assert desk.run(CHECKS) == [], f"{at} at {width}×{height}"
+
+
+def test_a_case_can_be_read_and_named(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, calibration=1))
+    for name, key in (("anna", "1"), ("ben", "3")):
+        desk = sit(served, name, "/review?queue=calibration").ready()
+        desk.press(key, "Enter")
+        desk.saved()
+    judge = sit(served, "zoe", "/adjudicate").ready()
+    judge.press("2")
+    look(judge, "a case")
+
+
+def test_keys_can_be_changed_and_the_focus_is_seen(sample: Manifests, serve: Any, sit: Any) -> None:
+    desk = sit(serve(sample, settings=Settings(shown=0.0)), "anna").ready()
+    desk.press("?")
+    desk.page.locator("dialog.help button", has_text="Spatial").click()
+    desk.press("q", "Escape")
+    until(lambda: not desk.page.locator("dialog.help").is_visible())
+    assert desk.text("[data-answer=spatial] kbd") == "Q"
+    chosen = desk.page.locator(".answer[aria-pressed=true]")
+    desk.press("1")
+    assert chosen.count() == 0
+    desk.press("q")
+    assert chosen.get_attribute("data-answer") == "spatial"
+    for _ in range(4):
+        desk.press("Tab")
+    assert desk.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_answers_by_mouse_and_by_tab(sample: Manifests, serve: Any, sit: Any) -> None:
+    desk = sit(serve(sample, settings=Settings(shown=1.0)), "anna", "/review?generator=alpha").ready()
+    clip = desk.clip
+    desk.page.click("[data-answer=motion]")
+    assert desk.text("#confirm").endswith("Keep Motion")
+    desk.press("Enter")  # a click does not keep the key to itself
+    until(lambda: desk.clip != clip)
+    clip = desk.opened().clip
+    desk.page.click("[data-answer=appearance]")
+    desk.page.click("#confirm")
+    until(lambda: desk.clip != clip)
+    clip = desk.opened().clip
+    desk.run("document.querySelector('[data-answer=spatial]').focus()")
+    desk.press("Shift+Tab", "Tab", "Enter")
+    assert desk.text("#confirm").endswith("Keep Spatial")
+    assert desk.clip == clip
+    desk.run("document.querySelector('#confirm').focus()")
+    desk.press("Enter")
+    until(lambda: desk.clip != clip)
+    desk.opened().press("Enter")  # the focus is still there; nothing is chosen
+    assert desk.clip not in (clip, "")
+
+
+AT_ONCE = """() => {
+  const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  for (const key of ["r", "3"]) press(key);
+  return Promise.resolve().then(() => { press("Enter"); return document.body.dataset.phase; });
+}"""
+
+
+def test_no_key_is_lost_between_a_dialog_and_the_page(sample: Manifests, serve: Any, sit: Any) -> None:
+    desk = sit(serve(sample, settings=Settings(shown=0.0)), "anna").ready()
+    desk.press("]")  # the last thing touched was the keyboard
+    # All before the next frame is painted, while the dialog still has the focus.
+    assert desk.run(AT_ONCE) == "saving"
+    until(lambda: desk.phase == "revealed")
+    assert "Reject: broken" in desk.text("#confirm")
+
+
+def test_what_is_for_adjudicators_is_not_offered_to_reviewers(
+    sample: Manifests, serve: Any, sit: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "users.toml"
+    anna, zoe = (
+        add_user(*who, role=role) for who, role in ((("anna", file), "reviewer"), (("zoe", file), "adjudicator"))
+    )
+    served = serve(sample, users=UsersFile(file))
+    links = "[...document.querySelectorAll('a')].map((a) => a.textContent)"
+    desk = sit(served, "anna", "/", token=anna.summary["token"])
+    desk.page.wait_for_load_state("networkidle")
+    assert not {"CSV", "Parquet", "Adjudicate"} & set(desk.run(links))
+    for name in ("csv", "parquet"):
+        assert desk.run(f"fetch('/api/reviews.{name}').then((r) => r.status)") == 403
+    judge = sit(served, "zoe", "/", token=zoe.summary["token"])
+    judge.page.wait_for_load_state("networkidle")
+    assert {"CSV", "Parquet", "Adjudicate"} <= set(judge.run(links))
