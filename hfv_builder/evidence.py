@@ -13,6 +13,7 @@ from hfv_builder.backends.base import FlowModel
 from hfv_builder.matching import Matcher
 from hfv_builder.metrics.warping import warp
 from hfv_builder.records import Metric
+from hfv_builder.steps import Link
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -46,7 +47,8 @@ def _heat(frames: Tensor, flow: FlowModel | None) -> Picture:
     """Where a picture's successor, pulled back along the flow, differs from it most; the largest error is white."""
     if flow is None:
         raise ValueError("an error map needs a flow model")
-    matches = Matcher(flow, backward=False).add(frames, torch.arange(len(frames), dtype=torch.int32))
+    index = torch.arange(len(frames), dtype=torch.int32)
+    matches = Matcher(flow, backward=False).add(frames, index, torch.full((len(frames),), Link.STEP))
     size = (frames.shape[-2], frames.shape[-1])
     error = (frames[:-1] - warp(frames[1:], matches.flow(size))).abs().mean(dim=1).amax(dim=0).cpu()
     return _coloured(error / error.max().clamp(min=1e-6), cv2.COLORMAP_INFERNO)

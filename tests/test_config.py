@@ -88,6 +88,8 @@ def variants(profile: Profile) -> dict[str, Profile]:
     def other(name: str, value: object) -> object:
         if isinstance(value, bool):
             return not value
+        if isinstance(value, float):
+            return value / 2 + 0.25
         return value + 1 if isinstance(value, int) else choices[name][str(value)]
 
     for field in dataclasses.fields(profile):
