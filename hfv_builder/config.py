@@ -150,6 +150,8 @@ def _with_precision(section: Any, device: str) -> Any:
 
 VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
 """Raised by one whenever our own code changes what a metric gives for the same frames and parameters."""
+ACCELERATION = 2
+"""The same for the flow acceleration and its scaling part, for the metrics that look at them."""
 
 ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
 """Fields that profiles had not always, and the value under which they change nothing. They are part of a fingerprint
@@ -178,6 +180,8 @@ def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> 
         "sections": {name: _told(dataclasses.asdict(getattr(profile, name))) for name in sections},
         "revisions": {name: revisions[name] for name in sections if name in revisions},
     }
+    if profile.looks_at_runs(metric):
+        decides["acceleration"] = ACCELERATION
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -185,7 +189,8 @@ def _frames(profile: Profile) -> dict[str, Any]:
     """What decides which frames are looked at."""
     names = ("decoder", "pairs", "long_side", "rate", "min_decoded")
     frames = _told({name: getattr(profile, name) for name in names})
-    return frames | ({"spread": 2, "runs": profile.runs} if profile.pairs else {})
+    versions = {"shrink": 2} if profile.long_side else {}
+    return frames | versions | ({"spread": 2, "runs": profile.runs} if profile.pairs else {})
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:
