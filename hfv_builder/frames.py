@@ -16,9 +16,9 @@ def shrunk_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 
 def shrink(frames: npt.NDArray[np.uint8], long_side: int) -> npt.NDArray[np.uint8]:
-    """The frames, (n, H, W) or (n, H, W, C) uint8, with their long side at most `long_side`, each pixel the mean of its area.
+    """The frames with their long side at most `long_side`, each pixel the mean of its area.
 
-    Mirrored frames give the mirrored result, to the last bit.
+    Mirrored frames give the mirrored result, to the last bit. Frames are (n, H, W) or (n, H, W, C) uint8.
     """
     height, width = shrunk_size(frames.shape[1], frames.shape[2], long_side)
     if (height, width) == frames.shape[1:3]:
