@@ -7,14 +7,14 @@ their number; the classical models of depth and colour keep a small copy of ever
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from hfv_builder.backends.base import DepthModel, EmbeddingModel, FlowModel, Maps
-from hfv_builder.config import Pool, Profile
+from hfv_builder.config import Profile
 from hfv_builder.frames import shrunk_size
 from hfv_builder.matching import Matcher, Matches
 from hfv_builder.metrics.acceleration import raised_by_scaling, relative_to_speed
@@ -23,6 +23,8 @@ from hfv_builder.metrics.pooling import pool
 from hfv_builder.metrics.quantiles import percentiles
 from hfv_builder.metrics.warping import warp_error
 from hfv_builder.runs import Runs
+from hfv_builder.score import NO_FLOW, NO_PAIR, score_of, score_of_pairs
+from hfv_builder.score import Score as Score
 from hfv_builder.spool import Spool
 from hfv_builder.steps import Link
 
@@ -30,22 +32,6 @@ AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
 """Pixels of frames or maps that are warped and compared in one go; they take up to a hundred bytes each."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of the clip's depth that become 0 and 1."""
-NO_PAIR = "no two adjacent frames can be compared"
-NO_FLOW = "its flow is not finite"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One metric of one clip. A higher value is more anomalous; None, with an `error`, if there is none."""
-
-    value: float | None = None
-    components: dict[str, float] = field(default_factory=dict)
-    """What the value was made of, by name."""
-    frames: list[int] = field(default_factory=list)
-    """For each value of the trace the number of the frame it stands for."""
-    trace: list[float | None] = field(default_factory=list)
-    """The error or inconsistency of each step; None where too few pixels could be compared."""
-    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +102,7 @@ class AppearancePass(MetricPass):
         if any(map(math.isnan, trace)):
             return Score(error="an embedding of its frames is not finite")
         components = {"background": background.mean().item(), "subject": subject.mean().item()}
-        return _score(trace, torch.cat(self._index)[1:][compared].tolist(), pool(trace, "mean"), components)
+        return score_of(trace, torch.cat(self._index)[1:][compared].tolist(), pool(trace, "mean"), components)
 
     def moment(self, place: int) -> Moment:
         """The clip's first frame, and the one before and at this place."""
@@ -146,7 +132,7 @@ class WarpErrorPass(MetricPass):
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every pair."""
-        return _of_pairs(self._trace, self._frames, self._profile.motion.pool)
+        return score_of_pairs(self._trace, self._frames, self._profile.motion.pool)
 
 
 class AccelerationPass(MetricPass):
@@ -170,7 +156,7 @@ class AccelerationPass(MetricPass):
         mean_speed = math.fsum(runs.speed) / len(runs.speed)
         pooled = pool(runs.acceleration, self._profile.motion.pool) or 0.0
         value = relative_to_speed(pooled, mean_speed)
-        return _score(runs.acceleration, runs.numbers, value, {"speed": mean_speed, "acceleration": pooled})
+        return score_of(runs.acceleration, runs.numbers, value, {"speed": mean_speed, "acceleration": pooled})
 
     def moment(self, place: int) -> Moment:
         """The three frames from this place on."""
@@ -219,7 +205,7 @@ class SpatialPass(MetricPass):
         for linked in self._links_of(maps, scale):
             trace.append(warp_error(linked.first, linked.second, linked.flow, linked.seen, align=align))
             numbers += linked.numbers
-        score = _of_pairs(trace, numbers, self._profile.spatial.pool)
+        score = score_of_pairs(trace, numbers, self._profile.spatial.pool)
         return self._raised(score) if self._profile.spatial.scaling else score
 
     def _raised(self, score: Score) -> Score:
@@ -286,23 +272,5 @@ def _scaled(maps: Tensor, scale: list[float] | None) -> Tensor:
     return ((maps - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(maps)
 
 
-def _of_pairs(trace: list[Tensor], numbers: list[int], how: Pool) -> Score:
-    """The score of a trace over pairs."""
-    values: list[float] = torch.cat(trace).tolist() if trace else []
-    counts = {"pairs": float(len(values)), "pairs_compared": float(sum(not math.isnan(value) for value in values))}
-    return _score(values, numbers, pool(values, how), counts)
-
-
 def _size(pictures: Tensor) -> tuple[int, int]:
     return pictures.shape[-2], pictures.shape[-1]
-
-
-def _score(trace: list[float], frames: list[int], value: float | None, components: dict[str, float]) -> Score:
-    """The score, or the reason why there is none; what is not a number becomes None."""
-    known = [each if math.isfinite(each) else None for each in trace]
-    error = None
-    if value is None:
-        error = "no pair of frames has enough visible pixels to compare" if trace else NO_PAIR
-    elif not math.isfinite(value):
-        value, error = None, "the score is not finite"
-    return Score(value=value, components=components, frames=frames, trace=known, error=error)
