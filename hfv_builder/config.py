@@ -20,6 +20,8 @@ Precision = Literal["auto", "fp32", "fp16", "bf16"]
 bf16 has three bits less."""
 CLASSICAL = frozenset({"dis", "apparent_size", "lab_histogram"})
 """Backends without weights; they compute in their own way, whatever `precision` and `compile` say."""
+SMALLEST = 16
+"""Pixels; the smallest long side of frames, flow and maps."""
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -252,9 +254,18 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _profile(name: str, fields: dict[str, Any], where: str) -> Profile:
     try:
         # By way of JSON, where pydantic takes a table for a dataclass and still allows no other coercion.
-        return TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
+        profile = TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         wrong = "is not a field of a profile" if first["type"] == "unexpected_keyword_argument" else first["msg"]
         raise UsageError(f"{where}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+    sides = {
+        "long_side": profile.long_side,
+        "flow.long_side": profile.flow.long_side,
+        "depth.long_side": profile.depth.long_side,
+    }
+    for field, pixels in sides.items():
+        if 0 < pixels < SMALLEST:
+            raise UsageError(f"{where}: {field}: {pixels} pixels leave nothing to compare; give at least {SMALLEST}")
+    return profile

@@ -18,6 +18,7 @@ from hfv_builder.video import decode
 from pipelines.catalog import catalog
 from pipelines.cluster import Cluster
 from pipelines.score import score
+from review_ui.proxies import frame_times, make_proxy
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -101,6 +102,14 @@ def test_the_first_frame_may_be_the_one_that_is_lost(tmp_path: Path) -> None:
     (chunk,) = decode(path)
     assert chunk.index.tolist() == list(range(1, 30))
     assert video.probe(path).num_frames == 30
+
+
+def test_the_video_for_reviewers_keeps_the_numbers_of_the_frames(tmp_path: Path) -> None:
+    path = damaged(tmp_path / "clip.mov", 30, [10, 11])
+    make_proxy(path, tmp_path / "proxy.mp4")
+    assert frame_times(tmp_path / "proxy.mp4") == pytest.approx([number / 12 for number in range(30)], abs=1e-3)
+    shown = [frame.rgb for frame in video.frames(tmp_path / "proxy.mp4")]
+    assert np.abs(shown[9].astype(int) - shown[11]).mean() < 1 < np.abs(shown[9].astype(int) - shown[12]).mean()
 
 
 def test_rows_say_what_is_missing(tmp_path: Path, manifests: Manifests, cluster: Cluster) -> None:
