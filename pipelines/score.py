@@ -15,7 +15,7 @@ from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import EMBEDDINGS, SCORES
-from hfv_builder.supersession import newest_embeddings, newest_scores
+from hfv_builder.supersession import MADE_WITH, newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
 from pipelines.adopt import adopt_scores
 from pipelines.cluster import Cluster
@@ -119,7 +119,7 @@ def score(
                 shards = _shards(todo, task, 1 if slow else SHARD, shares=shares)
                 _score_all(task, shards, sound, client, cluster.wait_s)
         del todo
-        _compact(task, len(clips))
+        _compact(task, len(clips), at_end=True)
     return tally(task, clips, scored=sound, copied=copied, started=started)
 
 
@@ -260,20 +260,32 @@ def _proven(task: Task) -> bool:
     return False
 
 
-def _compact(task: Task, clips: int) -> None:
+def _compact(task: Task, clips: int, *, at_end: bool = False) -> None:
     """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
 
     Args:
         clips: how many the generator has.
+        at_end: do so even if no part was added, where the latest run before had another configuration: it may have
+            left failures that this one supersedes.
     """
     for metric in task.metrics:
         keys = _partition(task, metric)
+        fingerprint = task.fingerprints[metric]
         task.manifests.recover(SCORES, **keys)
-        newest = partial(newest_scores, fingerprint=task.fingerprints[metric])
-        settle(task.manifests, SCORES, newest, clips=clips, part_rows=SCORED_ROWS, **keys)
+        parts = task.manifests.parts(SCORES, **keys)
+        made_with = {task.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
+        settle(
+            task.manifests,
+            SCORES,
+            partial(newest_scores, fingerprint=fingerprint),
+            clips=clips,
+            part_rows=SCORED_ROWS,
+            anew=at_end and not made_with <= {fingerprint.encode()},
+            **keys,
+        )
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
         task.manifests.recover(EMBEDDINGS, **keys)
-        settle(task.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+        settle(task.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
 
 
 def _partition(task: Task, metric: Metric) -> dict[str, str]:

@@ -23,6 +23,7 @@ def settle(
     *,
     clips: int,
     part_rows: int,
+    anew: bool = False,
     **partition: str,
 ) -> None:
     """Compact a partition into parts sorted by clip_id. Does nothing if no part was added since the last compaction.
@@ -36,8 +37,9 @@ def settle(
             write, with the metadata of that part.
         clips: how many clips there are; the same number gives the same ranges, however the work was divided.
         part_rows: clips that one part is to hold, about; a range of them is in memory at a time.
+        anew: compact it even if no part was added.
     """
-    if manifests.is_settled(table, **partition):
+    if not anew and manifests.is_settled(table, **partition):
         return
     ranges = 1 << max(0, (clips - 1) // part_rows).bit_length()
     parts = manifests.parts(table, **partition)

@@ -147,6 +147,20 @@ def test_an_edited_profile_half_way_is_named_by_status_and_refused_by_label(quic
     label(quick.manifests)
 
 
+def test_an_edit_that_fails_everywhere_is_forgotten_when_it_is_taken_back(quick: Quick) -> None:
+    quick.run(A)
+    before = rows(quick.manifests, SCORES)
+    quick.run(EDITED, failing=IDS)
+    with pytest.raises(UsageError, match="different configurations of profile a"):
+        label(quick.manifests)
+    outcome = quick.run(A)
+    assert outcome is not None
+    assert (outcome.summary["scored_now"], outcome.exit_code) == (0, 0)
+    assert rows(quick.manifests, SCORES) == before
+    assert {(row["done"], row["older"]) for row in status(quick.manifests).summary["scores"]} == {(len(IDS), 0)}
+    label(quick.manifests)
+
+
 def test_label_takes_the_profile_asked_for(quick: Quick) -> None:
     quick.run(A)
     assert label(quick.manifests).summary["profile"] == "a"
