@@ -14,7 +14,7 @@ from hfv_builder.records import METRICS, Label, Split, UsageError
 from hfv_builder.reviews import final_labels
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.generators import clips_of, for_each, lost_clips, shared_tables
+from pipelines.generators import clips_of, for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 
 
@@ -36,6 +36,7 @@ def split(manifests: Manifests, generators: Sequence[str] = (), labels: Literal[
         if isinstance(found, UsageError):
             raise found
         rows += found
+    leave_to_owners(manifests, "split", SPLITS, generators)
     shared, lists = shared_tables(lost, generators)
     text = paragraphs(
         table(rows), shared, f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them"
@@ -48,10 +49,10 @@ def _split_one(
 ) -> list[dict[str, Any]]:
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label"]
     labelled = manifests.read(LABELS, columns, generator=generator)
-    if not len(labelled) and len(clips_of(manifests, generator, [], lost)):
+    counted = clips_of(manifests, generator, [], lost)["clip_id"]
+    if not len(labelled) and len(counted):
         raise UsageError(f"{generator} has no labels yet: run `hfv label --generator {generator}`")
-    elsewhere = lost.filter(pc.field("generator") == generator)["clip_id"].combine_chunks()
-    labels = labelled.filter(pc.invert(pc.is_in(labelled["clip_id"], value_set=elsewhere))).to_pandas()
+    labels = labelled.filter(pc.is_in(labelled["clip_id"], value_set=counted.combine_chunks())).to_pandas()
     if which == "final":
         labels = final_labels(labels, manifests.read(REVIEWS).to_pandas())
         labels.loc[labels["rejected"], "label"] = pd.NA
