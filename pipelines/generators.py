@@ -11,7 +11,7 @@ from dask.delayed import delayed
 from hfv_builder.manifest import Manifests
 from hfv_builder.ownership import HOLDER, counted_rows, lost_rows, repeated
 from hfv_builder.records import UsageError
-from hfv_builder.schema import CLIPS
+from hfv_builder.schema import CLIPS, Table
 from hfv_builder.sources import check_name
 from pipelines.machine import cores
 from pipelines.outcome import SHOWN, paragraphs, table
@@ -99,6 +99,27 @@ def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> p
             rows = manifests.read(CLIPS, HOLDER, **keys)
             found.append(rows.filter(pc.is_in(rows["clip_id"], value_set=ids)))
     return pa.concat_tables(found)
+
+
+def leave_to_owners(manifests: Manifests, stage: str, of: Table, done: Sequence[str]) -> None:
+    """Drop the rows of other generators for clips that the generators just done have a row of, from earlier runs.
+
+    Raises:
+        UsageError: another command writes there.
+    """
+    done = [*dict.fromkeys(done or catalogued(manifests))]
+    written = pa.concat_tables(manifests.read(of, ["clip_id"], generator=name) for name in done)["clip_id"].unique()
+
+    def work(generator: str) -> None:
+        rows = manifests.read(of, generator=generator)
+        kept = rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=written)))
+        if len(kept) < len(rows):
+            manifests.replace(of, [kept], generator=generator)
+
+    others = [keys["generator"] for keys in manifests.partitions(of) if keys["generator"] not in done]
+    for result in for_each(manifests, stage, others, work) if others else []:
+        if isinstance(result, UsageError):
+            raise result
 
 
 def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, dict[str, list[dict[str, Any]]]]:

@@ -18,7 +18,7 @@ from hfv_builder.schema import LABELS
 from hfv_builder.scored import choose_profile, labels_fingerprint
 from hfv_builder.sources import check_name
 from pipelines.format_report import label_mix
-from pipelines.generators import catalogued, clips_of, for_each, lost_clips, shared_tables
+from pipelines.generators import catalogued, clips_of, for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.old_scores import bring_up_to_date
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.rankable import rankable_scores
@@ -54,6 +54,7 @@ def label(
     results = for_each(manifests, "label", some, work)
     if refused := [str(result) for result in results if isinstance(result, UsageError)]:
         raise UsageError("\n".join(refused))
+    leave_to_owners(manifests, "label", LABELS, some)
     labelled = [result for result in results if not isinstance(result, UsageError)]
     rows = [row for row, _, _ in labelled]
     formats = [row for _, some_rows, _ in labelled for row in some_rows]

@@ -18,7 +18,7 @@ from hfv_builder.records import METRICS, Label, Split, Status, UsageError
 from hfv_builder.reviews import read_reviews
 from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.generators import clips_of, for_each, lost_clips, shared_tables
+from pipelines.generators import clips_of, for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 
 DEFAULT_OVERLAP = 1
@@ -75,6 +75,7 @@ def split(
             raise found
         rows += found[0]
         counts += found[1]
+    leave_to_owners(manifests, "split", SPLITS, generators)
     shared, lists = shared_tables(lost, generators)
     summary: dict[str, Any] = {"classes": rows, "manifests": str(manifests.root)} | lists
     told = ""
@@ -144,8 +145,9 @@ def _labelled(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFr
     clips = clips_of(manifests, generator, ["is_real"], lost)
     if not len(rows) and len(clips):
         raise UsageError(f"{generator} has no labels yet: {again}")
-    elsewhere = lost.filter(pc.field("generator") == generator)["clip_id"].combine_chunks()
-    labels: pd.DataFrame = rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=elsewhere))).to_pandas()
+    labels: pd.DataFrame = rows.filter(
+        pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks())
+    ).to_pandas()
     readable = clips.filter(pc.field("status") == Status.OK.value).to_pandas().set_index("clip_id")
     ok = labels["clip_id"].isin(readable.index).to_numpy(bool)
     real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)

@@ -185,6 +185,32 @@ def test_the_next_holder_takes_over_when_the_owner_is_gone(manifests: Manifests,
     assert counted(manifests)["a"] == "pika"
 
 
+@pytest.mark.parametrize("how", ["deleted", "footage"])
+def test_splits_of_one_generator_leave_no_clip_in_two(manifests: Manifests, tmp_path: Path, how: str) -> None:
+    """Whatever was split before: the other generator is neither labelled nor split again."""
+    kling, other = clips(tmp_path, "kling", "abcd"), clips(tmp_path, "pika" if how == "deleted" else "camera", "axyz")
+    if how == "deleted":
+        add(manifests, kling)
+        add(manifests, other)
+    else:
+        add(manifests, kling)
+    for generator in catalogued(manifests):
+        scored(manifests, generator)
+    label(manifests)
+    split(manifests)
+    if how == "deleted":
+        (kling / "a.mp4").unlink()
+        add(manifests, kling)
+    else:
+        add(manifests, other)
+    scored(manifests, other.name)
+    label(manifests, [other.name])
+    split(manifests, [other.name])
+    for table in (LABELS, SPLITS):
+        ids = manifests.read(table, ["clip_id"])["clip_id"].to_pylist()
+        assert len(ids) == len(set(ids)) == 7
+
+
 def test_footage_deleted_later_leaves_its_copy_to_the_fake_generator(manifests: Manifests, tmp_path: Path) -> None:
     camera = clips(tmp_path, "camera", "ax")
     add(manifests, camera)
