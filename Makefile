@@ -15,7 +15,7 @@ flag       = $(if $($(1)),$(2) "$($(1))")
 named      = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
 GENERATORS = $(foreach g,$(GENERATOR),--generator "$(g)")
 COMMON     = $(call flag,MANIFESTS,--manifests)
-WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster)
+WHERE      = $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,CLUSTER,--cluster) $(call flag,WAIT,--wait)
 need       = $(if $($(1)),,$(error $@ needs $(1): make $@ $(1)=$(2)))
 
 # The review app's tests drive a browser. Where it is missing and cannot be installed, they are skipped and say so.
@@ -40,25 +40,30 @@ $(READY): requirements.lock pyproject.toml setup.sh
 demo: $(READY)  ## render sample clips and run the whole pipeline on them
 	@$(BIN)/hfv demo $(call flag,OUT,--out) $(call flag,WORKERS,--workers)
 
+# Exit code 3 of hfv: some clips failed, the others are done. Make would turn it into its own 2 and stop what follows.
+GOES_ON    = || { code=$$?; [ $$code = 3 ] || exit $$code; \
+  echo "make $@: done, but some clips failed; how many and why is said above, and in their rows" >&2; }
+
 CATALOG    = $(BIN)/hfv catalog --generator "$(GENERATOR)" --clips "$(CLIPS)" $(call flag,PROMPTS,--prompts) \
   $(if $(REAL),--real) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
 
 catalog: $(READY)  ## list the clips of GENERATOR, found in CLIPS
 	$(call need,GENERATOR,kling)
-	@$(CATALOG)
+	@$(CATALOG) $(GOES_ON)
 
-# Exit code 3 of the catalogue: some clips cannot be read; the others are scored.
 score: $(READY)  ## catalogue, then score the clips of GENERATOR with PROFILE
 	$(call need,GENERATOR,kling)
-	@$(CATALOG) || [ $$? = 3 ]
+	@$(CATALOG) $(GOES_ON)
 	@$(BIN)/hfv score --generator "$(GENERATOR)" --profile "$(PROFILE)" $(call flag,METRICS,--metrics) \
-	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE)
+	  $(call flag,DEVICE,--device) $(call flag,DEADLINE,--deadline) $(if $(RETRY),--retry-failed) $(COMMON) $(WHERE) \
+	  $(GOES_ON)
 
-label: $(READY)  ## rank the scores and name the labels
-	@$(BIN)/hfv label $(GENERATORS) $(COMMON)
+label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the labels
+	@$(BIN)/hfv label $(GENERATORS) $(call named,PROFILE,--profile) $(if $(filter command,$(origin ALLOW_MIXED)),--allow-mixed) \
+	  $(if $(filter command,$(origin BY_FORMAT)),--by-format) $(COMMON)
 
 split: $(READY)  ## divide the labelled clips into train and val
-	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(COMMON)
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call named,OVERLAP,--overlap) $(COMMON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

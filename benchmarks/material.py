@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 
 from hfv_builder.config import SECTIONS, Profile, load_profile
+from hfv_builder.media import open_media
 from pipelines.machine import ENVIRONMENT
 
 REAL_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
@@ -26,7 +27,7 @@ def cuts(folder: Path, into: Path, *, clips: int, frames: int) -> list[Path]:
 
 def cut(source: Path, target: Path, frames: int) -> Path:
     """The first frames of a clip, encoded anew."""
-    with av.open(str(source)) as read, av.open(str(target), "w") as write:
+    with open_media(source) as read, av.open(str(target), "w") as write:
         video = read.streams.video[0]
         stream = write.add_stream("libx264", rate=video.average_rate or 25, options={"crf": "12"})
         stream.width, stream.height = video.width // 2 * 2, video.height // 2 * 2

@@ -130,7 +130,7 @@ def _stage(manifests: Manifests, workers: int) -> Spent:
         begun, before = time.perf_counter(), used()
         score(manifests, "all", LITE, cluster=Cluster(client=client))
         spent = time.perf_counter() - begun, used() - before
-    for name in ("scores", "evidence"):
+    for name in ("scores", "embeddings", "evidence"):
         shutil.rmtree(manifests.local_root / name)
     return spent
 

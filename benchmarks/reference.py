@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from hfv_builder.backends.weights import Store
 from hfv_builder.config import Profile
+from hfv_builder.media import open_media
 
 Array = npt.NDArray[Any]
 
@@ -146,9 +147,7 @@ class Reference:
 
 def decode(path: Path) -> Array:
     """All frames of the clip, (T, H, W, 3) uint8."""
-    import av
-
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 

@@ -75,7 +75,9 @@ def make_manifests(root: Path, clips: int, generators: int = 10, steps: int = 16
             traces = pa.array(list(rng.random((n, steps), np.float32)), SCORES.schema.field("trace").type)
             rows = common | {"metric": [metric.value] * n, "score": scored[metric], "trace": traces}
             frames = {"frames": [list(range(steps))] * n, "status": ["ok"] * n}
-            manifests.replace(SCORES, [_table(SCORES.schema, rows | frames)], metric=metric.value, generator=name)
+            manifests.replace(
+                SCORES, [_table(SCORES.schema, rows | frames)], profile="lite", metric=metric.value, generator=name
+            )
 
 
 def _table(schema: pa.Schema, columns: dict[str, Any]) -> pa.Table:

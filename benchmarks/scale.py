@@ -77,7 +77,7 @@ def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int)
         }
         columns = [known.get(field.name, pa.nulls(len(ids), field.type)) for field in SCORES.schema]
         table = pa.table(columns, schema=SCORES.schema)
-        manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
+        manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator=generator)
 
 
 def bench_score(root: Path, clips: int, steps: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, Valid
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import Metric, UsageError
+from hfv_builder.sources import check_name
 
 Pool = Literal["mean", "top20"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
@@ -166,7 +167,7 @@ def load_profile(name: str) -> Profile:
     """The profile of that name, or the one in the TOML file of that path.
 
     A user's file starts from the profile named by its `base` (`paper` unless it says otherwise) and overrides
-    any field of it; its scores carry the file's name.
+    any field of it; its scores carry the file's name, which names folders of the manifests too.
 
     Raises:
         UsageError: there is no such profile, or the file is not right; the sentence says where.
@@ -178,6 +179,7 @@ def load_profile(name: str) -> Profile:
     path = Path(name)
     if path.suffix != ".toml":
         raise UsageError(f"there is no profile {name!r}; choose {' or '.join(known)}, or give a .toml file")
+    check_name(path.stem, "profile")
     if path.stem in known:
         raise UsageError(f"{name}: {path.stem} is the name of a profile that comes with hfv; rename the file")
     try:

@@ -10,11 +10,12 @@ from hfv_builder.records import METRICS, Label
 METRIC_NAMES = [metric.value for metric in METRICS]
 
 
-def label_clips(scores: pd.DataFrame) -> pd.DataFrame:
+def label_clips(scores: pd.DataFrame, *, groups: pd.Series | None = None) -> pd.DataFrame:
     """Ranks and automatic labels of fake clips.
 
     Args:
         scores: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64, NaN = none).
+        groups: a text per clip, in their order; clips are then ranked among those of the same generator and text only.
 
     Returns:
         The rows of `ranks.rank_clips`, with auto_label (Int32, argmin of the three ranks), margin (Int32, second
@@ -22,6 +23,9 @@ def label_clips(scores: pd.DataFrame) -> pd.DataFrame:
         larger robust z-score, (score − median) / MAD inside generator and metric, then by the order spatial,
         appearance, motion. All three are null for a clip that is not ranked.
     """
+    if groups is not None:
+        apart = scores.assign(generator=scores["generator"] + "\n" + groups.to_numpy())
+        return label_clips(apart).assign(generator=scores["generator"])
     labelled = rank_clips(scores)
     is_ranked = labelled["rank_spatial"].notna().to_numpy()
     ranked = labelled.loc[is_ranked]

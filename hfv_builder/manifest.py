@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hfv_builder.lock import lock
 from hfv_builder.places import Place, answering, put, sync, writable
-from hfv_builder.records import UsageError
+from hfv_builder.records import Metric, UsageError
 from hfv_builder.replacement import Replacement, journal_of, obsolete, recover
 from hfv_builder.schema import Table
 
@@ -118,9 +119,23 @@ class Manifests:
         keys = dict(name.split("=", 1) for name in folders)
         with _opened(part, table) as file:
             count, metadata = file.metadata.num_rows, file.schema_arrow.metadata
-            rows = file.read([name for name in names if name not in keys], use_threads=count > FEW)
-        arrays = [pa.repeat(keys[name], count) if name in keys else rows[name] for name in names]
+            stored = [name for name in names if name not in keys and name in file.schema_arrow.names]
+            rows = file.read(stored, use_threads=count > FEW)
+        for column, old, new in table.renamed:
+            if column in stored:
+                values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
+                rows = rows.set_column(rows.column_names.index(column), column, values)
+        arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
         return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
+
+    def metadata(self, table: Table, part: Place) -> dict[bytes, bytes]:
+        """The metadata that the writer of a part gave it, read from its footer.
+
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+        """
+        with _opened(part, table) as file:
+            return dict(file.schema_arrow.metadata or {})
 
     def span(self, table: Table, part: Place, column: str) -> tuple[Any, Any] | None:
         """The least and the greatest value of a column of one part, read from its footer; None if it has no rows.
@@ -143,7 +158,7 @@ class Manifests:
         """
         folder = writable(self.folder(table, **partition))
         path = folder / f"{NEW}{name}.parquet"
-        put(path, _parquet(_stored(table, rows)))
+        put(path, _parquet(_stored(table, rows, partition)))
         sync(folder)
         return path
 
@@ -161,7 +176,7 @@ class Manifests:
         after: set[str] = set()
         try:
             for batch in rows:
-                data = _parquet(_stored(table, batch))
+                data = _parquet(_stored(table, batch, partition))
                 name = f"part-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
                 if name not in before | after:
                     replacement.add(name, data)
@@ -174,6 +189,11 @@ class Manifests:
     def recover(self, table: Table, **partition: str) -> None:
         """End a replacement that was cut short; before parts are added again that it was to take away."""
         recover(self.folder(table, **partition))
+
+    def evidence(self, clip_id: str, metric: Metric, *, profile: str, generator: str) -> Place:
+        """Where the image of the worst moment of a clip lies, a WebP, if scoring under this profile wrote one."""
+        folder = self.root / "evidence" / f"profile={profile}" / f"generator={generator}"
+        return folder / f"{clip_id}-{metric.value}.webp"
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
@@ -190,7 +210,7 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
         with answering(f"{part} cannot be read"), contextlib.ExitStack() as stack:
             source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source))
-            missing = sorted({*table.schema.names} - {*table.partition, *file.schema_arrow.names})
+            missing = sorted({*table.schema.names} - {*table.partition, *table.later, *file.schema_arrow.names})
             if missing:
                 raise OtherColumns(f"{part} has no column {', '.join(missing)}: another version wrote it; {table.cure}")
             yield file
@@ -203,14 +223,25 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
         raise UsageError(f"{part} cannot be read ({str(error).strip()}); {cure}") from None
 
 
-def _stored(table: Table, rows: pa.Table) -> pa.Table:
-    """The rows as a part holds them: typed, without the columns that the folders name."""
-    return _typed(table, rows.select([name for name in table.schema.names if name not in table.partition]))
+def _stored(table: Table, rows: pa.Table, partition: dict[str, str]) -> pa.Table:
+    """The rows as a part holds them: typed, and with the columns that the folders name.
+
+    Readers that look at single files need these columns. They are dictionaries of int32 and string, the only type that
+    pyarrow, and so pandas, merges with what it infers from the names of folders.
+    """
+    names = table.schema.names
+    kept = _typed(table, rows.select([name for name in names if name not in partition]))
+    columns = {name: _constant(partition[name], len(rows)) if name in partition else kept[name] for name in names}
+    return pa.table(columns).replace_schema_metadata(rows.schema.metadata)
+
+
+def _constant(value: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([value]))
 
 
 def _typed(table: Table, rows: pa.Table) -> pa.Table:
     """The rows cast to the schema, but for vectors, which keep the size that no schema knows."""
-    fields = [each if _is_vectors(each.type) else table.schema.field(each.name) for each in rows.schema]
+    fields = [field if _is_vectors(field.type) else table.schema.field(field.name) for field in rows.schema]
     schema = pa.schema(fields, rows.schema.metadata)
     return rows if rows.schema.equals(schema) else rows.cast(schema)
 
@@ -223,7 +254,11 @@ def _is_vectors(kind: pa.DataType) -> bool:
 def _parquet(rows: pa.Table) -> memoryview:
     sink = pa.BufferOutputStream()
     # Of vectors, no value comes twice and none is looked for: dictionaries and statistics take two thirds of the time.
-    plain = any(_is_vectors(each.type) for each in rows.schema)
+    plain = any(_is_vectors(field.type) for field in rows.schema)
     statistics = ["clip_id"] if plain else True
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=not plain, write_statistics=statistics)
+    dictionaries = [field.name for field in rows.schema if pa.types.is_dictionary(field.type)] if plain else True
+    options = {"compression": "zstd", "use_dictionary": dictionaries, "write_statistics": statistics}
+    with pq.ParquetWriter(sink, rows.schema, **options) as writer:
+        if len(rows):  # `datasets` cannot read a row group without rows
+            writer.write_table(rows)
     return memoryview(sink.getvalue())

@@ -33,7 +33,7 @@ class Status(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
 
 
 class Split(StrEnum):

@@ -14,6 +14,10 @@ class Table:
     name: str
     partition: tuple[str, ...]
     schema: pa.Schema
+    later: tuple[str, ...] = ()
+    """Columns that parts of earlier versions lack; they read as null."""
+    renamed: tuple[tuple[str, str, str], ...] = ()
+    """Values of earlier versions: the column, the value in the files, and what readers get for it."""
     cure: str = "delete it and run its stage again"
     """The way out when a part is damaged."""
 
@@ -46,11 +50,13 @@ CLIPS = Table(
             "error": STRING,
         }
     ),
+    renamed=(("status", "rejected", "duplicate"),),
 )
 
 SCORES = Table(
     name="scores",
-    partition=("metric", "generator"),
+    partition=("profile", "metric", "generator"),
+    later=("environment",),
     schema=pa.schema(
         {
             "clip_id": STRING,
@@ -62,6 +68,7 @@ SCORES = Table(
             "trace": pa.list_(pa.float32()),
             "profile": STRING,
             "fingerprint": STRING,
+            "environment": STRING,
             "status": STRING,
             "error": STRING,
         }
@@ -156,6 +163,7 @@ FINAL = Table(
 SPLITS = Table(
     name="splits",
     partition=("generator",),
+    later=("protocol", "fingerprint"),
     schema=pa.schema(
         {
             "clip_id": STRING,

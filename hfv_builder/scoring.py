@@ -33,7 +33,7 @@ from hfv_builder.records import METRICS, ClipError, Metric
 from hfv_builder.spool import Spool
 from hfv_builder.video import Chunk
 
-KEPT = frozenset({"clip"})
+KEPT = frozenset({"clip", "lab_histogram"})
 """Backends whose frame embeddings later stages use."""
 
 

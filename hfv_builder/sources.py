@@ -40,18 +40,19 @@ class Source:
     url: str | None = None
 
 
-def check_name(generator: str) -> str:
+def check_name(name: str, kind: Literal["generator", "profile"] = "generator") -> str:
     """The name itself, if it can name a folder of a manifest.
 
     Raises:
         UsageError: it cannot.
     """
-    if not NAME.fullmatch(generator):
+    if not NAME.fullmatch(name):
+        example = "kling or gen-3" if kind == "generator" else "mine or paper-16"
         raise UsageError(
-            f"{generator!r} cannot name a generator: use lower-case letters, digits, '.', '_' and '-', "
-            "beginning with a letter, such as kling or gen-3"
+            f"{name!r} cannot name a {kind}: use lower-case letters, digits, '.', '_' and '-', "
+            f"beginning with a letter, such as {example}"
         )
-    return generator
+    return name
 
 
 def load_sources(manifests: Place) -> dict[str, Source]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.media import check_for_decord, ffmpeg_errors, open_media
 from hfv_builder.records import ClipError, UsageError
 
 Decoder = Literal["pyav", "decord"]
@@ -110,7 +111,7 @@ def count_frames(path: Path) -> int:
     Raises:
         ClipError: it is no video.
     """
-    with _open(path) as (container, stream), _sentence():
+    with _open(path) as (container, stream), ffmpeg_errors("FFmpeg cannot read it"):
         return sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
 
 
@@ -186,11 +187,11 @@ def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
 def _decode_decord(path: Path, pairs: int) -> Iterator[Chunk]:
     with _installed("decord"):
         import decord
-    with _open(path):
-        pass  # what is no video at all is told in the same words, whichever decoder is chosen
+    with _open(path) as (container, _):  # what is no video is reported in the same words, whichever decoder is chosen
+        check_for_decord(path, container)
     decord.logging.set_level(decord.logging.QUIET)
     try:
-        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
+        reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
         wanted = spread_pairs(len(reader), pairs)
         # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
         rgb = reader.get_batch(wanted).asnumpy()
@@ -230,7 +231,7 @@ def _installed(decoder: Decoder) -> Iterator[None]:
 
 def _upright(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
     """The frame as RGB, turned the way it is to be shown; a frame that converts itself starts threads to do it."""
-    with _sentence():
+    with ffmpeg_errors("FFmpeg cannot convert its frames"):
         rgb: npt.NDArray[np.uint8] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90 % 4)) if frame.rotation else rgb
 
@@ -238,14 +239,7 @@ def _upright(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first real video stream; closed at the end, whatever happens."""
-    import av
-
-    av.logging.set_level(None)  # damaged media would fill the terminal; we report it ourselves
-    if not path.is_file():
-        raise ClipError("the file is not there")
-    if path.stat().st_size == 0:
-        raise ClipError("the file is empty (0 bytes)")
-    with _sentence(), av.open(str(path), metadata_errors="replace") as container:
+    with open_media(path) as container:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not streams:
             raise ClipError("it has no video stream")
@@ -255,17 +249,6 @@ def _open(path: Path) -> Iterator[tuple[Any, Any]]:
         # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
         stream.codec_context.thread_count = 1
         yield container, stream
-
-
-@contextlib.contextmanager
-def _sentence() -> Iterator[None]:
-    """Turn FFmpeg's errors into a reason for the clip's row."""
-    import av
-
-    try:
-        yield
-    except av.error.FFmpegError as error:
-        raise ClipError(f"FFmpeg cannot read it: {(error.strerror or str(error)).lower()}") from None
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:

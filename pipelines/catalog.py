@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,19 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from hfv_builder.manifest import NEW, Manifests
+from hfv_builder.ownership import HOLDER, lost_rows
 from hfv_builder.places import Place, blame_disks, local_copy, place
-from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError, reason
+from hfv_builder.records import Status, UsageError, reason
 from hfv_builder.schema import CLIPS, STRING
-from hfv_builder.sources import Source, check_name, differences, load_sources
+from hfv_builder.sources import check_name, load_sources
 from hfv_builder.video import decoder_version, probe
-from pipelines.clip_index import STAMP, index_of, one_a_path, pieces, tuples, unchanged
+from pipelines.catalog_summary import summarise
+from pipelines.clip_index import STAMP, index_of, one_a_path, pieces, tuples, unchanged, without_moved
 from pipelines.cluster import Cluster
 from pipelines.deadline import deadline
 from pipelines.folder import list_clips, read_prompts
-from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+from pipelines.generators import holders
+from pipelines.outcome import Outcome
 from pipelines.shards import run_shards
 
 SHARD = 32
@@ -35,8 +38,6 @@ COPY = "same content as "
 KILLER = f"it killed its worker (a crash, or out of memory), or did not end within {DEADLINE_S} s"
 IMPORTS = ("pipelines.catalog", "av")
 """What every worker needs that catalogues."""
-COMPARED = ["width", "height", "fps", "num_frames", "duration_s"]
-"""What sources.toml says of a clip."""
 Row = dict[str, Any]
 
 
@@ -76,12 +77,18 @@ def catalog(
     with manifests.lock(f"catalog-{generator}"):
         manifests.recover(CLIPS, generator=generator)
         is_real = source.real if source else real or _was_real(manifests, generator)
-        rows, new, gone, why = unchanged(manifests, generator, files, folder, retry_failed=retry_failed)
-        told = _prompts_of(manifests, generator, new)
+        rows, new, former, gone, why = unchanged(manifests, generator, files, folder, retry_failed=retry_failed)
+        told = _prompts_of(manifests, generator, new, rows)
         if new:
             _read_all(manifests, generator, new, stamp, cluster or Cluster())
             rows = pa.concat_tables([rows, *index_of(manifests, generator, stamp)])
+        every = len(rows)
+        rows = without_moved(rows)
+        gone += every - len(rows)
         rows = one_a_path(rows)
+        lost = _lost(manifests, generator, rows, former, is_real)
+        rows = _owned(rows, lost.filter(pc.field("generator") == generator))
+        del former
         finish = partial(
             _finish, folder=f"{str(folder.absolute()).rstrip('/')}/", prompts=by_name, told=told, is_real=is_real
         )
@@ -89,7 +96,7 @@ def catalog(
     facts = {"generator": generator, "is_real": is_real, "clips": len(rows), "read": len(new), "dropped": gone}
     facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why, "passed_over": passed_over}
     del rows, new
-    return _outcome(manifests, source, facts, started)
+    return summarise(manifests, source, facts, lost, started)
 
 
 def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
@@ -102,11 +109,12 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
     ):
         killers: list[str] = []
-        for done in run_shards(client, timed, shards):
+        for done in run_shards(client, timed, shards, wait_s=cluster.wait_s):
             killers += done.items if done.error else []
             bar.update(0 if done.error else len(done.items))
         # They may still have a content; what dies of that too has none, and is tried again another time.
-        for done in run_shards(client, partial(timed, error=KILLER), ([path] for path in killers)):
+        alone = partial(timed, error=KILLER)
+        for done in run_shards(client, alone, ([path] for path in killers), wait_s=cluster.wait_s):
             if done.error:
                 write(done.items, error=KILLER, unread=True)
             bar.update()
@@ -181,17 +189,61 @@ def _was_real(manifests: Manifests, generator: str) -> bool:
     return bool(pc.any(manifests.read(CLIPS, ["is_real"], generator=generator)["is_real"]).as_py())
 
 
-def _prompts_of(manifests: Manifests, generator: str, paths: list[str]) -> dict[str, tuple[str, str]]:
-    """Prompt and prompt group by path, as told before, of files that are read again now or were in a run cut short."""
+def _prompts_of(manifests: Manifests, generator: str, paths: list[str], kept: pa.Table) -> dict[str, tuple[str, str]]:
+    """Prompt and prompt group as told before, of files that are read now or were in a run cut short.
+
+    By path, and by clip id for clips that are found under another path.
+
+    Args:
+        paths: the files that are read now.
+        kept: the index of the rows that stay.
+    """
     added = [part for part in manifests.parts(CLIPS, generator=generator) if part.name.startswith(NEW)]
     if not paths and not added:
         return {}
     again = [pa.array(map(_readable, paths), STRING)]
     again += chain.from_iterable(manifests.read_part(CLIPS, part, ["path"])["path"].chunks for part in added)
-    rows = manifests.read(CLIPS, ["path", "prompt", "prompt_group"], generator=generator)
+    rows = manifests.read(CLIPS, ["path", "clip_id", "prompt", "prompt_group"], generator=generator)
     told = rows.filter(pc.is_valid(rows["prompt"]))
+    there = kept.filter(pc.invert(kept["unseen"]))["path"].combine_chunks()
+    away = told.filter(pc.invert(pc.is_in(told["path"], value_set=there))).sort_by([("path", "descending")])
     told = told.filter(pc.is_in(told["path"], value_set=pa.concat_arrays(again)))
-    return {path: (prompt, group) for path, prompt, group in tuples(told, "path", "prompt", "prompt_group")}
+    by_content = {each: (prompt, group) for each, prompt, group in tuples(away, "clip_id", "prompt", "prompt_group")}
+    return by_content | {
+        path: (prompt, group) for path, prompt, group in tuples(told, "path", "prompt", "prompt_group")
+    }
+
+
+def _lost(manifests: Manifests, generator: str, rows: pa.Table, former: pa.Array, is_real: bool) -> pa.Table:
+    """Of the contents of this generator, the rows of all generators that do not count; see `ownership.lost_rows`.
+
+    Args:
+        rows: the index, with the column `original`.
+        former: the contents that this generator stood for until now: to new ones it has no claim yet.
+    """
+    ids = rows["clip_id"].combine_chunks()
+    theirs = holders(manifests, ids, but=generator)
+    mine = rows.filter(pc.and_(pc.is_null(rows["original"]), pc.is_in(ids, value_set=theirs["clip_id"].unique())))
+    is_new = pc.and_(pc.equal(mine["status"], Status.OK.value), pc.invert(pc.is_in(mine["clip_id"], value_set=former)))
+    columns = {
+        "generator": pa.repeat(generator, len(mine)),
+        "is_real": pa.repeat(is_real, len(mine)),
+        "status": pc.if_else(is_new, Status.DUPLICATE.value, mine["status"]),
+    }
+    ours = pa.table([columns.get(name, mine[name] if name in mine.column_names else None) for name in HOLDER], HOLDER)
+    return lost_rows(pa.concat_tables([ours, theirs]))
+
+
+def _owned(rows: pa.Table, lost: pa.Table) -> pa.Table:
+    """The index with the owner and its path as the `original` of contents that count in another generator."""
+    at = pc.index_in(rows["clip_id"], value_set=lost["clip_id"].combine_chunks())
+    if not len(lost):
+        return rows
+    owner = pc.binary_join_element_wise(lost["owner"], lost["owner_path"], ": ")
+    owner = pc.binary_join_element_wise(owner, pc.if_else(lost["is_footage"], ", which is camera footage", ""), "")
+    return rows.set_column(
+        rows.column_names.index("original"), "original", pc.coalesce(owner.take(at), rows["original"])
+    )
 
 
 def _finish(
@@ -203,22 +255,27 @@ def _finish(
     told: dict[str, tuple[str, str]],
     is_real: bool,
 ) -> pa.Table:
-    """The rows with exact copies rejected, kind and prompts filled in.
+    """The rows with exact copies marked, kind and prompts filled in.
 
     Args:
         prompts: by name below the folder, which ends in a slash.
-        told: by path, unless `prompts` has another.
+        told: by path or clip id, unless `prompts` has another.
     """
+    # What was a copy so far and has no original now stands for itself.
+    was_copy = pc.equal(rows["status"], Status.DUPLICATE.value)
+    read = pc.if_else(pc.is_valid(rows["width"]), Status.OK.value, Status.FAILED.value)
+    status = pc.if_else(was_copy, read, rows["status"])
+    error = pc.if_else(pc.and_(was_copy, pc.is_valid(rows["width"])), pa.scalar(None, STRING), rows["error"])
     columns = {
         "is_real": pa.repeat(is_real, len(rows)),
-        "status": pc.if_else(pc.is_valid(originals), Status.REJECTED.value, rows["status"]),
-        "error": pc.coalesce(pc.binary_join_element_wise(COPY, originals, ""), rows["error"]),
+        "status": pc.if_else(pc.is_valid(originals), Status.DUPLICATE.value, status),
+        "error": pc.coalesce(pc.binary_join_element_wise(COPY, originals, ""), error),
     }
     if prompts or told:
         found = []
-        for (path,) in tuples(rows, "path"):
+        for path, clip_id in tuples(rows, "path", "clip_id"):
             below = path.removeprefix(folder)
-            known = told.get(path)
+            known = told.get(path) or told.get(clip_id)
             if below != path:  # files of another folder may have the same names
                 known = prompts.get(below) or prompts.get(os.path.basename(path)) or known
             found.append(known or (None, None))
@@ -227,52 +284,3 @@ def _finish(
     for name, column in columns.items():
         rows = rows.set_column(rows.schema.get_field_index(name), name, column)
     return rows.combine_chunks()
-
-
-def _outcome(manifests: Manifests, source: Source | None, facts: dict[str, Any], started: float) -> Outcome:
-    generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
-    rows = manifests.read(CLIPS, ["path", "clip_id", *COMPARED, "status", "error"], generator=generator).sort_by("path")
-    facts |= {each.value: pc.sum(pc.equal(rows["status"], each.value)).as_py() for each in Status}
-    lost = rows.filter(pc.field("status") != Status.OK.value)
-    unread = [{"file": path, "reason": error} for path, error in tuples(lost, "path", "error")]
-    readable = rows.filter(pc.field("status") == Status.OK.value)
-    # Many clips are alike in these; without threads the kinds come in the order of their first clips.
-    kinds = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")]).to_pylist()
-    clips = chain.from_iterable(repeat(each, each["count_all"]) for each in kinds)
-    differing = [] if source is None else differences(source, clips)
-    elsewhere: list[Row] = []
-    for keys in manifests.partitions(CLIPS):
-        if keys["generator"] != generator:
-            other = manifests.read(CLIPS, ["clip_id", "generator"], **keys)
-            elsewhere += other.filter(pc.is_in(other["clip_id"], readable["clip_id"].combine_chunks())).to_pylist()
-    headline = f"{generator} ({kind}): {len(rows)} files, {facts['ok']} clips"
-    for count, word in (
-        ("failed", "unreadable"),
-        ("rejected", "exact copies"),
-        ("read", "read now"),
-        ("dropped", "rows dropped or read again (file gone, changed, or tried again)"),
-        ("unseen", "rows kept unseen (file out of reach)"),
-        ("passed_over", "other files passed over"),
-    ):
-        if facts[count]:
-            headline += f", {facts[count]} {word}"
-    if source is None:
-        headline += f"\n{generator} stands in no sources.toml: taken for {kind}, nothing to compare it with"
-        if facts["is_real"]:
-            headline += " (said once; an entry there changes it)"
-    if facts["unseen"]:
-        headline += (
-            f"\nkept unseen: {facts['why_unseen']}\nif they are deleted for good, catalogue the folder that they were "
-            "catalogued from; if that is gone too, delete "
-            f"{manifests.folder(CLIPS, generator=generator)} and catalogue the others: scores stay"
-        )
-    text = paragraphs(
-        headline,
-        table(differing, "differs from sources.toml (nothing is refused):"),
-        table(unread, "not to be scored:", limit=SHOWN),
-        table(elsewhere, "also catalogued under another generator:", limit=SHOWN),
-    )
-    lists = {"differences": differing, "not_scored": unread, "also_elsewhere": elsewhere}
-    summary = facts | lists | {"manifests": str(manifests.root)}
-    code = SOME_FAILED if facts["failed"] else DONE
-    return Outcome(summary=summary, text=text, exit_code=code, started=started)

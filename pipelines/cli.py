@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfv_builder.records import DONE, INTERRUPTED, METRICS, SOME_FAILED, WRONG_USE, Metric
-from pipelines.cluster import KINDS
+from hfv_builder.records import DONE, INTERRUPTED, METRICS, OUR_FAULT, SOME_FAILED, WRONG_USE, Metric
+from pipelines.cluster import KINDS, Cluster
+from pipelines.faults import Fault
 
 if TYPE_CHECKING:
     from hfv_builder.manifest import Manifests
@@ -51,14 +52,21 @@ def _run(options: argparse.Namespace) -> int:
             traceback.print_exc()
         print(f"hfv {options.command}: {error}", file=sys.stderr)
         return WRONG_USE
+    except Fault as error:
+        print(f"hfv {options.command}: {error}", file=sys.stderr)
+        return OUR_FAULT
     print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
     return outcome.exit_code
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    """Where the tasks of a stage run."""
+    return Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster, wait_min=options.wait)
 
 
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.places import place
     from pipelines.catalog import catalog
-    from pipelines.cluster import Cluster
 
     return catalog(
         manifests,
@@ -67,13 +75,12 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         prompts=options.prompts,
         real=options.real,
         retry_failed=options.retry_failed,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
+        cluster=_cluster(options),
     )
 
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.config import load_profile
-    from pipelines.cluster import Cluster
     from pipelines.score import score
 
     return score(
@@ -82,7 +89,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         load_profile(options.profile),
         metrics=options.metrics,
         retry_failed=options.retry_failed,
-        cluster=Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster),
+        cluster=_cluster(options),
         device=options.device,
         deadline_s=options.deadline,
     )
@@ -91,7 +98,13 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.label import label
 
-    return label(manifests, options.generator)
+    return label(
+        manifests,
+        options.generator,
+        profile=options.profile,
+        allow_mixed=options.allow_mixed,
+        by_format=options.by_format,
+    )
 
 
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -191,6 +204,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="local processes (default: one for each core), or jobs of --cluster (default: 1); 0: in this very process",
     )
+    cluster.add_argument(
+        "--wait",
+        type=_positive,
+        metavar="MINUTES",
+        help="end the run when no worker is available for so long (default: 5 for local workers, else for ever)",
+    )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file"
@@ -246,7 +265,19 @@ def parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
 
-    command("label", _label, "rank the scores inside each generator and name the labels", several, everywhere)
+    label = command("label", _label, "rank the scores inside each generator and name the labels", several, everywhere)
+    label.add_argument(
+        "--profile", metavar="P", help="whose scores (default: the only profile that has some, else paper)"
+    )
+    label.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="rank scores together that other devices or decoder versions made, and leave clips unlabelled that have "
+        "one of an older configuration alone",
+    )
+    label.add_argument(
+        "--by-format", action="store_true", help="rank the clips of each size, rate and length among themselves"
+    )
 
     split = command("split", _split, "divide the labelled clips into train and val", several, everywhere)
     split.add_argument(

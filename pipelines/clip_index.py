@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.manifest import NEW, Manifests
 from hfv_builder.places import FileStatus, Place, blame_disks, place, status
 from hfv_builder.records import Status
 from hfv_builder.schema import BOOL, CLIPS, INT64, STRING
@@ -21,8 +21,8 @@ PART_ROWS = 100_000
 """Rows that one part holds at most, and that are in memory whole at one time."""
 ROWS_READ = 20_000
 """Rows of a table that are Python objects at one time."""
-READ = ["path", "clip_id", "bytes", "status"]
-BEST = [Status.OK.value, Status.FAILED.value, Status.REJECTED.value]
+READ = ["path", "clip_id", "bytes", "width", "status"]
+BEST = [Status.OK, Status.FAILED, Status.DUPLICATE]
 """Which of several rows of one content is to stand for it."""
 INDEX = pa.schema(
     {name: CLIPS.schema.field(name).type for name in READ}
@@ -30,11 +30,6 @@ INDEX = pa.schema(
     | {"unseen": BOOL, "stamp": INT64, "part": STRING, "at": INT64}
 )
 """What decides whether a row stays, and where the whole of it is: of a million clips every column counts."""
-
-
-def originals() -> pc.Expression:
-    """The rows of the catalogue that stand for a content: neither exact copies nor files that could not be read."""
-    return (pc.field("status") != Status.REJECTED.value) & pc.field("clip_id").is_valid()
 
 
 def index_of(manifests: Manifests, generator: str, stamp: int | None = None) -> Iterator[pa.Table]:
@@ -54,18 +49,24 @@ def index_of(manifests: Manifests, generator: str, stamp: int | None = None) -> 
 
 def unchanged(
     manifests: Manifests, generator: str, files: Found, folder: Place, *, retry_failed: bool = False
-) -> tuple[pa.Table, list[str], int, str | None]:
-    """The rows that hold or that nobody can check, the files to read, how many rows are left out, and why unchecked.
+) -> tuple[pa.Table, list[str], pa.Array, int, str | None]:
+    """The rows that hold or that nobody can check, and the files to read.
+
+    Also the contents that the generator stood for so far, how many rows are left out, and why some are unchecked.
 
     What is known is taken out of `files`: of a million clips there is no room for both.
 
     Args:
         retry_failed: no row holds that failed; those without a content, of files that could not be read, never do.
     """
-    kept, total, why = [INDEX.empty_table()], 0, None
+    kept, stood, total, why = [INDEX.empty_table()], [pa.array([], STRING)], 0, None
     real_folder = os.path.realpath(str(folder))
     for rows in index_of(manifests, generator):
         total += len(rows)
+        stands = pc.and_(
+            pc.not_equal(rows["status"], Status.DUPLICATE.value), pc.invert(pc.starts_with(rows["part"], NEW))
+        )
+        stood += rows.filter(stands)["clip_id"].drop_null().chunks
         holds, unseen = np.zeros((2, len(rows)), bool)
         sound = rows["clip_id"].is_valid()
         if retry_failed:
@@ -84,12 +85,17 @@ def unchanged(
         kept.append(rows.filter(pa.array(holds | unseen)))
     found = pa.concat_tables(kept)
     del kept
-    # The copy of a clip that is gone must be read again, to stand for itself.
-    originals = found.filter(pc.field("status") != Status.REJECTED.value)["clip_id"].combine_chunks()
-    stays = pc.or_(pc.is_in(found["clip_id"], originals), found["unseen"])
-    new = sorted({*files, *found["path"].filter(pc.invert(stays)).to_pylist()})
-    found = found.filter(stays)
-    return found, new, total - len(found), why
+    former = pa.concat_arrays(stood)
+    del stood
+    # The copy of a clip that is gone must be read again, to stand for itself. One of another generator's need not.
+    is_copy = pc.equal(found["status"], Status.DUPLICATE.value)
+    there = found.filter(pc.invert(pc.or_(is_copy, found["unseen"])))["clip_id"].combine_chunks()
+    orphan = pc.invert(pc.or_(pc.is_in(found["clip_id"], value_set=there), found["unseen"]))
+    unknown = pc.or_(pc.is_in(found["clip_id"], value_set=former), pc.is_null(found["width"]))
+    again = pc.and_(is_copy, pc.and_(orphan, unknown))
+    new = sorted({*files, *found["path"].filter(again).to_pylist()})
+    found = found.filter(pc.invert(again))
+    return found, new, former, total - len(found), why
 
 
 def _look(path: str, real_folder: str) -> FileStatus | None:
@@ -108,10 +114,40 @@ def _look(path: str, real_folder: str) -> FileStatus | None:
         return None
 
 
+def without_moved(rows: pa.Table) -> pa.Table:
+    """The rows without those of folders that were moved: gone, and each of their clips is somewhere else now."""
+    unseen = rows.filter(rows["unseen"])
+    if not len(unseen):
+        return rows
+    seen = rows.filter(pc.invert(rows["unseen"]))["clip_id"].combine_chunks()
+    moved: dict[str, bool] = {}
+    for path, elsewhere in zip(unseen["path"].to_pylist(), pc.is_in(unseen["clip_id"], seen).to_pylist(), strict=True):
+        folder = os.path.dirname(path)
+        moved[folder] = moved.get(folder, True) and elsewhere
+    gone = [folder for folder, all_elsewhere in moved.items() if all_elsewhere and _is_missing(folder)]
+    folders = pa.array(map(os.path.dirname, unseen["path"].to_pylist()), STRING)
+    away = unseen.filter(pc.is_in(folders, value_set=pa.array(gone, STRING)))["path"].combine_chunks()
+    return rows.filter(pc.invert(pc.and_(rows["unseen"], pc.is_in(rows["path"], value_set=away))))
+
+
+def _is_missing(folder: str) -> bool:
+    """Whether a folder of this machine is not there; False if that cannot be known."""
+    here = place(folder)
+    try:
+        if isinstance(here, Path):
+            here.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def one_a_path(rows: pa.Table) -> pa.Table:
     """A row for each path, the newest, sorted; one more column names the path that stands for its content, if another.
 
-    That is the first that could be read. A worker that dies after its rows were written has them written again.
+    That is the first that could be read, and rather one whose file is there. A worker that dies after its rows were
+    written has them written again.
     """
     newest = [("path", "ascending"), ("stamp", "descending"), ("status", "descending")]
     order = pc.sort_indices(rows, newest).to_numpy()
@@ -120,7 +156,11 @@ def one_a_path(rows: pa.Table) -> pa.Table:
     again[1:] = pc.equal(paths[1:], paths[:-1])
     rows = rows.take(order[~again])
     contents = pc.coalesce(rows["clip_id"], rows["path"]).combine_chunks().dictionary_encode().indices
-    best = np.argsort(pc.index_in(rows["status"], value_set=pa.array(BEST)).to_numpy(), kind="stable")
+    status = pc.index_in(rows["status"], value_set=pa.array(BEST)).to_numpy()
+    unread = (status == BEST.index(Status.FAILED)) | rows["width"].is_null().to_numpy() & (
+        status == BEST.index(Status.DUPLICATE)
+    )
+    best = np.lexsort((status, rows["unseen"].to_numpy(), unread))  # which is stable: else in the order of paths
     _, first, which = np.unique(contents.to_numpy()[best], return_index=True, return_inverse=True)
     original = np.empty(len(rows), np.int64)
     original[best] = best[first[which]]

@@ -17,6 +17,8 @@ from pipelines.machine import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepa
 
 PATIENCE = "10s"
 """How long a scheduler may take to answer."""
+LOCAL_WAIT_S = 300.0
+"""How long a run waits for workers of this machine: those that were started replace each other, and no others come."""
 KINDS = {
     **{name: ("dask_jobqueue", f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
     "htcondor": ("dask_jobqueue", "HTCondorCluster"),
@@ -37,6 +39,8 @@ class Cluster:
     """A batch system to ask for workers, one of `KINDS`."""
     client: Any = None
     """A `distributed.Client` to use instead of all these."""
+    wait_min: float | None = None
+    """Minutes to wait while no worker is available; None waits five for local workers and for ever for others."""
 
     @property
     def local(self) -> bool:
@@ -47,6 +51,13 @@ class Cluster:
     def in_this_process(self) -> bool:
         """Whether it works in this very process, which nothing may end."""
         return self.local and self.workers == 0
+
+    @property
+    def wait_s(self) -> float | None:
+        """Seconds to wait while no worker is available; None is for ever."""
+        if self.wait_min is not None:
+            return 60 * self.wait_min
+        return LOCAL_WAIT_S if self.local else None
 
     @contextlib.contextmanager
     def connect(self, *, imports: Sequence[str] = (), each_a_gpu: bool = False) -> Iterator[Any]:

@@ -45,7 +45,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
             if scored.summary["failed"]:
                 scored.exit_code = OUR_FAULT  # every sample clip is sound
                 return scored
-    labelled = label(manifests)
+    labelled = label(manifests, profile=PROFILE)
     split(manifests)
 
     compared = compare(manifests, out / "truth.csv")

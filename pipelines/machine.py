@@ -11,6 +11,8 @@ from pipelines.interrupts import interrupts
 
 GPU = {"GPU": 1.0}
 """The resource, in Dask's words, that a worker with a GPU offers and work for one asks for."""
+LOOPBACK = "127.0.0.1"
+"""Where the cluster of this machine listens."""
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -58,18 +60,32 @@ def this_process(for_gpus: Sequence[str]) -> Any:
         threads_per_worker=1,
         processes=False,
         memory_limit=0,
-        dashboard_address="127.0.0.1:0",
+        dashboard_address=f"{LOOPBACK}:0",
+        worker_dashboard_address=f"{LOOPBACK}:0",
         resources=GPU if for_gpus else None,
     )
 
 
 def local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
-    """Worker processes of this machine, each with a nanny that starts it again when it dies."""
+    """Worker processes of this machine, each with a nanny that starts it again when it dies.
+
+    Whoever reaches a port of Dask runs code as its user. All ports are on loopback, and a certificate made for this
+    cluster, which exists in memory only, keeps out other users of the machine.
+    """
     from distributed import Nanny, Scheduler, SpecCluster
+    from distributed.security import Security
     from distributed.system import MEMORY_LIMIT
 
     count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
-    options: dict[str, Any] = {"nthreads": 1, "memory_limit": MEMORY_LIMIT // count, "silence_logs": logging.CRITICAL}
+    security = Security.temporary()
+    options: dict[str, Any] = {
+        "nthreads": 1,
+        "memory_limit": MEMORY_LIMIT // count,
+        "silence_logs": logging.CRITICAL,
+        "host": LOOPBACK,
+        "dashboard_address": f"{LOOPBACK}:0",
+        "security": security,
+    }
     ours = dict(os.environ) | ENVIRONMENT
     # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
     of_gpus: list[dict[str, Any]] = [
@@ -80,13 +96,15 @@ def local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
         for number, own in enumerate(of_gpus or [{"env": ours}] * count)
     }
     scheduler_options = {
-        "host": "127.0.0.1",
+        "host": LOOPBACK,
         "port": 0,
-        "dashboard_address": "127.0.0.1:0",  # any free port: several clusters may run on one machine
+        "protocol": "tls://",
+        "dashboard_address": f"{LOOPBACK}:0",  # any free port: several clusters may run on one machine
     }
     return SpecCluster(
         workers=specification,
-        scheduler={"cls": Scheduler, "options": scheduler_options},
+        scheduler={"cls": Scheduler, "options": scheduler_options | {"security": security}},
+        security=security,
         silence_logs=logging.CRITICAL,
     )
 

@@ -21,6 +21,7 @@ from hfv_builder.places import put
 from hfv_builder.records import METRICS
 from hfv_builder.samples import contact_sheet
 from hfv_builder.schema import LABELS, SCORES
+from hfv_builder.scored import origin_of_labels
 from hfv_builder.video import decode
 
 COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
@@ -141,9 +142,11 @@ def _examples(manifests: Manifests, compared: pd.DataFrame) -> Iterator[dict[str
 
 def _traces(manifests: Manifests, generator: str, clip_id: str) -> Figure:
     figure = Figure(figsize=(9.6, 1.5), layout="constrained")
+    origin = origin_of_labels(manifests, generator)
+    profile = {} if origin is None else {"profile": origin.profile}
     for axes, metric in zip(figure.subplots(1, 3), METRICS, strict=True):
         columns = ["clip_id", "frames", "trace"]
-        rows = manifests.read(SCORES, columns, generator=generator, metric=metric.value).to_pandas()
+        rows = manifests.read(SCORES, columns, **profile, generator=generator, metric=metric.value).to_pandas()
         row = rows[rows["clip_id"] == clip_id].iloc[0]
         _draw_trace(axes, row["frames"], row["trace"], metric.value)
     return figure

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import UsageError
+from pipelines.old_scores import bring_up_to_date, old_generators
 from pipelines.outcome import Outcome
 
 
@@ -65,6 +66,7 @@ def review(
             f"other machines can reach {host}: give --users FILE, so that only reviewers sign in; {ADVICE}"
         )
     with manifests.lock("review"):
+        bring_up_to_date(manifests, old_generators(manifests))
         app = create_app(
             manifests,
             database(manifests, db),

@@ -14,15 +14,18 @@ from hfv_builder.backends import registry
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
-from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
-from hfv_builder.sources import check_name
+from hfv_builder.schema import EMBEDDINGS, SCORES
+from hfv_builder.supersession import newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
-from pipelines.clip_index import originals
 from pipelines.cluster import Cluster
+from pipelines.environment import described
+from pipelines.faults import Suspects
+from pipelines.generators import clips_of
 from pipelines.machine import GPU
+from pipelines.old_scores import move_old_scores
 from pipelines.outcome import Outcome
 from pipelines.settle import settle
-from pipelines.shard import MADE_WITH, Task, Work, write_shard
+from pipelines.shard import Report, Task, Work, write_shard
 from pipelines.shard_log import shard_log
 from pipelines.shards import run_shards
 from pipelines.tally import tally
@@ -58,7 +61,10 @@ def score(
     device: str | None = None,
     deadline_s: float | None = None,
 ) -> Outcome:
-    """Score what is missing, then make each metric one sorted part with a row per clip.
+    """Score what is missing under this profile, then compact the rows of each metric, sorted by clip.
+
+    Rows of other profiles are not touched. Rows of this profile under another fingerprint are replaced clip by clip,
+    where the new score succeeds.
 
     Args:
         retry_failed: score clips again that failed under this profile before.
@@ -87,15 +93,15 @@ def score(
         generator=generator,
         profile=profile,
         metrics=metrics,
-        fingerprints=registry.fingerprints(profile, device=device),
+        fingerprints=registry.fingerprints(profile, metrics, device=device),
         packages=packages(),
         device=device,
         deadline_s=deadline_s,
     )
     with manifests.lock(f"score-{generator}"):
-        for table in (SCORES, EMBEDDINGS):
-            for keys in manifests.partitions(table, generator=generator):
-                manifests.recover(table, **keys)
+        move_old_scores(manifests, generator)
+        # What an interrupted run left is compacted before more is added, so that what was added is always newer.
+        _compact(task, len(clips))
         todo = _todo(task, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
         sound = todo["error"].null_count
@@ -105,31 +111,11 @@ def score(
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 # Jobs of a batch system may still be waiting for their turn.
                 shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
-                _score_all(task, _shards(todo, task, 1 if slow else SHARD, shares=shares), sound, client)
+                shards = _shards(todo, task, 1 if slow else SHARD, shares=shares)
+                _score_all(task, shards, sound, client, cluster.wait_s)
         del todo
-        for metric in metrics:
-            _settle_scores(task, metric, len(clips))
-        _settle_embeddings(task, len(clips))
+        _compact(task, len(clips))
     return tally(task, clips, scored=sound, started=started)
-
-
-def clips_of(manifests: Manifests, generator: str, columns: list[str]) -> pa.Table:
-    """The catalogued clips of a generator, a row for each content: exact copies are left out.
-
-    Raises:
-        UsageError: it has none, or its catalogue is not finished.
-    """
-    rows = manifests.read(CLIPS, sorted({*columns, "status", "clip_id"}), generator=check_name(generator))
-    if not len(rows):
-        known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
-        have = f"; it knows {', '.join(known)}" if known else ", which is empty"
-        cure = f"run `hfv catalog --generator {generator} --clips DIR`"
-        raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
-    if not manifests.is_settled(CLIPS, generator=generator):
-        raise UsageError(
-            f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
-        )
-    return rows.filter(originals())
 
 
 def _device(
@@ -152,10 +138,11 @@ def _device(
     if not registry.learnt(profile, metrics):
         return "cpu"
     device, other = ("cuda", "cpu") if cluster.has_gpus() else ("cpu", "cuda")
-    ours, theirs = (registry.fingerprints(profile, device=each) for each in (device, other))
+    ours, theirs = (registry.fingerprints(profile, metrics, device=kind) for kind in (device, other))
     for metric in metrics:
-        found = manifests.read(SCORES, ["fingerprint"], metric=metric.value, generator=generator)["fingerprint"]
-        if ours[metric] != theirs[metric] and pc.any(pc.equal(found, theirs[metric])).as_py():
+        keys = {"profile": profile.name, "metric": metric.value, "generator": generator}
+        known = manifests.read(SCORES, ["fingerprint"], **keys)["fingerprint"]
+        if ours[metric] != theirs[metric] and pc.any(pc.equal(known, theirs[metric])).as_py():
             raise UsageError(
                 f"{generator} has {metric} scores made on {other}, which cannot be ranked with those of {device}, "
                 f"where this would run: give --device {other} to go on there, or --device {device} to score all anew"
@@ -177,7 +164,7 @@ def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
 def _done(task: Task, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
     """The clips that a model has seen, and those whose rows say that none could."""
     columns = ["clip_id", "fingerprint", "status", "error"]
-    rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
+    rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
     rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
     not_scored = pc.fill_null(pc.starts_with(rows["error"], NOT_SCORED), False)
     scored = pc.equal(rows["status"], Status.OK.value) if retry_failed else pc.invert(not_scored)
@@ -218,60 +205,71 @@ def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares
         yield shard
 
 
-def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any) -> None:
+def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any, wait_s: float | None) -> None:
     failed = 0
     description = f"score {task.generator} ({task.profile.name})"
     resources = GPU if task.device == "cuda" else None
+    run = partial(run_shards, client, resources=resources, wait_s=wait_s)
+    suspects = Suspects[Work](proven=_proven(task))
     with (
         shard_log(task.manifests, task.generator) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
-        for done in run_shards(client, partial(write_shard, task=task), shards, resources=resources):
-            report = done.result
-            if report is None:
+
+        def reports(task: Task, shards: Iterable[list[Work]]) -> Iterator[tuple[list[Work], Report]]:
+            for done in run(partial(write_shard, task=task), shards):
                 why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
-                report = write_shard([dataclasses.replace(done.items[0], error=why)], task=task)
+                lost = [dataclasses.replace(work, error=why) for work in done.items]
+                yield done.items, done.result or write_shard(lost, task=task)
+
+        def book(items: list[Work], report: Report) -> None:
+            nonlocal failed
             failed += report.failed
             log(report)
             bar.set_postfix(failed=failed)
-            bar.update(len(done.items))
+            bar.update(len(items))
+
+        for items, report in reports(task, shards):
+            if report.fault is not None:
+                suspects.hold(items, report.fault)
+                continue
+            if report.scored:
+                suspects.prove()
+            book(items, report)
+        alone = ([work] for work in suspects.release())
+        for items, report in reports(dataclasses.replace(task, proven=True), alone):
+            book(items, report)
 
 
-def _settle_scores(task: Task, metric: Metric, clips: int) -> None:
-    """A row a clip, without what newer scores of the same clips supersede."""
-
-    def choose(parts: list[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables(part.append_column("at", pa.repeat(at, len(part))) for at, part in enumerate(parts))
-        ours = pc.equal(rows["fingerprint"], task.fingerprints[metric])
-        # A failed clip that was tried again has two rows under one fingerprint; the better one stays, else the newer.
-        order = [("clip_id", "ascending"), ("status", "descending"), ("at", "descending")]
-        new = rows.filter(ours).sort_by(order)
-        ids = new["clip_id"].to_pylist()
-        new = new.filter(pa.array([i == 0 or ids[i - 1] != each for i, each in enumerate(ids)], pa.bool_()))
-        others = rows.filter(pc.invert(ours))
-        others = others.filter(pc.invert(pc.is_in(others["clip_id"], new["clip_id"].combine_chunks())))
-        return pa.concat_tables([new, others]).drop_columns("at")
-
-    settle(
-        task.manifests,
-        SCORES,
-        choose,
-        clips=clips,
-        part_rows=SCORED_ROWS,
-        metric=metric.value,
-        generator=task.generator,
-    )
+def _proven(task: Task) -> bool:
+    """Whether a clip was scored under these fingerprints by the packages that are installed now."""
+    installed = packages().items()
+    for metric in task.metrics:
+        columns = ["fingerprint", "environment", "status"]
+        rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
+        ours = (pc.field("fingerprint") == task.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
+        made_by = rows.filter(ours)["environment"].unique().to_pylist()
+        known = (described(task.manifests, key) for key in made_by)
+        if any(it and all(it.get(name, version) == version for name, version in installed) for it in known):
+            return True
+    return False
 
 
-def _settle_embeddings(task: Task, clips: int) -> None:
-    """The newest row of each clip, for each model."""
-    current = {MADE_WITH: task.fingerprints[Metric.APPEARANCE].encode()}
+def _compact(task: Task, clips: int) -> None:
+    """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
 
-    def choose(parts: list[pa.Table]) -> pa.Table:
-        parts.sort(key=lambda part: part.schema.metadata.get(MADE_WITH) != current[MADE_WITH])
-        rows = pa.concat_tables([part.replace_schema_metadata(current) for part in parts])
-        first = {clip_id: place for place, clip_id in reversed(list(enumerate(rows["clip_id"].to_pylist())))}
-        return rows.take(pa.array(first.values(), pa.int64()))
-
+    Args:
+        clips: how many the generator has.
+    """
+    for metric in task.metrics:
+        keys = _partition(task, metric)
+        task.manifests.recover(SCORES, **keys)
+        newest = partial(newest_scores, fingerprint=task.fingerprints[metric])
+        settle(task.manifests, SCORES, newest, clips=clips, part_rows=SCORED_ROWS, **keys)
     for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        settle(task.manifests, EMBEDDINGS, choose, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+        task.manifests.recover(EMBEDDINGS, **keys)
+        settle(task.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+
+
+def _partition(task: Task, metric: Metric) -> dict[str, str]:
+    return {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}

@@ -1,6 +1,6 @@
-"""Settling: what workers added becomes a few parts, sorted by clip, in memory that does not grow with the clips."""
+"""Compaction: what workers added becomes a few parts, sorted by clip, in memory that does not grow with the clips."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,20 +19,21 @@ AT_ONCE = 8
 def settle(
     manifests: Manifests,
     table: Table,
-    choose: Callable[[list[pa.Table]], pa.Table],
+    choose: Callable[[list[pa.Table]], Sequence[pa.Table]],
     *,
     clips: int,
     part_rows: int,
     **partition: str,
 ) -> None:
-    """Make the parts of a partition anew, sorted by clip id, if some were added since this was done last.
+    """Compact a partition into parts sorted by clip_id. Does nothing if no part was added since the last compaction.
 
     A part is a range of clip ids. These are hashes, so that ranges of equal width hold about equally many, and workers
     take the clips in their order, so that what they added lies in few ranges.
 
     Args:
         choose: given all that the partition holds of some clips, a table for each part that has any, with the
-            metadata of the part, those added last at the end, gives the rows to keep.
+            metadata of the part, those added last at the end, gives the rows to keep: a table for each part to
+            write, with the metadata of that part.
         clips: how many clips there are; the same number gives the same ranges, however the work was divided.
         part_rows: clips that one part is to hold, about; a range of them is in memory at a time.
     """
@@ -53,9 +54,9 @@ def settle(
                     for part, span in zip(parts, spans, strict=True)
                     if span and span[0] <= last and span[1] >= first
                 ]
-                rows = choose(list(each(partial(_inside, manifests, table, inside), near))) if near else None
-                if rows:
-                    yield rows.sort_by("clip_id")
+                for rows in choose(list(each(partial(_inside, manifests, table, inside), near))) if near else ():
+                    if rows:
+                        yield rows.sort_by("clip_id")
 
         manifests.replace(table, pieces(), **partition)
 

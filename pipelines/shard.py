@@ -2,34 +2,33 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, blame_disks, local_copy, place, put, writable
+from hfv_builder.places import blame_disks, local_copy, place, put, writable
 from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
 from hfv_builder.schema import EMBEDDINGS, SCORES
+from hfv_builder.supersession import MADE_WITH
 from pipelines.deadline import deadline
+from pipelines.environment import environment, environment_id, keep
+from pipelines.faults import OUR_FAULTS, described
+from pipelines.rows import Row, embeddings_table, score_row
 from pipelines.versions import packages
 from pipelines.watch import Watch
 
 if TYPE_CHECKING:
     from hfv_builder.scoring import ClipScores
-
-Row = dict[str, Any]
-MADE_WITH = b"fingerprint"
-"""In the metadata of a part of embeddings: of the appearance scores that they came along with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +55,14 @@ class Task:
     profile: Profile
     metrics: tuple[Metric, ...]
     fingerprints: dict[Metric, str]
+    """Of each of the metrics, and of no other."""
     packages: dict[str, str]
     """Versions of what decides scores."""
     device: str
     deadline_s: float | None = None
     """How long one clip may take before its worker is ended; None waits for ever."""
+    proven: bool = False
+    """Whether clips were scored in this way before, so that an error such as a TypeError is the clip's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +70,13 @@ class Report:
     """What became of a shard."""
 
     clips: list[str]
+    scored: int = 0
     failed: int
+    fault: str | None = None
+    """What may be a fault of ours: no clip of the shard was scored, and no row was written."""
     decode_s: float
     score_s: float
-    write_s: float
+    write_s: float = 0.0
 
 
 def write_shard(shard: list[Work], *, task: Task) -> Report:
@@ -81,35 +86,53 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     sound = [work for work in shard if not work.error]
     scorer = _scorer(task) if sound else None
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
+    faults: list[str] = []
+    scored = 0
     with _decoded(sound, task) as decoded, deadline(task.deadline_s) as begin:
         for work, chunks in decoded:
             begin()
             watch = Watch(chunks)
-            found, error = _score(work, watch, scorer, task)
+            found, raised = _score(work, watch, scorer, task)
+            error = None if raised is None else reason(raised)
+            if isinstance(raised, OUR_FAULTS):
+                faults.append(described(raised))
+            scored += bool(found.scores)
             decode_s += watch.seconds
             odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if found.scores else {}
             for metric in work.metrics:
-                rows[metric].append(_row(work, metric, task, found.scores.get(metric), error, odd))
-            for model, vectors in found.embeddings.items():
+                rows[metric].append(score_row(work.clip_id, metric, task, found.scores.get(metric), error, odd))
+            appearance = found.scores.get(Metric.APPEARANCE)
+            for model, vectors in found.embeddings.items() if appearance and appearance.error is None else ():
                 embeddings.setdefault(model, []).append((work.clip_id, vectors))
             writing = time.perf_counter()
             for metric, picture in found.evidence.items():
-                path = evidence_path(task.manifests, task.generator, work.clip_id, metric)
+                path = task.manifests.evidence(
+                    work.clip_id, metric, profile=task.profile.name, generator=task.generator
+                )
                 writable(path.parent)
                 put(path, picture)
             evidence_s += time.perf_counter() - writing
-    scored = time.perf_counter()
+    ended = time.perf_counter()
+    score_s = ended - started - decode_s - evidence_s
+    clips = [work.clip_id for work in shard]
+    if faults and not scored and not task.proven:
+        return Report(clips=clips, failed=len(clips), fault=faults[0], decode_s=decode_s, score_s=score_s)
     for work in shard:
         if work.error:
             for metric in work.metrics:
-                rows[metric].append(_row(work, metric, task, None, work.error))
+                rows[metric].append(score_row(work.clip_id, metric, task, None, work.error))
+    made_by = environment(task.profile.decoder, task.device, computing=scorer is not None)
+    for row in itertools.chain(*rows.values()):
+        row["environment"] = environment_id(made_by)
+    keep(task.manifests, made_by)
     _write_rows(rows, embeddings, task)
     return Report(
-        clips=[work.clip_id for work in shard],
+        clips=clips,
+        scored=scored,
         failed=len({row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}),
         decode_s=decode_s,
-        score_s=scored - started - decode_s - evidence_s,
-        write_s=time.perf_counter() - scored + evidence_s,
+        score_s=score_s,
+        write_s=time.perf_counter() - ended + evidence_s,
     )
 
 
@@ -118,20 +141,15 @@ def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[
     for model, found in embeddings.items():
         keys = {"model": model, "generator": task.generator}
         name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
-        table = _embeddings_table(found, keys).replace_schema_metadata(
-            {MADE_WITH: task.fingerprints[Metric.APPEARANCE]}
-        )
+        made_with = {MADE_WITH: task.fingerprints[Metric.APPEARANCE]}
+        table = embeddings_table(found, keys).replace_schema_metadata(made_with)
         task.manifests.add(EMBEDDINGS, table, name=name, **keys)
     for metric, scored in rows.items():
         if scored:
             name = _name(task.fingerprints[metric], *(row["clip_id"] for row in scored))
-            table = pa.Table.from_pylist(scored, schema=SCORES.schema)
-            task.manifests.add(SCORES, table, name=name, metric=metric.value, generator=task.generator)
-
-
-def evidence_path(manifests: Manifests, generator: str, clip_id: str, metric: Metric) -> Place:
-    """Where the picture of a clip's worst moment lies."""
-    return manifests.root / "evidence" / f"generator={generator}" / f"{clip_id}-{metric.value}.webp"
+            schema = SCORES.schema.with_metadata({MADE_WITH: task.fingerprints[metric]})
+            keys = {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
+            task.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
 
 
 @contextlib.contextmanager
@@ -179,35 +197,50 @@ _local = threading.local()
 def _scorer(task: Task) -> Any:
     """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe.
 
+    They are kept as long as tasks ask for the same scores, fingerprints included: after weights were replaced, those
+    in memory give the scores of the old ones.
+
     Raises:
         UsageError: they are not those of the task.
     """
-    key = (task.profile, task.metrics, task.device)
+    key = (task.profile, task.metrics, task.device, tuple(sorted(task.fingerprints.items())))
     if getattr(_local, "key", None) != key:
         import cv2
         import torch
 
-        from hfv_builder.backends import registry
         from hfv_builder.scoring import Scorer
 
-        differing = [f"{name} {version}" for name, version in packages().items() if task.packages.get(name) != version]
-        if not differing and registry.fingerprints(task.profile, device=task.device) != task.fingerprints:
-            differing = ["other weights"]
-        if differing:
-            raise UsageError(
-                f"a worker on {socket.gethostname()} would give other scores than this command's machine, for it has "
-                f"{', '.join(differing)}: set it up in the same way"
-            )
+        _local.key = _local.scorer = None  # frees their memory first
+        _check_same(task)
         # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         _local.scorer = Scorer(task.profile, metrics=task.metrics, device=task.device)
+        _check_same(task)  # nobody replaced the weights while they were loaded
         _local.key = key
     return _local.scorer
 
 
-def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, str | None]":
-    """What came of a clip, or nothing and the reason why.
+def _check_same(task: Task) -> None:
+    """Check that this process gives the scores that the task asks for; what others need is not looked at.
+
+    Raises:
+        UsageError: it has other packages or other weights.
+    """
+    from hfv_builder.backends import registry
+
+    differing = [f"{name} {version}" for name, version in packages().items() if task.packages.get(name) != version]
+    if not differing and registry.fingerprints(task.profile, task.metrics, device=task.device) != task.fingerprints:
+        differing = ["other weights"]
+    if differing:
+        raise UsageError(
+            f"a worker on {socket.gethostname()} would give other scores than this command's machine, for it has "
+            f"{', '.join(differing)}: set it up in the same way"
+        )
+
+
+def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, Exception | None]":
+    """The scores of a clip, or none and the exception that is the reason.
 
     Raises:
         UsageError: the reason is that its whole folder is out of reach.
@@ -221,7 +254,7 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple
     except Exception as error:  # decoders, models and libraries have errors of many kinds
         _leave_a_lost_gpu(error, task)
         blame_disks(place(work.path), error)
-        return ClipScores(), reason(error)
+        return ClipScores(), error
 
 
 def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
@@ -236,49 +269,6 @@ def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
         if task.deadline_s is None:
             raise error
         os._exit(1)
-
-
-def _row(
-    work: Work,
-    metric: Metric,
-    task: Task,
-    score: Any,
-    error: str | None,
-    odd: Mapping[str, float] = MappingProxyType({}),
-) -> Row:
-    """The row of one clip and metric. Whatever became of the clip, it gets one.
-
-    Args:
-        odd: what is suspicious about the clip, told among the components.
-    """
-    row = dict.fromkeys(SCORES.schema.names) | {
-        "clip_id": work.clip_id,
-        "generator": task.generator,
-        "metric": metric.value,
-        "profile": task.profile.name,
-        "fingerprint": task.fingerprints[metric],
-        "status": Status.FAILED.value,
-        "error": error,
-    }
-    if score is not None:
-        row |= {"score": score.value, "components": sorted((score.components | odd).items()), "error": score.error}
-        row |= {"frames": score.frames, "trace": score.trace}
-        row["status"] = (Status.OK if score.error is None else Status.FAILED).value
-    return row
-
-
-def _embeddings_table(found: list[tuple[str, Any]], keys: dict[str, str]) -> pa.Table:
-    """A row a clip; the vectors as lists of a fixed size, the model's own."""
-    flat = np.concatenate([vectors.vectors for _, vectors in found])
-    each = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
-    ends = np.cumsum([0, *(len(vectors.frames) for _, vectors in found)]).astype(np.int32)
-    columns = {
-        "clip_id": pa.array([clip_id for clip_id, _ in found], pa.string()),
-        **{name: pa.array([value] * len(found), pa.string()) for name, value in keys.items()},
-        "frames": pa.array([vectors.frames for _, vectors in found], pa.list_(pa.int32())),
-        "vectors": pa.ListArray.from_arrays(ends, each),
-    }
-    return pa.table(columns)
 
 
 def _name(*keys: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from hfv_builder.records import UsageError
 from pipelines.cluster import offered
+from pipelines.nanny import in_watched_worker
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,6 +48,7 @@ def run_shards(
     shards: Iterable[list[T]],
     *,
     resources: dict[str, float] | None = None,
+    wait_s: float | None = None,
 ) -> Iterator[Done[T, R]]:
     """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
 
@@ -57,9 +59,10 @@ def run_shards(
 
     Args:
         resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
+        wait_s: how long to wait while there is no worker at all; None waits for ever.
 
     Raises:
-        UsageError: the scheduler has gone.
+        UsageError: the scheduler has gone, or there was no worker for `wait_s` seconds.
     """
     from distributed import KilledWorker
 
@@ -77,7 +80,7 @@ def run_shards(
 
     def send(shard: _Sent[T]) -> None:
         with scheduler_there():
-            flying[client.submit(work, shard.items, pure=False, resources=resources)] = shard
+            flying[client.submit(in_watched_worker, work, shard.items, pure=False, resources=resources)] = shard
 
     window, counted = 0, -LOOK_S
     while True:
@@ -92,7 +95,7 @@ def run_shards(
                 return
             send(suspects.popleft())
         with scheduler_there():
-            finished = _finished(client, list(flying), resources or {})
+            finished = _finished(client, list(flying), resources or {}, wait_s)
         for future in finished:
             shard = flying.pop(future)
             items = shard.items
@@ -113,17 +116,35 @@ def run_shards(
                 yield Done(items=items, result=result)
 
 
-def _finished(client: Any, futures: list[Any], resources: dict[str, float]) -> Iterable[Any]:
-    """Those that have ended, once some have; if nothing can end for want of workers, that is said."""
+def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait_s: float | None) -> Iterable[Any]:
+    """Wait for at least one future and return the finished ones. Report how long no worker has been available.
+
+    Raises:
+        UsageError: no worker was available for `wait_s` seconds.
+    """
     from distributed import wait
 
+    last_seen = time.monotonic()
     while True:
         with contextlib.suppress(TimeoutError):
             ended: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
             return ended
-        if not offered(client, resources):
-            kind = f" that offers {', '.join(resources)}" if resources else ""
-            print(f"no worker{kind} is at work for {client.scheduler.address}; waiting for one", file=sys.stderr)
+        if offered(client, resources):
+            last_seen = time.monotonic()
+            continue
+        waited = time.monotonic() - last_seen
+        kind = f" that offers {', '.join(resources)}" if resources else ""
+        missing = f"no worker{kind} is available at {client.scheduler.address}"
+        if wait_s is not None and waited >= wait_s:
+            raise UsageError(
+                f"{missing} for {_spell(waited)}; nothing is lost: start workers and run the same command again"
+            )
+        print(f"{missing}; waiting for one since {_spell(waited)}", file=sys.stderr)
+
+
+def _spell(seconds: float) -> str:
+    """A duration for a reader: `45 s`, `12 min`."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 @contextlib.contextmanager

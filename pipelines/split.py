@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hfv_builder.decisions import Decision, clip_kinds
 from hfv_builder.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW, final_labels
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Label, Split, Status, UsageError
 from hfv_builder.reviews import read_reviews
-from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SPLITS
+from hfv_builder.schema import LABELS, REVIEWS, SPLITS
 from hfv_builder.splits import split_clips
-from pipelines.label import for_each
+from pipelines.generators import clips_of, for_each, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 
 DEFAULT_OVERLAP = 1
@@ -67,14 +67,16 @@ def split(
         reviews = Reviews(decisions=decisions, overlap=wanted, allow_partial=allow_partial)
     elif allow_partial or overlap is not None:
         raise UsageError("--allow-partial and --overlap are about reviews: give --labels final too")
+    lost = lost_clips(manifests)
     rows: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
-    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, reviews=reviews)):
+    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, lost, reviews)):
         if isinstance(found, UsageError):
             raise found
         rows += found[0]
         counts += found[1]
-    summary: dict[str, Any] = {"classes": rows, "manifests": str(manifests.root)}
+    shared, lists = shared_tables(lost, generators)
+    summary: dict[str, Any] = {"classes": rows, "manifests": str(manifests.root)} | lists
     told = ""
     if reviews is not None:
         summary["reviews"] = {"overlap": reviews.overlap, "allow_partial": allow_partial} | dict(sorted(counts.items()))
@@ -82,7 +84,7 @@ def split(
     elif counts["failed"]:
         told = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
     next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them"
-    return Outcome(summary=summary, text=paragraphs(table(rows), told, next_), started=started)
+    return Outcome(summary=summary, text=paragraphs(table(rows), told, shared, next_), started=started)
 
 
 def report(counts: Counter[str], reviews: Reviews) -> str:
@@ -108,10 +110,10 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
 
 
 def _split_one(
-    manifests: Manifests, generator: str, reviews: Reviews | None
+    manifests: Manifests, lost: pa.Table, reviews: Reviews | None, generator: str
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Split one generator; a row for each of its classes, and what happened to how many clips."""
-    labelled = _labelled(manifests, generator)
+    labelled = _labelled(manifests, lost, generator)
     decisions, needed = ([], 1) if reviews is None else (reviews.decisions, reviews.votes_needed)
     final = final_labels(labelled, decisions, overlap=needed)
     rows = split_clips(final)
@@ -130,28 +132,29 @@ def _split_one(
     return found, counts
 
 
-def _labelled(manifests: Manifests, generator: str) -> pd.DataFrame:
+def _labelled(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:
     """The generator's labels, with what the catalogue says each clip is now.
 
     Raises:
         UsageError: there are none, or they are older than the catalogue.
     """
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label", "fingerprint"]
-    labels = manifests.read(LABELS, columns, generator=generator).to_pandas()
+    rows = manifests.read(LABELS, columns, generator=generator)
     again = f"run `hfv label --generator {generator}`"
-    if labels.empty:
+    clips = clips_of(manifests, generator, ["is_real"], lost)
+    if not len(rows) and len(clips):
         raise UsageError(f"{generator} has no labels yet: {again}")
-    clips = manifests.read(CLIPS, ["clip_id", "is_real", "status"], generator=generator).to_pandas()
-    clips = clips[clips["status"] == Status.OK].drop_duplicates("clip_id").set_index("clip_id")
-    ok = labels["clip_id"].isin(clips.index).to_numpy()
-    real = labels["clip_id"].map(clips["is_real"]).fillna(False).to_numpy(bool)
+    elsewhere = lost.filter(pc.field("generator") == generator)["clip_id"].combine_chunks()
+    labels: pd.DataFrame = rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=elsewhere))).to_pandas()
+    readable = clips.filter(pc.field("status") == Status.OK.value).to_pandas().set_index("clip_id")
+    ok = labels["clip_id"].isin(readable.index).to_numpy(bool)
+    real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)
     auto = labels["auto_label"].astype("Int32")
-    stale = ok & (real != auto.eq(Label.REAL).fillna(False).to_numpy(bool)) & auto.notna().to_numpy(bool)
+    labelled = auto.notna().to_numpy(bool)
+    stale = ok & labelled & (real != auto.eq(Label.REAL).fillna(False).to_numpy(bool))
     if stale.any():
         raise UsageError(
             f"{stale.sum()} labels of {generator} are older than its catalogue, which says otherwise which clips are "
             f"real: {again}"
         )
-    kind = clip_kinds(ok=ok, real=real, labelled=np.asarray(auto.notna(), bool))
-    labelled: pd.DataFrame = labels.assign(auto_label=auto, kind=kind)
-    return labelled
+    return labels.assign(auto_label=auto, kind=clip_kinds(ok=ok, real=real, labelled=labelled))

@@ -1,4 +1,4 @@
-"""Status: what is done, failed and left, per generator and metric, and at which pace."""
+"""Status: what is done, failed and left, per generator, profile and metric, and at which pace."""
 
 import time
 from collections import Counter
@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.ownership import counted_rows
 from hfv_builder.records import METRICS, Status
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
-from pipelines.clip_index import originals
-from pipelines.label import catalogued
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS, Table
+from hfv_builder.scored import present_fingerprint, scored_profiles
+from pipelines.generators import catalogued, lost_clips, shared_tables
+from pipelines.old_scores import old_generators
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.shard_log import pace
 
@@ -25,55 +27,74 @@ def status(manifests: Manifests) -> Outcome:
     started = time.time()
     generators: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
-    for generator in catalogued(manifests):
-        clips = manifests.read(CLIPS, ["clip_id", "is_real", "status"], generator=generator)
-        counts = Counter({each["values"]: each["counts"] for each in clips["status"].value_counts().to_pylist()})
-        wanted = clips.filter(originals())["clip_id"].unique()
-        labels = manifests.read(LABELS, ["auto_label"], generator=generator)["auto_label"]
-        splits = manifests.read(SPLITS, ["split"], generator=generator)["split"]
+    names = catalogued(manifests)
+    lost = lost_clips(manifests)
+    for generator in names:
+        columns = ["clip_id", "generator", "is_real", "width", "status"]
+        clips = manifests.read(CLIPS, columns, generator=generator)
+        unread = clips["clip_id"].null_count  # files that could not even be opened have no content to count
+        counted = counted_rows(clips, lost)
+        counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
+        wanted = counted["clip_id"].unique()
+        labels = _counted(manifests, LABELS, "auto_label", generator, wanted)
+        splits = _counted(manifests, SPLITS, "split", generator, wanted)
         generators.append(
             {
                 "generator": generator,
                 "kind": "real" if clips["is_real"][0].as_py() else "fake",
                 "clips": counts[Status.OK],
-                "unreadable": counts[Status.FAILED],
-                "copies": counts[Status.REJECTED],
+                "unreadable": counts[Status.FAILED] + unread,
+                "copies": len(clips) - len(counted) - unread,
                 "labelled": len(labels) - labels.null_count,
                 "split": len(splits) - splits.null_count,
             }
         )
         speed = pace(manifests, generator)
         generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
-        for metric in METRICS:
-            scores += _of_metric(manifests, generator, metric.value, wanted, speed)
-    text = paragraphs(str(manifests.root), table(generators), table(scores))
-    summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores}
-    return Outcome(summary=summary, text=text, started=started)
+        profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
+        for profile in profiles or [None]:
+            for metric in METRICS:
+                scores.append(_of_metric(manifests, generator, profile, metric.value, wanted, speed))
+    outdated = old_generators(manifests)
+    note = f"scores of {', '.join(outdated)} were written by an earlier version: `hfv label` makes them readable here"
+    shared, lists = shared_tables(lost)
+    text = paragraphs(str(manifests.root), table(generators), table(scores), shared, note if outdated else "")
+    summary = {"manifests": str(manifests.root), "generators": generators, "scores": scores, "outdated": outdated}
+    return Outcome(summary=summary | lists, text=text, started=started)
+
+
+def _counted(manifests: Manifests, of: Table, column: str, generator: str, wanted: pa.Array) -> pa.ChunkedArray:
+    """A column of the rows of clips that count."""
+    rows = manifests.read(of, ["clip_id", column], generator=generator)
+    return rows.filter(pc.is_in(rows["clip_id"], value_set=wanted))[column]
 
 
 def _of_metric(
-    manifests: Manifests, generator: str, metric: str, wanted: pa.Array, speed: float | None
-) -> list[dict[str, Any]]:
-    """A row for each configuration that the metric has scores of, or one that says all are left."""
-    keys = ["profile", "fingerprint"]
-    rows = manifests.read(SCORES, ["clip_id", *keys, "status"], metric=metric, generator=generator)
-    rows = rows.filter(pc.is_in(rows["clip_id"], wanted))
-    rows = rows.append_column("ok", pc.equal(rows["status"], Status.OK.value))
-    # A clip that was tried again has two rows until the run ends. Without threads kinds come in the order of the rows.
-    rows = rows.group_by(["clip_id", *keys], use_threads=False).aggregate([("ok", "any")])
-    kinds: dict[tuple[str | None, str | None], Counter[bool]] = {}
-    for each in rows.group_by([*keys, "ok_any"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
-        kinds.setdefault((each["profile"], each["fingerprint"]), Counter())[each["ok_any"]] = each["count_all"]
-    return [
-        {
-            "generator": generator,
-            "metric": metric,
-            "profile": profile,
-            "fingerprint": fingerprint,
-            "done": count[True],
-            "failed": count[False],
-            "left": (left := len(wanted) - count.total()),
-            "hours_left": round(left / speed / 3600, 1) if speed and left else None,
-        }
-        for (profile, fingerprint), count in (kinds or {(None, None): Counter()}).items()
-    ]
+    manifests: Manifests, generator: str, profile: str | None, metric: str, wanted: pa.Array, speed: float | None
+) -> dict[str, Any]:
+    """How far the metric is under the present configuration of the profile, and how many clips have older rows."""
+    fingerprint, done, tried, older = None, 0, 0, 0
+    if profile is not None:
+        keys = {"profile": profile, "metric": metric, "generator": generator}
+        fingerprint = present_fingerprint(manifests, **keys)
+        rows = manifests.read(SCORES, ["clip_id", "fingerprint", "status"], **keys)
+        rows = rows.filter(pc.is_in(rows["clip_id"], wanted))
+        present = pc.fill_null(pc.equal(rows["fingerprint"], fingerprint), fingerprint is None)
+        succeeded = pc.equal(rows["status"], Status.OK.value)
+        # A clip that was tried again has two rows until the run ends.
+        done, tried, older = (
+            pc.count_distinct(rows.filter(chosen)["clip_id"]).as_py()
+            for chosen in (pc.and_(present, succeeded), present, pc.invert(present))
+        )
+    left = len(wanted) - tried
+    return {
+        "generator": generator,
+        "profile": profile,
+        "metric": metric,
+        "fingerprint": fingerprint,
+        "done": done,
+        "failed": tried - done,
+        "left": left,
+        "older": older,
+        "hours_left": round(left / speed / 3600, 1) if speed and left else None,
+    }

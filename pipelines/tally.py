@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.records import DONE, SOME_FAILED, Status, UsageError
+from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.schema import SCORES
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.shard import Task
@@ -35,9 +35,11 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
     counts: list[Row] = []
     reasons: dict[str, str] = {}
     for metric in task.metrics:
-        columns = ["clip_id", "score", "status", "error"]
-        rows = task.manifests.read(SCORES, columns, metric=metric.value, generator=task.generator)
+        rows = _rows(task, metric, ["clip_id", "score", "status", "error"])
         rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        present = pc.equal(rows["fingerprint"], task.fingerprints[metric])
+        older = pc.count_distinct(rows.filter(pc.invert(present))["clip_id"]).as_py()
+        rows = rows.filter(present)
         if len(rows) < len(clips):
             raise UsageError(
                 f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
@@ -55,6 +57,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
                 "lowest": float(values[0]) if len(values) else None,
                 "median": float(np.median(values)) if len(values) else None,
                 "highest": float(values[-1]) if len(values) else None,
+                "older": older,
                 "fingerprint": task.fingerprints[metric],
             }
         )
@@ -67,7 +70,8 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
         f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name} on {task.device}",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
-        table(failures, f"failed: {len(failures)}", limit=SHOWN),
+        table(failures, f"failed: {len(failures)} of {len(clips)} clips", limit=SHOWN),
+        _about_older(max(row["older"] for row in counts)),
         f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
     )
     summary = {
@@ -86,12 +90,16 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
 
 
+def _about_older(clips: int) -> str:
+    if not clips:
+        return ""
+    return f"kept from an older configuration of this profile, because the present one fails on them: {clips} clips"
+
+
 def _suspicious(task: Task) -> dict[str, str]:
     """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
     metric = task.metrics[0]
-    rows = task.manifests.read(
-        SCORES, ["clip_id", "components", "fingerprint"], metric=metric.value, generator=task.generator
-    )
+    rows = _rows(task, metric, ["clip_id", "components"])
     rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
     found: dict[str, list[str]] = {}
     declared, decoded, repeated = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
@@ -105,6 +113,12 @@ def _suspicious(task: Task) -> dict[str, str]:
             f"{repeated[at].as_py():.0f} frames in a row repeat the one before"
         )
     return {clip_id: "; ".join(why) for clip_id, why in found.items()}
+
+
+def _rows(task: Task, metric: Metric, columns: list[str]) -> pa.Table:
+    """These columns and the fingerprint of all rows of the profile."""
+    keys = {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
+    return task.manifests.read(SCORES, [*columns, "fingerprint"], **keys)
 
 
 def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:

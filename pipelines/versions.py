@@ -5,7 +5,16 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("hfv-builder", "av", "numpy", "opencv-python-headless", "torch", "transformers")
+PACKAGES = (
+    "hfv-builder",
+    "av",
+    "numpy",
+    "opencv-python-headless",
+    "open_clip_torch",
+    "torch",
+    "torchvision",
+    "transformers",
+)
 """What decides scores."""
 OTHERS = ("pandas", "pyarrow", "distributed")
 

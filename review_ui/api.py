@@ -141,7 +141,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.delete("/session", status_code=204, tags=["session"])
     async def leave(someone: Someone) -> Response:
         """Leave; clips in hand go back to the queue."""
-        desk.release(someone.name)
+        desk.release(someone.name, lapse=True)
         await sessions.leave(someone)
         response = Response(status_code=204)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from hfv_builder.decisions import Kind, clip_kinds
 from hfv_builder.manifest import Manifests
+from hfv_builder.ownership import HOLDER, counted_rows, lost_rows
 from hfv_builder.places import Place, place
 from hfv_builder.records import METRICS, Label, Split, Status
 from hfv_builder.schema import CLIPS, LABELS, SPLITS, Table
@@ -53,12 +54,12 @@ class Clips:
             UsageError: a part cannot be read.
         """
         clips = _rows(manifests, CLIPS, CLIP_COLUMNS)
-        # Never reviewed by themselves: exact copies of another clip, and files that could not even be opened.
-        known = pc.and_(pc.not_equal(clips["status"], Status.REJECTED.value), pc.is_valid(clips["clip_id"]))
-        clips = clips.filter(known).sort_by([("generator", "ascending"), ("clip_id", "ascending")])
+        # Never reviewed by themselves: copies of another clip, here or in its owner's, and files that cannot be opened.
+        clips = counted_rows(clips, lost_rows(clips.select(HOLDER)))
+        clips = clips.sort_by([("generator", "ascending"), ("clip_id", "ascending")])
         ids = _listed(clips["clip_id"])
         first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
-        if len(first) < len(ids):  # a decision is on the content: one row for what two generators share
+        if len(first) < len(ids):  # a broken file that two generators have: one row, as a decision is on the content
             clips = clips.take(sorted(first.values()))
         clips = clips.combine_chunks()
         self.ids: list[str] = _listed(clips["clip_id"])

@@ -48,7 +48,7 @@ class Desk:
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
         self.store = Store(db)
-        self.media = Media(self.clips, db.parent / "proxies", manifests.local_root / "evidence")
+        self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
         self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)
@@ -102,11 +102,11 @@ class Desk:
         self.media.prepare(rows[1:] + self.board.ahead(queue, wanted, AHEAD))
         return {"items": [self.item(name, row) for row in rows], "left": self.board.left(name, queue, wanted)}
 
-    def release(self, name: str) -> None:
-        """Put the reviewer's hand back."""
+    def release(self, name: str, *, lapse: bool = False) -> None:
+        """Put the reviewer's hand back; with `lapse`, answers on their way are still accepted."""
         rows = list(self.board.reviewer(name).hand)
         for row in rows:
-            self.board.hands.release(name, row, lapse=False)
+            self.board.hands.release(name, row, lapse=lapse)
         self.store.drop_leases([(self.clips.ids[row], name) for row in rows])
 
     def item(self, name: str, row: int, *, adjudicator: bool = False) -> dict[str, Any]:

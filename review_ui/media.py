@@ -5,7 +5,7 @@ Of a clip that is in a store, a copy stands in for the original.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class Served:
 class Media:
     """Files by clip; nothing else can be asked for."""
 
-    def __init__(self, clips: Clips, cache: Path, evidence: Path) -> None:
-        """Make proxies in the folder `cache`; look for evidence pictures in the folder `evidence`."""
+    def __init__(self, clips: Clips, cache: Path, evidence: Callable[[str, str, Metric], Path | None]) -> None:
+        """Make proxies in the folder `cache`; `evidence` gives the image of a clip id, generator and metric."""
         self._clips = clips
         self._cache = cache
         self._evidence = evidence
@@ -89,8 +89,8 @@ class Media:
     def evidence(self, row: int, metric: Metric) -> Served | None:
         """The picture of the metric's worst moment, if scoring wrote one."""
         generator = self._clips.generators[int(self._clips.generator[row])]
-        path = self._evidence / f"generator={generator}" / f"{self._clips.ids[row]}-{metric.value}.webp"
-        return Served(path=path, media_type="image/webp") if path.is_file() else None
+        path = self._evidence(self._clips.ids[row], generator, metric)
+        return Served(path=path, media_type="image/webp") if path else None
 
     def panels(self, row: int) -> list[Metric]:
         """The metrics that have such a picture."""

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.media import open_media
 from hfv_builder.records import ClipError
 from hfv_builder.video import frames as frames_of
 
@@ -127,17 +128,14 @@ def frame_times(path: Path) -> list[float]:
     Raises:
         ClipError: the file cannot be read.
     """
-    import av
-
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
-            start = min(ticks, default=0)
-            base = stream.time_base or TIME_BASE
-            return [float((tick - start) * base) for tick in ticks]
-    except (av.error.FFmpegError, IndexError) as error:
-        raise ClipError(f"its frames cannot be counted: {error}") from None
+    with open_media(path) as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            raise ClipError("it has no video stream")
+        ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
+        start = min(ticks, default=0)
+        base = stream.time_base or TIME_BASE
+        return [float((tick - start) * base) for tick in ticks]
 
 
 def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:

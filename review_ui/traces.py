@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hfv_builder.manifest import Manifests
-from hfv_builder.records import METRICS, Metric
+from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.schema import SCORES
+from hfv_builder.scored import Origin, origin_of_labels
 
 KEPT = 12
 """Row groups that stay in memory."""
-COLUMNS = ["clip_id", "score", "frames", "trace", "status", "error"]
+COLUMNS = ["clip_id", "score", "frames", "trace", "fingerprint", "status", "error"]
 DAMAGED = "a part of the scores cannot be read; score this generator again"
 
 
@@ -32,11 +33,15 @@ class Group:
 
 
 class Traces:
-    """Where each clip's rows stand: the ids of a generator are read when somebody first asks for one of its clips."""
+    """Traces and evidence of clips, of the scores that their labels were made from.
+
+    The clip ids of a generator are read when somebody first asks for one of its clips.
+    """
 
     def __init__(self, manifests: Manifests) -> None:
         """Nothing is read yet."""
         self._manifests = manifests
+        self._origin = lru_cache(maxsize=None)(partial(origin_of_labels, manifests))
         self._groups = lru_cache(maxsize=None)(self._index)
         self._tables: OrderedDict[tuple[Path, int], pa.Table] = OrderedDict()
         self._damaged: set[tuple[Metric, str]] = set()
@@ -46,19 +51,43 @@ class Traces:
         """Score, frames, trace, status and error of the clip, per metric that it has a row for. Thread-safe."""
         found = {}
         with self._lock:
+            origin = self._origin_of(generator)
             for metric in METRICS:
-                for group in self._groups(metric, generator):
-                    at = pc.index(group.ids, clip_id).as_py()
-                    row = self._table(group).slice(at, 1).to_pylist() if at >= 0 else []
-                    if row and row[0]["clip_id"] == clip_id:  # else the part was replaced since we looked
-                        found[metric] = row[0]
-                if metric not in found and (metric, generator) in self._damaged:
+                rows = [
+                    row
+                    for group in self._groups(metric, generator)
+                    if pc.index(group.ids, clip_id).as_py() >= 0
+                    for row in self._rows(group, clip_id)
+                ]
+                if rows:
+                    wanted = origin.fingerprints.get(metric) if origin else None
+                    found[metric] = next((row for row in rows if row["fingerprint"] == wanted), rows[0])
+                elif (metric, generator) in self._damaged:
                     found[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
         return found
 
+    def evidence(self, clip_id: str, generator: str, metric: Metric) -> Path | None:
+        """The image of the metric's worst moment, if scoring wrote one. Thread-safe."""
+        with self._lock:
+            origin = self._origin_of(generator)
+        if origin is None:
+            return None
+        path = Path(str(self._manifests.evidence(clip_id, metric, profile=origin.profile, generator=generator)))
+        return path if path.is_file() else None
+
+    def _origin_of(self, generator: str) -> Origin | None:
+        try:
+            return self._origin(generator)
+        except UsageError:
+            return None  # a part is damaged; its clips can be reviewed all the same
+
     def _index(self, metric: Metric, generator: str) -> list[Group]:
-        groups = []
-        for part in self._manifests.parts(SCORES, metric=metric.value, generator=generator):
+        groups: list[Group] = []
+        origin = self._origin_of(generator)
+        if origin is None:
+            return groups
+        keys = {"profile": origin.profile, "metric": metric.value, "generator": generator}
+        for part in self._manifests.parts(SCORES, **keys):
             path = Path(str(part))
             try:
                 with pq.ParquetFile(path) as file:
@@ -68,6 +97,12 @@ class Traces:
             except (OSError, pa.ArrowInvalid):
                 self._damaged.add((metric, generator))  # its clips can be reviewed all the same
         return groups
+
+    def _rows(self, group: Group, clip_id: str) -> list[dict[str, Any]]:
+        """The rows of the clip; none if the part was replaced since its ids were read."""
+        table = self._table(group)
+        rows: list[dict[str, Any]] = table.filter(pc.equal(table["clip_id"], clip_id)).to_pylist()
+        return rows
 
     def _table(self, group: Group) -> pa.Table:
         key = (group.path, group.number)

@@ -31,7 +31,7 @@ def ids(manifests: Manifests, **partition: str) -> list[str]:
     return found
 
 
-WHERE = {"metric": "motion", "generator": "kling"}
+WHERE = {"profile": "lite", "metric": "motion", "generator": "kling"}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def manifests(tmp_path: Path) -> Manifests:
 
 def test_what_is_added_is_read_with_its_partition(manifests: Manifests) -> None:
     manifests.add(SCORES, scores("a", components=[("speed", 2.5)], trace=[1.0, None]), name="1", **WHERE)
-    manifests.add(SCORES, scores("b"), name="2", metric="spatial", generator="pika")
+    manifests.add(SCORES, scores("b"), name="2", profile="lite", metric="spatial", generator="pika")
     table = manifests.read(SCORES)
     assert table.schema.equals(SCORES.schema)
     rows = {row["clip_id"]: row for row in table.to_pylist()}
@@ -49,7 +49,7 @@ def test_what_is_added_is_read_with_its_partition(manifests: Manifests) -> None:
     assert rows["a"]["components"] == [("speed", 2.5)]
     assert rows["a"]["trace"] == [1.0, None]
     assert ids(manifests, generator="pika") == ["b"]
-    assert manifests.partitions(SCORES) == [WHERE, {"metric": "spatial", "generator": "pika"}]
+    assert manifests.partitions(SCORES) == [WHERE, {"profile": "lite", "metric": "spatial", "generator": "pika"}]
 
 
 def test_others_read_it_as_it_is(manifests: Manifests) -> None:

@@ -160,6 +160,7 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
         np.testing.assert_allclose(np.array(cut[metric].trace), np.array(together[metric].trace), rtol=2e-4, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # Python 3.13.0 alone
 def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """Captured as a graph, but run by the usual kernels: those that are made on purpose take minutes to make."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import CLASSICAL, DECIDES, SECTIONS, Depth, Embedding, Flow, Profile, fingerprint, for_device
+from hfv_builder.config import CLASSICAL, DECIDES, Depth, Embedding, Flow, Profile, fingerprint, for_device
 from hfv_builder.records import METRICS, Metric
 
 MODULES = {
@@ -75,8 +75,15 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Store 
     (store or Store()).require(learnt(profile, metrics))
 
 
-def fingerprints(profile: Profile, *, device: str = "cpu", store: Store | None = None) -> dict[Metric, str]:
-    """The fingerprint of every metric under this profile on this kind of device; no model is loaded."""
+def fingerprints(
+    profile: Profile, metrics: Iterable[Metric] = METRICS, *, device: str = "cpu", store: Store | None = None
+) -> dict[Metric, str]:
+    """The fingerprint of each of these metrics under this profile on this kind of device; no model is loaded.
+
+    Weights that none of these metrics needs are not looked at.
+    """
     settled = for_device(profile, device)
-    revisions = {name: revision(getattr(settled, name), device, store) for name in SECTIONS}
-    return {metric: fingerprint(settled, metric, revisions) for metric in Metric}
+    metrics = tuple(metrics)
+    names = dict.fromkeys(name for metric in metrics for name in sections(metric))
+    revisions = {name: revision(getattr(settled, name), device, store) for name in names}
+    return {metric: fingerprint(settled, metric, revisions) for metric in metrics}

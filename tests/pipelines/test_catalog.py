@@ -45,11 +45,11 @@ def test_a_row_for_every_file(manifests: Manifests, clips_folder: Fill, cluster:
     assert good["clip_id"] == good["sha256"][:16]
     assert found["broken.mp4"]["status"] == "failed"
     assert "FFmpeg cannot read it" in found["broken.mp4"]["error"]
-    assert found["copy.mp4"]["status"] == "rejected"
+    assert found["copy.mp4"]["status"] == "duplicate"
     assert found["copy.mp4"]["error"] == f"same content as {folder / '000.mp4'}"
     assert outcome.exit_code == 3
     summary = outcome.summary
-    assert (summary["ok"], summary["failed"], summary["rejected"], summary["passed_over"]) == (4, 1, 1, 1)
+    assert (summary["ok"], summary["failed"], summary["duplicate"], summary["passed_over"]) == (4, 1, 1, 1)
     quantity = next(row for row in summary["differences"] if row["field"] == "quantity")
     assert (quantity["expected"], quantity["found"]) == (720, 4)
 
@@ -195,7 +195,7 @@ def test_what_is_deleted_loses_its_row(
 def test_rows_that_dying_workers_wrote_twice_count_once(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dying(_: Any, work: Any, shards: Any) -> Iterator[Done[str, None]]:
+    def dying(_: Any, work: Any, shards: Any, **_options: Any) -> Iterator[Done[str, None]]:
         for shard in shards:
             work(shard)  # the worker dies before it can say so
             work(shard[:1])

@@ -1,5 +1,6 @@
 """Where tasks run: in this process, on workers that die or hang, on a scheduler started by hand, on batch systems."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
-from distributed import Status
+from distributed import Client, Status
 
 from hfv_builder.backends.registry import fingerprints
 from hfv_builder.config import load_profile
@@ -20,12 +23,12 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.schema import CLIPS, SCORES
 from pipelines.catalog import catalog
-from pipelines.cluster import Cluster, offered
+from pipelines.cluster import LOCAL_WAIT_S, Cluster, offered
 from pipelines.score import score
 from pipelines.shards import IN_FLIGHT, run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
-from tests.pipelines.deadly import DeadlyDecoder, add, environment, hang
+from tests.pipelines.deadly import DeadlyDecoder, add, allow_failures, environment, hang
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -123,7 +126,7 @@ def test_each_gpu_gets_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPat
     with Cluster().connect(each_a_gpu=True) as client:
         seen = client.run(environment, "CUDA_VISIBLE_DEVICES")
         offered = [worker["resources"] for worker in client.scheduler_info()["workers"].values()]
-        assert Cluster(scheduler=client.scheduler.address).has_gpus()
+        assert Cluster(client=client).has_gpus()
         done = list(run_shards(client, sum, [[1, 2], [3]], resources={"GPU": 1}))
     assert sorted(seen.values()) == ["3", "5"]
     assert offered == [{"GPU": 1}, {"GPU": 1}]
@@ -150,7 +153,7 @@ def test_scores_of_two_devices_are_not_mixed_unasked(
     made_on_gpu = fingerprints(paper, device="cuda")[Metric.MOTION]
     row = dict.fromkeys(SCORES.schema.names) | {"clip_id": rows(manifests, CLIPS)[0]["clip_id"], "status": "ok"}
     part = pa.Table.from_pylist([row | {"fingerprint": made_on_gpu}], SCORES.schema)
-    manifests.add(SCORES, part, name="x", metric="motion", generator="kling")
+    manifests.add(SCORES, part, name="x", profile="paper", metric="motion", generator="kling")
     with pytest.raises(UsageError, match=r"motion scores made on cuda.*--device cuda.*--device cpu"):
         score(manifests, "kling", paper)
     with pytest.raises(UsageError, match="weights are not as they should be"):
@@ -165,7 +168,63 @@ def test_work_for_a_gpu_says_what_it_waits_for(
     with Cluster(workers=0).connect() as client, pytest.raises(KeyboardInterrupt):
         list(run_shards(client, sum, [[1, 2]], resources={"GPU": 1}))
     assert patient.seen == [False, False]
-    assert "no worker that offers GPU is at work" in capsys.readouterr().err
+    assert "no worker that offers GPU is available" in capsys.readouterr().err
+
+
+def test_a_run_without_workers_ends_after_the_time_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.1)
+    where = Cluster(workers=0, wait_min=0.005)
+    with (
+        where.connect() as client,
+        pytest.raises(UsageError, match=r"no worker that offers GPU .* for \d s; nothing is"),
+    ):
+        list(run_shards(client, sum, [[1, 2]], resources={"GPU": 1}, wait_s=where.wait_s))
+    assert "waiting for one since 0 s" in capsys.readouterr().err
+
+
+def test_how_long_a_run_waits_for_workers() -> None:
+    assert Cluster().wait_s == LOCAL_WAIT_S
+    assert Cluster(scheduler="tcp://127.0.0.1:8786").wait_s is None
+    assert Cluster(kind="slurm", wait_min=2).wait_s == 120
+
+
+def test_nothing_listens_beyond_this_machine(clips_folder: Fill, tmp_path: Path) -> None:
+    """Every listening socket of a whole run's processes, sampled while the run lasts."""
+    clips_folder(count=6)
+    hfv = [sys.executable, "-m", "pipelines.cli"]
+    where = ["--generator", "kling", "--manifests", str(tmp_path / "manifests"), "--workers", "2"]
+    addresses = set()
+    for stage in (["catalog", "--clips", str(tmp_path / "clips")], ["score", "--profile", "lite"]):
+        with subprocess.Popen([*hfv, *stage, *where], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None:
+                addresses |= _listening(run.pid)
+                time.sleep(0.05)
+        assert run.returncode == 0
+    assert addresses, "no listening socket was seen: the test looked at nothing"
+    assert {ip for ip in addresses if not ip_address(ip).is_loopback} == set()
+
+
+def _listening(pid: int) -> set[str]:
+    """The addresses that this process and all below it listen on."""
+    found = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        top = psutil.Process(pid)
+        for process in (top, *top.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                sockets = process.net_connections(kind="inet")
+                found |= {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
+    return found
+
+
+def test_who_has_no_certificate_of_the_run_cannot_use_its_workers() -> None:
+    with Cluster(workers=1).connect() as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        for other in (address, address.replace("tls://", "tcp://")):
+            with pytest.raises((OSError, TypeError, ValueError)), Client(other, timeout="2s"):
+                pass
 
 
 class Patient:
@@ -182,13 +241,27 @@ class Patient:
         return self.seen[-1]
 
 
+Started = tuple[Path, list[subprocess.Popen[bytes]]]
+SLOW_NANNY = """
+import distributed.nanny, dask.cli
+distributed.nanny.WorkerProcess._init_msg_interval = 2.0  # seconds until it notes that its worker is up
+dask.cli.run_cli()
+"""
+
+
 @pytest.fixture
-def by_hand(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers started from the shell, as docs/clusters.md tells it; the scheduler's file."""
-    file = tmp_path / "scheduler.json"
-    dask = [sys.executable, "-m", "dask"]
-    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]]
-    commands += [[*dask, "worker", "--nthreads", "1", "--no-dashboard"]] * 2
+def by_hand(tmp_path: Path) -> Iterator[Started]:
+    """A scheduler and two workers started from the shell, as docs/clusters.md describes; the scheduler's file."""
+    with _started(tmp_path, [sys.executable, "-m", "dask"], workers=2) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def _started(folder: Path, of_worker: list[str], *, workers: int) -> Iterator[Started]:
+    file = folder / "scheduler.json"
+    scheduler = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
+    commands = [[*scheduler, "--dashboard-address", "127.0.0.1:0"]]
+    commands += [[*of_worker, "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]] * workers
     settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
     running = [
         subprocess.Popen(
@@ -203,6 +276,8 @@ def by_hand(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]
         until = time.time() + 60
         while not file.exists() and time.time() < until:
             time.sleep(0.1)
+        with Client(scheduler_file=str(file)) as client:
+            client.wait_for_workers(workers, timeout=60)
         yield file, running
     finally:
         for process in running:
@@ -210,8 +285,18 @@ def by_hand(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]
             process.wait()
 
 
+def test_a_worker_that_dies_before_its_nanny_knows_it_is_replaced(tmp_path: Path) -> None:
+    """A nanny gives up if its first worker dies before it has noted that it is up; then no worker would follow."""
+    with (
+        _started(tmp_path, [sys.executable, "-c", SLOW_NANNY], workers=1) as (file, _),
+        Cluster(scheduler=str(file)).connect() as client,
+    ):
+        done = list(run_shards(client, partial(add, deadly=3), [[3], [4]], wait_s=60))
+        assert sorted((each.items, each.result) for each in done) == [([3], None), ([4], 4)]
+
+
 def test_a_scheduler_started_by_hand(
-    by_hand: tuple[Path, list[subprocess.Popen[bytes]]],
+    by_hand: Started,
     manifests: Manifests,
     clips_folder: Fill,
     cluster: Cluster,
@@ -236,7 +321,7 @@ def test_a_scheduler_started_by_hand(
 
 
 def test_workers_started_by_hand_are_replaced_when_they_die(
-    by_hand: tuple[Path, list[subprocess.Popen[bytes]]], capsys: pytest.CaptureFixture[str]
+    by_hand: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, _ = by_hand
     with Cluster(scheduler=str(file)).connect() as client:
@@ -248,9 +333,10 @@ def test_workers_started_by_hand_are_replaced_when_they_die(
     assert "lets a clip kill" not in capsys.readouterr().err
 
 
-def test_a_scheduler_that_needs_other_settings_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with Cluster(workers=1).connect() as client:
-        client.cluster.scheduler.allowed_failures = 3
+def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    file, _ = by_hand
+    with Client(scheduler_file=str(file)) as client:
+        client.run_on_scheduler(allow_failures, 3)
         with Cluster(scheduler=client.scheduler.address).connect():
             pass
     assert "lets a clip kill 4 workers each time" in capsys.readouterr().err
@@ -271,7 +357,7 @@ def test_a_gpu_is_worked_on_in_this_process_too(monkeypatch: pytest.MonkeyPatch)
         assert [each.result for each in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
 
 
-def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: tuple[Path, list[subprocess.Popen[bytes]]]) -> None:
+def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: Started) -> None:
     """The client has given up by the time that the driver asks again."""
     file, (scheduler, *_) = by_hand
     with Cluster(scheduler=str(file)).connect() as client:

@@ -43,7 +43,7 @@ def write_scores(
         for clip, value in scores.items()
     ]
     table = pa.Table.from_pylist(rows, schema=SCORES.schema)
-    manifests.replace(SCORES, [table], metric=metric, generator=generator)
+    manifests.replace(SCORES, [table], profile="lite", metric=metric, generator=generator)
 
 
 def as_dicts(table: pa.Table) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ def test_labels_and_splits_are_those_of_the_definitions(manifests: Manifests) ->
 def test_real_clips_need_no_scores(manifests: Manifests) -> None:
     fill(manifests, "k400", [(1.0, 2.0, 3.0)] * 10, real=True)
     for metric in METRICS:
-        manifests.replace(SCORES, [], metric=metric.value, generator="k400")
+        manifests.replace(SCORES, [], profile="lite", metric=metric.value, generator="k400")
     outcome = label(manifests)
     assert outcome.summary["generators"][0]["real"] == 10
     split(manifests)
@@ -146,29 +146,20 @@ def test_before_their_time(manifests: Manifests) -> None:
 def test_scores_that_cannot_be_compared_are_refused_by_name(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
     fill(manifests, "pika", [(1.0, 2.0, 3.0)] * 2)
-    keys = {"metric": "spatial", "generator": "kling"}
+    keys = {"profile": "lite", "metric": "spatial", "generator": "kling"}
     mixed = manifests.read(SCORES, **keys).to_pandas()
-    mixed.loc[mixed["clip_id"] == ids[0], ["profile", "fingerprint"]] = ["paper", "other"]
+    mixed.loc[mixed["clip_id"] == ids[0], "fingerprint"] = "other"
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
-    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(lite f: 3 clips; paper other: 1 clips\)"):
+    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"):
         label(manifests)
     # The others are labelled all the same.
     assert len(manifests.read(LABELS, generator="pika")) == 2
     assert len(manifests.read(LABELS, generator="kling")) == 0
 
 
-def test_profiles_that_differ_in_name_alone_are_ranked_together(manifests: Manifests) -> None:
-    ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
-    keys = {"metric": "spatial", "generator": "kling"}
-    named = manifests.read(SCORES, **keys).to_pandas()
-    named.loc[named["clip_id"] == ids[0], "profile"] = "lite-without-evidence"
-    manifests.replace(SCORES, [pa.Table.from_pandas(named, SCORES.schema, preserve_index=False)], **keys)
-    assert label(manifests).summary["generators"][0]["profile"] == "lite"
-
-
 def test_a_clip_with_two_rows_does_not_stand_in_for_one_with_none(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(float(number), 2.0, 3.0) for number in range(4)])
-    keys = {"metric": "spatial", "generator": "kling"}
+    keys = {"profile": "lite", "metric": "spatial", "generator": "kling"}
     rows = manifests.read(SCORES, **keys)
     kept = rows.filter(pa.array([clip_id != ids[0] for clip_id in rows["clip_id"].to_pylist()]))
     manifests.replace(SCORES, [pa.concat_tables([kept, kept[:1]])], **keys)

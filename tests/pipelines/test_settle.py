@@ -14,7 +14,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.schema import SCORES
 from pipelines.settle import settle
 
-WHERE: dict[str, Any] = {"metric": "motion", "generator": "kling"}
+WHERE: dict[str, Any] = {"profile": "lite", "metric": "motion", "generator": "kling"}
 
 
 def ids(count: int) -> list[str]:
@@ -27,11 +27,11 @@ def fill(manifests: Manifests, shards: list[list[str]]) -> None:
         manifests.add(SCORES, pa.Table.from_pylist(rows, schema=SCORES.schema), name=str(number), **WHERE)
 
 
-def first_of_each(parts: list[pa.Table]) -> pa.Table:
+def first_of_each(parts: list[pa.Table]) -> list[pa.Table]:
     """The row of each clip with the least score."""
     rows = pa.concat_tables(parts).sort_by([("clip_id", "ascending"), ("score", "ascending")])
     known = rows["clip_id"].to_pylist()
-    return rows.filter(pa.array([i == 0 or known[i - 1] != each for i, each in enumerate(known)], pa.bool_()))
+    return [rows.filter(pa.array([i == 0 or known[i - 1] != each for i, each in enumerate(known)], pa.bool_()))]
 
 
 @given(
@@ -68,7 +68,7 @@ def test_what_is_settled_is_not_read_again(tmp_path: Path) -> None:
     fill(manifests, [ids(3)])
     settle(manifests, SCORES, first_of_each, clips=3, part_rows=10, **WHERE)
 
-    def never(parts: list[pa.Table]) -> pa.Table:
+    def never(parts: list[pa.Table]) -> list[pa.Table]:
         raise AssertionError
 
     settle(manifests, SCORES, never, clips=3, part_rows=10, **WHERE)

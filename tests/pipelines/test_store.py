@@ -61,7 +61,9 @@ def test_the_stages_give_the_rows_that_they_give_in_a_folder(
         manifests = Manifests(place(root))
         clips_rows = [row | {"path": Path(row["path"]).name} for row in rows(manifests, CLIPS)]
         found.append([clips_rows, *(rows(manifests, table) for table in (SCORES, LABELS, SPLITS))])
-        assert sorted(path.name for path in manifests.root.glob("evidence/generator=kling/*-motion.webp")) == sorted(
+        assert sorted(
+            path.name for path in manifests.root.glob("evidence/profile=lite/generator=kling/*-motion.webp")
+        ) == sorted(
             f"{row['clip_id']}-motion.webp" for row in rows(manifests, SCORES, metric="motion") if row["status"] == "ok"
         )
     here, there = found

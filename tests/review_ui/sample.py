@@ -87,7 +87,9 @@ def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> 
                 steps = row["num_frames"] - 1
                 trace = rng.random(steps).tolist()
                 traces.append({"clip_id": row["clip_id"], "score": 0.5, "frames": list(range(steps)), "trace": trace})
-            manifests.replace(SCORES, [_table(SCORES.schema, traces)], metric=metric.value, generator=generator)
+            manifests.replace(
+                SCORES, [_table(SCORES.schema, traces)], profile="lite", metric=metric.value, generator=generator
+            )
 
 
 def _catalogued(path: Path, generator: str) -> dict[str, Any]:

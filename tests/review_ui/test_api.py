@@ -236,7 +236,7 @@ def test_evidence_lies_on_the_times_of_the_video(start: Callable[..., TestClient
 
 def test_a_damaged_part_of_the_scores_is_told(manifests: Manifests, start: Callable[..., TestClient]) -> None:
     anna = Person(start(settings=Settings(shown=1.0)), "anna")
-    for part in manifests.parts(SCORES, metric="motion", generator="alpha"):
+    for part in manifests.parts(SCORES, profile="lite", metric="motion", generator="alpha"):
         Path(str(part)).write_bytes(b"no Parquet")
     item = anna.hand(1, generator="alpha")[0]
     traces = anna.get(f"/api/clips/{item['clip_id']}/evidence")["traces"]

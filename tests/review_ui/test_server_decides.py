@@ -3,6 +3,7 @@
 import io
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.records import Metric
 from hfv_builder.schema import CLIPS, LABELS
 from review_ui.settings import HAND, Settings
 from review_ui.users import Role, User, hashed
@@ -24,7 +26,8 @@ BLIND = Settings(shown=0.0, calibration=20)
 def picture(manifests: Manifests) -> None:
     """Every clip has a picture of its worst moment."""
     for row in manifests.read(CLIPS).to_pylist():
-        path = manifests.local_root / "evidence" / f"generator={row['generator']}" / f"{row['clip_id']}-motion.webp"
+        keys = {"profile": "lite", "generator": row["generator"]}
+        path = Path(str(manifests.evidence(row["clip_id"], Metric.MOTION, **keys)))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"a picture")
 
@@ -156,6 +159,15 @@ def test_an_answer_on_its_way_is_kept_when_the_lease_is_over(start: Start) -> No
     assert anna.get("/api/cases")["total"] == 1
 
 
+def test_leaving_loses_no_answer_that_is_on_its_way(start: Start) -> None:
+    client = start(settings=BLIND)
+    anna, ben = Person(client, "anna"), Person(client, "ben")
+    clip_id = anna.hand()[0]["clip_id"]
+    anna.send("DELETE", "/api/session")
+    assert ben.hand()[0]["clip_id"] == clip_id
+    Person(client, "anna").decide(clip_id, "motion")
+
+
 def test_undoing_does_not_fill_a_hand_without_end(start: Start) -> None:
     client = start(settings=BLIND)
     anna, ben = Person(client, "anna"), Person(client, "ben")
@@ -213,6 +225,14 @@ def test_a_clip_gets_the_answers_that_it_can_have(start: Start, footage: str) ->
     assert {"generated", "broken", "duplicate", "not a person", "other"} <= set(real["reasons"])
     failed = anna.hand(1, "failed")[0]
     assert offered(failed) == ["reject", "unsure"]
+
+
+def test_where_a_clip_comes_from_can_be_kept_from_reviewers(start: Start) -> None:
+    anna = Person(start(settings=Settings(show_source=False)), "anna")
+    item = anna.hand()[0]
+    assert (item["generator"], item["source"], item["is_real"]) == (None, None, False)
+    anna.decide(item["clip_id"], "motion")
+    assert rows(anna)[0]["generator"] in ("alpha", "beta")
 
 
 @pytest.mark.parametrize(

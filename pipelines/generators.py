@@ -1,0 +1,137 @@
+"""Generators: which are catalogued, which of their clips count, and what a stage does for each of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from dask.base import compute
+from dask.delayed import delayed
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.ownership import HOLDER, counted_rows, lost_rows, repeated
+from hfv_builder.records import UsageError
+from hfv_builder.schema import CLIPS
+from hfv_builder.sources import check_name
+from pipelines.machine import cores
+from pipelines.outcome import SHOWN, paragraphs, table
+
+T = TypeVar("T")
+
+
+def catalogued(manifests: Manifests) -> list[str]:
+    """The generators that have clips.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found = [keys["generator"] for keys in manifests.partitions(CLIPS)]
+    if not found:
+        raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
+    return found
+
+
+def for_each(
+    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
+) -> list[T | UsageError]:
+    """What a stage makes of every generator, in their order, or why it could not; each is a Dask task in a thread.
+
+    Args:
+        generators: of none given, all that have clips.
+    """
+
+    def attempt(generator: str) -> T | UsageError:
+        try:
+            with manifests.lock(f"{stage}-{check_name(generator)}"):
+                return work(generator)
+        except UsageError as error:
+            return error
+
+    some = dict.fromkeys(generators or catalogued(manifests))
+    tasks = [delayed(attempt, pure=False)(generator) for generator in some]
+    return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
+
+
+def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None) -> pa.Table:
+    """The clips of a generator that count: a row for each content that no other generator owns.
+
+    Args:
+        columns: the columns wanted; those that decide what counts come too.
+        lost: what `lost_clips` gives, if the caller has it.
+
+    Raises:
+        UsageError: it has none, or its catalogue is not finished.
+    """
+    needed = {"clip_id", "generator", "status", "width", "error"}
+    rows = manifests.read(CLIPS, sorted({*columns, *needed}), generator=check_name(generator))
+    if not len(rows):
+        known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
+        have = f"; it knows {', '.join(known)}" if known else ", which is empty"
+        cure = f"run `hfv catalog --generator {generator} --clips DIR`"
+        raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
+    if not manifests.is_settled(CLIPS, generator=generator):
+        raise UsageError(
+            f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
+        )
+    if lost is None:
+        lost = lost_rows(holders(manifests, rows["clip_id"].combine_chunks()))
+    return counted_rows(rows, lost)
+
+
+def lost_clips(manifests: Manifests) -> pa.Table:
+    """The rows of all generators whose content counts in another one; columns as `ownership.lost_rows` gives them."""
+    every = [manifests.read(CLIPS, ["clip_id"], **keys)["clip_id"].unique() for keys in manifests.partitions(CLIPS)]
+    shared = repeated(pa.concat_arrays(every)) if every else pa.array([], pa.string())
+    return lost_rows(holders(manifests, shared))
+
+
+def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> pa.Table:
+    """The rows of these contents in all generators, or all but one, with the columns `ownership.HOLDER`.
+
+    Only the ids of a generator are read unless it holds one of them.
+    """
+    found = [pa.schema([CLIPS.schema.field(name) for name in HOLDER]).empty_table()]
+    for keys in manifests.partitions(CLIPS) if len(ids) else []:
+        if keys["generator"] == but:
+            continue
+        theirs = manifests.read(CLIPS, ["clip_id"], **keys)
+        if pc.any(pc.is_in(theirs["clip_id"], value_set=ids)).as_py():
+            rows = manifests.read(CLIPS, HOLDER, **keys)
+            found.append(rows.filter(pc.is_in(rows["clip_id"], value_set=ids)))
+    return pa.concat_tables(found)
+
+
+def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """What a stage says of contents that several generators hold: text for a person, lists for a program.
+
+    Args:
+        lost: from `lost_clips` or `ownership.lost_rows`.
+        generators: those that matter, as owner or as holder; all of none given.
+    """
+    if generators:
+        some = pa.array(generators, pa.string())
+        lost = lost.filter(pc.or_(*(pc.is_in(lost[name], value_set=some) for name in ("generator", "owner"))))
+    footage = lost.filter(pc.field("is_footage"))
+    copies = lost.filter(~pc.field("is_footage"))
+    fakes = [
+        {"fake": row["generator"], "file": row["path"], "footage": row["owner"], "same content as": row["owner_path"]}
+        for row in footage.slice(0, SHOWN).to_pylist()
+    ]
+    counts = copies.group_by(["generator", "owner"]).aggregate(
+        [([], "count_all"), ("path", "min"), ("owner_path", "min")]
+    )
+    shared = [
+        {
+            "generator": row["generator"],
+            "counts in": row["owner"],
+            "clips": row["count_all"],
+            "such as": row["path_min"],
+        }
+        for row in counts.sort_by([("generator", "ascending"), ("owner", "ascending")]).to_pylist()
+    ]
+    text = paragraphs(
+        table(fakes, f"camera footage among generated clips, an error: {len(footage)} files are left out (delete them)")
+        + (f"\n  … and {len(footage) - SHOWN} more" if len(footage) > SHOWN else ""),
+        table(shared, "same content in several generators, counted in one only:"),
+    )
+    return text, {"footage_in_fake": fakes, "shared": shared}

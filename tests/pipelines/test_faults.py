@@ -1,0 +1,121 @@
+"""What fails in every clip is our fault, not the clips': exit code 1, one sentence, and no row."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import UsageError
+from hfv_builder.schema import CLIPS, SCORES
+from pipelines.catalog import catalog
+from pipelines.cli import main
+from pipelines.cluster import Cluster
+from pipelines.faults import HELD, Fault, Suspects, described
+from pipelines.score import score
+from tests.pipelines.conftest import age, rows
+
+Fill = Callable[..., Path]
+LITE = load_profile("lite")
+HERE = Cluster(workers=0)
+
+
+def wrong_version(*_: Any, **__: Any) -> Any:
+    raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
+
+
+def broken_for(name: str, function: Any, error: Exception) -> Callable[..., Any]:
+    """The function, which raises this for the file of this name."""
+
+    def call(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise error
+        return function(path, *arguments, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("error", [TypeError("x"), ImportError("x"), AttributeError("x"), NameError("x")])
+def test_scoring_blames_us_if_every_clip_fails_by_a_fault_of_ours(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=3), cluster=HERE)
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hfv_builder.video.decode", fails)
+        with pytest.raises(Fault, match=rf"all of 3 clips failed with {type(error).__name__}: x.*no row was written"):
+            score(manifests, "kling", LITE, cluster=HERE)
+        assert rows(manifests, SCORES) == []
+    assert score(manifests, "kling", LITE, cluster=HERE).exit_code == 0
+
+
+def test_a_single_odd_clip_fails_alone_whatever_it_raises(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shard with others, in a shard of its own, and in a run of its own after others were scored."""
+    from hfv_builder import video
+
+    folder = clips_folder(count=3)
+    catalog(manifests, "kling", folder, cluster=HERE)
+    odd = sorted(folder.iterdir())[0].name
+    monkeypatch.setattr("hfv_builder.video.decode", broken_for(odd, video.decode, TypeError("odd")))
+    for shard in (64, 1):
+        monkeypatch.setattr("pipelines.score.SHARD", shard)
+        outcome = score(manifests, "kling", LITE, cluster=HERE, retry_failed=True)
+        assert (outcome.exit_code, len(outcome.summary["failures"])) == (3, 1)
+        assert "TypeError: odd" in outcome.summary["failures"][0]["reason"]
+
+
+def test_cataloguing_blames_us_too(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = clips_folder(count=3)
+    arguments = ["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.catalog.probe", wrong_version)
+        assert main([*arguments, "--manifests", str(manifests.root)]) == 1
+        said = capsys.readouterr().err
+        assert "all of 3 clips failed with TypeError: open() got an unexpected keyword" in said
+        assert "Traceback" not in said
+        assert rows(manifests, CLIPS) == []
+        with pytest.raises(UsageError, match="has no clips"):
+            score(manifests, "kling", LITE, cluster=HERE)
+    assert main([*arguments, "--manifests", str(manifests.root)]) == 0
+
+
+def test_a_single_odd_file_is_catalogued_as_failed(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import catalog as module
+
+    folder = clips_folder(count=2)
+    age(monkeypatch)
+    assert catalog(manifests, "kling", folder, cluster=HERE).exit_code == 0
+    (folder / "odd.mp4").write_bytes((folder / "000.mp4").read_bytes() + b"\0")
+    probe: Any = module.probe  # type: ignore[attr-defined]
+    monkeypatch.setattr("pipelines.catalog.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
+    outcome = catalog(manifests, "kling", folder, cluster=HERE)
+    assert (outcome.exit_code, outcome.summary["ok"], outcome.summary["failed"]) == (3, 2, 1)
+
+
+def test_many_suspects_end_a_run_before_all_clips_were_tried() -> None:
+    suspects = Suspects[int](proven=False)
+    suspects.hold([1] * (HELD - 1), "TypeError: x")
+    with pytest.raises(Fault, match=f"all of {HELD} clips"):
+        suspects.hold([1], "TypeError: y")
+    proven = Suspects[int](proven=False)
+    proven.hold([1, 2], "TypeError: x")
+    proven.prove()
+    assert proven.release() == [1, 2]
+
+
+def test_an_error_is_described_with_the_line_that_raised_it() -> None:
+    with pytest.raises(TypeError) as raised:
+        wrong_version()
+    line = wrong_version.__code__.co_firstlineno + 1
+    assert described(raised.value).endswith(f"'metadata_errors' (pipelines/test_faults.py:{line})")

@@ -1,0 +1,251 @@
+"""Contents that several generators hold: one owner in every stage, told by name, whatever the order of commands."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS
+from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.video import Probe
+from pipelines.catalog import catalog
+from pipelines.cluster import Cluster
+from pipelines.generators import catalogued, clips_of
+from pipelines.label import label
+from pipelines.outcome import Outcome
+from pipelines.split import split
+from pipelines.status import status
+from review_ui.clips import Clips
+from tests.pipelines.conftest import age
+
+HERE = Cluster(workers=0)
+FACTS = Probe(
+    width=8, height=8, fps=8.0, num_frames=8, duration_s=1.0, codec="x", pix_fmt="y", rotation=0, bit_rate=None
+)
+REAL = {"camera", "k400"}
+
+
+@pytest.fixture(autouse=True)
+def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.catalog.probe", lambda _: FACTS)
+
+
+def clips(root: Path, generator: str, contents: str) -> Path:
+    """A folder with a file for each of these one-letter contents."""
+    folder = root / generator
+    folder.mkdir(parents=True, exist_ok=True)
+    for content in contents:
+        (folder / f"{content}.mp4").write_text(content)
+    return folder
+
+
+def add(manifests: Manifests, folder: Path) -> Outcome:
+    return catalog(manifests, folder.name, folder, real=folder.name in REAL, cluster=HERE)
+
+
+def scored(manifests: Manifests, generator: str) -> None:
+    """Scores of everything that counts."""
+    ids = clips_of(manifests, generator, [])["clip_id"].to_pylist()
+    for metric in METRICS:
+        rows = [
+            dict.fromkeys(SCORES.schema.names)
+            | {
+                "clip_id": each,
+                "generator": generator,
+                "metric": metric.value,
+                "score": float(hash((each, metric)) % 97),
+            }
+            | {"profile": "lite", "fingerprint": "f", "status": "ok"}
+            for each in ids
+        ]
+        table = pa.Table.from_pylist(rows, schema=SCORES.schema)
+        manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
+
+
+def counted(manifests: Manifests) -> dict[str, str]:
+    """The generator and file name of each content that counts."""
+    found: dict[str, str] = {}
+    for generator in catalogued(manifests):
+        for path in clips_of(manifests, generator, ["path"])["path"].to_pylist():
+            content = Path(path).read_text()
+            assert content not in found
+            found[content] = generator
+    return found
+
+
+def statuses(manifests: Manifests, generator: str) -> dict[str, tuple[str, str | None]]:
+    rows = manifests.read(CLIPS, generator=generator).to_pylist()
+    return {Path(row["path"]).stem: (row["status"], row["error"]) for row in rows}
+
+
+def test_the_generator_catalogued_first_keeps_a_content(manifests: Manifests, tmp_path: Path) -> None:
+    pika, kling = clips(tmp_path, "pika", "abc"), clips(tmp_path, "kling", "bcd")
+    assert add(manifests, pika).exit_code == 0
+    outcome = add(manifests, kling)
+    assert outcome.exit_code == 0
+    assert outcome.summary["shared"] == [
+        {"generator": "kling", "counts in": "pika", "clips": 2, "such as": str(kling / "b.mp4")}
+    ]
+    assert "same content in several generators" in outcome.text
+    assert statuses(manifests, "kling") == {
+        "b": ("duplicate", f"same content as pika: {pika / 'b.mp4'}"),
+        "c": ("duplicate", f"same content as pika: {pika / 'c.mp4'}"),
+        "d": ("ok", None),
+    }
+    assert set(statuses(manifests, "pika").values()) == {("ok", None)}
+    for folder in (pika, kling, kling, pika):
+        add(manifests, folder)
+        assert counted(manifests) == {"a": "pika", "b": "pika", "c": "pika", "d": "kling"}
+
+
+def test_copies_of_another_generator_are_not_read_again(
+    manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age(monkeypatch)
+    add(manifests, clips(tmp_path, "pika", "ab"))
+    assert add(manifests, clips(tmp_path, "kling", "ab")).summary["read"] == 2
+    assert add(manifests, tmp_path / "kling").summary["read"] == 0
+
+
+@pytest.mark.parametrize("first", ["kling", "camera"])
+def test_footage_in_a_fake_generator_is_an_error_of_the_clip(manifests: Manifests, tmp_path: Path, first: str) -> None:
+    kling, camera = clips(tmp_path, "kling", "abcd"), clips(tmp_path, "camera", "bx")
+    for folder in (kling, camera) if first == "kling" else (camera, kling):
+        outcome = add(manifests, folder)
+    assert outcome.exit_code == 3
+    assert "camera footage among generated clips" in outcome.text
+    for path in (kling / "b.mp4", camera / "b.mp4"):
+        assert str(path) in outcome.text
+    assert counted(manifests) == {"a": "kling", "b": "camera", "c": "kling", "d": "kling", "x": "camera"}
+    assert add(manifests, kling).exit_code == 3
+    error = f"same content as camera: {camera / 'b.mp4'}, which is camera footage"
+    assert statuses(manifests, "kling")["b"] == ("duplicate", error)
+
+
+def test_a_fake_that_turns_out_to_be_footage_stops_counting_everywhere(manifests: Manifests, tmp_path: Path) -> None:
+    kling = clips(tmp_path, "kling", "abcdefghij")
+    add(manifests, kling)
+    scored(manifests, "kling")
+    label(manifests)
+    split(manifests)
+    add(manifests, clips(tmp_path, "camera", "cxyz"))  # and kling is not catalogued again
+
+    (wrong,) = (
+        manifests.read(CLIPS, ["clip_id", "path"])
+        .filter(pa.compute.ends_with(manifests.read(CLIPS, ["path"])["path"], "camera/c.mp4"))["clip_id"]
+        .to_pylist()
+    )
+    told = status(manifests)
+    assert "camera footage among generated clips" in told.text
+    of_kling = next(row for row in told.summary["generators"] if row["generator"] == "kling")
+    assert (of_kling["clips"], of_kling["copies"], of_kling["labelled"], of_kling["split"]) == (9, 1, 9, 9)
+
+    scored(manifests, "camera")
+    with pytest.raises(Exception, match="has no labels yet"):
+        split(manifests)
+    early = split(manifests, ["kling"])  # with the labels of before
+    assert "camera footage among generated clips" in early.text
+    assert wrong not in manifests.read(SPLITS, ["clip_id"], generator="kling")["clip_id"].to_pylist()
+    outcome = label(manifests)
+    assert outcome.summary["footage_in_fake"][0]["file"] == str(kling / "c.mp4")
+    assert "camera footage among generated clips" in outcome.text
+    split(manifests)
+    for table in (LABELS, SPLITS):
+        rows = manifests.read(table).to_pylist()
+        assert [row["generator"] for row in rows if row["clip_id"] == wrong] == ["camera"]
+    assert {row["group_size"] for row in manifests.read(LABELS, generator="kling").to_pylist()} == {9}
+    shown = Clips(manifests)
+    assert shown.facts(shown.row[wrong])["generator"] == "camera"
+    assert len(shown) == 13
+
+
+def test_the_next_holder_takes_over_when_the_owner_is_gone(manifests: Manifests, tmp_path: Path) -> None:
+    pika, kling, sora = (clips(tmp_path, name, f"a{name[0]}") for name in ("pika", "kling", "sora"))
+    for folder in (sora, pika, kling):
+        add(manifests, folder)
+    assert counted(manifests)["a"] == "sora"
+    (sora / "a.mp4").unlink()
+    add(manifests, sora)
+    assert counted(manifests)["a"] == "kling"  # neither has a claim: the first by name
+    add(manifests, pika)
+    assert counted(manifests)["a"] == "kling"
+    add(manifests, kling)
+    assert statuses(manifests, "kling")["a"] == ("ok", None)
+    clips(tmp_path, "sora", "a")
+    add(manifests, sora)
+    assert counted(manifests)["a"] == "kling"
+    shutil.rmtree(manifests.local_root / "clips" / "generator=kling")
+    assert counted(manifests)["a"] == "pika"
+
+
+def test_footage_deleted_later_leaves_its_copy_to_the_fake_generator(manifests: Manifests, tmp_path: Path) -> None:
+    camera = clips(tmp_path, "camera", "ax")
+    add(manifests, camera)
+    assert add(manifests, clips(tmp_path, "kling", "ab")).exit_code == 3
+    (camera / "a.mp4").unlink()
+    assert add(manifests, camera).exit_code == 0
+    assert counted(manifests)["a"] == "kling"
+
+
+def test_two_catalogues_at_once_cannot_both_claim_a_content(manifests: Manifests, tmp_path: Path) -> None:
+    """Both have finished before either sees the other, as in a race."""
+    kling, pika = clips(tmp_path, "kling", "ab"), clips(tmp_path, "pika", "ab")
+    add(manifests, kling)
+    shutil.move(manifests.local_root / "clips" / "generator=kling", tmp_path / "hidden")
+    add(manifests, pika)
+    shutil.move(tmp_path / "hidden", manifests.local_root / "clips" / "generator=kling")
+    assert {each for each, _ in statuses(manifests, "pika").values()} == {"ok"}
+    assert counted(manifests) == {"a": "kling", "b": "kling"}
+    for folder in (pika, kling):
+        add(manifests, folder)
+    assert counted(manifests) == {"a": "kling", "b": "kling"}
+
+
+def test_duplicates_of_older_manifests(manifests: Manifests, tmp_path: Path) -> None:
+    folder = clips(tmp_path, "kling", "ab")
+    (folder / "copy.mp4").write_text("a")
+    add(manifests, folder)
+    rows = manifests.read(CLIPS, generator="kling").to_pylist()
+    for row in rows:
+        row["status"] = row["status"].replace("duplicate", "rejected")
+    assert "rejected" in {row["status"] for row in rows}
+    manifests.replace(CLIPS, [pa.Table.from_pylist(rows, CLIPS.schema)], generator="kling")
+    assert sorted(manifests.read(CLIPS)["status"].to_pylist()) == ["duplicate", "ok", "ok"]
+    assert len(clips_of(manifests, "kling", [])) == len(Clips(manifests)) == 2
+
+
+WORLD = st.dictionaries(st.sampled_from(["kling", "pika", "sora", *REAL]), st.text("abcdef", min_size=1), min_size=1)
+
+
+@settings(max_examples=12)
+@given(WORLD, st.data())
+def test_each_content_counts_once_and_never_as_fake_if_footage_has_it(world: dict[str, str], data: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root, manifests = Path(name), Manifests(Path(name) / "manifests")
+        folders = {generator: clips(root, generator, contents) for generator, contents in world.items()}
+        order = data.draw(st.permutations(sorted(world)))
+        for generator in order:
+            add(manifests, folders[generator])
+        found = counted(manifests)
+        for content in set("".join(world.values())):
+            holders = [generator for generator in order if content in world[generator]]
+            footage = [generator for generator in holders if generator in REAL]
+            assert found[content] == (footage or holders)[0]
+        for generator in data.draw(st.lists(st.sampled_from(sorted(world)), max_size=3)):
+            add(manifests, folders[generator])
+        assert counted(manifests) == found
+        for generator in world:
+            scored(manifests, generator)
+        label(manifests)
+        split(manifests)
+        splits = manifests.read(SPLITS).to_pylist()
+        ids = [row["clip_id"] for row in splits]
+        assert len(ids) == len(set(ids)) == len(found)
+        for row in splits:
+            assert (row["label"] == 3) == (row["generator"] in REAL)

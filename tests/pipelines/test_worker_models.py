@@ -1,0 +1,100 @@
+"""The models that a worker keeps are those of the scores asked for, or the worker is refused."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hfv_builder import scoring
+from hfv_builder.backends import registry
+from hfv_builder.config import load_profile
+from hfv_builder.manifest import Manifests
+from hfv_builder.records import METRICS, Metric, UsageError
+from pipelines import shard
+from pipelines.shard import Task
+from pipelines.versions import packages
+
+LITE = load_profile("lite")
+
+
+class Weights:
+    """Stands for the weights of this machine, by the section of the profile that they are for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.of = {"flow": "1", "depth": "1", "background": "1", "subject": "1"}
+        self.loaded: list[dict[str, str]] = []
+        self.while_loading: Callable[[], None] = lambda: None
+        sections = {id(getattr(LITE, name)): name for name in self.of}
+        monkeypatch.setattr(registry, "for_device", lambda profile, device: profile)
+        monkeypatch.setattr(registry, "revision", lambda config, *_: self.of[sections[id(config)]])
+        monkeypatch.setattr(scoring, "Scorer", self._scorer)
+        monkeypatch.setattr(shard, "_local", threading.local())
+
+    def _scorer(self, profile: Any, **_: Any) -> dict[str, str]:
+        self.while_loading()
+        self.loaded.append(dict(self.of))
+        return self.loaded[-1]
+
+
+@pytest.fixture
+def weights(monkeypatch: pytest.MonkeyPatch) -> Weights:
+    return Weights(monkeypatch)
+
+
+def task(manifests: Manifests, *metrics: Metric) -> Task:
+    """What a command here and now would ask of workers."""
+    asked = metrics or METRICS
+    return Task(
+        manifests=manifests,
+        generator="kling",
+        profile=LITE,
+        metrics=asked,
+        fingerprints=registry.fingerprints(LITE, asked),
+        packages=packages(),
+        device="cpu",
+    )
+
+
+def test_models_are_kept_from_task_to_task(manifests: Manifests, weights: Weights) -> None:
+    assert shard._scorer(task(manifests)) is shard._scorer(task(manifests))
+    assert len(weights.loaded) == 1
+
+
+def test_replaced_weights_are_loaded(manifests: Manifests, weights: Weights) -> None:
+    shard._scorer(task(manifests))
+    weights.of["depth"] = "2"
+    assert shard._scorer(task(manifests))["depth"] == "2"
+    assert len(weights.loaded) == 2
+
+
+def test_weights_replaced_since_the_command_began_are_refused(manifests: Manifests, weights: Weights) -> None:
+    asked = task(manifests)
+    weights.of["depth"] = "2"
+    with pytest.raises(UsageError, match="for it has other weights"):
+        shard._scorer(asked)
+    newer = task(manifests)
+    assert shard._scorer(newer)["depth"] == "2"
+    with pytest.raises(UsageError, match="for it has other weights"):
+        shard._scorer(asked)  # the models in memory are not those of its scores
+
+
+def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests, weights: Weights) -> None:
+    asked = task(manifests)
+    weights.while_loading = lambda: weights.of.update(depth="2")
+    for _ in range(2):
+        with pytest.raises(UsageError, match="for it has other weights"):
+            shard._scorer(asked)
+
+
+def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
+    manifests: Manifests, weights: Weights
+) -> None:
+    asked = task(manifests, Metric.MOTION)
+    assert set(asked.fingerprints) == {Metric.MOTION}
+    del weights.of["depth"], weights.of["subject"]
+    weights.of["background"] = "2"
+    shard._scorer(asked)
+    weights.of["flow"] = "2"
+    shard._scorer(asked)  # in memory are those asked for
+    assert len(weights.loaded) == 1

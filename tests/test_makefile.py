@@ -1,0 +1,59 @@
+"""Targets of the Makefile around a stand-in for `hfv`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def make(
+    tmp_path: Path, *arguments: str, codes: dict[str, int] | None = None, **environment: str
+) -> tuple[int, str, str]:
+    """Exit code, what `hfv` was given line by line, and standard error."""
+    log = tmp_path / "log"
+    log.write_text("")
+    stand_in = tmp_path / "hfv"
+    cases = "".join(f"{stage}) exit {code};;\n" for stage, code in (codes or {}).items())
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {log}\ncase $1 in\n{cases}*) exit 0;;\nesac\n')
+    stand_in.chmod(0o755)
+    command = ["make", "-o", ".venv/.ready", f"BIN={tmp_path}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return done.returncode, log.read_text(), done.stderr
+
+
+@pytest.mark.parametrize("codes", [{"score": 3}, {"catalog": 3}, {"catalog": 3, "score": 3}])
+def test_scoring_with_failed_clips_ends_well_and_says_so(tmp_path: Path, codes: dict[str, int]) -> None:
+    code, given, err = make(tmp_path, "score", "label", "GENERATOR=k", codes=codes)
+    assert code == 0
+    assert [line.split()[0] for line in given.splitlines()] == ["catalog", "score", "label"]
+    assert err.count("make score: done, but some clips failed") == len(codes)
+
+
+def test_a_catalogue_with_failed_files_ends_well(tmp_path: Path) -> None:
+    code, _, err = make(tmp_path, "catalog", "GENERATOR=k", codes={"catalog": 3})
+    assert code == 0
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("failure", [1, 2, 130])
+def test_other_ends_stop_make(tmp_path: Path, failure: int) -> None:
+    code, given, err = make(tmp_path, "score", "GENERATOR=k", codes={"catalog": failure})
+    assert code == 2
+    assert f"Error {failure}" in err
+    assert "score" not in given
+    code, _, err = make(tmp_path, "score", "label", "GENERATOR=k", codes={"score": failure})
+    assert code == 2
+    assert "some clips failed" not in err
+
+
+def test_label_takes_a_profile_from_the_command_line_alone(tmp_path: Path) -> None:
+    assert make(tmp_path, "label")[1].split() == ["label"]
+    assert make(tmp_path, "label", PROFILE="lite")[1].split() == ["label"]
+    assert make(tmp_path, "label", "PROFILE=lite")[1].split() == ["label", "--profile", "lite"]
+    given = make(tmp_path, "score", "label", "GENERATOR=k", "PROFILE=lite")[1].splitlines()
+    assert "--profile lite" in given[1]
+    assert given[2] == "label --generator k --profile lite"
+    assert "--profile paper" in make(tmp_path, "score", "GENERATOR=k")[1]
