@@ -74,6 +74,8 @@ def test_votes_count_when_there_are_enough_of_them(manifests: Manifests) -> None
     text = split(manifests, labels="final").text
     assert "1 with too few votes: the automatic label stays (--allow-partial counts them)" in text
     assert "1 disputed: the automatic label stays until an adjudicator settles them" in text
+    text = split(manifests, labels="final", allow_partial=True).text
+    assert "1 with fewer than 2 votes, which count all the same (--allow-partial)" in text
     with pytest.raises(UsageError, match="give --labels final too"):
         split(manifests, allow_partial=True)
 
