@@ -55,10 +55,7 @@ export class Ballot extends EventTarget {
     const head = make("span", { class: "head" }, make("b", {}, choice.name), make("em", { class: "tag" }));
     const button = make("button", { type: "button", class: `answer ${choice.answer}`, "data-answer": choice.answer },
       make("kbd", { "data-key": action }, sign(keyOf(action))), make("span", {}, head, hint ? make("small", {}, hint) : null));
-    button.addEventListener("click", (event) => {
-      if (event.detail) button.blur(); // clicked with a pointer: the next Enter is for the page
-      this.press(action, event);
-    });
+    button.addEventListener("click", (event) => this.press(action, event));
     return button;
   }
 

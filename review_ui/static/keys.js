@@ -61,6 +61,8 @@ export function paint(root = document) {
 // Calls the handler of the action whose key is pressed, unless somebody types or a dialog is open.
 export function listen(handlers) {
   paint();
+  // A button that was clicked with a pointer must not take the next Enter for itself.
+  addEventListener("click", (event) => event.detail && !document.querySelector("dialog[open]") && event.target.closest?.("button")?.blur());
   addEventListener("keydown", (event) => {
     // What has the focus keeps it for a moment after its dialog has closed: what is typed then is for the page.
     if (event.target.closest?.("input, textarea, select")?.checkVisibility() || document.querySelector("dialog[open]")) return;
