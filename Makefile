@@ -59,7 +59,8 @@ score: $(READY)  ## catalogue, then score the clips of GENERATOR with PROFILE
 	  $(GOES_ON)
 
 label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the labels
-	@$(BIN)/hfv label $(GENERATORS) $(call named,PROFILE,--profile) $(if $(filter command,$(origin ALLOW_MIXED)),--allow-mixed) \
+	@$(BIN)/hfv label $(GENERATORS) $(call named,PROFILE,--profile) \
+	  $(if $(filter command,$(origin ALLOW_MIXED)),--allow-mixed) \
 	  $(if $(filter command,$(origin BY_FORMAT)),--by-format) $(COMMON)
 
 split: $(READY)  ## divide the labelled clips into train and val

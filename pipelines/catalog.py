@@ -1,6 +1,5 @@
 """Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
 
-import hashlib
 import os
 import time
 from functools import partial
@@ -14,15 +13,16 @@ from tqdm import tqdm
 
 from hfv_builder.manifest import NEW, Manifests
 from hfv_builder.ownership import HOLDER, lost_rows
-from hfv_builder.places import Place, blame_disks, local_copy, place
-from hfv_builder.records import Status, UsageError, reason
+from hfv_builder.places import Place
+from hfv_builder.records import Status, UsageError
 from hfv_builder.schema import CLIPS, STRING
 from hfv_builder.sources import check_name, load_sources
-from hfv_builder.video import decoder_version, probe
+from hfv_builder.video import decoder_version
 from pipelines.catalog_summary import summarise
-from pipelines.clip_index import STAMP, index_of, one_a_path, pieces, tuples, unchanged, without_moved
+from pipelines.catalog_worker import readable_path, write_shard
+from pipelines.clip_index import index_of, one_a_path, pieces, tuples, unchanged, without_moved
 from pipelines.cluster import Cluster
-from pipelines.deadline import deadline
+from pipelines.faults import Suspects
 from pipelines.folder import list_clips, read_prompts
 from pipelines.generators import holders
 from pipelines.outcome import Outcome
@@ -36,7 +36,7 @@ CLOCK_SLACK_NS = 2_000_000_000
 """How far the clock of a file server may be off."""
 COPY = "same content as "
 KILLER = f"it killed its worker (a crash, or out of memory), or did not end within {DEADLINE_S} s"
-IMPORTS = ("pipelines.catalog", "av")
+IMPORTS = ("pipelines.catalog_worker", "av")
 """What every worker needs that catalogues."""
 Row = dict[str, Any]
 
@@ -109,79 +109,30 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
     ):
         killers: list[str] = []
+        suspects = Suspects[str](proven=_proven(manifests, generator))
         for done in run_shards(client, timed, shards, wait_s=cluster.wait_s):
-            killers += done.items if done.error else []
-            bar.update(0 if done.error else len(done.items))
+            if done.result is None:
+                killers += done.items
+            elif done.result.fault is not None:
+                suspects.hold(done.items, done.result.fault)
+            else:
+                if done.result.readable:
+                    suspects.prove()
+                bar.update(len(done.items))
         # They may still have a content; what dies of that too has none, and is tried again another time.
-        alone = partial(timed, error=KILLER)
-        for done in run_shards(client, alone, ([path] for path in killers), wait_s=cluster.wait_s):
-            if done.error:
-                write(done.items, error=KILLER, unread=True)
-            bar.update()
+        killed, odd = partial(timed, error=KILLER), partial(timed, proven=True)
+        for again, paths in ((killed, killers), (odd, suspects.release())):
+            for done in run_shards(client, again, ([path] for path in paths), wait_s=cluster.wait_s):
+                if done.error:
+                    write(done.items, error=KILLER, unread=True)
+                bar.update()
 
 
-def write_shard(
-    paths: list[str],
-    *,
-    manifests: Manifests,
-    generator: str,
-    stamp: int,
-    error: str | None = None,
-    unread: bool = False,
-    deadline_s: float | None = None,
-) -> None:
-    """Read some files and write their rows as one part.
-
-    Args:
-        deadline_s: how long one file may take before this process is ended.
-        error: why they cannot be probed, if that is known already; they are then only hashed.
-        unread: they are not even hashed.
-    """
-    rows = []
-    with deadline(deadline_s) as begin:
-        for path in paths:
-            begin()
-            rows.append(_row(path) | {"error": error} if unread else read_file(path, error))
-    name = hashlib.sha256("\n".join(f"{row['path']}{row['sha256']}" for row in rows).encode()).hexdigest()[:16]
-    complete = [dict.fromkeys(CLIPS.schema.names) | row for row in rows]
-    part = pa.Table.from_pylist(complete, CLIPS.schema).replace_schema_metadata({STAMP: str(stamp)})
-    manifests.add(CLIPS, part, name=name, generator=generator)
-
-
-def read_file(path: str, error: str | None = None) -> Row:
-    """The row of one file: its hash, and what it says of itself unless it failed already with `error`.
-
-    Raises:
-        UsageError: its whole folder is out of reach.
-    """
-    row = _row(path)
-    try:
-        with local_copy(place(path)) as file:
-            with file.open("rb") as content:
-                row["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
-                row["bytes"] = content.tell()
-            row["clip_id"] = row["sha256"][:16]
-            if error is None and row["path"] != path:
-                error = "its name is not valid UTF-8; rename the file"
-            if error is None:
-                row |= vars(probe(file))
-    except UsageError:
-        raise
-    except Exception as raised:  # decoders have errors of many kinds
-        blame_disks(place(path), raised)
-        error = reason(raised)
-    return row | {"status": Status.OK.value if error is None else Status.FAILED.value, "error": error}
-
-
-def _row(path: str) -> Row:
-    """What is known of a file without opening it."""
-    version, failed = decoder_version("pyav"), Status.FAILED.value
-    return {"path": _readable(path), "sha256": None, "decoder": "pyav", "decoder_version": version, "status": failed}
-
-
-def _readable(path: str) -> str:
-    """The path as a table can hold it: names need not be text."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+def _proven(manifests: Manifests, generator: str) -> bool:
+    """Whether a file was read before by the decoder that is installed now."""
+    rows = manifests.read(CLIPS, ["status", "decoder_version"], generator=generator)
+    by_us = (pc.field("status") == Status.OK.value) & (pc.field("decoder_version") == decoder_version("pyav"))
+    return bool(len(rows.filter(by_us)))
 
 
 def _was_real(manifests: Manifests, generator: str) -> bool:
@@ -201,7 +152,7 @@ def _prompts_of(manifests: Manifests, generator: str, paths: list[str], kept: pa
     added = [part for part in manifests.parts(CLIPS, generator=generator) if part.name.startswith(NEW)]
     if not paths and not added:
         return {}
-    again = [pa.array(map(_readable, paths), STRING)]
+    again = [pa.array(map(readable_path, paths), STRING)]
     again += chain.from_iterable(manifests.read_part(CLIPS, part, ["path"])["path"].chunks for part in added)
     rows = manifests.read(CLIPS, ["path", "clip_id", "prompt", "prompt_group"], generator=generator)
     told = rows.filter(pc.is_valid(rows["prompt"]))

@@ -17,6 +17,7 @@ from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.schema import EMBEDDINGS, SCORES
 from hfv_builder.supersession import newest_embeddings, newest_scores
 from hfv_builder.video import decoder_version
+from pipelines.adopt import adopt_scores
 from pipelines.cluster import Cluster
 from pipelines.environment import described
 from pipelines.faults import Suspects
@@ -102,6 +103,10 @@ def score(
         move_old_scores(manifests, generator)
         # What an interrupted run left is compacted before more is added, so that what was added is always newer.
         _compact(task, len(clips))
+        copied = sum(
+            adopt_scores(manifests, fingerprint, profile=profile.name, metric=metric, generator=generator)
+            for metric, fingerprint in task.fingerprints.items()
+        )
         todo = _todo(task, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
         sound = todo["error"].null_count
@@ -115,7 +120,7 @@ def score(
                 _score_all(task, shards, sound, client, cluster.wait_s)
         del todo
         _compact(task, len(clips))
-    return tally(task, clips, scored=sound, started=started)
+    return tally(task, clips, scored=sound, copied=copied, started=started)
 
 
 def _device(
@@ -212,7 +217,7 @@ def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any
     run = partial(run_shards, client, resources=resources, wait_s=wait_s)
     suspects = Suspects[Work](proven=_proven(task))
     with (
-        shard_log(task.manifests, task.generator) as log,
+        shard_log(task.manifests, task.generator, task.profile.name) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
 

@@ -13,8 +13,8 @@ from pipelines.shard import Report
 
 
 @contextlib.contextmanager
-def shard_log(manifests: Manifests, generator: str) -> Iterator[Callable[[Report], None]]:
-    """A function that writes a line: the clips, how many failed, seconds spent, and seconds since the run began.
+def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Callable[[Report], None]]:
+    """A function that writes a line: the profile, the clips, how many failed, seconds spent, and since the run began.
 
     In a store the log appears when the block ends.
 
@@ -27,7 +27,7 @@ def shard_log(manifests: Manifests, generator: str) -> Iterator[Callable[[Report
     begun = time.monotonic()
 
     def write(report: Report) -> None:
-        line = vars(report) | {"since_start_s": time.monotonic() - begun}
+        line = {"profile": profile} | vars(report) | {"since_start_s": time.monotonic() - begun}
         line |= {name: round(value, 3) for name, value in line.items() if name.endswith("_s")}
         try:
             print(json.dumps(line), file=file, flush=True)
@@ -41,11 +41,16 @@ def shard_log(manifests: Manifests, generator: str) -> Iterator[Callable[[Report
             file.close()
 
 
-def pace(manifests: Manifests, generator: str) -> float | None:
-    """Clips per second of the latest scoring run, also of one that is under way; None if there was none."""
+def pace(manifests: Manifests, generator: str, profile: str | None = None) -> float | None:
+    """Clips per second of the latest scoring run, also of one that is under way; None if there was none.
+
+    Args:
+        profile: of a run with this profile; None takes any. Runs of earlier versions do not say.
+    """
     logs: list[Place] = [*(manifests.root / "runs").glob(f"{'?' * 18}-score-{generator}.jsonl")]
     for log in sorted(logs, key=lambda log: log.name, reverse=True):
-        if lines := list(_lines(log)):
+        lines = list(_lines(log))
+        if lines and (profile is None or lines[0].get("profile", profile) == profile):
             return float(sum(len(line["clips"]) for line in lines) / max(1e-3, lines[-1]["since_start_s"]))
     return None
 

@@ -11,7 +11,7 @@ from hfv_builder.manifest import Manifests
 from hfv_builder.ownership import counted_rows
 from hfv_builder.records import METRICS, Status
 from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS, Table
-from hfv_builder.scored import present_fingerprint, scored_profiles
+from hfv_builder.scored import origin_of_labels, present_fingerprint, scored_profiles
 from pipelines.generators import catalogued, lost_clips, shared_tables
 from pipelines.old_scores import old_generators
 from pipelines.outcome import Outcome, paragraphs, table
@@ -37,6 +37,7 @@ def status(manifests: Manifests) -> Outcome:
         counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
         wanted = counted["clip_id"].unique()
         labels = _counted(manifests, LABELS, "auto_label", generator, wanted)
+        origin = origin_of_labels(manifests, generator) if len(labels) else None
         splits = _counted(manifests, SPLITS, "split", generator, wanted)
         generators.append(
             {
@@ -46,6 +47,7 @@ def status(manifests: Manifests) -> Outcome:
                 "unreadable": counts[Status.FAILED] + unread,
                 "copies": len(clips) - len(counted) - unread,
                 "labelled": len(labels) - labels.null_count,
+                "by": origin.profile if origin and origin.fingerprints else None,
                 "split": len(splits) - splits.null_count,
             }
         )
@@ -53,6 +55,7 @@ def status(manifests: Manifests) -> Outcome:
         generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
         profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
         for profile in profiles or [None]:
+            speed = pace(manifests, generator, profile)
             for metric in METRICS:
                 scores.append(_of_metric(manifests, generator, profile, metric.value, wanted, speed))
     outdated = old_generators(manifests)

@@ -20,12 +20,13 @@ LISTED = 1000
 Row = dict[str, Any]
 
 
-def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcome:
+def tally(task: Task, clips: pa.Table, *, scored: int, copied: int = 0, started: float) -> Outcome:
     """The outcome of scoring.
 
     Args:
         clips: the catalogued clips, with columns clip_id and path.
         scored: how many of them were scored just now.
+        copied: how many scores were copied from other profiles.
         started: when that began.
 
     Raises:
@@ -68,6 +69,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
         f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name} on {task.device}",
+        f"copied from profiles with the same fingerprints: {copied} scores" if copied else "",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
         table(failures, f"failed: {len(failures)} of {len(clips)} clips", limit=SHOWN),
@@ -79,6 +81,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, started: float) -> Outcom
         "profile": task.profile.name,
         "device": task.device,
         "scored_now": scored,
+        "scores_copied": copied,
         "clips_per_second": round(scored / seconds, 3),
         "metrics": counts,
         "failed": len(failures),

@@ -101,7 +101,7 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
         """The picture of the metric's worst moment, which scoring wrote."""
         row = desk.row(clip_id)
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
-        found = desk.media.evidence(row, metric)
+        found = await asyncio.to_thread(desk.media.evidence, row, metric)
         if found is None:
             raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
         return Sent(found.path, media_type=found.media_type, headers=CACHED)

@@ -59,7 +59,7 @@ class DeadlyFiles(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Put them in place, in every worker and whatever replaces it."""
-        catalog: Any = import_module("pipelines.catalog")
+        catalog: Any = import_module("pipelines.catalog_worker")
         probe, local_copy = catalog.probe, catalog.local_copy
 
         def deadly_probe(path: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from hfv_builder.config import Profile
 from hfv_builder.manifest import Manifests
 from hfv_builder.passes import Score
-from hfv_builder.records import Metric
+from hfv_builder.records import ClipError, Metric
 from hfv_builder.schema import CLIPS
 from hfv_builder.scoring import ClipScores, Vectors
 from pipelines import shard
@@ -68,9 +68,9 @@ class Quick:
             return score(self.manifests, "kling", profile, cluster=Cluster(workers=0), **options)
         return None
 
-    def _score(self, work: Any, chunks: Any, scorer: Any, task: Any) -> tuple[ClipScores, str | None]:
+    def _score(self, work: Any, chunks: Any, scorer: Any, task: Any) -> tuple[ClipScores, Exception | None]:
         if work.clip_id in self.failing:
-            return ClipScores(), self.reason
+            return ClipScores(), ClipError(self.reason)
         number = value(task.profile, work.clip_id)
         score = Score(value=number, frames=[0], trace=[1.0])
         vectors = Vectors(frames=[0], vectors=np.full((1, 2), number, np.float16))
@@ -80,7 +80,7 @@ class Quick:
             evidence={metric: task.profile.name.encode() for metric in work.metrics},
         ), None
 
-    def _score_all(self, task: Any, shards: Iterator[Any], clips: int, client: Any) -> None:
+    def _score_all(self, task: Any, shards: Iterator[Any], *_: Any) -> None:
         for one in shards:
             if self._left == 0:
                 raise Killed

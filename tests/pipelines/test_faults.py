@@ -77,7 +77,7 @@ def test_cataloguing_blames_us_too(
     folder = clips_folder(count=3)
     arguments = ["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0"]
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.catalog.probe", wrong_version)
+        patch.setattr("pipelines.catalog_worker.probe", wrong_version)
         assert main([*arguments, "--manifests", str(manifests.root)]) == 1
         said = capsys.readouterr().err
         assert "all of 3 clips failed with TypeError: open() got an unexpected keyword" in said
@@ -91,14 +91,14 @@ def test_cataloguing_blames_us_too(
 def test_a_single_odd_file_is_catalogued_as_failed(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines import catalog as module
+    from pipelines import catalog_worker as module
 
     folder = clips_folder(count=2)
     age(monkeypatch)
     assert catalog(manifests, "kling", folder, cluster=HERE).exit_code == 0
     (folder / "odd.mp4").write_bytes((folder / "000.mp4").read_bytes() + b"\0")
     probe: Any = module.probe  # type: ignore[attr-defined]
-    monkeypatch.setattr("pipelines.catalog.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
+    monkeypatch.setattr("pipelines.catalog_worker.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
     outcome = catalog(manifests, "kling", folder, cluster=HERE)
     assert (outcome.exit_code, outcome.summary["ok"], outcome.summary["failed"]) == (3, 2, 1)
 

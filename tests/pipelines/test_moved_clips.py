@@ -23,7 +23,7 @@ LITE = load_profile("lite")
 
 @pytest.fixture
 def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.catalog.probe", lambda _: FACTS)
+    monkeypatch.setattr("pipelines.catalog_worker.probe", lambda _: FACTS)
 
 
 def add(manifests: Manifests, folder: Path, prompts: Path | None = None) -> Outcome:

@@ -238,3 +238,26 @@ def test_a_file_whose_name_cannot_name_a_folder_is_refused(tmp_path: Path, name:
     file.write_text('base = "lite"\n')
     with pytest.raises(UsageError, match=r"cannot name a profile: .*such as mine or paper-16"):
         load_profile(str(file))
+
+
+def test_a_score_that_another_profile_has_under_the_same_fingerprint_is_copied(quick: Quick) -> None:
+    manifests = quick.manifests
+    quick.run(A, failing=IDS[:1])
+    before = rows(manifests, SCORES, profile="a")
+    pooled = named("pooled", long_side=A.long_side, spatial=dataclasses.replace(A.spatial, pool="mean"))
+    outcome = quick.run(pooled)
+    assert outcome is not None
+    assert outcome.summary["scores_copied"] == 2 * (len(IDS) - 1)
+    assert rows(manifests, SCORES, profile="a") == before
+    for metric, of_others in ((Metric.MOTION, A), (Metric.SPATIAL, pooled)):
+        found = rows(manifests, SCORES, profile="pooled", metric=metric)
+        assert [row["clip_id"] for row in found] == sorted(IDS)
+        for row in found:
+            profile = pooled if row["clip_id"] == IDS[0] else of_others
+            assert row["score"] == value(profile, row["clip_id"])
+            image = manifests.evidence(row["clip_id"], metric, profile="pooled", generator="kling")
+            assert image.read_bytes() == profile.name.encode()
+    again = quick.run(pooled)
+    assert again is not None
+    assert (again.summary["scores_copied"], again.summary["scored_now"]) == (0, 0)
+    assert label(manifests, profile="pooled").summary["generators"][0]["unlabelled"] == 0

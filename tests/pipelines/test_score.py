@@ -286,7 +286,8 @@ def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluste
     ]
     assert all(line["decode_s"] > 0 and line["score_s"] > 0 and line["write_s"] > 0 for line in lines)
     assert pace(manifests, "kling") == pytest.approx(5 / lines[-1]["since_start_s"])
-    assert pace(manifests, "pika") is None
+    assert pace(manifests, "kling", "lite") == pace(manifests, "kling")
+    assert pace(manifests, "kling", "paper") is pace(manifests, "pika") is None
     log.write_text("\n".join([json.dumps({"clips": ["a"] * 6, "since_start_s": 3.0}), '{"clips": ["b"']))
     assert pace(manifests, "kling") == 2
     (told,) = status(manifests).summary["generators"]

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pytest
@@ -33,7 +34,7 @@ REAL = {"camera", "k400"}
 
 @pytest.fixture(autouse=True)
 def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.catalog.probe", lambda _: FACTS)
+    monkeypatch.setattr("pipelines.catalog_worker.probe", lambda _: FACTS)
 
 
 def clips(root: Path, generator: str, contents: str) -> Path:
@@ -59,13 +60,13 @@ def scored(manifests: Manifests, generator: str) -> None:
                 "clip_id": each,
                 "generator": generator,
                 "metric": metric.value,
-                "score": float(hash((each, metric)) % 97),
+                "score": float(crc32(f"{each}{metric}".encode()) % 97),
             }
             | {"profile": "lite", "fingerprint": "f", "status": "ok"}
             for each in ids
         ]
         table = pa.Table.from_pylist(rows, schema=SCORES.schema)
-        manifests.replace(SCORES, [table], metric=metric.value, generator=generator)
+        manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator=generator)
 
 
 def counted(manifests: Manifests) -> dict[str, str]:

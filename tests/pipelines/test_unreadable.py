@@ -35,7 +35,7 @@ def test_what_failed_is_tried_again(
     folder = clips_folder(count=2)
     age(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(f"pipelines.catalog.{step}", raising(error))
+        patch.setattr(f"pipelines.catalog_worker.{step}", raising(error))
         assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
     assert {row["sha256"] is None for row in rows(manifests, CLIPS)} == {by_itself}
     if not by_itself:

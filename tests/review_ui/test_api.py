@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from fastapi.testclient import TestClient
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.records import Metric
 from hfv_builder.schema import FINAL, REVIEWS, SCORES
 from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
@@ -250,7 +251,7 @@ def test_evidence_pictures_are_served_when_scoring_wrote_them(
 ) -> None:
     anna = Person(start(settings=Settings(shown=1.0)), "anna")
     item = anna.hand(1, generator="alpha")[0]
-    path = manifests.root / "evidence" / "generator=alpha" / f"{item['clip_id']}-motion.webp"
+    path = manifests.evidence(item["clip_id"], Metric.MOTION, profile="lite", generator="alpha")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"a picture")
     assert anna.get(f"/api/clips/{item['clip_id']}/evidence")["panels"] == ["motion"]
