@@ -6,9 +6,9 @@ import json
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import Metric, UsageError
@@ -20,6 +20,8 @@ Precision = Literal["auto", "fp32", "fp16", "bf16"]
 bf16 has three bits less."""
 CLASSICAL = frozenset({"dis", "apparent_size", "lab_histogram"})
 """Backends without weights; they compute in their own way, whatever `precision` and `compile` say."""
+SMALLEST = 16
+"""Pixels; the smallest long side of frames, flow and maps."""
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -76,6 +78,8 @@ class Spatial:
     pool: Pool
     occlusion: bool
     """Whether occluded pixels are left out."""
+    scaling: bool = False
+    """Whether the score is raised by how much of the flow acceleration is sudden growth: an anomaly of space."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -85,6 +89,7 @@ class Motion:
     metric: Literal["warp_error", "flow_acceleration"]
     pool: Pool
     occlusion: bool
+    """Whether occluded pixels are left out of the warp error; flow acceleration leaves none out."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -94,7 +99,13 @@ class Profile:
     name: str
     decoder: Literal["pyav", "decord"]
     pairs: NonNegativeInt
-    """Adjacent pairs taken from the clip, spread evenly; 0 takes every pair."""
+    """Adjacent pairs taken from the clip, spread evenly; 0 takes every pair. Flow acceleration takes as many runs of
+    three frames."""
+    rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Frames per second that are looked at, those nearest to multiples of 1/rate seconds, as if there were no others;
+    0 looks at all. Clips that are not faster keep all their frames."""
+    min_decoded: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
+    """Share of a clip's frames that must be decodable; with less it has no score. decord decodes all or nothing."""
     long_side: NonNegativeInt
     """Pixels; frames are shrunk to this before anything else; 0 keeps their size."""
     flow: Flow
@@ -105,6 +116,17 @@ class Profile:
     motion: Motion
     evidence: bool = True
     """Whether a picture of each metric's worst moment is kept for reviewers; decides no score."""
+
+    def looks_at_runs(self, metric: Metric) -> bool:
+        """Whether the metric compares the flow of one pair with that of the next, and so needs three frames."""
+        if metric is Metric.SPATIAL:
+            return self.spatial.scaling
+        return metric is Metric.MOTION and self.motion.metric == "flow_acceleration"
+
+    @property
+    def runs(self) -> bool:
+        """Whether any metric needs three frames: all metrics look at the same ones."""
+        return any(map(self.looks_at_runs, Metric))
 
 
 SECTIONS = ("flow", "depth", "background", "subject")
@@ -128,8 +150,14 @@ def _with_precision(section: Any, device: str) -> Any:
     return dataclasses.replace(section, precision="fp16" if device.startswith("cuda") else "fp32")
 
 
-VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 1, Metric.MOTION: 1}
+VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
 """Raised by one whenever our own code changes what a metric gives for the same frames and parameters."""
+ACCELERATION = 2
+"""The same for the flow acceleration and its scaling part, for the metrics that look at them."""
+
+ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
+"""Fields that profiles had not always, and the value under which they change nothing. They are part of a fingerprint
+only with another value: scores made before them stay valid."""
 
 DECIDES = {
     Metric.SPATIAL: ("flow", "depth", "spatial"),
@@ -150,11 +178,25 @@ def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> 
     decides = {
         "metric": metric.value,
         "version": VERSIONS[metric],
-        "frames": {"decoder": profile.decoder, "pairs": profile.pairs, "long_side": profile.long_side},
-        "sections": {name: dataclasses.asdict(getattr(profile, name)) for name in sections},
+        "frames": _frames(profile),
+        "sections": {name: _told(dataclasses.asdict(getattr(profile, name))) for name in sections},
         "revisions": {name: revisions[name] for name in sections if name in revisions},
     }
+    if profile.looks_at_runs(metric):
+        decides["acceleration"] = ACCELERATION
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _frames(profile: Profile) -> dict[str, Any]:
+    """What decides which frames are looked at."""
+    names = ("decoder", "pairs", "long_side", "rate", "min_decoded")
+    frames = _told({name: getattr(profile, name) for name in names})
+    versions = {"shrink": 2} if profile.long_side else {}
+    return frames | versions | ({"spread": 2, "runs": profile.runs} if profile.pairs else {})
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in ADDED or value != ADDED[name]}
 
 
 def profile_names() -> list[str]:
@@ -212,9 +254,18 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _profile(name: str, fields: dict[str, Any], where: str) -> Profile:
     try:
         # By way of JSON, where pydantic takes a table for a dataclass and still allows no other coercion.
-        return TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
+        profile = TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         wrong = "is not a field of a profile" if first["type"] == "unexpected_keyword_argument" else first["msg"]
         raise UsageError(f"{where}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+    sides = {
+        "long_side": profile.long_side,
+        "flow.long_side": profile.flow.long_side,
+        "depth.long_side": profile.depth.long_side,
+    }
+    for field, pixels in sides.items():
+        if 0 < pixels < SMALLEST:
+            raise UsageError(f"{where}: {field}: {pixels} pixels leave nothing to compare; give at least {SMALLEST}")
+    return profile

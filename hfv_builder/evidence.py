@@ -10,9 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from hfv_builder.backends.base import FlowModel
+from hfv_builder.heat import described, greys
 from hfv_builder.matching import Matcher
 from hfv_builder.metrics.warping import warp
 from hfv_builder.records import Metric
+from hfv_builder.steps import Link
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -25,7 +27,7 @@ QUALITIES = (80, 60, 40, 20, 5)
 
 
 def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel | None) -> bytes:
-    """The worst moment as a WebP of at most 60 kB.
+    """The worst moment as a WebP of at most 60 kB. Its error map is in greys; see `heat`.
 
     Args:
         frames: (n, h, w, 3) uint8 RGB, the frames of the worst step: a pair, or three for flow acceleration; for
@@ -36,20 +38,22 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
     pictures = list(frames.cpu().numpy())
     if maps is not None:
         pictures += [_coloured(each, cv2.COLORMAP_VIRIDIS) for each in maps.float().cpu()]
-        pictures.append(_heat(maps.unsqueeze(1).float(), flow))
+        pictures.append(_errors(maps.unsqueeze(1).float(), flow))
     elif metric is Metric.MOTION:
-        pictures.append(_heat(frames.permute(0, 3, 1, 2).float() / 255, flow))
-    return _webp(_side_by_side(pictures))
+        pictures.append(_errors(frames.permute(0, 3, 1, 2).float() / 255, flow))
+    cells = _cells(pictures)
+    return _webp(_side_by_side(cells), None if metric is Metric.APPEARANCE else described(cells[-1].shape[1]))
 
 
-def _heat(frames: Tensor, flow: FlowModel | None) -> Picture:
-    """Where a picture's successor, pulled back along the flow, differs from it most; the largest error is white."""
+def _errors(frames: Tensor, flow: FlowModel | None) -> Picture:
+    """Where a picture's successor, pulled back along the flow, differs from it, as greys."""
     if flow is None:
         raise ValueError("an error map needs a flow model")
-    matches = Matcher(flow, backward=False).add(frames, torch.arange(len(frames), dtype=torch.int32))
+    index = torch.arange(len(frames), dtype=torch.int32)
+    matches = Matcher(flow, backward=False).add(frames, index, torch.full((len(frames),), Link.STEP))
     size = (frames.shape[-2], frames.shape[-1])
     error = (frames[:-1] - warp(frames[1:], matches.flow(size))).abs().mean(dim=1).amax(dim=0).cpu()
-    return _coloured(error / error.max().clamp(min=1e-6), cv2.COLORMAP_INFERNO)
+    return greys(error.numpy())
 
 
 def _coloured(values: Tensor, colours: int) -> Picture:
@@ -57,23 +61,31 @@ def _coloured(values: Tensor, colours: int) -> Picture:
     return np.ascontiguousarray(cv2.applyColorMap(grey, colours)[..., ::-1]).astype(np.uint8)
 
 
-def _side_by_side(pictures: list[Picture]) -> Picture:
-    """The pictures in a row, all of the first one's proportions, with a gap between them."""
+def _cells(pictures: list[Picture]) -> list[Picture]:
+    """The pictures, all of the first one's proportions."""
     height, width = pictures[0].shape[:2]
     factor = SIDE / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    cells = []
-    for picture in pictures:
-        interpolation = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_LINEAR
-        cells += [cv2.resize(picture, size, interpolation=interpolation), np.zeros((size[1], GAP, 3), np.uint8)]
-    return np.concatenate(cells[:-1], axis=1).astype(np.uint8)
+    return [
+        np.asarray(
+            cv2.resize(each, size, interpolation=cv2.INTER_AREA if each.shape[1] > size[0] else cv2.INTER_LINEAR),
+            np.uint8,
+        )
+        for each in pictures
+    ]
 
 
-def _webp(picture: Picture) -> bytes:
+def _side_by_side(cells: list[Picture]) -> Picture:
+    """The cells in a row with a gap between them."""
+    gap = np.zeros((len(cells[0]), GAP, 3), np.uint8)
+    return np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=1).astype(np.uint8)
+
+
+def _webp(picture: Picture, exif: bytes | None) -> bytes:
     """The picture as WebP in the best quality that fits."""
     for quality in QUALITIES:
         data = io.BytesIO()
-        Image.fromarray(picture).save(data, "WEBP", quality=quality, method=1)
+        Image.fromarray(picture).save(data, "WEBP", quality=quality, method=1, exif=exif or b"")
         if data.tell() <= MOST_BYTES:
             break
     return data.getvalue()

@@ -24,6 +24,8 @@ ADDED = ("label", "label_source", "votes", "disputed", "adjudicated", "rejected"
 """The columns that `final_labels` adds."""
 ADJUDICATED, MAJORITY, DISPUTED, TOO_FEW = "adjudicated", "majority", "disputed", "too few votes"
 """How the decisions on a clip ended."""
+DONE = (ADJUDICATED, MAJORITY, DISPUTED)
+"""The outcomes of clips that need no more votes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ SMALL = 5
 """Formats of fewer clips than this count as one when the effect on the labels is computed."""
 STRONG = 0.2
 """Cramér's V from which on a difference between formats is reported, if chance does not explain it."""
-CHANCE = 0.001
+CHANCE = 0.01
 """How probable as great a difference may be by chance."""
 
 

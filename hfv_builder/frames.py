@@ -16,8 +16,21 @@ def shrunk_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 
 def shrink(frames: npt.NDArray[np.uint8], long_side: int) -> npt.NDArray[np.uint8]:
-    """The frames, (n, H, W, C) uint8, with their long side at most `long_side`, each pixel the mean of its area."""
+    """The frames with their long side at most `long_side`, each pixel the mean of its area.
+
+    Mirrored frames give the mirrored result, to the last bit. Frames are (n, H, W) or (n, H, W, C) uint8.
+    """
     height, width = shrunk_size(frames.shape[1], frames.shape[2], long_side)
     if (height, width) == frames.shape[1:3]:
         return frames
-    return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames])
+    return np.stack([_shrunk(frame, (width, height)) for frame in frames])
+
+
+def _shrunk(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    if frame.shape[0] % size[1] == 0 and frame.shape[1] % size[0] == 0:
+        return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+    # Sums from left to right round in another way than from right to left; the mean of both does not.
+    left, right = (
+        cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) for each in (frame, frame[:, ::-1])
+    )
+    return np.rint((left + right[:, ::-1]) / 2).astype(np.uint8)

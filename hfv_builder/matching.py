@@ -8,6 +8,7 @@ from torch import Tensor
 from hfv_builder.backends.base import Features, FlowModel
 from hfv_builder.metrics.resizing import enlarged
 from hfv_builder.metrics.warping import visible
+from hfv_builder.steps import Link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,25 @@ class Matches:
     """The same from second to first; None if it is not wanted."""
     numbers: list[int]
     """The number of each first frame in the clip."""
+    places: list[int]
+    """The place of each first frame among those added."""
+    links: list[int]
+    """The `Link` of each pair, `STEP` or `RUN`."""
+
+    def steps(self) -> "Matches":
+        """The pairs that are compared."""
+        at = [i for i, link in enumerate(self.links) if link == Link.STEP]
+        if len(at) == len(self.links):
+            return self
+        return Matches(
+            first=self.first[at],
+            second=self.second[at],
+            forward=None if self.forward is None or not at else self.forward[at],
+            backward=None if self.backward is None or not at else self.backward[at],
+            numbers=[self.numbers[i] for i in at],
+            places=[self.places[i] for i in at],
+            links=[self.links[i] for i in at],
+        )
 
     def flow(self, size: tuple[int, int]) -> Tensor:
         """Flow from first to second, (k, 2, H, W), in pixels of this size; k must not be 0."""
@@ -57,22 +77,28 @@ class Matcher:
         """
         self._flow, self._backward = flow, backward
         self._last: tuple[Tensor, Features, Tensor] | None = None
+        self._count = 0
 
-    def add(self, pictures: Tensor, index: Tensor) -> Matches:
-        """The pairs that these frames complete; frames that do not follow one another make none.
+    def add(self, pictures: Tensor, index: Tensor, link: Tensor) -> Matches:
+        """The pairs that these frames complete; a frame without a link to the one before it completes none.
 
         Args:
             pictures: (n, C, H, W) float32 in [0, 1], the next frames.
             index: (n,) int32, their numbers in the clip.
+            link: (n,) uint8, their `Link`.
         """
+        offset = self._count - 1
+        self._count += len(index)
         features = self._flow.encode(pictures)
         if self._last is not None:
             before, before_features, before_index = self._last
             pictures, index = torch.cat([before, pictures]), torch.cat([before_index, index])
             features = tuple(torch.cat(both) for both in zip(before_features, features, strict=True))
+        else:
+            link, offset = link[1:], 0
         # Clones: a view of the last frame would keep all of them in memory.
         self._last = (pictures[-1:].clone(), tuple(each[-1:].clone() for each in features), index[-1:])
-        follows = index[1:] == index[:-1] + 1
+        follows = link != Link.NONE
         found = torch.nonzero(follows).flatten()
         at: Tensor | slice = found
         after: Tensor | slice = found + 1
@@ -86,4 +112,6 @@ class Matcher:
             forward=self._flow.flow(first, second) if some else None,
             backward=self._flow.flow(second, first) if some and self._backward else None,
             numbers=index[at].tolist(),
+            places=(found + offset).tolist(),
+            links=link[found].tolist(),
         )

@@ -25,6 +25,7 @@ CONTAINERS = (
 """FFmpeg's names of the demuxers that open no other file and play no text and no still image."""
 OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
 OTHER = "it is a text, playlist or still image, or of a container that is not accepted"
+POINTER = b"version https://git-lfs"
 PROBED = 1 << 20
 """Bytes from the start by which FFmpeg recognises a file."""
 SCRIPTS = (b"#extm3u", b"ffconcat", b"<mpd", b"c=in ip", b"# vobsub")
@@ -48,6 +49,9 @@ def open_media(path: Path) -> Iterator[Any]:
         raise ClipError("the file is not there")
     if path.stat().st_size == 0:
         raise ClipError("the file is empty (0 bytes)")
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ClipError("it is a Git LFS pointer and not the clip; run `git lfs pull` in its repository")
     # A GIF whose name holds one of these characters is a pattern of names to FFmpeg, unless its format is given.
     pattern = path.suffix.lower() == ".gif" and not {*path.name}.isdisjoint("%*?[{")
     # Absolute and with its protocol: a name such as `concat:a|b` or `subfile:…` is a file's name and nothing else.

@@ -7,41 +7,31 @@ their number; the classical models of depth and colour keep a small copy of ever
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from hfv_builder.backends.base import DepthModel, EmbeddingModel, FlowModel, Maps
-from hfv_builder.config import Pool, Profile
+from hfv_builder.config import Profile
 from hfv_builder.frames import shrunk_size
 from hfv_builder.matching import Matcher, Matches
-from hfv_builder.metrics.acceleration import flow_acceleration, mean_length, relative_to_speed, without_shift
+from hfv_builder.metrics.acceleration import raised_by_scaling, relative_to_speed
 from hfv_builder.metrics.consistency import consistency, inconsistency
 from hfv_builder.metrics.pooling import pool
 from hfv_builder.metrics.quantiles import percentiles
 from hfv_builder.metrics.warping import warp_error
+from hfv_builder.runs import Runs
+from hfv_builder.score import NO_FLOW, NO_PAIR, score_of, score_of_pairs
+from hfv_builder.score import Score as Score
 from hfv_builder.spool import Spool
+from hfv_builder.steps import Link
 
 AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
 """Pixels of frames or maps that are warped and compared in one go; they take up to a hundred bytes each."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of the clip's depth that become 0 and 1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One metric of one clip. A higher value is more anomalous; None, with an `error`, if there is none."""
-
-    value: float | None = None
-    components: dict[str, float] = field(default_factory=dict)
-    """What the value was made of, by name."""
-    frames: list[int] = field(default_factory=list)
-    """For each value of the trace the number of the frame it stands for."""
-    trace: list[float | None] = field(default_factory=list)
-    """The error or inconsistency of each step; None where too few pixels could be compared."""
-    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +42,12 @@ class Frames:
     """(n, H, W, 3) uint8."""
     index: Tensor
     """(n,) int32 on the CPU, the number of each frame in the clip."""
+    link: Tensor
+    """(n,) uint8 on the CPU, the `Link` of each frame to the one before it."""
     matches: Matches | None
     """The pairs that these frames complete, for the metrics that look at the flow of the frames; else None."""
+    runs: Runs | None
+    """The runs of three frames that they complete, for the metrics that look at its acceleration; else None."""
 
 
 class Moment(NamedTuple):
@@ -89,21 +83,26 @@ class AppearancePass(MetricPass):
     def __init__(self, background: EmbeddingModel, subject: EmbeddingModel) -> None:
         self._background, self._subject = background.begin(), subject.begin()
         self._index: list[Tensor] = []
+        self._link: list[Tensor] = []
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
         self._background.add(frames.rgb)
         self._subject.add(frames.rgb)
         self._index.append(frames.index)
+        self._link.append(frames.link)
 
     def result(self) -> Score:
-        """The score, after all frames; its trace has a value for every frame but the first."""
-        background, subject = (consistency(each.result()).cpu() for each in (self._background, self._subject))
+        """The score, after all frames; its trace has a value for the second frame of every pair."""
+        compared = torch.cat(self._link)[1:] == Link.STEP
+        background, subject = (consistency(each.result()).cpu()[compared] for each in (self._background, self._subject))
         trace = inconsistency(background, subject).tolist()
+        if not trace:
+            return Score(error=NO_PAIR)
         if any(map(math.isnan, trace)):
             return Score(error="an embedding of its frames is not finite")
         components = {"background": background.mean().item(), "subject": subject.mean().item()}
-        return _score(trace, torch.cat(self._index)[1:].tolist(), pool(trace, "mean"), components)
+        return score_of(trace, torch.cat(self._index)[1:][compared].tolist(), pool(trace, "mean"), components)
 
     def moment(self, place: int) -> Moment:
         """The clip's first frame, and the one before and at this place."""
@@ -124,7 +123,7 @@ class WarpErrorPass(MetricPass):
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
-        matches = frames.matches
+        matches = frames.matches.steps() if frames.matches else None
         if matches is None or not matches.numbers:
             return
         flow, seen = matches.compared(_size(matches.first), occlusion=self._profile.motion.occlusion)
@@ -133,7 +132,7 @@ class WarpErrorPass(MetricPass):
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every pair."""
-        return _of_pairs(self._trace, self._frames, self._profile.motion.pool)
+        return score_of_pairs(self._trace, self._frames, self._profile.motion.pool)
 
 
 class AccelerationPass(MetricPass):
@@ -141,39 +140,23 @@ class AccelerationPass(MetricPass):
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._last: tuple[Tensor, Tensor, int] | None = None
-        self._trace: list[float] = []
-        self._frames: list[int] = []
-        self._speeds: list[float] = []
+        self._runs = Runs()
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
-        matches = frames.matches
-        if matches is None or not matches.numbers:
-            return
-        flow, numbers = matches.flow(_size(matches.first)), matches.numbers
-        relative = without_shift(flow)
-        self._speeds += mean_length(relative).tolist()
-        if self._last is not None:
-            flow, relative = torch.cat([self._last[0], flow]), torch.cat([self._last[1], relative])
-            numbers = [self._last[2], *numbers]
-        self._last = (flow[-1:].clone(), relative[-1:].clone(), numbers[-1])
-        at = [i for i in range(len(numbers) - 1) if numbers[i + 1] == numbers[i] + 1]
-        if at:
-            following = [i + 1 for i in at]
-            self._trace += flow_acceleration(flow[at], relative[at], relative[following]).tolist()
-            self._frames += [numbers[i] for i in at]
+        self._runs.extend(frames.runs or Runs())
 
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the first frame of every three."""
-        if not self._trace:
+        runs = self._runs
+        if not runs.numbers:
             return Score(error="flow acceleration needs at least 3 adjacent frames")
-        if not all(map(math.isfinite, self._trace + self._speeds)):
-            return Score(error="its flow is not finite")
-        mean_speed = math.fsum(self._speeds) / len(self._speeds)
-        pooled = pool(self._trace, self._profile.motion.pool)
-        value = None if pooled is None else relative_to_speed(pooled, mean_speed)
-        return _score(self._trace, self._frames, value, {"speed": mean_speed, "acceleration": pooled or 0.0})
+        if not all(map(math.isfinite, runs.acceleration + runs.speed)):
+            return Score(error=NO_FLOW)
+        mean_speed = math.fsum(runs.speed) / len(runs.speed)
+        pooled = pool(runs.acceleration, self._profile.motion.pool) or 0.0
+        value = relative_to_speed(pooled, mean_speed)
+        return score_of(runs.acceleration, runs.numbers, value, {"speed": mean_speed, "acceleration": pooled})
 
     def moment(self, place: int) -> Moment:
         """The three frames from this place on."""
@@ -187,6 +170,8 @@ class SpatialPass(MetricPass):
         self._profile, self._flow, self._device = profile, flow, device
         self._depth = depth.begin()
         self._index: list[Tensor] = []
+        self._link: list[Tensor] = []
+        self._scaling: list[float] = []
         self._maps: Maps | None = None
         self._scale: list[float] | None = None
         self._links = Spool()
@@ -196,7 +181,9 @@ class SpatialPass(MetricPass):
         """Take the next frames."""
         self._depth.add(frames.rgb)
         self._index.append(frames.index)
-        matches = frames.matches
+        self._link.append(frames.link)
+        self._scaling += frames.runs.scaling if frames.runs else []
+        matches = frames.matches.steps() if frames.matches else None
         if self._profile.depth.flow_on == "rgb" and matches is not None and matches.numbers:
             size = shrunk_size(*_size(matches.first), self._profile.depth.long_side)
             flow, seen = matches.compared(size, occlusion=self._profile.spatial.occlusion)
@@ -218,7 +205,18 @@ class SpatialPass(MetricPass):
         for linked in self._links_of(maps, scale):
             trace.append(warp_error(linked.first, linked.second, linked.flow, linked.seen, align=align))
             numbers += linked.numbers
-        return _of_pairs(trace, numbers, self._profile.spatial.pool)
+        score = score_of_pairs(trace, numbers, self._profile.spatial.pool)
+        return self._raised(score) if self._profile.spatial.scaling else score
+
+    def _raised(self, score: Score) -> Score:
+        """The score raised by the scaling part of the flow acceleration; the trace stays the warp error."""
+        if score.value is None:
+            return score
+        if not all(map(math.isfinite, self._scaling)):
+            return Score(error=NO_FLOW)
+        scaling = pool(self._scaling, self._profile.spatial.pool) or 0.0
+        components = score.components | {"warp_error": score.value, "scaling": scaling}
+        return replace(score, value=raised_by_scaling(score.value, scaling), components=components)
 
     def moment(self, place: int) -> Moment:
         """The frame of this place and the next, with their maps."""
@@ -229,7 +227,8 @@ class SpatialPass(MetricPass):
 
     def _links_of(self, maps: Maps, scale: list[float] | None) -> "Iterator[_Linked]":
         """Pairs of maps, some at a time, with the flow between them."""
-        index = torch.cat(self._index)
+        index, link = torch.cat(self._index), torch.cat(self._link)
+        link = link.where(link == Link.STEP, Link.NONE)
         step = max(2, AT_ONCE.get(torch.device(self._device).type, AT_ONCE["cpu"]) // maps[0:1].numel())
         own = self._profile.depth.flow_on == "depth"
         matcher = Matcher(self._flow, backward=self._profile.spatial.occlusion)
@@ -239,12 +238,12 @@ class SpatialPass(MetricPass):
             part = slice(start, start + step) if own else slice(start, start + step + 1)
             now = _scaled(maps[part].to(self._device), scale).unsqueeze(1)
             if own:
-                matches = matcher.add(now, index[part])
+                matches = matcher.add(now, index[part], link[part])
                 if matches.numbers:
                     flow, seen = matches.compared(_size(now), occlusion=self._profile.spatial.occlusion)
                     yield _Linked(matches.first, matches.second, flow, seen, matches.numbers)
                 continue
-            at = torch.nonzero(index[part][1:] == index[part][:-1] + 1).flatten()
+            at = torch.nonzero(link[part][1:]).flatten()
             if len(at):
                 links = self._links[done : done + len(at)].to(self._device)
                 done += len(at)
@@ -273,23 +272,5 @@ def _scaled(maps: Tensor, scale: list[float] | None) -> Tensor:
     return ((maps - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(maps)
 
 
-def _of_pairs(trace: list[Tensor], numbers: list[int], how: Pool) -> Score:
-    """The score of a trace over pairs."""
-    values: list[float] = torch.cat(trace).tolist() if trace else []
-    counts = {"pairs": float(len(values)), "pairs_compared": float(sum(not math.isnan(value) for value in values))}
-    return _score(values, numbers, pool(values, how), counts)
-
-
 def _size(pictures: Tensor) -> tuple[int, int]:
     return pictures.shape[-2], pictures.shape[-1]
-
-
-def _score(trace: list[float], frames: list[int], value: float | None, components: dict[str, float]) -> Score:
-    """The score, or the reason why there is none; what is not a number becomes None."""
-    known = [each if math.isfinite(each) else None for each in trace]
-    error = None
-    if value is None:
-        error = "no pair of frames has enough visible pixels to compare"
-    elif not math.isfinite(value):
-        value, error = None, "the score is not finite"
-    return Score(value=value, components=components, frames=frames, trace=known, error=error)

@@ -30,7 +30,9 @@ from hfv_builder.passes import (
     WarpErrorPass,
 )
 from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.runs import RunFinder
 from hfv_builder.spool import Spool
+from hfv_builder.steps import Link
 from hfv_builder.video import Chunk
 
 KEPT = frozenset({"clip", "lab_histogram"})
@@ -100,15 +102,17 @@ class Scorer:
         """
         passes = {metric: self._begin(metric) for metric in (self.metrics if metrics is None else metrics)}
         matcher = self._matcher(passes)
+        finder = RunFinder() if any(self.profile.looks_at_runs(metric) for metric in passes) else None
         small = Spool()
         index: list[int] = []
         for chunk in chunks:
+            link = _links(chunk, index)
             index += chunk.index.tolist()
             size = self.profile.long_side
             rgb = shrink(chunk.rgb, size) if size else chunk.rgb
             if self.profile.evidence:
                 small.append(torch.from_numpy(shrink(rgb, SIDE)))
-            for frames in self._on_device(rgb, chunk.index, matcher):
+            for frames in self._on_device(rgb, chunk.index, link, matcher, finder):
                 for each in passes.values():
                     each.add(frames)
         if len(index) < 2:
@@ -125,18 +129,24 @@ class Scorer:
         return ClipScores(scores=scores, embeddings=self._embeddings(passes, index), evidence=evidence)
 
     def _on_device(
-        self, pictures: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int32], matcher: Matcher | None
+        self,
+        pictures: npt.NDArray[np.uint8],
+        numbers: npt.NDArray[np.int32],
+        links: npt.NDArray[np.uint8],
+        matcher: Matcher | None,
+        finder: RunFinder | None,
     ) -> Iterator[Frames]:
         """The frames of a chunk, as many at a time as the device has room for."""
-        rgb, index = torch.from_numpy(pictures), torch.from_numpy(numbers)
+        rgb, index, link = (torch.from_numpy(each) for each in (pictures, numbers, links))
         pixels = AT_ONCE.get(torch.device(self.device).type, AT_ONCE["cpu"])
         step = max(1, pixels // (rgb.shape[1] * rgb.shape[2]))
         for start in range(0, len(rgb), step):
-            here, now = rgb[start : start + step].to(self.device), index[start : start + step]
-            matches = None
+            part = slice(start, start + step)
+            here, matches = rgb[part].to(self.device), None
             if matcher is not None:
-                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), now)
-            yield Frames(rgb=here, index=now, matches=matches)
+                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
+            runs = finder.add(matches) if finder is not None and matches is not None else None
+            yield Frames(rgb=here, index=index[part], link=link[part], matches=matches, runs=runs)
 
     def _matcher(self, passes: Iterable[Metric]) -> Matcher | None:
         """What finds the flow of the frames, if a metric looks at it."""
@@ -146,6 +156,8 @@ class Scorer:
             backward.append(profile.motion.metric == "warp_error" and profile.motion.occlusion)
         if Metric.SPATIAL in passes and profile.depth.flow_on == "rgb":
             backward.append(profile.spatial.occlusion)
+        if Metric.SPATIAL in passes and profile.spatial.scaling:
+            backward.append(False)
         return Matcher(self._models["flow"], backward=any(backward)) if backward else None
 
     def _begin(self, metric: Metric) -> MetricPass:
@@ -168,6 +180,14 @@ class Scorer:
         appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend
         vectors = appearance.vectors() if appearance is not None and model in KEPT else None
         return {} if vectors is None else {model: Vectors(frames=index, vectors=vectors.half().cpu().numpy())}
+
+
+def _links(chunk: Chunk, before: list[int]) -> npt.NDArray[np.uint8]:
+    """The link of each frame of the chunk; where it does not say, a pair wherever numbers follow one another."""
+    if chunk.link is not None:
+        return chunk.link
+    numbers = np.concatenate([before[-1:] or [-2], chunk.index])
+    return np.where(numbers[1:] == numbers[:-1] + 1, Link.STEP, Link.NONE).astype(np.uint8)
 
 
 def _worst(score: Score) -> int | None:

@@ -4,10 +4,8 @@ PyAV is the default decoder: it reads in order, honours edit lists, and tells ti
 format. decord is a choice, for scores comparable with training code that reads through it.
 """
 
-import bisect
 import contextlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import metadata
@@ -17,8 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder import decord_reader
+from hfv_builder.decoding import Decoding, presentation_times
 from hfv_builder.media import check_for_decord, ffmpeg_errors, open_media
 from hfv_builder.records import ClipError, UsageError
+from hfv_builder.steps import Link, Links, Sampling, choose
 
 Decoder = Literal["pyav", "decord"]
 CHUNK_BYTES = 64 << 20
@@ -62,7 +63,14 @@ class Chunk:
     rgb: npt.NDArray[np.uint8]
     """(n, H, W, 3), as they are shown."""
     index: npt.NDArray[np.int32]
-    """(n,), the number of each frame in the clip, from 0."""
+    """(n,), the number of each frame in the clip, from 0; frames that cannot be decoded are counted."""
+    link: Links | None = None
+    """(n,), how each frame is linked to the one taken before it, a `Link`; None if each makes a pair with the one
+    before it wherever its number is the next."""
+    missing: int = 0
+    """Frames of the clip that could not be decoded; complete in its last chunk."""
+    damaged: int = 0
+    """Frames of the clip that the decoder could read in part only; complete in its last chunk."""
 
 
 def decoder_version(decoder: Decoder) -> str:
@@ -83,9 +91,10 @@ def probe(path: Path) -> Probe:
     """
     with _open(path) as (container, stream):
         declared = stream.frames or None
-        frame = next(_decoded(container, stream), None)
+        decoding = Decoding(container, stream)
+        _, frame = next(iter(decoding), (0, None))
         if frame is None:
-            raise ClipError("no frame can be decoded")
+            raise ClipError(f"no frame can be decoded{f': {decoding.reason}' if decoding.reason else ''}")
         turned = frame.rotation % 180 != 0
         context = stream.codec_context
         duration = _duration(container, stream)
@@ -111,110 +120,135 @@ def count_frames(path: Path) -> int:
     Raises:
         ClipError: it is no video.
     """
-    with _open(path) as (container, stream), ffmpeg_errors("FFmpeg cannot read it"):
-        return sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
+    with _open(path) as (container, stream):
+        return len(presentation_times(container, stream))
 
 
-def spread_pairs(count: int, pairs: int) -> list[int]:
-    """The frames of `pairs` adjacent pairs spread evenly over `count` frames, sorted; all frames for 0 pairs.
+def decode(
+    path: Path,
+    *,
+    decoder: Decoder = "pyav",
+    pairs: int = 0,
+    rate: float = 0,
+    runs: bool = False,
+    min_decoded: float = 0.9,
+) -> Iterator[Chunk]:
+    """The frames of the clip in order, in chunks of a bounded size, each with its link to the frame before.
 
-    >>> spread_pairs(10, 3)
-    [0, 1, 4, 5, 8, 9]
-    """
-    if pairs == 0 or pairs >= count - 1:
-        return list(range(count))
-    last = count - 2
-    starts = [last // 2] if pairs == 1 else [(i * last + (pairs - 1) // 2) // (pairs - 1) for i in range(pairs)]
-    return sorted({frame for start in starts for frame in (start, start + 1)})
-
-
-def decode(path: Path, *, decoder: Decoder = "pyav", pairs: int = 0) -> Iterator[Chunk]:
-    """The frames of the clip in order, in chunks of a bounded size.
+    Frames on the two sides of a place that cannot be decoded are not linked. decord cannot go on after such a place:
+    with it a damaged clip always fails.
 
     Args:
         pairs: take only the frames of this many adjacent pairs, spread evenly; 0 takes every frame.
+        rate: look only at the frames nearest to multiples of 1/rate seconds, and take those next to one another for
+            adjacent; 0, or a clip that is not faster, looks at all.
+        runs: with each pair take the frame after it.
+        min_decoded: share of the frames that must be decodable, in [0, 1].
 
     Raises:
-        ClipError: the file cannot be decoded to its end, or its frames differ in size.
+        ClipError: too few frames can be decoded, its frames differ in size, or `rate` is given and they have no times.
         UsageError: the decoder is not installed.
     """
-    read = {"pyav": _decode_pyav, "decord": _decode_decord}[decoder]
-    return read(path, pairs)
+    sampling = Sampling(pairs=pairs, rate=rate, runs=runs)
+    if decoder == "decord":
+        return _decode_decord(path, sampling)
+    return _decode_pyav(path, sampling, min_decoded)
 
 
-def frames(path: Path, *, only: Sequence[int] | None = None) -> Iterator[Frame]:
+def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]:
     """The frames of the clip in order, one by one, each of its own size; PyAV decodes.
 
-    Unlike `decode`, it gives the frames before a damaged place, one after another, and raises only then.
+    What cannot be decoded is passed over; the numbers of the frames count it.
 
     Args:
-        only: the numbers of the frames to give, sorted; every frame without it.
+        only: the numbers of the frames to give; every frame without it.
 
     Raises:
-        ClipError: the file is no video, or cannot be decoded past the frames given.
+        ClipError: the file is no video, or no frame can be decoded.
     """
+    with _open(path) as (container, stream):
+        yield from _frames(Decoding(container, stream), only)
+
+
+def _frames(decoding: Decoding, only: Container[int] | None) -> Iterator[Frame]:
+    """The frames with these numbers, or all; see `frames`."""
     from av.video.reformatter import VideoReformatter
 
     origin: float | None = None
     converter = VideoReformatter()
-    with _open(path) as (container, stream):
-        for number, frame in enumerate(_decoded(container, stream)):
-            time = np.nan if frame.time is None else frame.time
-            origin = time if origin is None else origin
-            if only is None or _contains(only, number):
-                yield Frame(rgb=_upright(frame, converter), index=number, time_s=time - origin)
+    for number, frame in decoding:
+        time = np.nan if frame.time is None else frame.time
+        origin = time if origin is None else origin
+        if only is None or number in only:
+            yield Frame(rgb=_upright(frame, converter), index=number, time_s=time - origin)
+    if origin is None:
+        raise ClipError(f"no frame can be decoded{f': {decoding.reason}' if decoding.reason else ''}")
 
 
-def _decode_pyav(path: Path, pairs: int) -> Iterator[Chunk]:
-    wanted = spread_pairs(count_frames(path), pairs) if pairs else None
+def _decode_pyav(path: Path, sampling: Sampling, min_decoded: float) -> Iterator[Chunk]:
+    places: dict[int, int] | None = None
+    chosen = None
+    if not sampling.everything:
+        with _open(path) as (container, stream):
+            chosen = choose(presentation_times(container, stream), sampling)
+        places = {number: place for place, number in enumerate(chosen.frames.tolist())}
     pending: list[Frame] = []
+    links: list[int] = []
+    last: int | None = None
+    with _open(path) as (container, stream):
+        decoding = Decoding(container, stream)
+        for frame in _same_size(_frames(decoding, places)):
+            if len(pending) * frame.rgb.nbytes >= CHUNK_BYTES:
+                yield _chunk(pending, links)
+                pending, links = [], []
+            place = frame.index if places is None else places[frame.index]
+            link = Link.STEP if chosen is None else chosen.link[place]
+            links.append(link if last is not None and place == last + 1 else Link.NONE)
+            pending.append(frame)
+            last = place
+        decoded, missing = decoding.decoded, decoding.missing
+        if decoded < min_decoded * (decoded + missing):
+            total, share = decoded + missing, f"{100 * min_decoded:.4g} %"
+            raise ClipError(f"{decoded} of {total} frames can be decoded; the profile asks for {share}")
+        if pending:
+            yield _chunk(pending, links, missing=missing, damaged=decoding.damaged)
+
+
+def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The same frames.
+
+    Raises:
+        ClipError: one is not of the size of the first.
+    """
     shape: tuple[int, ...] | None = None
-    for frame in frames(path, only=wanted):
+    for frame in frames:
         found = frame.rgb.shape
         shape = shape or found
         if found != shape:
             raise ClipError(
                 f"frame {frame.index} is {found[1]}x{found[0]}, the frames before it are {shape[1]}x{shape[0]}"
             )
-        pending.append(frame)
-        if len(pending) * frame.rgb.nbytes >= CHUNK_BYTES:
-            yield _chunk(pending)
-            pending = []
-    if pending:
-        yield _chunk(pending)
+        yield frame
 
 
-def _decode_decord(path: Path, pairs: int) -> Iterator[Chunk]:
-    with _installed("decord"):
-        import decord
+def _decode_decord(path: Path, sampling: Sampling) -> Iterator[Chunk]:
     with _open(path) as (container, _):  # what is no video is reported in the same words, whichever decoder is chosen
         check_for_decord(path, container)
-    decord.logging.set_level(decord.logging.QUIET)
-    try:
-        reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
-        wanted = spread_pairs(len(reader), pairs)
-        # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
-        rgb = reader.get_batch(wanted).asnumpy()
-        del reader
-    except (decord.DECORDError, RuntimeError) as error:
-        # Of a C++ stack, what stands behind the last source location in the first line.
-        reason = re.sub(r"\[[^]]*\] \S+:\d+: ", "", str(error).strip().splitlines()[0])
-        raise ClipError(f"decord cannot decode it: {reason}") from None
+    with _installed("decord"):
+        rgb, chosen = decord_reader.read(path, sampling)
     step = max(1, CHUNK_BYTES // rgb[0].nbytes)
     for start in range(0, len(rgb), step):
         part = slice(start, start + step)
-        yield Chunk(rgb=rgb[part], index=np.asarray(wanted[part], np.int32))
+        yield Chunk(rgb=rgb[part], index=chosen.frames[part].astype(np.int32), link=chosen.link[part])
 
 
-def _contains(numbers: Sequence[int], number: int) -> bool:
-    at = bisect.bisect_left(numbers, number)
-    return at < len(numbers) and numbers[at] == number
-
-
-def _chunk(pending: list[Frame]) -> Chunk:
+def _chunk(pending: list[Frame], links: list[int], *, missing: int = 0, damaged: int = 0) -> Chunk:
     return Chunk(
         rgb=np.stack([frame.rgb for frame in pending]),
         index=np.asarray([frame.index for frame in pending], np.int32),
+        link=np.asarray(links, np.uint8),
+        missing=missing,
+        damaged=damaged,
     )
 
 
@@ -249,20 +283,6 @@ def _open(path: Path) -> Iterator[tuple[Any, Any]]:
         # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
         stream.codec_context.thread_count = 1
         yield container, stream
-
-
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames in presentation order; an error says how far decoding went."""
-    import av
-
-    number = 0
-    try:
-        for frame in container.decode(stream):
-            yield frame
-            number += 1
-    except av.error.FFmpegError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ClipError(f"FFmpeg cannot decode it past frame {number}: {reason}") from None
 
 
 def _duration(container: Any, stream: Any) -> float | None:

@@ -9,24 +9,75 @@ from hfv_builder.places import FileStatus, Place, reach, walk
 from hfv_builder.records import UsageError
 
 TEXT = {
-    ".csv",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".txt",
-    ".md",
-    ".toml",
-    ".yaml",
-    ".yml",
-    ".html",
-    ".xml",
-    ".log",
-    ".srt",
-    ".vtt",
+    *[
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".txt",
+        ".md",
+        ".rst",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".ini",
+        ".cfg",
+        ".html",
+        ".htm",
+        ".xml",
+        ".log",
+        ".nfo",
+        ".asc",
+        ".url",
+        ".py",
+        ".sh",
+    ]
 }
-DATA = {".parquet", ".npy", ".npz", ".pt", ".zip", ".tar", ".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-SIDECARS = TEXT | DATA
-"""Files that lie beside clips and are none: passed over, and counted."""
+SUBTITLES = {*[".srt", ".vtt", ".ass", ".ssa", ".sub", ".idx", ".smi", ".sbv"]}
+PLAYLISTS = {*[".m3u", ".m3u8", ".mpd", ".pls", ".asx", ".xspf", ".sdp", ".cue", ".ffconcat", ".ffcat"]}
+STILLS = {*[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".svg", ".ico", ".psd", ".exr"]}
+DATA = {
+    *[
+        ".parquet",
+        ".arrow",
+        ".npy",
+        ".npz",
+        ".pkl",
+        ".h5",
+        ".hdf5",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".bin",
+        ".safetensors",
+        ".onnx",
+        ".db",
+        ".sqlite",
+        ".pdf",
+    ],
+    *[
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".bz2",
+        ".xz",
+        ".zst",
+        ".7z",
+        ".rar",
+        ".md5",
+        ".sha1",
+        ".sha256",
+        ".sha512",
+        ".part",
+        ".tmp",
+        ".torrent",
+    ],
+}
+SIDECARS = TEXT | SUBTITLES | PLAYLISTS | STILLS | DATA
+"""Suffixes of files that lie beside clips and are none: passed over, and counted."""
+NAMES = {"readme", "license", "licence", "notice", "changelog", "makefile", "md5sums", "sha1sums", "sha256sums"}
+"""Likewise files of these names without a suffix, in lower case."""
 
 Found = dict[str, FileStatus]
 """Files by absolute path or URL."""
@@ -48,7 +99,7 @@ def list_clips(folder: Place) -> tuple[Found, list[str]]:
     passed_over: list[str] = []
     try:
         for path, file in walk(folder):
-            if file is None or os.path.splitext(path)[1].lower() in SIDECARS:
+            if file is None or _is_sidecar(os.path.basename(path).lower()):
                 passed_over.append(path)
             else:
                 found[path] = file
@@ -57,6 +108,11 @@ def list_clips(folder: Place) -> tuple[Found, list[str]]:
     if not found:
         raise UsageError(f"there is no clip in {folder}; put the generator's video files there, or name another folder")
     return dict(sorted(found.items())), sorted(passed_over)
+
+
+def _is_sidecar(name: str) -> bool:
+    suffix = os.path.splitext(name)[1]
+    return suffix in SIDECARS if suffix else name in NAMES
 
 
 def read_prompts(path: Path) -> dict[str, tuple[str, str]]:

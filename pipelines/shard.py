@@ -84,7 +84,7 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
     sound = [work for work in shard if not work.error]
-    scorer = _scorer(task) if sound else None
+    scorer, profile = _scorer(task) if sound else None, task.profile
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
     faults: list[str] = []
     scored = 0
@@ -98,7 +98,8 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
                 faults.append(described(raised))
             scored += bool(found.scores)
             decode_s += watch.seconds
-            odd = watch.suspicions(None if task.profile.pairs else work.num_frames) if found.scores else {}
+            declared = None if profile.pairs or profile.rate else work.num_frames
+            odd = watch.suspicions(declared) if found.scores else {}
             for metric in work.metrics:
                 rows[metric].append(score_row(work.clip_id, metric, task, found.scores.get(metric), error, odd))
             appearance = found.scores.get(Metric.APPEARANCE)
@@ -161,9 +162,18 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
     from hfv_builder.lookahead import looking_ahead
     from hfv_builder.video import decode
 
+    profile = task.profile
+
     def frames(work: Work) -> Iterator[Any]:
         with _file(work) as file:
-            yield from decode(file, decoder=task.profile.decoder, pairs=task.profile.pairs)
+            yield from decode(
+                file,
+                decoder=profile.decoder,
+                pairs=profile.pairs,
+                rate=profile.rate,
+                runs=profile.runs,
+                min_decoded=profile.min_decoded,
+            )
 
     if task.device == "cpu":
         yield ((work, frames(work)) for work in shard)

@@ -98,6 +98,11 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
         f"  {counts[DISPUTED]} disputed: the automatic label stays until an adjudicator settles them",
         f"  {counts[TOO_FEW]} with too few votes: the automatic label stays (--allow-partial counts them)",
     ]
+    if reviews.allow_partial:
+        few = (
+            f"  {counts['partial']} with fewer than {reviews.overlap} votes, which count all the same (--allow-partial)"
+        )
+        lines[-1] = few
     left_out = {key.removeprefix("left out: "): n for key, n in counts.items() if key.startswith("left out: ")}
     if left_out:
         why = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
@@ -121,6 +126,9 @@ def _split_one(
     manifests.replace(SPLITS, [pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)], generator=generator)
 
     counts = Counter(final["outcome"].dropna()) + Counter("left out: " + final["reason"].dropna())
+    if reviews is not None:
+        few = final["votes"].gt(0) & final["votes"].lt(reviews.overlap) & ~final["adjudicated"]
+        counts += Counter(partial=int(few.sum()))
     counts += Counter(invalid=int(final["invalid"].sum()))
     counts += Counter(failed=int((rows["label"].isna() & ~final["rejected"]).sum()))
     found = []

@@ -105,16 +105,16 @@ def _suspicious(task: Task) -> dict[str, str]:
     rows = _rows(task, metric, ["clip_id", "components"])
     rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
     found: dict[str, list[str]] = {}
-    declared, decoded, repeated = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
+    declared, decoded, *others = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
     ids = rows["clip_id"]
     for at in np.flatnonzero(pc.is_valid(declared).to_numpy()):
         found.setdefault(ids[at].as_py(), []).append(
             f"declares {declared[at].as_py():.0f} frames, has {decoded[at].as_py():.0f}"
         )
-    for at in np.flatnonzero(pc.is_valid(repeated).to_numpy()):
-        found.setdefault(ids[at].as_py(), []).append(
-            f"{repeated[at].as_py():.0f} frames in a row repeat the one before"
-        )
+    told = ("frames in a row repeat the one before", "frames cannot be decoded", "frames are damaged")
+    for counts, what in zip(others, told, strict=True):
+        for at in np.flatnonzero(pc.is_valid(counts).to_numpy()):
+            found.setdefault(ids[at].as_py(), []).append(f"{counts[at].as_py():.0f} {what}")
     return {clip_id: "; ".join(why) for clip_id, why in found.items()}
 
 

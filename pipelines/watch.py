@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-DECLARED, DECODED, REPEATED = ODD = ("frames_declared", "frames_decoded", "frames_repeated")
+DECLARED, DECODED, REPEATED = ("frames_declared", "frames_decoded", "frames_repeated")
+MISSING, DAMAGED = ("frames_missing", "frames_damaged")
+ODD = (DECLARED, DECODED, REPEATED, MISSING, DAMAGED)
 """Names of what may be odd about a clip."""
 REPEATS = 8
 """Frames in a row that equal the one before them, from which on a clip is suspicious: a freeze, or padding."""
@@ -21,6 +23,10 @@ class Watch:
         self.frames = 0
         self.repeated = 0
         """The longest run of frames each equal to the one before."""
+        self.missing = 0
+        """Frames that could not be decoded."""
+        self.damaged = 0
+        """Frames that could be decoded in part only."""
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Any]:
@@ -38,6 +44,7 @@ class Watch:
                 self.repeated = max(self.repeated, run)
                 last = frame
             self.frames += len(chunk.rgb)
+            self.missing, self.damaged = chunk.missing, chunk.damaged
             yield chunk
 
     def suspicions(self, declared: int | None) -> dict[str, float]:
@@ -47,10 +54,14 @@ class Watch:
             declared: how many frames the file says it has; None if it says nothing, or not all were wanted.
         """
         found: dict[str, float] = {}
-        if declared is not None and declared != self.frames:
+        if declared is not None and declared != self.frames + self.missing:
             found |= {DECLARED: float(declared), DECODED: float(self.frames)}
         if self.repeated >= REPEATS:
             found[REPEATED] = float(self.repeated)
+        if self.missing:
+            found[MISSING] = float(self.missing)
+        if self.damaged:
+            found[DAMAGED] = float(self.damaged)
         return found
 
 

@@ -10,13 +10,15 @@ from collections.abc import Callable
 import numpy as np
 
 from hfv_builder.decisions import REVIEWER, Decision, Kind
-from hfv_builder.final_labels import settle
+from hfv_builder.final_labels import DONE, settle
 from review_ui.clips import NONE, Clips, Filter, Ints
 from review_ui.hands import Hands, Lease, Reviewer
 from review_ui.ledger import Ledger
 from review_ui.settings import QUEUES, Settings
-from review_ui.views import View, Views
+from review_ui.views import Views
 
+SHARED = ("labels", "failed")
+"""Queues in which a clip goes to as many reviewers as the overlap asks for; others give it to everybody."""
 CHUNK = 256
 """Clips of a queue that are looked at together."""
 LEFT_S = 1.0
@@ -40,6 +42,8 @@ class Board:
         self._disputed: set[int] = set()
         self._busy = np.zeros(len(clips), np.int16)
         """Votes and leases on each clip."""
+        self._done = np.zeros(len(clips), bool)
+        """Clips that need no more votes."""
         self._voted = np.zeros(len(clips), np.int16)
         """Votes on each clip, with those that are unsure."""
         self._views = Views(clips, settings.calibration)
@@ -70,7 +74,7 @@ class Board:
         """The clips that will be dealt next to whoever asks, for preparing their media."""
         if queue not in ("labels", "calibration"):
             return []
-        return self._open(self._views.view(queue, wanted), count, self._limit(queue))
+        return self._open(queue, wanted, count)
 
     def left(self, name: str, queue: str, wanted: Filter) -> int:
         """How many clips of the queue this reviewer could still be dealt, those in hand included; a second old at most.
@@ -82,11 +86,12 @@ class Board:
             return len(self._old(reviewer, wanted))
         if queue == "disagreements":
             return sum(row not in reviewer.answered for row in self.disputed(wanted))
-        view, limit, now = self._views.view(queue, wanted), self._limit(queue), self._clock()
+        view, now = self._views.view(queue, wanted), self._clock()
+        done = self._done if queue in SHARED else np.zeros_like(self._done)
         if now - view.counted > LEFT_S:
-            view.open, view.counted = int(np.count_nonzero(view.has & (self._voted < limit))), now
+            view.open, view.counted = int(np.count_nonzero(view.has & ~done)), now
         mine = np.fromiter(reviewer.answered, np.int64, len(reviewer.answered))
-        return max(0, view.open - int(np.count_nonzero(view.has[mine] & (self._voted[mine] < limit))))
+        return max(0, view.open - int(np.count_nonzero(view.has[mine] & ~done[mine])))
 
     def total(self, name: str, queue: str, wanted: Filter) -> int:
         """How many clips the queue has; of repeats, how many this reviewer has left."""
@@ -99,10 +104,6 @@ class Board:
             return rows[self._views.fits(wanted)[rows]]
         return self._views.view(queue, wanted).rows
 
-    def _limit(self, queue: str) -> int:
-        """How many reviewers a clip of the queue is for."""
-        return self.settings.overlap if queue in ("labels", "failed") else np.iinfo(np.int16).max
-
     def _find(self, name: str, queue: str, wanted: Filter, count: int) -> list[int]:
         reviewer = self.reviewer(name)
         if queue == "repeats":
@@ -111,17 +112,19 @@ class Board:
             free = [row for row in self.disputed(wanted) if not self.hands.holders(row)]
             return [row for row in free if row not in reviewer.answered][:count]
         found = self._repeat(reviewer, wanted) if queue == "labels" else []
-        return found + self._open(self._views.view(queue, wanted), count - len(found), self._limit(queue), reviewer)
+        return found + self._open(queue, wanted, count - len(found), reviewer)
 
-    def _open(self, view: View, count: int, limit: int, reviewer: Reviewer | None = None) -> list[int]:
-        """The first rows of a view that are free, and that this reviewer has not seen."""
+    def _open(self, queue: str, wanted: Filter, count: int, reviewer: Reviewer | None = None) -> list[int]:
+        """The first rows of a queue that are free, and that this reviewer has not seen."""
+        view, shared = self._views.view(queue, wanted), queue in SHARED
         found: list[int] = []
         for start in range(view.closed, len(view.rows), CHUNK):
             rows = view.rows[start : start + CHUNK]
-            if start == view.closed and (self._voted[rows] >= limit).all():
+            if shared and start == view.closed and self._done[rows].all():
                 view.closed = start + CHUNK  # nobody will be dealt these again, unless somebody undoes
                 continue
-            for row in rows[self._busy[rows] < limit].tolist():
+            free = rows[~self._done[rows] & (self._busy[rows] < self.settings.overlap)] if shared else rows
+            for row in free.tolist():
                 if len(found) == count:
                     return found
                 if reviewer is None or not (row in reviewer.answered or row in reviewer.hand):
@@ -188,6 +191,7 @@ class Board:
         self._voters[row] = voters
         for rows, belongs in ((self._disputed, verdict.disputed), (self._adjudicated, verdict.adjudicated)):
             (rows.add if belongs else rows.discard)(row)
+        self._done[row] = verdict.outcome in DONE
         self._voted[row] = len(voters)
         self._count(row)
 

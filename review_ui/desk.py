@@ -177,8 +177,10 @@ class Desk:
 
     async def adjudicate(self, name: str, new: Adjudication) -> dict[str, Any]:
         """Keep an adjudicator's answer, which settles the clip."""
-        decision = self._decision(name, new, role=ADJUDICATOR, queue="adjudication")
-        return await self._keep(decision) | {"suggestion": self._suggestion(self.row(new.clip_id))}
+        row = self.row(new.clip_id)
+        kept = await self._keep(self._decision(name, new, role=ADJUDICATOR, queue="adjudication"))
+        self.board.reviewer(name).seen.add(row)
+        return kept | {"suggestion": self._suggestion(row)}
 
     async def undo(self, name: str, new: NewUndo) -> dict[str, Any]:
         """Take back one's own decisions on one clip, and put the clip into the hand again."""

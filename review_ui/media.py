@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
+from hfv_builder.heat import coloured, scale_of
 from hfv_builder.places import Place, local_copy, status
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from review_ui.clips import Clips
@@ -20,6 +23,8 @@ from review_ui.proxies import copy, frame_times, make_proxy, make_strip, plays_e
 LOG = logging.getLogger(__name__)
 AHEAD = 8
 """Clips whose media are made before somebody gets them."""
+LEARNT_FROM = 128
+"""Clips of a generator whose error maps decide the scale of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,7 @@ class Media:
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
         self._times = lru_cache(maxsize=512)(self._frame_times)
+        self._scales = lru_cache(maxsize=None)(self._scale)
 
     def close(self) -> None:
         """Drop what waits, finish what runs."""
@@ -91,6 +97,24 @@ class Media:
         generator = self._clips.generators[int(self._clips.generator[row])]
         path = self._evidence(self._clips.ids[row], generator, metric)
         return Served(path=path, media_type="image/webp") if path else None
+
+    def panel(self, row: int, metric: Metric) -> bytes | None:
+        """That picture as a WebP, its error map coloured on the scale of its generator. Reads files."""
+        found = self._image(row, metric)
+        return found and coloured(found, metric, self._scales(int(self._clips.generator[row]), metric))
+
+    def _scale(self, generator: int, metric: Metric) -> float:
+        """The error that is white in maps of this generator: learnt from some of its clips, spread over all."""
+        rows = np.flatnonzero(self._clips.generator == generator)
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNT_FROM)).astype(int)]
+        return scale_of(found for row in some if (found := self._image(int(row), metric)))
+
+    def _image(self, row: int, metric: Metric) -> bytes | None:
+        """The picture as scoring wrote it; None if it is gone."""
+        found = self.evidence(row, metric)
+        with suppress(OSError):
+            return found.path.read_bytes() if found else None
+        return None
 
     def panels(self, row: int) -> list[Metric]:
         """The metrics that have such a picture."""

@@ -96,15 +96,15 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
         """Twelve frames of the clip side by side."""
         return await served(desk.media.strip, clip_id)
 
-    @media.get("/{clip_id}/{metric}.webp", response_class=Sent, responses=PICTURE)
-    async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Sent:
-        """The picture of the metric's worst moment, which scoring wrote."""
+    @media.get("/{clip_id}/{metric}.webp", response_class=Response, responses=PICTURE)
+    async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Response:
+        """The picture of the metric's worst moment, which scoring wrote, with the scale of its error map."""
         row = desk.row(clip_id)
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
-        found = await asyncio.to_thread(desk.media.evidence, row, metric)
+        found = await asyncio.to_thread(desk.media.panel, row, metric)
         if found is None:
             raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
-        return Sent(found.path, media_type=found.media_type, headers=CACHED)
+        return Response(found, media_type="image/webp", headers=CACHED)
 
     return media
 

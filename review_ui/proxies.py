@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from hfv_builder.media import open_media
 from hfv_builder.records import ClipError
+from hfv_builder.video import Frame
 from hfv_builder.video import frames as frames_of
 
 SHORT_SIDE = 720
@@ -40,24 +41,28 @@ def make_proxy(source: Path, target: Path) -> None:
     """Write the proxy of a clip, whole or not at all.
 
     Raises:
-        ClipError: the clip cannot be decoded; a proxy of what comes before a damaged place is made all the same.
+        ClipError: the clip cannot be decoded; a proxy of what can be decoded of a damaged one is made all the same.
     """
     with _aside(target) as hidden:
         _encode(_timed(source), hidden)
 
 
 def _timed(source: Path) -> Iterator[tuple[Rgb, float]]:
-    """Frames and their seconds; the end of what can be decoded is the end, if there is anything before it."""
-    count = 0
+    """Frames and their seconds; where one cannot be decoded the frame before it, so that all keep their numbers."""
+    before: Frame | None = None
     try:
-        # Not `decode`, which gives nothing of a damaged clip, nor of one whose frames change in size.
+        # Not `decode`, which gives nothing of a badly damaged clip, nor of one whose frames change in size.
         for frame in frames_of(source):
             if frame.time_s > LONGEST_S:
                 return
+            if before is not None:
+                missing = frame.index - before.index
+                for number in range(1, missing):
+                    yield before.rgb, before.time_s + number / missing * (frame.time_s - before.time_s)
             yield frame.rgb, frame.time_s
-            count += 1
+            before = frame
     except ClipError:
-        if count == 0:
+        if before is None:
             raise
 
 

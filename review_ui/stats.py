@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.decisions import ANSWERS, Decision
-from hfv_builder.final_labels import final_labels
+from hfv_builder.final_labels import DONE, final_labels
 from hfv_builder.records import Label, Split
 from review_ui.clips import NONE, Clips
 from review_ui.desk import Desk
@@ -49,7 +49,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         now: seconds since 1970.
     """
     final = final_labels(clips.labels(), decisions, overlap=settings.overlap)
-    done = np.asarray(final["adjudicated"] | (final["votes"] >= settings.overlap), bool)
+    done = np.asarray(final["outcome"].isin(DONE), bool)
     seated = list(sittings(decisions, clips))
     pace = hourly([sitting.ended for sitting in seated], now)
     left = int((~done & ~clips.failed).sum())

@@ -45,6 +45,13 @@ def test_without_a_base_it_starts_from_paper(tmp_path: Path) -> None:
         ("pairs = 1.5", r"pairs: "),
         ("[motion]\npool = 'median'", r"motion\.pool: .*'mean' or 'top20'"),
         ("[spatial]\nocclusion = 1", r"spatial\.occlusion: .*boolean"),
+        ("rate = -1", r"rate: .*greater than or equal to 0"),
+        ("rate = inf", r"rate: .*finite"),
+        ("rate = nan", r"rate: "),
+        ("min_decoded = 1.5", r"min_decoded: .*less than or equal to 1"),
+        ("min_decoded = nan", r"min_decoded: "),
+        ("long_side = 1", r"long_side: 1 pixels leave nothing to compare; give at least 16"),
+        ("[depth]\nlong_side = 15", r"depth\.long_side: 15 pixels leave nothing to compare"),
         ("base = 'heavy'", r"base = 'heavy' is no profile; choose lite or paper"),
     ],
 )
@@ -88,6 +95,8 @@ def variants(profile: Profile) -> dict[str, Profile]:
     def other(name: str, value: object) -> object:
         if isinstance(value, bool):
             return not value
+        if isinstance(value, float):
+            return value / 2 + 0.25
         return value + 1 if isinstance(value, int) else choices[name][str(value)]
 
     for field in dataclasses.fields(profile):
@@ -137,3 +146,20 @@ def test_fingerprints_differ_between_metrics_and_profiles() -> None:
     marks = fingerprints(load_profile("lite"))
     assert len(set(marks.values())) == 3
     assert all(len(mark) == 16 for mark in marks.values())
+
+
+def test_fields_added_later_leave_older_fingerprints_valid() -> None:
+    """The figures are those of the first release, which had no such fields; only appearance was computed otherwise."""
+    marks = {metric: fingerprint(load_profile("paper"), metric, {}) for metric in METRICS}
+    assert marks[Metric.SPATIAL] == "df6c93ec384ba63b"
+    assert marks[Metric.MOTION] == "2e3134fa1ca52103"
+
+
+def test_pairs_and_what_they_are_taken_for_decide_all_metrics() -> None:
+    lite = _with(load_profile("lite"), "pairs", 8)
+    without = _with(lite, "motion", _with(lite.motion, "metric", "warp_error"))
+    without = _with(without, "spatial", _with(without.spatial, "scaling", False))
+    assert lite.runs
+    assert not without.runs
+    for metric in METRICS:
+        assert fingerprint(lite, metric, {}) != fingerprint(without, metric, {})

@@ -91,7 +91,7 @@ def test_equal_mixes_are_hardly_ever_reported() -> None:
     for _ in range(2000):
         v, chance = effect_on_labels(rng.multinomial(30, [0.5, 0.3, 0.2], 4))
         reported += v >= STRONG and chance < CHANCE
-    assert reported <= 10
+    assert reported <= 40
 
 
 def test_groups_are_ranked_by_themselves() -> None:

@@ -47,6 +47,7 @@ TEXTS = {
     "card.nfo": "some notes on this folder of clips, licences and so on\n" * 9,
     "card.asc": "some notes on this folder of clips, licences and so on\n" * 9,
     "notes.mp4": "some notes on this folder of clips, licences and so on\n" * 9,
+    "pointer.mp4": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n",
     "meta.mp4": ";FFMETADATA1\ntitle=x\n",
 }
 STILLS = ["%03d.tiff", "%03d.png", "%03d.jpg", "still.png", "still.tiff", "still.webp", "still.mp4", "*.bmp"]

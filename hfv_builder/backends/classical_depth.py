@@ -15,17 +15,24 @@ from hfv_builder.backends.weights import Store
 from hfv_builder.config import Depth
 from hfv_builder.frames import shrink
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
 LAYERS = 12
 CHROMA = 1.6
 """Weight of a and b against L when colours are told apart."""
 SOFTNESS = 7.0
 """σ of a pixel's membership in a layer, in weighted L*a*b* units."""
 NEIGHBOURS = 3
-"""Frames to each side that a layer's area is compared with."""
+"""Frames to each side that a layer's area is compared with; fewer at both ends of a clip, as many on either side."""
 MIN_AREA = 0.002
 """Share of the frame added to every area, so that a vanishing layer does not jump."""
-SAMPLES = 8000
-"""Pixels of the clip from which the layers' colours are found."""
+SHIFT = np.array([2, 1, 1], np.uint8)
+"""Bits by which L, a and b are shortened in the histogram of a clip's colours."""
+WIDTH = 7
+"""Bits of each of the shortened values in the key of a colour."""
+ITERATIONS, STILL = 20, 0.5
+"""The search for the layers' colours ends after so many rounds, or when none moves further than that."""
 
 
 class ApparentSize:
@@ -52,34 +59,98 @@ class ApparentSizePass:
 
     def result(self) -> Tensor:
         """(T, h, w) float32 in [0, 1], ½ = as near as in the frames around."""
-        return torch.from_numpy(nearness(unscaled(levelled_lab(np.concatenate(self._frames)))))
+        return torch.from_numpy(nearness(levelled_lab(np.concatenate(self._frames))))
 
 
-def nearness(lab: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Half the membership-weighted nearness of each pixel's layers, clipped: (T, h, w, 3) to (T, h, w) in [0, 1]."""
-    members = memberships(lab)
-    area = members.mean(axis=(1, 2), dtype=np.float64) + MIN_AREA
-    around = np.stack([np.median(area[max(0, t - NEIGHBOURS) : t + NEIGHBOURS + 1], axis=0) for t in range(len(area))])
-    near = np.sqrt(area / around).astype(np.float32)
-    maps: npt.NDArray[np.float32] = np.clip(np.einsum("thwk,tk->thw", members, near) / 2, 0, 1)
-    return maps
+def nearness(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Half the membership-weighted nearness of each pixel's layers, clipped.
+
+    A pixel counts by the mean colour of its bin in a histogram of the whole clip, so that no pixel is left out and
+    where it lies makes no difference: a mirrored clip has mirrored maps, to the last bit.
+
+    Args:
+        lab: (T, h, w, 3), a whole clip as `levelled_lab` gives it.
+
+    Returns:
+        (T, h, w) in [0, 1].
+    """
+    bins, colours, counts = histogram(np.stack([cv2.blur(frame, (3, 3)) for frame in lab]))
+    members = memberships(colours, layers(colours, counts))
+    pixels = bins[0].size
+    area = np.stack([np.bincount(each.ravel(), minlength=len(members)) @ members / pixels for each in bins]) + MIN_AREA
+    near = np.sqrt(area / _around(area))
+    return np.stack(
+        [np.clip(members @ at / 2, 0, 1).astype(np.float32)[each] for each, at in zip(bins, near, strict=True)]
+    )
 
 
-def memberships(lab: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Soft membership of each pixel in the clip's colour layers: (T, h, w, 3) to (T, h, w, 12), sums to 1."""
-    colours = np.stack([cv2.blur(frame, (3, 3)) for frame in lab]) * np.array([1, CHROMA, CHROMA], np.float32)
-    pixels = colours.reshape(-1, 3)
-    chosen = np.random.default_rng(0).choice(len(pixels), min(SAMPLES, len(pixels)), replace=False)
-    cv2.setRNGSeed(0)
-    until = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 20, 0.5)
-    count = min(LAYERS, len(chosen))
-    _, _, centres = cv2.kmeans(pixels[chosen], count, None, until, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
-    # |x − c|² without |x|², which is the same for all centres and cancels in the normalisation.
-    distance = (centres**2).sum(axis=1) - 2 * (pixels @ centres.T)
-    distance -= distance.min(axis=1, keepdims=True)
-    member: npt.NDArray[np.float32] = np.exp(distance / (-2 * SOFTNESS**2), dtype=np.float32)
-    member /= member.sum(axis=1, keepdims=True)
-    return member.reshape(*lab.shape[:3], count)
+def histogram(lab: npt.NDArray[np.uint8]) -> tuple[Ints, Floats, Ints]:
+    """The clip's colours in bins that are not empty: the bin of each pixel, and each bin's mean colour and pixels.
+
+    Args:
+        lab: (T, h, w, 3), scaled as OpenCV does.
+
+    Returns:
+        (T, h, w) in [0, n); (n, 3) in L*a*b* units, a and b times `CHROMA`; (n,).
+    """
+    short = (lab >> SHIFT).astype(np.int64)
+    keys = (short[..., 0] << 2 * WIDTH) + (short[..., 1] << WIDTH) + short[..., 2]
+    counts = np.bincount(keys.ravel())
+    filled = np.flatnonzero(counts)
+    bins = np.zeros(len(counts), np.int64)
+    bins[filled] = np.arange(len(filled))
+    sums = [np.bincount(keys.ravel(), weights=channel.ravel())[filled] for channel in np.moveaxis(lab, -1, 0)]
+    colours = unscaled(np.stack(sums, axis=1) / counts[filled, None]) * (1, CHROMA, CHROMA)
+    return bins[keys], colours, counts[filled]
+
+
+def layers(colours: Floats, counts: Ints) -> Floats:
+    """The colours of at most `LAYERS` layers: k-means of the colours weighted by their counts, without any chance.
+
+    It starts from the most frequent colour, then takes again and again the one whose count times squared distance to
+    those taken is largest.
+
+    Args:
+        colours: (n, 3).
+        counts: (n,).
+
+    Returns:
+        (k, 3).
+    """
+    centres = colours[[counts.argmax()]]
+    nearest = _square_distances(colours, centres)[:, 0]
+    while len(centres) < LAYERS and nearest.any():
+        centres = np.concatenate([centres, colours[[(counts * nearest).argmax()]]])
+        nearest = np.minimum(nearest, _square_distances(colours, centres[-1:])[:, 0])
+    for _ in range(ITERATIONS):
+        belongs = _square_distances(colours, centres).argmin(axis=1)
+        weight = np.bincount(belongs, weights=counts, minlength=len(centres))
+        sums = [np.bincount(belongs, weights=counts * each, minlength=len(centres)) for each in colours.T]
+        moved = np.where(weight[:, None] > 0, np.stack(sums, axis=1) / np.maximum(weight, 1)[:, None], centres)
+        distance = np.abs(moved - centres).max()
+        centres = moved
+        if distance < STILL:
+            break
+    return centres
+
+
+def memberships(colours: Floats, centres: Floats) -> Floats:
+    """Soft membership of each colour in the layers: (n, 3) and (k, 3) to (n, k), sums to 1."""
+    distance = _square_distances(colours, centres)
+    member = np.exp((distance - distance.min(axis=1, keepdims=True)) / (-2 * SOFTNESS**2))
+    return np.asarray(member / member.sum(axis=1, keepdims=True))
+
+
+def _around(area: Floats) -> Floats:
+    """The median of each layer's areas in a window that is symmetric: (T, k) to the same."""
+    last = len(area) - 1
+    half = [min(NEIGHBOURS, t, last - t) for t in range(last + 1)]
+    return np.stack([np.median(area[t - each : t + each + 1], axis=0) for t, each in enumerate(half)])
+
+
+def _square_distances(a: Floats, b: Floats) -> Floats:
+    """Of each colour of `a` to each of `b`: (n, 3) and (k, 3) to (n, k)."""
+    return np.asarray(sum(np.subtract.outer(x, y) ** 2 for x, y in zip(a.T, b.T, strict=True)))
 
 
 def load(config: Depth, device: str, store: Store) -> ApparentSize:

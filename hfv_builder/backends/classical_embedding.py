@@ -60,7 +60,8 @@ def subject_weight(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """Where the subject is likely, (h, w) in [0, 1]: half centre of the frame, half change over time."""
     height, width = lab.shape[1:3]
     y, x = np.mgrid[:height, :width]
-    centre = np.exp(-((x / width - 0.5) ** 2 / (2 * 0.2**2) + (y / height - 0.5) ** 2 / (2 * 0.3**2)))
+    across, down = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
+    centre = np.exp(-(across**2 / (2 * 0.2**2) + down**2 / (2 * 0.3**2)))
     total, squares = np.zeros((2, height, width, 3))
     for frame in lab:
         cv2.accumulate(frame, total)
@@ -90,7 +91,7 @@ def histogram(lab: npt.NDArray[np.uint8], weight: npt.NDArray[np.float64]) -> np
 
 def _linear_bins() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """For each 8-bit value where the lower of its two bins begins, and the share of the upper, both (1, 256, 3)."""
-    values = unscaled(np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)).astype(np.float64)
+    values = unscaled(np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2))
     low, high, bins = np.array(LOW), np.array(HIGH), np.array(BINS)
     place = np.clip((values - low) / (high - low) * bins - 0.5, 0, bins - 1)
     lower = np.minimum(np.floor(place), bins - 2)

@@ -1,5 +1,7 @@
 """Frames with their light levelled: what the colour-based classical backends look at."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,6 @@ DARK = 8.0
 def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The clip in CIE L*a*b*, every frame divided by its median brightness relative to the first frame.
 
-    The median is that of every second pixel in both directions.
-
     Args:
         frames: (T, H, W, 3) uint8 RGB, the whole clip.
 
@@ -22,14 +22,14 @@ def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     lab = np.empty_like(frames)
     first = _luminance(frames[0])
     for into, frame in zip(lab, frames, strict=True):
-        gain = float(np.median((_luminance(frame) / first)[::2, ::2]))
+        gain = float(np.median(_luminance(frame) / first))
         cv2.cvtColor(cv2.convertScaleAbs(frame, alpha=1 / gain), cv2.COLOR_RGB2LAB, dst=into)
     return lab
 
 
-def unscaled(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """L* in [0, 100], a* and b* in about ± 128, float32, of what `levelled_lab` gives."""
-    return (lab.astype(np.float32) - np.array([0, 128, 128], np.float32)) * np.array([100 / 255, 1, 1], np.float32)
+def unscaled(lab: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """L* in [0, 100], a* and b* in about ± 128, of what `levelled_lab` gives or means of it: (…, 3) to the same."""
+    return np.asarray((lab - np.array([0.0, 128.0, 128.0])) * np.array([100 / 255, 1, 1]))
 
 
 def _luminance(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

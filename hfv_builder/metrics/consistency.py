@@ -14,10 +14,12 @@ def consistency(vectors: Tensor) -> Tensor:
         (T − 1,) float64 in [0, 1]; the clip's consistency C is their mean.
     """
     unit = torch.nn.functional.normalize(vectors.double(), dim=1)
-    before = (unit[1:] * unit[:-1]).sum(dim=1)
-    start = unit[1:] @ unit[0]
-    # Rounding can lift the cosine of equal vectors above one, and a score below zero would be nonsense.
-    return 0.5 * (before.clamp(0, 1) + start.clamp(0, 1))
+    return 0.5 * (_cosine(unit[1:], unit[:-1]).clamp(min=0) + _cosine(unit[1:], unit[:1]).clamp(min=0))
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """1 − ½ ‖a − b‖² of unit vectors: never above 1, and exactly 1 for equal ones, unlike their product."""
+    return 1 - 0.5 * (a - b).square().sum(dim=1)
 
 
 def inconsistency(background: Tensor, subject: Tensor) -> Tensor:

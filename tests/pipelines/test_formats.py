@@ -70,7 +70,7 @@ def test_one_format_is_not_worth_a_word(manifests: Manifests) -> None:
     fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
     outcome = label(manifests)
     assert outcome.summary["formats"] == []
-    assert "format" not in outcome.text
+    assert "labels by format" not in outcome.text
 
 
 def test_catalog_counts_formats(manifests: Manifests, tmp_path: Path) -> None:

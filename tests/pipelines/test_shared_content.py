@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hfv_builder.manifest import Manifests
@@ -62,7 +62,7 @@ def scored(manifests: Manifests, generator: str) -> None:
                 "metric": metric.value,
                 "score": float(crc32(f"{each}{metric}".encode()) % 97),
             }
-            | {"profile": "lite", "fingerprint": "f", "status": "ok"}
+            | {"profile": "lite", "fingerprint": "f", "environment": "e", "status": "ok"}
             for each in ids
         ]
         table = pa.Table.from_pylist(rows, schema=SCORES.schema)
@@ -224,7 +224,7 @@ def test_duplicates_of_older_manifests(manifests: Manifests, tmp_path: Path) -> 
 WORLD = st.dictionaries(st.sampled_from(["kling", "pika", "sora", *REAL]), st.text("abcdef", min_size=1), min_size=1)
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a catalogue takes a while
 @given(WORLD, st.data())
 def test_each_content_counts_once_and_never_as_fake_if_footage_has_it(world: dict[str, str], data: Any) -> None:
     with tempfile.TemporaryDirectory() as name:

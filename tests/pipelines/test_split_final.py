@@ -7,6 +7,7 @@ import pytest
 
 from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, UsageError
+from hfv_builder.reviews import OLDER
 from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SPLITS
 from pipelines.label import label
 from pipelines.split import split
@@ -73,6 +74,8 @@ def test_votes_count_when_there_are_enough_of_them(manifests: Manifests) -> None
     text = split(manifests, labels="final").text
     assert "1 with too few votes: the automatic label stays (--allow-partial counts them)" in text
     assert "1 disputed: the automatic label stays until an adjudicator settles them" in text
+    text = split(manifests, labels="final", allow_partial=True).text
+    assert "1 with fewer than 2 votes, which count all the same (--allow-partial)" in text
     with pytest.raises(UsageError, match="give --labels final too"):
         split(manifests, allow_partial=True)
 
@@ -92,3 +95,31 @@ def test_splits_name_their_protocol_and_the_labels_they_come_from(manifests: Man
     before = manifests.read(SPLITS).to_pandas()
     assert set(before["protocol"]) == {"pooled"}
     assert set(before["fingerprint"]) == set(manifests.read(LABELS)["fingerprint"].to_pylist())
+
+
+def test_reviews_of_an_older_version_count_as_they_did(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
+    label(manifests)
+    auto = {row["clip_id"]: row["auto_label"] for row in as_dicts(manifests.read(LABELS))}
+    other = {clip: (auto[clip] + 1) % 3 for clip in ids}
+    said: list[tuple[str, str, str, int | None, dict[str, Any]]] = [
+        (ids[0], "anna", "relabel", other[ids[0]], {}),
+        (ids[1], "anna", "relabel", other[ids[1]], {"blind": True}),  # never kept
+        (ids[2], "anna", "relabel", other[ids[2]], {"undone_by": "u"}),
+        (ids[3], "anna", "confirm", auto[ids[3]], {}),
+        (ids[3], "adjudicator:zoe", "relabel", other[ids[3]], {}),
+        (ids[4], "anna", "relabel", 3, {}),
+        (ids[5], "anna", "reject", None, {"reason": "watermark: left"}),
+    ]
+    rows = []
+    for number, (clip, reviewer, choice, given, more) in enumerate(said):
+        row = decision(clip, reviewer, choice, given, number) | {"blind": False, "undone_by": None} | more
+        rows.append({name: row[name] for name in OLDER.schema.names})
+    manifests.replace(OLDER, [pa.Table.from_pylist(rows, schema=OLDER.schema)])
+    before = {path: path.read_bytes() for path in (manifests.local_root / "reviews").iterdir()}
+    outcome = split(manifests, labels="final")
+    found = {row["clip_id"]: row["label"] for row in as_dicts(manifests.read(SPLITS))}
+    changed = {clip: found[clip] for clip in ids if found[clip] != auto[clip]}
+    assert changed == {ids[0]: other[ids[0]], ids[3]: other[ids[3]], ids[4]: None, ids[5]: None}
+    assert "2 (1 no anomaly, 1 watermark)" in outcome.text
+    assert before == {path: path.read_bytes() for path in (manifests.local_root / "reviews").iterdir()}

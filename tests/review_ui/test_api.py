@@ -251,7 +251,7 @@ def test_evidence_pictures_are_served_when_scoring_wrote_them(
 ) -> None:
     anna = Person(start(settings=Settings(shown=1.0)), "anna")
     item = anna.hand(1, generator="alpha")[0]
-    path = manifests.evidence(item["clip_id"], Metric.MOTION, profile="lite", generator="alpha")
+    path = Path(str(manifests.evidence(item["clip_id"], Metric.MOTION, profile="lite", generator="alpha")))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"a picture")
     assert anna.get(f"/api/clips/{item['clip_id']}/evidence")["panels"] == ["motion"]

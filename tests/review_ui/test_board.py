@@ -229,6 +229,18 @@ def test_no_clip_is_with_two_whatever_happens(clips: Clips, clock: Clock) -> Non
             assert board._busy[row] == len(holders | voters)
 
 
+def test_what_an_adjudicator_has_settled_needs_no_more_votes(clips: Clips, clock: Clock) -> None:
+    board = Board(clips, Settings(overlap=2, repeats=0), clock=clock)
+    row = int(board.view("labels", ALL)[0])
+    judged = said(board, row, "zoe", 1, role="adjudicator")
+    board.apply(judged)
+    assert row not in board.deal("anna", "labels", ALL, HAND)
+    assert board.left("anna", "labels", ALL) == 9
+    assert row in board.deal("anna", "calibration", ALL, HAND + 2)  # which everybody answers
+    board.apply(undo(board, judged))
+    assert row in board.deal("ben", "labels", ALL, HAND)
+
+
 def test_a_hand_has_a_limit_whatever_is_taken_back(board: Board) -> None:
     rows = board.deal("anna", "calibration", ALL, 4)
     for row in rows:

@@ -116,6 +116,16 @@ def test_who_adjudicates_a_clip_is_not_blind_for_it(start: Start) -> None:
     assert [row["blind"] for row in rows(zoe)] == [True, True, False]
 
 
+def test_who_has_adjudicated_a_clip_is_not_blind_for_it(start: Start) -> None:
+    anna = Person(start(settings=BLIND), "anna")
+    clip_id = anna.hand(1, "calibration")[0]["clip_id"]
+    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "motion"}
+    assert anna.send("POST", "/api/adjudications", body).json()["suggestion"] is not None
+    assert anna.hand(1, "calibration")[0]["shown"] is True
+    anna.decide(clip_id, "motion")
+    assert rows(anna)[-1]["blind"] is False
+
+
 def test_what_another_queue_has_shown_is_not_blind_in_this_one(start: Start) -> None:
     client = start(settings=Settings(shown=0.0, calibration=20, overlap=3))
     anna, ben, zoe = (Person(client, name) for name in ("anna", "ben", "zoe"))
