@@ -90,7 +90,7 @@ def _stamp(path: Path) -> Stamp:
         found = path.stat()
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
 
 
 def hashed(token: str) -> str:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from hfv_builder.manifest import Manifests
+from hfv_builder.records import Metric
 from hfv_builder.schema import CLIPS, LABELS, REVIEWS
 from pipelines.review import add_user
 from review_ui.settings import QueueSettings, Settings
@@ -128,7 +129,7 @@ def test_nothing_is_answered_before_the_clip_can_be_seen(many: Manifests, serve:
 def test_a_blind_clip_comes_without_what_it_hides(many: Manifests, serve: Any, sit: Any) -> None:
     served = serve(many, settings=Settings(shown=0.0))
     for row in served.manifests.read(CLIPS).to_pylist():  # pictures that scoring wrote
-        picture = served.manifests.local_root / "evidence" / "generator=alpha" / f"{row['clip_id']}-spatial.webp"
+        picture = served.manifests.evidence(row["clip_id"], Metric.SPATIAL, profile="lite", generator="alpha")
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(b"RIFF")
     asked: list[str] = []
