@@ -73,7 +73,7 @@ class UsersFile:
                     self._users = found
             except UsageError as error:
                 if stamp != self._reported:
-                    LOG.warning("%s; the users read before stay valid", error)
+                    LOG.warning("%s; the users read before stay valid", str(error).removesuffix(f"; {ADVICE}"))
                 self._reported = stamp
             self._settle()
         return self._users
