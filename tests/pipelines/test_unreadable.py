@@ -21,7 +21,7 @@ Fill = Callable[..., Path]
 
 @pytest.mark.parametrize(
     ("step", "error", "by_itself"),
-    [("local_copy", OSError(errno.EIO, "Input/output error"), True), ("probe", TypeError("no room"), False)],
+    [("local_copy", OSError(errno.EIO, "Input/output error"), True), ("probe", RuntimeError("no room"), False)],
 )
 def test_what_failed_is_tried_again(
     manifests: Manifests,
