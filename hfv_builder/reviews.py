@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -142,7 +142,7 @@ def older_undo(undo_id: str, answers: list[Decision], created_at: int | None = N
 
 def microseconds(time: datetime) -> int:
     """Microseconds since 1970."""
-    return int(time.timestamp()) * 1_000_000 + time.microsecond
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def when(created_at: int) -> datetime:

@@ -11,7 +11,7 @@ import pytest
 from hfv_builder.decisions import Decision
 from hfv_builder.final_labels import standing, undone
 from hfv_builder.manifest import Manifests
-from hfv_builder.reviews import OLDER, as_table, read_reviews
+from hfv_builder.reviews import OLDER, as_table, microseconds, read_reviews, when
 from hfv_builder.schema import LABELS, REVIEWS
 
 README = Path(__file__).parents[1] / "manifests" / "README.md"
@@ -103,3 +103,8 @@ def test_the_query_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert shown is not None
     monkeypatch.chdir(tmp_path)
     assert duckdb.sql(shown[1]).fetchall() == [(0, 2, 0.5), (10, 1, 1.0), (20, 1, 0.0)]
+
+
+@pytest.mark.parametrize("time", [-1_000_001, -1_000_000, -1, 0, 1, 999_999, 1_800_000_000_123_457, 2**52 - 1])
+def test_times_come_back_to_the_microsecond(time: int) -> None:
+    assert microseconds(when(time)) == time  # clocks that are wrong too: the order of decisions hangs on it
