@@ -30,7 +30,8 @@ def _shrunk(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[
     if frame.shape[0] % size[1] == 0 and frame.shape[1] % size[0] == 0:
         return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
     # Sums from left to right round in another way than from right to left; the mean of both does not.
+    lower = cv2.resize(frame, (frame.shape[1], size[1]), interpolation=cv2.INTER_AREA)
     left, right = (
-        cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) for each in (frame, frame[:, ::-1])
+        cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) for each in (lower, lower[:, ::-1])
     )
     return np.rint((left + right[:, ::-1]) / 2).astype(np.uint8)

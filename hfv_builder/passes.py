@@ -84,6 +84,7 @@ class AppearancePass(MetricPass):
         self._background, self._subject = background.begin(), subject.begin()
         self._index: list[Tensor] = []
         self._link: list[Tensor] = []
+        self._vectors: Tensor | None = None
 
     def add(self, frames: Frames) -> None:
         """Take the next frames."""
@@ -95,7 +96,9 @@ class AppearancePass(MetricPass):
     def result(self) -> Score:
         """The score, after all frames; its trace has a value for the second frame of every pair."""
         compared = torch.cat(self._link)[1:] == Link.STEP
-        background, subject = (consistency(each.result()).cpu()[compared] for each in (self._background, self._subject))
+        self._vectors = self._background.result()
+        vectors = (self._vectors, self._subject.result())
+        background, subject = (consistency(each).cpu()[compared] for each in vectors)
         trace = inconsistency(background, subject).tolist()
         if not trace:
             return Score(error=NO_PAIR)
@@ -108,9 +111,9 @@ class AppearancePass(MetricPass):
         """The clip's first frame, and the one before and at this place."""
         return Moment([0, place - 1, place])
 
-    def vectors(self) -> Tensor:
-        """The vectors that the background was judged by."""
-        return self._background.result()
+    def vectors(self) -> Tensor | None:
+        """The vectors that the background was judged by; after the result."""
+        return self._vectors
 
 
 class WarpErrorPass(MetricPass):

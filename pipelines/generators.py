@@ -132,11 +132,11 @@ def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, 
     if generators:
         some = pa.array(generators, pa.string())
         lost = lost.filter(pc.or_(*(pc.is_in(lost[name], value_set=some) for name in ("generator", "owner"))))
-    footage = lost.filter(pc.field("is_footage"))
+    footage = lost.filter(pc.field("is_footage")).sort_by([("generator", "ascending"), ("path", "ascending")])
     copies = lost.filter(~pc.field("is_footage"))
     fakes = [
         {"fake": row["generator"], "file": row["path"], "footage": row["owner"], "same content as": row["owner_path"]}
-        for row in footage.slice(0, SHOWN).to_pylist()
+        for row in footage.to_pylist()
     ]
     counts = copies.group_by(["generator", "owner"]).aggregate(
         [([], "count_all"), ("path", "min"), ("owner_path", "min")]
@@ -150,9 +150,9 @@ def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, 
         }
         for row in counts.sort_by([("generator", "ascending"), ("owner", "ascending")]).to_pylist()
     ]
+    title = f"camera footage among generated clips, an error: {len(fakes)} files are left out (delete them)"
     text = paragraphs(
-        table(fakes, f"camera footage among generated clips, an error: {len(footage)} files are left out (delete them)")
-        + (f"\n  … and {len(footage) - SHOWN} more" if len(footage) > SHOWN else ""),
-        table(shared, "same content in several generators, counted in one only:"),
+        table(fakes, title, limit=SHOWN),
+        table(shared, "same content in several generators, counted in one only:", limit=SHOWN),
     )
     return text, {"footage_in_fake": fakes, "shared": shared}

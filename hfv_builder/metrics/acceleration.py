@@ -44,45 +44,50 @@ def flow_acceleration(flow: Tensor, relative: Tensor, following: Tensor) -> Tens
     return warp(following, flow) - relative
 
 
-def scaling_part(acceleration: Tensor) -> Tensor:
-    """The part of an acceleration that scales the picture about a centre, along each axis by its own factor.
+def lengths_of_parts(acceleration: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean length of the acceleration without its scaling part, and of that part, for each step.
 
-    Over the pixels where ‖a‖ is large, weighted by ‖a‖: with their centre x̄ and mean ā, the part is
-    (k_x (x − x̄), k_y (y − ȳ)), k_x = Σ w (a_x − ā_x)(x − x̄) / Σ w (x − x̄)², and so k_y; elsewhere it is 0.
+    The scaling part is what scales the picture about a centre, along each axis by a factor of its own. Over the pixels
+    where ‖a‖ is large, weighted by ‖a‖: with their centre x̄ and mean ā, it is (k_x (x − x̄), k_y (y − ȳ)),
+    k_x = Σ w (a_x − ā_x)(x − x̄) / Σ w (x − x̄)², and so k_y; elsewhere it is 0.
 
     Args:
         acceleration: (n, 2, H, W), pixels a frame².
 
     Returns:
-        The same.
-    """
-    size = torch.hypot(acceleration[:, 0], acceleration[:, 1]).double()
-    least = (SHARE * size.amax(dim=(1, 2))).clamp(min=LEAST)
-    weight = size.where(size > least[:, None, None], 0)
-    total = weight.sum(dim=(1, 2)).clamp(min=torch.finfo(torch.float64).tiny)
-    part = torch.zeros_like(acceleration)
-    for axis, count in enumerate((acceleration.shape[3], acceleration.shape[2])):
-        along = torch.arange(count, dtype=torch.float64, device=acceleration.device)
-        place = (along if axis == 0 else along[:, None]).expand_as(weight)
-        value = acceleration[:, axis].double()
-        place = place - ((weight * place).sum(dim=(1, 2)) / total)[:, None, None]
-        value = value - ((weight * value).sum(dim=(1, 2)) / total)[:, None, None]
-        spread = (weight * place.square()).sum(dim=(1, 2))
-        factor = torch.where(spread > 0, (weight * value * place).sum(dim=(1, 2)) / spread, 0)
-        part[:, axis] = (factor[:, None, None] * place).where(weight > 0, 0).to(part.dtype)
-    return part
-
-
-def lengths_of_parts(acceleration: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean length of the acceleration without its scaling part, and of that part.
-
-    Returns:
         Twice (n,) float64, pixels a frame²; NaN where the acceleration is not finite.
     """
-    part = scaling_part(acceleration)
+    size = torch.hypot(acceleration[:, 0], acceleration[:, 1])
+    least = (SHARE * size.amax(dim=(1, 2))).clamp(min=LEAST)
+    large = size > least[:, None, None]
+    weight = size * large
+    part = [_scaling(weight, acceleration[:, 0], 2)[:, None, :], _scaling(weight, acceleration[:, 1], 1)[:, :, None]]
+    rest = torch.hypot(acceleration[:, 0] - part[0], acceleration[:, 1] - part[1]).where(large, size)
+    scaling = torch.hypot(*(each.expand_as(size) for each in part)) * large
     finite = acceleration.isfinite().flatten(1).all(dim=1)
-    rest, scaling = mean_length(acceleration - part), mean_length(part)
-    return rest.where(finite, torch.nan), scaling.where(finite, torch.nan)
+    means = (each.mean(dim=(1, 2), dtype=torch.float64).where(finite, torch.nan) for each in (rest, scaling))
+    return next(means), next(means)
+
+
+def _scaling(weight: Tensor, value: Tensor, axis: int) -> Tensor:
+    """The part k (x − x̄) for each place along an axis of the picture.
+
+    Args:
+        weight: (n, H, W).
+        value: (n, H, W), the component of the acceleration along that axis.
+        axis: 2 for x, 1 for y.
+
+    Returns:
+        (n, W) or (n, H), dtype of the value.
+    """
+    # All sums over the pixels come from those over the lines across the axis.
+    sums, moments = ((each).sum(dim=3 - axis, dtype=torch.float64) for each in (weight, weight * value))
+    total = sums.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    place = torch.arange(sums.shape[1], dtype=torch.float64, device=value.device)
+    place = place - (sums * place).sum(dim=1, keepdim=True) / total
+    spread = (sums * place.square()).sum(dim=1, keepdim=True)
+    factor = (moments * place).sum(dim=1, keepdim=True) / spread
+    return (factor.where(spread > 0, 0) * place).to(value.dtype)
 
 
 def relative_to_speed(pooled: float, mean_speed: float) -> float:

@@ -4,12 +4,10 @@ import errno
 import os
 import shutil
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 import hfv_builder.replacement
@@ -19,10 +17,8 @@ from hfv_builder.records import UsageError
 from hfv_builder.replacement import JOURNAL
 from hfv_builder.schema import CLIPS
 from pipelines.catalog import catalog
-from pipelines.clip_index import STAMP
 from pipelines.cluster import Cluster
 from pipelines.shards import Done
-from pipelines.status import status as status_of
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import age, rows
 
@@ -229,41 +225,6 @@ def test_a_kill_between_the_new_rows_and_the_old(
             catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
     assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 3
     assert len(rows(manifests, CLIPS)) == 3
-
-
-def test_memory_hardly_grows_with_the_clips(
-    manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = 30_000
-    columns = {
-        "clip_id": [f"{number:016x}" for number in range(count)],
-        "generator": ["mine"] * count,
-        "path": [f"/disk/{number:060d}.mp4" for number in range(count)],
-        "bytes": range(count),
-        "status": ["ok"] * count,
-        "is_real": [False] * count,
-    }
-    empty = {field.name: pa.nulls(count, field.type) for field in CLIPS.schema}
-    known = {name: pa.array(values, CLIPS.schema.field(name).type) for name, values in columns.items()}
-    table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
-    manifests.add(CLIPS, table, name="x", generator="mine")
-    files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
-    monkeypatch.setattr("pipelines.catalog.list_clips", lambda _: (files, []))
-    monkeypatch.setattr("pipelines.clip_index.ROWS_READ", 1000)
-    monkeypatch.setattr("pipelines.clip_index.PART_ROWS", 5000)
-
-    def bytes_a_clip(work: Callable[[], Any]) -> float:
-        tracemalloc.start()
-        try:
-            work()
-            return tracemalloc.get_traced_memory()[1] / count
-        finally:
-            tracemalloc.stop()
-
-    assert bytes_a_clip(lambda: status_of(manifests)) < 50
-    assert bytes_a_clip(lambda: catalog(manifests, "mine", tmp_path)) < 100
-    assert len(manifests.parts(CLIPS, generator="mine")) == 6
-    assert manifests.read(CLIPS, generator="mine").sort_by("path").equals(table.replace_schema_metadata())
 
 
 def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:

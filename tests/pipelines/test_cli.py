@@ -75,7 +75,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         (["score", "--generator", "klnig"], "/m, which is empty"),
         (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
         (["label"], "/m has no clips yet"),
-        (["split", "--generator", "kling"], "kling has no labels yet"),
+        (["split", "--generator", "kling"], "'kling' has no clips in"),
         (["status"], "/m has no clips yet"),
     ],
 )

@@ -1,0 +1,51 @@
+"""What a catalogue of many clips holds in memory."""
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from hfv_builder.manifest import Manifests
+from hfv_builder.places import FileStatus
+from hfv_builder.schema import CLIPS
+from pipelines.catalog import catalog
+from pipelines.clip_index import STAMP
+from pipelines.status import status as status_of
+
+
+def test_memory_hardly_grows_with_the_clips(
+    manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 30_000
+    columns = {
+        "clip_id": [f"{number:016x}" for number in range(count)],
+        "generator": ["mine"] * count,
+        "path": [f"/disk/{number:060d}.mp4" for number in range(count)],
+        "bytes": range(count),
+        "status": ["ok"] * count,
+        "is_real": [False] * count,
+    }
+    empty = {field.name: pa.nulls(count, field.type) for field in CLIPS.schema}
+    known = {name: pa.array(values, CLIPS.schema.field(name).type) for name, values in columns.items()}
+    table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
+    manifests.add(CLIPS, table, name="x", generator="mine")
+    files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
+    monkeypatch.setattr("pipelines.catalog.list_clips", lambda _: (files, []))
+    monkeypatch.setattr("pipelines.clip_index.ROWS_READ", 1000)
+    monkeypatch.setattr("pipelines.clip_index.PART_ROWS", 5000)
+
+    def bytes_a_clip(work: Callable[[], Any]) -> float:
+        tracemalloc.start()
+        try:
+            work()
+            return tracemalloc.get_traced_memory()[1] / count
+        finally:
+            tracemalloc.stop()
+
+    assert bytes_a_clip(lambda: status_of(manifests)) < 50
+    assert bytes_a_clip(lambda: catalog(manifests, "mine", tmp_path)) < 100
+    assert len(manifests.parts(CLIPS, generator="mine")) == 6
+    assert manifests.read(CLIPS, generator="mine").sort_by("path").equals(table.replace_schema_metadata())
