@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -232,7 +233,9 @@ def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) ->
     assert 8 < len(failed) < 25
     assert not [error for error in failed if "Error:" in error or "Traceback" in error]
     assert sorted(Path(each["file"]).name for each in outcome.summary["suspicious"]) == [
+        "decord__tests__test_data__corrupted__5e5bec.mp4",
         "made__black.mp4",
+        "made__broken_bitflips.mp4",
         "made__static.mp4",
     ]
     assert pa.compute.all(pa.compute.is_finite(pa.array([row["score"] for row in scored if row["status"] == "ok"])))
@@ -266,12 +269,13 @@ def test_a_clip_that_keeps_less_than_it_promised_is_scored_and_told(
 def test_what_is_suspicious_of_a_clip() -> None:
     """Frames that the file promised and did not keep, and long repeats; nothing else."""
     frames = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1)
-    chunk = [SimpleNamespace(rgb=frames[:6]), SimpleNamespace(rgb=frames[6:])]
+    valid = partial(SimpleNamespace, missing=0, damaged=0)
+    chunk = [valid(rgb=frames[:6]), valid(rgb=frames[6:])]
     watch = Watch(chunk)
     assert list(watch) == chunk
     assert watch.suspicions(None) == watch.suspicions(12) == {}
     assert watch.suspicions(20) == {"frames_declared": 20, "frames_decoded": 12}
-    still = Watch([SimpleNamespace(rgb=frames[:1].repeat(5, axis=0))] * 2)
+    still = Watch([valid(rgb=frames[:1].repeat(5, axis=0))] * 2)
     assert len(list(still)) == 2
     assert still.suspicions(10) == {"frames_repeated": 9}
 
