@@ -29,9 +29,9 @@ def shrink(frames: npt.NDArray[np.uint8], long_side: int) -> npt.NDArray[np.uint
 def _shrunk(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     if frame.shape[0] % size[1] == 0 and frame.shape[1] % size[0] == 0:
         return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-    # Sums from left to right round in another way than from right to left; the mean of both does not.
-    lower = cv2.resize(frame, (frame.shape[1], size[1]), interpolation=cv2.INTER_AREA)
-    left, right = (
-        cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) for each in (lower, lower[:, ::-1])
-    )
-    return np.rint((left + right[:, ::-1]) / 2).astype(np.uint8)
+    # Sums from left to right round in another way than from right to left: they begin at the darker side.
+    middle = frame.shape[1] // 2
+    rows = frame[::8]  # some are enough to tell
+    turned = sum(cv2.sumElems(rows[:, :middle])) > sum(cv2.sumElems(rows[:, frame.shape[1] - middle :]))
+    small = cv2.resize(cv2.flip(frame, 1) if turned else frame, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small[:, ::-1] if turned else small, np.uint8)

@@ -1,5 +1,6 @@
 """Runs of three linked frames, and how badly the flow of the second step continues that of the first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 from hfv_builder.matching import Matches
 from hfv_builder.metrics.acceleration import flow_acceleration, lengths_of_parts, mean_length, without_shift
 from hfv_builder.steps import Link
+
+AT_ONCE = {"cpu": 1 << 17, "cuda": 16 << 20}
+"""Pixels whose acceleration is worked out in one go: as many as the caches of a CPU hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +56,22 @@ class RunFinder:
         at = [i for i in range(len(places) - 1) if links[i] == Link.STEP and places[i + 1] == places[i] + 1]
         if not at:
             return Runs(speed=speed)
-        parts = flow_acceleration(flow[at], relative[at], relative[[i + 1 for i in at]])
-        acceleration, scaling = lengths_of_parts(parts)
+        acceleration: list[float] = []
+        scaling: list[float] = []
+        pixels = AT_ONCE.get(flow.device.type, AT_ONCE["cpu"])
+        for part in _batches(at, max(1, pixels // flow[0, 0].numel())):
+            after = [i + 1 for i in part]
+            parts = lengths_of_parts(flow_acceleration(flow[part], relative[part], relative[after]))
+            for values, more in zip((acceleration, scaling), parts, strict=True):
+                values += more.tolist()
         return Runs(
             numbers=[numbers[i] for i in at],
-            acceleration=acceleration.tolist(),
-            scaling=scaling.tolist(),
+            acceleration=acceleration,
+            scaling=scaling,
             speed=speed,
         )
+
+
+def _batches(places: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]

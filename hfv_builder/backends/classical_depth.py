@@ -31,6 +31,7 @@ SHIFT = np.array([2, 1, 1], np.uint8)
 """Bits by which L, a and b are shortened in the histogram of a clip's colours."""
 WIDTH = 7
 """Bits of each of the shortened values in the key of a colour."""
+STARTS = 2
 ITERATIONS, STILL = 20, 0.5
 """The search for the layers' colours ends after so many rounds, or when none moves further than that."""
 
@@ -105,10 +106,9 @@ def histogram(lab: npt.NDArray[np.uint8]) -> tuple[Ints, Floats, Ints]:
 
 
 def layers(colours: Floats, counts: Ints) -> Floats:
-    """The colours of at most `LAYERS` layers: k-means of the colours weighted by their counts, without any chance.
+    """The colours of at most `LAYERS` layers: k-means of the colours weighted by their counts, the best of some starts.
 
-    It starts from the most frequent colour, then takes again and again the one whose count times squared distance to
-    those taken is largest.
+    The starts are those of k-means++ with fixed random numbers, so that they hang on the colours and counts alone.
 
     Args:
         colours: (n, 3).
@@ -117,11 +117,25 @@ def layers(colours: Floats, counts: Ints) -> Floats:
     Returns:
         (k, 3).
     """
-    centres = colours[[counts.argmax()]]
-    nearest = _square_distances(colours, centres)[:, 0]
-    while len(centres) < LAYERS and nearest.any():
-        centres = np.concatenate([centres, colours[[(counts * nearest).argmax()]]])
+    found = [_moved(colours, counts, _start(colours, counts, np.random.default_rng(seed))) for seed in range(STARTS)]
+    return min(found, key=lambda centres: counts @ _square_distances(colours, centres).min(axis=1))
+
+
+def _start(colours: Floats, counts: Ints, rng: np.random.Generator) -> Floats:
+    """Colours to start from, each drawn by its count times its squared distance to those before."""
+    share = counts.astype(np.float64)
+    centres = np.empty((0, 3))
+    nearest = np.full(len(colours), np.inf)
+    while len(centres) < LAYERS and share.any():
+        drawn = rng.choice(len(colours), p=share / share.sum())
+        centres = np.concatenate([centres, colours[[drawn]]])
         nearest = np.minimum(nearest, _square_distances(colours, centres[-1:])[:, 0])
+        share = counts * nearest
+    return centres
+
+
+def _moved(colours: Floats, counts: Ints, centres: Floats) -> Floats:
+    """The centres, each moved to the mean of the colours nearest to it, until none moves far."""
     for _ in range(ITERATIONS):
         belongs = _square_distances(colours, centres).argmin(axis=1)
         weight = np.bincount(belongs, weights=counts, minlength=len(centres))

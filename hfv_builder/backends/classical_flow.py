@@ -48,18 +48,19 @@ def _symmetric(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float32
     The search sweeps from the left, so that by itself it gives a mirrored clip another flow.
     """
     height, width = first.shape
+    flow = _padded_flow(search, first, second)[:height, :width]
+    mirrored = (np.asarray(cv2.flip(each, 1), np.uint8) for each in (first, second))
+    back = cv2.flip(_padded_flow(search, *mirrored)[:height, :width], 1)
+    back[..., 0] *= -1
+    return np.asarray((flow + back) / 2, np.float32)
+
+
+def _padded_flow(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float32]:
+    height, width = first.shape
     if min(height, width) < SMALLEST:
         padding = ((0, max(0, SMALLEST - height)), (0, max(0, SMALLEST - width)))
-        # Each mirror image is padded on its own right, so that the two stay mirror images.
-        pairs = [[np.pad(each, padding, mode="edge") for each in pair] for pair in _mirrored(first, second)]
-    else:
-        pairs = [[np.ascontiguousarray(each) for each in pair] for pair in _mirrored(first, second)]
-    flow, back = (search.calc(*pair, None)[:height, :width] for pair in pairs)
-    return np.asarray((flow + back[:, ::-1] * np.array([-1, 1], np.float32)) / 2)
-
-
-def _mirrored(first: Grey, second: Grey) -> tuple[tuple[Grey, Grey], tuple[Grey, Grey]]:
-    return (first, second), (first[:, ::-1], second[:, ::-1])
+        first, second = np.pad(first, padding, mode="edge"), np.pad(second, padding, mode="edge")
+    return np.asarray(search.calc(first, second, None))
 
 
 def load(config: Flow, device: str, store: Store) -> DenseInverseSearch:

@@ -13,6 +13,8 @@ DARK = 8.0
 def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The clip in CIE L*a*b*, every frame divided by its median brightness relative to the first frame.
 
+    The median is that of every second pixel of every second row, counted from either side to the middle.
+
     Args:
         frames: (T, H, W, 3) uint8 RGB, the whole clip.
 
@@ -20,9 +22,11 @@ def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         (T, H, W, 3) uint8, scaled as OpenCV does: L · 255/100, a + 128, b + 128. See `unscaled`.
     """
     lab = np.empty_like(frames)
-    first = _luminance(frames[0])
+    places = np.arange(frames.shape[2])
+    columns = np.flatnonzero(np.minimum(places, places[::-1]) % 2 == 0)
+    first = _luminance(frames[0, ::2, columns].swapaxes(0, 1))
     for into, frame in zip(lab, frames, strict=True):
-        gain = float(np.median(_luminance(frame) / first))
+        gain = float(np.median(_luminance(frame[::2, columns]) / first))
         cv2.cvtColor(cv2.convertScaleAbs(frame, alpha=1 / gain), cv2.COLOR_RGB2LAB, dst=into)
     return lab
 

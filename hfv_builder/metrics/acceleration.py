@@ -16,7 +16,7 @@ LEAST = 0.3
 """Pixels a frame²; less acceleration takes no part in the search for a scaling part."""
 SHARE = 0.25
 """Nor does less than this share of the largest of the step."""
-FLOOR = 0.001
+FLOOR = 0.1
 """Pixels a frame², added to the clip's scaling so that a clip without any keeps its spatial order."""
 
 
@@ -96,7 +96,7 @@ def relative_to_speed(pooled: float, mean_speed: float) -> float:
 
 
 def raised_by_scaling(pooled: float, scaling: float) -> float:
-    """The spatial score: the clip's pooled warp error times √(s + 0.001), s its pooled scaling in pixels a frame²."""
+    """The spatial score: the clip's pooled warp error times √(s + 0.1), s its pooled scaling in pixels a frame²."""
     return float(pooled * (scaling + FLOOR) ** 0.5)
 
 

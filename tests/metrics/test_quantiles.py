@@ -21,7 +21,8 @@ def test_they_are_exact(values: list[float], which: float) -> None:
     maps = torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
     (found,) = percentiles(maps, [which])
     expected = np.percentile(np.asarray(values, np.float64), which)
-    assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
+    # Between values of opposite signs the result can be far smaller than they are.
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-15 * max(map(abs, values)) + 1e-300)
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
