@@ -26,8 +26,10 @@ def without_shift(flow: Tensor) -> Tensor:
     Of an even number of pixels the median is the mean of the two in the middle, as a mirrored clip needs.
     """
     flat = flow.flatten(2)
-    lower, upper = flat.median(dim=2).values, -(-flat).median(dim=2).values
-    return flow - ((lower + upper) / 2)[..., None, None]
+    lower = flat.median(dim=2, keepdim=True).values
+    above = flat.where(flat > lower, torch.inf).amin(dim=2, keepdim=True)
+    upper = lower.where((flat <= lower).sum(dim=2, keepdim=True) > flat.shape[2] // 2, above)
+    return flow - ((lower + upper) / 2)[..., None]
 
 
 def flow_acceleration(flow: Tensor, relative: Tensor, following: Tensor) -> Tensor:
@@ -57,16 +59,18 @@ def lengths_of_parts(acceleration: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Twice (n,) float64, pixels a frame²; NaN where the acceleration is not finite.
     """
-    size = torch.hypot(acceleration[:, 0], acceleration[:, 1])
-    least = (SHARE * size.amax(dim=(1, 2))).clamp(min=LEAST)
-    large = size > least[:, None, None]
+    across, down = acceleration[:, 0], acceleration[:, 1]
+    size = _length(across, down)
+    largest = size.amax(dim=(1, 2))
+    large = size > (SHARE * largest).clamp(min=LEAST)[:, None, None]
     weight = size * large
-    part = [_scaling(weight, acceleration[:, 0], 2)[:, None, :], _scaling(weight, acceleration[:, 1], 1)[:, :, None]]
-    rest = torch.hypot(acceleration[:, 0] - part[0], acceleration[:, 1] - part[1]).where(large, size)
-    scaling = torch.hypot(*(each.expand_as(size) for each in part)) * large
-    finite = acceleration.isfinite().flatten(1).all(dim=1)
-    means = (each.mean(dim=(1, 2), dtype=torch.float64).where(finite, torch.nan) for each in (rest, scaling))
-    return next(means), next(means)
+    part_across = _scaling(weight, across, 2)[:, None, :]
+    part_down = _scaling(weight, down, 1)[:, :, None]
+    rest = _length(across - part_across, down - part_down).where(large, size)
+    scaling = _length(part_across, part_down) * large
+    finite = largest.isfinite()
+    rest, scaling = (each.mean(dim=(1, 2), dtype=torch.float64).where(finite, torch.nan) for each in (rest, scaling))
+    return rest, scaling
 
 
 def _scaling(weight: Tensor, value: Tensor, axis: int) -> Tensor:
@@ -102,4 +106,8 @@ def raised_by_scaling(pooled: float, scaling: float) -> float:
 
 def mean_length(vectors: Tensor) -> Tensor:
     """mean_x ‖V(x)‖: (n, 2, H, W) to (n,) float64."""
-    return torch.hypot(vectors[:, 0], vectors[:, 1]).mean(dim=(1, 2), dtype=torch.float64)
+    return _length(vectors[:, 0], vectors[:, 1]).mean(dim=(1, 2), dtype=torch.float64)
+
+
+def _length(across: Tensor, down: Tensor) -> Tensor:
+    return (across.square() + down.square()).sqrt()
