@@ -164,7 +164,8 @@ def _around(area: Floats) -> Floats:
 
 def _square_distances(a: Floats, b: Floats) -> Floats:
     """Of each colour of `a` to each of `b`: (n, 3) and (k, 3) to (n, k)."""
-    return np.asarray(sum(np.subtract.outer(x, y) ** 2 for x, y in zip(a.T, b.T, strict=True)))
+    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
+    return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0))
 
 
 def load(config: Depth, device: str, store: Store) -> ApparentSize:
