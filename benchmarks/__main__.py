@@ -24,10 +24,10 @@ from tabulate import tabulate
 from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from benchmarks.reference import Reference, decode
-from hfv_builder import video
-from hfv_builder.config import load_profile
+from hfv_builder.frames import video
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, Metric
-from hfv_builder.scoring import Scorer
+from hfv_builder.scoring.scorer import Scorer
 
 MODELS = {"raft_large": "true", "clip": "true", "dinov2": "true", "depth_pro": "tiny"}
 RESULTS = Path(__file__).parent / "results"

@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.checkpoints import make
-from hfv_builder import video
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Profile, for_device, load_profile
-from hfv_builder.lookahead import looking_ahead
-from hfv_builder.scoring import Scorer
+from hfv_builder.frames import video
+from hfv_builder.frames.prefetch import looking_ahead
+from hfv_builder.profile import Profile, for_device, load_profile
+from hfv_builder.scoring.scorer import Scorer
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = ("depth_pro", "raft_large", "clip", "dinov2")

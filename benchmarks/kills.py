@@ -21,9 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.material import REAL_CLIPS
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import read
-from hfv_builder.schema import CLIPS, SCORES
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import read
+from hfv_builder.storage.schema import CLIPS, SCORES
 
 KILLED = (("",), ("forkserver", ""), ("pipelines.cli",))
 """What is killed: words in commands, one after another; all have the empty one."""

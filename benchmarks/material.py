@@ -7,9 +7,9 @@ from pathlib import Path
 
 import av
 
-from hfv_builder.config import SECTIONS, Profile, load_profile
-from hfv_builder.media import open_media
-from pipelines.machine import ENVIRONMENT
+from hfv_builder.frames.media import open_media
+from hfv_builder.profile import SECTIONS, Profile, load_profile
+from pipelines.workers.local import ENVIRONMENT
 
 REAL_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 KINDS = ("wan21", "videophy2", "hunyuanvideo", "cogvideo", "real", "anyv2v", "sfwan")

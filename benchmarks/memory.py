@@ -15,9 +15,9 @@ from benchmarks.checkpoints import make
 from benchmarks.gpu import render
 from benchmarks.material import as_a_worker
 from benchmarks.resident import Resident
-from hfv_builder import video
-from hfv_builder.config import load_profile
-from hfv_builder.scoring import Scorer
+from hfv_builder.frames import video
+from hfv_builder.profile import load_profile
+from hfv_builder.scoring.scorer import Scorer
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ class NoScorer(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Take the place of decoder and models in a worker."""
-        from hfv_builder import video
-        from hfv_builder.passes import Score
-        from hfv_builder.scoring import ClipScores
-        from pipelines import shard
+        from hfv_builder.frames import video
+        from hfv_builder.scoring.passes import Score
+        from hfv_builder.scoring.scorer import ClipScores
+        from pipelines.score import worker as shard
 
         scores = {
             metric: Score(value=float(number), frames=list(range(self.steps)), trace=[0.5] * self.steps)

@@ -21,13 +21,13 @@ from typing import Any
 from tabulate import tabulate
 
 from benchmarks.material import REAL_CLIPS, as_a_worker
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
-from hfv_builder.scoring import Scorer
-from hfv_builder.video import decode
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.score import IMPORTS, score
+from hfv_builder.frames.video import decode
+from hfv_builder.profile import load_profile
+from hfv_builder.scoring.scorer import Scorer
+from hfv_builder.storage.manifest import Manifests
+from pipelines.catalog.stage import catalog
+from pipelines.score.stage import IMPORTS, score
+from pipelines.workers.cluster import Cluster
 
 LITE = load_profile("lite")
 RESULTS = Path(__file__).parent / "results"

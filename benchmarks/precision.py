@@ -13,9 +13,9 @@ from tabulate import tabulate
 
 from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
-from hfv_builder import video
+from hfv_builder.frames import video
 from hfv_builder.records import METRICS
-from hfv_builder.scoring import Scorer
+from hfv_builder.scoring.scorer import Scorer
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Profile
-from hfv_builder.media import open_media
+from hfv_builder.frames.media import open_media
+from hfv_builder.profile import Profile
 
 Array = npt.NDArray[Any]
 

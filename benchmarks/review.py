@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
 from review_ui.store import Store
 
 ANSWERS = ("spatial", "appearance", "motion", "none")
@@ -38,7 +38,7 @@ THINK_S = 1.0
 SERVER = """
 import sys
 from pathlib import Path
-from hfv_builder.manifest import Manifests
+from hfv_builder.storage.manifest import Manifests
 from pipelines.review import review
 review(Manifests(Path(sys.argv[1])), port=int(sys.argv[2]))
 """

@@ -26,14 +26,14 @@ import pyarrow as pa
 from benchmarks.no_scorer import NoScorer
 from benchmarks.resident import Resident
 from hfv_builder.backends import registry
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.cluster import Cluster
-from pipelines.label import label
-from pipelines.score import score
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.label.stage import label
+from pipelines.score.stage import score
 from pipelines.split import split
+from pipelines.workers.cluster import Cluster
 
 T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
@@ -85,7 +85,10 @@ def bench_score(root: Path, clips: int, steps: int) -> dict[str, Any]:
     manifests = Manifests(root / "score")
     apart(write_clips, manifests, "many", clips, 0)
     found: dict[str, Any] = {"clips": clips, "steps": steps}
-    with Cluster().connect(imports=("pipelines.shard", "hfv_builder.passes")) as client, Resident() as memory:
+    with (
+        Cluster().connect(imports=("pipelines.score.worker", "hfv_builder.scoring.passes")) as client,
+        Resident() as memory,
+    ):
         client.register_plugin(NoScorer(steps))
         cluster = Cluster(client=client)
         for name in ("first", "again"):

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfv_builder.records import DONE, INTERRUPTED, METRICS, OUR_FAULT, SOME_FAILED, WRONG_USE, Metric
-from pipelines.cluster import KINDS, Cluster
-from pipelines.faults import Fault
+from pipelines.workers.cluster import KINDS, Cluster
+from pipelines.workers.faults import Fault
 
 if TYPE_CHECKING:
-    from hfv_builder.manifest import Manifests
+    from hfv_builder.storage.manifest import Manifests
     from pipelines.outcome import Outcome
 
 
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from hfv_builder.manifest import Manifests
-    from hfv_builder.places import answering, place, reach
     from hfv_builder.records import UsageError
+    from hfv_builder.storage.manifest import Manifests
+    from hfv_builder.storage.places import answering, place, reach
     from pipelines.outcome import record
 
     try:
@@ -65,8 +65,8 @@ def _cluster(options: argparse.Namespace) -> Cluster:
 
 
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.places import place
-    from pipelines.catalog import catalog
+    from hfv_builder.storage.places import place
+    from pipelines.catalog.stage import catalog
 
     return catalog(
         manifests,
@@ -80,8 +80,8 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.config import load_profile
-    from pipelines.score import score
+    from hfv_builder.profile import load_profile
+    from pipelines.score.stage import score
 
     return score(
         manifests,
@@ -96,7 +96,7 @@ def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.label import label
+    from pipelines.label.stage import label
 
     return label(
         manifests,
@@ -123,7 +123,7 @@ def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.backends.weights import Store
-    from hfv_builder.config import load_profile
+    from hfv_builder.profile import load_profile
     from pipelines.outcome import Outcome
     from pipelines.weights import check, demand, pull, table
 
@@ -168,14 +168,14 @@ def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _into(options: argparse.Namespace) -> "Manifests | None":
-    from hfv_builder.manifest import Manifests
-    from hfv_builder.places import place, reach
+    from hfv_builder.storage.manifest import Manifests
+    from hfv_builder.storage.places import place, reach
 
     return None if options.into is None else Manifests(reach(place(options.into)))
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.demo import demo
+    from pipelines.demo.stage import demo
 
     return demo(options.out, seed=options.seed, workers=options.workers)
 

@@ -9,8 +9,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import PurePath
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, put, read, writable
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, put, read, writable
 from pipelines.versions import packages
 
 Environment = Mapping[str, str]

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from dask.base import compute
 from dask.delayed import delayed
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.ownership import HOLDER, counted_rows, lost_rows, repeated
+from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows, repeated
+from hfv_builder.clips.sources import check_name
 from hfv_builder.records import UsageError
-from hfv_builder.schema import CLIPS, Table
-from hfv_builder.sources import check_name
-from pipelines.machine import cores
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, Table
 from pipelines.outcome import SHOWN, paragraphs, table
+from pipelines.workers.local import cores
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, put, writable
 from hfv_builder.records import DONE
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, put, writable
 from pipelines.versions import versions
 
 SHOWN = 10

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import UsageError
-from pipelines.old_scores import bring_up_to_date, old_generators
+from hfv_builder.storage.manifest import Manifests
 from pipelines.outcome import Outcome
+from pipelines.score.old_scores import bring_up_to_date, old_generators
 
 
 def database(manifests: Manifests, db: Path | None = None) -> Path:

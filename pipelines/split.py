@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.decisions import Decision, clip_kinds
-from hfv_builder.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW, final_labels
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.decisions import Decision, clip_kinds
+from hfv_builder.labelling.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW, final_labels
+from hfv_builder.labelling.reviews import read_reviews
+from hfv_builder.labelling.splits import split_clips
 from hfv_builder.records import METRICS, Label, Split, Status, UsageError
-from hfv_builder.reviews import read_reviews
-from hfv_builder.schema import LABELS, REVIEWS, SPLITS
-from hfv_builder.splits import split_clips
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import LABELS, REVIEWS, SPLITS
 from pipelines.generators import clips_of, for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 

@@ -7,15 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.ownership import counted_rows
+from hfv_builder.clips.ownership import counted_rows
+from hfv_builder.labelling.scored import origin_of_labels, present_fingerprint, scored_profiles
 from hfv_builder.records import METRICS, Status
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS, Table
-from hfv_builder.scored import origin_of_labels, present_fingerprint, scored_profiles
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS, Table
 from pipelines.generators import catalogued, lost_clips, shared_tables
-from pipelines.old_scores import old_generators
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.shard_log import pace
+from pipelines.score.old_scores import old_generators
+from pipelines.score.shard_log import pace
 
 
 def status(manifests: Manifests) -> Outcome:

@@ -13,8 +13,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from hfv_builder import __version__
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
 from review_ui.api import make_api
 from review_ui.desk import Desk, Refused
 from review_ui.exports import export

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hfv_builder.decisions import REVIEWER, Decision, Kind
-from hfv_builder.final_labels import DONE, settle
+from hfv_builder.labelling.decisions import REVIEWER, Decision, Kind
+from hfv_builder.labelling.final_labels import DONE, settle
 from review_ui.clips import NONE, Clips, Filter, Ints
 from review_ui.hands import Hands, Lease, Reviewer
 from review_ui.ledger import Ledger

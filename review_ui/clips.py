@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.decisions import Kind, clip_kinds
-from hfv_builder.manifest import Manifests
-from hfv_builder.ownership import HOLDER, counted_rows, lost_rows
-from hfv_builder.places import Place, place
+from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows
+from hfv_builder.clips.sources import load_sources
+from hfv_builder.labelling.decisions import Kind, clip_kinds
 from hfv_builder.records import METRICS, Label, Split, Status
-from hfv_builder.schema import CLIPS, LABELS, SPLITS, Table
-from hfv_builder.sources import load_sources
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, place
+from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
 
 NONE = -1
 """Stands for null in the integer arrays."""

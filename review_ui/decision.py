@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hfv_builder.decisions import (
+from hfv_builder.labelling.decisions import (
     CONFIRM,
     LABELS,
     NO_ANOMALY,
@@ -14,8 +14,8 @@ from hfv_builder.decisions import (
     Decision,
     Kind,
 )
+from hfv_builder.labelling.reviews import when
 from hfv_builder.records import Label
-from hfv_builder.reviews import when
 from review_ui.messages import Answer
 
 NAMES = {

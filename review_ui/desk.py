@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hfv_builder.decisions import ADJUDICATOR, REASONS, REVIEWER, Decision
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.decisions import ADJUDICATOR, REASONS, REVIEWER, Decision
+from hfv_builder.labelling.reviews import in_order, read_reviews, when
 from hfv_builder.records import Label
-from hfv_builder.reviews import in_order, read_reviews, when
+from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.decision import answer_name, choices, opinion, verdict_of

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from hfv_builder.decisions import Decision
-from hfv_builder.final_labels import final_labels
-from hfv_builder.manifest import Manifests
-from hfv_builder.reviews import as_table, final_table, in_order, read_reviews
-from hfv_builder.schema import FINAL, REVIEWS
+from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.final_labels import final_labels
+from hfv_builder.labelling.reviews import as_table, final_table, in_order, read_reviews
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import FINAL, REVIEWS
 from review_ui.clips import Clips
 from review_ui.store import Store
 

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hfv_builder.decisions import Decision
+from hfv_builder.labelling.decisions import Decision
 from review_ui.settings import HAND
 
 LAPSED_S = 86400.0

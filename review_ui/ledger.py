@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from hfv_builder.decisions import REVIEWER, Decision
-from hfv_builder.final_labels import standing
+from hfv_builder.labelling.decisions import REVIEWER, Decision
+from hfv_builder.labelling.final_labels import standing
 
 
 class Ledger:
-    """Decisions are only ever added; `hfv_builder.final_labels` says which of them stand."""
+    """Decisions are only ever added; `hfv_builder.labelling.final_labels` says which of them stand."""
 
     def __init__(self) -> None:
         """Without decisions."""

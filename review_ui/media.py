@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hfv_builder.heat import coloured, scale_of
-from hfv_builder.places import Place, local_copy, status
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
+from hfv_builder.scoring.heat import coloured, scale_of
+from hfv_builder.storage.places import Place, local_copy, status
 from review_ui.clips import Clips
 from review_ui.proxies import copy, frame_times, make_proxy, make_strip, plays_everywhere
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfv_builder.agreement import agreement
-from hfv_builder.decisions import ANSWERS, LEFT_OUT, NOT_SURE, REVIEWER, Decision, Kind, answer_code
-from hfv_builder.final_labels import MAJORITY, undone
+from hfv_builder.labelling.agreement import agreement
+from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, NOT_SURE, REVIEWER, Decision, Kind, answer_code
+from hfv_builder.labelling.final_labels import MAJORITY, undone
 from review_ui.clips import Clips
 
 PAUSE_S = 180.0

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.media import open_media
+from hfv_builder.frames.media import open_media
+from hfv_builder.frames.video import Frame
+from hfv_builder.frames.video import frames as frames_of
 from hfv_builder.records import ClipError
-from hfv_builder.video import Frame
-from hfv_builder.video import frames as frames_of
 
 SHORT_SIDE = 720
 LONGEST_S = 600

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hfv_builder.decisions import ANSWERS, LEFT_OUT, Kind
+from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, Kind
 from hfv_builder.records import Label
 from review_ui.clips import NONE, Clips
 from review_ui.people import Sitting

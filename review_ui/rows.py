@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from hfv_builder.decisions import Decision
-from hfv_builder.reviews import older_decision, older_undo
+from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.reviews import older_decision, older_undo
 
 VERSION = 2
 """Of the tables; older ones are brought up to it."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfv_builder.decisions import ANSWERS, Decision
-from hfv_builder.final_labels import DONE, final_labels
+from hfv_builder.labelling.decisions import ANSWERS, Decision
+from hfv_builder.labelling.final_labels import DONE, final_labels
 from hfv_builder.records import Label, Split
 from review_ui.clips import NONE, Clips
 from review_ui.desk import Desk

@@ -13,9 +13,9 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from hfv_builder.decisions import Decision
+from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.reviews import in_order
 from hfv_builder.records import UsageError
-from hfv_builder.reviews import in_order
 from review_ui import rows
 from review_ui.sessions import SessionRow
 from review_ui.writer import Writer

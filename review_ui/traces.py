@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.scored import Origin, origin_of_labels
 from hfv_builder.records import METRICS, Metric, UsageError
-from hfv_builder.schema import SCORES
-from hfv_builder.scored import Origin, origin_of_labels
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
 
 KEPT = 12
 """Row groups that stay in memory."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from hfv_builder.records import UsageError
 
 NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")
-"""What a reviewer may be called. Never with a colon: see `hfv_builder.reviews`."""
+"""What a reviewer may be called. Never with a colon: see `hfv_builder.labelling.reviews`."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
 SETTLED_S = 2.5
 """Age from which a change of a file shows in its time of modification on every file system."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hfv_builder.memory import Trim
+from hfv_builder.backends.memory import Trim
 from hfv_builder.records import ClipError
 
 SHARE = 0.5

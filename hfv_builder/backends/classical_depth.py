@@ -12,8 +12,8 @@ from torch import Tensor
 
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Depth
-from hfv_builder.frames import shrink
+from hfv_builder.frames.size import shrink
+from hfv_builder.profile import Depth
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Embedding
-from hfv_builder.frames import shrink
+from hfv_builder.frames.size import shrink
+from hfv_builder.profile import Embedding
 
 Region = Literal["frame", "subject"]
 LONG_SIDE = 160

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hfv_builder.backends.base import Features
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Flow
-from hfv_builder.frames import shrink
+from hfv_builder.frames.size import shrink
+from hfv_builder.profile import Flow
 
 Grey = npt.NDArray[np.uint8]
 

@@ -15,9 +15,9 @@ from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import from_pretrained
 from hfv_builder.backends.precision import autocast, compiled
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Depth
-from hfv_builder.frames import shrunk_size
-from hfv_builder.spool import Spool
+from hfv_builder.frames.size import shrunk_size
+from hfv_builder.frames.spool import Spool
+from hfv_builder.profile import Depth
 
 TILES = 4
 """The model cuts its input into this many patches a side; any other size gives, silently, a map of the wrong size."""

@@ -19,8 +19,8 @@ from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import load_pth
 from hfv_builder.backends.precision import LOWER, autocast, compiled
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import Flow
-from hfv_builder.metrics.resizing import shrunk
+from hfv_builder.frames.resize import shrunk
+from hfv_builder.profile import Flow
 
 SMALLEST = 128
 """Pixels; below, the coarsest level of the correlation pyramid has a single value and the flow is NaN."""

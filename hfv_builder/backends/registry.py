@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from hfv_builder.backends.weights import Store
-from hfv_builder.config import CLASSICAL, DECIDES, Depth, Embedding, Flow, Profile, fingerprint, for_device
+from hfv_builder.profile import CLASSICAL, DECIDES, Depth, Embedding, Flow, Profile, fingerprint, for_device
 from hfv_builder.records import METRICS, Metric
 
 MODULES = {

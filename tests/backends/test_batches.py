@@ -36,8 +36,8 @@ def test_a_frame_too_large_for_memory_fails_its_clip_alone() -> None:
 @pytest.mark.parametrize(("every_s", "times"), [(-1.0, 3), (1e9, 0)])
 def test_free_memory_is_given_back_between_batches(monkeypatch: pytest.MonkeyPatch, every_s: float, times: int) -> None:
     given: list[int] = []
-    monkeypatch.setattr("hfv_builder.memory.EVERY_S", every_s)
-    monkeypatch.setattr("hfv_builder.memory._malloc_trim", lambda: given.append)
+    monkeypatch.setattr("hfv_builder.backends.memory.EVERY_S", every_s)
+    monkeypatch.setattr("hfv_builder.backends.memory._malloc_trim", lambda: given.append)
     assert len(Batches(device="cpu", most=2).run(torch.neg, torch.arange(6))) == 6
     assert given == [0] * times
 

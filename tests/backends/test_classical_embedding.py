@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hfv_builder.backends.classical_embedding import LabHistogram
-from hfv_builder.frames import shrink
+from hfv_builder.frames.size import shrink
 from tests.conftest import Frames, moving_square
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, place
-from pipelines.cluster import Cluster
-from pipelines.score import IMPORTS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, place
+from pipelines.score.stage import IMPORTS
+from pipelines.workers.cluster import Cluster
 
 
 @pytest.fixture(scope="session")

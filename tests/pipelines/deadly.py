@@ -7,7 +7,7 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-from pipelines.deadline import deadline
+from pipelines.workers.deadline import deadline
 
 
 def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
@@ -36,7 +36,7 @@ class DeadlyDecoder(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Put the decoder in place, in every worker and whatever replaces it."""
-        from hfv_builder import video
+        from hfv_builder.frames import video
 
         sound = video.decode
 
@@ -59,7 +59,7 @@ class DeadlyFiles(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Put them in place, in every worker and whatever replaces it."""
-        catalog: Any = import_module("pipelines.catalog_worker")
+        catalog: Any = import_module("pipelines.catalog.worker")
         probe, local_copy = catalog.probe, catalog.local_copy
 
         def deadly_probe(path: Any) -> Any:

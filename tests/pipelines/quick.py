@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hfv_builder.config import Profile
-from hfv_builder.manifest import Manifests
-from hfv_builder.passes import Score
+from hfv_builder.profile import Profile
 from hfv_builder.records import ClipError, Metric
-from hfv_builder.schema import CLIPS
-from hfv_builder.scoring import ClipScores, Vectors
-from pipelines import shard
-from pipelines.cluster import Cluster
+from hfv_builder.scoring.passes import Score
+from hfv_builder.scoring.scorer import ClipScores, Vectors
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
 from pipelines.outcome import Outcome
-from pipelines.score import score
+from pipelines.score import worker as shard
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
 
 IDS = [hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(4)]
 
@@ -53,8 +53,8 @@ class Quick:
         self.reason = "it does not please"
         cluster = contextlib.nullcontext(SimpleNamespace(nthreads=dict))
         monkeypatch.setattr(Cluster, "connect", lambda *_, **__: cluster)
-        monkeypatch.setattr("pipelines.score.SHARD", 1)
-        monkeypatch.setattr("pipelines.score._score_all", self._score_all)
+        monkeypatch.setattr("pipelines.score.stage.SHARD", 1)
+        monkeypatch.setattr("pipelines.score.stage._score_all", self._score_all)
         monkeypatch.setattr(shard, "_scorer", lambda task: self)
         monkeypatch.setattr(shard, "_decoded", lambda works, task: contextlib.nullcontext((w, ()) for w in works))
         monkeypatch.setattr(shard, "_score", self._score)

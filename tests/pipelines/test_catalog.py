@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-import hfv_builder.replacement
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import FileStatus, status
+import hfv_builder.storage.replacement
 from hfv_builder.records import UsageError
-from hfv_builder.replacement import JOURNAL
-from hfv_builder.schema import CLIPS
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.shards import Done
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import FileStatus, status
+from hfv_builder.storage.replacement import JOURNAL
+from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.stage import catalog
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import Done
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import age, rows
 
@@ -128,7 +128,7 @@ def test_rows_stay_while_their_disk_is_away(
 
     with monkeypatch.context() as patch:
         if away == "failing":
-            patch.setattr("pipelines.clip_index.status", failing)
+            patch.setattr("pipelines.catalog.clip_index.status", failing)
         else:
             disk.rename(unplugged)
         if away == "empty":
@@ -200,7 +200,7 @@ def test_rows_that_dying_workers_wrote_twice_count_once(
             work(shard[2:])
             yield Done(items=shard[2:])
 
-    monkeypatch.setattr("pipelines.catalog.run_shards", dying)
+    monkeypatch.setattr("pipelines.catalog.stage.run_shards", dying)
     outcome = catalog(manifests, "kling", clips_folder(count=4), cluster=Cluster(workers=0))
     assert (outcome.summary["clips"], outcome.summary["ok"]) == (4, 4)
     found = rows(manifests, CLIPS)
@@ -212,7 +212,7 @@ def test_a_kill_between_the_new_rows_and_the_old(
 ) -> None:
     """The parts that are read again have the names of those that were about to be deleted."""
     folder = clips_folder(count=3)
-    recover = hfv_builder.replacement.recover
+    recover = hfv_builder.storage.replacement.recover
 
     def killed(where: Path, *owner: str) -> None:
         if (where / JOURNAL).exists():
@@ -220,7 +220,7 @@ def test_a_kill_between_the_new_rows_and_the_old(
         recover(where, *owner)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hfv_builder.replacement, "recover", killed)
+        patch.setattr(hfv_builder.storage.replacement, "recover", killed)
         with pytest.raises(KeyboardInterrupt):
             catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
     assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["read"] == 3

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import FileStatus
-from hfv_builder.schema import CLIPS
-from pipelines.catalog import catalog
-from pipelines.clip_index import STAMP
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import FileStatus
+from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.clip_index import STAMP
+from pipelines.catalog.stage import catalog
 from pipelines.status import status as status_of
 
 
@@ -33,9 +33,9 @@ def test_memory_hardly_grows_with_the_clips(
     table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
     manifests.add(CLIPS, table, name="x", generator="mine")
     files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
-    monkeypatch.setattr("pipelines.catalog.list_clips", lambda _: (files, []))
-    monkeypatch.setattr("pipelines.clip_index.ROWS_READ", 1000)
-    monkeypatch.setattr("pipelines.clip_index.PART_ROWS", 5000)
+    monkeypatch.setattr("pipelines.catalog.stage.list_clips", lambda _: (files, []))
+    monkeypatch.setattr("pipelines.catalog.clip_index.ROWS_READ", 1000)
+    monkeypatch.setattr("pipelines.catalog.clip_index.PART_ROWS", 5000)
 
     def bytes_a_clip(work: Callable[[], Any]) -> float:
         tracemalloc.start()

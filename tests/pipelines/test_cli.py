@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends.registry import fingerprints
-from hfv_builder.config import load_profile
+from hfv_builder.profile import load_profile
 from pipelines.cli import main, parser
 
 COMMANDS = sorted(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]

@@ -18,14 +18,14 @@ import pytest
 from distributed import Client, Status
 
 from hfv_builder.backends.registry import fingerprints
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
-from pipelines.cluster import LOCAL_WAIT_S, Cluster, offered
-from pipelines.score import score
-from pipelines.shards import IN_FLIGHT, run_shards
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.score.stage import score
+from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
+from pipelines.workers.dispatch import IN_FLIGHT, run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.deadly import DeadlyDecoder, add, allow_failures, environment, hang
@@ -67,7 +67,7 @@ def test_only_a_window_of_shards_is_ahead(cluster: Cluster) -> None:
 @pytest.mark.usefixtures("cluster")
 def test_a_killer_that_takes_its_time_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than the driver listens for a result at a time: a hang that its deadline ends."""
-    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.2)
+    monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.2)
     with Cluster(workers=1).connect() as client:
         done = list(run_shards(client, partial(add, deadly=1, after_s=1), iter([[1], [2]])))
     assert sorted((each.items, each.error is None) for each in done) == [([1], False), ([2], True)]
@@ -163,8 +163,8 @@ def test_scores_of_two_devices_are_not_mixed_unasked(
 def test_work_for_a_gpu_says_what_it_waits_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.1)
-    monkeypatch.setattr("pipelines.shards.offered", patient := Patient(looks=2))
+    monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.1)
+    monkeypatch.setattr("pipelines.workers.dispatch.offered", patient := Patient(looks=2))
     with Cluster(workers=0).connect() as client, pytest.raises(KeyboardInterrupt):
         list(run_shards(client, sum, [[1, 2]], resources={"GPU": 1}))
     assert patient.seen == [False, False]
@@ -174,7 +174,7 @@ def test_work_for_a_gpu_says_what_it_waits_for(
 def test_a_run_without_workers_ends_after_the_time_it_was_given(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipelines.shards.SILENCE_S", 0.1)
+    monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.1)
     where = Cluster(workers=0, wait_min=0.005)
     with (
         where.connect() as client,
@@ -371,7 +371,7 @@ def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: Started) -> None:
 
 
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.cluster.PATIENCE", "1s")
+    monkeypatch.setattr("pipelines.workers.cluster.PATIENCE", "1s")
     with (
         pytest.raises(UsageError, match="no Dask scheduler answers at"),
         Cluster(scheduler="tcp://127.0.0.1:9").connect(),

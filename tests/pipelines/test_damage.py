@@ -7,17 +7,17 @@ import av
 import numpy as np
 import pytest
 
-from hfv_builder import video
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.frames import video
+from hfv_builder.frames.steps import Link
+from hfv_builder.frames.video import decode
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, ClipError, Metric
-from hfv_builder.schema import SCORES
-from hfv_builder.scoring import Scorer
-from hfv_builder.steps import Link
-from hfv_builder.video import decode
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.score import score
+from hfv_builder.scoring.scorer import Scorer
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
 from review_ui.proxies import frame_times, make_proxy
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows

@@ -6,13 +6,13 @@ import av
 import numpy as np
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.score import score
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 

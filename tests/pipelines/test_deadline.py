@@ -5,7 +5,7 @@ import sys
 
 TWO_THREADS = """
 import threading, time
-from pipelines.deadline import deadline
+from pipelines.workers.deadline import deadline
 
 def hang():
     with deadline(0.2) as begin:
@@ -26,6 +26,6 @@ def test_no_thread_puts_off_the_end_of_another() -> None:
 
 
 def test_who_is_in_time_goes_on() -> None:
-    slow = "import time\nfrom pipelines.deadline import deadline\nwith deadline(0.4) as begin:\n"
+    slow = "import time\nfrom pipelines.workers.deadline import deadline\nwith deadline(0.4) as begin:\n"
     slow += "    for _ in range(6):\n        begin()\n        time.sleep(0.1)\nprint('done')"
     assert subprocess.run([sys.executable, "-c", slow], check=True, capture_output=True).stdout == b"done\n"

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
 from pipelines.cli import main
-from pipelines.cluster import Cluster
-from pipelines.score import score
-from pipelines.shard import Report, Task, Work, write_shard
+from pipelines.score.stage import score
+from pipelines.score.worker import Report, Task, Work, write_shard
+from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
@@ -108,7 +108,7 @@ def test_clips_that_are_unmounted_half_way(
         return report
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.score.write_shard", then_unmount)
+        patch.setattr("pipelines.score.stage.write_shard", then_unmount)
         with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
             score(manifests, "kling", LITE, cluster=Cluster(workers=0))
     scored = rows(manifests, SCORES)

@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import UsageError
-from hfv_builder.schema import SCORES
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
 from pipelines.environment import described, environment, keep
-from pipelines.label import label
+from pipelines.label.stage import label
 from pipelines.versions import packages
 from tests.pipelines.conftest import rows
 from tests.pipelines.quick import IDS, Quick, catalogue

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
 from pipelines.cli import main
-from pipelines.cluster import Cluster
-from pipelines.faults import HELD, Fault, Suspects, described
-from pipelines.score import score
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.faults import HELD, Fault, Suspects, described
 from tests.pipelines.conftest import age, rows
 
 Fill = Callable[..., Path]
@@ -47,7 +47,7 @@ def test_scoring_blames_us_if_every_clip_fails_by_a_fault_of_ours(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("hfv_builder.video.decode", fails)
+        patch.setattr("hfv_builder.frames.video.decode", fails)
         with pytest.raises(Fault, match=rf"all of 3 clips failed with {type(error).__name__}: x.*no row was written"):
             score(manifests, "kling", LITE, cluster=HERE)
         assert rows(manifests, SCORES) == []
@@ -58,14 +58,14 @@ def test_a_single_odd_clip_fails_alone_whatever_it_raises(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a shard with others, in a shard of its own, and in a run of its own after others were scored."""
-    from hfv_builder import video
+    from hfv_builder.frames import video
 
     folder = clips_folder(count=3)
     catalog(manifests, "kling", folder, cluster=HERE)
     odd = sorted(folder.iterdir())[0].name
-    monkeypatch.setattr("hfv_builder.video.decode", broken_for(odd, video.decode, TypeError("odd")))
+    monkeypatch.setattr("hfv_builder.frames.video.decode", broken_for(odd, video.decode, TypeError("odd")))
     for shard in (64, 1):
-        monkeypatch.setattr("pipelines.score.SHARD", shard)
+        monkeypatch.setattr("pipelines.score.stage.SHARD", shard)
         outcome = score(manifests, "kling", LITE, cluster=HERE, retry_failed=True)
         assert (outcome.exit_code, len(outcome.summary["failures"])) == (3, 1)
         assert "TypeError: odd" in outcome.summary["failures"][0]["reason"]
@@ -77,7 +77,7 @@ def test_cataloguing_blames_us_too(
     folder = clips_folder(count=3)
     arguments = ["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0"]
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.catalog_worker.probe", wrong_version)
+        patch.setattr("pipelines.catalog.worker.probe", wrong_version)
         assert main([*arguments, "--manifests", str(manifests.root)]) == 1
         said = capsys.readouterr().err
         assert "all of 3 clips failed with TypeError: open() got an unexpected keyword" in said
@@ -91,14 +91,14 @@ def test_cataloguing_blames_us_too(
 def test_a_single_odd_file_is_catalogued_as_failed(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines import catalog_worker as module
+    from pipelines.catalog import worker as module
 
     folder = clips_folder(count=2)
     age(monkeypatch)
     assert catalog(manifests, "kling", folder, cluster=HERE).exit_code == 0
     (folder / "odd.mp4").write_bytes((folder / "000.mp4").read_bytes() + b"\0")
     probe: Any = module.probe  # type: ignore[attr-defined]
-    monkeypatch.setattr("pipelines.catalog_worker.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
+    monkeypatch.setattr("pipelines.catalog.worker.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
     outcome = catalog(manifests, "kling", folder, cluster=HERE)
     assert (outcome.exit_code, outcome.summary["ok"], outcome.summary["failed"]) == (3, 2, 1)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, LABELS
-from pipelines.catalog import catalog
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS
+from pipelines.catalog.stage import catalog
 from pipelines.cli import main
-from pipelines.cluster import Cluster
-from pipelines.label import label
+from pipelines.label.stage import label
+from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.test_label_and_split import fill
 

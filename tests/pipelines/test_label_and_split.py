@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import METRICS, Status, UsageError
-from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SCORES, SPLITS
-from pipelines.label import label
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS, SCORES, SPLITS
+from pipelines.label.stage import label
 from pipelines.split import split
 from pipelines.status import status
 from tests.oracle import label_rows, split_rows
@@ -200,9 +200,9 @@ FOLDERS = ("hunyuanvideo", "sfwan", "cogvideo")
 
 def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
     """From real clips to splits; then ranks, labels and splits again by the shortest pandas there is."""
-    from hfv_builder.config import load_profile
-    from pipelines.catalog import catalog
-    from pipelines.score import score
+    from hfv_builder.profile import load_profile
+    from pipelines.catalog.stage import catalog
+    from pipelines.score.stage import score
 
     for name in FOLDERS:
         catalog(manifests, name, real_clips / name, cluster=cluster)

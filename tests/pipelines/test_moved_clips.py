@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
+from hfv_builder.profile import load_profile
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
 from pipelines.generators import clips_of
 from pipelines.outcome import Outcome
-from pipelines.score import score
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import rows
 from tests.pipelines.test_shared_content import FACTS, clips
 
@@ -23,7 +23,7 @@ LITE = load_profile("lite")
 
 @pytest.fixture
 def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.catalog_worker.probe", lambda _: FACTS)
+    monkeypatch.setattr("pipelines.catalog.worker.probe", lambda _: FACTS)
 
 
 def add(manifests: Manifests, folder: Path, prompts: Path | None = None) -> Outcome:

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends import registry
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines import shard
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.label import label
-from pipelines.score import score
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.label.stage import label
+from pipelines.score import worker as shard
+from pipelines.score.stage import score
 from pipelines.versions import packages
+from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -109,7 +109,7 @@ def test_a_worker_of_another_version_is_refused(
 ) -> None:
     here = Cluster(workers=0)
     catalog(manifests, "kling", clips_folder(count=2), cluster=here)
-    monkeypatch.setattr("pipelines.score.packages", lambda: packages() | {"av": "1.0"})
+    monkeypatch.setattr("pipelines.score.stage.packages", lambda: packages() | {"av": "1.0"})
     monkeypatch.setattr(shard, "_local", threading.local())
     with pytest.raises(UsageError, match=rf"for it has av {packages()['av']}: set it up in the same way"):
         score(manifests, "kling", LITE, cluster=here)

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, Metric
-from hfv_builder.schema import SCORES
-from pipelines.label import label
-from pipelines.old_scores import OLD, bring_up_to_date, move_old_scores
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
+from pipelines.label.stage import label
+from pipelines.score.old_scores import OLD, bring_up_to_date, move_old_scores
 from pipelines.status import status
 from tests.pipelines.conftest import rows
 from tests.pipelines.quick import IDS, Killed, Quick, catalogue, value

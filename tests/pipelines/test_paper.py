@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hfv_builder.config import Profile, load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.frames.video import decode
+from hfv_builder.profile import Profile, load_profile
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, EMBEDDINGS, SCORES
-from hfv_builder.scoring import Scorer
-from hfv_builder.video import decode
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.label import label
-from pipelines.score import score
+from hfv_builder.scoring.scorer import Scorer
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, EMBEDDINGS, SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.label.stage import label
+from pipelines.score.stage import score
+from pipelines.workers.cluster import Cluster
 from tests.checkpoints import tiny_store
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows

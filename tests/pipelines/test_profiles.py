@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfv_builder.config import Profile, load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.scored import origin_of_labels
+from hfv_builder.profile import Profile, load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
-from hfv_builder.schema import EMBEDDINGS, LABELS, SCORES
-from hfv_builder.scored import origin_of_labels
-from hfv_builder.supersession import MADE_WITH
-from pipelines.label import label
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import EMBEDDINGS, LABELS, SCORES
+from hfv_builder.storage.supersession import MADE_WITH
+from pipelines.label.stage import label
 from pipelines.status import status
 from tests.pipelines.conftest import rows
 from tests.pipelines.quick import IDS, Quick, catalogue, value

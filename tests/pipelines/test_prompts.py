@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.stage import catalog
+from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import age, raising, rows
 
 Fill = Callable[..., Path]

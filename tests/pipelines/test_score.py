@@ -21,17 +21,17 @@ import pyarrow.compute
 import pytest
 from distributed import Client
 
-from hfv_builder import video
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.frames import video
+from hfv_builder.frames.checks import Watch
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
-from hfv_builder.schema import CLIPS, SCORES
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
-from pipelines.score import _shards, score
-from pipelines.shard_log import pace
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.catalog.stage import catalog
+from pipelines.score.shard_log import pace
+from pipelines.score.stage import _shards, score
 from pipelines.status import status
-from pipelines.watch import Watch
+from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 

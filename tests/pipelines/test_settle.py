@@ -10,9 +10,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import SCORES
-from pipelines.settle import settle
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
+from pipelines.score.compaction import settle
 
 WHERE: dict[str, Any] = {"profile": "lite", "metric": "motion", "generator": "kling"}
 

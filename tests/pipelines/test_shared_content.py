@@ -11,17 +11,17 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.frames.video import Probe
 from hfv_builder.records import METRICS
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
-from hfv_builder.video import Probe
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.catalog.stage import catalog
 from pipelines.generators import catalogued, clips_of
-from pipelines.label import label
+from pipelines.label.stage import label
 from pipelines.outcome import Outcome
 from pipelines.split import split
 from pipelines.status import status
+from pipelines.workers.cluster import Cluster
 from review_ui.clips import Clips
 from tests.pipelines.conftest import age
 
@@ -34,7 +34,7 @@ REAL = {"camera", "k400"}
 
 @pytest.fixture(autouse=True)
 def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.catalog_worker.probe", lambda _: FACTS)
+    monkeypatch.setattr("pipelines.catalog.worker.probe", lambda _: FACTS)
 
 
 def clips(root: Path, generator: str, contents: str) -> Path:

@@ -5,11 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.reviews import OLDER
 from hfv_builder.records import METRICS, UsageError
-from hfv_builder.reviews import OLDER
-from hfv_builder.schema import CLIPS, LABELS, REVIEWS, SPLITS
-from pipelines.label import label
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS, SPLITS
+from pipelines.label.stage import label
 from pipelines.split import split
 from tests.pipelines.test_label_and_split import as_dicts, decision, fill, write_scores
 

@@ -17,12 +17,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, local_copy, place, put, reach, read, status, walk
 from hfv_builder.records import UsageError
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, status, walk
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
+from pipelines.catalog.folder import list_clips
 from pipelines.cli import main
-from pipelines.folder import list_clips
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
@@ -35,7 +35,7 @@ def test_the_stages_give_the_rows_that_they_give_in_a_folder(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipelines.catalog.CLOCK_SLACK_NS", 0)
+    monkeypatch.setattr("pipelines.catalog.stage.CLOCK_SLACK_NS", 0)
     folder = clips_folder(count=6, broken=True)
     (folder / "notes.txt").write_text("no clip")
     for path in folder.iterdir():
@@ -200,7 +200,7 @@ class SlowLink:
 def test_an_upload_killed_half_way_leaves_what_was_there(bucket: Place, server: str) -> None:
     put(bucket / "part.parquet", b"before")
     link = SlowLink(server, limit=1 << 20)
-    code = "from hfv_builder.places import place, put; put(place('{}'), b'x' * (8 << 20))"
+    code = "from hfv_builder.storage.places import place, put; put(place('{}'), b'x' * (8 << 20))"
     uploading = subprocess.Popen(
         [sys.executable, "-c", code.format(bucket / "part.parquet")],
         env=os.environ | {"AWS_ENDPOINT_URL": link.url},

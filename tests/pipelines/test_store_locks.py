@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-import hfv_builder.lock
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import Place, put, read
+import hfv_builder.storage.lock
 from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, put, read
 
 
 def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,26 +32,26 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
     ended.wait()
     here, far = socket.gethostname(), "another-machine"
     waited: list[float] = []
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
+    monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
     for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
         put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
         with manifests.lock("x"):
             assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
         assert not (bucket / ".lock-x").exists()
-    settling = hfv_builder.lock.LEASE_S / 10
-    assert waited == [settling, hfv_builder.lock.LEASE_S, settling]
+    settling = hfv_builder.storage.lock.LEASE_S / 10
+    assert waited == [settling, hfv_builder.storage.lock.LEASE_S, settling]
 
     def renewed(_: float) -> None:
         put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
 
     put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
+    monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
     with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
         pass
 
 
 def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    monkeypatch.setattr(hfv_builder.storage.lock, "LEASE_S", 0.3)
     with Manifests(bucket).lock("x"):
         first = read(bucket / ".lock-x")
         end = time.monotonic() + 20
@@ -69,7 +69,7 @@ def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeyp
     def other_writes(_: float) -> None:
         put(bucket / ".lock-x", json.dumps(dead | {"id": "2", "pid": os.getpid()}))
 
-    monkeypatch.setattr(hfv_builder.lock, "time", SimpleNamespace(time=time.time, sleep=other_writes))
+    monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=other_writes))
     with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
         pass
     assert json.loads(read(bucket / ".lock-x"))["id"] == "2"
@@ -97,7 +97,7 @@ def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(UsageError, match="is another hfv's by now"):
         hold(lambda: None)
-    monkeypatch.setattr(hfv_builder.lock, "LEASE_S", 0.3)
+    monkeypatch.setattr(hfv_builder.storage.lock, "LEASE_S", 0.3)
     (bucket / ".lock-x").unlink()
     try:
         with pytest.raises(UsageError, match="is another hfv's by now"):
@@ -114,7 +114,7 @@ def test_an_outage_at_the_end_does_not_hide_the_error(bucket: Place, monkeypatch
 
     def fail() -> None:
         with Manifests(bucket).lock("x"):
-            monkeypatch.setattr(hfv_builder.lock, "read", silent)
+            monkeypatch.setattr(hfv_builder.storage.lock, "read", silent)
             raise UsageError("the real one")
 
     with pytest.raises(UsageError, match="the real one"):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS
-from pipelines.catalog import catalog
-from pipelines.cluster import Cluster
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.stage import catalog
+from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import age, raising, rows
 from tests.pipelines.deadly import DeadlyFiles
@@ -35,7 +35,7 @@ def test_what_failed_is_tried_again(
     folder = clips_folder(count=2)
     age(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(f"pipelines.catalog_worker.{step}", raising(error))
+        patch.setattr(f"pipelines.catalog.worker.{step}", raising(error))
         assert catalog(manifests, "kling", folder, cluster=Cluster(workers=0)).summary["failed"] == 2
     assert {row["sha256"] is None for row in rows(manifests, CLIPS)} == {by_itself}
     if not by_itself:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from hfv_builder import scoring
 from hfv_builder.backends import registry
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
-from pipelines import shard
-from pipelines.shard import Task
+from hfv_builder.scoring import scorer as scoring
+from hfv_builder.storage.manifest import Manifests
+from pipelines.score import worker as shard
+from pipelines.score.worker import Task
 from pipelines.versions import packages
 
 LITE = load_profile("lite")

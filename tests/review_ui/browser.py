@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.storage.manifest import Manifests
 from review_ui.app import create_app
 
 

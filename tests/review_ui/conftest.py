@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.storage.manifest import Manifests
 from review_ui.app import create_app
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.sample import SHARED, make_sample, write_manifests

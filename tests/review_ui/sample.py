@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pyarrow as pa
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.frames.video import probe
 from hfv_builder.records import METRICS, ClipError
-from hfv_builder.schema import CLIPS, LABELS, SCORES, SPLITS
-from hfv_builder.video import probe
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
 
 FRAMES = 24
 RATE = 12

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import Metric
-from hfv_builder.schema import FINAL, REVIEWS, SCORES
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import FINAL, REVIEWS, SCORES
 from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
 
@@ -200,7 +200,7 @@ def test_what_the_manifest_alone_knows_is_taken_in(
 
 
 def test_re_labelling_upstream_keeps_decisions(manifests: Manifests, start: Callable[..., TestClient]) -> None:
-    from hfv_builder.schema import LABELS
+    from hfv_builder.storage.schema import LABELS
 
     anna = Person(start(), "anna")
     item = anna.hand(1, generator="alpha")[0]

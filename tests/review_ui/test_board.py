@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.decisions import Decision
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.decisions import Decision
 from hfv_builder.records import Split
-from hfv_builder.schema import CLIPS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
 from review_ui.board import Board, shown_from_start
 from review_ui.clips import Clips, Filter
 from review_ui.settings import HAND, Settings

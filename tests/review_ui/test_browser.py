@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import LABELS, REVIEWS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import LABELS, REVIEWS
 from review_ui.settings import Settings
 from tests.review_ui.browser import Served, until
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 
 import review_ui.media
-from hfv_builder.manifest import Manifests
-from hfv_builder.places import place, put
+from hfv_builder.frames.video import frames as frames_of
+from hfv_builder.frames.video import probe
 from hfv_builder.records import ClipError
-from hfv_builder.schema import CLIPS
-from hfv_builder.video import frames as frames_of
-from hfv_builder.video import probe
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import place, put
+from hfv_builder.storage.schema import CLIPS
 from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.pages import Sent

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfv_builder.decisions import ADJUDICATOR, REVIEWER, Decision, Kind
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS, FINAL, LABELS, SPLITS, Table
+from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision, Kind
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, SPLITS, Table
 from pipelines.review import export_reviews
 from pipelines.split import split
 from review_ui.board import Board

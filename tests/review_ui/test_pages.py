@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.manifest import Manifests
+from hfv_builder.storage.manifest import Manifests
 from pipelines.review import add_user
 from review_ui.settings import Settings
 from review_ui.users import UsersFile

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
 from pipelines.review import add_user, export_reviews, review
 from review_ui.guard import hostname, is_loopback, names_of
 from review_ui.settings import Settings, load_settings

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import Metric
-from hfv_builder.schema import CLIPS, LABELS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS
 from review_ui.settings import HAND, Settings
 from review_ui.users import Role, User, hashed
 from tests.review_ui.conftest import Person

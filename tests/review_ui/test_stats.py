@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.decisions import Decision
-from hfv_builder.manifest import Manifests
+from hfv_builder.labelling.decisions import Decision
 from hfv_builder.records import Label
+from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.people import hourly, sittings

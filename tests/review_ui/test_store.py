@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.review import measure_kill
-from hfv_builder.decisions import Decision
+from hfv_builder.labelling.decisions import Decision
 from hfv_builder.records import UsageError
 from review_ui import rows
 from review_ui.store import Store

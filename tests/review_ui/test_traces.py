@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.config import load_profile
-from hfv_builder.manifest import Manifests
+from hfv_builder.profile import load_profile
 from hfv_builder.records import Metric
-from pipelines.label import label
+from hfv_builder.storage.manifest import Manifests
+from pipelines.label.stage import label
 from review_ui.traces import Traces
 from tests.pipelines.quick import IDS, Quick, catalogue, value
 from tests.pipelines.test_profiles import EDITED, A, B

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import FINAL, REVIEWS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import FINAL, REVIEWS
 from pipelines.cli import main
 from pipelines.review import database, destination
 from review_ui.app import create_app

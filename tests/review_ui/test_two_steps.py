@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hfv_builder.manifest import Manifests
 from hfv_builder.records import Metric
-from hfv_builder.schema import CLIPS, LABELS, REVIEWS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS
 from pipelines.review import add_user
 from review_ui.settings import QueueSettings, Settings
 from review_ui.users import UsersFile

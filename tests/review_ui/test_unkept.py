@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import review_ui.desk
-from hfv_builder.manifest import Manifests
+from hfv_builder.storage.manifest import Manifests
 from review_ui.clips import Filter
 from review_ui.messages import NewDecision
 from review_ui.settings import Settings

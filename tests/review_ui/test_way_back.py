@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from hfv_builder.manifest import Manifests
-from hfv_builder.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
 from pipelines.cli import main
 from review_ui.app import create_app
 from review_ui.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.decisions import Decision
+from hfv_builder.labelling.decisions import Decision
 from review_ui.store import Store
 from review_ui.writer import NotKept
 

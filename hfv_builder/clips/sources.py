@@ -1,0 +1,121 @@
+"""Sources: what `sources.toml` says of a generator, and how its clips differ from that."""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from hfv_builder.records import UsageError
+from hfv_builder.storage.places import Place, read
+
+CHECKOUT = Path(__file__).parents[2] / "manifests" / "sources.toml"
+INSTALLED = Path(__file__).parent / "sources.toml"
+"""The same file where the package was installed from a wheel."""
+NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+MIN_SIDE = 224
+"""Pixels; the least side that HFV accepts (paper, §3.2.1)."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+class Source:
+    """A generator as `sources.toml` describes it; None where it says nothing."""
+
+    name: str
+    real: bool = False
+    role: Literal["train", "eval"] | None = None
+    quantity: NonNegativeInt | None = None
+    duration_s: PositiveFloat | None = None
+    fps: PositiveFloat | None = None
+    num_frames: PositiveInt | None = None
+    width: PositiveInt | None = None
+    height: PositiveInt | None = None
+    min_side: PositiveInt = MIN_SIDE
+    licence: str | None = None
+    url: str | None = None
+
+
+def check_name(name: str, kind: Literal["generator", "profile"] = "generator") -> str:
+    """The name itself, if it can name a folder of a manifest.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not NAME.fullmatch(name):
+        example = "kling or gen-3" if kind == "generator" else "mine or paper-16"
+        raise UsageError(
+            f"{name!r} cannot name a {kind}: use lower-case letters, digits, '.', '_' and '-', "
+            f"beginning with a letter, such as {example}"
+        )
+    return name
+
+
+def load_sources(manifests: Place) -> dict[str, Source]:
+    """The sources that come with the project, and those of a `sources.toml` in the manifests folder.
+
+    Raises:
+        UsageError: a file is not right; the sentence says where.
+    """
+    sources: dict[str, Source] = {}
+    for path in dict.fromkeys([INSTALLED, CHECKOUT, manifests / "sources.toml"]):
+        sources.update(_read(path))
+    return sources
+
+
+def differences(source: Source, clips: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What differs between a source and its readable clips: rows of field, expected, found and clips.
+
+    Args:
+        clips: rows of the clips manifest with status `ok`.
+
+    Returns:
+        A row for each field that differs: the expected value, the commonest other value found, and the number
+        of clips that differ.
+    """
+    rows = list(clips)
+    found: list[dict[str, Any]] = []
+    if source.quantity is not None and len(rows) != source.quantity:
+        found.append({"field": "quantity", "expected": source.quantity, "found": len(rows), "clips": None})
+    for field, tolerance in (("width", 0), ("height", 0), ("num_frames", 0), ("fps", 0.05), ("duration_s", 1.0)):
+        expected = getattr(source, field)
+        if expected is None:
+            continue
+        other = [row[field] for row in rows if row[field] is None or abs(row[field] - expected) > tolerance]
+        if other:
+            found.append({"field": field, "expected": expected, "found": _commonest(other), "clips": len(other)})
+    small = [min(row["width"], row["height"]) for row in rows if min(row["width"], row["height"]) < source.min_side]
+    if small:
+        expected = f"≥ {source.min_side}"
+        found.append({"field": "shorter side", "expected": expected, "found": min(small), "clips": len(small)})
+    return found
+
+
+def _commonest(values: list[Any]) -> Any:
+    value = Counter(values).most_common(1)[0][0]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def _read(path: Place) -> dict[str, Source]:
+    try:
+        tables = tomllib.loads(read(path).decode())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    sources = {}
+    for generator, fields in tables.items():
+        try:
+            sources[check_name(generator)] = TypeAdapter(Source).validate_json(json.dumps(fields, default=str))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join([generator, *(str(part) for part in first["loc"])])
+            wrong = "is not a field of a source" if first["type"] == "unexpected_keyword_argument" else first["msg"]
+            raise UsageError(f"{path}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+    return sources

@@ -1,0 +1,34 @@
+"""Frames through decord, for scores comparable with training code that reads through it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.frames.steps import Sampling, Selection, choose
+from hfv_builder.records import ClipError
+
+
+def read(path: Path, sampling: Sampling) -> tuple[npt.NDArray[np.uint8], Selection]:
+    """Return the frames that are taken of the clip, (n, H, W, 3) RGB, and which they are.
+
+    Raises:
+        ClipError: decord cannot decode all of it, or a rate is asked for and the frames have no times.
+        ImportError: decord is not installed.
+    """
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    try:
+        reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
+        times = reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64)
+        chosen = choose(times - times[:1], sampling)
+        # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
+        rgb = reader.get_batch(chosen.frames).asnumpy()
+        del reader
+    except (decord.DECORDError, RuntimeError) as error:
+        # Of a C++ stack, what stands behind the last source location in the first line.
+        reason = re.sub(r"\[[^]]*\] \S+:\d+: ", "", str(error).strip().splitlines()[0])
+        raise ClipError(f"decord cannot decode it: {reason}") from None
+    return rgb, chosen

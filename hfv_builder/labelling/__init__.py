@@ -1,0 +1,1 @@
+"""From scores and reviews to labels and splits: functions of tables."""

@@ -1,0 +1,1 @@
+"""The three scores of a clip, and the evidence for them."""

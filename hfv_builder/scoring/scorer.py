@@ -1,0 +1,196 @@
+"""Frames to scores: the one place where decoder, models and metrics meet.
+
+A clip goes through once, some frames at a time. Each metric takes what it needs of them and gives its score at the
+end; frames are shrunk, moved to the device, matched with their neighbours and seen by each model once.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hfv_builder.backends import registry
+from hfv_builder.backends.weights import Store
+from hfv_builder.frames.size import shrink
+from hfv_builder.frames.spool import Spool
+from hfv_builder.frames.steps import Link
+from hfv_builder.frames.video import Chunk
+from hfv_builder.profile import Profile, for_device
+from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.scoring.evidence import SIDE, panel
+from hfv_builder.scoring.flow_pairs import Matcher
+from hfv_builder.scoring.passes import (
+    AT_ONCE,
+    AccelerationPass,
+    AppearancePass,
+    Frames,
+    MetricPass,
+    Moment,
+    Score,
+    SpatialPass,
+    WarpErrorPass,
+)
+from hfv_builder.scoring.runs import RunFinder
+
+KEPT = frozenset({"clip", "lab_histogram"})
+"""Backends whose frame embeddings later stages use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """The embeddings of a clip's frames by one model."""
+
+    frames: list[int]
+    """The number of each frame in the clip."""
+    vectors: npt.NDArray[np.float16]
+    """(T, D), L2-normalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipScores:
+    """What came of a clip."""
+
+    scores: dict[Metric, Score] = field(default_factory=dict)
+    embeddings: dict[str, Vectors] = field(default_factory=dict)
+    """Of the frames, by the name of the backend."""
+    evidence: dict[Metric, bytes] = field(default_factory=dict)
+    """A WebP of each metric's worst moment."""
+
+
+class Scorer:
+    """The models of a profile, ready to score one clip after another. Not for use by two threads at once."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        metrics: Iterable[Metric] = METRICS,
+        device: str = "cpu",
+        store: Store | None = None,
+    ) -> None:
+        """Load the models that these metrics need.
+
+        Args:
+            store: where the weights are; None looks in the default place.
+
+        Raises:
+            UsageError: weights are not there, or not right.
+        """
+        self.profile = for_device(profile, device)
+        self.metrics = tuple(metrics)
+        self.device = device
+        registry.require(self.profile, self.metrics, store)
+        if device.startswith("cuda"):
+            # fp32 is to mean fp32, and the same frames are to give the same bits.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.deterministic = True
+        names = {name for metric in self.metrics for name in registry.sections(metric)}
+        self._models = {name: registry.load(getattr(self.profile, name), device, store) for name in sorted(names)}
+
+    @torch.inference_mode()
+    def score(self, chunks: Iterable[Chunk], metrics: Iterable[Metric] | None = None) -> ClipScores:
+        """The scores of the clip that these chunks make up.
+
+        Args:
+            metrics: those wanted, of the ones this scorer was made for; None wants all.
+
+        Raises:
+            ClipError: the clip cannot be decoded, or has fewer than two frames.
+        """
+        passes = {metric: self._begin(metric) for metric in (self.metrics if metrics is None else metrics)}
+        matcher = self._matcher(passes)
+        finder = RunFinder() if any(self.profile.looks_at_runs(metric) for metric in passes) else None
+        small = Spool()
+        index: list[int] = []
+        for chunk in chunks:
+            link = _links(chunk, index)
+            index += chunk.index.tolist()
+            size = self.profile.long_side
+            rgb = shrink(chunk.rgb, size) if size else chunk.rgb
+            if self.profile.evidence:
+                small.append(torch.from_numpy(shrink(rgb, SIDE)))
+            for frames in self._on_device(rgb, chunk.index, link, matcher, finder):
+                for each in passes.values():
+                    each.add(frames)
+        if len(index) < 2:
+            raise ClipError(f"it has {len(index)} frame{'' if len(index) == 1 else 's'}; at least 2 are needed")
+        scores = {metric: each.result() for metric, each in passes.items()}
+        evidence = {}
+        if self.profile.evidence:
+            worst = {metric: _worst(score) for metric, score in scores.items()}
+            evidence = {
+                metric: self._panel(metric, passes[metric].moment(index.index(number)), small)
+                for metric, number in worst.items()
+                if number is not None
+            }
+        return ClipScores(scores=scores, embeddings=self._embeddings(passes, index), evidence=evidence)
+
+    def _on_device(
+        self,
+        pictures: npt.NDArray[np.uint8],
+        numbers: npt.NDArray[np.int32],
+        links: npt.NDArray[np.uint8],
+        matcher: Matcher | None,
+        finder: RunFinder | None,
+    ) -> Iterator[Frames]:
+        """The frames of a chunk, as many at a time as the device has room for."""
+        rgb, index, link = (torch.from_numpy(each) for each in (pictures, numbers, links))
+        pixels = AT_ONCE.get(torch.device(self.device).type, AT_ONCE["cpu"])
+        step = max(1, pixels // (rgb.shape[1] * rgb.shape[2]))
+        for start in range(0, len(rgb), step):
+            part = slice(start, start + step)
+            here, matches = rgb[part].to(self.device), None
+            if matcher is not None:
+                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
+            runs = finder.add(matches) if finder is not None and matches is not None else None
+            yield Frames(rgb=here, index=index[part], link=link[part], matches=matches, runs=runs)
+
+    def _matcher(self, passes: Iterable[Metric]) -> Matcher | None:
+        """What finds the flow of the frames, if a metric looks at it."""
+        profile = self.profile
+        backward = []
+        if Metric.MOTION in passes:
+            backward.append(profile.motion.metric == "warp_error" and profile.motion.occlusion)
+        if Metric.SPATIAL in passes and profile.depth.flow_on == "rgb":
+            backward.append(profile.spatial.occlusion)
+        if Metric.SPATIAL in passes and profile.spatial.scaling:
+            backward.append(False)
+        return Matcher(self._models["flow"], backward=any(backward)) if backward else None
+
+    def _begin(self, metric: Metric) -> MetricPass:
+        models: dict[str, Any] = self._models
+        match metric:
+            case Metric.SPATIAL:
+                return SpatialPass(self.profile, models["flow"], models["depth"], self.device)
+            case Metric.APPEARANCE:
+                return AppearancePass(models["background"], models["subject"])
+            case Metric.MOTION if self.profile.motion.metric == "warp_error":
+                return WarpErrorPass(self.profile)
+            case Metric.MOTION:
+                return AccelerationPass(self.profile)
+
+    def _panel(self, metric: Metric, moment: Moment, small: Spool) -> bytes:
+        frames = torch.cat([small[place : place + 1] for place in moment.places])
+        return panel(metric, frames.to(self.device), moment.maps, self._models.get("flow"))
+
+    def _embeddings(self, passes: dict[Metric, MetricPass], index: list[int]) -> dict[str, Vectors]:
+        appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend
+        vectors = appearance.vectors() if appearance is not None and model in KEPT else None
+        return {} if vectors is None else {model: Vectors(frames=index, vectors=vectors.half().cpu().numpy())}
+
+
+def _links(chunk: Chunk, before: list[int]) -> npt.NDArray[np.uint8]:
+    """The link of each frame of the chunk; where it does not say, a pair wherever numbers follow one another."""
+    if chunk.link is not None:
+        return chunk.link
+    numbers = np.concatenate([before[-1:] or [-2], chunk.index])
+    return np.where(numbers[1:] == numbers[:-1] + 1, Link.STEP, Link.NONE).astype(np.uint8)
+
+
+def _worst(score: Score) -> int | None:
+    """The number of the frame at which the trace is highest; None if there is no score."""
+    known = [(value, -number) for value, number in zip(score.trace, score.frames, strict=True) if value is not None]
+    return -max(known)[1] if known and score.value is not None else None

@@ -1,0 +1,1 @@
+"""Manifests and what they stand on: schemas, parts, replacements, locks and places."""

@@ -1,0 +1,157 @@
+"""Locks: two commands started by mistake on the same manifests do no harm."""
+
+import _thread
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hfv_builder.records import UsageError
+from hfv_builder.storage.places import Place, answering, put, read, unwritable, writable
+from hfv_builder.storage.processes import runs
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+LEASE_S = 30.0
+"""How long the holder of a lock in a store may be silent before it counts as dead."""
+HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What systems say of a lock that another process holds."""
+
+
+@contextlib.contextmanager
+def lock(folder: Place, name: str) -> Iterator[None]:
+    """Hold the lock `name` of the folder while the block runs.
+
+    The system gives a lock on this machine back when its holder dies. In a store it is an object that its holder
+    writes anew all the time; whoever finds it waits to see whether somebody does. A holder that was silent for so long
+    that another took its lock is interrupted.
+
+    Raises:
+        UsageError: another process holds it, or has taken it over; or nothing can be locked there.
+    """
+    path = writable(folder) / f".lock-{name}"
+    busy = UsageError(f"another hfv is at work on {name} in {folder}; wait until it ends")
+    with _of_system(path, busy) if isinstance(path, Path) else _of_store(path, busy):
+        yield
+
+
+@contextlib.contextmanager
+def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
+    import fcntl
+
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in HELD:
+                raise busy from None
+            raise UsageError(
+                f"the file system of {path.parent} has no locks ({error.strerror}); choose another place with "
+                "--manifests DIR"
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
+    owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+
+    def sign() -> str:
+        return json.dumps(owner | {"at": time.time()})
+
+    def is_ours(held: dict[str, Any]) -> bool:
+        return owner.items() <= held.items()
+
+    while not _create(path, sign()) and not is_ours(held := _holder(path)):
+        if held:
+            if _is_alive(path, held):
+                raise busy
+            # Several may find the same dead holder; who wrote last has it, once all have written (Fischer's algorithm).
+            put(path, sign())
+            time.sleep(LEASE_S / 10)
+    ended, lost = threading.Event(), threading.Event()
+    in_main = threading.current_thread() is threading.main_thread()
+    sentence = (
+        f"{path} is another hfv's by now, for this one was silent for {LEASE_S:g} s; wait until that one ends, "
+        "then run the same command again"
+    )
+
+    def renew() -> None:
+        while not ended.wait(LEASE_S / 3):
+            with contextlib.suppress(Exception):  # a store may be away for a while
+                if not is_ours(_holder(path)):
+                    lost.set()
+                    if in_main and not ended.is_set():
+                        _interrupt(sentence)
+                    return
+                put(path, sign())
+
+    renewing = threading.Thread(target=renew, daemon=True, name="lock")
+    renewing.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
+    finally:
+        ended.set()
+        renewing.join()
+        with contextlib.suppress(Exception):  # left behind it counts as dead soon
+            if is_ours(_holder(path)):
+                path.fs.rm_file(path.path)
+            else:
+                lost.set()
+    if lost.is_set():
+        raise UsageError(sentence)
+
+
+def _interrupt(sentence: str) -> None:
+    """Stop the main thread: as Ctrl-C would, or at once where that is ignored, as of a command started with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        print(sentence, file=sys.stderr, flush=True)
+        os._exit(2)
+    _thread.interrupt_main()
+
+
+def _create(path: "UPath", content: str) -> bool:
+    """Make the object, unless there is one."""
+    try:
+        with answering(f"{path} cannot be written"):
+            path.fs.pipe_file(path.path, content.encode(), mode="create")
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+    return True
+
+
+def _holder(path: "UPath") -> dict[str, Any]:
+    """What the holder wrote; nothing if there is none."""
+    try:
+        held: dict[str, Any] = json.loads(read(path))
+    except FileNotFoundError:
+        held = {}
+    return held
+
+
+def _is_alive(path: "UPath", held: dict[str, Any]) -> bool:
+    """Whether somebody renews the lock."""
+    if held["host"] == socket.gethostname():
+        return runs(held["pid"]) and time.time() - held["at"] < LEASE_S
+    print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)
+    time.sleep(LEASE_S)
+    return _holder(path) != held

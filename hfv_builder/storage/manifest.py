@@ -1,0 +1,264 @@
+"""The manifests: Hive-partitioned Parquet that is only ever added to or replaced whole, atomically.
+
+A part is there whole or not at all, so a reader never sees half of one.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hfv_builder.records import Metric, UsageError
+from hfv_builder.storage.lock import lock
+from hfv_builder.storage.places import Place, answering, put, sync, writable
+from hfv_builder.storage.replacement import Replacement, journal_of, obsolete, recover
+from hfv_builder.storage.schema import Table
+
+NEW = "part-new-"
+"""What the names of parts begin with that were added since the last replacement."""
+FEW = 10_000
+"""Rows that are read sooner by one thread than by several."""
+TRIES = 5
+"""How often a partition is read again that is replaced while being read."""
+
+
+class OtherColumns(UsageError):
+    """A part lacks columns: another version wrote it."""
+
+
+class Manifests:
+    """The tables below one folder or URL. `partition` arguments name the folder: `generator="kling"`."""
+
+    def __init__(self, root: Place) -> None:
+        self.root = root
+
+    def __repr__(self) -> str:
+        return f"Manifests({str(self.root)!r})"
+
+    @property
+    def local_root(self) -> Path:
+        """The root, for what needs a folder of this machine.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if not isinstance(self.root, Path):
+            raise UsageError(f"this needs manifests on this machine: copy {self.root} to a folder and name that")
+        return self.root
+
+    def folder(self, table: Table, **partition: str) -> Place:
+        """The folder of one partition; every partition column of the table must be given."""
+        return self.root.joinpath(table.name, *(f"{column}={partition[column]}" for column in table.partition))
+
+    def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
+        """The partitions that hold at least one part, of those that match what is given, sorted."""
+        return [keys for keys, _ in self._filled(table, partition)]
+
+    def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
+        """Partitions and their parts."""
+        pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
+        folders = (self.root / table.name).glob(pattern) if pattern else [self.root / table.name]
+        depth = len(table.partition)
+        names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
+        for each in names:
+            keys = dict(name.rstrip("/").split("=", 1) for name in each)
+            if parts := self.parts(table, **keys):
+                yield keys, parts
+
+    def parts(self, table: Table, **partition: str) -> list[Place]:
+        """The part files of one partition, sorted by name, without those that a replacement makes obsolete."""
+        folder = self.folder(table, **partition)
+        while True:
+            journal = journal_of(folder)
+            found: list[Place] = [*folder.glob("part-*.parquet")]
+            if journal_of(folder) == journal:
+                hidden = obsolete(journal)
+                return sorted((part for part in found if part.name not in hidden), key=lambda part: part.name)
+
+    def is_settled(self, table: Table, **partition: str) -> bool:
+        """Whether nothing was added to the partition since it was last replaced."""
+        return not any(part.name.startswith(NEW) for part in self.parts(table, **partition))
+
+    def read(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> pa.Table:
+        """The rows of all partitions that match, in the order of partitions and parts; empty if there are none.
+
+        Raises:
+            UsageError: a part cannot be read or lacks a column.
+        """
+        names = list(columns or table.schema.names)
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(FileNotFoundError):  # another command has replaced it meanwhile
+                return self._read(table, names, partition)
+        return self._read(table, names, partition)
+
+    def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
+        schema = pa.schema([table.schema.field(name) for name in names])
+        parts = [part for _, found in self._filled(table, partition) for part in found]
+        with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
+            found = list(pool.map(partial(self.read_part, table, columns=names), parts))
+        return pa.concat_tables(
+            [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in found)]
+        )
+
+    def read_part(self, table: Table, part: Place, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one part, with the metadata that its writer gave them.
+
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+            FileNotFoundError: it is there no more.
+        """
+        names = list(columns or table.schema.names)
+        folders = part.parent.parts[len(part.parent.parts) - len(table.partition) :]
+        keys = dict(name.split("=", 1) for name in folders)
+        with _opened(part, table) as file:
+            count, metadata = file.metadata.num_rows, file.schema_arrow.metadata
+            stored = [name for name in names if name not in keys and name in file.schema_arrow.names]
+            rows = file.read(stored, use_threads=count > FEW)
+        for column, old, new in table.renamed:
+            if column in stored:
+                values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
+                rows = rows.set_column(rows.column_names.index(column), column, values)
+        arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
+        return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
+
+    def metadata(self, table: Table, part: Place) -> dict[bytes, bytes]:
+        """The metadata that the writer of a part gave it, read from its footer.
+
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+        """
+        with _opened(part, table) as file:
+            return dict(file.schema_arrow.metadata or {})
+
+    def span(self, table: Table, part: Place, column: str) -> tuple[Any, Any] | None:
+        """The least and the greatest value of a column of one part, read from its footer; None if it has no rows.
+
+        Raises:
+            UsageError: it cannot be read or lacks a column.
+        """
+        with _opened(part, table) as file:
+            facts = file.metadata
+        at = facts.schema.names.index(column)
+        found = [facts.row_group(number).column(at).statistics for number in range(facts.num_row_groups)]
+        spans = [(each.min, each.max) for each in found if each is not None and each.has_min_max]
+        return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
+
+    def add(self, table: Table, rows: pa.Table, *, name: str, **partition: str) -> Place:
+        """Write one more part, named after `name`; a part of that name is replaced.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        folder = writable(self.folder(table, **partition))
+        path = folder / f"{NEW}{name}.parquet"
+        put(path, _parquet(_stored(table, rows, partition)))
+        sync(folder)
+        return path
+
+    def replace(self, table: Table, rows: Iterable[pa.Table], **partition: str) -> None:
+        """Make these tables, a part each, all that the partition holds. Equal rows give equal files.
+
+        The tables may be made from what the partition holds, while it is read.
+
+        Raises:
+            UsageError: the folder cannot be written, or another command has taken over.
+        """
+        folder = writable(self.folder(table, **partition))
+        replacement = Replacement(folder)
+        before = {part.name for part in folder.glob("part-*.parquet")}
+        after: set[str] = set()
+        try:
+            for batch in rows:
+                data = _parquet(_stored(table, batch, partition))
+                name = f"part-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+                if name not in before | after:
+                    replacement.add(name, data)
+                after.add(name)
+            if before != after:
+                replacement.carry_out(sorted(before - after))
+        finally:
+            replacement.end()
+
+    def recover(self, table: Table, **partition: str) -> None:
+        """End a replacement that was cut short; before parts are added again that it was to take away."""
+        recover(self.folder(table, **partition))
+
+    def evidence(self, clip_id: str, metric: Metric, *, profile: str, generator: str) -> Place:
+        """Where the image of the worst moment of a clip lies, a WebP, if scoring under this profile wrote one."""
+        folder = self.root / "evidence" / f"profile={profile}" / f"generator={generator}"
+        return folder / f"{clip_id}-{metric.value}.webp"
+
+    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
+
+        Raises:
+            UsageError: another process holds it.
+        """
+        return lock(self.root, name)
+
+
+@contextlib.contextmanager
+def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
+    try:
+        with answering(f"{part} cannot be read"), contextlib.ExitStack() as stack:
+            source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
+            file = stack.enter_context(pq.ParquetFile(source))
+            missing = sorted({*table.schema.names} - {*table.partition, *table.later, *file.schema_arrow.names})
+            if missing:
+                raise OtherColumns(f"{part} has no column {', '.join(missing)}: another version wrote it; {table.cure}")
+            yield file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        # What is wrong with the bytes of a file has no errno; disks that fail have one.
+        disks = getattr(error, "errno", None) is not None
+        cure = "nothing is lost: run the same command again" if disks else table.cure
+        raise UsageError(f"{part} cannot be read ({str(error).strip()}); {cure}") from None
+
+
+def _stored(table: Table, rows: pa.Table, partition: dict[str, str]) -> pa.Table:
+    """The rows as a part holds them: typed, and with the columns that the folders name.
+
+    Readers that look at single files need these columns. They are dictionaries of int32 and string, the only type that
+    pyarrow, and so pandas, merges with what it infers from the names of folders.
+    """
+    names = table.schema.names
+    kept = _typed(table, rows.select([name for name in names if name not in partition]))
+    columns = {name: _constant(partition[name], len(rows)) if name in partition else kept[name] for name in names}
+    return pa.table(columns).replace_schema_metadata(rows.schema.metadata)
+
+
+def _constant(value: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([value]))
+
+
+def _typed(table: Table, rows: pa.Table) -> pa.Table:
+    """The rows cast to the schema, but for vectors, which keep the size that no schema knows."""
+    fields = [field if _is_vectors(field.type) else table.schema.field(field.name) for field in rows.schema]
+    schema = pa.schema(fields, rows.schema.metadata)
+    return rows if rows.schema.equals(schema) else rows.cast(schema)
+
+
+def _is_vectors(kind: pa.DataType) -> bool:
+    """Whether it is a list of fixed-size lists, whose size is the data's own and no schema's."""
+    return bool(pa.types.is_list(kind) and pa.types.is_fixed_size_list(kind.value_type))
+
+
+def _parquet(rows: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
+    # Of vectors, no value comes twice and none is looked for: dictionaries and statistics take two thirds of the time.
+    plain = any(_is_vectors(field.type) for field in rows.schema)
+    statistics = ["clip_id"] if plain else True
+    dictionaries = [field.name for field in rows.schema if pa.types.is_dictionary(field.type)] if plain else True
+    options = {"compression": "zstd", "use_dictionary": dictionaries, "write_statistics": statistics}
+    with pq.ParquetWriter(sink, rows.schema, **options) as writer:
+        if len(rows):  # `datasets` cannot read a row group without rows
+            writer.write_table(rows)
+    return memoryview(sink.getvalue())

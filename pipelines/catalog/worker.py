@@ -1,0 +1,103 @@
+"""What a worker of the catalogue does: read some files and write their rows."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hfv_builder.frames.video import decoder_version, probe
+from hfv_builder.records import Status, UsageError, reason
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import blame_disks, local_copy, place
+from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.clip_index import STAMP
+from pipelines.workers.deadline import deadline
+from pipelines.workers.faults import OUR_FAULTS, described
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardResult:
+    """What became of some files."""
+
+    readable: int
+    fault: str | None = None
+    """What may be a fault of ours: none of the files could be read, and no row was written."""
+
+
+def write_shard(
+    paths: list[str],
+    *,
+    manifests: Manifests,
+    generator: str,
+    stamp: int,
+    error: str | None = None,
+    unread: bool = False,
+    proven: bool = False,
+    deadline_s: float | None = None,
+) -> ShardResult:
+    """Read some files and write their rows as one part.
+
+    Args:
+        deadline_s: how long one file may take before this process is ended.
+        error: why they cannot be probed, if that is known already; they are then only hashed.
+        unread: they are not even hashed.
+        proven: other files were read in this way, so that an error such as a TypeError is the file's own.
+    """
+    rows, faults = [], []
+    with deadline(deadline_s) as begin:
+        for path in paths:
+            begin()
+            row, raised = (_row(path) | {"error": error}, None) if unread else read_file(path, error)
+            rows.append(row)
+            if isinstance(raised, OUR_FAULTS):
+                faults.append(described(raised))
+    readable = sum(row["status"] == Status.OK for row in rows)
+    if faults and not readable and not proven:
+        return ShardResult(readable=0, fault=faults[0])
+    name = hashlib.sha256("\n".join(f"{row['path']}{row['sha256']}" for row in rows).encode()).hexdigest()[:16]
+    complete = [dict.fromkeys(CLIPS.schema.names) | row for row in rows]
+    part = pa.Table.from_pylist(complete, CLIPS.schema).replace_schema_metadata({STAMP: str(stamp)})
+    manifests.add(CLIPS, part, name=name, generator=generator)
+    return ShardResult(readable=readable)
+
+
+def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | None]:
+    """The row of one file, and what was raised if it could not be read.
+
+    The row has its hash, and what the file says of itself unless it failed already with `error`.
+
+    Raises:
+        UsageError: its whole folder is out of reach.
+    """
+    row, failure = _row(path), None
+    try:
+        with local_copy(place(path)) as file:
+            with file.open("rb") as content:
+                row["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
+                row["bytes"] = content.tell()
+            row["clip_id"] = row["sha256"][:16]
+            if error is None and row["path"] != path:
+                error = "its name is not valid UTF-8; rename the file"
+            if error is None:
+                row |= vars(probe(file))
+    except UsageError:
+        raise
+    except Exception as raised:  # decoders have errors of many kinds
+        blame_disks(place(path), raised)
+        error, failure = reason(raised), raised
+    return row | {"status": (Status.OK if error is None else Status.FAILED).value, "error": error}, failure
+
+
+def _row(path: str) -> Row:
+    """What is known of a file without opening it."""
+    row: Row = {"path": readable_path(path), "sha256": None, "status": Status.FAILED.value}
+    return row | {"decoder": "pyav", "decoder_version": decoder_version("pyav")}
+
+
+def readable_path(path: str) -> str:
+    """The path as a table can hold it: names need not be text."""
+    return os.fsencode(path).decode(errors="backslashreplace")

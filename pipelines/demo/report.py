@@ -1,0 +1,174 @@
+"""The demo's report: one HTML file with everything in it, pictures included."""
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from PIL import Image
+
+from hfv_builder.frames.video import decode
+from hfv_builder.labelling.scored import origin_of_labels
+from hfv_builder.records import METRICS
+from hfv_builder.samples import contact_sheet
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import put
+from hfv_builder.storage.schema import LABELS, SCORES
+
+COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
+"""Told apart by colour-blind people too (Okabe and Ito)."""
+INK = "#30363d"
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "hfv",  # the same ids in every run
+}
+
+
+def write_report(
+    path: Path,
+    manifests: Manifests,
+    compared: pd.DataFrame,
+    confusion: list[dict[str, Any]],
+    recovered: float,
+    *,
+    seconds: float,
+    seed: int,
+) -> None:
+    """Write the report.
+
+    Args:
+        compared: rows of `demo.compare`.
+        confusion: rows of `demo.confusion_matrix`.
+        recovered: share of the injected anomalies that got their label, in [0, 1].
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipelines.demo"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    labels = manifests.read(LABELS).to_pandas()
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        page = environment.get_template("report.html").render(
+            colours=COLOURS,
+            clips=len(labels),
+            seed=seed,
+            seconds=round(seconds),
+            recovered=f"{recovered:.0%}",
+            confusion=confusion,
+            metrics=[metric.value for metric in METRICS],
+            distributions=_svg(_distributions(labels, compared)),
+            ranks=_svg(_ranks(compared)),
+            examples=list(_examples(manifests, compared)),
+        )
+    put(path, page)
+
+
+def _distributions(labels: pd.DataFrame, compared: pd.DataFrame) -> Figure:
+    """Each score of each generator, a dot a clip, by what was injected."""
+    fakes = sorted(compared["generator"].unique())
+    figure = Figure(figsize=(9.6, 1.9 * len(fakes)), layout="constrained")
+    grid = figure.subplots(len(fakes), 3, squeeze=False)
+    injected = compared.set_index("clip_id")["injected"]
+    real = labels[labels["margin"].isna() & labels["spatial"].notna()]
+    jitter = np.random.default_rng(0)
+    for row, generator in zip(grid, fakes, strict=True):
+        of_generator = labels[labels["generator"] == generator]
+        for axes, metric in zip(row, METRICS, strict=True):
+            groups = {name: of_generator[of_generator["clip_id"].map(injected) == name] for name in METRICS}
+            for height, (name, rows) in enumerate([("real", real), *groups.items()]):
+                scatter = height + jitter.uniform(-0.22, 0.22, len(rows))
+                axes.scatter(rows[metric.value], scatter, s=12, color=COLOURS[name], alpha=0.75, linewidths=0)
+            axes.set_yticks(range(4), ["real", *METRICS] if metric is METRICS[0] else [""] * 4)
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())  # between powers of ten they would overlap
+            axes.set_title(f"{generator}: {metric} score", fontsize=9, loc="left")
+    return figure
+
+
+def _ranks(compared: pd.DataFrame) -> Figure:
+    """Motion rank against spatial and appearance rank; the colour is what was injected, a cross a wrong label."""
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, other in ((left, "spatial"), (right, "appearance")):
+        for name in METRICS:
+            rows = compared[compared["injected"] == name]
+            hit = rows["label"] == rows["injected"]
+            for shown, marker in ((rows[hit], "o"), (rows[~hit], "X")):
+                x, y = (shown[f"rank_{each}"].astype(float) for each in (other, "motion"))
+                axes.scatter(x, y, s=26, marker=marker, color=COLOURS[name], alpha=0.85, linewidths=0)
+        axes.set_xlabel(f"{other} rank (1 = most anomalous)")
+        axes.set_ylabel("motion rank")
+        axes.invert_xaxis()
+        axes.invert_yaxis()
+    return figure
+
+
+def _examples(manifests: Manifests, compared: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The most anomalous clip of each label: its frames, and its three traces."""
+    for metric in METRICS:
+        of_label = compared[compared["label"] == metric.value]
+        if of_label.empty:
+            continue
+        best = of_label.sort_values([f"rank_{metric}", "margin", "clip_id"], ascending=[True, False, True]).iloc[0]
+        frames = np.concatenate([chunk.rgb for chunk in decode(Path(best["path"]))])
+        caption = f"{best['generator']}/{best['file']}"
+        yield {
+            "label": metric.value,
+            "file": caption,
+            "injected": best["injected"],
+            "kind": best["kind"].replace("_", " "),
+            "action": best["action"],
+            "ranks": [int(best[f"rank_{each}"]) for each in METRICS],
+            "group_size": int(best["group_size"]),
+            "sheet": _jpeg(contact_sheet([frames], [caption], columns=8)),
+            "traces": _svg(_traces(manifests, best["generator"], best["clip_id"])),
+        }
+
+
+def _traces(manifests: Manifests, generator: str, clip_id: str) -> Figure:
+    figure = Figure(figsize=(9.6, 1.5), layout="constrained")
+    origin = origin_of_labels(manifests, generator)
+    profile = {} if origin is None else {"profile": origin.profile}
+    for axes, metric in zip(figure.subplots(1, 3), METRICS, strict=True):
+        columns = ["clip_id", "frames", "trace"]
+        rows = manifests.read(SCORES, columns, **profile, generator=generator, metric=metric.value).to_pandas()
+        row = rows[rows["clip_id"] == clip_id].iloc[0]
+        _draw_trace(axes, row["frames"], row["trace"], metric.value)
+    return figure
+
+
+def _draw_trace(axes: Axes, frames: Any, trace: Any, metric: str) -> None:
+    values = np.asarray(trace, np.float64)
+    axes.fill_between(frames, values, color=COLOURS[metric], alpha=0.25, linewidth=0)
+    axes.plot(frames, values, color=COLOURS[metric], linewidth=1.2)
+    axes.set_title(f"{metric}, frame by frame", fontsize=9, loc="left")
+    axes.set_yticks([])
+    axes.set_ylim(bottom=0)
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    drawing = text.getvalue()
+    return drawing[drawing.index("<svg") :]
+
+
+def _jpeg(picture: npt.NDArray[np.uint8]) -> str:
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

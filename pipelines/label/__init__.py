@@ -1,0 +1,1 @@
+"""The stage that ranks scores and names labels."""

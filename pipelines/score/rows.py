@@ -1,0 +1,66 @@
+"""The rows that a worker writes of a clip: of its scores, and of its embeddings."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from hfv_builder.records import Metric, Status
+from hfv_builder.storage.schema import SCORES
+
+if TYPE_CHECKING:
+    from hfv_builder.scoring.passes import Score
+    from hfv_builder.scoring.scorer import Vectors
+    from pipelines.score.worker import Task
+
+Row = dict[str, Any]
+
+
+def score_row(
+    clip_id: str,
+    metric: Metric,
+    task: "Task",
+    score: "Score | None",
+    error: str | None,
+    odd: Mapping[str, float] = MappingProxyType({}),
+) -> Row:
+    """The row of one clip and metric; every clip gets one, whatever became of it. Its environment is null.
+
+    Args:
+        odd: what is suspicious about the clip, reported among the components.
+    """
+    row = dict.fromkeys(SCORES.schema.names) | {
+        "clip_id": clip_id,
+        "generator": task.generator,
+        "metric": metric.value,
+        "profile": task.profile.name,
+        "fingerprint": task.fingerprints[metric],
+        "status": Status.FAILED.value,
+        "error": error,
+    }
+    if score is not None:
+        row |= {"score": score.value, "components": sorted({**score.components, **odd}.items()), "error": score.error}
+        row |= {"frames": score.frames, "trace": score.trace}
+        row["status"] = (Status.OK if score.error is None else Status.FAILED).value
+    return row
+
+
+def embeddings_table(rows: "list[tuple[str, Vectors]]", keys: dict[str, str]) -> pa.Table:
+    """A row for each clip; the vectors as lists of a fixed size, the model's own.
+
+    Args:
+        rows: clip ids and the vectors of their frames.
+        keys: the values of the partition columns.
+    """
+    flat = np.concatenate([vectors.vectors for _, vectors in rows])
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
+    ends = np.cumsum([0, *(len(vectors.frames) for _, vectors in rows)]).astype(np.int32)
+    columns = {
+        "clip_id": pa.array([clip_id for clip_id, _ in rows], pa.string()),
+        **{name: pa.array([value] * len(rows), pa.string()) for name, value in keys.items()},
+        "frames": pa.array([vectors.frames for _, vectors in rows], pa.list_(pa.int32())),
+        "vectors": pa.ListArray.from_arrays(ends, vector),
+    }
+    return pa.table(columns)

@@ -1,0 +1,61 @@
+"""The log of a scoring run: a JSON line for each shard as it comes back."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, read, unwritable, writable
+from pipelines.score.worker import Report
+
+
+@contextlib.contextmanager
+def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Callable[[Report], None]]:
+    """A function that writes a line: the profile, the clips, how many failed, seconds spent, and since the run began.
+
+    In a store the log appears when the block ends.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-{generator}.jsonl"
+    path = writable(manifests.root / "runs") / name
+    file = path.open("w")
+    begun = time.monotonic()
+
+    def write(report: Report) -> None:
+        line = {"profile": profile} | vars(report) | {"since_start_s": time.monotonic() - begun}
+        line |= {name: round(value, 3) for name, value in line.items() if name.endswith("_s")}
+        try:
+            print(json.dumps(line), file=file, flush=True)
+        except OSError as error:
+            raise unwritable(path.parent, error) from None
+
+    try:
+        yield write
+    finally:
+        with contextlib.suppress(OSError):  # told already
+            file.close()
+
+
+def pace(manifests: Manifests, generator: str, profile: str | None = None) -> float | None:
+    """Clips per second of the latest scoring run, also of one that is under way; None if there was none.
+
+    Args:
+        profile: of a run with this profile; None takes any. Runs of earlier versions do not say.
+    """
+    logs: list[Place] = [*(manifests.root / "runs").glob(f"{'?' * 18}-score-{generator}.jsonl")]
+    for log in sorted(logs, key=lambda log: log.name, reverse=True):
+        lines = list(_lines(log))
+        if lines and (profile is None or lines[0].get("profile", profile) == profile):
+            return float(sum(len(line["clips"]) for line in lines) / max(1e-3, lines[-1]["since_start_s"]))
+    return None
+
+
+def _lines(log: Place) -> Iterator[dict[str, Any]]:
+    for line in read(log).splitlines():
+        with contextlib.suppress(ValueError):  # cut short by a kill
+            yield json.loads(line)

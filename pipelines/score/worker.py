@@ -1,0 +1,286 @@
+"""What a worker does: score a few clips and write their rows. Nothing but paths and a configuration travels to it."""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from hfv_builder.frames.checks import Watch
+from hfv_builder.profile import Profile
+from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable
+from hfv_builder.storage.schema import EMBEDDINGS, SCORES
+from hfv_builder.storage.supersession import MADE_WITH
+from pipelines.environment import environment, environment_id, keep
+from pipelines.score.rows import Row, embeddings_table, score_row
+from pipelines.versions import packages
+from pipelines.workers.deadline import deadline
+from pipelines.workers.faults import OUR_FAULTS, described
+
+if TYPE_CHECKING:
+    from hfv_builder.scoring.scorer import ClipScores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A clip and the metrics that it lacks."""
+
+    clip_id: str
+    path: str
+    metrics: tuple[Metric, ...]
+    num_frames: int | None = None
+    """As the file declares."""
+    pixels: int = 0
+    """Of all its frames, as declared."""
+    error: str | None = None
+    """Why it cannot be scored, if that is known already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What all shards of a run share; small enough to travel with each."""
+
+    manifests: Manifests
+    generator: str
+    profile: Profile
+    metrics: tuple[Metric, ...]
+    fingerprints: dict[Metric, str]
+    """Of each of the metrics, and of no other."""
+    packages: dict[str, str]
+    """Versions of what decides scores."""
+    device: str
+    deadline_s: float | None = None
+    """How long one clip may take before its worker is ended; None waits for ever."""
+    proven: bool = False
+    """Whether clips were scored in this way before, so that an error such as a TypeError is the clip's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a shard."""
+
+    clips: list[str]
+    scored: int = 0
+    failed: int
+    fault: str | None = None
+    """What may be a fault of ours: no clip of the shard was scored, and no row was written."""
+    decode_s: float
+    score_s: float
+    write_s: float = 0.0
+
+
+def write_shard(shard: list[Work], *, task: Task) -> Report:
+    """Score some clips and write their rows, one part a metric."""
+    rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
+    embeddings: dict[str, list[tuple[str, Any]]] = {}
+    sound = [work for work in shard if not work.error]
+    scorer, profile = _scorer(task) if sound else None, task.profile
+    started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
+    faults: list[str] = []
+    scored = 0
+    with _decoded(sound, task) as decoded, deadline(task.deadline_s) as begin:
+        for work, chunks in decoded:
+            begin()
+            watch = Watch(chunks)
+            found, raised = _score(work, watch, scorer, task)
+            error = None if raised is None else reason(raised)
+            if isinstance(raised, OUR_FAULTS):
+                faults.append(described(raised))
+            scored += bool(found.scores)
+            decode_s += watch.seconds
+            declared = None if profile.pairs or profile.rate else work.num_frames
+            odd = watch.suspicions(declared) if found.scores else {}
+            for metric in work.metrics:
+                rows[metric].append(score_row(work.clip_id, metric, task, found.scores.get(metric), error, odd))
+            appearance = found.scores.get(Metric.APPEARANCE)
+            for model, vectors in found.embeddings.items() if appearance and appearance.error is None else ():
+                embeddings.setdefault(model, []).append((work.clip_id, vectors))
+            writing = time.perf_counter()
+            for metric, picture in found.evidence.items():
+                path = task.manifests.evidence(
+                    work.clip_id, metric, profile=task.profile.name, generator=task.generator
+                )
+                writable(path.parent)
+                put(path, picture)
+            evidence_s += time.perf_counter() - writing
+    ended = time.perf_counter()
+    score_s = ended - started - decode_s - evidence_s
+    clips = [work.clip_id for work in shard]
+    if faults and not scored and not task.proven:
+        return Report(clips=clips, failed=len(clips), fault=faults[0], decode_s=decode_s, score_s=score_s)
+    for work in shard:
+        if work.error:
+            for metric in work.metrics:
+                rows[metric].append(score_row(work.clip_id, metric, task, None, work.error))
+    made_by = environment(task.profile.decoder, task.device, computing=scorer is not None)
+    for row in itertools.chain(*rows.values()):
+        row["environment"] = environment_id(made_by)
+    keep(task.manifests, made_by)
+    _write_rows(rows, embeddings, task)
+    return Report(
+        clips=clips,
+        scored=scored,
+        failed=len({row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}),
+        decode_s=decode_s,
+        score_s=score_s,
+        write_s=time.perf_counter() - ended + evidence_s,
+    )
+
+
+def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[str, Any]]], task: Task) -> None:
+    """Embeddings first, as the evidence before them: once the scores are there the clip counts as done."""
+    for model, found in embeddings.items():
+        keys = {"model": model, "generator": task.generator}
+        name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
+        made_with = {MADE_WITH: task.fingerprints[Metric.APPEARANCE]}
+        table = embeddings_table(found, keys).replace_schema_metadata(made_with)
+        task.manifests.add(EMBEDDINGS, table, name=name, **keys)
+    for metric, scored in rows.items():
+        if scored:
+            name = _name(task.fingerprints[metric], *(row["clip_id"] for row in scored))
+            schema = SCORES.schema.with_metadata({MADE_WITH: task.fingerprints[metric]})
+            keys = {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
+            task.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
+
+
+@contextlib.contextmanager
+def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Iterable[Any]]]]:
+    """The clips with their frames; on a GPU the next clip is decoded while one is being scored.
+
+    On the CPU a decoder beside the models would only take the core of another worker.
+    """
+    from hfv_builder.frames.prefetch import looking_ahead
+    from hfv_builder.frames.video import decode
+
+    profile = task.profile
+
+    def frames(work: Work) -> Iterator[Any]:
+        with _file(work) as file:
+            yield from decode(
+                file,
+                decoder=profile.decoder,
+                pairs=profile.pairs,
+                rate=profile.rate,
+                runs=profile.runs,
+                min_decoded=profile.min_decoded,
+            )
+
+    if task.device == "cpu":
+        yield ((work, frames(work)) for work in shard)
+    else:
+        with looking_ahead(shard, frames, pin=True) as ahead:
+            yield ahead
+
+
+@contextlib.contextmanager
+def _file(work: Work) -> Iterator[Path]:
+    """The file of the clip, with the content that was catalogued: a score must not stand beside another's id.
+
+    Raises:
+        ClipError: it is not there, or has changed.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(local_copy(place(work.path)))
+            with file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise ClipError(f"{NOT_SCORED}{error.strerror or error}") from error
+        if not found.startswith(work.clip_id):
+            raise ClipError(f"{NOT_SCORED}it has changed since it was catalogued; run `hfv catalog` again")
+        yield file
+
+
+_local = threading.local()
+
+
+def _scorer(task: Task) -> Any:
+    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe.
+
+    They are kept as long as tasks ask for the same scores, fingerprints included: after weights were replaced, those
+    in memory give the scores of the old ones.
+
+    Raises:
+        UsageError: they are not those of the task.
+    """
+    key = (task.profile, task.metrics, task.device, tuple(sorted(task.fingerprints.items())))
+    if getattr(_local, "key", None) != key:
+        import cv2
+        import torch
+
+        from hfv_builder.scoring.scorer import Scorer
+
+        _local.key = _local.scorer = None  # frees their memory first
+        _check_same(task)
+        # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        _local.scorer = Scorer(task.profile, metrics=task.metrics, device=task.device)
+        _check_same(task)  # nobody replaced the weights while they were loaded
+        _local.key = key
+    return _local.scorer
+
+
+def _check_same(task: Task) -> None:
+    """Check that this process gives the scores that the task asks for; what others need is not looked at.
+
+    Raises:
+        UsageError: it has other packages or other weights.
+    """
+    from hfv_builder.backends import registry
+
+    differing = [f"{name} {version}" for name, version in packages().items() if task.packages.get(name) != version]
+    if not differing and registry.fingerprints(task.profile, task.metrics, device=task.device) != task.fingerprints:
+        differing = ["other weights"]
+    if differing:
+        raise UsageError(
+            f"a worker on {socket.gethostname()} would give other scores than this command's machine, for it has "
+            f"{', '.join(differing)}: set it up in the same way"
+        )
+
+
+def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, Exception | None]":
+    """The scores of a clip, or none and the exception that is the reason.
+
+    Raises:
+        UsageError: the reason is that its whole folder is out of reach.
+    """
+    from hfv_builder.scoring.scorer import ClipScores
+
+    try:
+        return scorer.score(chunks, work.metrics), None
+    except UsageError:
+        raise
+    except Exception as error:  # decoders, models and libraries have errors of many kinds
+        _leave_a_lost_gpu(error, task)
+        blame_disks(place(work.path), error)
+        return ClipScores(), error
+
+
+def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
+    """End this process if its GPU is lost to it: every later clip would fail, and none of them is to blame.
+
+    Raises:
+        Exception: the error itself, where nobody would start another process.
+    """
+    import torch
+
+    if isinstance(error, torch.AcceleratorError):
+        if task.deadline_s is None:
+            raise error
+        os._exit(1)
+
+
+def _name(*keys: str) -> str:
+    """The name of a part: a hash of what is in it, so that the same work done twice gives one part."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""Sources: the paper's Table 1 as it stands there, the user's own beside it, differences reported and not refused."""
+
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.clips.sources import Source, check_name, differences, load_sources
+from hfv_builder.records import UsageError
+
+# Paper, Table 1: quantity, duration in s, fps, frames, width, height.
+TABLE_1 = {
+    "MiniMax": (730, 5, 25, 141, 1280, 720),
+    "Gen-3": (701, 10, 24, 255, 1280, 768),
+    "Vchitect-2.0 (VEnhancer)": (706, 4, 16, 79, 1920, 1080),
+    "Kling": (720, 5, 30, 153, 1280, 720),
+    "CogVideoX-5B": (728, 6, 8, 49, 720, 480),
+    "Vchitect-2.0": (725, 5, 8, 40, 768, 342),
+    "CogVideoX-2B": (720, 6, 8, 49, 720, 480),
+    "Pika": (725, 3, 24, 72, 1280, 720),
+    "Gen-2": (725, 4, 24, 96, 1408, 768),
+    "Kinetics-400": (810, None, None, None, None, None),
+}
+
+
+def test_table_1(tmp_path: Path) -> None:
+    sources = load_sources(tmp_path)
+    found = {s.name: (s.quantity, s.duration_s, s.fps, s.num_frames, s.width, s.height) for s in sources.values()}
+    assert found == TABLE_1
+    assert {name for name, s in sources.items() if s.real} == {"k400"}
+    assert {name for name, s in sources.items() if s.role == "train"} == {"cogvideox-2b", "k400"}
+    assert all(check_name(name) == name and s.licence and s.url for name, s in sources.items())
+
+
+def test_a_users_own_are_added_or_replace(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text('[mine]\nname = "Mine"\n[kling]\nname = "Kling 2"\nquantity = 3\n')
+    sources = load_sources(tmp_path)
+    assert sources["mine"] == Source(name="Mine")
+    assert (sources["kling"].name, sources["kling"].quantity, sources["kling"].fps) == ("Kling 2", 3, None)
+    assert "pika" in sources
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[mine\n", "not valid TOML: .*line 1"),
+        ('[mine]\nname = "M"\nframes = 3', r"mine\.frames: is not a field of a source"),
+        ("[mine]\nquantity = 3", r"mine\.name: field required"),
+        ('[mine]\nname = "M"\nfps = "fast"', r"mine\.fps: "),
+        ('[Mine]\nname = "M"', "'Mine' cannot name a generator"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "sources.toml").write_text(text)
+    with pytest.raises(UsageError, match=sentence):
+        load_sources(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "Kling", "a/b", "../up", "1st", "kling 2", "a=b", ".hidden", "k" * 65, "kling\n"])
+def test_names_that_cannot_be_a_folder(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a generator"):
+        check_name(name)
+
+
+def test_differences() -> None:
+    source = Source(name="Kling", quantity=4, fps=30, num_frames=153, width=1280, height=720, duration_s=5)
+    as_expected = {"width": 1280, "height": 720, "fps": 30.0, "num_frames": 153, "duration_s": 5.1}
+    small = as_expected | {"width": 200, "height": 112, "fps": 24.0}
+    unknown = as_expected | {"fps": None}
+    found = {row["field"]: row for row in differences(source, [as_expected, small, small, unknown, as_expected])}
+    assert found["quantity"] == {"field": "quantity", "expected": 4, "found": 5, "clips": None}
+    assert found["width"] == {"field": "width", "expected": 1280, "found": 200, "clips": 2}
+    assert found["fps"] == {"field": "fps", "expected": 30.0, "found": 24.0, "clips": 3}
+    assert found["shorter side"] == {"field": "shorter side", "expected": "≥ 224", "found": 112, "clips": 2}
+    assert "num_frames" not in found
+    assert differences(Source(name="Mine"), [as_expected]) == []

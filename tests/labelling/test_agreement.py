@@ -1,0 +1,65 @@
+"""Agreement between reviewers against published figures."""
+
+import math
+from typing import Any
+
+import krippendorff
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfv_builder.labelling.agreement import agreement, alphas, interval, krippendorff_alpha, percents
+
+CANONICAL = [  # Krippendorff 2011, section C: four observers, twelve units
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+    [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+]
+
+
+def canonical() -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array([[sum(row[u] == value for row in CANONICAL) for value in range(1, 6)] for u in range(12)], np.int64)
+
+
+def test_agreement_has_the_published_figures() -> None:
+    found = agreement(canonical())
+    assert found.clips == 11
+    assert found.percent == pytest.approx(0.81818, abs=1e-5)
+    assert found.alpha == pytest.approx(0.743, abs=5e-4)  # Krippendorff's own
+    assert found.ac1 == pytest.approx(0.77544, abs=1e-5)  # Gwet's, Handbook of Inter-Rater Reliability
+    assert found.alpha is not None
+    assert found.alpha_low is not None
+    assert found.alpha_high is not None
+    assert found.alpha_low < found.alpha < found.alpha_high
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3).filter(lambda row: sum(row) > 1), min_size=2, max_size=12))
+def test_alpha_for_the_interval_is_that_of_the_library(rows: list[tuple[int, int, int]]) -> None:
+    counts = np.array(rows, np.int64)
+    wanted = krippendorff_alpha(counts)
+    got = float(alphas(counts, np.ones((1, len(counts))))[0])
+    if wanted is None:
+        assert math.isnan(got)
+    else:
+        assert got == pytest.approx(wanted)
+        # A clip that counts twice is two clips.
+        twice = np.full((1, len(counts)), 1.0)
+        twice[0, 0] = 2
+        again = krippendorff.alpha(value_counts=np.vstack([counts, counts[:1]]), level_of_measurement="nominal")
+        assert float(alphas(counts, twice)[0]) == pytest.approx(float(again))
+
+
+def test_nothing_to_agree_on() -> None:
+    nobody = agreement(np.zeros((0, 5), np.int64))
+    assert (nobody.clips, nobody.percent, nobody.alpha, nobody.ac1) == (0, None, None, None)
+    same = agreement(np.array([[2, 0, 0, 0, 0]] * 3))
+    assert (same.percent, same.alpha) == (1.0, None)
+
+
+def test_interval_narrows_with_more_clips() -> None:
+    few = interval(np.array([[2, 0], [1, 1], [0, 2], [2, 0]]), percents)
+    many = interval(np.array([[2, 0], [1, 1], [0, 2], [2, 0]] * 50), percents)
+    assert None not in few
+    assert many[1] - many[0] < few[1] - few[0]  # type: ignore[operator]

@@ -1,0 +1,133 @@
+"""Ranks and labels: the paper's worked rules, the properties they must have, and an oracle that counts by hand."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfv_builder.labelling.labels import label_clips, label_real
+from hfv_builder.records import METRICS
+from tests.oracle import label_rows
+
+NAMES = [metric.value for metric in METRICS]
+RANKS = [f"rank_{name}" for name in NAMES]
+
+# Few distinct values, so that ties are common; and None, a clip that could not be scored.
+scores = st.one_of(st.none(), st.integers(0, 5).map(float), st.floats(-1e6, 1e6))
+tables = st.lists(st.tuples(st.sampled_from(["kling", "pika"]), scores, scores, scores), max_size=24)
+
+
+def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["generator", *NAMES])
+    table.insert(0, "clip_id", [f"{i:016x}" for i in range(len(rows))])
+    return table.astype({"generator": "str"} | dict.fromkeys(NAMES, "float64"))
+
+
+def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(key): None if value is pd.NA or value != value else value for key, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
+
+
+@given(tables)
+def test_agrees_with_counting_by_hand(rows: list[tuple[Any, ...]]) -> None:
+    table = frame(rows)
+    assert plain(label_clips(table)) == label_rows(plain(table))
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.floats(-1e3, 1e3)] * 3),
+        min_size=1,
+        max_size=20,
+        unique_by=(lambda row: row[0], lambda row: row[1], lambda row: row[2]),
+    )
+)
+def test_ranks_are_a_permutation_when_scores_differ(rows: list[tuple[float, float, float]]) -> None:
+    labelled = label_clips(frame([("kling", *row) for row in rows]))
+    for column in RANKS:
+        assert sorted(labelled[column]) == list(range(1, len(rows) + 1))
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_order_of_clips_does_not_matter(rows: list[tuple[Any, ...]], random: Any) -> None:
+    table = frame(rows)
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    shuffled = label_clips(table.iloc[order]).sort_values("clip_id", ignore_index=True)
+    pd.testing.assert_frame_equal(shuffled, label_clips(table).sort_values("clip_id", ignore_index=True))
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(-30, 30).map(float)] * 3), max_size=20),
+    st.sampled_from(NAMES),
+    st.sampled_from([np.exp, np.cbrt, np.arctan, lambda x: 3 * x - 7]),
+)
+def test_a_strictly_increasing_transform_of_one_metric_changes_no_untied_label(
+    rows: list[tuple[float, ...]], name: str, transform: Any
+) -> None:
+    table = frame([("kling", *row) for row in rows])
+    before, after = label_clips(table), label_clips(table.assign(**{name: transform(table[name] / 10)}))
+    untied = ~before["tied"].astype(bool)
+    pd.testing.assert_frame_equal(before[[*RANKS, "margin", "tied"]], after[[*RANKS, "margin", "tied"]])
+    assert before["auto_label"][untied].equals(after["auto_label"][untied])
+
+
+def test_the_papers_example() -> None:
+    """§3.2.2: a video whose smallest rank is that of appearance is an appearance anomaly."""
+    labelled = label_clips(
+        frame(
+            [
+                ("kling", 0.30, 0.90, 0.10),  # ranks 2, 1, 3: appearance
+                ("kling", 0.40, 0.20, 0.20),  # ranks 1, 3, 2: spatial
+                ("kling", 0.10, 0.50, 0.90),  # ranks 3, 2, 1: motion
+            ]
+        )
+    )
+    assert labelled[RANKS].to_numpy().tolist() == [[2, 1, 3], [1, 3, 2], [3, 2, 1]]
+    assert labelled["auto_label"].tolist() == [1, 0, 2]
+    assert labelled["margin"].tolist() == [1, 1, 1]
+    assert not labelled["tied"].any()
+
+
+def test_equal_ranks_are_settled_by_how_far_a_score_stands_out() -> None:
+    labelled = label_clips(
+        frame([("kling", 9.0, 2.1, 0.0), ("kling", 1.0, 2.0, 2.0), ("kling", 2.0, 1.9, 1.0), ("kling", 3.0, 1.8, 3.0)])
+    )
+    first = labelled.iloc[0]  # rank 1 on spatial, far out, and on appearance, barely
+    assert first["tied"]
+    assert first["auto_label"] == 0
+    assert first["margin"] == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_all_equal_scores_fall_to_the_first_metric(count: int) -> None:
+    labelled = label_clips(frame([("kling", 1.0, 2.0, 3.0)] * count))
+    assert labelled["auto_label"].tolist() == [0] * count
+    assert labelled["tied"].all()
+    assert labelled[RANKS].to_numpy().tolist() == [[1, 1, 1]] * count
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+def test_a_clip_without_all_three_scores_is_not_ranked_and_moves_nobody(missing: float) -> None:
+    rows = [("kling", 1.0, 3.0, 2.0), ("kling", 2.0, 1.0, 1.0)]
+    alone, beside = label_clips(frame(rows)), label_clips(frame([*rows, ("kling", 9.0, missing, 9.0)]))
+    pd.testing.assert_frame_equal(alone, beside.iloc[:2])
+    assert beside.iloc[2][[*RANKS, "auto_label", "margin", "tied"]].isna().all()
+
+
+def test_nothing_and_nothing_scored() -> None:
+    assert len(label_clips(frame([]))) == 0
+    labelled = label_clips(frame([("kling", None, None, None)] * 3))
+    assert labelled["auto_label"].isna().all()
+    assert (labelled["group_size"] == 0).all()
+
+
+def test_real_clips_are_never_ranked() -> None:
+    labelled = label_real(frame([("k400", 1.0, 2.0, 3.0), ("k400", None, None, None)]))
+    assert labelled["auto_label"].tolist() == [3, 3]
+    assert labelled[[*RANKS, "margin", "tied", "group_size"]].isna().all(axis=None)

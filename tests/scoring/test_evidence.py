@@ -1,0 +1,64 @@
+"""Evidence: a small picture of the right moment, for every metric that has a score."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfv_builder.frames.video import Chunk
+from hfv_builder.profile import load_profile
+from hfv_builder.records import METRICS, Metric
+from hfv_builder.scoring.evidence import GAP, MOST_BYTES, SIDE
+from hfv_builder.scoring.scorer import Scorer
+from tests.conftest import Frames, moving_square
+
+LITE = load_profile("lite")
+PICTURES = {Metric.SPATIAL: 5, Metric.APPEARANCE: 3, Metric.MOTION: 4}
+
+
+def chunk(frames: Frames) -> Chunk:
+    return Chunk(rgb=frames, index=np.arange(len(frames), dtype=np.int32))
+
+
+def opened(data: bytes) -> Frames:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (200, 40), (720, 1280)])
+def test_a_panel_for_every_metric(height: int, width: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (6, height, width, 3)).astype(np.uint8)
+    evidence = Scorer(LITE).score([chunk(noise)]).evidence
+    assert set(evidence) == set(METRICS)
+    for metric, data in evidence.items():
+        picture = opened(data)
+        assert len(data) <= MOST_BYTES
+        cell = round(width * SIDE / max(height, width))
+        assert picture.shape[1] == PICTURES[metric] * cell + (PICTURES[metric] - 1) * GAP
+
+
+def test_it_shows_the_worst_moment() -> None:
+    frames = moving_square(16)
+    frames[9:] = 255 - frames[9:]  # the clip turns into its negative between frames 8 and 9
+    scores = Scorer(LITE).score([chunk(frames)])
+    picture = opened(scores.evidence[Metric.MOTION]).astype(int)
+    cell = SIDE + GAP
+    first, second, third = (picture[:, start : start + SIDE] for start in (0, cell, 2 * cell))
+    assert max(np.abs(first - second).mean(), np.abs(second - third).mean()) > 40
+
+
+def test_the_same_picture_every_time() -> None:
+    first, second = (Scorer(LITE).score([chunk(moving_square(8))]).evidence for _ in range(2))
+    assert first == second
+
+
+def test_a_profile_can_do_without() -> None:
+    quiet = dataclasses.replace(LITE, evidence=False)
+    without, with_ = (Scorer(profile).score([chunk(moving_square(8))]) for profile in (quiet, LITE))
+    assert without.evidence == {}
+    assert without.scores == with_.scores
+
+
+def test_no_score_no_picture() -> None:
+    assert set(Scorer(LITE).score([chunk(moving_square(2))]).evidence) == {Metric.SPATIAL, Metric.APPEARANCE}
