@@ -249,7 +249,7 @@ def test_nothing_else_opens_media() -> None:
                     writes = len(node.args) > 1 and ast.unparse(node.args[1]) == "'w'"
                     if (called == "av.open" and not writes) or called.endswith("VideoCapture"):
                         readers.append(path.relative_to(root).as_posix())
-    assert readers == ["hfv_builder/media.py"]
+    assert readers == ["hfv_builder/frames/media.py"]
 
 
 def test_frames_are_equal_to_those_of_a_plain_open(folder: Path) -> None:
