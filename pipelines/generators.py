@@ -150,7 +150,8 @@ def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, 
         }
         for row in counts.sort_by([("generator", "ascending"), ("owner", "ascending")]).to_pylist()
     ]
-    title = f"camera footage among generated clips, an error: {len(fakes)} files are left out (delete them)"
+    left_out = "1 file is left out (delete it)" if len(fakes) == 1 else f"{len(fakes)} files are left out (delete them)"
+    title = f"camera footage among generated clips, an error: {left_out}"
     text = paragraphs(
         table(fakes, title, limit=SHOWN),
         table(shared, "same content in several generators, counted in one only:", limit=SHOWN),

@@ -13,7 +13,8 @@ import pytest
 
 from hfv_builder.backends.registry import fingerprints
 from hfv_builder.profile import load_profile
-from pipelines.cli import main, parser
+from pipelines.arguments import parser
+from pipelines.cli import main
 
 COMMANDS = sorted(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
 HEAVY = ("torch", "pandas", "dask", "distributed", "pyarrow", "numpy", "cv2", "fastapi", "pydantic")

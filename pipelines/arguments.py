@@ -1,0 +1,178 @@
+"""The arguments of the command line; the standard library alone, so that help is there at once."""
+
+import argparse
+import os
+from pathlib import Path
+
+from hfv_builder.records import METRICS, Metric
+from pipelines.workers.cluster import KINDS
+
+INTO = "the manifests to export into (default: those of --manifests; with --db, a folder beside that database)"
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument(
+        "--manifests",
+        metavar="DIR",
+        default=os.environ.get("HFV_MANIFESTS", "manifests"),
+        help="where the manifests are, a folder or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
+    )
+    everywhere.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    everywhere.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+    cluster = argparse.ArgumentParser(add_help=False)
+    cluster.add_argument(
+        "--workers",
+        type=_whole,
+        metavar="N",
+        help="local processes (default: one for each core), or jobs of --cluster (default: 1); 0: in this very process",
+    )
+    cluster.add_argument(
+        "--wait",
+        type=_positive,
+        metavar="MINUTES",
+        help="end the run when no worker is available for so long (default: 5 for local workers, else for ever)",
+    )
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file"
+    )
+    where.add_argument("--cluster", choices=KINDS, metavar="KIND", help=f"ask for workers: {', '.join(KINDS)}")
+
+    top = argparse.ArgumentParser(
+        prog="hfv",
+        description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
+        epilog="Exit codes: 0 done, 1 a fault of ours, 2 wrong use, 3 done but some clips failed.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", parents=parents)
+
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("--generator", required=True, metavar="G", help="the generator, such as kling")
+    several = argparse.ArgumentParser(add_help=False)
+    several.add_argument(
+        "--generator", action="append", default=[], metavar="G", help="one of several generators (default: all)"
+    )
+
+    catalog = command("catalog", "list the clips of a generator's folder", one, cluster, everywhere)
+    catalog.add_argument(
+        "--clips", required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
+    )
+    catalog.add_argument(
+        "--prompts", type=Path, metavar="CSV", help="columns file, prompt and, if you like, prompt_group"
+    )
+    catalog.add_argument(
+        "--real", action="store_true", help="camera footage, of a source that sources.toml does not know"
+    )
+    catalog.add_argument("--retry-failed", action="store_true", help="read files again that failed before")
+
+    score = command("score", "score the catalogued clips of a generator", one, cluster, everywhere)
+    score.add_argument(
+        "--profile", default="paper", metavar="P", help="paper, lite or a .toml file of your own (default: paper)"
+    )
+    score.add_argument(
+        "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"
+    )
+    score.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
+    score.add_argument(
+        "--deadline",
+        type=_positive,
+        metavar="SECONDS",
+        help="a clip that takes longer counts as failed (default: 900; a day for learnt models on a CPU)",
+    )
+    score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
+
+    label = command("label", "rank the scores inside each generator and name the labels", several, everywhere)
+    label.add_argument(
+        "--profile", metavar="P", help="whose scores (default: the only profile that has some, else paper)"
+    )
+    label.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="rank scores together that other devices or decoder versions made, and leave clips unlabelled that have "
+        "one of an older configuration alone",
+    )
+    label.add_argument(
+        "--by-format", action="store_true", help="rank the clips of each size, rate and length among themselves"
+    )
+
+    split = command("split", "divide the labelled clips into train and val", several, everywhere)
+    split.add_argument(
+        "--labels",
+        choices=("auto", "final"),
+        default="auto",
+        help="the automatic labels, or those that reviewers made final (default: auto)",
+    )
+    split.add_argument(
+        "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"
+    )
+    split.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+    )
+
+    command("status", "show what is done, failed and left", everywhere)
+
+    weights = command("weights", "fetch the weights that a profile needs, or check those there", everywhere)
+    weights.add_argument("action", choices=("pull", "check"), help="pull: download what is missing; check: only look")
+    weights.add_argument("--profile", default="paper", metavar="P", help="whose weights (default: paper)")
+    weights.add_argument(
+        "--dir", type=Path, metavar="DIR", help="where they are (default: $HFV_WEIGHTS, or your cache)"
+    )
+
+    review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)
+    review.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
+    )
+    review.add_argument("--port", type=_positive, default=8000, metavar="N", help="port to listen at (default: 8000)")
+    review.add_argument("--users", type=Path, metavar="FILE", help="who may sign in; needed for any other host")
+    review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
+    review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
+    review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument("--into", metavar="DIR", help=INTO)
+    review.add_argument(
+        "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
+    )
+
+    # Its actions take the options that all commands take, so it takes none itself.
+    reviews = command("reviews", "export the decisions of reviewers, or add a reviewer")
+    actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
+    export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
+    export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    export.add_argument("--into", metavar="DIR", help=INTO)
+    export.add_argument(
+        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+    )
+    adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
+    adding.add_argument("user", metavar="NAME")
+    adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")
+    adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
+
+    demo = command("demo", "render sample clips and run every stage on them", everywhere)
+    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="another seed renders other clips (default: 0)")
+    demo.add_argument("--workers", type=_positive, metavar="N", help="local processes (default: one for each core)")
+    return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _metrics(text: str) -> tuple[Metric, ...]:
+    names = tuple(text.split(","))
+    wrong = [name for name in names if name not in METRICS]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"there is no metric {wrong[0]!r}; choose of {','.join(METRICS)}")
+    return tuple(name for name in METRICS if name in names)
