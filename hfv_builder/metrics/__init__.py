@@ -1,1 +1,1 @@
-"""The formulas of `design` §6 on tensors: no model, no file."""
+"""The formulas of `docs/formulas.md` on tensors. No model, no file."""
