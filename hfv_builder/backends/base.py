@@ -16,7 +16,7 @@ class FlowModel(Protocol):
 
     def flow(self, first: Features, second: Features) -> Tensor:
         """Flow from each first to its second frame, (n, 2, h, w) float32, at the size at which it was estimated and in
-        pixels of that size: the frames' own, or smaller. See `metrics.resizing.enlarged`.
+        pixels of that size: the frames' own, or smaller. See `frames.resize.enlarged`.
         """
 
 

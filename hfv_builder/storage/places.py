@@ -61,7 +61,7 @@ def place(text: str) -> Place:
         found = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
         found.fs  # noqa: B018  # loads the package
     except (ImportError, ValueError) as error:
-        cure = "pip install 'hfv-builder[s3]'" if store == "s3" else "see fsspec's list of stores"
+        cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of stores"
         raise UsageError(f"{text} cannot be used: {_told(error)}; {cure}") from None
     return found
 

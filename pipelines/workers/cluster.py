@@ -180,7 +180,7 @@ def _batch_workers(kind: str, jobs: int) -> Any:
         made = getattr(import_module(package), name)()
     except ImportError:
         extra = "kubernetes" if kind == "kubernetes" else "batch"
-        raise UsageError(f"--cluster {kind} needs another package: pip install 'hfv-builder[{extra}]'") from None
+        raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is not complete: {error}; see docs/clusters.md") from None
     made.scale(jobs)

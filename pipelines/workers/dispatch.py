@@ -156,9 +156,10 @@ def _scheduler_there(client: Any, address: str) -> Iterator[None]:
 
     try:
         yield
-    except (AttributeError, CancelledError, ClosedClientError, CommClosedError) as error:
-        if isinstance(error, AttributeError) and client.scheduler is not None:
-            raise  # a fault of ours; of a client that gave up, many attributes are None
+    except (AttributeError, RuntimeError, CancelledError, ClosedClientError, CommClosedError) as error:
+        gave_up = client.scheduler is None or client.status == "closed"
+        if isinstance(error, AttributeError | RuntimeError) and not gave_up:
+            raise  # a fault of ours; of a client that gave up, many attributes are None and its event loop is closed
         raise UsageError(
             f"the Dask scheduler at {address} has gone; nothing is lost: start it and run the same command again"
         ) from None

@@ -382,7 +382,7 @@ def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_system_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with (
-        pytest.raises(UsageError, match=r"--cluster slurm needs another package: pip install 'hfv-builder\[batch\]'"),
+        pytest.raises(UsageError, match=r"--cluster slurm needs another package: pip install -e '\.\[batch\]'"),
         Cluster(kind="slurm").connect(),
     ):
         pass

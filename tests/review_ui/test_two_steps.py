@@ -190,6 +190,7 @@ def test_the_source_decides_the_answers_and_is_named(sample: Manifests, serve: A
     desk.press("r")
     assert "generated" in desk.text("#reason-list")
     desk.press("Escape")
+    desk.page.wait_for_selector("dialog[open]", state="detached")
     clip = desk.give("4")
     desk.saved()
     served.end()
