@@ -16,6 +16,9 @@ LEAST = 0.3
 """Pixels a frame²; less acceleration takes no part in the search for a scaling part."""
 SHARE = 0.25
 """Nor does less than this share of the largest of the step."""
+EXPLAINED = 0.2
+"""A step has a scaling part only if more than this share of its acceleration goes away with it: any disorder has one
+that explains less."""
 FLOOR = 0.1
 """Pixels a frame², added to the clip's scaling so that a clip without any keeps its spatial order."""
 
@@ -47,11 +50,12 @@ def flow_acceleration(flow: Tensor, relative: Tensor, following: Tensor) -> Tens
 
 
 def lengths_of_parts(acceleration: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean length of the acceleration without its scaling part, and of that part, for each step.
+    """Mean length of the acceleration less that of its scaling part, but at least 0, and of that part, for each step.
 
     The scaling part is what scales the picture about a centre, along each axis by a factor of its own. Over the pixels
     where ‖a‖ is large, weighted by ‖a‖: with their centre x̄ and mean ā, it is (k_x (x − x̄), k_y (y − ȳ)),
-    k_x = Σ w (a_x − ā_x)(x − x̄) / Σ w (x − x̄)², and so k_y; elsewhere it is 0.
+    k_x = Σ w (a_x − ā_x)(x − x̄) / Σ w (x − x̄)², and so k_y; elsewhere it is 0. It is 0 everywhere in a step where
+    it does not shorten the mean ‖a‖ by more than a fifth.
 
     Args:
         acceleration: (n, 2, H, W), pixels a frame².
@@ -66,11 +70,11 @@ def lengths_of_parts(acceleration: Tensor) -> tuple[Tensor, Tensor]:
     weight = size * large
     part_across = _scaling(weight, across, 2)[:, None, :]
     part_down = _scaling(weight, down, 1)[:, :, None]
-    rest = _length(across - part_across, down - part_down).where(large, size)
+    left = _length(across - part_across, down - part_down).where(large, size)
     scaling = _length(part_across, part_down) * large
-    finite = largest.isfinite()
-    rest, scaling = (each.mean(dim=(1, 2), dtype=torch.float64).where(finite, torch.nan) for each in (rest, scaling))
-    return rest, scaling
+    whole, left, scaling = (each.mean(dim=(1, 2), dtype=torch.float64) for each in (size, left, scaling))
+    scaling = scaling.where(whole - left > EXPLAINED * whole, 0).where(largest.isfinite(), torch.nan)
+    return (whole - scaling).clamp(min=0), scaling
 
 
 def _scaling(weight: Tensor, value: Tensor, axis: int) -> Tensor:

@@ -21,7 +21,7 @@ class Runs:
     numbers: list[int] = field(default_factory=list)
     """The number of each first frame in the clip."""
     acceleration: list[float] = field(default_factory=list)
-    """Mean length of the flow acceleration without its scaling part, pixels a frame²."""
+    """Mean length of the flow acceleration less that of its scaling part, pixels a frame²."""
     scaling: list[float] = field(default_factory=list)
     """Mean length of the scaling part."""
     speed: list[float] = field(default_factory=list)
