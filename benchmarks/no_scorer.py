@@ -35,7 +35,7 @@ class NoScorer(WorkerPlugin):
                     pass
                 return ClipScores(scores=scores)
 
-        shard._scorer = lambda task: Nothing()
+        shard._scorer = lambda run: Nothing()
         without_files: Any = shard
-        without_files._file = lambda work: contextlib.nullcontext()
+        without_files._file = lambda job: contextlib.nullcontext()
         video.decode = lambda path, **_: iter(())

@@ -21,7 +21,7 @@ from hfv_builder.storage.schema import CLIPS, STRING
 from pipelines.catalog.clip_index import index_of, one_a_path, pieces, tuples, unchanged, without_moved
 from pipelines.catalog.folder import list_clips, read_prompts
 from pipelines.catalog.summary import summarise
-from pipelines.catalog.worker import readable_path, write_shard
+from pipelines.catalog.worker import catalog_shard, readable_path
 from pipelines.generators import holders
 from pipelines.outcome import Outcome
 from pipelines.workers.cluster import Cluster
@@ -102,7 +102,7 @@ def catalog(
 def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
     """Have these files read by workers, and their rows written."""
     shards = (paths[at : at + SHARD] for at in range(0, len(paths), SHARD))
-    write = partial(write_shard, manifests=manifests, generator=generator, stamp=stamp)
+    write = partial(catalog_shard, manifests=manifests, generator=generator, stamp=stamp)
     timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
     with (
         cluster.connect(imports=IMPORTS) as client,

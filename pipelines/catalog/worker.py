@@ -28,7 +28,7 @@ class ShardResult:
     """What may be a fault of ours: none of the files could be read, and no row was written."""
 
 
-def write_shard(
+def catalog_shard(
     paths: list[str],
     *,
     manifests: Manifests,

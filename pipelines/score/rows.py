@@ -13,7 +13,7 @@ from hfv_builder.storage.schema import SCORES
 if TYPE_CHECKING:
     from hfv_builder.scoring.passes import Score
     from hfv_builder.scoring.scorer import Vectors
-    from pipelines.score.worker import Task
+    from pipelines.score.worker import ScoringRun
 
 Row = dict[str, Any]
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 def score_row(
     clip_id: str,
     metric: Metric,
-    task: "Task",
+    run: "ScoringRun",
     score: "Score | None",
     error: str | None,
     odd: Mapping[str, float] = MappingProxyType({}),
@@ -33,10 +33,10 @@ def score_row(
     """
     row = dict.fromkeys(SCORES.schema.names) | {
         "clip_id": clip_id,
-        "generator": task.generator,
+        "generator": run.generator,
         "metric": metric.value,
-        "profile": task.profile.name,
-        "fingerprint": task.fingerprints[metric],
+        "profile": run.profile.name,
+        "fingerprint": run.fingerprints[metric],
         "status": Status.FAILED.value,
         "error": error,
     }

@@ -9,11 +9,11 @@ from typing import Any
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, read, unwritable, writable
-from pipelines.score.worker import Report
+from pipelines.score.worker import ShardResult
 
 
 @contextlib.contextmanager
-def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Callable[[Report], None]]:
+def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Callable[[ShardResult], None]]:
     """A function that writes a line: the profile, the clips, how many failed, seconds spent, and since the run began.
 
     In a store the log appears when the block ends.
@@ -26,7 +26,7 @@ def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Ca
     file = path.open("w")
     begun = time.monotonic()
 
-    def write(report: Report) -> None:
+    def write(report: ShardResult) -> None:
         line = {"profile": profile} | vars(report) | {"since_start_s": time.monotonic() - begun}
         line |= {name: round(value, 3) for name, value in line.items() if name.endswith("_s")}
         try:

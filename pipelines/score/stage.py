@@ -25,7 +25,7 @@ from pipelines.score.compaction import settle
 from pipelines.score.old_scores import move_old_scores
 from pipelines.score.shard_log import shard_log
 from pipelines.score.summary import tally
-from pipelines.score.worker import Report, Task, Work, write_shard
+from pipelines.score.worker import ClipJob, ScoringRun, ShardResult, score_shard
 from pipelines.versions import packages
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
@@ -89,7 +89,7 @@ def score(
         raise UsageError("in this very process nothing can be ended: leave out --deadline, or --workers 0")
     if not cluster.in_this_process:
         deadline_s = deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S)
-    task = Task(
+    run = ScoringRun(
         manifests=manifests,
         generator=generator,
         profile=profile,
@@ -102,25 +102,25 @@ def score(
     with manifests.lock(f"score-{generator}"):
         move_old_scores(manifests, generator)
         # What an interrupted run left is compacted before more is added, so that what was added is always newer.
-        _compact(task, len(clips))
+        _compact(run, len(clips))
         copied = sum(
             adopt_scores(manifests, fingerprint, profile=profile.name, metric=metric, generator=generator)
-            for metric, fingerprint in task.fingerprints.items()
+            for metric, fingerprint in run.fingerprints.items()
         )
-        todo = _todo(task, clips, retry_failed)
+        todo = _todo(run, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
         sound = todo["error"].null_count
-        for shard in _shards(todo, task, SHARD, sound=False):
-            write_shard(shard, task=task)
+        for shard in _shards(todo, run, SHARD, sound=False):
+            score_shard(shard, run=run)
         if sound:
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 # Jobs of a batch system may still be waiting for their turn.
                 shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
-                shards = _shards(todo, task, 1 if slow else SHARD, shares=shares)
-                _score_all(task, shards, sound, client, cluster.wait_s)
+                shards = _shards(todo, run, 1 if slow else SHARD, shares=shares)
+                _score_all(run, shards, sound, client, cluster.wait_s)
         del todo
-        _compact(task, len(clips), at_end=True)
-    return tally(task, clips, scored=sound, copied=copied, started=started)
+        _compact(run, len(clips), at_end=True)
+    return tally(run, clips, scored=sound, copied=copied, started=started)
 
 
 def _device(
@@ -155,28 +155,30 @@ def _device(
     return device
 
 
-def _todo(task: Task, clips: pa.Table, retry_failed: bool) -> pa.Table:
+def _todo(run: ScoringRun, clips: pa.Table, retry_failed: bool) -> pa.Table:
     """The clips that lack a score of some metric, in the order of clip ids; a column for each metric says which."""
     without_file = pc.is_valid(clips["error"])
-    for metric in task.metrics:
-        scored, not_scored = (pc.is_in(clips["clip_id"], value_set=ids) for ids in _done(task, metric, retry_failed))
+    for metric in run.metrics:
+        scored, not_scored = (pc.is_in(clips["clip_id"], value_set=ids) for ids in _done(run, metric, retry_failed))
         done = pc.or_(scored, pc.and_(not_scored, without_file))
         clips = clips.append_column(metric.value, pc.invert(done))
-    lacking = reduce(pc.or_, (clips[metric.value] for metric in task.metrics))
+    lacking = reduce(pc.or_, (clips[metric.value] for metric in run.metrics))
     return clips.filter(lacking).sort_by("clip_id")
 
 
-def _done(task: Task, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
+def _done(run: ScoringRun, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
     """The clips that a model has seen, and those whose rows say that none could."""
     columns = ["clip_id", "fingerprint", "status", "error"]
-    rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
-    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
+    rows = run.manifests.read(SCORES, columns, **_partition(run, metric))
+    rows = rows.filter(pc.equal(rows["fingerprint"], run.fingerprints[metric]))
     not_scored = pc.fill_null(pc.starts_with(rows["error"], NOT_SCORED), False)
     scored = pc.equal(rows["status"], Status.OK.value) if retry_failed else pc.invert(not_scored)
     return tuple(rows.filter(each)["clip_id"].combine_chunks() for each in (scored, not_scored))
 
 
-def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares: int = 1) -> Iterator[list[Work]]:
+def _shards(
+    todo: pa.Table, run: ScoringRun, most: int, *, sound: bool = True, shares: int = 1
+) -> Iterator[list[ClipJob]]:
     """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
 
     Only a few of them are Python objects at a time. Towards the end shards get smaller, so that no worker has a long
@@ -188,79 +190,79 @@ def _shards(todo: pa.Table, task: Task, most: int, *, sound: bool = True, shares
         shares: into how many shards to divide what is left.
     """
     left = todo["error"].null_count if sound else len(todo) - todo["error"].null_count
-    shard: list[Work] = []
+    shard: list[ClipJob] = []
     pixels = 0
     for batch in todo.to_batches(max_chunksize=ROWS_READ):
         for row in batch.filter(pc.equal(pc.is_null(batch["error"]), sound)).to_pylist():
-            work = Work(
+            job = ClipJob(
                 clip_id=row["clip_id"],
                 path=row["path"],
-                metrics=tuple(metric for metric in task.metrics if row[metric.value]),
+                metrics=tuple(metric for metric in run.metrics if row[metric.value]),
                 num_frames=row["num_frames"],
                 pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
                 error=row["error"] and NOT_SCORED + row["error"],
             )
-            if shard and (len(shard) >= min(most, left // shares) or pixels + work.pixels > SHARD_PIXELS):
+            if shard and (len(shard) >= min(most, left // shares) or pixels + job.pixels > SHARD_PIXELS):
                 yield shard
                 left -= len(shard)
                 shard, pixels = [], 0
-            shard.append(work)
-            pixels += work.pixels
+            shard.append(job)
+            pixels += job.pixels
     if shard:
         yield shard
 
 
-def _score_all(task: Task, shards: Iterator[list[Work]], clips: int, client: Any, wait_s: float | None) -> None:
+def _score_all(run: ScoringRun, shards: Iterator[list[ClipJob]], clips: int, client: Any, wait_s: float | None) -> None:
     failed = 0
-    description = f"score {task.generator} ({task.profile.name})"
-    resources = GPU if task.device == "cuda" else None
-    run = partial(run_shards, client, resources=resources, wait_s=wait_s)
-    suspects = Suspects[Work](proven=_proven(task))
+    description = f"score {run.generator} ({run.profile.name})"
+    resources = GPU if run.device == "cuda" else None
+    dispatch = partial(run_shards, client, resources=resources, wait_s=wait_s)
+    suspects = Suspects[ClipJob](proven=_proven(run))
     with (
-        shard_log(task.manifests, task.generator, task.profile.name) as log,
+        shard_log(run.manifests, run.generator, run.profile.name) as log,
         tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
     ):
 
-        def reports(task: Task, shards: Iterable[list[Work]]) -> Iterator[tuple[list[Work], Report]]:
-            for done in run(partial(write_shard, task=task), shards):
-                why = f"{done.error}, or did not end within {task.deadline_s:g} s" if task.deadline_s else done.error
-                lost = [dataclasses.replace(work, error=why) for work in done.items]
-                yield done.items, done.result or write_shard(lost, task=task)
+        def reports(run: ScoringRun, shards: Iterable[list[ClipJob]]) -> Iterator[tuple[list[ClipJob], ShardResult]]:
+            for done in dispatch(partial(score_shard, run=run), shards):
+                why = f"{done.error}, or did not end within {run.deadline_s:g} s" if run.deadline_s else done.error
+                lost = [dataclasses.replace(job, error=why) for job in done.items]
+                yield done.items, done.result or score_shard(lost, run=run)
 
-        def book(items: list[Work], report: Report) -> None:
+        def book(items: list[ClipJob], report: ShardResult) -> None:
             nonlocal failed
             failed += report.failed
             log(report)
             bar.set_postfix(failed=failed)
             bar.update(len(items))
 
-        for items, report in reports(task, shards):
+        for items, report in reports(run, shards):
             if report.fault is not None:
                 suspects.hold(items, report.fault)
                 continue
             if report.scored:
                 suspects.prove()
             book(items, report)
-        alone = ([work] for work in suspects.release())
-        for items, report in reports(dataclasses.replace(task, proven=True), alone):
+        alone = ([job] for job in suspects.release())
+        for items, report in reports(dataclasses.replace(run, proven=True), alone):
             book(items, report)
 
 
-def _proven(task: Task) -> bool:
+def _proven(run: ScoringRun) -> bool:
     """Whether a clip was scored under these fingerprints by the packages that are installed now."""
     installed = packages().items()
-    for metric in task.metrics:
+    for metric in run.metrics:
         columns = ["fingerprint", "environment", "status"]
-        rows = task.manifests.read(SCORES, columns, **_partition(task, metric))
-        ours = (pc.field("fingerprint") == task.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
+        rows = run.manifests.read(SCORES, columns, **_partition(run, metric))
+        ours = (pc.field("fingerprint") == run.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
         made_by = rows.filter(ours)["environment"].unique().to_pylist()
-        known = (described(task.manifests, key) for key in made_by)
+        known = (described(run.manifests, key) for key in made_by)
         if any(it and all(it.get(name, version) == version for name, version in installed) for it in known):
             return True
     return False
 
 
-def _compact(task: Task, clips: int, *, at_end: bool = False) -> None:
+def _compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
     """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
 
     Args:
@@ -268,14 +270,14 @@ def _compact(task: Task, clips: int, *, at_end: bool = False) -> None:
         at_end: do so even if no part was added, where the latest run before had another configuration: it may have
             left failures that this one supersedes.
     """
-    for metric in task.metrics:
-        keys = _partition(task, metric)
-        fingerprint = task.fingerprints[metric]
-        task.manifests.recover(SCORES, **keys)
-        parts = task.manifests.parts(SCORES, **keys)
-        made_with = {task.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
+    for metric in run.metrics:
+        keys = _partition(run, metric)
+        fingerprint = run.fingerprints[metric]
+        run.manifests.recover(SCORES, **keys)
+        parts = run.manifests.parts(SCORES, **keys)
+        made_with = {run.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
         settle(
-            task.manifests,
+            run.manifests,
             SCORES,
             partial(newest_scores, fingerprint=fingerprint),
             clips=clips,
@@ -283,10 +285,10 @@ def _compact(task: Task, clips: int, *, at_end: bool = False) -> None:
             anew=at_end and not made_with <= {fingerprint.encode()},
             **keys,
         )
-    for keys in task.manifests.partitions(EMBEDDINGS, generator=task.generator):
-        task.manifests.recover(EMBEDDINGS, **keys)
-        settle(task.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
+    for keys in run.manifests.partitions(EMBEDDINGS, generator=run.generator):
+        run.manifests.recover(EMBEDDINGS, **keys)
+        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
 
 
-def _partition(task: Task, metric: Metric) -> dict[str, str]:
-    return {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
+def _partition(run: ScoringRun, metric: Metric) -> dict[str, str]:
+    return {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}

@@ -12,7 +12,7 @@ from hfv_builder.frames.checks import ODD
 from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.storage.schema import SCORES
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
-from pipelines.score.worker import Task
+from pipelines.score.worker import ScoringRun
 
 LISTED = 1000
 """Clips that a run report names at most; their rows name them all."""
@@ -20,7 +20,7 @@ LISTED = 1000
 Row = dict[str, Any]
 
 
-def tally(task: Task, clips: pa.Table, *, scored: int, copied: int = 0, started: float) -> Outcome:
+def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, started: float) -> Outcome:
     """The outcome of scoring.
 
     Args:
@@ -35,16 +35,16 @@ def tally(task: Task, clips: pa.Table, *, scored: int, copied: int = 0, started:
     seconds = time.time() - started
     counts: list[Row] = []
     reasons: dict[str, str] = {}
-    for metric in task.metrics:
-        rows = _rows(task, metric, ["clip_id", "score", "status", "error"])
+    for metric in run.metrics:
+        rows = _rows(run, metric, ["clip_id", "score", "status", "error"])
         rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        present = pc.equal(rows["fingerprint"], task.fingerprints[metric])
+        present = pc.equal(rows["fingerprint"], run.fingerprints[metric])
         older = pc.count_distinct(rows.filter(pc.invert(present))["clip_id"]).as_py()
         rows = rows.filter(present)
         if len(rows) < len(clips):
             raise UsageError(
                 f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
-                f"{task.manifests.root} must be the same place for each of them"
+                f"{run.manifests.root} must be the same place for each of them"
             )
         fine = pc.equal(rows["status"], Status.OK.value)
         values = np.sort(rows.filter(fine)["score"].to_numpy())
@@ -59,27 +59,27 @@ def tally(task: Task, clips: pa.Table, *, scored: int, copied: int = 0, started:
                 "median": float(np.median(values)) if len(values) else None,
                 "highest": float(values[-1]) if len(values) else None,
                 "older": older,
-                "fingerprint": task.fingerprints[metric],
+                "fingerprint": run.fingerprints[metric],
             }
         )
-    odd = _suspicious(task)
+    odd = _suspicious(run)
     paths = _paths(clips, [*reasons, *odd])
     failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
     suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
-        f"{task.generator}: {scored} clips scored now{rate}, profile {task.profile.name} on {task.device}",
+        f"{run.generator}: {scored} clips scored now{rate}, profile {run.profile.name} on {run.device}",
         f"copied from profiles with the same fingerprints: {copied} scores" if copied else "",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
         table(failures, f"failed: {len(failures)} of {len(clips)} clips", limit=SHOWN),
         _about_older(max(row["older"] for row in counts)),
-        f"scores are in {task.manifests.root / 'scores'}; next: hfv label",
+        f"scores are in {run.manifests.root / 'scores'}; next: hfv label",
     )
     summary = {
-        "generator": task.generator,
-        "profile": task.profile.name,
-        "device": task.device,
+        "generator": run.generator,
+        "profile": run.profile.name,
+        "device": run.device,
         "scored_now": scored,
         "scores_copied": copied,
         "clips_per_second": round(scored / seconds, 3),
@@ -88,7 +88,7 @@ def tally(task: Task, clips: pa.Table, *, scored: int, copied: int = 0, started:
         "failures_by_reason": dict(Counter(reasons.values()).most_common()),
         "failures": failures[:LISTED],
         "suspicious": suspicious[:LISTED],
-        "manifests": str(task.manifests.root),
+        "manifests": str(run.manifests.root),
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
 
@@ -99,11 +99,11 @@ def _about_older(clips: int) -> str:
     return f"kept from an older configuration of this profile, because the present one fails on them: {clips} clips"
 
 
-def _suspicious(task: Task) -> dict[str, str]:
+def _suspicious(run: ScoringRun) -> dict[str, str]:
     """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
-    metric = task.metrics[0]
-    rows = _rows(task, metric, ["clip_id", "components"])
-    rows = rows.filter(pc.equal(rows["fingerprint"], task.fingerprints[metric]))
+    metric = run.metrics[0]
+    rows = _rows(run, metric, ["clip_id", "components"])
+    rows = rows.filter(pc.equal(rows["fingerprint"], run.fingerprints[metric]))
     found: dict[str, list[str]] = {}
     declared, decoded, *others = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
     ids = rows["clip_id"]
@@ -118,10 +118,10 @@ def _suspicious(task: Task) -> dict[str, str]:
     return {clip_id: "; ".join(why) for clip_id, why in found.items()}
 
 
-def _rows(task: Task, metric: Metric, columns: list[str]) -> pa.Table:
+def _rows(run: ScoringRun, metric: Metric, columns: list[str]) -> pa.Table:
     """These columns and the fingerprint of all rows of the profile."""
-    keys = {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
-    return task.manifests.read(SCORES, [*columns, "fingerprint"], **keys)
+    keys = {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}
+    return run.manifests.read(SCORES, [*columns, "fingerprint"], **keys)
 
 
 def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class ClipJob:
     """A clip and the metrics that it lacks."""
 
     clip_id: str
@@ -47,7 +47,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ScoringRun:
     """What all shards of a run share; small enough to travel with each."""
 
     manifests: Manifests
@@ -66,7 +66,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ShardResult:
     """What became of a shard."""
 
     clips: list[str]
@@ -79,55 +79,53 @@ class Report:
     write_s: float = 0.0
 
 
-def write_shard(shard: list[Work], *, task: Task) -> Report:
+def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     """Score some clips and write their rows, one part a metric."""
-    rows: dict[Metric, list[Row]] = {metric: [] for metric in task.metrics}
+    rows: dict[Metric, list[Row]] = {metric: [] for metric in run.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
-    sound = [work for work in shard if not work.error]
-    scorer, profile = _scorer(task) if sound else None, task.profile
+    sound = [job for job in shard if not job.error]
+    scorer, profile = _scorer(run) if sound else None, run.profile
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
     faults: list[str] = []
     scored = 0
-    with _decoded(sound, task) as decoded, deadline(task.deadline_s) as begin:
-        for work, chunks in decoded:
+    with _decoded(sound, run) as decoded, deadline(run.deadline_s) as begin:
+        for job, chunks in decoded:
             begin()
             watch = Watch(chunks)
-            found, raised = _score(work, watch, scorer, task)
+            found, raised = _score(job, watch, scorer, run)
             error = None if raised is None else reason(raised)
             if isinstance(raised, OUR_FAULTS):
                 faults.append(described(raised))
             scored += bool(found.scores)
             decode_s += watch.seconds
-            declared = None if profile.pairs or profile.rate else work.num_frames
+            declared = None if profile.pairs or profile.rate else job.num_frames
             odd = watch.suspicions(declared) if found.scores else {}
-            for metric in work.metrics:
-                rows[metric].append(score_row(work.clip_id, metric, task, found.scores.get(metric), error, odd))
+            for metric in job.metrics:
+                rows[metric].append(score_row(job.clip_id, metric, run, found.scores.get(metric), error, odd))
             appearance = found.scores.get(Metric.APPEARANCE)
             for model, vectors in found.embeddings.items() if appearance and appearance.error is None else ():
-                embeddings.setdefault(model, []).append((work.clip_id, vectors))
+                embeddings.setdefault(model, []).append((job.clip_id, vectors))
             writing = time.perf_counter()
             for metric, picture in found.evidence.items():
-                path = task.manifests.evidence(
-                    work.clip_id, metric, profile=task.profile.name, generator=task.generator
-                )
+                path = run.manifests.evidence(job.clip_id, metric, profile=run.profile.name, generator=run.generator)
                 writable(path.parent)
                 put(path, picture)
             evidence_s += time.perf_counter() - writing
     ended = time.perf_counter()
     score_s = ended - started - decode_s - evidence_s
-    clips = [work.clip_id for work in shard]
-    if faults and not scored and not task.proven:
-        return Report(clips=clips, failed=len(clips), fault=faults[0], decode_s=decode_s, score_s=score_s)
-    for work in shard:
-        if work.error:
-            for metric in work.metrics:
-                rows[metric].append(score_row(work.clip_id, metric, task, None, work.error))
-    made_by = environment(task.profile.decoder, task.device, computing=scorer is not None)
+    clips = [job.clip_id for job in shard]
+    if faults and not scored and not run.proven:
+        return ShardResult(clips=clips, failed=len(clips), fault=faults[0], decode_s=decode_s, score_s=score_s)
+    for job in shard:
+        if job.error:
+            for metric in job.metrics:
+                rows[metric].append(score_row(job.clip_id, metric, run, None, job.error))
+    made_by = environment(run.profile.decoder, run.device, computing=scorer is not None)
     for row in itertools.chain(*rows.values()):
         row["environment"] = environment_id(made_by)
-    keep(task.manifests, made_by)
-    _write_rows(rows, embeddings, task)
-    return Report(
+    keep(run.manifests, made_by)
+    _write_rows(rows, embeddings, run)
+    return ShardResult(
         clips=clips,
         scored=scored,
         failed=len({row["clip_id"] for found in rows.values() for row in found if row["status"] != Status.OK}),
@@ -137,24 +135,24 @@ def write_shard(shard: list[Work], *, task: Task) -> Report:
     )
 
 
-def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[str, Any]]], task: Task) -> None:
+def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[str, Any]]], run: ScoringRun) -> None:
     """Embeddings first, as the evidence before them: once the scores are there the clip counts as done."""
     for model, found in embeddings.items():
-        keys = {"model": model, "generator": task.generator}
-        name = _name(task.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
-        made_with = {MADE_WITH: task.fingerprints[Metric.APPEARANCE]}
+        keys = {"model": model, "generator": run.generator}
+        name = _name(run.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
+        made_with = {MADE_WITH: run.fingerprints[Metric.APPEARANCE]}
         table = embeddings_table(found, keys).replace_schema_metadata(made_with)
-        task.manifests.add(EMBEDDINGS, table, name=name, **keys)
+        run.manifests.add(EMBEDDINGS, table, name=name, **keys)
     for metric, scored in rows.items():
         if scored:
-            name = _name(task.fingerprints[metric], *(row["clip_id"] for row in scored))
-            schema = SCORES.schema.with_metadata({MADE_WITH: task.fingerprints[metric]})
-            keys = {"profile": task.profile.name, "metric": metric.value, "generator": task.generator}
-            task.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
+            name = _name(run.fingerprints[metric], *(row["clip_id"] for row in scored))
+            schema = SCORES.schema.with_metadata({MADE_WITH: run.fingerprints[metric]})
+            keys = {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}
+            run.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
 
 
 @contextlib.contextmanager
-def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Iterable[Any]]]]:
+def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[ClipJob, Iterable[Any]]]]:
     """The clips with their frames; on a GPU the next clip is decoded while one is being scored.
 
     On the CPU a decoder beside the models would only take the core of another worker.
@@ -162,10 +160,10 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
     from hfv_builder.frames.prefetch import looking_ahead
     from hfv_builder.frames.video import decode
 
-    profile = task.profile
+    profile = run.profile
 
-    def frames(work: Work) -> Iterator[Any]:
-        with _file(work) as file:
+    def frames(job: ClipJob) -> Iterator[Any]:
+        with _file(job) as file:
             yield from decode(
                 file,
                 decoder=profile.decoder,
@@ -175,15 +173,15 @@ def _decoded(shard: list[Work], task: Task) -> Iterator[Iterable[tuple[Work, Ite
                 min_decoded=profile.min_decoded,
             )
 
-    if task.device == "cpu":
-        yield ((work, frames(work)) for work in shard)
+    if run.device == "cpu":
+        yield ((job, frames(job)) for job in shard)
     else:
         with looking_ahead(shard, frames, pin=True) as ahead:
             yield ahead
 
 
 @contextlib.contextmanager
-def _file(work: Work) -> Iterator[Path]:
+def _file(job: ClipJob) -> Iterator[Path]:
     """The file of the clip, with the content that was catalogued: a score must not stand beside another's id.
 
     Raises:
@@ -191,12 +189,12 @@ def _file(work: Work) -> Iterator[Path]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(local_copy(place(work.path)))
+            file = stack.enter_context(local_copy(place(job.path)))
             with file.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
             raise ClipError(f"{NOT_SCORED}{error.strerror or error}") from error
-        if not found.startswith(work.clip_id):
+        if not found.startswith(job.clip_id):
             raise ClipError(f"{NOT_SCORED}it has changed since it was catalogued; run `hfv catalog` again")
         yield file
 
@@ -204,7 +202,7 @@ def _file(work: Work) -> Iterator[Path]:
 _local = threading.local()
 
 
-def _scorer(task: Task) -> Any:
+def _scorer(run: ScoringRun) -> Any:
     """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe.
 
     They are kept as long as tasks ask for the same scores, fingerprints included: after weights were replaced, those
@@ -213,7 +211,7 @@ def _scorer(task: Task) -> Any:
     Raises:
         UsageError: they are not those of the task.
     """
-    key = (task.profile, task.metrics, task.device, tuple(sorted(task.fingerprints.items())))
+    key = (run.profile, run.metrics, run.device, tuple(sorted(run.fingerprints.items())))
     if getattr(_local, "key", None) != key:
         import cv2
         import torch
@@ -221,17 +219,17 @@ def _scorer(task: Task) -> Any:
         from hfv_builder.scoring.scorer import Scorer
 
         _local.key = _local.scorer = None  # frees their memory first
-        _check_same(task)
+        _check_same(run)
         # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-        _local.scorer = Scorer(task.profile, metrics=task.metrics, device=task.device)
-        _check_same(task)  # nobody replaced the weights while they were loaded
+        _local.scorer = Scorer(run.profile, metrics=run.metrics, device=run.device)
+        _check_same(run)  # nobody replaced the weights while they were loaded
         _local.key = key
     return _local.scorer
 
 
-def _check_same(task: Task) -> None:
+def _check_same(run: ScoringRun) -> None:
     """Check that this process gives the scores that the task asks for; what others need is not looked at.
 
     Raises:
@@ -239,8 +237,8 @@ def _check_same(task: Task) -> None:
     """
     from hfv_builder.backends import registry
 
-    differing = [f"{name} {version}" for name, version in packages().items() if task.packages.get(name) != version]
-    if not differing and registry.fingerprints(task.profile, task.metrics, device=task.device) != task.fingerprints:
+    differing = [f"{name} {version}" for name, version in packages().items() if run.packages.get(name) != version]
+    if not differing and registry.fingerprints(run.profile, run.metrics, device=run.device) != run.fingerprints:
         differing = ["other weights"]
     if differing:
         raise UsageError(
@@ -249,7 +247,7 @@ def _check_same(task: Task) -> None:
         )
 
 
-def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple[ClipScores, Exception | None]":
+def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) -> "tuple[ClipScores, Exception | None]":
     """The scores of a clip, or none and the exception that is the reason.
 
     Raises:
@@ -258,16 +256,16 @@ def _score(work: Work, chunks: Iterable[Any], scorer: Any, task: Task) -> "tuple
     from hfv_builder.scoring.scorer import ClipScores
 
     try:
-        return scorer.score(chunks, work.metrics), None
+        return scorer.score(chunks, job.metrics), None
     except UsageError:
         raise
     except Exception as error:  # decoders, models and libraries have errors of many kinds
-        _leave_a_lost_gpu(error, task)
-        blame_disks(place(work.path), error)
+        _leave_a_lost_gpu(error, run)
+        blame_disks(place(job.path), error)
         return ClipScores(), error
 
 
-def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
+def _leave_a_lost_gpu(error: Exception, run: ScoringRun) -> None:
     """End this process if its GPU is lost to it: every later clip would fail, and none of them is to blame.
 
     Raises:
@@ -276,7 +274,7 @@ def _leave_a_lost_gpu(error: Exception, task: Task) -> None:
     import torch
 
     if isinstance(error, torch.AcceleratorError):
-        if task.deadline_s is None:
+        if run.deadline_s is None:
             raise error
         os._exit(1)
 

@@ -55,8 +55,8 @@ class Quick:
         monkeypatch.setattr(Cluster, "connect", lambda *_, **__: cluster)
         monkeypatch.setattr("pipelines.score.stage.SHARD", 1)
         monkeypatch.setattr("pipelines.score.stage._score_all", self._score_all)
-        monkeypatch.setattr(shard, "_scorer", lambda task: self)
-        monkeypatch.setattr(shard, "_decoded", lambda works, task: contextlib.nullcontext((w, ()) for w in works))
+        monkeypatch.setattr(shard, "_scorer", lambda run: self)
+        monkeypatch.setattr(shard, "_decoded", lambda jobs, run: contextlib.nullcontext((w, ()) for w in jobs))
         monkeypatch.setattr(shard, "_score", self._score)
 
     def run(
@@ -68,21 +68,21 @@ class Quick:
             return score(self.manifests, "kling", profile, cluster=Cluster(workers=0), **options)
         return None
 
-    def _score(self, work: Any, chunks: Any, scorer: Any, task: Any) -> tuple[ClipScores, Exception | None]:
-        if work.clip_id in self.failing:
+    def _score(self, job: Any, chunks: Any, scorer: Any, run: Any) -> tuple[ClipScores, Exception | None]:
+        if job.clip_id in self.failing:
             return ClipScores(), ClipError(self.reason)
-        number = value(task.profile, work.clip_id)
+        number = value(run.profile, job.clip_id)
         score = Score(value=number, frames=[0], trace=[1.0])
         vectors = Vectors(frames=[0], vectors=np.full((1, 2), number, np.float16))
         return ClipScores(
-            scores=dict.fromkeys(work.metrics, score),
-            embeddings={"model": vectors} if Metric.APPEARANCE in work.metrics else {},
-            evidence={metric: task.profile.name.encode() for metric in work.metrics},
+            scores=dict.fromkeys(job.metrics, score),
+            embeddings={"model": vectors} if Metric.APPEARANCE in job.metrics else {},
+            evidence={metric: run.profile.name.encode() for metric in job.metrics},
         ), None
 
-    def _score_all(self, task: Any, shards: Iterator[Any], *_: Any) -> None:
+    def _score_all(self, run: Any, shards: Iterator[Any], *_: Any) -> None:
         for one in shards:
             if self._left == 0:
                 raise Killed
-            shard.write_shard(one, task=task)
+            shard.score_shard(one, run=run)
             self._left = self._left and self._left - 1

@@ -17,7 +17,7 @@ from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.cli import main
 from pipelines.score.stage import score
-from pipelines.score.worker import Report, Task, Work, write_shard
+from pipelines.score.worker import ClipJob, ScoringRun, ShardResult, score_shard
 from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import rows
 
@@ -101,14 +101,14 @@ def test_clips_that_are_unmounted_half_way(
     catalog(manifests, "kling", away, cluster=cluster)
     catalogued = rows(manifests, CLIPS)
 
-    def then_unmount(shard: list[Work], *, task: Task) -> Report:
-        report = write_shard(shard, task=task)
+    def then_unmount(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
+        report = score_shard(shard, run=run)
         if os.path.ismount(disk.path):
             disk.unmount()
         return report
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.score.stage.write_shard", then_unmount)
+        patch.setattr("pipelines.score.stage.score_shard", then_unmount)
         with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
             score(manifests, "kling", LITE, cluster=Cluster(workers=0))
     scored = rows(manifests, SCORES)

@@ -98,7 +98,7 @@ def test_rows_that_workers_wrote_elsewhere_are_missed(
     monkeypatch.setattr(
         shard,
         "_write_rows",
-        lambda rows, found, task: write(rows, found, dataclasses.replace(task, manifests=Manifests(tmp_path / "b"))),
+        lambda rows, found, run: write(rows, found, dataclasses.replace(run, manifests=Manifests(tmp_path / "b"))),
     )
     with pytest.raises(UsageError, match=r"2 clips have no spatial row .* same place"):
         score(manifests, "kling", LITE, cluster=here)

@@ -317,15 +317,15 @@ def to_do(frames: list[int]) -> pa.Table:
 
 def test_a_shard_is_bounded_by_pixels_and_clips() -> None:
     """Long clips stand alone, short ones in company."""
-    task: Any = SimpleNamespace(metrics=METRICS)
-    shards = [[work.clip_id for work in shard] for shard in _shards(to_do([10, 10, 1000, 10, 10, 10]), task, 2)]
+    run: Any = SimpleNamespace(metrics=METRICS)
+    shards = [[job.clip_id for job in shard] for shard in _shards(to_do([10, 10, 1000, 10, 10, 10]), run, 2)]
     assert shards == [["0", "1"], ["2"], ["3", "4"], ["5"]]
 
 
 def test_shards_get_smaller_towards_the_end() -> None:
     """So the last worker is not long alone."""
-    task: Any = SimpleNamespace(metrics=METRICS)
-    sizes = [len(shard) for shard in _shards(to_do([1] * 100), task, 8, shares=8)]
+    run: Any = SimpleNamespace(metrics=METRICS)
+    sizes = [len(shard) for shard in _shards(to_do([1] * 100), run, 8, shares=8)]
     assert sizes[:4] == [8] * 4
     assert sorted(sizes, reverse=True) == sizes
     assert sizes[-8:] == [1] * 8

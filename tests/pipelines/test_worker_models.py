@@ -12,7 +12,7 @@ from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.scoring import scorer as scoring
 from hfv_builder.storage.manifest import Manifests
 from pipelines.score import worker as shard
-from pipelines.score.worker import Task
+from pipelines.score.worker import ScoringRun
 from pipelines.versions import packages
 
 LITE = load_profile("lite")
@@ -42,10 +42,10 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> Weights:
     return Weights(monkeypatch)
 
 
-def task(manifests: Manifests, *metrics: Metric) -> Task:
+def run(manifests: Manifests, *metrics: Metric) -> ScoringRun:
     """What a command here and now would ask of workers."""
     asked = metrics or METRICS
-    return Task(
+    return ScoringRun(
         manifests=manifests,
         generator="kling",
         profile=LITE,
@@ -57,30 +57,30 @@ def task(manifests: Manifests, *metrics: Metric) -> Task:
 
 
 def test_models_are_kept_from_task_to_task(manifests: Manifests, weights: Weights) -> None:
-    assert shard._scorer(task(manifests)) is shard._scorer(task(manifests))
+    assert shard._scorer(run(manifests)) is shard._scorer(run(manifests))
     assert len(weights.loaded) == 1
 
 
 def test_replaced_weights_are_loaded(manifests: Manifests, weights: Weights) -> None:
-    shard._scorer(task(manifests))
+    shard._scorer(run(manifests))
     weights.of["depth"] = "2"
-    assert shard._scorer(task(manifests))["depth"] == "2"
+    assert shard._scorer(run(manifests))["depth"] == "2"
     assert len(weights.loaded) == 2
 
 
 def test_weights_replaced_since_the_command_began_are_refused(manifests: Manifests, weights: Weights) -> None:
-    asked = task(manifests)
+    asked = run(manifests)
     weights.of["depth"] = "2"
     with pytest.raises(UsageError, match="for it has other weights"):
         shard._scorer(asked)
-    newer = task(manifests)
+    newer = run(manifests)
     assert shard._scorer(newer)["depth"] == "2"
     with pytest.raises(UsageError, match="for it has other weights"):
         shard._scorer(asked)  # the models in memory are not those of its scores
 
 
 def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests, weights: Weights) -> None:
-    asked = task(manifests)
+    asked = run(manifests)
     weights.while_loading = lambda: weights.of.update(depth="2")
     for _ in range(2):
         with pytest.raises(UsageError, match="for it has other weights"):
@@ -90,7 +90,7 @@ def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests
 def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
     manifests: Manifests, weights: Weights
 ) -> None:
-    asked = task(manifests, Metric.MOTION)
+    asked = run(manifests, Metric.MOTION)
     assert set(asked.fingerprints) == {Metric.MOTION}
     del weights.of["depth"], weights.of["subject"]
     weights.of["background"] = "2"
