@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hfv_builder.backends.weights import PINS, File, Store, file_sha256
+from hfv_builder.backends.weights import PINS, File, WeightsDir, file_sha256
 
 CLIP_TINY = {
     "embed_dim": 32,
@@ -29,7 +29,7 @@ CALM = 0.02
 """Of the weights of RAFT's last layer: random ones find flow so wild that every pixel counts as occluded."""
 
 
-def make(root: Path, models: dict[str, str], *, seed: int = 0) -> Store:
+def make(root: Path, models: dict[str, str], *, seed: int = 0) -> WeightsDir:
     """Write the checkpoints of some models, `{"clip": "tiny", "dinov2": "true"}`, and give the store that finds them.
 
     Its pins are the published ones with the hashes of these files.
@@ -46,7 +46,7 @@ def make(root: Path, models: dict[str, str], *, seed: int = 0) -> Store:
             else:
                 raft(folder, model)
         pins[model] = repinned(folder, model)
-    return Store(root=root, pins=pins)
+    return WeightsDir(root=root, pins=pins)
 
 
 def repinned(folder: Path, model: str) -> Any:

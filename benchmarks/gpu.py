@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.checkpoints import make
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames import video
 from hfv_builder.frames.prefetch import looking_ahead
 from hfv_builder.profile import Profile, for_device, load_profile
@@ -110,7 +110,7 @@ def seconds(run: Callable[[], Any], device: str, *, at_least: float = 2.0) -> fl
 
 
 def bench(
-    name: str, profile: Profile, device: str, store: Store, peak: float, size: tuple[int, int]
+    name: str, profile: Profile, device: str, store: WeightsDir, peak: float, size: tuple[int, int]
 ) -> dict[str, str | float]:
     """One model on frames that are on the device already."""
     section = next(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.media import open_media
 from hfv_builder.profile import Profile
 
@@ -33,7 +33,7 @@ class Result:
 class Reference:
     """The four models, and the three scores one after the other."""
 
-    def __init__(self, profile: Profile, store: Store) -> None:
+    def __init__(self, profile: Profile, store: WeightsDir) -> None:
         self.profile = profile
         self.flow_model = load_raft(profile.flow.backend, store)
         self.clip_model, self.clip_look = load_clip(store)
@@ -208,7 +208,7 @@ def warp_error(first: Array, second: Array, flow: Array, mask: Array, *, align: 
     return float(((a - b) ** 2).mean())
 
 
-def load_raft(name: str, store: Store) -> Any:
+def load_raft(name: str, store: WeightsDir) -> Any:
     """The RAFT of torchvision."""
     from torchvision.models import optical_flow
 
@@ -217,7 +217,7 @@ def load_raft(name: str, store: Store) -> Any:
     return model.eval()
 
 
-def load_clip(store: Store) -> tuple[Any, tuple[int, list[float], list[float]]]:
+def load_clip(store: WeightsDir) -> tuple[Any, tuple[int, list[float], list[float]]]:
     """open_clip's model and what its pictures should look like: side, mean and standard deviation."""
     import open_clip
 
@@ -226,7 +226,7 @@ def load_clip(store: Store) -> tuple[Any, tuple[int, list[float], list[float]]]:
     return model.eval(), (look["size"][0], list(look["mean"]), list(look["std"]))
 
 
-def load_dinov2(store: Store) -> Any:
+def load_dinov2(store: WeightsDir) -> Any:
     """The DINOv2 of transformers."""
     from transformers import Dinov2Model
 
@@ -234,7 +234,7 @@ def load_dinov2(store: Store) -> Any:
     return model.eval()
 
 
-def load_depth_pro(store: Store) -> Any:
+def load_depth_pro(store: WeightsDir) -> Any:
     """The Depth Pro of transformers, without the field of view."""
     from transformers import DepthProForDepthEstimation
 

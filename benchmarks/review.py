@@ -30,7 +30,7 @@ import pyarrow as pa
 from hfv_builder.records import METRICS
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 
 ANSWERS = ("spatial", "appearance", "motion", "none")
 THINK_S = 1.0
@@ -259,7 +259,7 @@ def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
 
         answered += asyncio.run(under_load(server)).given
         server.process.wait()
-    store = Store(root / "review" / "decisions.sqlite")
+    store = DecisionLog(root / "review" / "decisions.sqlite")
     kept = [f"{decision.decision_id} {decision.clip_id}" for decision in store.decisions()]
     store.close()
     return {

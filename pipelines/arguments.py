@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="hfv",
         description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
-        epilog="Exit codes: 0 done, 1 a fault of ours, 2 wrong use, 3 done but some clips failed.",
+        epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

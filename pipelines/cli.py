@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code: 0 done, 1 a fault of ours, 2 wrong use, 3 done but some clips failed."""
+    """Run a command; the exit code: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed."""
     options = parser().parse_args(arguments)
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
+        print("\ninterrupted; nothing is lost, run the same command to resume", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does.
@@ -122,12 +122,12 @@ def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.backends.weights import Store
+    from hfv_builder.backends.weights import WeightsDir
     from hfv_builder.profile import load_profile
     from pipelines.outcome import Outcome
     from pipelines.weights import check, demand, pull, table
 
-    store = Store(root=options.dir) if options.dir else Store()
+    store = WeightsDir(root=options.dir) if options.dir else WeightsDir()
     profile = load_profile(options.profile)
     states = (pull if options.action == "pull" else check)(profile, store=store)
     if states and not options.json:

@@ -111,12 +111,12 @@ def export_reviews(
         UsageError: there is no database, or it cannot be read.
     """
     from review_ui.exports import export
-    from review_ui.store import Store
+    from review_ui.store import DecisionLog
 
     path = database(manifests, db)
     if not path.is_file():
         raise UsageError(f"nothing has been reviewed yet: there is no {path}; start with `hfv review`")
-    store = Store(path)
+    store = DecisionLog(path)
     try:
         target = destination(manifests, db, into)
         rows = export(store, manifests, target, overlap=overlap)

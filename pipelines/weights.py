@@ -14,7 +14,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import FINE, RECORD, Found, Store, complaint, file_sha256
+from hfv_builder.backends.weights import FINE, RECORD, Found, WeightsDir, complaint, file_sha256
 from hfv_builder.profile import Profile
 from hfv_builder.records import UsageError
 
@@ -24,13 +24,13 @@ UNPINNED = "unpinned"
 """The revision recorded of files that somebody put there by hand, where no commit is pinned."""
 
 
-def pull(profile: Profile, *, store: Store | None = None) -> list[Found]:
+def pull(profile: Profile, *, store: WeightsDir | None = None) -> list[Found]:
     """Download what is missing or damaged of the weights that the profile needs, verify all, and tell their state.
 
     Raises:
         UsageError: the network or the source refuses, or a file does not have the published hash.
     """
-    store = store or Store()
+    store = store or WeightsDir()
     for model in registry.learnt(profile):
         bad = {found.file for found in store.look(model, hashed=True) if found.state not in FINE} - {RECORD}
         if not bad and store.recorded_revision(model):
@@ -44,12 +44,12 @@ def pull(profile: Profile, *, store: Store | None = None) -> list[Found]:
     return check(profile, store=store)
 
 
-def check(profile: Profile, *, store: Store | None = None) -> list[Found]:
+def check(profile: Profile, *, store: WeightsDir | None = None) -> list[Found]:
     """The state of every file that the profile needs, all of them hashed.
 
     Of a complete model that has no record yet (files put there by hand) one is written: later loads are held to it.
     """
-    store = store or Store()
+    store = store or WeightsDir()
     states = []
     for model in registry.learnt(profile):
         found = [each for each in store.look(model, hashed=True) if each.file != RECORD]
@@ -66,7 +66,7 @@ def table(states: list[Found]) -> str:
     return tabulate(rows, headers=["model", "revision", "licence", "file", "state"])
 
 
-def demand(states: list[Found], store: Store | None = None) -> None:
+def demand(states: list[Found], store: WeightsDir | None = None) -> None:
     """Raise if a file is not as it should be.
 
     Raises:
@@ -74,10 +74,10 @@ def demand(states: list[Found], store: Store | None = None) -> None:
     """
     bad = [found for found in states if found.state not in FINE]
     if bad:
-        raise UsageError(complaint(bad, (store or Store()).root))
+        raise UsageError(complaint(bad, (store or WeightsDir()).root))
 
 
-def _pull_model(store: Store, model: str, bad: set[str]) -> str:
+def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
     """Download these files of the model; the revision that all of its files are of."""
     pin, folder = store.pins[model], store.folder(model)
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def download(url: str, path: Path) -> None:
     part.replace(path)
 
 
-def _verify(store: Store, model: str) -> None:
+def _verify(store: WeightsDir, model: str) -> None:
     """Delete what does not have the published hash, so that the next pull fetches it anew, and say so."""
     for file in store.pins[model].files:
         path = store.folder(model) / file.name
@@ -153,7 +153,7 @@ def _verify(store: Store, model: str) -> None:
             )
 
 
-def _unreachable(model: str, store: Store, error: Exception) -> UsageError:
+def _unreachable(model: str, store: WeightsDir, error: Exception) -> UsageError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UsageError(
         f"the weights of {model} cannot be downloaded ({store.pins[model].source}: {reason}); run `hfv weights pull` "

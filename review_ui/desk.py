@@ -17,7 +17,7 @@ from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.settings import QUEUES, Settings
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 from review_ui.traces import Traces
 
 RENEW_S = 60.0
@@ -47,7 +47,7 @@ class Desk:
         self.settings = settings
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
-        self.store = Store(db)
+        self.store = DecisionLog(db)
         self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)

@@ -14,10 +14,12 @@ from hfv_builder.labelling.reviews import as_table, final_table, in_order, read_
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import FINAL, REVIEWS
 from review_ui.clips import Clips
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 
 
-def export(store: Store, manifests: Manifests, into: Manifests | None = None, *, overlap: int | None = None) -> int:
+def export(
+    store: DecisionLog, manifests: Manifests, into: Manifests | None = None, *, overlap: int | None = None
+) -> int:
     """Write the `reviews` manifest, every decision of the database and those that only it has, and `final` from it.
 
     Args:

@@ -39,7 +39,7 @@ SESSION = [field.name for field in fields(SessionRow)]
 DROP_LEASE = "DELETE FROM leases WHERE clip_id = ? AND reviewer = ?"
 
 
-class Store(Writer):
+class DecisionLog(Writer):
     """The database. Every `write` method returns a future that is done once its rows are on the disk."""
 
     def __init__(self, path: Path) -> None:

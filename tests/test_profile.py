@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfv_builder.backends.registry import fingerprints
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profile import DECIDES, Profile, fingerprint, load_profile, profile_names
 from hfv_builder.records import METRICS, Metric, UsageError
 
@@ -132,7 +132,7 @@ def test_a_name_decides_nothing_and_a_revision_does() -> None:
 
 def test_learnt_models_are_told_apart_by_the_kind_of_device_and_classical_ones_are_not(tmp_path: Path) -> None:
     """Even where the precision is the same: a GPU resizes and sums in other ways."""
-    lite, store = load_profile("lite"), Store(root=tmp_path)
+    lite, store = load_profile("lite"), WeightsDir(root=tmp_path)
     mixed = _with(lite, "subject", _with(load_profile("paper").subject, "precision", "fp32"))
     on_cpu, on_cuda, on_second = (
         fingerprints(mixed, device=device, store=store) for device in ("cpu", "cuda", "cuda:1")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import PINS, RECORD, File, Pin, Store, file_sha256
+from hfv_builder.backends.weights import PINS, RECORD, File, Pin, WeightsDir, file_sha256
 from hfv_builder.profile import load_profile
 from hfv_builder.records import Metric, UsageError
 from pipelines import weights
@@ -88,7 +88,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WeightsDir]:
     """A store of a model without a pinned commit, to be had from a hub on this machine."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -101,7 +101,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
         monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
         files = tuple(File(name=name) for name in HUB)
         pins = {"x": Pin(source="someone/model", revision=None, licence="mit", files=files)}
-        yield Store(root=tmp_path / "store", pins=pins)
+        yield WeightsDir(root=tmp_path / "store", pins=pins)
         server.shutdown()
         thread.join()
 
@@ -139,16 +139,16 @@ def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) 
 
 def test_only_the_models_of_the_wanted_metrics_are_required(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="raft_large") as raised:
-        registry.require(load_profile("paper"), [Metric.MOTION], Store(root=tmp_path))
+        registry.require(load_profile("paper"), [Metric.MOTION], WeightsDir(root=tmp_path))
     assert "clip" not in str(raised.value)
-    registry.require(load_profile("lite"), store=Store(root=tmp_path))
+    registry.require(load_profile("lite"), store=WeightsDir(root=tmp_path))
 
 
 def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path))
-    assert Store().root == tmp_path
+    assert WeightsDir().root == tmp_path
     monkeypatch.delenv("HFV_WEIGHTS")
-    assert Store().root.parts[-3:] == (".cache", "hfv-builder", "weights")
+    assert WeightsDir().root.parts[-3:] == (".cache", "hfv-builder", "weights")
 
 
 @pytest.mark.parametrize("model", sorted(PINS))
@@ -160,11 +160,11 @@ def test_pins_are_whole(model: str) -> None:
         if file.name.endswith(".pth"):
             assert file.sha256 is not None
             assert file.name.endswith(f"-{file.sha256[:8]}.pth")
-    assert pin.licence in Store(root=Path("nowhere")).revision(model)
+    assert pin.licence in WeightsDir(root=Path("nowhere")).revision(model)
 
 
 def test_states_of_files(tmp_path: Path) -> None:
-    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path)})
+    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path)})
     (tmp_path / "x").mkdir()
     path = tmp_path / "x" / "x.pth"
 
@@ -183,7 +183,7 @@ def test_states_of_files(tmp_path: Path) -> None:
 
 
 def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
-    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
+    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "x.pth").write_bytes(BODY)
     with pytest.raises(UsageError, match=RECORD):
@@ -202,7 +202,7 @@ def test_a_file_without_a_pinned_hash_decides_too(tmp_path: Path) -> None:
     """As CLIP's configuration, beside weights whose hash is pinned."""
     pin = pin_of(BODY, tmp_path)
     pin = dataclasses.replace(pin, files=(File(name="config.json"), *pin.files))
-    store = Store(root=tmp_path, pins={"x": pin})
+    store = WeightsDir(root=tmp_path, pins={"x": pin})
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "x.pth").write_bytes(BODY)
     revisions = []
@@ -230,7 +230,7 @@ def test_a_download_that_was_complete_but_unnamed(url: str, tmp_path: Path) -> N
 
 
 def test_pull_and_check(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(root=tmp_path / "store", pins={"x": pin_of(BODY, tmp_path)})
+    store = WeightsDir(root=tmp_path / "store", pins={"x": pin_of(BODY, tmp_path)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
     paper = load_profile("paper")
@@ -251,7 +251,7 @@ def test_pull_and_check(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_does_not_have_the_published_hash_is_not_kept(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(root=tmp_path / "store", pins={"x": pin_of(b"something else", tmp_path)})
+    store = WeightsDir(root=tmp_path / "store", pins={"x": pin_of(b"something else", tmp_path)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
     with pytest.raises(UsageError, match="does not have the published SHA-256"):
@@ -260,7 +260,7 @@ def test_what_does_not_have_the_published_hash_is_not_kept(
 
 
 def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(root=tmp_path / "store", pins={"x": dataclasses.replace(pin_of(BODY, tmp_path))})
+    store = WeightsDir(root=tmp_path / "store", pins={"x": dataclasses.replace(pin_of(BODY, tmp_path))})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: "http://127.0.0.1:9/x")
     with pytest.raises(UsageError, match=r"cannot be downloaded .* where there is a network and copy"):
@@ -268,7 +268,7 @@ def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pyt
 
 
 def test_files_put_there_by_hand_are_recorded_by_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
+    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "x.pth").write_bytes(BODY)
@@ -278,7 +278,7 @@ def test_files_put_there_by_hand_are_recorded_by_check(tmp_path: Path, monkeypat
     store.require(["x"])
 
 
-def test_pull_from_a_hub_records_the_commit(hub: Store) -> None:
+def test_pull_from_a_hub_records_the_commit(hub: WeightsDir) -> None:
     for _ in range(2):
         weights.demand(weights.pull(load_profile("paper"), store=hub), hub)
         assert sorted(Hub.fetched) == sorted(HUB)
@@ -288,7 +288,7 @@ def test_pull_from_a_hub_records_the_commit(hub: Store) -> None:
 
 @pytest.mark.parametrize("checked", [False, True], ids=["pulled", "checked before"])
 @pytest.mark.parametrize("same", [True, False], ids=["the hub's", "others"])
-def test_files_put_there_by_hand_are_compared_with_the_hubs(hub: Store, same: bool, checked: bool) -> None:
+def test_files_put_there_by_hand_are_compared_with_the_hubs(hub: WeightsDir, same: bool, checked: bool) -> None:
     """A record of the hub's commit beside files that are not its would be a lie."""
     hub.folder("x").mkdir(parents=True)
     (hub.folder("x") / "config.json").write_bytes(HUB["config.json"])

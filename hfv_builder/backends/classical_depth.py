@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
 from hfv_builder.profile import Depth
 
@@ -168,6 +168,6 @@ def _square_distances(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0))
 
 
-def load(config: Depth, device: str, store: Store) -> ApparentSize:
+def load(config: Depth, device: str, store: WeightsDir) -> ApparentSize:
     """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
     return ApparentSize(config.long_side)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
 from hfv_builder.profile import Embedding
 
@@ -102,6 +102,6 @@ STRIDES = (BINS[1] * BINS[2], BINS[2], 1)
 LOWER, UPPER = _linear_bins()
 
 
-def load(config: Embedding, device: str, store: Store) -> LabHistogram:
+def load(config: Embedding, device: str, store: WeightsDir) -> LabHistogram:
     """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
     return LabHistogram(config.region)

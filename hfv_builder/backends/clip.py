@@ -16,7 +16,7 @@ from torchvision.transforms.functional import center_crop
 
 from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profile import Embedding
 
 
@@ -35,7 +35,7 @@ class Prepare:
         return self._normalize(pictures)
 
 
-def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
+def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
     """The image tower that the profile describes.
 
     Raises:

@@ -14,7 +14,7 @@ from transformers import DepthProForDepthEstimation
 from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import from_pretrained
 from hfv_builder.backends.precision import autocast, compiled
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrunk_size
 from hfv_builder.frames.spool import Spool
 from hfv_builder.profile import Depth
@@ -67,7 +67,7 @@ class DepthProPass:
         return self._spool
 
 
-def load(config: Depth, device: str, store: Store) -> DepthPro:
+def load(config: Depth, device: str, store: WeightsDir) -> DepthPro:
     """The model that the profile describes.
 
     Raises:

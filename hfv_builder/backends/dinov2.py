@@ -9,7 +9,7 @@ from transformers import Dinov2Model
 
 from hfv_builder.backends.checkpoint import from_pretrained
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profile import Embedding
 
 SHORT_SIDE = 224
@@ -42,7 +42,7 @@ class Prepare:
         return self._normalize(resized(frames, size))
 
 
-def load(config: Embedding, device: str, store: Store) -> FrameEmbedding:
+def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
     """The model that the profile describes.
 
     Raises:

@@ -18,7 +18,7 @@ from hfv_builder.backends.base import Features
 from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import load_pth
 from hfv_builder.backends.precision import LOWER, autocast, compiled
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.resize import shrunk
 from hfv_builder.profile import Flow
 
@@ -182,7 +182,7 @@ def _padded(side: int) -> int:
     return max(SMALLEST, -(-side // STRIDE) * STRIDE)
 
 
-def load(config: Flow, device: str, store: Store) -> Raft:
+def load(config: Flow, device: str, store: WeightsDir) -> Raft:
     """The model that the profile describes.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profile import CLASSICAL, DECIDES, Depth, Embedding, Flow, Profile, fingerprint, for_device
 from hfv_builder.records import METRICS, Metric
 
@@ -28,7 +28,7 @@ RECIPE = {"dis": 2, "apparent_size": 3, "lab_histogram": 3}
 Section = Flow | Depth | Embedding
 
 
-def load(config: Section, device: str, store: Store | None = None) -> Any:
+def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
     """The model that this section of a profile describes, on that device: a `FlowModel`, `DepthModel` or
     `EmbeddingModel`, by the kind of section.
 
@@ -39,10 +39,10 @@ def load(config: Section, device: str, store: Store | None = None) -> Any:
         UsageError: its weights are not there, or not right.
     """
     module = import_module(f"hfv_builder.backends.{MODULES[config.backend]}")
-    return module.load(config, device, store or Store())
+    return module.load(config, device, store or WeightsDir())
 
 
-def revision(config: Section, device: str, store: Store | None = None) -> str:
+def revision(config: Section, device: str, store: WeightsDir | None = None) -> str:
     """What decides a backend's output besides its parameters: the library and recipe, or the weights, their licence and
     the kind of device (a GPU resizes and sums in other ways; classical backends run on the CPU wherever they are).
 
@@ -52,7 +52,7 @@ def revision(config: Section, device: str, store: Store | None = None) -> str:
         import cv2
 
         return f"opencv-{cv2.__version__}/{RECIPE[config.backend]}"
-    return f"{(store or Store()).revision(config.backend)} {device.split(':')[0]}"
+    return f"{(store or WeightsDir()).revision(config.backend)} {device.split(':')[0]}"
 
 
 def sections(metric: Metric) -> tuple[str, ...]:
@@ -66,17 +66,17 @@ def learnt(profile: Profile, metrics: Iterable[Metric] = METRICS) -> tuple[str, 
     return tuple(name for name in names if name not in CLASSICAL)
 
 
-def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Store | None = None) -> None:
+def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: WeightsDir | None = None) -> None:
     """Check, before anything heavy is imported, that all weights are there that these metrics need.
 
     Raises:
         UsageError: some are missing or cut short; one sentence says which, where, and the ways out.
     """
-    (store or Store()).require(learnt(profile, metrics))
+    (store or WeightsDir()).require(learnt(profile, metrics))
 
 
 def fingerprints(
-    profile: Profile, metrics: Iterable[Metric] = METRICS, *, device: str = "cpu", store: Store | None = None
+    profile: Profile, metrics: Iterable[Metric] = METRICS, *, device: str = "cpu", store: WeightsDir | None = None
 ) -> dict[Metric, str]:
     """The fingerprint of each of these metrics under this profile on this kind of device; no model is loaded.
 

@@ -132,7 +132,7 @@ def default_root() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Store:
+class WeightsDir:
     """A directory of weights, and what is expected to be in it."""
 
     root: Path = field(default_factory=default_root)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
 from hfv_builder.frames.spool import Spool
 from hfv_builder.frames.steps import Link
@@ -69,7 +69,7 @@ class Scorer:
         *,
         metrics: Iterable[Metric] = METRICS,
         device: str = "cpu",
-        store: Store | None = None,
+        store: WeightsDir | None = None,
     ) -> None:
         """Load the models that these metrics need.
 

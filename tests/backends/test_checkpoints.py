@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.checkpoints import repinned
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import Store
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profile import Depth, Embedding, Flow
 from hfv_builder.records import UsageError
 from tests.checkpoints import tiny_store
@@ -35,20 +35,20 @@ A_KEY = {
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Callable[[str], tuple[Store, Path]]:
+def copy(tmp_path: Path) -> Callable[[str], tuple[WeightsDir, Path]]:
     """A function that copies a model's checkpoint, to be damaged, and gives its store and its weights file."""
 
-    def of(model: str) -> tuple[Store, Path]:
+    def of(model: str) -> tuple[WeightsDir, Path]:
         shutil.copytree(tiny_store().folder(model), tmp_path / model)
-        store = Store(root=tmp_path, pins=tiny_store().pins)
+        store = WeightsDir(root=tmp_path, pins=tiny_store().pins)
         return store, tmp_path / model / store.pins[model].files[-1].name
 
     return of
 
 
-def accepting(store: Store, model: str) -> Store:
+def accepting(store: WeightsDir, model: str) -> WeightsDir:
     """The store with the hashes its files have now: what is wrong must be found by looking into them."""
-    return Store(root=store.root, pins={**store.pins, model: repinned(store.folder(model), model)})
+    return WeightsDir(root=store.root, pins={**store.pins, model: repinned(store.folder(model), model)})
 
 
 def change(path: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
@@ -63,13 +63,13 @@ def change(path: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_whole_checkpoint_loads(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_a_whole_checkpoint_loads(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, _ = copy(model)
     assert registry.load(SECTIONS[model], "cpu", store) is not None
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_missing_file(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_missing_file(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, path = copy(model)
     path.unlink()
     with pytest.raises(UsageError, match=rf"missing: {model}/{path.name}\): run `hfv weights pull`"):
@@ -78,7 +78,7 @@ def test_missing_file(model: str, copy: Callable[[str], tuple[Store, Path]]) -> 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("hashed", [True, False])
-def test_truncated_file(model: str, hashed: bool, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_truncated_file(model: str, hashed: bool, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, path = copy(model)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UsageError, match=path.name):
@@ -86,7 +86,7 @@ def test_truncated_file(model: str, hashed: bool, copy: Callable[[str], tuple[St
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_changed_bytes(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_changed_bytes(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, path = copy(model)
     data = bytearray(path.read_bytes())
     data[-5000] ^= 1
@@ -96,7 +96,7 @@ def test_changed_bytes(model: str, copy: Callable[[str], tuple[Store, Path]]) ->
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_missing_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_missing_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     def edit(state: dict[str, torch.Tensor]) -> None:
         del state[A_KEY[model]]
 
@@ -108,7 +108,7 @@ def test_missing_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> N
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_wrong_shape(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_wrong_shape(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     def edit(state: dict[str, torch.Tensor]) -> None:
         state[A_KEY[model]] = state[A_KEY[model]][:-1].contiguous()
 
@@ -119,7 +119,7 @@ def test_wrong_shape(model: str, copy: Callable[[str], tuple[Store, Path]]) -> N
 
 
 @pytest.mark.parametrize("model", ["raft_small", "clip"])
-def test_unknown_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_unknown_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, path = copy(model)
     change(path, lambda state: state.update({"visual.extra": torch.zeros(2)}))
     with pytest.raises(UsageError, match=r"it has an unknown (visual\.)?extra"):
@@ -127,7 +127,7 @@ def test_unknown_key(model: str, copy: Callable[[str], tuple[Store, Path]]) -> N
 
 
 @pytest.mark.parametrize("model", ["clip", "dinov2", "depth_pro"])
-def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, path = copy(model)
     config = path.with_name(store.pins[model].files[0].name)
     config.write_text("{")
@@ -136,7 +136,7 @@ def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[Store,
 
 
 @pytest.mark.parametrize("given", [{}, {"quick_gelu": False}], ids=["left out", "false"])
-def test_clip_with_the_wrong_activation(given: dict[str, Any], copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_clip_with_the_wrong_activation(given: dict[str, Any], copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     """OpenAI's weights load into either, and give other vectors with the usual GELU."""
     store, path = copy("clip")
     config = path.with_name("open_clip_config.json")
@@ -148,7 +148,7 @@ def test_clip_with_the_wrong_activation(given: dict[str, Any], copy: Callable[[s
         registry.load(SECTIONS["clip"], "cpu", accepting(store, "clip"))
 
 
-def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[Store, Path]]) -> None:
+def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     class Harm:
         def __reduce__(self) -> Any:
             return (print, ("harm",))

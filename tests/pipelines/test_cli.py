@@ -172,5 +172,5 @@ def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: P
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on from here" in err
+    assert "nothing is lost, run the same command to resume" in err
     assert "Traceback" not in err

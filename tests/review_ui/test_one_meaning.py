@@ -20,7 +20,7 @@ from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.settings import Settings
 from review_ui.stats import statistics
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 from tests.oracle import final_row
 
 KINDS = {"a0": 0, "a1": 0, "a2": 0, "f0": 2, "f1": 2, "r0": 1, "r1": 1}
@@ -113,7 +113,7 @@ def test_any_history_means_the_same_everywhere(
         manifests = Manifests(Path(folder) / "manifests")
         shutil.copytree(catalogue.local_root, manifests.local_root)
         for number in range(2):
-            store = Store(Path(folder) / f"{number}.sqlite")
+            store = DecisionLog(Path(folder) / f"{number}.sqlite")
             for where, decision in made:
                 if where == number:
                     store.add(decision).result()

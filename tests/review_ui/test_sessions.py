@@ -15,7 +15,7 @@ import review_ui.sessions
 import review_ui.users
 from pipelines.review import add_user
 from review_ui.sessions import IN_ALL, LIFE_S, PER_USER, SessionRow
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 from review_ui.users import UsersFile, read_users
 from tests.review_ui.conftest import Person
 
@@ -280,7 +280,7 @@ def test_leaving_is_for_good(start: Callable[..., TestClient]) -> None:
 
 
 def test_rows_are_what_was_stored(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     row = SessionRow(key="k", name="anna", bound="b", created_at=1, used_at=2)
     store.put_session(row).result()
     assert store.sessions() == [row]

@@ -10,7 +10,7 @@ from benchmarks.review import measure_kill
 from hfv_builder.labelling.decisions import Decision
 from hfv_builder.records import UsageError
 from review_ui import rows
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 
 
 def decision(number: int, **more: object) -> Decision:
@@ -26,7 +26,7 @@ def decision(number: int, **more: object) -> Decision:
 
 
 def test_decisions_can_only_be_added(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     store.add(decision(1)).result()
     other = sqlite3.connect(tmp_path / "d.sqlite", isolation_level=None)
     for statement in ("DELETE FROM reviews", "UPDATE reviews SET label = 2"):
@@ -37,7 +37,7 @@ def test_decisions_can_only_be_added(tmp_path: Path) -> None:
 
 
 def test_one_bad_job_does_not_harm_the_others(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     bad = decision(0, label=2**70)
     futures = [store.add(bad if number == 5 else decision(number)) for number in range(10)]
     for number, future in enumerate(futures):
@@ -51,7 +51,7 @@ def test_one_bad_job_does_not_harm_the_others(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_asked_before_anybody_is_told(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     assert store._connection is not None
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -101,7 +101,7 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as older:
         older.executescript(OLDER)
     for _ in range(2):
-        store = Store(path)
+        store = DecisionLog(path)
         store.close()
         kept = store.decisions()
         assert [(each.decision_id, each.reviewer, each.role) for each in kept] == [
@@ -134,10 +134,10 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(rows, "insert_all", fails)
         with pytest.raises(UsageError, match="disk is full"):
-            Store(path)
+            DecisionLog(path)
     with closing(sqlite3.connect(path)) as same:
         assert same.execute("PRAGMA user_version").fetchone() == (1,)
         assert same.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'reviews'").fetchone() == (0,)
-    store = Store(path)
+    store = DecisionLog(path)
     store.close()
     assert len(store.decisions()) == 6

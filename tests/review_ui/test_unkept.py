@@ -15,27 +15,27 @@ from hfv_builder.storage.manifest import Manifests
 from review_ui.clips import Filter
 from review_ui.messages import NewDecision
 from review_ui.settings import Settings
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_writer import WAIT_S, Faulty, full, inject
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Store]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[DecisionLog]:
     """The stores that servers open."""
-    stores: list[Store] = []
+    stores: list[DecisionLog] = []
 
-    def make(path: Path) -> Store:
-        stores.append(Store(path))
+    def make(path: Path) -> DecisionLog:
+        stores.append(DecisionLog(path))
         return stores[-1]
 
-    monkeypatch.setattr(review_ui.desk, "Store", make)
+    monkeypatch.setattr(review_ui.desk, "DecisionLog", make)
     return stores
 
 
 @pytest.mark.parametrize("faults", [{"ROLLBACK": full(), "COMMIT": full()}, {"COMMIT": SystemExit(1)}])
 def test_a_request_gets_503_and_the_next_one_is_kept(
-    made: list[Store], start: Callable[..., TestClient], faults: dict[str, BaseException]
+    made: list[DecisionLog], start: Callable[..., TestClient], faults: dict[str, BaseException]
 ) -> None:
     anna = Person(start(), "anna")
     store = made[0]
@@ -54,7 +54,7 @@ def test_a_request_gets_503_and_the_next_one_is_kept(
 
 
 def test_kept_without_an_answer_counts_when_it_is_sent_again(
-    made: list[Store], start: Callable[..., TestClient]
+    made: list[DecisionLog], start: Callable[..., TestClient]
 ) -> None:
     """The disk may have taken what it reported as failed."""
     anna = Person(start(), "anna")

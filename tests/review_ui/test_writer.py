@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hfv_builder.labelling.decisions import Decision
-from review_ui.store import Store
+from review_ui.store import DecisionLog
 from review_ui.writer import NotKept
 
 WAIT_S = 20.0
@@ -48,18 +48,18 @@ def full() -> sqlite3.OperationalError:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "d.sqlite")
+def store(tmp_path: Path) -> Iterator[DecisionLog]:
+    made = DecisionLog(tmp_path / "d.sqlite")
     yield made
     made.close()
 
 
-def inject(store: Store, **faults: BaseException) -> None:
+def inject(store: DecisionLog, **faults: BaseException) -> None:
     """Let the next statements fail."""
     store._connection = Faulty(store._connection, **faults)  # type: ignore[assignment, arg-type]
 
 
-def goes_on(store: Store, number: int = 99) -> None:
+def goes_on(store: DecisionLog, number: int = 99) -> None:
     """The store keeps the next decision."""
     assert store.add(decision(number)).result(WAIT_S).decision_id == decision(number).decision_id
     assert decision(number) in store.decisions()
@@ -78,7 +78,7 @@ def goes_on(store: Store, number: int = 99) -> None:
     ],
 )
 def test_no_fault_of_the_database_stops_the_thread(tmp_path: Path, faults: dict[str, BaseException]) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     goes_on(store, 1)
     whole = store._connection
     inject(store, **faults)
@@ -93,7 +93,7 @@ def test_no_fault_of_the_database_stops_the_thread(tmp_path: Path, faults: dict[
     store.close()
 
 
-def test_a_closed_connection_is_opened_again(store: Store) -> None:
+def test_a_closed_connection_is_opened_again(store: DecisionLog) -> None:
     goes_on(store, 1)
     assert store._connection is not None
     store._connection.close()
@@ -103,7 +103,7 @@ def test_a_closed_connection_is_opened_again(store: Store) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
-def test_a_job_that_raises_anything_is_reported_and_harms_no_other(store: Store, error: BaseException) -> None:
+def test_a_job_that_raises_anything_is_reported_and_harms_no_other(store: DecisionLog, error: BaseException) -> None:
     def job(connection: sqlite3.Connection) -> None:
         raise error
 
@@ -118,7 +118,7 @@ def test_a_job_that_raises_anything_is_reported_and_harms_no_other(store: Store,
     goes_on(store)
 
 
-def test_futures_that_were_cancelled_or_answered_by_others_are_no_fault(store: Store) -> None:
+def test_futures_that_were_cancelled_or_answered_by_others_are_no_fault(store: DecisionLog) -> None:
     with held(store):
         futures = [store.add(decision(number)) for number in range(6)]
         assert futures[1].cancel()
@@ -134,7 +134,7 @@ def test_futures_that_were_cancelled_or_answered_by_others_are_no_fault(store: S
     assert store.add(decision(1)).result(WAIT_S).created_at == 1
 
 
-def test_cancelling_while_the_job_fails_or_runs(store: Store) -> None:
+def test_cancelling_while_the_job_fails_or_runs(store: DecisionLog) -> None:
     began, go = threading.Event(), threading.Event()
 
     def slow(connection: sqlite3.Connection) -> str:
@@ -153,7 +153,7 @@ def test_cancelling_while_the_job_fails_or_runs(store: Store) -> None:
     goes_on(store)
 
 
-def test_a_locked_database_is_waited_for_once_and_not_once_a_job(store: Store) -> None:
+def test_a_locked_database_is_waited_for_once_and_not_once_a_job(store: DecisionLog) -> None:
     store._submit(lambda connection: None).result(WAIT_S)
     assert store._connection is not None
     store._connection.execute("PRAGMA busy_timeout = 300")
@@ -170,7 +170,7 @@ def test_a_locked_database_is_waited_for_once_and_not_once_a_job(store: Store) -
     goes_on(store)
 
 
-def test_a_full_disk_loses_only_what_was_not_kept(store: Store) -> None:
+def test_a_full_disk_loses_only_what_was_not_kept(store: DecisionLog) -> None:
     goes_on(store, 1)
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -185,7 +185,7 @@ def test_a_full_disk_loses_only_what_was_not_kept(store: Store) -> None:
     goes_on(store)
 
 
-def test_a_file_that_is_gone_is_not_written_to(store: Store) -> None:
+def test_a_file_that_is_gone_is_not_written_to(store: DecisionLog) -> None:
     goes_on(store, 1)
     store.path.rename(store.path.with_suffix(".away"))
     with pytest.raises(NotKept, match="is gone"):
@@ -196,7 +196,7 @@ def test_a_file_that_is_gone_is_not_written_to(store: Store) -> None:
 
 
 def test_after_closing_nobody_waits_for_ever(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     store.close()
     with pytest.raises(NotKept, match="stopping"):
         store.add(decision(1)).result(WAIT_S)
@@ -204,7 +204,7 @@ def test_after_closing_nobody_waits_for_ever(tmp_path: Path) -> None:
 
 
 def test_closing_answers_all_who_wait(tmp_path: Path) -> None:
-    store = Store(tmp_path / "d.sqlite")
+    store = DecisionLog(tmp_path / "d.sqlite")
     futures: list[Future[Any]] = []
 
     def send(first: int) -> None:
@@ -218,7 +218,7 @@ def test_closing_answers_all_who_wait(tmp_path: Path) -> None:
     for thread in work:
         thread.join()
     told = [future.exception(WAIT_S) for future in futures]
-    kept = Store(tmp_path / "d.sqlite")
+    kept = DecisionLog(tmp_path / "d.sqlite")
     assert len(kept.decisions()) == told.count(None)
     kept.close()
 
@@ -226,7 +226,7 @@ def test_closing_answers_all_who_wait(tmp_path: Path) -> None:
 class held:
     """Keeps the thread busy until all jobs of a block wait, so that they form one transaction."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DecisionLog) -> None:
         self.store, self.go = store, threading.Event()
 
     def __enter__(self) -> None:
