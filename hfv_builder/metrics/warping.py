@@ -72,19 +72,19 @@ def warp_error(
         (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left; infinity where
         what is compared is not finite, or the flow, which would look as if nothing were left.
     """
-    pulled = warp(second, flow)
-    sound = flow.isfinite().flatten(1).all(dim=1)
+    warped = warp(second, flow)
+    valid = flow.isfinite().flatten(1).all(dim=1)
     if align:
-        pulled = pulled * _least_squares(first, pulled, mask)[:, None, None, None]
-    squared = (first - pulled).square().mean(dim=1)
+        warped = warped * _least_squares(first, warped, mask)[:, None, None, None]
+    squared = (first - warped).square().mean(dim=1)
     if mask is None:
         error = squared.mean(dim=(1, 2), dtype=torch.float64)
-        return error.where(sound & error.isfinite(), torch.inf)
+        return error.where(valid & error.isfinite(), torch.inf)
     left = mask.sum(dim=(1, 2), dtype=torch.float64)
     # Not by multiplication: what is not finite and not compared must not count.
     error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / left
     error = error.where(error.isfinite(), torch.inf)
-    return error.where(left >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(sound, torch.inf)
+    return error.where(left >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(valid, torch.inf)
 
 
 def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:

@@ -64,8 +64,8 @@ class Matches:
         if self.backward is None:
             raise ValueError("there is no backward flow")
         backward = enlarged(self.backward, size)
-        sound = backward.isfinite().flatten(1).all(dim=1)
-        return flow.where(sound[:, None, None, None], torch.nan), visible(flow, backward)
+        valid = backward.isfinite().flatten(1).all(dim=1)
+        return flow.where(valid[:, None, None, None], torch.nan), visible(flow, backward)
 
 
 class Matcher:

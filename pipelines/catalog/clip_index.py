@@ -68,10 +68,10 @@ def unchanged(
         )
         stood += rows.filter(stands)["clip_id"].drop_null().chunks
         holds, unseen = np.zeros((2, len(rows)), bool)
-        sound = rows["clip_id"].is_valid()
+        valid = rows["clip_id"].is_valid()
         if retry_failed:
-            sound = pc.and_(sound, pc.not_equal(rows["status"], Status.FAILED.value))
-        rows = rows.append_column("sound", sound)
+            valid = pc.and_(valid, pc.not_equal(rows["status"], Status.FAILED.value))
+        rows = rows.append_column("sound", valid)
         for at, (path, size, stamp, is_sound) in enumerate(tuples(rows, "path", "bytes", "stamp", "sound")):
             try:
                 file = files.pop(path, None) or _look(path, real_folder)

@@ -109,18 +109,18 @@ def score(
         )
         todo = _todo(run, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
-        sound = todo["error"].null_count
-        for shard in _shards(todo, run, SHARD, sound=False):
+        valid = todo["error"].null_count
+        for shard in _shards(todo, run, SHARD, valid=False):
             score_shard(shard, run=run)
-        if sound:
+        if valid:
             with cluster.connect(imports=IMPORTS, each_a_gpu=device == "cuda") as client:
                 # Jobs of a batch system may still be waiting for their turn.
                 shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
                 shards = _shards(todo, run, 1 if slow else SHARD, shares=shares)
-                _score_all(run, shards, sound, client, cluster.wait_s)
+                _score_all(run, shards, valid, client, cluster.wait_s)
         del todo
         _compact(run, len(clips), at_end=True)
-    return tally(run, clips, scored=sound, copied=copied, started=started)
+    return tally(run, clips, scored=valid, copied=copied, started=started)
 
 
 def _device(
@@ -177,7 +177,7 @@ def _done(run: ScoringRun, metric: Metric, retry_failed: bool) -> tuple[pa.Array
 
 
 def _shards(
-    todo: pa.Table, run: ScoringRun, most: int, *, sound: bool = True, shares: int = 1
+    todo: pa.Table, run: ScoringRun, most: int, *, valid: bool = True, shares: int = 1
 ) -> Iterator[list[ClipJob]]:
     """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
 
@@ -189,11 +189,11 @@ def _shards(
         most: clips in a shard.
         shares: into how many shards to divide what is left.
     """
-    left = todo["error"].null_count if sound else len(todo) - todo["error"].null_count
+    left = todo["error"].null_count if valid else len(todo) - todo["error"].null_count
     shard: list[ClipJob] = []
     pixels = 0
     for batch in todo.to_batches(max_chunksize=ROWS_READ):
-        for row in batch.filter(pc.equal(pc.is_null(batch["error"]), sound)).to_pylist():
+        for row in batch.filter(pc.equal(pc.is_null(batch["error"]), valid)).to_pylist():
             job = ClipJob(
                 clip_id=row["clip_id"],
                 path=row["path"],

@@ -83,12 +83,12 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     """Score some clips and write their rows, one part a metric."""
     rows: dict[Metric, list[Row]] = {metric: [] for metric in run.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
-    sound = [job for job in shard if not job.error]
-    scorer, profile = _scorer(run) if sound else None, run.profile
+    valid = [job for job in shard if not job.error]
+    scorer, profile = _scorer(run) if valid else None, run.profile
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
     faults: list[str] = []
     scored = 0
-    with _decoded(sound, run) as decoded, deadline(run.deadline_s) as begin:
+    with _decoded(valid, run) as decoded, deadline(run.deadline_s) as begin:
         for job, chunks in decoded:
             begin()
             watch = Watch(chunks)

@@ -101,7 +101,7 @@ def test_all_of_it_equals_the_plain_way(seed: int) -> None:
     first = torch.stack([texture(33, 45, seed=9 + seed), texture(33, 45, seed=10)])
     second = torch.stack([texture(33, 45, seed=11), texture(33, 45, seed=12 + seed)])
     seen = visible(forward, backward)
-    pulled = warp(second, forward)
+    warped = warp(second, forward)
     for align in (False, True):
         errors = warp_error(first, second, forward, seen, align=align).tolist()
         for at in range(2):
@@ -110,5 +110,5 @@ def test_all_of_it_equals_the_plain_way(seed: int) -> None:
             mask = reference.not_occluded(there, back)
             assert 0.01 < mask.mean() < 1
             np.testing.assert_array_equal(seen[at].numpy(), mask)
-            np.testing.assert_allclose(pulled[at].permute(1, 2, 0), reference.warp(b, there), atol=1e-5)
+            np.testing.assert_allclose(warped[at].permute(1, 2, 0), reference.warp(b, there), atol=1e-5)
             assert errors[at] == pytest.approx(reference.warp_error(a, b, there, mask, align=align), rel=1e-5)

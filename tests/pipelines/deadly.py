@@ -38,7 +38,7 @@ class DeadlyDecoder(WorkerPlugin):
         """Put the decoder in place, in every worker and whatever replaces it."""
         from hfv_builder.frames import video
 
-        sound = video.decode
+        valid = video.decode
 
         def decode(path: Any, **options: Any) -> Any:
             if path.name == "exit.mp4":
@@ -49,7 +49,7 @@ class DeadlyDecoder(WorkerPlugin):
                 import torch
 
                 raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
-            yield from sound(path, **options)
+            yield from valid(path, **options)
 
         video.decode = decode
 

@@ -31,9 +31,9 @@ def audio_only(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def damaged(kind: str, sound: bytes, audio: bytes, rng: np.random.Generator) -> bytes:
+def damaged(kind: str, valid: bytes, audio: bytes, rng: np.random.Generator) -> bytes:
     """The bytes of a clip after some accident."""
-    data = bytearray(sound)
+    data = bytearray(valid)
     if kind == "truncated":
         return bytes(data[: rng.integers(1, len(data))])
     if kind in ("flipped", "header"):
@@ -43,7 +43,7 @@ def damaged(kind: str, sound: bytes, audio: bytes, rng: np.random.Generator) -> 
         return bytes(data)
     if kind == "doubled":
         return bytes(data + data)
-    return {"renamed": sound, "empty": b"", "text": rng.bytes(300).hex().encode(), "audio": audio}[kind]
+    return {"renamed": valid, "empty": b"", "text": rng.bytes(300).hex().encode(), "audio": audio}[kind]
 
 
 @pytest.mark.parametrize("source", ["made", "real"])
@@ -55,8 +55,8 @@ def test_every_damaged_file_has_its_rows(
     count = COUNT
     if source == "real":
         folder: Path = request.getfixturevalue("real_clips")
-        sound = [path for path in folder.glob("*/*.mp4") if path.parent.name != "odd"]
-        small = sorted(sound, key=lambda path: path.stat().st_size)[:12]
+        valid = [path for path in folder.glob("*/*.mp4") if path.parent.name != "odd"]
+        small = sorted(valid, key=lambda path: path.stat().st_size)[:12]
         sources, count = [path.read_bytes() for path in small], COUNT // 5
     audio = audio_only(tmp_path / "audio.m4a")
     folder = tmp_path / "clips"

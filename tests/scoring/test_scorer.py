@@ -235,14 +235,14 @@ def test_a_backward_flow_that_is_nonsense_fails_what_looks_at_it(
             found[-1, 0, 0, 0] = nonsense
         return found
 
-    sound = ours.score(chunks(walk(4)), [Metric.MOTION]).scores
+    valid = ours.score(chunks(walk(4)), [Metric.MOTION]).scores
     monkeypatch.setattr(ours._models["flow"], "flow", broken)
     found = ours.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
     assert "not finite" in str(found[Metric.SPATIAL].error)
     if masked:
         assert "not finite" in str(found[Metric.MOTION].error)
     else:
-        assert found[Metric.MOTION] == sound[Metric.MOTION]
+        assert found[Metric.MOTION] == valid[Metric.MOTION]
 
 
 def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
