@@ -86,7 +86,7 @@ lint: $(READY)  ## ruff and mypy --strict
 
 test: $(READY)  ## run the tests
 	@$(BROWSER)
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 clean:  ## remove .venv and caches (never clips, weights or manifests)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
