@@ -37,7 +37,7 @@ def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Ca
     try:
         yield write
     finally:
-        with contextlib.suppress(OSError):  # told already
+        with contextlib.suppress(OSError):  # reported already
             file.close()
 
 

@@ -20,12 +20,9 @@ from pipelines.outcome import Outcome
 from pipelines.score import worker as shard
 from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
+from tests.killed import Killed
 
 IDS = [hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(4)]
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of ours catches it."""
 
 
 def catalogue(manifests: Manifests, ids: Iterable[str] = IDS, generator: str = "kling") -> None:

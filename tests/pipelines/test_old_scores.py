@@ -1,9 +1,6 @@
 """Scores in the layout of earlier versions are moved to where this one has them, and none is lost."""
 
-import contextlib
 import itertools
-import os
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +14,9 @@ from hfv_builder.storage.schema import SCORES
 from pipelines.label.stage import label
 from pipelines.score.old_scores import OLD, bring_up_to_date, move_old_scores
 from pipelines.status import status
+from tests.killed import killed_after
 from tests.pipelines.conftest import rows
-from tests.pipelines.quick import IDS, Killed, Quick, catalogue, value
+from tests.pipelines.quick import IDS, Quick, catalogue, value
 
 LITE = load_profile("lite")
 
@@ -106,21 +104,7 @@ def test_rows_of_several_profiles_are_divided(quick: Quick) -> None:
 def test_killed_at_any_step_it_loses_no_row(quick: Quick, monkeypatch: pytest.MonkeyPatch, survived: int) -> None:
     manifests, before = quick.manifests, known(quick.manifests)
     make_old(manifests, {"lite": IDS})
-    steps = 0
-
-    def counted(function: Any) -> Any:
-        def step(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps > survived:
-                raise Killed
-            return function(*arguments, **options)
-
-        return step
-
-    with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(os, "replace", counted(os.replace))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
+    with killed_after(survived):
         move_old_scores(manifests, "kling")
     old, new = rows(manifests, OLD), rows(manifests, SCORES)
     assert {(row["clip_id"], row["metric"]) for row in [*old, *new]} == {(i, m) for i, m, *_ in before}

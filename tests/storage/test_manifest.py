@@ -19,6 +19,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
 from hfv_builder.storage.replacement import JOURNAL
 from hfv_builder.storage.schema import LABELS, SCORES
+from tests.killed import Killed, killed_after
 
 
 def scores(*clips: str, **columns: Any) -> pa.Table:
@@ -76,34 +77,14 @@ def test_equal_rows_give_equal_files(manifests: Manifests, tmp_path: Path) -> No
     assert one.read_bytes() == two.read_bytes()
 
 
-class Killed(BaseException):
-    """Stands for kill -9: nothing of ours catches it."""
-
-
 @pytest.mark.parametrize("survived", range(20))
 def test_a_replacement_killed_at_any_step_leaves_old_or_new(
     manifests: Manifests, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:
     manifests.add(SCORES, scores("old1"), name="1", **WHERE)
     manifests.add(SCORES, scores("old2"), name="2", **WHERE)
-    steps = 0
-
-    def counted(function: Any) -> Any:
-        def step(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps > survived:
-                raise Killed
-            return function(*arguments, **options)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", counted(os.replace))
-        patch.setattr(os, "fsync", counted(os.fsync))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
-        with contextlib.suppress(Killed):
-            manifests.replace(SCORES, [scores("new1"), scores("new2")], **WHERE)
+    with killed_after(survived):
+        manifests.replace(SCORES, [scores("new1"), scores("new2")], **WHERE)
     after_the_kill = sorted(ids(manifests))
     assert after_the_kill in (["old1", "old2"], ["new1", "new2"])
     manifests.replace(SCORES, [scores("new1"), scores("new2")], **WHERE)
