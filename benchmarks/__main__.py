@@ -25,7 +25,7 @@ from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from benchmarks.reference import Reference, decode
 from hfv_builder.frames import video
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring.scorer import Scorer
 

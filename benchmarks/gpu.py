@@ -30,7 +30,7 @@ from hfv_builder.backends import registry
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames import video
 from hfv_builder.frames.prefetch import looking_ahead
-from hfv_builder.profile import Profile, for_device, load_profile
+from hfv_builder.profiles.profile import Profile, for_device, load_profile
 from hfv_builder.scoring.scorer import Scorer
 
 RESULTS = Path(__file__).parent / "results"

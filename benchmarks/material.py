@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from hfv_builder.frames.media import open_media
-from hfv_builder.profile import SECTIONS, Profile, load_profile
+from hfv_builder.profiles.profile import SECTIONS, Profile, load_profile
 from pipelines.workers.local import ENVIRONMENT
 
 REAL_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"

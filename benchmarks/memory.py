@@ -16,7 +16,7 @@ from benchmarks.gpu import render
 from benchmarks.material import as_a_worker
 from benchmarks.resident import Resident
 from hfv_builder.frames import video
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
 
 

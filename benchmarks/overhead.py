@@ -22,7 +22,7 @@ from tabulate import tabulate
 
 from benchmarks.material import REAL_CLIPS, as_a_worker
 from hfv_builder.frames.video import decode
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.storage.manifest import Manifests
 from pipelines.catalog.stage import catalog

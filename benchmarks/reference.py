@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.media import open_media
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 
 Array = npt.NDArray[Any]
 

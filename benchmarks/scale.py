@@ -26,7 +26,7 @@ import pyarrow as pa
 from benchmarks.no_scorer import NoScorer
 from benchmarks.resident import Resident
 from hfv_builder.backends import registry
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES

@@ -80,7 +80,7 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _score(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.profile import load_profile
+    from hfv_builder.profiles.profile import load_profile
     from pipelines.score.stage import score
 
     return score(
@@ -123,7 +123,7 @@ def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.backends.weights import WeightsDir
-    from hfv_builder.profile import load_profile
+    from hfv_builder.profiles.profile import load_profile
     from pipelines.outcome import Outcome
     from pipelines.weights import check, demand, pull, table
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import FINE, RECORD, Found, WeightsDir, complaint, file_sha256
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import UsageError
 
 BLOCK = 1 << 18

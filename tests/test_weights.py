@@ -15,7 +15,7 @@ import pytest
 
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import PINS, RECORD, File, Pin, WeightsDir, file_sha256
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric, UsageError
 from pipelines import weights
 
@@ -116,7 +116,7 @@ def pin_of(body: bytes, tmp_path: Path, *, revision: str | None = "abc") -> Pin:
 def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) -> None:
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from hfv_builder.backends import registry\nfrom hfv_builder.profile import load_profile\n"
+        "from hfv_builder.backends import registry\nfrom hfv_builder.profiles.profile import load_profile\n"
         "try: registry.require(load_profile('paper'))\n"
         "except Exception as error: print(error)\n"
         "registry.fingerprints(load_profile('paper'))\n"

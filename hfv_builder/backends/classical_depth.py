@@ -13,7 +13,7 @@ from torch import Tensor
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
-from hfv_builder.profile import Depth
+from hfv_builder.profiles.profile import Depth
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

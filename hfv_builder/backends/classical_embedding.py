@@ -11,7 +11,7 @@ from torch import Tensor
 from hfv_builder.backends.classical_light import levelled_lab, unscaled
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
-from hfv_builder.profile import Embedding
+from hfv_builder.profiles.profile import Embedding
 
 Region = Literal["frame", "subject"]
 LONG_SIDE = 160

@@ -11,7 +11,7 @@ from torch import Tensor
 from hfv_builder.backends.base import Features
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
-from hfv_builder.profile import Flow
+from hfv_builder.profiles.profile import Flow
 
 Grey = npt.NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from torchvision.transforms.functional import center_crop
 from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profile import Embedding
+from hfv_builder.profiles.profile import Embedding
 
 
 class Prepare:

@@ -17,7 +17,7 @@ from hfv_builder.backends.precision import autocast, compiled
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrunk_size
 from hfv_builder.frames.spool import Spool
-from hfv_builder.profile import Depth
+from hfv_builder.profiles.profile import Depth
 
 TILES = 4
 """The model cuts its input into this many patches a side; any other size gives, silently, a map of the wrong size."""

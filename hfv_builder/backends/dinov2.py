@@ -10,7 +10,7 @@ from transformers import Dinov2Model
 from hfv_builder.backends.checkpoint import from_pretrained
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profile import Embedding
+from hfv_builder.profiles.profile import Embedding
 
 SHORT_SIDE = 224
 LONGEST = 4

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate, normalize
 
 from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.precision import autocast, compiled
-from hfv_builder.profile import Embedding
+from hfv_builder.profiles.profile import Embedding
 
 MOST = {"cpu": 8, "cuda": 128}
 

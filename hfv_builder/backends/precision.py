@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from hfv_builder.profile import Precision
+from hfv_builder.profiles.profile import Precision
 
 LOWER = {"fp16": torch.float16, "bf16": torch.bfloat16}
 

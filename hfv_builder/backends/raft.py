@@ -20,7 +20,7 @@ from hfv_builder.backends.checkpoint import load_pth
 from hfv_builder.backends.precision import LOWER, autocast, compiled
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.resize import shrunk
-from hfv_builder.profile import Flow
+from hfv_builder.profiles.profile import Flow
 
 SMALLEST = 128
 """Pixels; below, the coarsest level of the correlation pyramid has a single value and the flow is NaN."""

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profile import CLASSICAL, DECIDES, Depth, Embedding, Flow, Profile, fingerprint, for_device
+from hfv_builder.profiles.fingerprint import DECIDES, fingerprint
+from hfv_builder.profiles.profile import CLASSICAL, Depth, Embedding, Flow, Profile, for_device
 from hfv_builder.records import METRICS, Metric
 
 MODULES = {

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import pyarrow.compute as pc
 
 from hfv_builder.clips.sources import check_name
-from hfv_builder.profile import profile_names
+from hfv_builder.profiles.profile import profile_names
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import LABELS, SCORES

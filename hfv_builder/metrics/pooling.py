@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from hfv_builder.profile import Pool
+from hfv_builder.profiles.profile import Pool
 
 WORST = 0.2
 """Share of the steps that `top20` pools."""

@@ -22,7 +22,7 @@ from hfv_builder.metrics.consistency import consistency, inconsistency
 from hfv_builder.metrics.pooling import pool
 from hfv_builder.metrics.quantiles import percentiles
 from hfv_builder.metrics.warping import warp_error
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 from hfv_builder.scoring.flow_pairs import Matcher, Matches
 from hfv_builder.scoring.runs import Runs
 from hfv_builder.scoring.score import NO_FLOW, NO_PAIR, score_of, score_of_pairs

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hfv_builder.metrics.pooling import pool
-from hfv_builder.profile import Pool
+from hfv_builder.profiles.profile import Pool
 
 NO_PAIR = "no two adjacent frames can be compared"
 NO_FLOW = "its flow is not finite"

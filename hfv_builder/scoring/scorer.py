@@ -18,7 +18,7 @@ from hfv_builder.frames.size import shrink
 from hfv_builder.frames.spool import Spool
 from hfv_builder.frames.steps import Link
 from hfv_builder.frames.video import Chunk
-from hfv_builder.profile import Profile, for_device
+from hfv_builder.profiles.profile import Profile, for_device
 from hfv_builder.records import METRICS, ClipError, Metric
 from hfv_builder.scoring.evidence import SIDE, panel
 from hfv_builder.scoring.flow_pairs import Matcher

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, OUR_FAULT
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hfv_builder.backends import registry
 from hfv_builder.frames.video import decoder_version
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES

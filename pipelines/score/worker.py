@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hfv_builder.frames.checks import Watch
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable

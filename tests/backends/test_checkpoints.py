@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.checkpoints import repinned
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profile import Depth, Embedding, Flow
+from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from hfv_builder.records import UsageError
 from tests.checkpoints import tiny_store
 
@@ -170,7 +170,7 @@ def test_loading_never_asks_the_network(model: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_bf16_and_compiled_sections_are_other_fingerprints() -> None:
-    from hfv_builder.profile import load_profile
+    from hfv_builder.profiles.profile import load_profile
     from hfv_builder.records import Metric
 
     paper = load_profile("paper")

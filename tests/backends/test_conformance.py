@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hfv_builder.backends import registry
 from hfv_builder.frames.size import shrunk_size
-from hfv_builder.profile import Depth, Embedding, Flow
+from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from tests.checkpoints import tiny_store
 
 FLOWS = ("dis", "raft_small", "raft_large")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hfv_builder.profile import Profile
+from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import ClipError, Metric
 from hfv_builder.scoring.passes import Score
 from hfv_builder.scoring.scorer import ClipScores, Vectors

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends.registry import fingerprints
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from pipelines.arguments import parser
 from pipelines.cli import main
 

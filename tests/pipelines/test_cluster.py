@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, Status
 
 from hfv_builder.backends.registry import fingerprints
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES

@@ -10,7 +10,7 @@ import pytest
 from hfv_builder.frames import video
 from hfv_builder.frames.steps import Link
 from hfv_builder.frames.video import decode
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, ClipError, Metric
 from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.storage.manifest import Manifests

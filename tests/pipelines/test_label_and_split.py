@@ -200,7 +200,7 @@ FOLDERS = ("hunyuanvideo", "sfwan", "cogvideo")
 
 def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
     """From real clips to splits; then ranks, labels and splits again by the shortest pandas there is."""
-    from hfv_builder.profile import load_profile
+    from hfv_builder.profiles.profile import load_profile
     from pipelines.catalog.stage import catalog
     from pipelines.score.stage import score
 

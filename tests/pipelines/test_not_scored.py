@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends import registry
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hfv_builder.frames.video import decode
-from hfv_builder.profile import Profile, load_profile
+from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.storage.manifest import Manifests

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfv_builder.labelling.scored import origin_of_labels
-from hfv_builder.profile import Profile, load_profile
+from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, LABELS, SCORES

@@ -23,7 +23,7 @@ from distributed import Client
 
 from hfv_builder.frames import video
 from hfv_builder.frames.checks import Watch
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES

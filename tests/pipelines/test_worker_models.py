@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfv_builder.backends import registry
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.scoring import scorer as scoring
 from hfv_builder.storage.manifest import Manifests

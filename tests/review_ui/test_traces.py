@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric
 from hfv_builder.storage.manifest import Manifests
 from pipelines.label.stage import label

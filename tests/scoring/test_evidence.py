@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hfv_builder.frames.video import Chunk
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring.evidence import GAP, MOST_BYTES, SIDE
 from hfv_builder.scoring.scorer import Scorer

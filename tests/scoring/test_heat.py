@@ -9,7 +9,7 @@ from PIL import Image
 
 from hfv_builder.backends.base import FlowModel
 from hfv_builder.backends.registry import load
-from hfv_builder.profile import load_profile
+from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric
 from hfv_builder.scoring.evidence import SIDE, panel
 from hfv_builder.scoring.heat import LEGEND, coloured, errors_of, percent, scale_of

@@ -13,7 +13,7 @@ from hfv_builder.backends.classical_depth import nearness
 from hfv_builder.backends.classical_light import levelled_lab
 from hfv_builder.frames.size import shrink
 from hfv_builder.frames.video import Chunk, decode
-from hfv_builder.profile import Profile, load_profile
+from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring.scorer import Scorer
 from tests.conftest import Frames, moving_square, write_clip

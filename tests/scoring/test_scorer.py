@@ -16,7 +16,7 @@ from benchmarks.reference import Reference, decode
 from hfv_builder.backends.base import Features
 from hfv_builder.frames import spool
 from hfv_builder.frames.video import Chunk
-from hfv_builder.profile import Profile, load_profile
+from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS, ClipError, Metric
 from hfv_builder.scoring import passes
 from hfv_builder.scoring import scorer as scoring

@@ -8,7 +8,8 @@ import pytest
 
 from hfv_builder.backends.registry import fingerprints
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profile import DECIDES, Profile, fingerprint, load_profile, profile_names
+from hfv_builder.profiles.fingerprint import DECIDES, fingerprint
+from hfv_builder.profiles.profile import Profile, load_profile, profile_names
 from hfv_builder.records import METRICS, Metric, UsageError
 
 

@@ -1,0 +1,57 @@
+"""The fingerprint of a score: a hash of everything that decides it."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from hfv_builder.profiles.profile import Profile
+from hfv_builder.records import Metric
+
+VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
+"""Raised by one whenever our own code changes what a metric gives for the same frames and parameters."""
+ACCELERATION = 2
+"""The same for the flow acceleration and its scaling part, for the metrics that look at them."""
+
+ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
+"""Fields that profiles had not always, and the value under which they change nothing. They are part of a fingerprint
+only with another value: scores made before them stay valid."""
+
+DECIDES = {
+    Metric.SPATIAL: ("flow", "depth", "spatial"),
+    Metric.APPEARANCE: ("background", "subject"),
+    Metric.MOTION: ("flow", "motion"),
+}
+"""The sections of a profile that decide each metric; the frames decide them all."""
+
+
+def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> str:
+    """The hash, 16 hex digits, of everything that decides a score of this metric.
+
+    Args:
+        revisions: the revision of the backend of each section, such as `{"flow": "opencv-5.0"}`; those of
+            sections that do not decide the metric are passed over.
+    """
+    sections = DECIDES[metric]
+    decides = {
+        "metric": metric.value,
+        "version": VERSIONS[metric],
+        "frames": _frames(profile),
+        "sections": {name: _stated(dataclasses.asdict(getattr(profile, name))) for name in sections},
+        "revisions": {name: revisions[name] for name in sections if name in revisions},
+    }
+    if profile.looks_at_runs(metric):
+        decides["acceleration"] = ACCELERATION
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _frames(profile: Profile) -> dict[str, Any]:
+    """What decides which frames are looked at."""
+    names = ("decoder", "pairs", "long_side", "rate", "min_decoded")
+    frames = _stated({name: getattr(profile, name) for name in names})
+    versions = {"shrink": 2} if profile.long_side else {}
+    return frames | versions | ({"spread": 2, "runs": profile.runs} if profile.pairs else {})
+
+
+def _stated(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in ADDED or value != ADDED[name]}
