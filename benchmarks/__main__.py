@@ -24,6 +24,7 @@ from tabulate import tabulate
 from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from benchmarks.reference import Reference, decode
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
@@ -67,7 +68,7 @@ def measured(function: Callable[[], Any]) -> tuple[Any, Spent]:
 
 def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
     """The `lite` profile on whole clips, against decoding and scoring for each metric on its own."""
-    scorer = Scorer(load_profile("lite"))
+    scorer = Scorer(resolve(load_profile("lite")))
     scorer.score(video.decode(clips[0]))
 
     def each_metric() -> list[float | None]:
@@ -187,7 +188,7 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
     )
     precisions = ["fp32"] + (["bf16"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])
     for precision in precisions:
-        scorer = Scorer(paper(options.long_side, precision), store=store)
+        scorer = Scorer(resolve(paper(options.long_side, precision), store=store), store=store)
         rows.append(bench_raft(short[0], scorer, reference))
         rows.append(bench_paper(short, scorer, plain, spent))
     return rows, shares

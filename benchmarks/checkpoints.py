@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from hfv_builder.backends.weights import PINS, File, WeightsDir, file_sha256
+from hfv_builder.backends.specs import File
+from hfv_builder.backends.weights import PINS, WeightsDir, file_sha256
 
 CLIP_TINY = {
     "embed_dim": 32,

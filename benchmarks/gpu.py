@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.checkpoints import make
 from hfv_builder.backends import registry
+from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames import video
 from hfv_builder.frames.prefetch import looking_ahead
@@ -57,7 +58,7 @@ def main() -> None:
         peak = matrix_speed(device, 512 if options.small else 8192)
         rows = [bench(each, profile, device, store, peak, (height, width)) for each in MODELS]
         clips = [render(root / f"{number}.mp4", frames, height, width, number) for number in range(options.clips)]
-        whole = end_to_end(clips, Scorer(profile, device=device, store=store), device)
+        whole = end_to_end(clips, Scorer(resolve(profile, device=device, store=store), store=store), device)
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, matrices at {peak / 1e12:.1f} TFLOP/s")
     print(tabulate([row.values() for row in rows], headers=list(rows[0]), floatfmt=".4g"))

@@ -15,6 +15,7 @@ from benchmarks.checkpoints import make
 from benchmarks.gpu import render
 from benchmarks.material import as_a_worker
 from benchmarks.resident import Resident
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
@@ -39,7 +40,7 @@ def main() -> None:
         frames = round(options.fps * options.seconds)
         clip = render(root / "clip.mp4", frames, options.height, options.width, 0, options.fps)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        scorer = Scorer(dataclasses.replace(profile, flow=flow), store=store)
+        scorer = Scorer(resolve(dataclasses.replace(profile, flow=flow), store=store), store=store)
         start = time.perf_counter()
         with Resident() as resident:
             scorer.score(video.decode(clip))

@@ -20,7 +20,7 @@ class NoScorer(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Take the place of decoder and models in a worker."""
         from hfv_builder.frames import video
-        from hfv_builder.scoring.passes import Score
+        from hfv_builder.scoring.score import Score
         from hfv_builder.scoring.scorer import ClipScores
         from pipelines.score import worker as shard
 

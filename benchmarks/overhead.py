@@ -21,6 +21,7 @@ from typing import Any
 from tabulate import tabulate
 
 from benchmarks.material import REAL_CLIPS, as_a_worker
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames.video import decode
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
@@ -110,7 +111,7 @@ def _load() -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    scorer = Scorer(LITE)
+    scorer = Scorer(resolve(LITE))
 
 
 def _score(path: Path) -> float:

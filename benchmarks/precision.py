@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import Scorer
@@ -34,7 +35,7 @@ def main() -> None:
         clips = cuts(options.folder, Path(temporary), clips=options.clips, frames=options.frames)
         found = {}
         for precision in ("fp32", "bf16"):
-            scorer = Scorer(paper(options.long_side, precision), store=store)
+            scorer = Scorer(resolve(paper(options.long_side, precision), store=store), store=store)
             scores = [scorer.score(video.decode(clip)).scores for clip in clips]
             found[precision] = np.array([[each[metric].value for metric in METRICS] for each in scores], np.float64)
     lines = []

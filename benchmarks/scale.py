@@ -66,7 +66,7 @@ def write_clips(manifests: Manifests, generator: str, count: int, seed: int) -> 
 def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int) -> None:
     """A score for each clip and metric, as if scored by `lite`."""
     rng = np.random.default_rng(seed)
-    fingerprints = registry.fingerprints(LITE)
+    fingerprints = registry.resolve(LITE).fingerprints
     for metric in METRICS:
         known = {
             "clip_id": ids,
@@ -86,7 +86,7 @@ def bench_score(root: Path, clips: int, steps: int) -> dict[str, Any]:
     apart(write_clips, manifests, "many", clips, 0)
     found: dict[str, Any] = {"clips": clips, "steps": steps}
     with (
-        Cluster().connect(imports=("pipelines.score.worker", "hfv_builder.scoring.passes")) as client,
+        Cluster().connect(imports=("pipelines.score.worker", "hfv_builder.scoring.score")) as client,
         Resident() as memory,
     ):
         client.register_plugin(NoScorer(steps))

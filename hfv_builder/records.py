@@ -1,4 +1,4 @@
-"""The ids and names that every part shares, and the two errors that are not a fault of ours."""
+"""The ids and names that every part shares, and the errors that are not internal ones."""
 
 from enum import IntEnum, StrEnum
 
@@ -56,10 +56,14 @@ class ClipError(Exception):
     """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""
 
 
-NOT_SCORED = "not scored: "
-"""What the error of a clip begins with that no model has seen, for want of its file; another run tries it again."""
+class NotScored(ClipError):
+    """A clip that no model has processed, since its file is missing or has changed: the next run tries it again."""
+
+    def __str__(self) -> str:
+        """Return the sentence, marked as what it is."""
+        return f"not scored: {super().__str__()}"
 
 
 def reason(error: Exception) -> str:
-    """What was raised, as a clip's `error`."""
+    """Return what was raised, as the `error` of a clip's row."""
     return str(error) if isinstance(error, ClipError | OSError) else f"{type(error).__name__}: {error}".splitlines()[0]

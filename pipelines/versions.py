@@ -1,42 +1,46 @@
-"""What runs: versions that decide results, and the commit of our own code."""
+"""The versions that decide results, and the commit of our own code."""
 
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = (
-    "hfv-builder",
-    "av",
-    "numpy",
-    "opencv-python-headless",
-    "open_clip_torch",
-    "torch",
-    "torchvision",
-    "transformers",
-)
-"""What decides scores."""
+from hfv_builder.backends.specs import BACKENDS
+
+MODEL_PACKAGES = sorted({package for spec in BACKENDS.values() for package in spec.packages})
+PACKAGES = ("hfv-builder", "av", "numpy", *MODEL_PACKAGES)
+"""The packages that decide scores."""
 OTHERS = ("pandas", "pyarrow", "distributed")
 
 
 def packages() -> dict[str, str]:
-    """The version of each package that decides scores; builds for other devices (`+cpu`) count as the same."""
-    return {name: metadata.version(name).split("+")[0] for name in PACKAGES}
+    """Return the version of each package that decides scores; builds for other devices (`+cpu`) count as the same.
+
+    A package that is not installed has the version `none`.
+    """
+    return {name: _version(name).split("+")[0] for name in PACKAGES}
 
 
 def versions() -> dict[str, str | None]:
-    """All that a run report tells: hfv-builder and its git revision, Python, and the packages it stands on."""
+    """Return what a run report lists: hfv-builder and its git revision, Python, and the packages that it uses."""
     return {
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in (*PACKAGES, *OTHERS)},
+        **{name: _version(name) for name in (*PACKAGES, *OTHERS)},
         "git": revision(Path(__file__)),
     }
 
 
-def revision(file: Path) -> str | None:
-    """The commit that this file is of, with `-dirty` if something was changed since; None if git does not know it.
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
-    An installed package may well lie in a folder of somebody else's repository.
+
+def revision(file: Path) -> str | None:
+    """Return the commit of this file, with `-dirty` if something changed since; None if git does not track the file.
+
+    An installed package may lie in a folder of somebody else's repository.
     """
     git = ["git", "-C", str(file.parent)]
     known = [*git, "ls-files", "--error-unmatch", file.name]

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("hfv_builder.records",),
     ("hfv_builder.storage", "hfv_builder.frames", "hfv_builder.clips"),
-    ("hfv_builder.profiles",),
+    ("hfv_builder.backends.specs", "hfv_builder.profiles"),
     ("hfv_builder.backends", "hfv_builder.metrics"),
     ("hfv_builder.scoring", "hfv_builder.labelling"),
     ("hfv_builder.samples",),

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import PINS, RECORD, File, Pin, WeightsDir, file_sha256
+from hfv_builder.backends.specs import File, Pin
+from hfv_builder.backends.weights import PINS, RECORD, WeightsDir, file_sha256
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric, UsageError
 from pipelines import weights
@@ -119,7 +120,7 @@ def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) 
         "from hfv_builder.backends import registry\nfrom hfv_builder.profiles.profile import load_profile\n"
         "try: registry.require(load_profile('paper'))\n"
         "except Exception as error: print(error)\n"
-        "registry.fingerprints(load_profile('paper'))\n"
+        "registry.resolve(load_profile('paper'))\n"
         "heavy = {'torch', 'transformers', 'open_clip', 'torchvision', 'huggingface_hub'} & set(sys.modules)\n"
         "print('heavy', sorted(heavy))\n"
     )

@@ -43,7 +43,7 @@ class ApparentSize:
         self.long_side = long_side
 
     def begin(self) -> "ApparentSizePass":
-        """Start on a clip."""
+        """Start a clip."""
         return ApparentSizePass(self.long_side)
 
 
@@ -54,11 +54,11 @@ class ApparentSizePass:
         self._long_side = long_side
         self._frames: list[npt.NDArray[np.uint8]] = []
 
-    def add(self, frames: Tensor) -> None:
-        """Take the next frames: (n, H, W, 3) uint8 RGB."""
+    def update(self, frames: Tensor) -> None:
+        """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
         self._frames.append(shrink(frames.cpu().numpy(), self._long_side))
 
-    def result(self) -> Tensor:
+    def compute(self) -> Tensor:
         """(T, h, w) float32 in [0, 1], ½ = as near as in the frames around."""
         return torch.from_numpy(nearness(levelled_lab(np.concatenate(self._frames))))
 

@@ -31,7 +31,7 @@ class LabHistogram:
         self.region = region
 
     def begin(self) -> "LabHistogramPass":
-        """Start on a clip."""
+        """Start a clip."""
         return LabHistogramPass(self.region)
 
 
@@ -42,11 +42,11 @@ class LabHistogramPass:
         self._region = region
         self._frames: list[npt.NDArray[np.uint8]] = []
 
-    def add(self, frames: Tensor) -> None:
-        """Take the next frames: (n, H, W, 3) uint8 RGB."""
+    def update(self, frames: Tensor) -> None:
+        """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
         self._frames.append(shrink(frames.cpu().numpy(), LONG_SIDE))
 
-    def result(self) -> Tensor:
+    def compute(self) -> Tensor:
         """(T, 576) float32, L2-normalised."""
         lab = levelled_lab(np.concatenate(self._frames))
         weight = np.ones(lab.shape[1:3]) if self._region == "frame" else subject_weight(lab)

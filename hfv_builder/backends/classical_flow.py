@@ -27,15 +27,15 @@ class DenseInverseSearch:
         self.long_side, self._device = long_side, device
 
     def encode(self, frames: Tensor) -> Features:
-        """The frames as grey pictures: (n, C, H, W) float32 in [0, 1] to (n, h, w) uint8."""
+        """The frames as grey images: (n, C, H, W) float32 in [0, 1] to (n, h, w) uint8."""
         grey = frames[:, 0]
         if frames.shape[1] == 3:
             grey = sum(weight * frames[:, channel] for channel, weight in enumerate(LUMA))  # type: ignore[assignment]
-        pictures = (grey * 255).round().to(torch.uint8).cpu().numpy()
-        return (torch.from_numpy(shrink(pictures, self.long_side)),)
+        images = (grey * 255).round().to(torch.uint8).cpu().numpy()
+        return (torch.from_numpy(shrink(images, self.long_side)),)
 
     def flow(self, first: Features, second: Features) -> Tensor:
-        """Flow from each first to its second frame, (n, 2, h, w) float32, pixels of the encoded pictures."""
+        """Flow from each first to its second frame, (n, 2, h, w) float32, pixels of the encoded images."""
         # A search remembers the scales of the smallest picture it has seen: a fresh one for every clip's size.
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         flows = [_symmetric(search, a, b) for a, b in zip(first[0].numpy(), second[0].numpy(), strict=True)]
@@ -43,7 +43,7 @@ class DenseInverseSearch:
 
 
 def _symmetric(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float32]:
-    """The mean of the flow and of the flow between the mirrored pictures, mirrored back: (h, w, 2).
+    """The mean of the flow and of the flow between the mirrored images, mirrored back: (h, w, 2).
 
     The search sweeps from the left, so that by itself it gives a mirrored clip another flow.
     """

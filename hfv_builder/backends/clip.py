@@ -31,8 +31,8 @@ class Prepare:
         height, width = frames.shape[1:3]
         short = min(height, width)
         size = (int(self._side * height / short), int(self._side * width / short))
-        pictures = center_crop(resized(frames, size), [self._side, self._side])
-        return self._normalize(pictures)
+        images = center_crop(resized(frames, size), [self._side, self._side])
+        return self._normalize(images)
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:

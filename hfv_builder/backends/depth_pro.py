@@ -34,7 +34,7 @@ class DepthPro:
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=4e9)
 
     def begin(self) -> "DepthProPass":
-        """Start on a clip."""
+        """Start a clip."""
         return DepthProPass(self)
 
     def maps(self, frames: Tensor) -> Tensor:
@@ -42,11 +42,11 @@ class DepthPro:
         return self._batches.run(self._maps, frames)
 
     def _maps(self, frames: Tensor) -> Tensor:
-        pictures = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
+        images = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
         # As the model's own processor: bilinear, without antialiasing, the proportions given up.
-        pictures = interpolate(pictures, (self._side, self._side), mode="bilinear", align_corners=False)
+        images = interpolate(images, (self._side, self._side), mode="bilinear", align_corners=False)
         with autocast(self._config.precision, self._device):
-            inverse = self._network(pictures).predicted_depth
+            inverse = self._network(images).predicted_depth
         size = shrunk_size(frames.shape[1], frames.shape[2], self._config.long_side)
         return interpolate(inverse.float()[:, None], size, mode="bilinear", antialias=True)[:, 0]
 
@@ -58,11 +58,11 @@ class DepthProPass:
         self._model = model
         self._spool = Spool()
 
-    def add(self, frames: Tensor) -> None:
-        """Take the next frames: (n, H, W, 3) uint8 RGB."""
+    def update(self, frames: Tensor) -> None:
+        """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
         self._spool.append(self._model.maps(frames))
 
-    def result(self) -> Spool:
+    def compute(self) -> Spool:
         """(T, h, w) float32, larger = nearer."""
         return self._spool
 

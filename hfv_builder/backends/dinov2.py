@@ -50,8 +50,8 @@ def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
     """
     model = from_pretrained(Dinov2Model, store.open("dinov2")).to(device)
 
-    def class_token(pictures: Tensor) -> Tensor:
-        vectors: Tensor = model(pictures).pooler_output
+    def class_token(images: Tensor) -> Tensor:
+        vectors: Tensor = model(images).pooler_output
         return vectors
 
     prepare = Prepare(model.config.patch_size, Normalize(MEAN, STD, device))

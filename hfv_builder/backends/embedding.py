@@ -1,4 +1,4 @@
-"""What CLIP and DINOv2 have in common: frames are prepared as pictures, and a network makes a vector of each."""
+"""What CLIP and DINOv2 have in common: frames are prepared as images, and a network makes a vector of each."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,9 +19,9 @@ class Normalize:
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: str) -> None:
         self._mean, self._std = (torch.tensor(each, device=device)[:, None, None] for each in (mean, std))
 
-    def __call__(self, pictures: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) float32 to the same."""
-        return (pictures - self._mean) / self._std
+        return (images - self._mean) / self._std
 
 
 class FrameEmbedding:
@@ -43,7 +43,7 @@ class FrameEmbedding:
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6)
 
     def begin(self) -> "FrameEmbeddingPass":
-        """Start on a clip."""
+        """Start a clip."""
         return FrameEmbeddingPass(self)
 
     def embed(self, frames: Tensor) -> Tensor:
@@ -63,11 +63,11 @@ class FrameEmbeddingPass:
         self._model = model
         self._vectors: list[Tensor] = []
 
-    def add(self, frames: Tensor) -> None:
-        """Take the next frames: (n, H, W, 3) uint8 RGB."""
+    def update(self, frames: Tensor) -> None:
+        """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
         self._vectors.append(self._model.embed(frames))
 
-    def result(self) -> Tensor:
+    def compute(self) -> Tensor:
         """(T, D) float32, L2-normalised."""
         return torch.cat(self._vectors)
 
@@ -81,8 +81,8 @@ def resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (n, 3, h, w) float32 in [0, 255].
     """
-    pictures = frames.permute(0, 3, 1, 2)
+    images = frames.permute(0, 3, 1, 2)
     if frames.device.type == "cpu":
         # On integers, where the CPU is eight times faster than PIL; at most a grey level from it.
-        return interpolate(pictures, size, mode="bicubic", antialias=True).float()
-    return interpolate(pictures.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255)
+        return interpolate(images, size, mode="bicubic", antialias=True).float()
+    return interpolate(images.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255)

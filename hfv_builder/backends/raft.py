@@ -36,12 +36,12 @@ class Gate:
     def __init__(self, gru: Any, context: int, layout: torch.memory_format) -> None:
         hidden = gru.convz.out_channels
         own = list(range(hidden)) + list(range(hidden + context, gru.convz.in_channels))
-        seen = slice(hidden, hidden + context)
+        visible = slice(hidden, hidden + context)
         three = (gru.convz, gru.convr, gru.convq)
         self.padding = gru.convz.padding
         self.update_reset = torch.cat([conv.weight[:, own] for conv in three[:2]]).contiguous(memory_format=layout)
         self.candidate = gru.convq.weight[:, own].contiguous(memory_format=layout)
-        self.context = torch.cat([conv.weight[:, seen] for conv in three]).contiguous(memory_format=layout)
+        self.context = torch.cat([conv.weight[:, visible] for conv in three]).contiguous(memory_format=layout)
         self.bias = torch.cat([conv.bias for conv in three])
 
     def of_context(self, context: Tensor) -> Tensor:
@@ -51,12 +51,12 @@ class Gate:
     def __call__(self, hidden: Tensor, motion: Tensor, from_context: Tensor) -> Tensor:
         """The next hidden state."""
         channels = hidden.shape[1]
-        seen = torch.cat([hidden, motion], 1)
+        inputs = torch.cat([hidden, motion], 1)
         # In place where it can be: beside the products, moving memory is what takes time.
-        both = _plus(conv2d(seen, self.update_reset, padding=self.padding), from_context[:, : 2 * channels])
+        both = _plus(conv2d(inputs, self.update_reset, padding=self.padding), from_context[:, : 2 * channels])
         update, reset = both.sigmoid_().chunk(2, 1)
-        seen[:, :channels] *= reset
-        candidate = _plus(conv2d(seen, self.candidate, padding=self.padding), from_context[:, 2 * channels :])
+        inputs[:, :channels] *= reset
+        candidate = _plus(conv2d(inputs, self.candidate, padding=self.padding), from_context[:, 2 * channels :])
         return torch.lerp(hidden, candidate.tanh_(), update)
 
 
@@ -91,22 +91,22 @@ class Raft:
         Args:
             frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.
         """
-        pictures = shrunk(frames, self._config.long_side)
-        height, width = pictures.shape[-2:]
-        room = (0, _padded(width) - width, 0, _padded(height) - height)
-        pictures = pad(pictures * 2 - 1, room, mode="replicate")
-        parts = self._frames.run(self._encode, pictures.expand(-1, 3, -1, -1))
+        images = shrunk(frames, self._config.long_side)
+        height, width = images.shape[-2:]
+        padding = (0, _padded(width) - width, 0, _padded(height) - height)
+        images = pad(images * 2 - 1, padding, mode="replicate")
+        parts = self._frames.run(self._encode, images.expand(-1, 3, -1, -1))
         size = torch.tensor([height, width]).expand(len(frames), 2)
         widths = [self._model.feature_encoder.output_dim, self._hidden]
         return (*torch.split(parts, [*widths, parts.shape[1] - sum(widths)], dim=1), size)
 
-    def _encode(self, pictures: Tensor) -> Tensor:
+    def _encode(self, images: Tensor) -> Tensor:
         with autocast(self._config.precision, self._device):
-            pictures = pictures.contiguous(memory_format=self._layout)
-            features, context = (encoder(pictures) for encoder in self._encoders)
+            images = images.contiguous(memory_format=self._layout)
+            features, context = (encoder(images) for encoder in self._encoders)
             hidden, context = context[:, : self._hidden], context[:, self._hidden :]
-            seen = [gate.of_context(torch.relu(context)) for gate in self._gates]
-        return torch.cat([features.float(), torch.tanh(hidden.float()), *(each.float() for each in seen)], dim=1)
+            parts = [gate.of_context(torch.relu(context)) for gate in self._gates]
+        return torch.cat([features.float(), torch.tanh(hidden.float()), *(part.float() for part in parts)], dim=1)
 
     def flow(self, first: Features, second: Features) -> Tensor:
         """Flow from each first to its second frame, (n, 2, h, w) float32, at the size it was estimated at."""
@@ -116,13 +116,13 @@ class Raft:
 
     def _flow(self, first: Tensor, second: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
         pyramid = self._pyramid(first, second)
-        seen = context.chunk(len(self._gates), dim=1)
+        parts = context.chunk(len(self._gates), dim=1)
         start = make_coords_grid(len(first), *first.shape[-2:], device=self._device)
         coords = start
         for _ in range(self._config.updates):
             correlation = self._correlation(pyramid, coords)
             with autocast(self._config.precision, self._device):
-                hidden, change = self._update(hidden, coords - start, correlation, seen)
+                hidden, change = self._update(hidden, coords - start, correlation, parts)
             coords = coords + change.float()
         mask = None
         if self._model.mask_predictor is not None:
@@ -132,12 +132,12 @@ class Raft:
         return flow
 
     def _once(
-        self, hidden: Tensor, flow: Tensor, correlation: Tensor, seen: tuple[Tensor, ...]
+        self, hidden: Tensor, flow: Tensor, correlation: Tensor, parts: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
         """One update: the next hidden state, and by how much the flow changes."""
         update = self._model.update_block
         motion = update.motion_encoder(flow, correlation)
-        for gate, from_context in zip(self._gates, seen, strict=True):
+        for gate, from_context in zip(self._gates, parts, strict=True):
             hidden = gate(hidden, motion, from_context)
         return hidden, update.flow_head(hidden)
 
@@ -166,7 +166,7 @@ class Raft:
         for level, pixel in pyramid:
             grid = (centre * pixel - 1) + self._window * pixel
             # The kernel below `grid_sample(level, grid, align_corners=True)`, which on CUDA would go through cuDNN
-            # instead, and that refuses as many pictures as there are positions in a batch of pairs.
+            # instead, and that refuses as many images as there are positions in a batch of pairs.
             sampled = torch.ops.aten.grid_sampler_2d(level, grid, 0, 0, True)
             found.append(sampled.reshape(n, height, width, -1))
             centre = centre / 2

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
 
 RECORD = "verified.json"
@@ -24,92 +25,8 @@ FINE: tuple[State, ...] = ("ok", "unverified")
 """States to work with; `unverified` is a file whose hash is not known or was not looked at."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """One file of a model."""
-
-    name: str
-    sha256: str | None = None
-    """None where nobody told us: what was pulled first is then recorded and held to."""
-    size: int | None = None
-    """Bytes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pin:
-    """Which weights a backend means."""
-
-    source: str
-    """The repository on the Hugging Face hub, or the name of torchvision's weights."""
-    revision: str | None
-    """The commit; None where it is recorded when the weights are pulled."""
-    licence: str
-    recipe: int = 1
-    """Raised by one whenever our own code changes what the model gives for the same frames and parameters."""
-    files: tuple[File, ...]
-
-
-PINS: Mapping[str, Pin] = {
-    "depth_pro": Pin(
-        source="apple/DepthPro-hf",
-        revision=None,
-        licence="apple-amlr",
-        files=(File(name="config.json"), File(name="model.safetensors")),
-    ),
-    "raft_large": Pin(
-        source="Raft_Large_Weights.C_T_SKHT_V2",
-        revision="ff5fadd5",
-        licence="bsd-3-clause",
-        files=(
-            File(
-                name="raft_large_C_T_SKHT_V2-ff5fadd5.pth",
-                sha256="ff5fadd56d26b40647388883af1547351ea17868b765c05b27231e72dd16a322",
-            ),
-        ),
-    ),
-    "raft_small": Pin(
-        source="Raft_Small_Weights.C_T_V2",
-        revision="01064c6d",
-        licence="bsd-3-clause",
-        files=(
-            File(
-                name="raft_small_C_T_V2-01064c6d.pth",
-                sha256="01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27",
-            ),
-        ),
-    ),
-    "clip": Pin(
-        source="timm/vit_base_patch32_clip_224.openai",
-        revision="a6f597a30f7b82c51704746581f9a4e41421e878",
-        licence="mit",
-        files=(
-            File(name="open_clip_config.json"),
-            File(
-                name="open_clip_model.safetensors",
-                sha256="e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
-                size=605_143_284,
-            ),
-        ),
-    ),
-    "dinov2": Pin(
-        source="facebook/dinov2-base",
-        revision="f9e44c814b77203eaa57a6bdbbd535f21ede1415",
-        licence="apache-2.0",
-        files=(
-            File(
-                name="config.json",
-                sha256="f7ff4cfa73d2f70647dbf6950541ad25d73082d54c2e7e9bded160c7656b2a70",
-            ),
-            File(
-                name="model.safetensors",
-                sha256="d73036b56966966d07975d696bde331762f37297e2f095de8cea0040c3aa0841",
-                size=346_345_912,
-            ),
-        ),
-    ),
-}
-"""What each learnt backend loads. Hashes and commits as published and quoted by several independent projects; none
-could be checked against a download here (2026-11-22). No commit of DepthPro-hf was found: see `Pin.revision`."""
+PINS: Mapping[str, Pin] = {name: spec.weights for name, spec in BACKENDS.items() if spec.weights is not None}
+"""The published weights of every learnt backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,21 +54,21 @@ class WeightsDir:
 
     root: Path = field(default_factory=default_root)
     pins: Mapping[str, Pin] = field(default_factory=lambda: PINS)
-    """Tests put other pins here, and so may who has weights of their own; their hashes enter the fingerprint."""
+    """Override to use your own checkpoints; their hashes enter the fingerprint."""
 
     def folder(self, model: str) -> Path:
         """Where this model's files lie."""
         return self.root / model
 
     def revision(self, model: str) -> str:
-        """What decides the model's output besides its parameters, such as `apple/DepthPro-hf@<commit> apple-amlr /1`.
+        """Return what identifies the weights of this model, such as `apple/DepthPro-hf@<commit> <hash> apple-amlr`.
 
-        The licence is told with it, and one hash of the hashes of its files, pinned or else recorded.
+        The hash is one of the hashes of its files, pinned or else recorded.
         """
         pin = self.pins[model]
         digests = [file.sha256 for file in self._files(model) if file.sha256]
         hashed = hashlib.sha256("".join(digests).encode()).hexdigest()[:12] if digests else "?"
-        return f"{pin.source}@{self._commit(model)} {hashed} {pin.licence} /{pin.recipe}"
+        return f"{pin.source}@{self._commit(model)} {hashed} {pin.licence}"
 
     def require(self, models: Iterable[str]) -> None:
         """Check that every file of these models is there and of the right length; nothing is hashed.

@@ -7,9 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
+from hfv_builder.backends.specs import BACKENDS, Kind, names
 from hfv_builder.clips.sources import check_name
 from hfv_builder.records import Metric, UsageError
 
@@ -17,18 +19,29 @@ Pool = Literal["mean", "top20"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 """How a learnt model computes. `auto` is fp16 on CUDA and fp32 elsewhere. fp16, not bf16, where flicker is measured:
 bf16 has three bits less."""
-CLASSICAL = frozenset({"dis", "apparent_size", "lab_histogram"})
-"""Backends without weights; they compute in their own way, whatever `precision` and `compile` say."""
 SMALLEST = 16
 """Pixels; the smallest long side of frames, flow and maps."""
 STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+def _known(kind: Kind) -> AfterValidator:
+    """Return the check that a backend of this kind has that name."""
+    choices = names(kind)
+
+    def check(name: str) -> str:
+        if name not in choices:
+            known = {"name": name, "kind": kind, "choices": " or ".join(choices)}
+            raise PydanticCustomError("backend", "{name} is no {kind} backend; choose {choices}", known)
+        return name
+
+    return AfterValidator(check)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Flow:
     """Optical flow between adjacent frames."""
 
-    backend: Literal["raft_large", "raft_small", "dis"]
+    backend: Annotated[str, _known("flow")]
     long_side: PositiveInt
     """Pixels; flow is estimated on frames no larger than this and scaled back."""
     updates: PositiveInt = 12
@@ -42,7 +55,7 @@ class Flow:
 class Depth:
     """Depth maps of the frames, and how they are compared."""
 
-    backend: Literal["depth_pro", "apparent_size"]
+    backend: Annotated[str, _known("depth")]
     long_side: PositiveInt
     """Pixels; the size at which maps are kept and compared."""
     scale: Literal["percentile", "none"]
@@ -62,7 +75,7 @@ class Depth:
 class Embedding:
     """A vector for every frame."""
 
-    backend: Literal["clip", "dinov2", "lab_histogram"]
+    backend: Annotated[str, _known("embedding")]
     region: Literal["frame", "subject"] = "frame"
     """What a colour histogram is taken of; the learnt models see the whole frame."""
     precision: Precision = "auto"
@@ -142,7 +155,7 @@ def for_device(profile: Profile, device: str) -> Profile:
 
 
 def _with_precision(section: Any, device: str) -> Any:
-    if section.backend in CLASSICAL:
+    if BACKENDS[section.backend].weights is None:
         return dataclasses.replace(section, precision="fp32", compile=False)
     if section.precision != "auto":
         return section

@@ -23,8 +23,8 @@ class Matches:
     """(k, 2, h, w) float32, flow from first to second in pixels of its own size; None if k is 0."""
     backward: Tensor | None
     """The same from second to first; None if it is not wanted."""
-    numbers: list[int]
-    """The number of each first frame in the clip."""
+    frame_indices: list[int]
+    """The index of each first frame in the clip."""
     places: list[int]
     """The place of each first frame among those added."""
     links: list[int]
@@ -40,7 +40,7 @@ class Matches:
             second=self.second[at],
             forward=None if self.forward is None or not at else self.forward[at],
             backward=None if self.backward is None or not at else self.backward[at],
-            numbers=[self.numbers[i] for i in at],
+            frame_indices=[self.frame_indices[i] for i in at],
             places=[self.places[i] for i in at],
             links=[self.links[i] for i in at],
         )
@@ -79,25 +79,25 @@ class Matcher:
         self._last: tuple[Tensor, Features, Tensor] | None = None
         self._count = 0
 
-    def add(self, pictures: Tensor, index: Tensor, link: Tensor) -> Matches:
+    def match(self, images: Tensor, frame_indices: Tensor, link: Tensor) -> Matches:
         """The pairs that these frames complete; a frame without a link to the one before it completes none.
 
         Args:
-            pictures: (n, C, H, W) float32 in [0, 1], the next frames.
-            index: (n,) int32, their numbers in the clip.
+            images: (n, C, H, W) float32 in [0, 1], the next frames.
+            frame_indices: (n,) int32, their indices in the clip.
             link: (n,) uint8, their `Link`.
         """
         offset = self._count - 1
-        self._count += len(index)
-        features = self._flow.encode(pictures)
+        self._count += len(frame_indices)
+        features = self._flow.encode(images)
         if self._last is not None:
-            before, before_features, before_index = self._last
-            pictures, index = torch.cat([before, pictures]), torch.cat([before_index, index])
+            before, before_features, before_indices = self._last
+            images, frame_indices = torch.cat([before, images]), torch.cat([before_indices, frame_indices])
             features = tuple(torch.cat(both) for both in zip(before_features, features, strict=True))
         else:
             link, offset = link[1:], 0
         # Clones: a view of the last frame would keep all of them in memory.
-        self._last = (pictures[-1:].clone(), tuple(each[-1:].clone() for each in features), index[-1:])
+        self._last = (images[-1:].clone(), tuple(each[-1:].clone() for each in features), frame_indices[-1:])
         follows = link != Link.NONE
         found = torch.nonzero(follows).flatten()
         at: Tensor | slice = found
@@ -107,11 +107,11 @@ class Matcher:
         first, second = tuple(each[at] for each in features), tuple(each[after] for each in features)
         some = bool(follows.any())
         return Matches(
-            first=pictures[at],
-            second=pictures[after],
+            first=images[at],
+            second=images[after],
             forward=self._flow.flow(first, second) if some else None,
             backward=self._flow.flow(second, first) if some and self._backward else None,
-            numbers=index[at].tolist(),
+            frame_indices=frame_indices[at].tolist(),
             places=(found + offset).tolist(),
             links=link[found].tolist(),
         )

@@ -18,8 +18,8 @@ AT_ONCE = {"cpu": 1 << 17, "cuda": 16 << 20}
 class Runs:
     """Some runs of three frames, with a value for each; and for each pair its speed."""
 
-    numbers: list[int] = field(default_factory=list)
-    """The number of each first frame in the clip."""
+    frame_indices: list[int] = field(default_factory=list)
+    """The index of each first frame in the clip."""
     acceleration: list[float] = field(default_factory=list)
     """Mean length of the flow acceleration less that of its scaling part, pixels a frame²."""
     scaling: list[float] = field(default_factory=list)
@@ -39,18 +39,18 @@ class RunFinder:
     def __init__(self) -> None:
         self._last: tuple[Tensor, Tensor, Matches] | None = None
 
-    def add(self, matches: Matches) -> Runs:
+    def find(self, matches: Matches) -> Runs:
         """The runs that these pairs complete."""
-        if not matches.numbers:
+        if not matches.frame_indices:
             return Runs()
         flow = matches.flow((matches.first.shape[-2], matches.first.shape[-1]))
         relative = without_shift(flow)
         speed = mean_length(relative).tolist()
-        numbers, places, links = matches.numbers, matches.places, matches.links
+        frame_indices, places, links = matches.frame_indices, matches.places, matches.links
         if self._last is not None:
             last_flow, last_relative, last = self._last
             flow, relative = torch.cat([last_flow, flow]), torch.cat([last_relative, relative])
-            numbers, places = [last.numbers[-1], *numbers], [last.places[-1], *places]
+            frame_indices, places = [last.frame_indices[-1], *frame_indices], [last.places[-1], *places]
             links = [last.links[-1], *links]
         self._last = (flow[-1:].clone(), relative[-1:].clone(), matches)
         at = [i for i in range(len(places) - 1) if links[i] == Link.STEP and places[i + 1] == places[i] + 1]
@@ -65,7 +65,7 @@ class RunFinder:
             for values, more in zip((acceleration, scaling), parts, strict=True):
                 values += more.tolist()
         return Runs(
-            numbers=[numbers[i] for i in at],
+            frame_indices=[frame_indices[i] for i in at],
             acceleration=acceleration,
             scaling=scaling,
             speed=speed,

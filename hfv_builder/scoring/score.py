@@ -28,11 +28,11 @@ class Score:
     error: str | None = None
 
 
-def score_of_pairs(trace: list[Tensor], numbers: list[int], how: Pool) -> Score:
+def score_of_pairs(trace: list[Tensor], frame_indices: list[int], how: Pool) -> Score:
     """The score of a trace over pairs."""
     values: list[float] = torch.cat(trace).tolist() if trace else []
     counts = {"pairs": float(len(values)), "pairs_compared": float(sum(not math.isnan(value) for value in values))}
-    return score_of(values, numbers, pool(values, how), counts)
+    return score_of(values, frame_indices, pool(values, how), counts)
 
 
 def score_of(trace: list[float], frames: list[int], value: float | None, components: dict[str, float]) -> Score:

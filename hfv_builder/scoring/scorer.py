@@ -1,7 +1,7 @@
 """Frames to scores: the one place where decoder, models and metrics meet.
 
-A clip goes through once, some frames at a time. Each metric takes what it needs of them and gives its score at the
-end; frames are shrunk, moved to the device, matched with their neighbours and seen by each model once.
+A clip goes through once, some frames at a time. Each metric accumulates what it needs of them and returns its score at
+the end; frames are shrunk, moved to the device, matched with their neighbours and encoded by each model once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,30 +13,22 @@ import numpy.typing as npt
 import torch
 
 from hfv_builder.backends import registry
+from hfv_builder.backends.registry import Resolved
+from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrink
 from hfv_builder.frames.spool import Spool
 from hfv_builder.frames.steps import Link
 from hfv_builder.frames.video import Chunk
-from hfv_builder.profiles.profile import Profile, for_device
-from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.records import ClipError, Metric
+from hfv_builder.scoring.appearance import AppearancePass
+from hfv_builder.scoring.base import AT_ONCE, Frames, MetricPass, Moment
 from hfv_builder.scoring.evidence import SIDE, panel
 from hfv_builder.scoring.flow_pairs import Matcher
-from hfv_builder.scoring.passes import (
-    AT_ONCE,
-    AccelerationPass,
-    AppearancePass,
-    Frames,
-    MetricPass,
-    Moment,
-    Score,
-    SpatialPass,
-    WarpErrorPass,
-)
+from hfv_builder.scoring.motion import AccelerationPass, WarpErrorPass
 from hfv_builder.scoring.runs import RunFinder
-
-KEPT = frozenset({"clip", "lab_histogram"})
-"""Backends whose frame embeddings later stages use."""
+from hfv_builder.scoring.score import Score
+from hfv_builder.scoring.spatial import SpatialPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +36,7 @@ class Vectors:
     """The embeddings of a clip's frames by one model."""
 
     frames: list[int]
-    """The number of each frame in the clip."""
+    """The index of each frame in the clip."""
     vectors: npt.NDArray[np.float16]
     """(T, D), L2-normalised."""
 
@@ -63,39 +55,30 @@ class ClipScores:
 class Scorer:
     """The models of a profile, ready to score one clip after another. Not for use by two threads at once."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        *,
-        metrics: Iterable[Metric] = METRICS,
-        device: str = "cpu",
-        store: WeightsDir | None = None,
-    ) -> None:
-        """Load the models that these metrics need.
+    def __init__(self, resolved: Resolved, *, store: WeightsDir | None = None) -> None:
+        """Load the models that the metrics need.
 
         Args:
             store: where the weights are; None looks in the default place.
 
         Raises:
-            UsageError: weights are not there, or not right.
+            UsageError: weights are missing or damaged.
         """
-        self.profile = for_device(profile, device)
-        self.metrics = tuple(metrics)
-        self.device = device
+        self.profile, self.metrics, self.device = resolved.profile, resolved.metrics, resolved.device
         registry.require(self.profile, self.metrics, store)
-        if device.startswith("cuda"):
-            # fp32 is to mean fp32, and the same frames are to give the same bits.
+        if self.device.startswith("cuda"):
+            # fp32 must mean fp32, and the same frames must give the same bits.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
-        names = {name for metric in self.metrics for name in registry.sections(metric)}
-        self._models = {name: registry.load(getattr(self.profile, name), device, store) for name in sorted(names)}
+        sections = sorted(registry.needed_sections(self.metrics))
+        self._models = {name: registry.load(getattr(self.profile, name), self.device, store) for name in sections}
 
     @torch.inference_mode()
     def score(self, chunks: Iterable[Chunk], metrics: Iterable[Metric] | None = None) -> ClipScores:
-        """The scores of the clip that these chunks make up.
+        """Return the scores of the clip that these chunks make up.
 
         Args:
-            metrics: those wanted, of the ones this scorer was made for; None wants all.
+            metrics: a subset of the metrics of this scorer; None computes all of them.
 
         Raises:
             ClipError: the clip cannot be decoded, or has fewer than two frames.
@@ -113,11 +96,11 @@ class Scorer:
             if self.profile.evidence:
                 small.append(torch.from_numpy(shrink(rgb, SIDE)))
             for frames in self._on_device(rgb, chunk.index, link, matcher, finder):
-                for each in passes.values():
-                    each.add(frames)
+                for metric_pass in passes.values():
+                    metric_pass.update(frames)
         if len(index) < 2:
             raise ClipError(f"it has {len(index)} frame{'' if len(index) == 1 else 's'}; at least 2 are needed")
-        scores = {metric: each.result() for metric, each in passes.items()}
+        scores = {metric: metric_pass.compute() for metric, metric_pass in passes.items()}
         evidence = {}
         if self.profile.evidence:
             worst = {metric: _worst(score) for metric, score in scores.items()}
@@ -130,26 +113,26 @@ class Scorer:
 
     def _on_device(
         self,
-        pictures: npt.NDArray[np.uint8],
-        numbers: npt.NDArray[np.int32],
+        images: npt.NDArray[np.uint8],
+        frame_indices: npt.NDArray[np.int32],
         links: npt.NDArray[np.uint8],
         matcher: Matcher | None,
         finder: RunFinder | None,
     ) -> Iterator[Frames]:
-        """The frames of a chunk, as many at a time as the device has room for."""
-        rgb, index, link = (torch.from_numpy(each) for each in (pictures, numbers, links))
+        """Yield the frames of a chunk, as many at a time as fit on the device."""
+        rgb, index, link = (torch.from_numpy(array) for array in (images, frame_indices, links))
         pixels = AT_ONCE.get(torch.device(self.device).type, AT_ONCE["cpu"])
         step = max(1, pixels // (rgb.shape[1] * rgb.shape[2]))
         for start in range(0, len(rgb), step):
             part = slice(start, start + step)
             here, matches = rgb[part].to(self.device), None
             if matcher is not None:
-                matches = matcher.add((here.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
-            runs = finder.add(matches) if finder is not None and matches is not None else None
-            yield Frames(rgb=here, index=index[part], link=link[part], matches=matches, runs=runs)
+                matches = matcher.match((here.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
+            runs = finder.find(matches) if finder is not None and matches is not None else None
+            yield Frames(rgb=here, frame_indices=index[part], link=link[part], matches=matches, runs=runs)
 
     def _matcher(self, passes: Iterable[Metric]) -> Matcher | None:
-        """What finds the flow of the frames, if a metric looks at it."""
+        """Return what estimates the flow of the frames, if a metric needs it."""
         profile = self.profile
         backward = []
         if Metric.MOTION in passes:
@@ -178,19 +161,19 @@ class Scorer:
 
     def _embeddings(self, passes: dict[Metric, MetricPass], index: list[int]) -> dict[str, Vectors]:
         appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend
-        vectors = appearance.vectors() if appearance is not None and model in KEPT else None
+        vectors = appearance.vectors() if appearance is not None and BACKENDS[model].keep_vectors else None
         return {} if vectors is None else {model: Vectors(frames=index, vectors=vectors.half().cpu().numpy())}
 
 
 def _links(chunk: Chunk, before: list[int]) -> npt.NDArray[np.uint8]:
-    """The link of each frame of the chunk; where it does not say, a pair wherever numbers follow one another."""
+    """Return the link of each frame of the chunk; if it has none, adjacent frame indices are pairs."""
     if chunk.link is not None:
         return chunk.link
-    numbers = np.concatenate([before[-1:] or [-2], chunk.index])
-    return np.where(numbers[1:] == numbers[:-1] + 1, Link.STEP, Link.NONE).astype(np.uint8)
+    indices = np.concatenate([before[-1:] or [-2], chunk.index])
+    return np.where(indices[1:] == indices[:-1] + 1, Link.STEP, Link.NONE).astype(np.uint8)
 
 
 def _worst(score: Score) -> int | None:
-    """The number of the frame at which the trace is highest; None if there is no score."""
-    known = [(value, -number) for value, number in zip(score.trace, score.frames, strict=True) if value is not None]
+    """Return the index of the frame at which the trace is highest; None if there is no score."""
+    known = [(value, -frame) for value, frame in zip(score.trace, score.frames, strict=True) if value is not None]
     return -max(known)[1] if known and score.value is not None else None

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from hfv_builder.records import Metric, Status
+from hfv_builder.records import Metric, NotScored, Status, reason
 from hfv_builder.storage.schema import SCORES
 
 if TYPE_CHECKING:
-    from hfv_builder.scoring.passes import Score
+    from hfv_builder.scoring.score import Score
     from hfv_builder.scoring.scorer import Vectors
     from pipelines.score.worker import ScoringRun
 
@@ -23,22 +23,28 @@ def score_row(
     metric: Metric,
     run: "ScoringRun",
     score: "Score | None",
-    error: str | None,
+    raised: Exception | None,
     odd: Mapping[str, float] = MappingProxyType({}),
+    *,
+    environment: str,
 ) -> Row:
-    """The row of one clip and metric; every clip gets one, whatever became of it. Its environment is null.
+    """Return the row of one clip and metric; every clip has one, scored or not.
 
     Args:
+        score: None if the clip could not be scored.
+        raised: the reason for that.
         odd: what is suspicious about the clip, reported among the components.
+        environment: the id of what computed it; the row of a clip that no model has processed has none.
     """
     row = dict.fromkeys(SCORES.schema.names) | {
         "clip_id": clip_id,
         "generator": run.generator,
         "metric": metric.value,
-        "profile": run.profile.name,
-        "fingerprint": run.fingerprints[metric],
+        "profile": run.resolved.profile.name,
+        "fingerprint": run.resolved.fingerprints[metric],
+        "environment": None if isinstance(raised, NotScored) else environment,
         "status": Status.FAILED.value,
-        "error": error,
+        "error": None if raised is None else reason(raised),
     }
     if score is not None:
         row |= {"score": score.value, "components": sorted({**score.components, **odd}.items()), "error": score.error}

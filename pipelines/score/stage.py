@@ -13,7 +13,7 @@ from tqdm import tqdm
 from hfv_builder.backends import registry
 from hfv_builder.frames.video import decoder_version
 from hfv_builder.profiles.profile import Profile
-from hfv_builder.records import METRICS, NOT_SCORED, Metric, Status, UsageError
+from hfv_builder.records import METRICS, ClipError, Metric, NotScored, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
 from hfv_builder.storage.supersession import MADE_WITH, newest_embeddings, newest_scores
@@ -77,8 +77,7 @@ def score(
         UsageError: the generator has no clips, or weights, the decoder or the GPU asked for are missing.
     """
     started = time.time()
-    metrics = tuple(metrics)
-    cluster = cluster or Cluster()
+    metrics, cluster = tuple(metrics), cluster or Cluster()
     columns = ["clip_id", "path", "num_frames", "width", "height", "status", "error"]
     clips = clips_of(manifests, generator, columns)
     registry.require(profile, metrics)
@@ -92,11 +91,8 @@ def score(
     run = ScoringRun(
         manifests=manifests,
         generator=generator,
-        profile=profile,
-        metrics=metrics,
-        fingerprints=registry.fingerprints(profile, metrics, device=device),
+        resolved=registry.resolve(profile, metrics, device=device),
         packages=packages(),
-        device=device,
         deadline_s=deadline_s,
     )
     with manifests.lock(f"score-{generator}"):
@@ -105,7 +101,7 @@ def score(
         _compact(run, len(clips))
         copied = sum(
             adopt_scores(manifests, fingerprint, profile=profile.name, metric=metric, generator=generator)
-            for metric, fingerprint in run.fingerprints.items()
+            for metric, fingerprint in run.resolved.fingerprints.items()
         )
         todo = _todo(run, clips, retry_failed)
         clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
@@ -143,7 +139,7 @@ def _device(
     if not registry.learnt(profile, metrics):
         return "cpu"
     device, other = ("cuda", "cpu") if cluster.has_gpus() else ("cpu", "cuda")
-    ours, theirs = (registry.fingerprints(profile, metrics, device=kind) for kind in (device, other))
+    ours, theirs = (registry.resolve(profile, metrics, device=kind).fingerprints for kind in (device, other))
     for metric in metrics:
         keys = {"profile": profile.name, "metric": metric.value, "generator": generator}
         known = manifests.read(SCORES, ["fingerprint"], **keys)["fingerprint"]
@@ -158,21 +154,22 @@ def _device(
 def _todo(run: ScoringRun, clips: pa.Table, retry_failed: bool) -> pa.Table:
     """The clips that lack a score of some metric, in the order of clip ids; a column for each metric says which."""
     without_file = pc.is_valid(clips["error"])
-    for metric in run.metrics:
+    for metric in run.resolved.metrics:
         scored, not_scored = (pc.is_in(clips["clip_id"], value_set=ids) for ids in _done(run, metric, retry_failed))
         done = pc.or_(scored, pc.and_(not_scored, without_file))
         clips = clips.append_column(metric.value, pc.invert(done))
-    lacking = reduce(pc.or_, (clips[metric.value] for metric in run.metrics))
+    lacking = reduce(pc.or_, (clips[metric.value] for metric in run.resolved.metrics))
     return clips.filter(lacking).sort_by("clip_id")
 
 
 def _done(run: ScoringRun, metric: Metric, retry_failed: bool) -> tuple[pa.Array, pa.Array]:
-    """The clips that a model has seen, and those whose rows say that none could."""
-    columns = ["clip_id", "fingerprint", "status", "error"]
+    """Return the ids of the clips that a model has processed, and of those whose rows say that none could."""
+    columns = ["clip_id", "fingerprint", "status", "environment"]
     rows = run.manifests.read(SCORES, columns, **_partition(run, metric))
-    rows = rows.filter(pc.equal(rows["fingerprint"], run.fingerprints[metric]))
-    not_scored = pc.fill_null(pc.starts_with(rows["error"], NOT_SCORED), False)
-    scored = pc.equal(rows["status"], Status.OK.value) if retry_failed else pc.invert(not_scored)
+    rows = rows.filter(pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric]))
+    succeeded = pc.equal(rows["status"], Status.OK.value)
+    not_scored = pc.and_(pc.invert(succeeded), pc.is_null(rows["environment"]))
+    scored = succeeded if retry_failed else pc.invert(not_scored)
     return tuple(rows.filter(each)["clip_id"].combine_chunks() for each in (scored, not_scored))
 
 
@@ -197,10 +194,10 @@ def _shards(
             job = ClipJob(
                 clip_id=row["clip_id"],
                 path=row["path"],
-                metrics=tuple(metric for metric in run.metrics if row[metric.value]),
+                metrics=tuple(metric for metric in run.resolved.metrics if row[metric.value]),
                 num_frames=row["num_frames"],
                 pixels=(row["num_frames"] or 0) * (row["width"] or 0) * (row["height"] or 0),
-                error=row["error"] and NOT_SCORED + row["error"],
+                error=None if valid else NotScored(row["error"]),
             )
             if shard and (len(shard) >= min(most, left // shares) or pixels + job.pixels > SHARD_PIXELS):
                 yield shard
@@ -214,19 +211,19 @@ def _shards(
 
 def _score_all(run: ScoringRun, shards: Iterator[list[ClipJob]], clips: int, client: Any, wait_s: float | None) -> None:
     failed = 0
-    description = f"score {run.generator} ({run.profile.name})"
-    resources = GPU if run.device == "cuda" else None
+    profile = run.resolved.profile.name
+    resources = GPU if run.resolved.device == "cuda" else None
     dispatch = partial(run_shards, client, resources=resources, wait_s=wait_s)
     suspects = Suspects[ClipJob](proven=_proven(run))
     with (
-        shard_log(run.manifests, run.generator, run.profile.name) as log,
-        tqdm(total=clips, desc=description, unit="clip", smoothing=0.1, disable=None) as bar,
+        shard_log(run.manifests, run.generator, profile) as log,
+        tqdm(total=clips, desc=f"score {run.generator} ({profile})", unit="clip", smoothing=0.1, disable=None) as bar,
     ):
 
         def reports(run: ScoringRun, shards: Iterable[list[ClipJob]]) -> Iterator[tuple[list[ClipJob], ShardResult]]:
             for done in dispatch(partial(score_shard, run=run), shards):
                 why = f"{done.error}, or did not end within {run.deadline_s:g} s" if run.deadline_s else done.error
-                lost = [dataclasses.replace(job, error=why) for job in done.items]
+                lost = [dataclasses.replace(job, error=ClipError(why)) for job in done.items]
                 yield done.items, done.result or score_shard(lost, run=run)
 
         def book(items: list[ClipJob], report: ShardResult) -> None:
@@ -251,10 +248,10 @@ def _score_all(run: ScoringRun, shards: Iterator[list[ClipJob]], clips: int, cli
 def _proven(run: ScoringRun) -> bool:
     """Whether a clip was scored under these fingerprints by the packages that are installed now."""
     installed = packages().items()
-    for metric in run.metrics:
+    for metric in run.resolved.metrics:
         columns = ["fingerprint", "environment", "status"]
         rows = run.manifests.read(SCORES, columns, **_partition(run, metric))
-        ours = (pc.field("fingerprint") == run.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
+        ours = (pc.field("fingerprint") == run.resolved.fingerprints[metric]) & (pc.field("status") == Status.OK.value)
         made_by = rows.filter(ours)["environment"].unique().to_pylist()
         known = (described(run.manifests, key) for key in made_by)
         if any(it and all(it.get(name, version) == version for name, version in installed) for it in known):
@@ -270,9 +267,8 @@ def _compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
         at_end: do so even if no part was added, where the latest run before had another configuration: it may have
             left failures that this one supersedes.
     """
-    for metric in run.metrics:
+    for metric, fingerprint in run.resolved.fingerprints.items():
         keys = _partition(run, metric)
-        fingerprint = run.fingerprints[metric]
         run.manifests.recover(SCORES, **keys)
         parts = run.manifests.parts(SCORES, **keys)
         made_with = {run.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
@@ -291,4 +287,4 @@ def _compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
 
 
 def _partition(run: ScoringRun, metric: Metric) -> dict[str, str]:
-    return {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}
+    return {"profile": run.resolved.profile.name, "metric": metric.value, "generator": run.generator}

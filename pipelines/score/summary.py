@@ -35,10 +35,10 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
     seconds = time.time() - started
     counts: list[Row] = []
     reasons: dict[str, str] = {}
-    for metric in run.metrics:
+    for metric in run.resolved.metrics:
         rows = _rows(run, metric, ["clip_id", "score", "status", "error"])
         rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        present = pc.equal(rows["fingerprint"], run.fingerprints[metric])
+        present = pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric])
         older = pc.count_distinct(rows.filter(pc.invert(present))["clip_id"]).as_py()
         rows = rows.filter(present)
         if len(rows) < len(clips):
@@ -59,16 +59,17 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
                 "median": float(np.median(values)) if len(values) else None,
                 "highest": float(values[-1]) if len(values) else None,
                 "older": older,
-                "fingerprint": run.fingerprints[metric],
+                "fingerprint": run.resolved.fingerprints[metric],
             }
         )
     odd = _suspicious(run)
     paths = _paths(clips, [*reasons, *odd])
     failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
     suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
+    resolved = run.resolved
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
-        f"{run.generator}: {scored} clips scored now{rate}, profile {run.profile.name} on {run.device}",
+        f"{run.generator}: {scored} clips scored now{rate}, profile {resolved.profile.name} on {resolved.device}",
         f"copied from profiles with the same fingerprints: {copied} scores" if copied else "",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
@@ -78,8 +79,8 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
     )
     summary = {
         "generator": run.generator,
-        "profile": run.profile.name,
-        "device": run.device,
+        "profile": run.resolved.profile.name,
+        "device": run.resolved.device,
         "scored_now": scored,
         "scores_copied": copied,
         "clips_per_second": round(scored / seconds, 3),
@@ -101,9 +102,9 @@ def _about_older(clips: int) -> str:
 
 def _suspicious(run: ScoringRun) -> dict[str, str]:
     """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
-    metric = run.metrics[0]
+    metric = run.resolved.metrics[0]
     rows = _rows(run, metric, ["clip_id", "components"])
-    rows = rows.filter(pc.equal(rows["fingerprint"], run.fingerprints[metric]))
+    rows = rows.filter(pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric]))
     found: dict[str, list[str]] = {}
     declared, decoded, *others = (pc.map_lookup(rows["components"], name, "first") for name in ODD)
     ids = rows["clip_id"]
@@ -120,7 +121,7 @@ def _suspicious(run: ScoringRun) -> dict[str, str]:
 
 def _rows(run: ScoringRun, metric: Metric, columns: list[str]) -> pa.Table:
     """These columns and the fingerprint of all rows of the profile."""
-    keys = {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}
+    keys = {"profile": run.resolved.profile.name, "metric": metric.value, "generator": run.generator}
     return run.manifests.read(SCORES, [*columns, "fingerprint"], **keys)
 
 

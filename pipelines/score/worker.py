@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import itertools
 import os
 import socket
 import threading
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from hfv_builder.backends import registry
+from hfv_builder.backends.registry import Resolved
 from hfv_builder.frames.checks import Watch
-from hfv_builder.profiles.profile import Profile
-from hfv_builder.records import NOT_SCORED, ClipError, Metric, Status, UsageError, reason
+from hfv_builder.records import ClipError, Metric, NotScored, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
@@ -42,7 +42,7 @@ class ClipJob:
     """As the file declares."""
     pixels: int = 0
     """Of all its frames, as declared."""
-    error: str | None = None
+    error: ClipError | None = None
     """Why it cannot be scored, if that is known already."""
 
 
@@ -52,13 +52,9 @@ class ScoringRun:
 
     manifests: Manifests
     generator: str
-    profile: Profile
-    metrics: tuple[Metric, ...]
-    fingerprints: dict[Metric, str]
-    """Of each of the metrics, and of no other."""
+    resolved: Resolved
     packages: dict[str, str]
     """Versions of what decides scores."""
-    device: str
     deadline_s: float | None = None
     """How long one clip may take before its worker is ended; None waits for ever."""
     proven: bool = False
@@ -81,10 +77,13 @@ class ShardResult:
 
 def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     """Score some clips and write their rows, one part a metric."""
-    rows: dict[Metric, list[Row]] = {metric: [] for metric in run.metrics}
+    resolved, profile = run.resolved, run.resolved.profile
+    rows: dict[Metric, list[Row]] = {metric: [] for metric in resolved.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
     valid = [job for job in shard if not job.error]
-    scorer, profile = _scorer(run) if valid else None, run.profile
+    scorer = _scorer(run) if valid else None
+    made_by = environment(profile.decoder, resolved.device, computing=scorer is not None)
+    made_by_id = environment_id(made_by)
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
     faults: list[str] = []
     scored = 0
@@ -93,7 +92,6 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
             begin()
             watch = Watch(chunks)
             found, raised = _score(job, watch, scorer, run)
-            error = None if raised is None else reason(raised)
             if isinstance(raised, OUR_FAULTS):
                 faults.append(described(raised))
             scored += bool(found.scores)
@@ -101,13 +99,14 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
             declared = None if profile.pairs or profile.rate else job.num_frames
             odd = watch.suspicions(declared) if found.scores else {}
             for metric in job.metrics:
-                rows[metric].append(score_row(job.clip_id, metric, run, found.scores.get(metric), error, odd))
+                score = found.scores.get(metric)
+                rows[metric].append(score_row(job.clip_id, metric, run, score, raised, odd, environment=made_by_id))
             appearance = found.scores.get(Metric.APPEARANCE)
             for model, vectors in found.embeddings.items() if appearance and appearance.error is None else ():
                 embeddings.setdefault(model, []).append((job.clip_id, vectors))
             writing = time.perf_counter()
             for metric, picture in found.evidence.items():
-                path = run.manifests.evidence(job.clip_id, metric, profile=run.profile.name, generator=run.generator)
+                path = run.manifests.evidence(job.clip_id, metric, profile=profile.name, generator=run.generator)
                 writable(path.parent)
                 put(path, picture)
             evidence_s += time.perf_counter() - writing
@@ -119,10 +118,7 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     for job in shard:
         if job.error:
             for metric in job.metrics:
-                rows[metric].append(score_row(job.clip_id, metric, run, None, job.error))
-    made_by = environment(run.profile.decoder, run.device, computing=scorer is not None)
-    for row in itertools.chain(*rows.values()):
-        row["environment"] = environment_id(made_by)
+                rows[metric].append(score_row(job.clip_id, metric, run, None, job.error, environment=made_by_id))
     keep(run.manifests, made_by)
     _write_rows(rows, embeddings, run)
     return ShardResult(
@@ -136,18 +132,19 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
 
 
 def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[str, Any]]], run: ScoringRun) -> None:
-    """Embeddings first, as the evidence before them: once the scores are there the clip counts as done."""
+    """Write the embeddings first, then the scores: a clip counts as done once its scores exist."""
+    fingerprints = run.resolved.fingerprints
     for model, found in embeddings.items():
         keys = {"model": model, "generator": run.generator}
-        name = _name(run.fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
-        made_with = {MADE_WITH: run.fingerprints[Metric.APPEARANCE]}
+        name = _name(fingerprints[Metric.APPEARANCE], *(clip_id for clip_id, _ in found))
+        made_with = {MADE_WITH: fingerprints[Metric.APPEARANCE]}
         table = embeddings_table(found, keys).replace_schema_metadata(made_with)
         run.manifests.add(EMBEDDINGS, table, name=name, **keys)
     for metric, scored in rows.items():
         if scored:
-            name = _name(run.fingerprints[metric], *(row["clip_id"] for row in scored))
-            schema = SCORES.schema.with_metadata({MADE_WITH: run.fingerprints[metric]})
-            keys = {"profile": run.profile.name, "metric": metric.value, "generator": run.generator}
+            name = _name(fingerprints[metric], *(row["clip_id"] for row in scored))
+            schema = SCORES.schema.with_metadata({MADE_WITH: fingerprints[metric]})
+            keys = {"profile": run.resolved.profile.name, "metric": metric.value, "generator": run.generator}
             run.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
 
 
@@ -160,7 +157,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
     from hfv_builder.frames.prefetch import looking_ahead
     from hfv_builder.frames.video import decode
 
-    profile = run.profile
+    profile = run.resolved.profile
 
     def frames(job: ClipJob) -> Iterator[Any]:
         with _file(job) as file:
@@ -173,7 +170,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
                 min_decoded=profile.min_decoded,
             )
 
-    if run.device == "cpu":
+    if run.resolved.device == "cpu":
         yield ((job, frames(job)) for job in shard)
     else:
         with looking_ahead(shard, frames, pin=True) as ahead:
@@ -185,7 +182,7 @@ def _file(job: ClipJob) -> Iterator[Path]:
     """The file of the clip, with the content that was catalogued: a score must not stand beside another's id.
 
     Raises:
-        ClipError: it is not there, or has changed.
+        NotScored: it is not there, or has changed.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -193,9 +190,9 @@ def _file(job: ClipJob) -> Iterator[Path]:
             with file.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
-            raise ClipError(f"{NOT_SCORED}{error.strerror or error}") from error
+            raise NotScored(error.strerror or str(error)) from error
         if not found.startswith(job.clip_id):
-            raise ClipError(f"{NOT_SCORED}it has changed since it was catalogued; run `hfv catalog` again")
+            raise NotScored("it has changed since it was catalogued; run `hfv catalog` again")
         yield file
 
 
@@ -211,21 +208,20 @@ def _scorer(run: ScoringRun) -> Any:
     Raises:
         UsageError: they are not those of the task.
     """
-    key = (run.profile, run.metrics, run.device, tuple(sorted(run.fingerprints.items())))
-    if getattr(_local, "key", None) != key:
+    if getattr(_local, "resolved", None) != run.resolved:
         import cv2
         import torch
 
         from hfv_builder.scoring.scorer import Scorer
 
-        _local.key = _local.scorer = None  # frees their memory first
+        _local.resolved = _local.scorer = None  # frees their memory first
         _check_same(run)
         # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-        _local.scorer = Scorer(run.profile, metrics=run.metrics, device=run.device)
+        _local.scorer = Scorer(run.resolved)
         _check_same(run)  # nobody replaced the weights while they were loaded
-        _local.key = key
+        _local.resolved = run.resolved
     return _local.scorer
 
 
@@ -235,10 +231,9 @@ def _check_same(run: ScoringRun) -> None:
     Raises:
         UsageError: it has other packages or other weights.
     """
-    from hfv_builder.backends import registry
-
     differing = [f"{name} {version}" for name, version in packages().items() if run.packages.get(name) != version]
-    if not differing and registry.fingerprints(run.profile, run.metrics, device=run.device) != run.fingerprints:
+    ours = run.resolved
+    if not differing and registry.resolve(ours.profile, ours.metrics, device=ours.device) != ours:
         differing = ["other weights"]
     if differing:
         raise UsageError(

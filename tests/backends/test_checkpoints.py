@@ -175,8 +175,8 @@ def test_bf16_and_compiled_sections_are_other_fingerprints() -> None:
 
     paper = load_profile("paper")
     store = tiny_store()
-    usual = registry.fingerprints(paper, store=store)
+    usual = registry.resolve(paper, store=store).fingerprints
     other = dataclasses.replace(paper, flow=dataclasses.replace(paper.flow, precision="bf16"))
-    assert registry.fingerprints(other, store=store)[Metric.MOTION] != usual[Metric.MOTION]
-    assert registry.fingerprints(other, store=store)[Metric.APPEARANCE] == usual[Metric.APPEARANCE]
-    assert registry.fingerprints(paper, device="cuda", store=store) != usual
+    assert registry.resolve(other, store=store).fingerprints[Metric.MOTION] != usual[Metric.MOTION]
+    assert registry.resolve(other, store=store).fingerprints[Metric.APPEARANCE] == usual[Metric.APPEARANCE]
+    assert registry.resolve(paper, device="cuda", store=store).fingerprints != usual

@@ -14,8 +14,8 @@ from tests.conftest import Frames, moving_square
 def vectors(frames: Frames, region: Any) -> torch.Tensor:
     one_pass = LabHistogram(region).begin()
     for start in range(0, len(frames), 2):
-        one_pass.add(torch.from_numpy(frames[start : start + 2]))
-    return one_pass.result()
+        one_pass.update(torch.from_numpy(frames[start : start + 2]))
+    return one_pass.compute()
 
 
 @pytest.mark.parametrize("region", ["frame", "subject"])

@@ -54,8 +54,8 @@ def between(model: Any, clip: Tensor) -> Tensor:
 def through(model: Any, rgb: Tensor, *, step: int = 99) -> Tensor:
     one_pass = model.begin()
     for start in range(0, len(rgb), step):
-        one_pass.add(rgb[start : start + step])
-    result = one_pass.result()
+        one_pass.update(rgb[start : start + step])
+    result = one_pass.compute()
     return result if isinstance(result, Tensor) else result[0 : len(result)]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import ClipError, Metric
-from hfv_builder.scoring.passes import Score
+from hfv_builder.scoring.score import Score
 from hfv_builder.scoring.scorer import ClipScores, Vectors
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
@@ -68,13 +68,13 @@ class Quick:
     def _score(self, job: Any, chunks: Any, scorer: Any, run: Any) -> tuple[ClipScores, Exception | None]:
         if job.clip_id in self.failing:
             return ClipScores(), ClipError(self.reason)
-        number = value(run.profile, job.clip_id)
+        number = value(run.resolved.profile, job.clip_id)
         score = Score(value=number, frames=[0], trace=[1.0])
         vectors = Vectors(frames=[0], vectors=np.full((1, 2), number, np.float16))
         return ClipScores(
             scores=dict.fromkeys(job.metrics, score),
             embeddings={"model": vectors} if Metric.APPEARANCE in job.metrics else {},
-            evidence={metric: run.profile.name.encode() for metric in job.metrics},
+            evidence={metric: run.resolved.profile.name.encode() for metric in job.metrics},
         ), None
 
     def _score_all(self, run: Any, shards: Iterator[Any], *_: Any) -> None:

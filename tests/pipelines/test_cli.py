@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.backends.registry import fingerprints
+from hfv_builder.backends.registry import resolve
 from hfv_builder.profiles.profile import load_profile
 from pipelines.arguments import parser
 from pipelines.cli import main
@@ -143,7 +143,9 @@ def test_from_a_folder_to_splits(
     assert [report["stage"] for report in reports] == ["catalog", "score", "label", "split"]
     scored = reports[1]
     assert scored["versions"]["torch"]
-    assert [metric["fingerprint"] for metric in scored["metrics"]] == list(fingerprints(load_profile("lite")).values())
+    assert [metric["fingerprint"] for metric in scored["metrics"]] == list(
+        resolve(load_profile("lite")).fingerprints.values()
+    )
     assert sum(scored["failures_by_reason"].values()) == scored["failed"] == 1
     assert scored["clips_per_second"] > 0
     assert scored["device"] == "cpu"

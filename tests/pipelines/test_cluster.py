@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from distributed import Client, Status
 
-from hfv_builder.backends.registry import fingerprints
+from hfv_builder.backends.registry import resolve
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
@@ -150,7 +150,7 @@ def test_scores_of_two_devices_are_not_mixed_unasked(
     monkeypatch.setattr("hfv_builder.backends.registry.require", lambda *_: None)
     catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
     paper = load_profile("paper")
-    made_on_gpu = fingerprints(paper, device="cuda")[Metric.MOTION]
+    made_on_gpu = resolve(paper, device="cuda").fingerprints[Metric.MOTION]
     row = dict.fromkeys(SCORES.schema.names) | {"clip_id": rows(manifests, CLIPS)[0]["clip_id"], "status": "ok"}
     part = pa.Table.from_pylist([row | {"fingerprint": made_on_gpu}], SCORES.schema)
     manifests.add(SCORES, part, name="x", profile="paper", metric="motion", generator="kling")

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.frames.steps import Link
 from hfv_builder.frames.video import decode
@@ -53,7 +54,7 @@ def test_frames_beside_a_gap_are_no_pair(tmp_path: Path) -> None:
     (chunk,) = decode(damaged(tmp_path / "clip.mov", 30, [10, 11]))
     assert chunk.link is not None
     assert chunk.index[chunk.link == Link.NONE].tolist() == [0, 12]
-    scores = Scorer(LITE).score([chunk]).scores
+    scores = Scorer(resolve(LITE)).score([chunk]).scores
     assert scores[Metric.SPATIAL].frames == [n for n in range(29) if n not in (9, 10, 11)]
     assert scores[Metric.APPEARANCE].frames == [n for n in range(1, 30) if n not in (10, 11, 12)]
     assert scores[Metric.MOTION].frames == [n for n in range(28) if n not in (8, 9, 10, 11)]

@@ -10,7 +10,7 @@ import pytest
 
 from hfv_builder.backends import registry
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import METRICS, UsageError
+from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
@@ -121,9 +121,9 @@ def test_a_worker_with_other_weights_is_refused(
 ) -> None:
     here = Cluster(workers=0)
     catalog(manifests, "kling", clips_folder(count=2), cluster=here)
-    true = registry.fingerprints(LITE)
-    answers = iter([true, {metric: "other" for metric in METRICS}])
-    monkeypatch.setattr(registry, "fingerprints", lambda *_, **__: next(answers))
+    true = registry.resolve(LITE)
+    answers = iter([true, dataclasses.replace(true, revisions={"flow": "other"})])
+    monkeypatch.setattr(registry, "resolve", lambda *_, **__: next(answers))
     monkeypatch.setattr(shard, "_local", threading.local())
     with pytest.raises(UsageError, match="for it has other weights"):
         score(manifests, "kling", LITE, cluster=here)

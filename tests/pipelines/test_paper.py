@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames.video import decode
 from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS
@@ -48,7 +49,7 @@ def test_scores_evidence_and_embeddings(profile: Profile, manifests: Manifests, 
 
     kept = rows(manifests, EMBEDDINGS)
     assert [row["model"] for row in kept] == ["clip"] * 3
-    scorer = Scorer(profile, metrics=METRICS)
+    scorer = Scorer(resolve(profile, metrics=METRICS))
     paths = {row["clip_id"]: row["path"] for row in rows(manifests, CLIPS)}
     for row in kept:
         expected = scorer.score(decode(Path(paths[row["clip_id"]]))).embeddings["clip"]

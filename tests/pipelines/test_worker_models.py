@@ -31,7 +31,7 @@ class Weights:
         monkeypatch.setattr(scoring, "Scorer", self._scorer)
         monkeypatch.setattr(shard, "_local", threading.local())
 
-    def _scorer(self, profile: Any, **_: Any) -> dict[str, str]:
+    def _scorer(self, resolved: Any) -> dict[str, str]:
         self.while_loading()
         self.loaded.append(dict(self.of))
         return self.loaded[-1]
@@ -48,11 +48,8 @@ def run(manifests: Manifests, *metrics: Metric) -> ScoringRun:
     return ScoringRun(
         manifests=manifests,
         generator="kling",
-        profile=LITE,
-        metrics=asked,
-        fingerprints=registry.fingerprints(LITE, asked),
+        resolved=registry.resolve(LITE, asked),
         packages=packages(),
-        device="cpu",
     )
 
 
@@ -91,7 +88,7 @@ def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
     manifests: Manifests, weights: Weights
 ) -> None:
     asked = run(manifests, Metric.MOTION)
-    assert set(asked.fingerprints) == {Metric.MOTION}
+    assert set(asked.resolved.fingerprints) == {Metric.MOTION}
     del weights.of["depth"], weights.of["subject"]
     weights.of["background"] = "2"
     shard._scorer(asked)

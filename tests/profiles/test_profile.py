@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hfv_builder.backends.registry import fingerprints
+from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.fingerprint import DECIDES, fingerprint
 from hfv_builder.profiles.profile import Profile, load_profile, profile_names
@@ -136,15 +136,15 @@ def test_learnt_models_are_told_apart_by_the_kind_of_device_and_classical_ones_a
     lite, store = load_profile("lite"), WeightsDir(root=tmp_path)
     mixed = _with(lite, "subject", _with(load_profile("paper").subject, "precision", "fp32"))
     on_cpu, on_cuda, on_second = (
-        fingerprints(mixed, device=device, store=store) for device in ("cpu", "cuda", "cuda:1")
+        resolve(mixed, device=device, store=store).fingerprints for device in ("cpu", "cuda", "cuda:1")
     )
     assert on_cuda == on_second
     assert [metric for metric in METRICS if on_cpu[metric] != on_cuda[metric]] == [Metric.APPEARANCE]
-    assert fingerprints(lite) == fingerprints(lite, device="cuda")
+    assert resolve(lite).fingerprints == resolve(lite, device="cuda").fingerprints
 
 
 def test_fingerprints_differ_between_metrics_and_profiles() -> None:
-    marks = fingerprints(load_profile("lite"))
+    marks = resolve(load_profile("lite")).fingerprints
     assert len(set(marks.values())) == 3
     assert all(len(mark) == 16 for mark in marks.values())
 

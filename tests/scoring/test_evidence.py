@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
@@ -29,7 +30,7 @@ def opened(data: bytes) -> Frames:
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (200, 40), (720, 1280)])
 def test_a_panel_for_every_metric(height: int, width: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (6, height, width, 3)).astype(np.uint8)
-    evidence = Scorer(LITE).score([chunk(noise)]).evidence
+    evidence = Scorer(resolve(LITE)).score([chunk(noise)]).evidence
     assert set(evidence) == set(METRICS)
     for metric, data in evidence.items():
         picture = opened(data)
@@ -41,7 +42,7 @@ def test_a_panel_for_every_metric(height: int, width: int) -> None:
 def test_it_shows_the_worst_moment() -> None:
     frames = moving_square(16)
     frames[9:] = 255 - frames[9:]  # the clip turns into its negative between frames 8 and 9
-    scores = Scorer(LITE).score([chunk(frames)])
+    scores = Scorer(resolve(LITE)).score([chunk(frames)])
     picture = opened(scores.evidence[Metric.MOTION]).astype(int)
     cell = SIDE + GAP
     first, second, third = (picture[:, start : start + SIDE] for start in (0, cell, 2 * cell))
@@ -49,16 +50,16 @@ def test_it_shows_the_worst_moment() -> None:
 
 
 def test_the_same_picture_every_time() -> None:
-    first, second = (Scorer(LITE).score([chunk(moving_square(8))]).evidence for _ in range(2))
+    first, second = (Scorer(resolve(LITE)).score([chunk(moving_square(8))]).evidence for _ in range(2))
     assert first == second
 
 
 def test_a_profile_can_do_without() -> None:
     quiet = dataclasses.replace(LITE, evidence=False)
-    without, with_ = (Scorer(profile).score([chunk(moving_square(8))]) for profile in (quiet, LITE))
+    without, with_ = (Scorer(resolve(profile)).score([chunk(moving_square(8))]) for profile in (quiet, LITE))
     assert without.evidence == {}
     assert without.scores == with_.scores
 
 
 def test_no_score_no_picture() -> None:
-    assert set(Scorer(LITE).score([chunk(moving_square(2))]).evidence) == {Metric.SPATIAL, Metric.APPEARANCE}
+    assert set(Scorer(resolve(LITE)).score([chunk(moving_square(2))]).evidence) == {Metric.SPATIAL, Metric.APPEARANCE}

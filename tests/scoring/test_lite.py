@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hfv_builder.backends.classical_depth import nearness
 from hfv_builder.backends.classical_light import levelled_lab
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames.size import shrink
 from hfv_builder.frames.video import Chunk, decode
 from hfv_builder.profiles.profile import Profile, load_profile
@@ -19,7 +20,7 @@ from hfv_builder.scoring.scorer import Scorer
 from tests.conftest import Frames, moving_square, write_clip
 
 LITE = dataclasses.replace(load_profile("lite"), evidence=False)
-SCORER = Scorer(LITE)
+SCORER = Scorer(resolve(LITE))
 
 
 def values(frames: Frames, scorer: Scorer = SCORER) -> dict[Metric, float | None]:
@@ -75,7 +76,7 @@ def test_a_metric_alone_has_the_value_that_it_has_among_all(metric: Metric) -> N
     frames = textured(9, 64, 96, seed=1)
     chunk = Chunk(rgb=frames, index=np.arange(9, dtype=np.int32))
     together = SCORER.score([chunk]).scores[metric]
-    assert Scorer(LITE, metrics=[metric]).score([chunk]).scores[metric] == together
+    assert Scorer(resolve(LITE, metrics=[metric])).score([chunk]).scores[metric] == together
     assert SCORER.score([chunk], [metric]).scores[metric] == together
 
 

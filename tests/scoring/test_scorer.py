@@ -14,13 +14,14 @@ import torch
 
 from benchmarks.reference import Reference, decode
 from hfv_builder.backends.base import Features
+from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import spool
 from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS, ClipError, Metric
-from hfv_builder.scoring import passes
 from hfv_builder.scoring import scorer as scoring
-from hfv_builder.scoring.passes import Score
+from hfv_builder.scoring import spatial
+from hfv_builder.scoring.score import Score
 from hfv_builder.scoring.scorer import ClipScores, Scorer
 from tests.checkpoints import tiny_store
 
@@ -39,7 +40,7 @@ def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4
 
 @cache
 def scorer(profile: Profile) -> Scorer:
-    return Scorer(profile, store=tiny_store())
+    return Scorer(resolve(profile, store=tiny_store()), store=tiny_store())
 
 
 @cache
@@ -153,7 +154,7 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
 ) -> None:
     frames = walk(7)
     together = scorer(profile).score(chunks(frames)).scores
-    for module in (passes, scoring):
+    for module in (spatial, scoring):
         monkeypatch.setattr(module, "AT_ONCE", {"cpu": 2 * 72 * 128})
     monkeypatch.setattr(spool, "IN_MEMORY", {"cpu": 1000})
     cut = scorer(profile).score(chunks(frames, 1, 4, 2)).scores
@@ -168,7 +169,10 @@ def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     usual = paper(updates=2)
     changed = dataclasses.replace(usual, flow=dataclasses.replace(usual.flow, compile=True))
-    both = [Scorer(each, metrics=[Metric.MOTION], store=tiny_store()) for each in (usual, changed)]
+    both = [
+        Scorer(resolve(each, metrics=[Metric.MOTION], store=tiny_store()), store=tiny_store())
+        for each in (usual, changed)
+    ]
     plain, compiled = (each.score(chunks(walk(3))).scores[Metric.MOTION].value for each in both)
     assert compiled == pytest.approx(plain, rel=1e-6)
 

@@ -1,0 +1,63 @@
+"""The two motion metrics: warp error of the frames, and acceleration of their optical flow."""
+
+import math
+
+from torch import Tensor
+
+from hfv_builder.metrics.acceleration import relative_to_speed
+from hfv_builder.metrics.pooling import pool
+from hfv_builder.metrics.warping import warp_error
+from hfv_builder.profiles.profile import Profile
+from hfv_builder.scoring.base import Frames, MetricPass, Moment, image_size
+from hfv_builder.scoring.runs import Runs
+from hfv_builder.scoring.score import NO_FLOW, Score, score_of, score_of_pairs
+
+
+class WarpErrorPass(MetricPass):
+    """Motion as the paper defines it: warp error of the frames along the flow between them."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._trace: list[Tensor] = []
+        self._frame_indices: list[int] = []
+
+    def update(self, frames: Frames) -> None:
+        """Accumulate the next frames."""
+        matches = frames.matches.steps() if frames.matches else None
+        if matches is None or not matches.frame_indices:
+            return
+        flow, mask = matches.compared(image_size(matches.first), occlusion=self._profile.motion.occlusion)
+        self._trace.append(warp_error(matches.first, matches.second, flow, mask))
+        self._frame_indices += matches.frame_indices
+
+    def compute(self) -> Score:
+        """Return the score of all frames; the trace has a value for the first frame of every pair."""
+        return score_of_pairs(self._trace, self._frame_indices, self._profile.motion.pool)
+
+
+class AccelerationPass(MetricPass):
+    """Motion for classical flow: how much each flow field differs from the one before it."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._runs = Runs()
+
+    def update(self, frames: Frames) -> None:
+        """Accumulate the next frames."""
+        self._runs.extend(frames.runs or Runs())
+
+    def compute(self) -> Score:
+        """Return the score of all frames; the trace has a value for the first frame of every run of three."""
+        runs = self._runs
+        if not runs.frame_indices:
+            return Score(error="flow acceleration needs at least 3 adjacent frames")
+        if not all(map(math.isfinite, runs.acceleration + runs.speed)):
+            return Score(error=NO_FLOW)
+        mean_speed = math.fsum(runs.speed) / len(runs.speed)
+        pooled = pool(runs.acceleration, self._profile.motion.pool) or 0.0
+        value = relative_to_speed(pooled, mean_speed)
+        return score_of(runs.acceleration, runs.frame_indices, value, {"speed": mean_speed, "acceleration": pooled})
+
+    def moment(self, place: int) -> Moment:
+        """Return the three frames that start at this place."""
+        return Moment([place, place + 1, place + 2])
