@@ -21,14 +21,14 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
-from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
-from benchmarks.reference import Reference, decode
 from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring.scorer import Scorer
+from tests.checkpoints import make
+from tests.reference import Reference, decode
 
 MODELS = {"raft_large": "true", "clip": "true", "dinov2": "true", "depth_pro": "tiny"}
 RESULTS = Path(__file__).parent / "results"

@@ -25,7 +25,6 @@ from tabulate import tabulate
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.checkpoints import make
 from hfv_builder.backends import registry
 from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.weights import WeightsDir
@@ -33,6 +32,7 @@ from hfv_builder.frames import video
 from hfv_builder.frames.prefetch import looking_ahead
 from hfv_builder.profiles.profile import Profile, for_device, load_profile
 from hfv_builder.scoring.scorer import Scorer
+from tests.checkpoints import make
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = ("depth_pro", "raft_large", "clip", "dinov2")

@@ -11,7 +11,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.checkpoints import make
 from benchmarks.gpu import render
 from benchmarks.material import as_a_worker
 from benchmarks.resident import Resident
@@ -19,6 +18,7 @@ from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
+from tests.checkpoints import make
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.checkpoints import make
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
 from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import Scorer
+from tests.checkpoints import make
 
 
 def main() -> None:

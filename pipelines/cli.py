@@ -55,6 +55,12 @@ def _run(options: argparse.Namespace) -> int:
     except Fault as error:
         print(f"hfv {options.command}: {error}", file=sys.stderr)
         return OUR_FAULT
+    except ModuleNotFoundError as error:
+        if options.command not in EXTRAS or str(error.name).partition(".")[0] in OURS:
+            raise
+        cure = f"install with `pip install -e '.[{EXTRAS[options.command]}]'`"
+        print(f"hfv {options.command}: it needs {error.name}: {cure}", file=sys.stderr)
+        return WRONG_USE
     print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
     return outcome.exit_code
 
@@ -192,6 +198,9 @@ STAGES = {
     "demo": _demo,
 }
 """What each command calls."""
+EXTRAS = {"score": "models", "weights": "models", "review": "review", "reviews": "review", "demo": "demo"}
+"""The extra that has what a command needs beside the base."""
+OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split"})
 """Commands that leave a run report; those that only look, or have manifests of their own, leave none."""
 

@@ -1,12 +1,11 @@
 """Generators: which are catalogued, which of their clips count, and what a stage does for each of them."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dask.base import compute
-from dask.delayed import delayed
 
 from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows, repeated
 from hfv_builder.clips.sources import check_name
@@ -34,7 +33,7 @@ def catalogued(manifests: Manifests) -> list[str]:
 def for_each(
     manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
 ) -> list[T | UsageError]:
-    """What a stage makes of every generator, in their order, or why it could not; each is a Dask task in a thread.
+    """Return what a stage makes of every generator, in their order, or why it could not; one thread for each core.
 
     Args:
         generators: of none given, all that have clips.
@@ -47,9 +46,8 @@ def for_each(
         except UsageError as error:
             return error
 
-    some = dict.fromkeys(generators or catalogued(manifests))
-    tasks = [delayed(attempt, pure=False)(generator) for generator in some]
-    return list(compute(*tasks, scheduler="threads", num_workers=cores()))  # type: ignore[no-untyped-call]
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(attempt, dict.fromkeys(generators or catalogued(manifests))))
 
 
 def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None) -> pa.Table:

@@ -26,8 +26,9 @@ from review_ui.stats import Statistics
 from review_ui.users import User, UsersFile
 from review_ui.writer import NotKept
 
-ABOUT = """Everything that the review pages do. Sign in with `POST /api/session`, keep the cookie, and send
-`X-CSRF-Token` with what changes something; where the server has users, `Authorization: Bearer TOKEN` replaces both."""
+ABOUT = """Everything that the review pages do. Sign in with `POST /api/session` and keep the cookie; where the server
+has users, `Authorization: Bearer TOKEN` replaces it. Requests that change something are refused if a browser sends them
+from another site."""
 
 
 def create_app(

@@ -38,8 +38,6 @@ class Me(Message):
 
     name: str
     role: Literal["reviewer", "adjudicator"]
-    csrf: str
-    """To be sent as the header `X-CSRF-Token` with everything that changes something."""
 
 
 class Wanted(Message):

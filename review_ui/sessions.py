@@ -1,7 +1,6 @@
 """Who is signed in: sessions, bound to the token they began with, that end by themselves after 30 days without use."""
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 import time
@@ -33,8 +32,6 @@ class Session:
     """Hash of the cookie, empty for a bearer token; the cookie itself is never stored."""
     name: str
     role: Role
-    csrf: str
-    """What the page must send back with everything that changes something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +128,7 @@ class Sessions:
         digest = hashed(token)
         for user in (self.users or {}).values():
             if hmac.compare_digest(digest, user.token_hash):
-                return Session(key="", name=user.name, role=user.role, csrf="")
+                return Session(key="", name=user.name, role=user.role)
         return None
 
     async def leave(self, session: Session) -> None:
@@ -182,5 +179,4 @@ def _entry(users: Mapping[str, User] | None, name: str) -> tuple[str, Role] | No
 
 
 def _session(row: SessionRow, role: Role) -> Session:
-    csrf = hmac.new(row.key.encode(), b"csrf", hashlib.sha256).hexdigest()[:32]
-    return Session(key=row.key, name=row.name, role=role, csrf=csrf)
+    return Session(key=row.key, name=row.name, role=role)

@@ -1,13 +1,37 @@
-"""The store of tiny checkpoints that the tests of the learnt backends share; made once, in the true formats."""
+"""Checkpoints of random weights in the true on-disk formats, for tests and benchmarks: nothing of a size is downloaded.
+
+Tiny or of the true size, they are loaded through the very code that loads the published ones. RAFT has one size.
+"""
 
 import atexit
+import dataclasses
 import functools
+import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.checkpoints import make
-from hfv_builder.backends.weights import WeightsDir
+import torch
+
+from hfv_builder.backends.specs import File
+from hfv_builder.backends.weights import PINS, WeightsDir, file_sha256
+
+CLIP_TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 8, "vocab_size": 32, "width": 16, "heads": 1, "layers": 1},
+}
+CLIP_TRUE = {
+    "embed_dim": 512,
+    "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
+}
+SHARP = 3.0
+"""Of all matrices of the embedding models: with their usual random weights nearly the same vector comes out of every
+picture, and rounding would be all there is to see. With this the vectors of a clip differ as much as true ones do."""
+CALM = 0.02
+"""Of the weights of RAFT's last layer: random ones find flow so wild that every pixel counts as occluded."""
 
 SIZES = {"depth_pro": "tiny", "clip": "tiny", "dinov2": "tiny", "raft_small": "true", "raft_large": "true"}
 
@@ -18,3 +42,115 @@ def tiny_store() -> WeightsDir:
     root = Path(tempfile.mkdtemp(prefix="hfv-weights-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return make(root, SIZES)
+
+
+def make(root: Path, models: dict[str, str], *, seed: int = 0) -> WeightsDir:
+    """Write the checkpoints of some models, `{"clip": "tiny", "dinov2": "true"}`, and give the store that finds them.
+
+    Its pins are the published ones with the hashes of these files.
+    """
+    writers = {"depth_pro": depth_pro, "clip": clip, "dinov2": dinov2}
+    pins = dict(PINS)
+    for model, size in models.items():
+        folder = root / model
+        folder.mkdir(parents=True, exist_ok=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if model in writers:
+                writers[model](folder, tiny=size == "tiny")
+            else:
+                raft(folder, model)
+        pins[model] = repinned(folder, model)
+    return WeightsDir(root=root, pins=pins)
+
+
+def repinned(folder: Path, model: str) -> Any:
+    """The pin of the model with the hashes that its files in this folder have."""
+    files = [File(name=file.name, sha256=file_sha256(folder / file.name)) for file in PINS[model].files]
+    return dataclasses.replace(PINS[model], revision="random", files=tuple(files))
+
+
+def depth_pro(folder: Path, *, tiny: bool) -> None:
+    """A directory as `apple/DepthPro-hf` is one."""
+    from transformers import DepthProConfig, DepthProForDepthEstimation
+
+    encoder = {
+        "model_type": "dinov2",
+        "hidden_size": 16 if tiny else 1024,
+        "num_hidden_layers": 2 if tiny else 24,
+        "num_attention_heads": 2 if tiny else 16,
+        "image_size": 32 if tiny else 384,
+        "patch_size": 16,
+        "use_mask_token": False,
+    }
+    small: dict[str, Any] = {
+        "fusion_hidden_size": 16,
+        "patch_size": 32,
+        "intermediate_hook_ids": [1, 0],
+        "intermediate_feature_dims": [16, 16],
+        "scaled_images_feature_dims": [16, 16, 16],
+        "num_fov_head_layers": 2,
+    }
+    config = DepthProConfig(
+        **(small if tiny else {}),
+        use_fov_model=True,
+        image_model_config=dict(encoder),
+        patch_model_config=dict(encoder),
+        fov_model_config=dict(encoder),
+    )
+    model: Any = DepthProForDepthEstimation(config)
+    with torch.no_grad():
+        # Random maps would be cut off at zero, where they have no structure.
+        model.head.layers[-2].bias.fill_(0.5)
+    model.half().save_pretrained(folder)
+
+
+def dinov2(folder: Path, *, tiny: bool) -> None:
+    """A directory as `facebook/dinov2-base` is one."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    small: dict[str, Any] = (
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56} if tiny else {}
+    )
+    model = Dinov2Model(Dinov2Config(**{"image_size": 518, "patch_size": 14, **small}))
+    _sharpen(model)
+    model.save_pretrained(folder)
+
+
+def clip(folder: Path, *, tiny: bool) -> None:
+    """A directory as `timm/vit_base_patch32_clip_224.openai` is one."""
+    from open_clip import CLIP
+    from safetensors.torch import save_file
+
+    config = {**(CLIP_TINY if tiny else CLIP_TRUE), "quick_gelu": True}
+    described = {
+        "model_cfg": config,
+        "preprocess_cfg": {
+            "mean": [0.48145466, 0.4578275, 0.40821073],
+            "std": [0.26862954, 0.26130258, 0.27577711],
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+        },
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    model = CLIP(**config)
+    _sharpen(model.visual)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+
+
+def _sharpen(model: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.mul_(SHARP)
+
+
+def raft(folder: Path, model: str) -> None:
+    """A file as torchvision publishes it, under its name."""
+    from torchvision.models import optical_flow
+
+    network = getattr(optical_flow, model)(weights=None)
+    with torch.no_grad():
+        network.update_block.flow_head.conv2.weight.mul_(CALM)
+        network.update_block.flow_head.conv2.bias.zero_()
+    torch.save(network.state_dict(), folder / PINS[model].files[0].name)

@@ -7,7 +7,6 @@ with fewer than two answers say nothing about agreement.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import krippendorff
 import numpy as np
 import numpy.typing as npt
 
@@ -41,18 +40,11 @@ def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
     return Agreement(
         clips=len(paired),
         percent=_defined(percents(paired, np.ones((1, len(paired))))),
-        alpha=krippendorff_alpha(paired),
+        alpha=_defined(alphas(paired, np.ones((1, len(paired))))),
         alpha_low=low,
         alpha_high=high,
         ac1=_defined(ac1s(answered, np.ones((1, len(answered))))),
     )
-
-
-def krippendorff_alpha(counts: Counts) -> float | None:
-    """Krippendorff's α of nominal answers; None where all answers are the same one, or there are none."""
-    if len(counts) == 0 or (counts.sum(axis=0) > 0).sum() < 2:
-        return None
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
 def interval(

@@ -5,8 +5,7 @@ export class Problem extends Error {
 }
 
 export async function call(method, path, body, { keepalive = false } = {}) {
-  const headers = { "X-CSRF-Token": document.body.dataset.csrf ?? "" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   let response;
   try {
     const signal = keepalive ? undefined : AbortSignal.timeout(20000);

@@ -12,12 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks.checkpoints import repinned
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from hfv_builder.records import UsageError
-from tests.checkpoints import tiny_store
+from tests.checkpoints import repinned, tiny_store
 
 SECTIONS: dict[str, Any] = {
     "raft_small": Flow(backend="raft_small", long_side=128),

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import reference
 from hfv_builder.metrics.consistency import consistency, inconsistency
+from tests import reference
 
 
 def features(count: int, seed: int, *, size: int = 16) -> torch.Tensor:

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import reference
 from hfv_builder.metrics.warping import visible, warp, warp_error
+from tests import reference
 
 
 def texture(height: int, width: int, *, seed: int = 0, channels: int = 3) -> Tensor:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from benchmarks.reference import Reference, decode
 from hfv_builder.backends.base import Features
 from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import spool
@@ -24,6 +23,7 @@ from hfv_builder.scoring import spatial
 from hfv_builder.scoring.score import Score
 from hfv_builder.scoring.scorer import ClipScores, Scorer
 from tests.checkpoints import tiny_store
+from tests.reference import Reference, decode
 
 Frames = npt.NDArray[np.uint8]
 
