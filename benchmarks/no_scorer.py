@@ -22,7 +22,7 @@ class NoScorer(WorkerPlugin):
         from hfv_builder.frames import video
         from hfv_builder.scoring.score import Score
         from hfv_builder.scoring.scorer import ClipScores
-        from pipelines.score import worker as shard
+        from pipelines.score import worker as score_worker
 
         scores = {
             metric: Score(value=float(number), frames=list(range(self.steps)), trace=[0.5] * self.steps)
@@ -35,7 +35,7 @@ class NoScorer(WorkerPlugin):
                     pass
                 return ClipScores(scores=scores)
 
-        shard._scorer = lambda run: Nothing()
-        without_files: Any = shard
-        without_files._file = lambda job: contextlib.nullcontext()
+        patched: Any = score_worker
+        patched.scorer_of = lambda run: Nothing()
+        patched._file = lambda job: contextlib.nullcontext()
         video.decode = lambda path, **_: iter(())

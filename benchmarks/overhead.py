@@ -27,7 +27,8 @@ from hfv_builder.profiles.profile import load_profile
 from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.storage.manifest import Manifests
 from pipelines.catalog.stage import catalog
-from pipelines.score.stage import IMPORTS, score
+from pipelines.score.execution import IMPORTS
+from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
 
 LITE = load_profile("lite")

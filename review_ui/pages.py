@@ -1,10 +1,12 @@
 """The pages, and the media of clips."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
@@ -25,6 +27,19 @@ VIDEO: dict[int | str, dict[str, Any]] = {
 PICTURE: dict[int | str, dict[str, Any]] = {200: {"description": "A picture", "content": {"image/webp": {}}}}
 CACHED = {"cache-control": "private, max-age=3600"}
 """A clip is known by its content, so what is served for it hardly ever changes."""
+
+
+class Sent(FileResponse):
+    """A file that is closed however its sending ends.
+
+    Starlette opens and closes files in threads, and whoever cancels the request, a server that stops first of all,
+    cancels that too: the file is then left to the garbage collector. Both are instant here.
+    """
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        with Path(self.path).open("rb") as file:
+            yield anyio.wrap_file(file)
 
 
 def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
@@ -63,21 +78,21 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     media = APIRouter(prefix="/media", tags=["media"], responses=SENTENCES)  # type: ignore[arg-type]
     Someone = Annotated[Session, Depends(find_session(sessions))]
 
-    async def served(make: Callable[[int], Served], clip_id: str) -> FileResponse:
+    async def served(make: Callable[[int], Served], clip_id: str) -> Sent:
         try:
             found = await asyncio.to_thread(make, desk.row(clip_id))
         except ClipError as error:
             raise Refused(409, f"this clip cannot be shown: {error}") from None
-        return FileResponse(found.path, media_type=found.media_type, headers=CACHED)
+        return Sent(found.path, media_type=found.media_type, headers=CACHED)
 
     @media.head("/{clip_id}.mp4", include_in_schema=False)
-    @media.get("/{clip_id}.mp4", response_class=FileResponse, responses=VIDEO)
-    async def video(clip_id: Named, someone: Someone) -> FileResponse:
+    @media.get("/{clip_id}.mp4", response_class=Sent, responses=VIDEO)
+    async def video(clip_id: Named, someone: Someone) -> Sent:
         """The clip, or a proxy of it that browsers play. Ranges are answered."""
         return await served(desk.media.video, clip_id)
 
-    @media.get("/{clip_id}/strip.webp", response_class=FileResponse, responses=PICTURE)
-    async def strip(clip_id: Named, someone: Someone) -> FileResponse:
+    @media.get("/{clip_id}/strip.webp", response_class=Sent, responses=PICTURE)
+    async def strip(clip_id: Named, someone: Someone) -> Sent:
         """Twelve frames of the clip side by side."""
         return await served(desk.media.strip, clip_id)
 

@@ -17,7 +17,8 @@ from pipelines.catalog.stage import catalog
 from pipelines.demo.report import write_report
 from pipelines.label.stage import label
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.score.stage import IMPORTS, score
+from pipelines.score.execution import IMPORTS
+from pipelines.score.stage import score
 from pipelines.split import split
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards

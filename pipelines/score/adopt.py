@@ -9,24 +9,29 @@ import pyarrow.compute as pc
 
 from hfv_builder.labelling.scored import scored_profiles
 from hfv_builder.records import Metric, Status
-from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, writable
 from hfv_builder.storage.schema import SCORES
 from hfv_builder.storage.supersession import MADE_WITH
+from pipelines.score.run import ScoringRun
 
 COLUMNS = ["clip_id", "fingerprint", "status"]
 
 
-def adopt_scores(manifests: Manifests, fingerprint: str, *, profile: str, metric: Metric, generator: str) -> int:
-    """Copy the successes of other profiles under this fingerprint, of clips that have none here, and their images.
+def adopt_scores(run: ScoringRun) -> int:
+    """Copy the successes of other profiles under the fingerprints of this run, of clips that have none here.
 
-    The fingerprint is a hash of everything that decides a score, so that these are the scores that this profile would
-    give. The rows of the others stay as they are.
+    The fingerprint is a hash of everything that decides a score, so these are the scores that this profile would give.
+    Evidence images are copied too. The rows of the other profiles stay as they are.
 
     Returns:
-        How many scores were copied.
+        The number of scores that were copied.
     """
-    mine = {"profile": profile, "metric": metric.value, "generator": generator}
+    return sum(_adopt(run, metric, fingerprint) for metric, fingerprint in run.resolved.fingerprints.items())
+
+
+def _adopt(run: ScoringRun, metric: Metric, fingerprint: str) -> int:
+    manifests, generator, profile = run.manifests, run.generator, run.resolved.profile.name
+    mine = run.partition(metric)
     own = _successes(manifests.read(SCORES, COLUMNS, **mine), fingerprint)
     have = own["clip_id"].combine_chunks()
     copied = 0

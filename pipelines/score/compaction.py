@@ -10,10 +10,43 @@ import pyarrow.compute as pc
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
-from hfv_builder.storage.schema import Table
+from hfv_builder.storage.schema import EMBEDDINGS, SCORES, Table
+from hfv_builder.storage.supersession import MADE_WITH, newest_embeddings, newest_scores
+from pipelines.score.run import ScoringRun
 
 AT_ONCE = 8
 """Parts of a store that are read at a time: each takes a while to come."""
+SCORED_ROWS = 20_000
+"""Clips whose scores are in one part, about: for each, eight bytes a frame, several times while it is made."""
+EMBEDDED_ROWS = 500
+"""Clips whose embeddings are in one part, about: for each, a kilobyte a frame."""
+
+
+def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
+    """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
+
+    Args:
+        clips: how many the generator has.
+        at_end: do so even if no part was added, where the latest run before had another configuration: it may have
+            left failures that this one supersedes.
+    """
+    for metric, fingerprint in run.resolved.fingerprints.items():
+        keys = run.partition(metric)
+        run.manifests.recover(SCORES, **keys)
+        parts = run.manifests.parts(SCORES, **keys)
+        made_with = {run.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
+        settle(
+            run.manifests,
+            SCORES,
+            partial(newest_scores, fingerprint=fingerprint),
+            clips=clips,
+            part_rows=SCORED_ROWS,
+            anew=at_end and not made_with <= {fingerprint.encode()},
+            **keys,
+        )
+    for keys in run.manifests.partitions(EMBEDDINGS, generator=run.generator):
+        run.manifests.recover(EMBEDDINGS, **keys)
+        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
 
 
 def settle(

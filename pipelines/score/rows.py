@@ -13,7 +13,7 @@ from hfv_builder.storage.schema import SCORES
 if TYPE_CHECKING:
     from hfv_builder.scoring.score import Score
     from hfv_builder.scoring.scorer import Vectors
-    from pipelines.score.worker import ScoringRun
+    from pipelines.score.run import ScoringRun
 
 Row = dict[str, Any]
 

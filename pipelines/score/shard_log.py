@@ -9,7 +9,7 @@ from typing import Any
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, read, unwritable, writable
-from pipelines.score.worker import ShardResult
+from pipelines.score.run import ShardResult
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from hfv_builder.frames.checks import ODD
 from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.storage.schema import SCORES
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
-from pipelines.score.worker import ScoringRun
+from pipelines.score.run import ScoringRun
 
 LISTED = 1000
 """Clips that a run report names at most; their rows name them all."""

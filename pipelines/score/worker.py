@@ -3,76 +3,27 @@
 import contextlib
 import hashlib
 import os
-import socket
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hfv_builder.backends import registry
-from hfv_builder.backends.registry import Resolved
 from hfv_builder.frames.checks import Watch
-from hfv_builder.records import ClipError, Metric, NotScored, Status, UsageError
-from hfv_builder.storage.manifest import Manifests
+from hfv_builder.records import Metric, NotScored, Status, UsageError
 from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
 from hfv_builder.storage.supersession import MADE_WITH
 from pipelines.environment import environment, environment_id, keep
+from pipelines.score.models import scorer_of
 from pipelines.score.rows import Row, embeddings_table, score_row
-from pipelines.versions import packages
+from pipelines.score.run import ClipJob, ScoringRun, ShardResult
 from pipelines.workers.deadline import deadline
 from pipelines.workers.faults import OUR_FAULTS, described
 
 if TYPE_CHECKING:
     from hfv_builder.scoring.scorer import ClipScores
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipJob:
-    """A clip and the metrics that it lacks."""
-
-    clip_id: str
-    path: str
-    metrics: tuple[Metric, ...]
-    num_frames: int | None = None
-    """As the file declares."""
-    pixels: int = 0
-    """Of all its frames, as declared."""
-    error: ClipError | None = None
-    """Why it cannot be scored, if that is known already."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoringRun:
-    """What all shards of a run share; small enough to travel with each."""
-
-    manifests: Manifests
-    generator: str
-    resolved: Resolved
-    packages: dict[str, str]
-    """Versions of what decides scores."""
-    deadline_s: float | None = None
-    """How long one clip may take before its worker is ended; None waits for ever."""
-    proven: bool = False
-    """Whether clips were scored in this way before, so that an error such as a TypeError is the clip's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardResult:
-    """What became of a shard."""
-
-    clips: list[str]
-    scored: int = 0
-    failed: int
-    fault: str | None = None
-    """What may be a fault of ours: no clip of the shard was scored, and no row was written."""
-    decode_s: float
-    score_s: float
-    write_s: float = 0.0
 
 
 def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
@@ -81,7 +32,7 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     rows: dict[Metric, list[Row]] = {metric: [] for metric in resolved.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
     valid = [job for job in shard if not job.error]
-    scorer = _scorer(run) if valid else None
+    scorer = scorer_of(run) if valid else None
     made_by = environment(profile.decoder, resolved.device, computing=scorer is not None)
     made_by_id = environment_id(made_by)
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
@@ -144,8 +95,8 @@ def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[
         if scored:
             name = _name(fingerprints[metric], *(row["clip_id"] for row in scored))
             schema = SCORES.schema.with_metadata({MADE_WITH: fingerprints[metric]})
-            keys = {"profile": run.resolved.profile.name, "metric": metric.value, "generator": run.generator}
-            run.manifests.add(SCORES, pa.Table.from_pylist(scored, schema=schema), name=name, **keys)
+            table = pa.Table.from_pylist(scored, schema=schema)
+            run.manifests.add(SCORES, table, name=name, **run.partition(metric))
 
 
 @contextlib.contextmanager
@@ -194,52 +145,6 @@ def _file(job: ClipJob) -> Iterator[Path]:
         if not found.startswith(job.clip_id):
             raise NotScored("it has changed since it was catalogued; run `hfv catalog` again")
         yield file
-
-
-_local = threading.local()
-
-
-def _scorer(run: ScoringRun) -> Any:
-    """The models of this thread, loaded when its first clip comes: too large to travel, and not thread-safe.
-
-    They are kept as long as tasks ask for the same scores, fingerprints included: after weights were replaced, those
-    in memory give the scores of the old ones.
-
-    Raises:
-        UsageError: they are not those of the task.
-    """
-    if getattr(_local, "resolved", None) != run.resolved:
-        import cv2
-        import torch
-
-        from hfv_builder.scoring.scorer import Scorer
-
-        _local.resolved = _local.scorer = None  # frees their memory first
-        _check_same(run)
-        # One thread a worker: no oversubscription, and sums that do not depend on the number of workers.
-        torch.set_num_threads(1)
-        cv2.setNumThreads(1)
-        _local.scorer = Scorer(run.resolved)
-        _check_same(run)  # nobody replaced the weights while they were loaded
-        _local.resolved = run.resolved
-    return _local.scorer
-
-
-def _check_same(run: ScoringRun) -> None:
-    """Check that this process gives the scores that the task asks for; what others need is not looked at.
-
-    Raises:
-        UsageError: it has other packages or other weights.
-    """
-    differing = [f"{name} {version}" for name, version in packages().items() if run.packages.get(name) != version]
-    ours = run.resolved
-    if not differing and registry.resolve(ours.profile, ours.metrics, device=ours.device) != ours:
-        differing = ["other weights"]
-    if differing:
-        raise UsageError(
-            f"a worker on {socket.gethostname()} would give other scores than this command's machine, for it has "
-            f"{', '.join(differing)}: set it up in the same way"
-        )
 
 
 def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) -> "tuple[ClipScores, Exception | None]":

@@ -10,7 +10,7 @@ import pytest
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, place
-from pipelines.score.stage import IMPORTS
+from pipelines.score.execution import IMPORTS
 from pipelines.workers.cluster import Cluster
 
 

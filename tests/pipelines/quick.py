@@ -50,9 +50,9 @@ class Quick:
         self.reason = "it does not please"
         cluster = contextlib.nullcontext(SimpleNamespace(nthreads=dict))
         monkeypatch.setattr(Cluster, "connect", lambda *_, **__: cluster)
-        monkeypatch.setattr("pipelines.score.stage.SHARD", 1)
-        monkeypatch.setattr("pipelines.score.stage._score_all", self._score_all)
-        monkeypatch.setattr(shard, "_scorer", lambda run: self)
+        monkeypatch.setattr("pipelines.score.plan.SHARD", 1)
+        monkeypatch.setattr("pipelines.score.execution._score", self._score_shards)
+        monkeypatch.setattr(shard, "scorer_of", lambda run: self)
         monkeypatch.setattr(shard, "_decoded", lambda jobs, run: contextlib.nullcontext((w, ()) for w in jobs))
         monkeypatch.setattr(shard, "_score", self._score)
 
@@ -77,7 +77,7 @@ class Quick:
             evidence={metric: run.resolved.profile.name.encode() for metric in job.metrics},
         ), None
 
-    def _score_all(self, run: Any, shards: Iterator[Any], *_: Any) -> None:
+    def _score_shards(self, run: Any, shards: Iterator[Any], *_: Any) -> None:
         for one in shards:
             if self._left == 0:
                 raise Killed

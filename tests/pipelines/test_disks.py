@@ -16,8 +16,9 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.cli import main
+from pipelines.score.run import ClipJob, ScoringRun, ShardResult
 from pipelines.score.stage import score
-from pipelines.score.worker import ClipJob, ScoringRun, ShardResult, score_shard
+from pipelines.score.worker import score_shard
 from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import rows
 
@@ -108,7 +109,7 @@ def test_clips_that_are_unmounted_half_way(
         return report
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.score.stage.score_shard", then_unmount)
+        patch.setattr("pipelines.score.execution.score_shard", then_unmount)
         with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
             score(manifests, "kling", LITE, cluster=Cluster(workers=0))
     scored = rows(manifests, SCORES)

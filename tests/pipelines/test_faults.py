@@ -65,7 +65,7 @@ def test_a_single_odd_clip_fails_alone_whatever_it_raises(
     odd = sorted(folder.iterdir())[0].name
     monkeypatch.setattr("hfv_builder.frames.video.decode", broken_for(odd, video.decode, TypeError("odd")))
     for shard in (64, 1):
-        monkeypatch.setattr("pipelines.score.stage.SHARD", shard)
+        monkeypatch.setattr("pipelines.score.plan.SHARD", shard)
         outcome = score(manifests, "kling", LITE, cluster=HERE, retry_failed=True)
         assert (outcome.exit_code, len(outcome.summary["failures"])) == (3, 1)
         assert "TypeError: odd" in outcome.summary["failures"][0]["reason"]

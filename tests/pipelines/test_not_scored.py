@@ -15,6 +15,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.label.stage import label
+from pipelines.score import models
 from pipelines.score import worker as shard
 from pipelines.score.stage import score
 from pipelines.versions import packages
@@ -109,8 +110,8 @@ def test_a_worker_of_another_version_is_refused(
 ) -> None:
     here = Cluster(workers=0)
     catalog(manifests, "kling", clips_folder(count=2), cluster=here)
-    monkeypatch.setattr("pipelines.score.stage.packages", lambda: packages() | {"av": "1.0"})
-    monkeypatch.setattr(shard, "_local", threading.local())
+    monkeypatch.setattr("pipelines.score.plan.packages", lambda: packages() | {"av": "1.0"})
+    monkeypatch.setattr(models, "_local", threading.local())
     with pytest.raises(UsageError, match=rf"for it has av {packages()['av']}: set it up in the same way"):
         score(manifests, "kling", LITE, cluster=here)
     assert rows(manifests, SCORES) == []
@@ -124,7 +125,7 @@ def test_a_worker_with_other_weights_is_refused(
     true = registry.resolve(LITE)
     answers = iter([true, dataclasses.replace(true, revisions={"flow": "other"})])
     monkeypatch.setattr(registry, "resolve", lambda *_, **__: next(answers))
-    monkeypatch.setattr(shard, "_local", threading.local())
+    monkeypatch.setattr(models, "_local", threading.local())
     with pytest.raises(UsageError, match="for it has other weights"):
         score(manifests, "kling", LITE, cluster=here)
     assert rows(manifests, SCORES) == []

@@ -28,8 +28,9 @@ from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
+from pipelines.score.plan import shards_of
 from pipelines.score.shard_log import pace
-from pipelines.score.stage import _shards, score
+from pipelines.score.stage import score
 from pipelines.status import status
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
@@ -317,15 +318,15 @@ def to_do(frames: list[int]) -> pa.Table:
 
 def test_a_shard_is_bounded_by_pixels_and_clips() -> None:
     """Long clips stand alone, short ones in company."""
-    run: Any = SimpleNamespace(metrics=METRICS)
-    shards = [[job.clip_id for job in shard] for shard in _shards(to_do([10, 10, 1000, 10, 10, 10]), run, 2)]
+    run: Any = SimpleNamespace(resolved=SimpleNamespace(metrics=METRICS), shard_clips=2)
+    shards = [[job.clip_id for job in shard] for shard in shards_of(to_do([10, 10, 1000, 10, 10, 10]), run)]
     assert shards == [["0", "1"], ["2"], ["3", "4"], ["5"]]
 
 
 def test_shards_get_smaller_towards_the_end() -> None:
     """So the last worker is not long alone."""
-    run: Any = SimpleNamespace(metrics=METRICS)
-    sizes = [len(shard) for shard in _shards(to_do([1] * 100), run, 8, shares=8)]
+    run: Any = SimpleNamespace(resolved=SimpleNamespace(metrics=METRICS), shard_clips=8)
+    sizes = [len(shard) for shard in shards_of(to_do([1] * 100), run, shares=8)]
     assert sizes[:4] == [8] * 4
     assert sorted(sizes, reverse=True) == sizes
     assert sizes[-8:] == [1] * 8

@@ -11,8 +11,8 @@ from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.scoring import scorer as scoring
 from hfv_builder.storage.manifest import Manifests
-from pipelines.score import worker as shard
-from pipelines.score.worker import ScoringRun
+from pipelines.score import models
+from pipelines.score.run import ScoringRun
 from pipelines.versions import packages
 
 LITE = load_profile("lite")
@@ -29,7 +29,7 @@ class Weights:
         monkeypatch.setattr(registry, "for_device", lambda profile, device: profile)
         monkeypatch.setattr(registry, "revision", lambda config, *_: self.of[sections[id(config)]])
         monkeypatch.setattr(scoring, "Scorer", self._scorer)
-        monkeypatch.setattr(shard, "_local", threading.local())
+        monkeypatch.setattr(models, "_local", threading.local())
 
     def _scorer(self, resolved: Any) -> dict[str, str]:
         self.while_loading()
@@ -54,14 +54,14 @@ def run(manifests: Manifests, *metrics: Metric) -> ScoringRun:
 
 
 def test_models_are_kept_from_task_to_task(manifests: Manifests, weights: Weights) -> None:
-    assert shard._scorer(run(manifests)) is shard._scorer(run(manifests))
+    assert models.scorer_of(run(manifests)) is models.scorer_of(run(manifests))
     assert len(weights.loaded) == 1
 
 
 def test_replaced_weights_are_loaded(manifests: Manifests, weights: Weights) -> None:
-    shard._scorer(run(manifests))
+    models.scorer_of(run(manifests))
     weights.of["depth"] = "2"
-    assert shard._scorer(run(manifests))["depth"] == "2"
+    assert models.scorer_of(run(manifests))["depth"] == "2"
     assert len(weights.loaded) == 2
 
 
@@ -69,11 +69,11 @@ def test_weights_replaced_since_the_command_began_are_refused(manifests: Manifes
     asked = run(manifests)
     weights.of["depth"] = "2"
     with pytest.raises(UsageError, match="for it has other weights"):
-        shard._scorer(asked)
+        models.scorer_of(asked)
     newer = run(manifests)
-    assert shard._scorer(newer)["depth"] == "2"
+    assert models.scorer_of(newer)["depth"] == "2"
     with pytest.raises(UsageError, match="for it has other weights"):
-        shard._scorer(asked)  # the models in memory are not those of its scores
+        models.scorer_of(asked)  # the models in memory are not those of its scores
 
 
 def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests, weights: Weights) -> None:
@@ -81,7 +81,7 @@ def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests
     weights.while_loading = lambda: weights.of.update(depth="2")
     for _ in range(2):
         with pytest.raises(UsageError, match="for it has other weights"):
-            shard._scorer(asked)
+            models.scorer_of(asked)
 
 
 def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
@@ -91,7 +91,7 @@ def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
     assert set(asked.resolved.fingerprints) == {Metric.MOTION}
     del weights.of["depth"], weights.of["subject"]
     weights.of["background"] = "2"
-    shard._scorer(asked)
+    models.scorer_of(asked)
     weights.of["flow"] = "2"
-    shard._scorer(asked)  # in memory are those asked for
+    models.scorer_of(asked)  # in memory are those asked for
     assert len(weights.loaded) == 1

@@ -12,7 +12,6 @@ import av
 import numpy as np
 import pyarrow as pa
 import pytest
-from starlette.responses import FileResponse
 
 import review_ui.media
 from hfv_builder.frames.video import frames as frames_of
@@ -23,6 +22,7 @@ from hfv_builder.storage.places import place, put
 from hfv_builder.storage.schema import CLIPS
 from review_ui.clips import Clips
 from review_ui.media import Media
+from review_ui.pages import Sent
 from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
@@ -214,7 +214,7 @@ def test_a_file_is_closed_however_its_sending_ends(
     tmp_path: Path, leaves: bool, cancels: int, header: list[tuple[bytes, bytes]]
 ) -> None:
     clip = tmp_path / "long.mp4"
-    clip.write_bytes(bytes(FileResponse.chunk_size * 3))
+    clip.write_bytes(bytes(Sent.chunk_size * 3))
 
     async def sending() -> None:
         begun, left = asyncio.Event(), asyncio.Event()
@@ -229,7 +229,7 @@ def test_a_file_is_closed_however_its_sending_ends(
                 await asyncio.Event().wait()  # a client that reads no further
 
         scope = {"type": "http", "method": "GET", "headers": header}
-        task = asyncio.create_task(FileResponse(clip, media_type="video/mp4")(scope, receive, send))
+        task = asyncio.create_task(Sent(clip, media_type="video/mp4")(scope, receive, send))
         await begun.wait()
         if leaves:
             left.set()
