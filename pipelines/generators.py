@@ -1,4 +1,4 @@
-"""Generators: which are catalogued, which of their clips count, and what a stage does for each of them."""
+"""Generators: which are catalogued, which of their clips count, and how a stage runs for every one of them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def catalogued(manifests: Manifests) -> list[str]:
-    """The generators that have clips.
+    """Return the generators that have clips.
 
     Raises:
         UsageError: there are none.
@@ -33,10 +33,10 @@ def catalogued(manifests: Manifests) -> list[str]:
 def for_each(
     manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
 ) -> list[T | UsageError]:
-    """Return what a stage makes of every generator, in their order, or why it could not; one thread for each core.
+    """Return the result of a stage for every generator, in their order, or its error; one thread for each core.
 
     Args:
-        generators: of none given, all that have clips.
+        generators: empty for all that have clips.
     """
 
     def attempt(generator: str) -> T | UsageError:
@@ -51,14 +51,14 @@ def for_each(
 
 
 def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None) -> pa.Table:
-    """The clips of a generator that count: a row for each content that no other generator owns.
+    """Return the clips of a generator that count: one row for each content that no other generator owns.
 
     Args:
-        columns: the columns wanted; those that decide what counts come too.
-        lost: what `lost_clips` gives, if the caller has it.
+        columns: the columns to read; those that decide which clips count are added.
+        lost: the result of `lost_clips`, if the caller has it.
 
     Raises:
-        UsageError: it has none, or its catalogue is not finished.
+        UsageError: it has no clips, or its catalogue is not finished.
     """
     needed = {"clip_id", "generator", "status", "width", "error"}
     rows = manifests.read(CLIPS, sorted({*columns, *needed}), generator=check_name(generator))
@@ -77,16 +77,16 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.
 
 
 def lost_clips(manifests: Manifests) -> pa.Table:
-    """The rows of all generators whose content counts in another one; columns as `ownership.lost_rows` gives them."""
+    """Return the rows of all generators whose content counts in another one; columns as in `ownership.lost_rows`."""
     every = [manifests.read(CLIPS, ["clip_id"], **keys)["clip_id"].unique() for keys in manifests.partitions(CLIPS)]
     shared = repeated(pa.concat_arrays(every)) if every else pa.array([], pa.string())
     return lost_rows(holders(manifests, shared))
 
 
 def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> pa.Table:
-    """The rows of these contents in all generators, or all but one, with the columns `ownership.HOLDER`.
+    """Return the rows of these contents in all generators, or all but one, with the columns `ownership.HOLDER`.
 
-    Only the ids of a generator are read unless it holds one of them.
+    The other columns of a generator are read only if it holds one of the contents.
     """
     found = [pa.schema([CLIPS.schema.field(name) for name in HOLDER]).empty_table()]
     for keys in manifests.partitions(CLIPS) if len(ids) else []:
@@ -100,10 +100,10 @@ def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> p
 
 
 def leave_to_owners(manifests: Manifests, stage: str, of: Table, done: Sequence[str]) -> None:
-    """Drop the rows of other generators for clips that the generators just done have a row of, from earlier runs.
+    """Delete rows of other generators, from earlier runs, for clips that now have a row in `done`.
 
     Raises:
-        UsageError: another command writes there.
+        UsageError: another command is writing there.
     """
     done = [*dict.fromkeys(done or catalogued(manifests))]
     written = pa.concat_tables(manifests.read(of, ["clip_id"], generator=name) for name in done)["clip_id"].unique()
@@ -121,11 +121,11 @@ def leave_to_owners(manifests: Manifests, stage: str, of: Table, done: Sequence[
 
 
 def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, dict[str, list[dict[str, Any]]]]:
-    """What a stage says of contents that several generators hold: text for a person, lists for a program.
+    """Report contents that several generators hold: text for a person, lists for a program.
 
     Args:
         lost: from `lost_clips` or `ownership.lost_rows`.
-        generators: those that matter, as owner or as holder; all of none given.
+        generators: report only contents that one of them owns or holds; empty for all.
     """
     if generators:
         some = pa.array(generators, pa.string())

@@ -19,10 +19,10 @@ from pipelines.score.shard_log import pace
 
 
 def status(manifests: Manifests) -> Outcome:
-    """How far each generator is.
+    """Return the progress of every generator.
 
     Raises:
-        UsageError: nothing is catalogued.
+        UsageError: no generator is catalogued.
     """
     started = time.time()
     generators: list[dict[str, Any]] = []
@@ -32,7 +32,7 @@ def status(manifests: Manifests) -> Outcome:
     for generator in names:
         columns = ["clip_id", "generator", "is_real", "width", "status"]
         clips = manifests.read(CLIPS, columns, generator=generator)
-        unread = clips["clip_id"].null_count  # files that could not even be opened have no content to count
+        unread = clips["clip_id"].null_count  # files that could not be opened have no clip_id
         counted = counted_rows(clips, lost)
         counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
         wanted = counted["clip_id"].unique()
@@ -67,7 +67,7 @@ def status(manifests: Manifests) -> Outcome:
 
 
 def _counted(manifests: Manifests, of: Table, column: str, generator: str, wanted: pa.Array) -> pa.ChunkedArray:
-    """A column of the rows of clips that count."""
+    """Return a column of the rows whose clips count."""
     rows = manifests.read(of, ["clip_id", column], generator=generator)
     return rows.filter(pc.is_in(rows["clip_id"], value_set=wanted))[column]
 
@@ -75,7 +75,7 @@ def _counted(manifests: Manifests, of: Table, column: str, generator: str, wante
 def _of_metric(
     manifests: Manifests, generator: str, profile: str | None, metric: str, wanted: pa.Array, speed: float | None
 ) -> dict[str, Any]:
-    """How far the metric is under the present configuration of the profile, and how many clips have older rows."""
+    """Return the progress of one metric under the present configuration, and the number of clips with older rows."""
     fingerprint, done, tried, older = None, 0, 0, 0
     if profile is not None:
         keys = {"profile": profile, "metric": metric, "generator": generator}

@@ -1,4 +1,4 @@
-"""What a stage says of clips of several formats inside one generator."""
+"""The report on generators whose clips have several formats."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from hfv_builder.clips.formats import CHANCE, SMALL, STRONG, effect_on_labels
 from hfv_builder.records import METRICS
 
 FEW = 10
-"""Clips of one format under which their ranks among themselves say little."""
+"""Minimum number of clips of one format for ranks inside it to be meaningful."""
 
 Row = dict[str, Any]
 
 
 def format_counts(formats: pd.Series, clips: pd.Series | None = None) -> list[Row]:
-    """A row for each format with its clips, the commonest first; none if there is only one format.
+    """Return a row for each format with its number of clips, the most common first; none if there is only one format.
 
     Args:
-        clips: how many clips each value of `formats` stands for; one without it.
+        clips: the number of clips behind each value of `formats`; None counts one.
     """
     ones = pd.Series(1, formats.index) if clips is None else clips
     counts = ones.groupby(formats).sum().rename_axis("format").reset_index(name="clips")
@@ -27,16 +27,16 @@ def format_counts(formats: pd.Series, clips: pd.Series | None = None) -> list[Ro
 
 
 def label_mix(generator: str, formats: pd.Series, labels: pd.Series, *, by_format: bool) -> tuple[list[Row], list[str]]:
-    """How labels are spread over the formats of a generator: rows of a table, and warnings.
+    """Return how the labels of a generator are distributed over its formats, and warnings.
 
     Args:
         formats: the format of each clip, in the order of `labels`.
         labels: auto_label, null for clips that are not ranked.
-        by_format: whether every format was ranked by itself.
+        by_format: whether each format was ranked separately.
 
     Returns:
-        A row for each format: generator, format, clips, and clips of each label, the commonest format first; none if
-        there is only one format.
+        A row for each format (generator, format, clips, and clips of each label), the most common format first, and
+        none if there is only one format; and the warnings.
     """
     rows = format_counts(formats)
     if not rows:

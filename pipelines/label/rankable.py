@@ -1,4 +1,4 @@
-"""Scores that may be ranked together: one for each clip, of one configuration, made by one decoder on one device."""
+"""Scores that can be ranked together: one per clip, all from the same configuration, decoder and device."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,15 +32,15 @@ def rankable_scores(
     *,
     allow_mixed: bool = False,
 ) -> Rankable:
-    """The scores of these clips.
+    """Return the scores of these clips.
 
     Args:
         clips: their ids, sorted.
-        allow_mixed: take scores that other devices or other major versions of the decoder made, and pass over those
-            of an older configuration.
+        allow_mixed: accept scores from different devices or major versions of the decoder, and ignore those of an older
+            configuration.
 
     Raises:
-        UsageError: a clip has none, or they cannot be ranked together.
+        UsageError: a clip has no score, or the scores cannot be ranked together.
     """
     score = f"hfv score --generator {generator}"
     keys: dict[str, str] = {}
@@ -77,10 +77,10 @@ def rankable_scores(
 def _fingerprint(
     manifests: Manifests, rows: pa.Table, clips: pa.StringArray, keys: dict[str, str], score: str, allow_mixed: bool
 ) -> str | None:
-    """The fingerprint under which the clips are ranked.
+    """Return the fingerprint under which the clips are ranked.
 
     Raises:
-        UsageError: there are several, and the present one has no row for some clip or this was not allowed.
+        UsageError: there are several, and the present one lacks a row for some clip or `allow_mixed` is off.
     """
     if len(kinds := rows["fingerprint"].unique()) == 1:
         return None if kinds[0].as_py() is None else str(kinds[0])
@@ -100,10 +100,10 @@ def _fingerprint(
 
 
 def _mixed(manifests: Manifests, environments: pa.ChunkedArray, which: str, allow_mixed: bool) -> list[str]:
-    """A warning if the scores come from several environments.
+    """Return a warning if the scores come from several environments.
 
     Raises:
-        UsageError: these differ in what forbids to rank them together, and nobody allowed it.
+        UsageError: the environments are not comparable and `allow_mixed` is off.
     """
     counts = {row["values"]: row["counts"] for row in environments.value_counts().to_pylist()}
     if len(counts) < 2:

@@ -35,15 +35,15 @@ def label(
     """Label the clips of these generators, or of all, by the scores of one profile.
 
     Args:
-        profile: its name, or the path of its TOML file; None takes the only one that has scores of these generators,
-            else `paper`.
-        allow_mixed: rank scores together that were made on other devices or with other major versions of the decoder,
-            and leave clips unlabelled that have a score of an older configuration alone.
-        by_format: rank the clips of every format of a generator among themselves.
+        profile: its name, or the path of its TOML file; None takes the only profile that has scores of these
+            generators, else `paper`.
+        allow_mixed: rank scores from different devices or major versions of the decoder together, and leave clips
+            unlabelled whose only score is from an older configuration.
+        by_format: rank the clips of each format of a generator separately.
 
     Raises:
-        UsageError: no profile was chosen, or a generator has clips without scores, or scores that cannot be ranked
-            together. Generators that are ready have been labelled by then.
+        UsageError: no profile was chosen, or a generator has clips without scores or with scores that cannot be ranked
+            together. The other generators are labelled before it is raised.
     """
     started = time.time()
     some = list(dict.fromkeys(generators or catalogued(manifests)))
@@ -70,7 +70,7 @@ def label(
 def _label_one(
     manifests: Manifests, lost: pa.Table, generator: str, *, profile: str | None, allow_mixed: bool, by_format: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
-    """Label one generator: its row of the summary, a row for each of its formats if it has several, and warnings."""
+    """Label one generator; return its summary row, a row for each of its formats if it has several, and warnings."""
     clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost).sort_by("clip_id")
     is_real = len(clips) > 0 and clips["is_real"][0].as_py()
     ids = clips["clip_id"].combine_chunks()
@@ -81,11 +81,11 @@ def _label_one(
         try:
             rankable = rankable_scores(manifests, ids, profile, metric, generator, allow_mixed=allow_mixed)
         except UsageError:
-            if len(clips) and not is_real:  # without clips, all count in other generators
+            if len(clips) and not is_real:  # a generator without clips has them all counted in others
                 raise
-            scores[metric.value] = np.nan  # for reference only: no ranks depend on them, and half of them mislead
+            scores[metric.value] = np.nan  # for reference only: no rank depends on them, and a partial set misleads
             continue
-        # One row a clip, both sorted: they are in step.
+        # Both have one row per clip, sorted by clip_id.
         scores[metric.value] = rankable.rows["score"].to_numpy()
         fingerprints.append(rankable.fingerprint or "")
         warnings += rankable.warnings

@@ -1,4 +1,4 @@
-"""Scores that another profile has under the same fingerprint are this profile's too: nobody computes them twice."""
+"""Copy the scores that another profile has under the same fingerprint instead of computing them again."""
 
 import contextlib
 import os
@@ -55,7 +55,7 @@ def _adopt(run: ScoringRun, metric: Metric, fingerprint: str) -> int:
 
 
 def _copy(image: Place, copy: Place) -> None:
-    """Copy a small file; on one disk by another name for it, for there may be millions."""
+    """Copy a small file, as a hard link if both are on one disk: there may be millions."""
     writable(copy.parent)
     if isinstance(image, Path):
         with contextlib.suppress(OSError):
@@ -65,7 +65,7 @@ def _copy(image: Place, copy: Place) -> None:
 
 
 def _new(rows: pa.Table, fingerprint: str, have: pa.StringArray) -> pa.Table:
-    """Successes under this fingerprint, of clips that do not have one."""
+    """Return the successes under this fingerprint of clips that are not in `have`."""
     rows = _successes(rows, fingerprint)
     return rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=have)))
 

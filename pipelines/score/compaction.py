@@ -1,4 +1,4 @@
-"""Compaction: what workers added becomes a few parts, sorted by clip, in memory that does not grow with the clips."""
+"""Compaction: merge the parts that workers added into a few, sorted by clip_id, in constant memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +15,19 @@ from hfv_builder.storage.supersession import MADE_WITH, newest_embeddings, newes
 from pipelines.score.run import ScoringRun
 
 AT_ONCE = 8
-"""Parts of a store that are read at a time: each takes a while to come."""
+"""Parts of an object store that are read concurrently."""
 SCORED_ROWS = 20_000
-"""Clips whose scores are in one part, about: for each, eight bytes a frame, several times while it is made."""
+"""Approximate clips per part of scores: eight bytes a frame for each, several times that while it is written."""
 EMBEDDED_ROWS = 500
-"""Clips whose embeddings are in one part, about: for each, a kilobyte a frame."""
+"""Approximate clips per part of embeddings: a kilobyte a frame for each."""
 
 
 def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
-    """Compact the scores of the profile and the embeddings of all, after ending replacements that were cut short.
+    """Compact the scores of this profile and the embeddings of the generator; finish interrupted replacements first.
 
     Args:
-        clips: how many the generator has.
-        at_end: do so even if no part was added, where the latest run before had another configuration: it may have
+        clips: the number of clips of the generator.
+        at_end: compact even if no part was added when a part has another fingerprint: an earlier configuration may have
             left failures that this one supersedes.
     """
     for metric, fingerprint in run.resolved.fingerprints.items():
@@ -61,16 +61,15 @@ def settle(
 ) -> None:
     """Compact a partition into parts sorted by clip_id. Does nothing if no part was added since the last compaction.
 
-    A part is a range of clip ids. These are hashes, so that ranges of equal width hold about equally many, and workers
-    take the clips in their order, so that what they added lies in few ranges.
+    A part is a range of clip ids. These are hashes, so ranges of equal width hold about equally many clips; workers
+    take clips in this order, so what they added lies in few ranges.
 
     Args:
-        choose: given all that the partition holds of some clips, a table for each part that has any, with the
-            metadata of the part, those added last at the end, gives the rows to keep: a table for each part to
-            write, with the metadata of that part.
-        clips: how many clips there are; the same number gives the same ranges, however the work was divided.
-        part_rows: clips that one part is to hold, about; a range of them is in memory at a time.
-        anew: compact it even if no part was added.
+        choose: returns the rows to keep of a range of clips, as one table per part to write. It gets one table per
+            part that has rows of the range, the latest part last. Tables carry the metadata of their parts.
+        clips: the number of clips; it alone decides the ranges, however the work was divided.
+        part_rows: approximate number of clips per part; one range is in memory at a time.
+        anew: compact even if no part was added.
     """
     if not anew and manifests.is_settled(table, **partition):
         return

@@ -23,7 +23,7 @@ from pipelines.workers.faults import Suspects
 from pipelines.workers.local import GPU
 
 SHARES = 4
-"""For each worker, into how many shards what is left is divided at least."""
+"""Minimum number of shards per worker that the remaining clips are divided into."""
 IMPORTS = ("pipelines.score.worker", "hfv_builder.scoring.scorer", "hfv_builder.frames.video", "av")
 """The modules that every worker imports before the first task."""
 
@@ -85,7 +85,7 @@ def _score(run: ScoringRun, shards: Iterator[list[ClipJob]], clips: int, client:
 
 
 def _proven(run: ScoringRun) -> bool:
-    """Whether a clip was scored under these fingerprints by the packages that are installed now."""
+    """Return whether a clip was scored under these fingerprints with the packages that are installed now."""
     installed = packages().items()
     for metric in run.resolved.metrics:
         columns = ["fingerprint", "environment", "status"]

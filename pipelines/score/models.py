@@ -19,7 +19,7 @@ def scorer_of(run: ScoringRun) -> Any:
     included, so that weights that were replaced on disk are loaded again.
 
     Raises:
-        UsageError: they are not those of the task.
+        UsageError: packages or weights differ from those of the run.
     """
     if getattr(_local, "resolved", None) != run.resolved:
         import cv2
@@ -39,10 +39,10 @@ def scorer_of(run: ScoringRun) -> Any:
 
 
 def _check_same(run: ScoringRun) -> None:
-    """Check that this process gives the scores that the task asks for; what others need is not looked at.
+    """Check that this process has the packages and weights that decide the scores of the run.
 
     Raises:
-        UsageError: it has other packages or other weights.
+        UsageError: a package or a model's weights differ.
     """
     differing = [f"{name} {version}" for name, version in packages().items() if run.packages.get(name) != version]
     ours = run.resolved

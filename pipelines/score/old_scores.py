@@ -21,12 +21,12 @@ UNNAMED = "unnamed"
 
 
 def old_generators(manifests: Manifests) -> list[str]:
-    """The generators that have scores in the old layout, sorted."""
+    """Return the generators that have scores in the old layout, sorted."""
     return sorted({keys["generator"] for keys in manifests.partitions(OLD)})
 
 
 def bring_up_to_date(manifests: Manifests, generators: Iterable[str]) -> None:
-    """Move scores of these generators that are in the old layout to where this version has them.
+    """Move the scores of these generators that are in the old layout to the present one.
 
     Raises:
         UsageError: another command is scoring one of them, or the folder cannot be written.

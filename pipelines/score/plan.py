@@ -19,14 +19,15 @@ from pipelines.workers.cluster import Cluster
 NEEDED = ["clip_id", "path", "num_frames", "width", "height", "status", "error"]
 """The columns of `clips` that a plan needs."""
 DEADLINE_S = 900.0
-"""How long one clip may take, unless learnt models see it on a CPU."""
+"""Time limit for one clip."""
 PATIENT_DEADLINE_S = 86_400.0
+"""Time limit for one clip when learnt models run on a CPU."""
 SHARD = 64
-"""Clips that one task scores at most."""
+"""Maximum number of clips per task."""
 SHARD_PIXELS = 1 << 30
-"""Pixels of all frames that one task scores at most, unless a single clip has more: what a lost worker costs."""
+"""Maximum number of pixels of all frames per task, unless a single clip has more: the cost of a lost worker."""
 ROWS_READ = 20_000
-"""Rows of a table that are Python objects at one time."""
+"""Rows of a table that are converted to Python objects at a time."""
 
 
 def plan_run(
@@ -90,7 +91,7 @@ def _choose_device(
 
 
 def clips_to_score(run: ScoringRun, clips: pa.Table, *, retry_failed: bool) -> pa.Table:
-    """The clips that lack a score of some metric, in the order of clip ids; a column for each metric says which."""
+    """Return the clips that lack a score, sorted by clip_id; a bool column for each metric says which is missing."""
     without_file = pc.is_valid(clips["error"])
     for metric in run.resolved.metrics:
         scored, not_scored = (pc.is_in(clips["clip_id"], value_set=ids) for ids in _done(run, metric, retry_failed))
@@ -112,14 +113,15 @@ def _done(run: ScoringRun, metric: Metric, retry_failed: bool) -> tuple[pa.Array
 
 
 def shards_of(todo: pa.Table, run: ScoringRun, *, valid: bool = True, shares: int = 1) -> Iterator[list[ClipJob]]:
-    """The clips that were catalogued without an error, or those with one, in shards of a bounded size.
+    """Yield the clips in shards of a bounded size.
 
-    Only a few of them are Python objects at a time. Towards the end shards get smaller, so that no worker has a long
-    one left when the others have nothing (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on
+    Only a few clips are Python objects at a time. Shards get smaller towards the end, so that no worker is left with a
+    long one while the others are idle (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on
     Computers 1987).
 
     Args:
-        shares: into how many shards to divide what is left.
+        valid: yield the clips that were catalogued without an error, or else those with one.
+        shares: the minimum number of shards that the remaining clips are divided into.
     """
     left = todo["error"].null_count if valid else len(todo) - todo["error"].null_count
     shard: list[ClipJob] = []

@@ -1,4 +1,4 @@
-"""The rows that a worker writes of a clip: of its scores, and of its embeddings."""
+"""The rows of `scores` and `embeddings` that a worker writes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -54,10 +54,10 @@ def score_row(
 
 
 def embeddings_table(rows: "list[tuple[str, Vectors]]", keys: dict[str, str]) -> pa.Table:
-    """A row for each clip; the vectors as lists of a fixed size, the model's own.
+    """Return a table with a row for each clip; vectors are fixed-size lists of the model's dimension.
 
     Args:
-        rows: clip ids and the vectors of their frames.
+        rows: pairs of clip_id and the vectors of its frames.
         keys: the values of the partition columns.
     """
     flat = np.concatenate([vectors.vectors for _, vectors in rows])

@@ -1,4 +1,4 @@
-"""A scoring run: what its shards share, the work on one clip, and what became of a shard."""
+"""The data of a scoring run that travels: the run itself, the job of one clip, and the result of a shard."""
 
 from dataclasses import dataclass
 
@@ -15,28 +15,28 @@ class ClipJob:
     path: str
     metrics: tuple[Metric, ...]
     num_frames: int | None = None
-    """As the file declares."""
+    """Declared by the file."""
     pixels: int = 0
-    """Of all its frames, as declared."""
+    """Of all frames, from the declared values."""
     error: ClipError | None = None
-    """Why it cannot be scored, if that is known already."""
+    """The reason why it cannot be scored, if it is known before decoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRun:
-    """What all shards of a run share; small enough to travel with each."""
+    """The configuration that all shards of a run share; small enough to travel with every task."""
 
     manifests: Manifests
     generator: str
     resolved: Resolved
     packages: dict[str, str]
-    """Versions of what decides scores."""
+    """The versions of the packages that decide scores."""
     shard_clips: int = 64
     """Clips that one task scores at most."""
     deadline_s: float | None = None
-    """How long one clip may take before its worker is ended; None waits for ever."""
+    """Time limit for one clip, after which its worker is killed; None for no limit."""
     proven: bool = False
-    """Whether clips were scored in this way before, so that an error such as a TypeError is the clip's own."""
+    """Whether a clip was scored in this way before; then an error such as a TypeError is blamed on the clip."""
 
     def partition(self, metric: Metric) -> dict[str, str]:
         """Return the keys of the partition of `scores` that holds the rows of this metric."""
@@ -45,13 +45,13 @@ class ScoringRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """What became of a shard."""
+    """The outcome of a shard."""
 
     clips: list[str]
     scored: int = 0
     failed: int
     fault: str | None = None
-    """What may be a fault of ours: no clip of the shard was scored, and no row was written."""
+    """A suspected internal error: no clip of the shard was scored, and no row was written."""
     decode_s: float
     score_s: float
     write_s: float = 0.0

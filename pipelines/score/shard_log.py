@@ -42,7 +42,7 @@ def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Ca
 
 
 def pace(manifests: Manifests, generator: str, profile: str | None = None) -> float | None:
-    """Clips per second of the latest scoring run, also of one that is under way; None if there was none.
+    """Return the clips per second of the latest scoring run, finished or not; None if there was none.
 
     Args:
         profile: of a run with this profile; None takes any. Runs of earlier versions do not say.

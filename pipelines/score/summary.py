@@ -1,4 +1,4 @@
-"""The tally of a scored generator: how many clips have scores, which failed or look suspicious, and why."""
+"""The summary of a scoring run: how many clips have scores, which failed or look suspicious, and why."""
 
 import time
 from collections import Counter
@@ -15,22 +15,22 @@ from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.score.run import ScoringRun
 
 LISTED = 1000
-"""Clips that a run report names at most; their rows name them all."""
+"""Maximum number of clips that a run report lists; the rows have them all."""
 
 Row = dict[str, Any]
 
 
 def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, started: float) -> Outcome:
-    """The outcome of scoring.
+    """Return the outcome of a scoring run.
 
     Args:
         clips: the catalogued clips, with columns clip_id and path.
-        scored: how many of them were scored just now.
-        copied: how many scores were copied from other profiles.
-        started: when that began.
+        scored: the number of clips that this run scored.
+        copied: the number of scores copied from other profiles.
+        started: when the run began, seconds since 1970.
 
     Raises:
-        UsageError: some of them have no row.
+        UsageError: some clips have no row.
     """
     seconds = time.time() - started
     counts: list[Row] = []
@@ -101,7 +101,7 @@ def _about_older(clips: int) -> str:
 
 
 def _suspicious(run: ScoringRun) -> dict[str, str]:
-    """What is odd about clips that were scored, by clip id; the rows of any metric tell it."""
+    """Return by clip_id why scored clips are suspicious; the components of any metric hold it."""
     metric = run.resolved.metrics[0]
     rows = _rows(run, metric, ["clip_id", "components"])
     rows = rows.filter(pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric]))
@@ -120,12 +120,11 @@ def _suspicious(run: ScoringRun) -> dict[str, str]:
 
 
 def _rows(run: ScoringRun, metric: Metric, columns: list[str]) -> pa.Table:
-    """These columns and the fingerprint of all rows of the profile."""
-    keys = {"profile": run.resolved.profile.name, "metric": metric.value, "generator": run.generator}
-    return run.manifests.read(SCORES, [*columns, "fingerprint"], **keys)
+    """Return these columns and the fingerprint of all rows of the profile."""
+    return run.manifests.read(SCORES, [*columns, "fingerprint"], **run.partition(metric))
 
 
 def _paths(clips: pa.Table, ids: list[str]) -> dict[str, str]:
-    """The paths of these clips."""
+    """Return the paths of these clips, by clip_id."""
     some = clips.filter(pc.is_in(clips["clip_id"], value_set=pa.array(ids, pa.string())))
     return dict(zip(some["clip_id"].to_pylist(), some["path"].to_pylist(), strict=True))

@@ -1,4 +1,4 @@
-"""What a worker does: score a few clips and write their rows. Nothing but paths and a configuration travels to it."""
+"""The work on a shard, in a worker: score a few clips and write their rows."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
-    """Score some clips and write their rows, one part a metric."""
+    """Score some clips and write their rows, one part per metric."""
     resolved, profile = run.resolved, run.resolved.profile
     rows: dict[Metric, list[Row]] = {metric: [] for metric in resolved.metrics}
     embeddings: dict[str, list[tuple[str, Any]]] = {}
@@ -101,9 +101,9 @@ def _write_rows(rows: dict[Metric, list[Row]], embeddings: dict[str, list[tuple[
 
 @contextlib.contextmanager
 def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[ClipJob, Iterable[Any]]]]:
-    """The clips with their frames; on a GPU the next clip is decoded while one is being scored.
+    """Yield pairs of job and frames; on a GPU the next clip is decoded while one is scored.
 
-    On the CPU a decoder beside the models would only take the core of another worker.
+    On the CPU a decoder thread would only take the core of another worker.
     """
     from hfv_builder.frames.prefetch import looking_ahead
     from hfv_builder.frames.video import decode
@@ -130,10 +130,10 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
 
 @contextlib.contextmanager
 def _file(job: ClipJob) -> Iterator[Path]:
-    """The file of the clip, with the content that was catalogued: a score must not stand beside another's id.
+    """Yield the file of the clip, after checking that its content is the catalogued one.
 
     Raises:
-        NotScored: it is not there, or has changed.
+        NotScored: the file is missing or has changed.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -148,10 +148,10 @@ def _file(job: ClipJob) -> Iterator[Path]:
 
 
 def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) -> "tuple[ClipScores, Exception | None]":
-    """The scores of a clip, or none and the exception that is the reason.
+    """Return the scores of a clip; if it failed, no scores and the exception.
 
     Raises:
-        UsageError: the reason is that its whole folder is out of reach.
+        UsageError: the folder of the clip is unreachable, so the clip is not to blame.
     """
     from hfv_builder.scoring.scorer import ClipScores
 
@@ -166,10 +166,10 @@ def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) ->
 
 
 def _leave_a_lost_gpu(error: Exception, run: ScoringRun) -> None:
-    """End this process if its GPU is lost to it: every later clip would fail, and none of them is to blame.
+    """Exit this process if the error means that its GPU is lost: every later clip would fail without being to blame.
 
     Raises:
-        Exception: the error itself, where nobody would start another process.
+        Exception: the error itself, if no nanny would start another process.
     """
     import torch
 
@@ -180,5 +180,5 @@ def _leave_a_lost_gpu(error: Exception, run: ScoringRun) -> None:
 
 
 def _name(*keys: str) -> str:
-    """The name of a part: a hash of what is in it, so that the same work done twice gives one part."""
+    """Return the name of a part: a hash of its content, so that the same work done twice gives one part."""
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
