@@ -1,76 +1,30 @@
 """Whole scores: the fast way against the plain way, truths that need no model, and what must raise which score."""
 
 import dataclasses
-import itertools
 import math
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
-from hfv_builder.backends.base import Features
 from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import spool
 from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import Profile, load_profile
-from hfv_builder.records import METRICS, ClipError, Metric
+from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring import scorer as scoring
 from hfv_builder.scoring import spatial
-from hfv_builder.scoring.score import Score
-from hfv_builder.scoring.scorer import ClipScores, Scorer
+from hfv_builder.scoring.scorer import Scorer
 from tests.checkpoints import tiny_store
 from tests.reference import Reference, decode
-
-Frames = npt.NDArray[np.uint8]
-
-
-def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4, **depth: Any) -> Profile:
-    """The paper profile at a size for tests."""
-    profile = load_profile("paper")
-    return dataclasses.replace(
-        profile,
-        flow=dataclasses.replace(profile.flow, backend=backend, long_side=long_side, updates=updates),
-        depth=dataclasses.replace(profile.depth, long_side=long_side, **depth),
-    )
-
-
-@cache
-def scorer(profile: Profile) -> Scorer:
-    return Scorer(resolve(profile, store=tiny_store()), store=tiny_store())
+from tests.scoring.material import Frames, chunks, paper, scorer, values, walk
 
 
 @cache
 def plain(profile: Profile) -> Reference:
     return Reference(profile, tiny_store())
-
-
-def chunks(frames: Frames, *sizes: int) -> list[Chunk]:
-    """The frames as one chunk, or cut into chunks of these sizes."""
-    numbers = np.arange(len(frames), dtype=np.int32)
-    ends = np.cumsum(sizes) if sizes else [len(frames)]
-    return [
-        Chunk(rgb=frames[start:end], index=numbers[start:end]) for start, end in zip([0, *ends], ends, strict=False)
-    ]
-
-
-def walk(count: int, *, height: int = 72, width: int = 128, seed: int = 0) -> Frames:
-    """A textured scene that glides by, one pixel a frame."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.random((1, 3, height // 6, width // 6), np.float32))
-    ground = torch.nn.functional.interpolate(coarse, (height, width + count), mode="bicubic").clamp(0, 1)[0]
-    pictures = torch.stack([ground[:, :, t : t + width] for t in range(count)])
-    frames: Frames = (pictures * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    return frames
-
-
-def values(scores: ClipScores) -> list[float]:
-    found = [scores.scores[metric].value for metric in METRICS]
-    assert None not in found
-    return [float(value or 0) for value in found]
 
 
 def assert_as_plain(profile: Profile, frames: Frames) -> None:
@@ -197,119 +151,6 @@ def test_a_static_clip_scores_nothing(profile: Profile) -> None:
     found = scorer(profile).score(chunks(still))
     assert values(found) == pytest.approx([0, 0, 0], abs=1e-9)
     assert all(math.isfinite(part) for score in found.scores.values() for part in score.components.values())
-
-
-@pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb"), load_profile("lite")], ids=["paper", "rgb", "lite"])
-@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
-def test_a_flow_that_is_nonsense_fails_the_clip(
-    profile: Profile, nonsense: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once is enough, here for the last pair: a flow that is no number must not pass for one with nothing in sight."""
-    ours = scorer(profile)
-    flow = ours._models["flow"].flow
-
-    def broken(first: Features, second: Features) -> torch.Tensor:
-        found: torch.Tensor = flow(first, second).clone()
-        found[-1, 0, 0, 0] = nonsense
-        return found
-
-    monkeypatch.setattr(ours._models["flow"], "flow", broken)
-    found = ours.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION]).scores
-    assert [score.value for score in found.values()] == [None, None]
-    assert all("not finite" in str(score.error) for score in found.values())
-    assert all(value is None or math.isfinite(value) for score in found.values() for value in score.trace)
-
-
-@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
-@pytest.mark.parametrize("flow_on", ["depth", "rgb"])
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_backward_flow_that_is_nonsense_fails_what_looks_at_it(
-    masked: bool, flow_on: str, nonsense: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Motion without occlusion does not look, though spatial has it made."""
-    usual = paper(flow_on=flow_on)
-    profile = dataclasses.replace(usual, motion=dataclasses.replace(usual.motion, occlusion=masked), evidence=False)
-    ours = scorer(profile)
-    flow, calls = ours._models["flow"].flow, itertools.count(1 if masked or flow_on == "rgb" else 0)
-
-    def broken(first: Features, second: Features) -> torch.Tensor:
-        """Every second flow is a backward one, after that of motion alone."""
-        found: torch.Tensor = flow(first, second).clone()
-        if next(calls) in (2, 4):
-            found[-1, 0, 0, 0] = nonsense
-        return found
-
-    valid = ours.score(chunks(walk(4)), [Metric.MOTION]).scores
-    monkeypatch.setattr(ours._models["flow"], "flow", broken)
-    found = ours.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
-    assert "not finite" in str(found[Metric.SPATIAL].error)
-    if masked:
-        assert "not finite" in str(found[Metric.MOTION].error)
-    else:
-        assert found[Metric.MOTION] == valid[Metric.MOTION]
-
-
-def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = scorer(paper())
-    embed = ours._models["subject"].embed
-
-    def broken(frames: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = embed(frames).clone()
-        found[-1, 0] = math.nan
-        return found
-
-    monkeypatch.setattr(ours._models["subject"], "embed", broken)
-    found = ours.score(chunks(walk(4)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
-    assert found == Score(error="an embedding of its frames is not finite")
-
-
-@pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
-@pytest.mark.parametrize("size", [(17, 33), (64, 640)])
-def test_odd_sizes_and_two_frames_have_scores(profile: Profile, size: tuple[int, int]) -> None:
-    found = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1]))).scores
-    assert all(score.error is None or "visible" in score.error for score in found.values())
-    assert [len(score.trace) for score in found.values()] == [1, 1, 1]
-
-
-@pytest.mark.parametrize("level", [0, 128])
-def test_flat_frames_have_scores(level: int) -> None:
-    found = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
-    assert all(score.error is None for score in found.values())
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_too_few_frames_are_an_error(count: int) -> None:
-    with pytest.raises(ClipError, match=f"{count} frame"):
-        scorer(paper()).score(chunks(walk(4)[:count]))
-
-
-@pytest.mark.parametrize("occlusion", [True, False])
-@pytest.mark.parametrize(
-    ("depth", "error"),
-    [
-        ({}, "its depth is not finite everywhere"),
-        ({"scale": "none", "flow_on": "rgb"}, "the score is not finite"),
-        ({"scale": "none", "flow_on": "rgb", "align": "scale"}, "the score is not finite"),
-    ],
-    ids=["paper", "unscaled", "aligned"],
-)
-def test_depth_that_is_not_finite_is_an_error_and_not_a_score(
-    depth: dict[str, Any], error: str, occlusion: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = paper(**depth)
-    made = scorer(dataclasses.replace(usual, spatial=dataclasses.replace(usual.spatial, occlusion=occlusion)))
-    whole = type(made._models["depth"]).maps
-
-    def broken(self: Any, frames: torch.Tensor) -> torch.Tensor:
-        maps: torch.Tensor = whole(self, frames).clone()
-        maps[0, maps.shape[1] // 2, maps.shape[2] // 2] = torch.nan
-        return maps
-
-    monkeypatch.setattr(type(made._models["depth"]), "maps", broken)
-    found = made.score(chunks(walk(3))).scores
-    assert found[Metric.SPATIAL].value is None
-    assert found[Metric.SPATIAL].error == error
-    assert found[Metric.MOTION].value is not None
 
 
 def test_clips_embeddings_come_along() -> None:

@@ -1,13 +1,10 @@
-"""The store of weights, and `hfv weights pull | check`."""
+"""`hfv weights pull | check`, against servers of this machine."""
 
 import dataclasses
 import hashlib
 import http.server
 import json
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +12,11 @@ import pytest
 
 from hfv_builder.backends import registry
 from hfv_builder.backends.specs import File, Pin
-from hfv_builder.backends.weights import PINS, RECORD, WeightsDir, file_sha256
+from hfv_builder.backends.weights import RECORD, WeightsDir
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import Metric, UsageError
+from hfv_builder.records import UsageError
 from pipelines import weights
-
-BODY = bytes(range(256)) * 2000
+from tests.backends.test_weights import BODY, pin_of
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -105,113 +101,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WeightsDir]
         yield WeightsDir(root=tmp_path / "store", pins=pins)
         server.shutdown()
         thread.join()
-
-
-def pin_of(body: bytes, tmp_path: Path, *, revision: str | None = "abc") -> Pin:
-    path = tmp_path / "expected"
-    path.write_bytes(body)
-    sha256 = file_sha256(path) if revision else None
-    return Pin(source="Raft_X", revision=revision, licence="mit", files=(File(name="x.pth", sha256=sha256),))
-
-
-def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; start = time.perf_counter()\n"
-        "from hfv_builder.backends import registry\nfrom hfv_builder.profiles.profile import load_profile\n"
-        "try: registry.require(load_profile('paper'))\n"
-        "except Exception as error: print(error)\n"
-        "registry.resolve(load_profile('paper'))\n"
-        "heavy = {'torch', 'transformers', 'open_clip', 'torchvision', 'huggingface_hub'} & set(sys.modules)\n"
-        "print('heavy', sorted(heavy))\n"
-    )
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"HFV_WEIGHTS": str(tmp_path)}, check=True
-    )
-    sentence, heavy = done.stdout.strip().splitlines()
-    assert heavy == "heavy []"
-    assert str(tmp_path) in sentence
-    for each in ("raft_large/raft_large_C_T_SKHT_V2-ff5fadd5.pth", "depth_pro/model.safetensors", "dinov2/config.json"):
-        assert each in sentence
-    assert "`hfv weights pull`" in sentence
-    assert "PROFILE=lite" in sentence
-    assert time.perf_counter() - start < 20  # generous: the machine may be busy
-
-
-def test_only_the_models_of_the_wanted_metrics_are_required(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="raft_large") as raised:
-        registry.require(load_profile("paper"), [Metric.MOTION], WeightsDir(root=tmp_path))
-    assert "clip" not in str(raised.value)
-    registry.require(load_profile("lite"), store=WeightsDir(root=tmp_path))
-
-
-def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path))
-    assert WeightsDir().root == tmp_path
-    monkeypatch.delenv("HFV_WEIGHTS")
-    assert WeightsDir().root.parts[-3:] == (".cache", "hfv-builder", "weights")
-
-
-@pytest.mark.parametrize("model", sorted(PINS))
-def test_pins_are_whole(model: str) -> None:
-    pin = PINS[model]
-    assert pin.licence
-    for file in pin.files:
-        assert file.sha256 is None or len(file.sha256) == 64
-        if file.name.endswith(".pth"):
-            assert file.sha256 is not None
-            assert file.name.endswith(f"-{file.sha256[:8]}.pth")
-    assert pin.licence in WeightsDir(root=Path("nowhere")).revision(model)
-
-
-def test_states_of_files(tmp_path: Path) -> None:
-    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path)})
-    (tmp_path / "x").mkdir()
-    path = tmp_path / "x" / "x.pth"
-
-    def state() -> str:
-        (found,) = store.look("x", hashed=True)
-        return found.state
-
-    assert state() == "missing"
-    path.write_bytes(b"")
-    assert state() == "truncated"
-    path.write_bytes(BODY[:-1])
-    assert state() == "damaged"
-    path.write_bytes(BODY)
-    assert state() == "ok"
-    assert store.open("x") == tmp_path / "x"
-
-
-def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
-    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "x.pth").write_bytes(BODY)
-    with pytest.raises(UsageError, match=RECORD):
-        store.require(["x"])
-    before = store.revision("x")
-    store.record("x", "commit1")
-    store.require(["x"])
-    assert store.recorded_revision("x") == "commit1"
-    assert "commit1" in store.revision("x") != before
-    (tmp_path / "x" / "x.pth").write_bytes(BODY[::-1])
-    with pytest.raises(UsageError, match="damaged"):
-        store.open("x")
-
-
-def test_a_file_without_a_pinned_hash_decides_too(tmp_path: Path) -> None:
-    """As CLIP's configuration, beside weights whose hash is pinned."""
-    pin = pin_of(BODY, tmp_path)
-    pin = dataclasses.replace(pin, files=(File(name="config.json"), *pin.files))
-    store = WeightsDir(root=tmp_path, pins={"x": pin})
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "x.pth").write_bytes(BODY)
-    revisions = []
-    for config in ("{}", '{"a": 1}'):
-        (tmp_path / "x" / "config.json").write_text(config)
-        store.record("x", "abc")
-        revisions.append(store.revision("x"))
-    assert revisions[0] != revisions[1]
 
 
 def test_a_download_goes_on_where_it_broke_off(url: str, tmp_path: Path) -> None:

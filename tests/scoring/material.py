@@ -1,0 +1,58 @@
+"""Small clips, profiles and scorers that the scoring tests share."""
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hfv_builder.backends.registry import resolve
+from hfv_builder.frames.video import Chunk
+from hfv_builder.profiles.profile import Profile, load_profile
+from hfv_builder.records import METRICS
+from hfv_builder.scoring.scorer import ClipScores, Scorer
+from tests.checkpoints import tiny_store
+
+Frames = npt.NDArray[np.uint8]
+
+
+def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4, **depth: Any) -> Profile:
+    """The paper profile at a size for tests."""
+    profile = load_profile("paper")
+    return dataclasses.replace(
+        profile,
+        flow=dataclasses.replace(profile.flow, backend=backend, long_side=long_side, updates=updates),
+        depth=dataclasses.replace(profile.depth, long_side=long_side, **depth),
+    )
+
+
+@cache
+def scorer(profile: Profile) -> Scorer:
+    return Scorer(resolve(profile, store=tiny_store()), store=tiny_store())
+
+
+def chunks(frames: Frames, *sizes: int) -> list[Chunk]:
+    """The frames as one chunk, or cut into chunks of these sizes."""
+    numbers = np.arange(len(frames), dtype=np.int32)
+    ends = np.cumsum(sizes) if sizes else [len(frames)]
+    return [
+        Chunk(rgb=frames[start:end], index=numbers[start:end]) for start, end in zip([0, *ends], ends, strict=False)
+    ]
+
+
+def walk(count: int, *, height: int = 72, width: int = 128, seed: int = 0) -> Frames:
+    """A textured scene that glides by, one pixel a frame."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.random((1, 3, height // 6, width // 6), np.float32))
+    ground = torch.nn.functional.interpolate(coarse, (height, width + count), mode="bicubic").clamp(0, 1)[0]
+    pictures = torch.stack([ground[:, :, t : t + width] for t in range(count)])
+    frames: Frames = (pictures * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return frames
+
+
+def values(scores: ClipScores) -> list[float]:
+    found = [scores.scores[metric].value for metric in METRICS]
+    assert None not in found
+    return [float(value or 0) for value in found]
