@@ -1,7 +1,7 @@
 // Clips on which reviewers differ: what each of them said, and the answer that settles it.
 import { get, newId } from "./api.js";
 import { Ballot } from "./ballot.js";
-import { listen } from "./keys.js";
+import { ANSWERS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
@@ -84,7 +84,7 @@ function undo() {
 function skip() { if (cases.length + later.length > 1) { later.push(cases.shift()); show(); } }
 
 const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id) };
-const answers = Object.fromEntries(["spatial", "appearance", "motion", "fourth", "reject"].map((action) => [action, (event) => ballot.press(action, event)]));
+const answers = Object.fromEntries(ANSWERS.filter((action) => action !== "unsure").map((action) => [action, (event) => ballot.press(action, event)]));
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 stage.addEventListener("visible", () => { began ??= performance.now(); ballot.seen(); });

@@ -18,6 +18,7 @@ export const ACTIONS = {
   faster: ["]", "Faster"],
   help: ["?", "Keys"],
 };
+export const ANSWERS = ["spatial", "appearance", "motion", "fourth", "reject", "unsure"];
 const SIGNS = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "↵", Escape: "esc" };
 const STORED = "hfv.keys";
 

@@ -1,7 +1,7 @@
 // The reviewing page: choose an answer, keep it, see the suggestion, keep or change, next.
 import { get, newId, post } from "./api.js";
 import { Ballot } from "./ballot.js";
-import { listen } from "./keys.js";
+import { ANSWERS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
@@ -193,7 +193,7 @@ function paintWhere() {
 // ------------------------------------------------------------------- wiring
 
 const acts = { undo, note: () => phase !== "empty" && notes.ask(hand[0].clip_id) };
-const answers = Object.fromEntries(["spatial", "appearance", "motion", "fourth", "reject", "unsure"].map((action) => [action, (event) => ballot.press(action, event)]));
+const answers = Object.fromEntries(ANSWERS.map((action) => [action, (event) => ballot.press(action, event)]));
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 
