@@ -1,1 +1,1 @@
-"""From scores and reviews to labels and splits: functions of tables."""
+"""Functions on tables: scores to ranks and labels, reviews to final labels, labels to splits."""

@@ -1,7 +1,7 @@
-"""How far reviewers agree: percent agreement, Krippendorff's α and Gwet's AC1 for nominal answers.
+"""Inter-rater agreement of reviewers: percent agreement, Krippendorff's α and Gwet's AC1 for nominal answers.
 
-Everything works on a table of counts: a row per clip, a column per answer, how many reviewers gave that answer. Clips
-with fewer than two answers say nothing about agreement.
+All functions take a table of counts: a row per clip, a column per answer, the value is the number of reviewers who gave
+that answer. Clips with fewer than two answers carry no information about agreement.
 """
 
 from collections.abc import Callable
@@ -17,23 +17,23 @@ BOOTSTRAPS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What some reviewers' answers on the same clips say. None where it is not defined."""
+    """The agreement of reviewers on the clips that several of them answered. A statistic that is undefined is None."""
 
     clips: int
-    """Clips with two answers or more."""
+    """Number of clips with at least two answers."""
     percent: float | None
-    """Share of pairs of answers on the same clip that are equal, mean over clips, in [0, 1]."""
+    """Share of equal pairs among all pairs of answers on a clip, mean over clips, in [0, 1]."""
     alpha: float | None
-    """Krippendorff's α, nominal."""
+    """Krippendorff's α for nominal data."""
     alpha_low: float | None
-    """95 % interval, from resampled clips."""
+    """Lower end of the 95 % bootstrap interval of α; `alpha_high` is its upper end."""
     alpha_high: float | None
     ac1: float | None
     """Gwet's AC1."""
 
 
 def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
-    """All figures for a table of counts, (clips, answers)."""
+    """Return all statistics of a table of counts, (clips, answers) int64."""
     answered = counts[counts.sum(axis=1) > 0]
     paired = counts[counts.sum(axis=1) > 1]
     low, high = interval(paired, alphas, seed=seed)
@@ -50,15 +50,19 @@ def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
 def interval(
     counts: Counts, statistic: Callable[[Counts, Floats], Floats], *, level: float = 0.95, seed: int = 0
 ) -> tuple[float | None, float | None]:
-    """Percentile bootstrap interval of a statistic, clips drawn with replacement.
+    """Return the percentile bootstrap interval of a statistic over clips drawn with replacement.
 
-    Clips with the same counts are interchangeable, so a draw is a draw of how often each pattern comes: as quick for a
-    hundred thousand clips as for a hundred.
+    Clips with the same counts are interchangeable, so the multiplicity of every distinct row is drawn instead of the
+    clips: the time does not grow with the number of clips.
+
+    Returns:
+        The two ends of the interval; (None, None) for fewer than two clips, or if the statistic is undefined in every
+        draw.
     """
     if len(counts) < 2:
         return None, None
-    patterns, often = np.unique(counts, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(counts), often / len(counts), size=BOOTSTRAPS)
+    patterns, multiplicity = np.unique(counts, axis=0, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(counts), multiplicity / len(counts), size=BOOTSTRAPS)
     values = statistic(patterns, draws.astype(np.float64))
     values = values[np.isfinite(values)]
     if len(values) == 0:
@@ -68,26 +72,29 @@ def interval(
 
 
 def alphas(counts: Counts, weights: Floats) -> Floats:
-    """Nominal α of weighted clips (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C).
+    """Return nominal α for weighted clips (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C).
 
     Args:
-        counts: (clips, answers), two answers or more on every clip.
-        weights: (draws, clips), how often each clip counts.
+        counts: (clips, answers), at least two answers per clip.
+        weights: (draws, clips), the weight of each clip in each draw.
 
     Returns:
-        (draws,); NaN where all answers are the same one.
+        (draws,) float64; NaN for a draw in which all answers are the same.
     """
     size = counts.sum(axis=1)
     differing = (counts * (size[:, None] - counts)).sum(axis=1) / (size - 1)
     totals = weights @ counts
-    every = totals.sum(axis=1)
-    expected = (totals * (every[:, None] - totals)).sum(axis=1) / (every - 1)
+    overall = totals.sum(axis=1)
+    expected = (totals * (overall[:, None] - totals)).sum(axis=1) / (overall - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(1 - (weights @ differing) / expected)
 
 
 def percents(counts: Counts, weights: Floats) -> Floats:
-    """Share of equal pairs on a clip, mean over weighted clips; clips with one answer are passed over."""
+    """Return the share of equal pairs of answers on a clip, averaged over weighted clips: (draws,) float64 in [0, 1].
+
+    Clips with one answer are ignored. Arguments as for `alphas`.
+    """
     size = counts.sum(axis=1)
     pairs = size * (size - 1)
     equal = (counts * (counts - 1)).sum(axis=1) / np.maximum(pairs, 1)
@@ -96,10 +103,10 @@ def percents(counts: Counts, weights: Floats) -> Floats:
 
 
 def ac1s(counts: Counts, weights: Floats) -> Floats:
-    """Gwet's AC1 of weighted clips (Gwet 2008, "Computing inter-rater reliability … high agreement").
+    """Return Gwet's AC1 for weighted clips (Gwet 2008, "Computing inter-rater reliability … high agreement").
 
-    Clips with one answer help to tell how common each answer is. The number of answers is the number of columns,
-    whether or not all were given.
+    Clips with one answer count towards the frequency of the answers. The number of categories is the number of
+    columns, whether or not every answer was given. Arguments as for `alphas`; returns (draws,) float64.
     """
     size = counts.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):

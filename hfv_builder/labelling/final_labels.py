@@ -1,13 +1,13 @@
-"""Final labels: which decisions count, when a clip is disputed, and what becomes of its automatic label.
+"""Final labels: which decisions count, when a clip is disputed, and when the automatic label is replaced.
 
-The queues, the dashboard, the export and the split all ask here.
+Queues, dashboard, export and split all use these rules:
 
-- Only final answers that nobody has undone count. A blind first answer that was never kept counts nowhere.
-- The last of them is the reviewer's vote; answering again replaces it. The order is that of `Decision.order`.
-- An answer that the clip cannot have (`decisions.answer_code`) does not count, and is reported.
+- Only final answers that are not undone count. A blind first answer without a final answer does not count.
+- The vote of a reviewer is the last of these answers, in the order of `Decision.order`.
+- An answer that the clip cannot have (`decisions.answer_code`) does not count and is reported.
 - A clip is disputed while its votes differ or one of them is unsure, until an adjudicator settles it.
-- The final label is the last adjudicator's, else that of more than half of the votes, unsure ones included; else, and
-  with fewer votes than the overlap, the automatic label stays.
+- The final label is that of the last adjudicator. Without one it is the label of more than half of the votes, unsure
+  votes included in the total. Without such a majority, or with fewer votes than the overlap, it is the automatic label.
 """
 
 from collections import Counter
@@ -23,40 +23,40 @@ from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, NOT_SURE, Dec
 ADDED = ("label", "label_source", "votes", "disputed", "adjudicated", "rejected", "reason", "outcome", "invalid")
 """The columns that `final_labels` adds."""
 ADJUDICATED, MAJORITY, DISPUTED, TOO_FEW = "adjudicated", "majority", "disputed", "too few votes"
-"""How the decisions on a clip ended."""
+"""The outcomes of the decisions on a clip."""
 DONE = (ADJUDICATED, MAJORITY, DISPUTED)
-"""The outcomes of clips that need no more votes."""
+"""The outcomes after which a clip needs no more votes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What the decisions on one clip come to."""
+    """The result of all decisions on one clip."""
 
     code: int | None
-    """A label id or `LEFT_OUT`; None leaves the automatic label."""
+    """A label id or `LEFT_OUT`; None keeps the automatic label."""
     voters: tuple[str, ...]
-    """Reviewers whose answer counts, unsure ones included."""
+    """Reviewers whose vote counts, unsure votes included."""
     disputed: bool
     adjudicated: bool
     reason: str | None
-    """Why the clip is left out, if it is."""
+    """The reason for leaving the clip out; None if it is not left out."""
     outcome: str | None
-    """One of the four outcomes; None if nobody's decision counts."""
+    """One of the four outcomes; None if no decision counts."""
     invalid: int
-    """Decisions that do not count because the clip cannot have that answer."""
+    """Number of decisions that do not count because the clip cannot have that answer."""
 
 
 def undone(decisions: Iterable[Decision]) -> set[str]:
-    """The ids of the decisions that an undo among these takes back."""
-    return {each for decision in decisions for each in decision.undoes}
+    """Return the ids of all decisions that an undo among these takes back."""
+    return {decision_id for decision in decisions for decision_id in decision.undoes}
 
 
 def standing(decisions: Iterable[Decision], taken_back: Collection[str]) -> list[Decision]:
-    """The last final answer of each reviewer and of each adjudicator to one clip, in their order.
+    """Return the last final answer of each person in each role to one clip, sorted by `Decision.order`.
 
     Args:
         decisions: all decisions on the clip, in any order.
-        taken_back: ids of decisions that were undone.
+        taken_back: ids of undone decisions.
     """
     last: dict[tuple[str, str], Decision] = {}
     for decision in sorted(decisions, key=lambda decision: decision.order):
@@ -66,12 +66,12 @@ def standing(decisions: Iterable[Decision], taken_back: Collection[str]) -> list
 
 
 def settle(given: Iterable[Decision], kind: Kind, *, overlap: int = 1) -> Verdict:
-    """The verdict on one clip.
+    """Return the verdict on one clip.
 
     Args:
-        given: its standing decisions, in their order.
-        kind: what the clip is.
-        overlap: how many votes a majority needs to count.
+        given: its standing decisions, sorted by `Decision.order`.
+        kind: the kind of the clip.
+        overlap: number of votes below which a majority does not count.
     """
     votes: list[tuple[int, Decision]] = []
     judged: list[tuple[int, Decision]] = []
@@ -108,55 +108,55 @@ def settle(given: Iterable[Decision], kind: Kind, *, overlap: int = 1) -> Verdic
 
 
 def _reason(deciding: list[tuple[int, Decision]]) -> str:
-    """The commonest reason among those who leave the clip out; of equally common ones the last given."""
+    """Return the most common reason for leaving the clip out; of equally common reasons the latest."""
     reasons = [rejection(decision) for code, decision in deciding if code == LEFT_OUT]
     counts = Counter(reasons)
     return max(reversed(reasons), key=counts.__getitem__)
 
 
 def final_labels(labels: pd.DataFrame, decisions: Iterable[Decision], *, overlap: int = 1) -> pd.DataFrame:
-    """The final label of every clip.
+    """Return the final label of every clip.
 
     Args:
-        labels: columns clip_id, kind (`Kind`) and auto_label (null where a clip has none), and any others; a row per
-            clip.
-        decisions: in any order; those on clips that `labels` does not hold change nothing.
-        overlap: with fewer votes than this the automatic label stays.
+        labels: a row per clip with columns clip_id, kind (`Kind`), auto_label (null if the clip has none), and any
+            others.
+        decisions: in any order; decisions on clips that are not in `labels` are ignored.
+        overlap: number of votes below which the automatic label stays.
 
     Returns:
-        The rows of `labels` in their order, with label (Int32; null for a rejected clip, and for failed media),
-        label_source (`review` or `auto`), votes (Int32), disputed, adjudicated, rejected (bool), reason (why it is
-        rejected), outcome (how the decisions ended; null if none counts) and invalid (Int32, decisions that do not
-        count because the clip cannot have that answer).
+        The rows of `labels` in the same order, with label (Int32; null for a rejected or failed clip), label_source
+        (`review` or `auto`), votes (Int32), disputed, adjudicated, rejected (bool), reason (of the rejection), outcome
+        (of the decisions; null if none counts) and invalid (Int32, number of decisions that do not count because the
+        clip cannot have that answer).
     """
     rows = list(decisions)
     taken_back = undone(rows)
     by_clip: dict[str, list[Decision]] = {}
     for decision in rows:
         by_clip.setdefault(decision.clip_id, []).append(decision)
-    places = pd.Index(labels["clip_id"]).get_indexer(pd.Index(list(by_clip), dtype="str"))
+    row_of_clip = pd.Index(labels["clip_id"]).get_indexer(pd.Index(list(by_clip), dtype="str"))
     members, kinds = tuple(Kind), labels["kind"].to_numpy(np.int8)
-    at, found = [], []
-    for place, own in zip(places, by_clip.values(), strict=True):
-        if place >= 0:
-            at.append(place)
-            found.append(settle(standing(own, taken_back), members[kinds[place]], overlap=overlap))
+    indices, verdicts = [], []
+    for row, on_clip in zip(row_of_clip, by_clip.values(), strict=True):
+        if row >= 0:
+            indices.append(row)
+            verdicts.append(settle(standing(on_clip, taken_back), members[kinds[row]], overlap=overlap))
 
     def column(values: list[Any], missing: Any, dtype: str) -> pd.Series:
-        whole = np.full(len(labels), missing, object)
-        whole[at] = values
-        return pd.Series(whole, labels.index, dtype)
+        filled = np.full(len(labels), missing, object)
+        filled[indices] = values
+        return pd.Series(filled, labels.index, dtype)
 
-    code = column([verdict.code for verdict in found], pd.NA, "Int32")
+    code = column([verdict.code for verdict in verdicts], pd.NA, "Int32")
     final = labels.copy()
     final["rejected"] = code.eq(LEFT_OUT).fillna(False).astype(bool)
     auto = labels["auto_label"].astype("Int32").mask(labels["kind"].eq(Kind.FAILED))
     final["label"] = code.fillna(auto).mask(final["rejected"])
     final["label_source"] = np.where(code.notna(), "review", "auto")
-    final["votes"] = column([len(verdict.voters) for verdict in found], 0, "Int32")
-    final["disputed"] = column([verdict.disputed for verdict in found], False, "bool")
-    final["adjudicated"] = column([verdict.adjudicated for verdict in found], False, "bool")
-    final["reason"] = column([verdict.reason for verdict in found], None, "str")
-    final["outcome"] = column([verdict.outcome for verdict in found], None, "str")
-    final["invalid"] = column([verdict.invalid for verdict in found], 0, "Int32")
+    final["votes"] = column([len(verdict.voters) for verdict in verdicts], 0, "Int32")
+    final["disputed"] = column([verdict.disputed for verdict in verdicts], False, "bool")
+    final["adjudicated"] = column([verdict.adjudicated for verdict in verdicts], False, "bool")
+    final["reason"] = column([verdict.reason for verdict in verdicts], None, "str")
+    final["outcome"] = column([verdict.outcome for verdict in verdicts], None, "str")
+    final["invalid"] = column([verdict.invalid for verdict in verdicts], 0, "Int32")
     return final

@@ -1,4 +1,4 @@
-"""Labels: the metric on which a clip ranks highest (paper, §3.2.2, eq. 2)."""
+"""Automatic labels: the metric on which a clip ranks highest (HFV paper, §3.2.2, eq. 2)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +11,22 @@ METRIC_NAMES = [metric.value for metric in METRICS]
 
 
 def label_clips(scores: pd.DataFrame, *, groups: pd.Series | None = None) -> pd.DataFrame:
-    """Ranks and automatic labels of fake clips.
+    """Return the ranks and automatic labels of fake clips.
 
     Args:
-        scores: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64, NaN = none).
-        groups: a text per clip, in their order; clips are then ranked among those of the same generator and text only.
+        scores: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64, NaN = no score).
+        groups: a string per clip, in the order of `scores`; clips are ranked inside each generator and group. None
+            ranks inside each generator.
 
     Returns:
         The rows of `ranks.rank_clips`, with auto_label (Int32, argmin of the three ranks), margin (Int32, second
-        smallest rank − smallest) and tied (boolean: the smallest rank was shared). Equal ranks are settled by the
-        larger robust z-score, (score − median) / MAD inside generator and metric, then by the order spatial,
-        appearance, motion. All three are null for a clip that is not ranked.
+        smallest rank − smallest) and tied (boolean, whether metrics share the smallest rank). Among these the larger
+        robust z-score wins, (score − median) / MAD inside generator and metric, then the order spatial, appearance,
+        motion. All three columns are null for a clip that is not ranked.
     """
     if groups is not None:
-        apart = scores.assign(generator=scores["generator"] + "\n" + groups.to_numpy())
-        return label_clips(apart).assign(generator=scores["generator"])
+        grouped = scores.assign(generator=scores["generator"] + "\n" + groups.to_numpy())
+        return label_clips(grouped).assign(generator=scores["generator"])
     labelled = rank_clips(scores)
     is_ranked = labelled["rank_spatial"].notna().to_numpy()
     ranked = labelled.loc[is_ranked]
@@ -34,7 +35,7 @@ def label_clips(scores: pd.DataFrame, *, groups: pd.Series | None = None) -> pd.
     tied = ordered[:, 0] == ordered[:, 1]
     label = ranks.argmin(axis=1)
     if tied.any():
-        # Only clips on the smallest rank compete; argmax takes the first of equal z-scores, in metric order.
+        # Only metrics with the smallest rank compete; argmax takes the first of equal z-scores, in metric order.
         label[tied] = np.where(ranks == ordered[:, :1], robust_z(ranked), -np.inf).argmax(axis=1)[tied]
     for column, values in (("auto_label", label), ("margin", ordered[:, 1] - ordered[:, 0])):
         labelled[column] = pd.array([pd.NA] * len(labelled), dtype="Int32")
@@ -45,7 +46,7 @@ def label_clips(scores: pd.DataFrame, *, groups: pd.Series | None = None) -> pd.
 
 
 def label_real(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows of real clips, never ranked: label 3 and null ranks, margin, tie and group size."""
+    """Return the rows of real clips, which are never ranked: auto_label 3; ranks, margin, tied and group_size null."""
     labelled = scores.copy()
     for column in (*(f"rank_{name}" for name in METRIC_NAMES), "margin", "group_size"):
         labelled[column] = pd.array([pd.NA] * len(scores), dtype="Int32")
@@ -55,7 +56,10 @@ def label_real(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def robust_z(ranked: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """(score − median) / MAD inside generator and metric, (n, 3); off a median without spread, the largest number."""
+    """Return (score − median) / MAD inside generator and metric, (n, 3) float64.
+
+    The value is 0 at the median. If MAD is 0, any other score gets ± the largest float64.
+    """
     scores = ranked[METRIC_NAMES]
     from_median = scores - scores.groupby(ranked["generator"], observed=True).transform("median")
     mad = from_median.abs().groupby(ranked["generator"], observed=True).transform("median")

@@ -1,4 +1,4 @@
-"""Ranks: 1 is the most anomalous clip of its generator on a metric (paper, §3.2.2, eq. 1)."""
+"""Ranks of clips inside a generator: rank 1 is the most anomalous clip on a metric (HFV paper, §3.2.2, eq. 1)."""
 
 import numpy as np
 import pandas as pd
@@ -7,18 +7,18 @@ from hfv_builder.records import METRICS
 
 
 def rank_clips(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores with their ranks inside each generator.
+    """Return the scores with their ranks inside each generator.
 
-    A clip is ranked when it has all three scores: ranks are compared with each other, so all three must count
-    the same clips.
+    A clip is ranked only if it has all three scores: the three ranks are compared with each other, so they must be
+    over the same clips.
 
     Args:
-        scores: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64, NaN = none).
+        scores: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64, NaN = no score).
 
     Returns:
-        The same rows in the same order, with rank_spatial, rank_appearance, rank_motion (Int32; descending score,
-        equal scores share the smaller rank; null where not ranked) and group_size (Int32, the clips ranked in
-        the generator).
+        The same rows in the same order, with rank_spatial, rank_appearance, rank_motion (Int32; by descending score,
+        equal scores share the smaller rank; null if not ranked) and group_size (Int32, number of ranked clips of the
+        generator).
     """
     metrics = [metric.value for metric in METRICS]
     ranked = scores.copy()

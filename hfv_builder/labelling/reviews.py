@@ -1,4 +1,4 @@
-"""The `reviews` and `final` manifests: decisions to tables and back, those of older versions too."""
+"""The `reviews` and `final` manifests: convert decisions to tables and back, including tables of older versions."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -14,7 +14,7 @@ from hfv_builder.storage.manifest import Manifests, OtherColumns
 from hfv_builder.storage.schema import FINAL, REVIEWS, Table
 
 OVERLAP = b"overlap"
-"""In the metadata of the parts: how many reviewers each clip was to have."""
+"""Key in the metadata of a part: the number of reviewers that were planned per clip."""
 NAMES = [field.name for field in fields(Decision)]
 OLDER = Table(
     name=REVIEWS.name,
@@ -27,70 +27,70 @@ OLDER = Table(
         ]
     ),
 )
-"""The `reviews` manifest as older versions wrote it."""
+"""The `reviews` manifest in the schema of older versions."""
 OLDER_ADJUDICATOR = "adjudicator:"
-"""What the reviewer of an adjudicator's decision began with."""
+"""Prefix of `reviewer` that marked an adjudicator's decision in older versions."""
 
 
 def read_reviews(manifests: Manifests) -> tuple[list[Decision], int | None]:
-    """All decisions in their order, and the overlap that the reviews were made with; None if nobody recorded it.
+    """Return all decisions sorted by `Decision.order`, and the overlap of the review; None if it was not recorded.
 
     Raises:
         UsageError: a part cannot be read.
     """
-    found: dict[str, Decision] = {}
+    by_id: dict[str, Decision] = {}
     overlaps = []
     for part in manifests.parts(REVIEWS):
         try:
             rows = manifests.read_part(REVIEWS, part)
-            own = from_table(rows)
+            decisions = from_table(rows)
         except OtherColumns:
             rows = manifests.read_part(OLDER, part)
-            own = from_older(rows.to_pylist())
-        found |= {decision.decision_id: decision for decision in own}
+            decisions = from_older(rows.to_pylist())
+        by_id |= {decision.decision_id: decision for decision in decisions}
         overlaps += [int(value) for key, value in (rows.schema.metadata or {}).items() if key == OVERLAP]
-    return in_order(found.values()), max(overlaps, default=None)
+    return in_order(by_id.values()), max(overlaps, default=None)
 
 
 def in_order(decisions: Iterable[Decision]) -> list[Decision]:
-    """The decisions by time, then by id."""
+    """Return the decisions sorted by time, then by id."""
     return sorted(decisions, key=lambda decision: decision.order)
 
 
 def as_table(decisions: Iterable[Decision], *, overlap: int | None = None) -> pa.Table:
-    """Decisions in the columns of the `reviews` manifest."""
+    """Return the decisions as a table of the `reviews` manifest, with `overlap` in its metadata unless it is None."""
     rows = list(decisions)
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in NAMES}
     columns["box"] = [None if row.box is None else dict(zip("xywh", row.box, strict=True)) for row in rows]
     columns["undoes"] = [list(row.undoes) or None for row in rows]
-    return _noted(pa.Table.from_pydict(columns, schema=REVIEWS.schema), overlap)
+    return _with_overlap(pa.Table.from_pydict(columns, schema=REVIEWS.schema), overlap)
 
 
 def final_table(labelled: pd.DataFrame, *, overlap: int) -> pa.Table:
-    """The rows of `final_labels.final_labels` with a decision that counts, in the columns of the `final` manifest."""
+    """Return the rows of `final_labels.final_labels` that have an outcome, as a table of the `final` manifest."""
     reviewed = labelled[labelled["outcome"].notna()].sort_values(["generator", "clip_id"])
     names = [None if pd.isna(label) else str(Label(label)) for label in reviewed["label"]]
     rows = pa.Table.from_pandas(reviewed.assign(label_name=pd.array(names, "str")), FINAL.schema, preserve_index=False)
-    return _noted(rows.replace_schema_metadata(), overlap)
+    return _with_overlap(rows.replace_schema_metadata(), overlap)
 
 
 def from_table(rows: pa.Table) -> list[Decision]:
-    """The decisions that a table in the columns of the `reviews` manifest holds."""
-    found = []
+    """Return the decisions of a table of the `reviews` manifest."""
+    decisions = []
     for row in rows.to_pylist():
         box = row["box"] and tuple(row["box"][name] for name in "xywh")
-        more = {"created_at": microseconds(row["created_at"]), "box": box, "undoes": tuple(row["undoes"] or ())}
-        more |= {name: bool(row[name]) for name in ("blind", "final")} | {"role": row["role"] or REVIEWER}
-        found.append(Decision(**(row | more)))
-    return found
+        converted = {"created_at": microseconds(row["created_at"]), "box": box, "undoes": tuple(row["undoes"] or ())}
+        converted |= {name: bool(row[name]) for name in ("blind", "final")} | {"role": row["role"] or REVIEWER}
+        decisions.append(Decision(**(row | converted)))
+    return decisions
 
 
 def from_older(rows: list[dict[str, Any]]) -> list[Decision]:
-    """The decisions that rows of an older `reviews` manifest hold, undos among them as decisions of their own.
+    """Return the decisions of an older `reviews` manifest; its undos, stored in a column, become decisions.
 
-    Blind answers were first answers there: what came of them is a row of its own, so they are not final.
+    Blind answers are not final: older versions stored the reviewer's second answer in a separate row.
     """
-    found: list[Decision] = []
+    decisions: list[Decision] = []
     taken_back: dict[str, list[Decision]] = {}
     for row in rows:
         answer = older_decision(
@@ -100,14 +100,14 @@ def from_older(rows: list[dict[str, Any]]) -> list[Decision]:
             seconds=row["seconds"],
             created_at=microseconds(row["created_at"]),
         )
-        found.append(answer)
+        decisions.append(answer)
         if row["undone_by"] is not None:
             taken_back.setdefault(row["undone_by"], []).append(answer)
-    return found + [older_undo(undo_id, answers) for undo_id, answers in taken_back.items()]
+    return decisions + [older_undo(undo_id, answers) for undo_id, answers in taken_back.items()]
 
 
-def older_decision(*, reviewer: str, decision: str, reason: str | None, **more: Any) -> Decision:
-    """A decision of older versions, where `adjudicator:` before the name was the role and the reason held the note."""
+def older_decision(*, reviewer: str, decision: str, reason: str | None, **others: Any) -> Decision:
+    """Return a decision of older versions: their `reviewer` had the prefix of the role, their `reason` the note."""
     role = ADJUDICATOR if reviewer.startswith(OLDER_ADJUDICATOR) else REVIEWER
     note = reason
     if decision == REJECT and reason is not None:
@@ -120,12 +120,12 @@ def older_decision(*, reviewer: str, decision: str, reason: str | None, **more: 
         decision=decision,
         reason=reason,
         note=note or None,
-        **more,
+        **others,
     )
 
 
 def older_undo(undo_id: str, answers: list[Decision], created_at: int | None = None) -> Decision:
-    """An undo as a decision; where nobody wrote its time down, that of the last answer it takes back."""
+    """Return an undo as a decision; if its time was not recorded, it gets that of the last answer it takes back."""
     last = max(answers, key=lambda answer: answer.order)
     return Decision(
         decision_id=undo_id,
@@ -141,14 +141,14 @@ def older_undo(undo_id: str, answers: list[Decision], created_at: int | None = N
 
 
 def microseconds(time: datetime) -> int:
-    """Microseconds since 1970."""
+    """Return a time as microseconds since 1970."""
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def when(created_at: int) -> datetime:
-    """The time of a decision, in UTC, to the microsecond."""
+    """Return microseconds since 1970 as a time in UTC."""
     return datetime.fromtimestamp(created_at // 1_000_000, UTC).replace(microsecond=created_at % 1_000_000)
 
 
-def _noted(rows: pa.Table, overlap: int | None) -> pa.Table:
+def _with_overlap(rows: pa.Table, overlap: int | None) -> pa.Table:
     return rows if overlap is None else rows.replace_schema_metadata({OVERLAP: str(overlap)})

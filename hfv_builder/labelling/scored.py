@@ -1,4 +1,4 @@
-"""The scores that are there: of which profiles and fingerprints, and which of them the labels were made from."""
+"""Which profiles and fingerprints have scores, and which of them the labels were made from."""
 
 import hashlib
 import itertools
@@ -16,56 +16,59 @@ from hfv_builder.storage.schema import LABELS, SCORES
 from hfv_builder.storage.supersession import MADE_WITH
 
 DEFAULT = "paper"
-"""The profile that is taken if several have scores and nobody chose."""
+"""The profile that is used if several have scores and none is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What the labels of a generator were made from."""
+    """The scores that the labels of a generator were made from."""
 
     profile: str
     fingerprints: Mapping[Metric, str]
-    """Of the scores; empty if they were scored anew since, so that nobody can tell."""
+    """The fingerprint of each metric's scores; empty if unknown because the clips have been scored again since."""
 
 
 def scored_profiles(manifests: Manifests, generators: Iterable[str]) -> list[str]:
-    """The names of the profiles that have scores of one of these generators, sorted."""
+    """Return the sorted names of the profiles that have scores of one of these generators."""
     wanted = set(generators)
     return sorted({keys["profile"] for keys in manifests.partitions(SCORES) if keys["generator"] in wanted})
 
 
 def choose_profile(manifests: Manifests, generators: Sequence[str], asked: str | None = None) -> str | None:
-    """The profile whose scores of these generators count: the one asked for, else the only one, else `paper`.
+    """Return the profile whose scores of these generators count: the requested one, else the only one, else `paper`.
 
     Args:
-        asked: its name, or the path of its TOML file.
+        asked: the name of the requested profile, or the path of its TOML file.
 
     Returns:
-        None if there are no scores.
+        The name of the profile; None if no profile is requested and there are no scores.
 
     Raises:
-        UsageError: there are none of the profile asked for, or of several profiles and none is `paper`.
+        UsageError: the requested profile has no scores, or several profiles other than `paper` have.
     """
-    there = scored_profiles(manifests, generators)
+    scored = scored_profiles(manifests, generators)
     if asked is not None:
         name = check_name(PurePath(asked).stem if asked.endswith(".toml") else asked, "profile")
-        if there and name not in there:
-            raise UsageError(f"there are no scores of profile {name!r}; give --profile {' or '.join(there)}")
+        if scored and name not in scored:
+            raise UsageError(f"there are no scores of profile {name!r}; give --profile {' or '.join(scored)}")
         return name
-    if len(there) > 1 and DEFAULT not in there:
-        raise UsageError(f"there are scores of several profiles ({', '.join(there)}); choose one with --profile")
-    return DEFAULT if len(there) > 1 else next(iter(there), None)
+    if len(scored) > 1 and DEFAULT not in scored:
+        raise UsageError(f"there are scores of several profiles ({', '.join(scored)}); choose one with --profile")
+    return DEFAULT if len(scored) > 1 else next(iter(scored), None)
 
 
 def argument(profile: str) -> str:
-    """What to give as `--profile` of `hfv score` for a profile of this name: itself, or a TOML file's name."""
+    """Return the `--profile` argument of `hfv score` for a profile: its name, or the name of its TOML file."""
     return profile if profile in profile_names() else f"{profile}.toml"
 
 
 def present_fingerprint(manifests: Manifests, *, profile: str, metric: str, generator: str) -> str | None:
-    """The configuration that the latest run computed with; None without scores."""
+    """Return the fingerprint of the latest run of these scores; None if there are no scores.
+
+    If no part records it, this is the most frequent fingerprint of the rows.
+    """
     keys = {"profile": profile, "metric": metric, "generator": generator}
-    for part in reversed(manifests.parts(SCORES, **keys)):  # those added last are at the end
+    for part in reversed(manifests.parts(SCORES, **keys)):  # the parts added last come last
         if made_with := manifests.metadata(SCORES, part).get(MADE_WITH):
             return made_with.decode()
     counts = pc.value_counts(manifests.read(SCORES, ["fingerprint"], **keys)["fingerprint"]).to_pylist()
@@ -74,24 +77,24 @@ def present_fingerprint(manifests: Manifests, *, profile: str, metric: str, gene
 
 
 def labels_fingerprint(profile: str, fingerprints: Sequence[str]) -> str:
-    """The fingerprint of labels, 16 hex digits: a hash of the profile's name and the fingerprints of its scores.
+    """Return the fingerprint of labels, 16 hex digits: a hash of the profile's name and its scores' fingerprints.
 
     Args:
-        fingerprints: one for each metric, in their order.
+        fingerprints: one per metric, in the order of `METRICS`.
     """
     return _hashed([profile, *fingerprints])
 
 
 def origin_of_labels(manifests: Manifests, generator: str) -> Origin | None:
-    """The profile whose scores the labels of a generator were made from.
+    """Return the profile and fingerprints of the scores that the labels of a generator were made from.
 
-    Without labels, or if the scores have changed since, it is the profile that `choose_profile` takes; None if there
-    is no such profile.
+    Without labels, or if the scores have changed since, this is the profile that `choose_profile` returns, without
+    fingerprints; None if there is no such profile.
     """
     labels = manifests.read(LABELS, ["fingerprint"], generator=generator)["fingerprint"].drop_null().unique()
     wanted = set(labels.to_pylist())
-    there = scored_profiles(manifests, [generator])
-    for profile in there if wanted else []:
+    scored = scored_profiles(manifests, [generator])
+    for profile in scored if wanted else []:
         fingerprints = [
             manifests.read(SCORES, ["fingerprint"], profile=profile, metric=metric.value, generator=generator)[
                 "fingerprint"
@@ -101,11 +104,11 @@ def origin_of_labels(manifests: Manifests, generator: str) -> Origin | None:
             .to_pylist()
             for metric in METRICS
         ]
-        for several in itertools.product(*fingerprints):
-            # Labels of versions that knew one profile at a time do not hash its name.
-            if wanted & {labels_fingerprint(profile, several), _hashed(several)}:
-                return Origin(profile=profile, fingerprints=dict(zip(METRICS, several, strict=True)))
-    if len(there) > 1 and DEFAULT not in there:
+        for combination in itertools.product(*fingerprints):
+            # Versions with a single profile did not hash its name.
+            if wanted & {labels_fingerprint(profile, combination), _hashed(combination)}:
+                return Origin(profile=profile, fingerprints=dict(zip(METRICS, combination, strict=True)))
+    if len(scored) > 1 and DEFAULT not in scored:
         return None
     chosen = choose_profile(manifests, [generator])
     return None if chosen is None else Origin(profile=chosen, fingerprints={})

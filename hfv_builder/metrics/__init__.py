@@ -1,1 +1,1 @@
-"""The formulas of `docs/formulas.md` on tensors. No model, no file."""
+"""The formulas of `docs/formulas.md` as functions on tensors. They load no model and read no file."""

@@ -1,4 +1,4 @@
-"""From a value per step to the clip's value."""
+"""Pooling: reduce the values of all steps to the value of the clip."""
 
 import math
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from hfv_builder.profiles.profile import Pool
 
 WORST = 0.2
-"""Share of the steps that `top20` pools."""
+"""Share of the steps that `top20` averages."""
 
 
 def pool(values: Sequence[float], how: Pool) -> float | None:
-    """The mean of the values, or of the worst (largest) 20 % of them, rounded up; None if there are none.
+    """Return the mean of the values (`mean`), or of the largest ⌈0.2 n⌉ of them (`top20`); None if there are none.
 
-    NaN stands for a step without a value and is left out.
+    NaN marks a step without a value and is ignored.
     """
     known = sorted(value for value in values if not math.isnan(value))
     if not known:
         return None
-    kept = known if how == "mean" else known[-math.ceil(WORST * len(known)) :]
-    return math.fsum(kept) / len(kept)
+    pooled = known if how == "mean" else known[-math.ceil(WORST * len(known)) :]
+    return math.fsum(pooled) / len(pooled)

@@ -1,4 +1,4 @@
-"""Exact percentiles of a clip's maps, found without holding or sorting them."""
+"""Exact percentiles of a clip's maps, computed without loading or sorting all of them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,23 +10,24 @@ from torch import Tensor
 from hfv_builder.backends.base import Maps
 
 AT_ONCE = 16
-"""Maps that are looked at together."""
+"""Number of maps that are read together."""
 HALF = 1 << 16
-"""Each of the two readings decides 16 of the 32 bits of a value."""
+"""Number of values of 16 bits: each of the two passes determines 16 of the 32 bits of a percentile."""
 
 
 def percentiles(maps: Maps, which: Sequence[float]) -> list[float]:
-    """Percentiles of all values, interpolated linearly between order statistics (the default of `numpy.percentile`).
+    """Return percentiles of all values, with linear interpolation as in `numpy.percentile`.
 
-    Floats sort like their bit patterns. The first reading counts the upper halves of the patterns, which tells the
-    upper half of each wanted value; the second counts the lower halves of those that share it.
+    The values are mapped to integer keys of the same order. The first pass counts the upper 16 bits of the keys, which
+    gives the upper half of each order statistic; the second pass counts the lower 16 bits of the keys with that upper
+    half.
 
     Args:
         maps: (T, h, w) float32, T ≥ 1.
-        which: in [0, 100].
+        which: the percentiles, in [0, 100].
 
     Returns:
-        One float64 for each; NaN if a value of the maps is not finite.
+        One float64 per percentile; all NaN if a value of the maps is not finite.
     """
     upper = sum(_counts(keys // HALF) for keys in _keys(maps))
     if not isinstance(upper, Tensor) or upper[-1] > 0:
@@ -38,20 +39,20 @@ def percentiles(maps: Maps, which: Sequence[float]) -> list[float]:
     bins = {rank: int(torch.searchsorted(below, rank, right=True)) - 1 for rank in ranks}
     lower = dict.fromkeys(bins.values(), torch.zeros(HALF + 1, dtype=torch.int64))
     for keys in _keys(maps):
-        for each in lower:
-            lower[each] = lower[each] + _counts(keys[keys // HALF == each] % HALF)
+        for high_bits in lower:
+            lower[high_bits] = lower[high_bits] + _counts(keys[keys // HALF == high_bits] % HALF)
     values = {}
-    for rank, each in bins.items():
-        half = int(torch.searchsorted(lower[each].cumsum(0), rank - int(below[each]), right=True))
-        values[rank] = _value(each * HALF + half)
+    for rank, high_bits in bins.items():
+        low_bits = int(torch.searchsorted(lower[high_bits].cumsum(0), rank - int(below[high_bits]), right=True))
+        values[rank] = _value(high_bits * HALF + low_bits)
     low, high = ([values[side(place)] for place in places] for side in (math.floor, math.ceil))
     return [a + (b - a) * (place % 1) for a, b, place in zip(low, high, places, strict=True)]
 
 
 def _keys(maps: Maps) -> Iterator[Tensor]:
-    """The values as int64 keys of the same order below 2³², or at 2³² if they are not finite; some maps at a time."""
+    """Yield the values of `AT_ONCE` maps at a time as int64 keys of the same order, below 2³²; 2³² if not finite."""
     for start in range(0, len(maps), AT_ONCE):
-        # Adding zero turns -0.0 into 0.0, which would sort as two values.
+        # Adding zero turns -0.0 into 0.0; their keys would differ.
         values = maps[start : start + AT_ONCE].flatten() + 0.0
         bits = values.view(torch.int32).long()
         keys = torch.where(bits < 0, ~bits, bits + HALF * HALF // 2)
@@ -63,6 +64,6 @@ def _counts(halves: Tensor) -> Tensor:
 
 
 def _value(key: int) -> float:
-    """The float32 of a key, exactly."""
+    """Return the float32 value of a key."""
     bits = key - HALF * HALF // 2 if key >= HALF * HALF // 2 else ~key & 0xFFFFFFFF
     return float(np.uint32(bits).view(np.float32))

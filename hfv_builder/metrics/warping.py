@@ -1,4 +1,4 @@
-"""Backward warping, occlusion and warp error, over batches of frame pairs.
+"""Backward warping, occlusion masks and warp error for batches of frame pairs.
 
 Warp error: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018; Lei et al., "Blind Video Temporal
 Consistency via Deep Video Prior", NeurIPS 2020; as used by EvalCrafter. Occlusion and motion boundaries: Sundaram
@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 MIN_VISIBLE = 0.01
-"""Share of the pixels that must be left to compare; a pair with less has no warp error."""
+"""A pair with a smaller share of compared pixels has no warp error."""
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """The image pulled back along the flow: the value at x + F(x), bilinear, the border repeated outside.
+    """Return the image warped backward along the flow: I(x + F(x)), bilinear, with the border repeated outside.
 
-    Worked in float64: in float32 the normalised coordinates of `grid_sample` would miss whole pixels.
+    Computed in float64: the normalised coordinates of `grid_sample` are too coarse in float32 to hit whole pixels.
 
     Args:
         image: (n, C, H, W) float.
         flow: (n, 2, H, W) float, horizontal and vertical displacement in pixels.
 
     Returns:
-        (n, C, H, W), dtype of the image.
+        (n, C, H, W), dtype of `image`.
     """
     height, width = image.shape[-2:]
     x, y = _targets(flow.double())
@@ -32,17 +32,18 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def visible(forward: Tensor, backward: Tensor) -> Tensor:
-    """The pixels of the first frame that the second frame shows too, M of the warp error.
+    """Return the mask of pixels of the first frame that are visible in the second, M of the warp error.
 
-    Left out: where the flows disagree, |F + B∘F|² > 0.01 (|F|² + |B∘F|²) + 0.5; where x + F(x) leaves the frame;
-    motion boundaries, |∇F|² > 0.01 |F|² + 0.002, the gradient by forward differences as in Lai et al.
+    A pixel is not visible where forward and backward flow disagree, |F + B̃|² > 0.01 (|F|² + |B̃|²) + 0.5 with
+    B̃(x) = B(x + F(x)); where x + F(x) is outside the frame; and at motion boundaries, |∇F|² > 0.01 |F|² + 0.002, with
+    the gradient by forward differences as in Lai et al.
 
     Args:
-        forward: (n, 2, H, W) flow from the first to the second frame, pixels.
-        backward: (n, 2, H, W) flow from the second to the first frame, pixels.
+        forward: (n, 2, H, W) float, flow from the first to the second frame in pixels.
+        backward: (n, 2, H, W) float, flow from the second to the first frame in pixels.
 
     Returns:
-        (n, H, W) bool, true = visible.
+        (n, H, W) bool, True = visible.
     """
     height, width = forward.shape[-2:]
     returned = warp(backward, forward)
@@ -59,18 +60,18 @@ def visible(forward: Tensor, backward: Tensor) -> Tensor:
 def warp_error(
     first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None, *, align: bool = False
 ) -> Tensor:
-    """E_t for each pair: the mean squared difference of A_t(x) and A_{t+1}(x + F(x)).
+    """Return E_t of each pair, the mean squared difference between A_t(x) and A_{t+1}(x + F(x)).
 
     Args:
-        first: (n, C, H, W) float in [0, 1].
-        second: (n, C, H, W) float in [0, 1].
-        flow: (n, 2, H, W) from first to second, pixels.
+        first: (n, C, H, W) float in [0, 1], A_t.
+        second: (n, C, H, W) float in [0, 1], A_{t+1}.
+        flow: (n, 2, H, W) float, flow from first to second in pixels.
         mask: (n, H, W) bool, the pixels to compare; None compares all.
-        align: multiply each A_{t+1} by the factor that makes E_t smallest.
+        align: whether the warped A_{t+1} is multiplied by the factor that minimises E_t.
 
     Returns:
-        (n,) float64, mean over compared pixels and channels; NaN where under 1 % of the pixels are left; infinity where
-        what is compared is not finite, or the flow, which would look as if nothing were left.
+        (n,) float64, the mean over compared pixels and channels. NaN if less than 1 % of the pixels are compared;
+        infinity if a compared value or the flow is not finite (such flow has an empty mask, but is an error).
     """
     warped = warp(second, flow)
     valid = flow.isfinite().flatten(1).all(dim=1)
@@ -80,24 +81,24 @@ def warp_error(
     if mask is None:
         error = squared.mean(dim=(1, 2), dtype=torch.float64)
         return error.where(valid & error.isfinite(), torch.inf)
-    left = mask.sum(dim=(1, 2), dtype=torch.float64)
-    # Not by multiplication: what is not finite and not compared must not count.
-    error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / left
+    count = mask.sum(dim=(1, 2), dtype=torch.float64)
+    # `where` instead of a product: 0 · inf is NaN, and masked pixels must not count.
+    error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / count
     error = error.where(error.isfinite(), torch.inf)
-    return error.where(left >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(valid, torch.inf)
+    return error.where(count >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(valid, torch.inf)
 
 
 def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:
-    """The s that makes Σ M (a − s b)² smallest, for each pair, (n,); 1 where b is nothing."""
+    """Return the s that minimises Σ M (a − s b)² for each pair, (n,); 1 if M b is 0 everywhere."""
     products = (first * second, second.square())
     if mask is not None:
         products = (products[0].where(mask[:, None], 0), products[1].where(mask[:, None], 0))
-    across, square = (each.sum(dim=(1, 2, 3), dtype=torch.float64) for each in products)
-    return torch.where(square > 0, across / square, 1.0).to(first.dtype)
+    cross, square = (product.sum(dim=(1, 2, 3), dtype=torch.float64) for product in products)
+    return torch.where(square > 0, cross / square, 1.0).to(first.dtype)
 
 
 def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """X + F(x): columns and rows, each (n, H, W)."""
+    """Return x + F(x) as columns and rows, both (n, H, W)."""
     height, width = flow.shape[-2:]
     columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
     rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
@@ -105,5 +106,5 @@ def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _square(vectors: Tensor) -> Tensor:
-    """Squared length over the channel axis: (n, 2, H, W) to (n, H, W)."""
+    """Return the squared length of the vectors: (n, 2, H, W) to (n, H, W)."""
     return vectors[:, 0].square() + vectors[:, 1].square()
