@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import assert_never
 
 from hfv_builder.profiles.profile import Pool
 
@@ -17,5 +18,11 @@ def pool(values: Sequence[float], how: Pool) -> float | None:
     known = sorted(value for value in values if not math.isnan(value))
     if not known:
         return None
-    pooled = known if how == "mean" else known[-math.ceil(WORST * len(known)) :]
+    match how:
+        case "mean":
+            pooled = known
+        case "top20":
+            pooled = known[-math.ceil(WORST * len(known)) :]
+        case _:
+            assert_never(how)
     return math.fsum(pooled) / len(pooled)

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+CONSISTENCY = (0.01, 0.5)
+"""Relative and absolute tolerance of forward against backward flow; the second in pixels²."""
+BOUNDARY = (0.01, 0.002)
+"""Relative and absolute squared gradient above which a pixel lies on a motion boundary."""
 MIN_VISIBLE = 0.01
 """A pair with a smaller share of compared pixels has no warp error."""
 
@@ -48,13 +52,13 @@ def visible(forward: Tensor, backward: Tensor) -> Tensor:
     height, width = forward.shape[-2:]
     returned = warp(backward, forward)
     length, length_back = _square(forward), _square(returned)
-    consistent = _square(forward + returned) <= 0.01 * (length + length_back) + 0.5
+    consistent = _square(forward + returned) <= CONSISTENCY[0] * (length + length_back) + CONSISTENCY[1]
     x, y = _targets(forward)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     gradient = torch.zeros_like(length)
     gradient[:, :, :-1] += _square(forward[..., 1:] - forward[..., :-1])
     gradient[:, :-1, :] += _square(forward[..., 1:, :] - forward[..., :-1, :])
-    return consistent & inside & (gradient <= 0.01 * length + 0.002)
+    return consistent & inside & (gradient <= BOUNDARY[0] * length + BOUNDARY[1])
 
 
 def warp_error(
