@@ -19,7 +19,8 @@ from hfv_builder.storage.manifest import NEW, Manifests
 from hfv_builder.storage.places import Place
 from hfv_builder.storage.schema import CLIPS, STRING
 from pipelines.catalog.clip_index import index_of, one_a_path, pieces, tuples, unchanged, without_moved
-from pipelines.catalog.folder import list_clips, read_prompts
+from pipelines.catalog.folder import list_clips
+from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.summary import summarise
 from pipelines.catalog.worker import catalog_shard, readable_path
 from pipelines.generators import holders
