@@ -62,8 +62,15 @@ def parser() -> argparse.ArgumentParser:
     catalog.add_argument(
         "--clips", required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
     )
-    catalog.add_argument(
-        "--prompts", type=Path, metavar="CSV", help="columns file, prompt and, if you like, prompt_group"
+    prompts = catalog.add_mutually_exclusive_group()
+    prompts.add_argument(
+        "--prompts",
+        metavar="FILE|DIR",
+        help="CSV, TSV, JSON or JSONL with file, prompt and, if you like, prompt_group; or a folder, such as that of "
+        "the clips, with a .txt for each clip",
+    )
+    prompts.add_argument(
+        "--prompts-in-names", action="store_true", help="the clips are named by their prompts, as a man runs-0.mp4"
     )
     catalog.add_argument(
         "--real", action="store_true", help="camera footage, of a source that sources.toml does not know"

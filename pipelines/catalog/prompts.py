@@ -1,35 +1,157 @@
-"""A table of prompts for the clips of a folder."""
+"""The prompts of a folder of clips: from a table, from texts beside the clips, or from their names."""
 
-import csv
-import hashlib
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from hfv_builder.clips.prompt_entries import parse_json, parse_json_lines
+from hfv_builder.clips.prompt_table import parse_table
+from hfv_builder.clips.prompts import (
+    ClipNames,
+    Complaint,
+    Kind,
+    PromptLine,
+    is_text,
+    malformed,
+    match_prompts,
+    prompt_group,
+    prompt_in_name,
+)
 from hfv_builder.records import UsageError
+from hfv_builder.storage.places import Place, place, reach, read, walk
+from pipelines.outcome import SHOWN, paragraphs, table
+
+TEXT = ".txt"
+NAMED = "the names of the clips"
 
 
-def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
-    """Prompt and prompt group by file name or relative path, from a CSV with columns file, prompt[, prompt_group].
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """What a source of prompts gave, and what became of each of its lines and of each clip."""
 
-    Clips of one prompt without a group form one: a hash of the prompt.
+    by_name: dict[str, tuple[str, str]]
+    """Prompt and prompt group by path below the folder."""
+    source: str
+    lines: int
+    """Of the table, or texts; 0 where names carry the prompts."""
+    complaints: list[Complaint]
+    without: list[str]
+    """Clips that got no prompt, sorted."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return the facts, as JSON can hold them."""
+        kinds = Counter(each.kind.value for each in self.complaints)
+        return {
+            "source": self.source,
+            "lines": self.lines,
+            **{kind.value: kinds[kind.value] for kind in Kind},
+            "matched": len(self.by_name),
+            "complaints": [asdict(each) | {"kind": each.kind.value} for each in self.complaints],
+            "clips_without": self.without,
+        }
+
+    def text(self) -> str:
+        """Return the same for the terminal."""
+        facts = self.summary()
+        counts = [{"lines": facts["lines"], "clips with a prompt": facts["matched"], "without": len(self.without)}]
+        counts[0] |= {kind.value: facts[kind.value] for kind in Kind}
+        unused = [{"line": each.line, "file": each.file, "why": each.reason} for each in self.complaints]
+        return paragraphs(
+            table(counts, f"prompts from {self.source}:"),
+            table(unused, "lines that give no clip its prompt:", limit=SHOWN),
+            table([{"file": name} for name in self.without], "clips without a prompt there:", limit=SHOWN),
+        )
+
+
+def read_prompts(source: Place | None, folder: Place, names: Iterable[str]) -> Prompts:
+    """Read the prompts of the clips of a folder.
+
+    Args:
+        source: a table (CSV, TSV, JSON or JSONL), or a folder with a `.txt` for each clip; None takes the prompts from
+            the names of the clips, `PROMPT-0.mp4`.
+        names: the paths of the clips below the folder.
 
     Raises:
-        UsageError: the file cannot be read, or lacks a column or a value.
+        UsageError: the source cannot be read, or gives no clip a prompt.
     """
+    names = sorted(names)
+    lines: list[PromptLine] = []
+    malformed_lines: list[Complaint] = []
+    if source is None:
+        told = ((name, prompt_in_name(name)) for name in names)
+        by_name = {name: (prompt, prompt_group(prompt)) for name, prompt in told if prompt}
+        complaints: list[Complaint] = []
+    else:
+        clips = ClipNames(names, folder=str(folder))
+        lines, malformed_lines = _read(source, clips)
+        by_name, complaints = match_prompts(lines, clips)
+    complaints = sorted(malformed_lines + complaints, key=lambda each: (each.line or 0, each.file))
+    found = Prompts(
+        by_name=by_name,
+        source=NAMED if source is None else str(source),
+        lines=len(lines) + len(malformed_lines),
+        complaints=complaints,
+        without=[name for name in names if name not in by_name],
+    )
+    if not by_name:
+        raise UsageError(_nothing(found, folder))
+    return found
+
+
+def _read(source: Place, clips: ClipNames) -> tuple[list[PromptLine], list[Complaint]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"file", "prompt"} - set(reader.fieldnames or ())
-            if missing:
-                raise UsageError(f"{path} has no column {' and '.join(sorted(missing))}; its first line must name them")
-            prompts = {}
-            for row in reader:
-                if row["file"] is None or row["prompt"] is None:
-                    raise UsageError(f"line {reader.line_num} of {path} is too short; it must have a file and a prompt")
-                prompts[row["file"]] = (row["prompt"], row.get("prompt_group") or _group(row["prompt"]))
-            return prompts
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the prompts in {path} cannot be read: {error}") from None
+        if reach(source).is_dir():
+            return _texts(source)
+        data = read(source)
+    except OSError as error:
+        raise UsageError(f"the prompts in {source} cannot be read: {error.strerror or error}") from None
+    suffix, text = source.suffix.lower(), _decoded(data)
+    if suffix == ".json":
+        return parse_json(text, str(source))
+    if suffix in (".jsonl", ".ndjson"):
+        return parse_json_lines(text)
+    return parse_table(text, str(source), lambda name: bool(clips.find(name)))
 
 
-def _group(prompt: str) -> str:
-    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
+def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
+    """The texts of a folder, `a.txt` or `a.mp4.txt` for `a.mp4`."""
+    lines: list[PromptLine] = []
+    complaints: list[Complaint] = []
+    top = f"{str(folder).rstrip('/')}/"
+    for path, status in walk(folder):
+        if status is None or not path.lower().endswith(TEXT):
+            continue
+        name = path.removeprefix(top)
+        prompt = _decoded(read(place(path))).strip()
+        if is_text(prompt):
+            stem = f"./{name[: -len(TEXT)]}"
+            lines.append(PromptLine(line=None, file=stem, prompt=prompt, text_file=name))
+        else:
+            complaints.append(malformed(None, "it is not valid UTF-8", name))
+    return sorted(lines, key=lambda each: each.text_file), complaints
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file; bytes that are no UTF-8 stay as halves of characters, which cannot be written."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _nothing(found: Prompts, folder: Place) -> str:
+    """The sentence for a source that gave no clip a prompt."""
+    example = found.without[0]
+    if found.source == NAMED:
+        return (
+            f"no clip in {folder} is named PROMPT-NUMBER, such as 'a man runs-0.mp4': one is {example!r}; leave out "
+            "--prompts-in-names, or name a table with --prompts"
+        )
+    if not found.lines:
+        return f"{found.source} holds no prompts; name a table with lines, or a folder with a .txt for each clip"
+    first = found.complaints[0]
+    where = f"line {first.line}" if first.line else first.file
+    return (
+        f"none of the {found.lines} lines of {found.source} gives a clip in {folder} its prompt: {where}, "
+        f"{first.file!r}: {first.reason}; a line must name a clip by its path below that folder, such as {example!r}"
+    )

@@ -1,10 +1,8 @@
 """Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
 
-import os
 import time
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +45,8 @@ def catalog(
     generator: str,
     folder: Place,
     *,
-    prompts: Path | None = None,
+    prompts: Place | None = None,
+    prompts_in_names: bool = False,
     real: bool = False,
     retry_failed: bool = False,
     cluster: Cluster | None = None,
@@ -58,7 +57,8 @@ def catalog(
     stay too, while their files are there, and also while nobody can tell.
 
     Args:
-        prompts: a table of prompts for the files of this folder.
+        prompts: a table of prompts for the files of this folder, or a folder with a `.txt` for each.
+        prompts_in_names: the prompts are in the names of the files, `PROMPT-0.mp4`.
         real: camera footage, of a source that sources.toml does not know; once said it holds for later calls.
         retry_failed: read again what failed before. A file that could not even be opened is always tried again.
 
@@ -73,7 +73,11 @@ def catalog(
     files, others = list_clips(folder)
     passed_over = len(others)
     del others  # of a million clips even their names count
-    by_name = {} if prompts is None else read_prompts(prompts)
+    top = f"{str(folder.absolute()).rstrip('/')}/"
+    given = None
+    if prompts is not None or prompts_in_names:
+        names = (readable_path(path).removeprefix(top) for path in files)
+        given = read_prompts(prompts, folder.absolute(), names)
 
     with manifests.lock(f"catalog-{generator}"):
         manifests.recover(CLIPS, generator=generator)
@@ -90,14 +94,12 @@ def catalog(
         lost = _lost(manifests, generator, rows, former, is_real)
         rows = _owned(rows, lost.filter(pc.field("generator") == generator))
         del former
-        finish = partial(
-            _finish, folder=f"{str(folder.absolute()).rstrip('/')}/", prompts=by_name, told=told, is_real=is_real
-        )
+        finish = partial(_finish, folder=top, prompts=given.by_name if given else {}, told=told, is_real=is_real)
         manifests.replace(CLIPS, pieces(manifests, generator, rows, stamp, finish), generator=generator)
     facts = {"generator": generator, "is_real": is_real, "clips": len(rows), "read": len(new), "dropped": gone}
     facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why, "passed_over": passed_over}
     del rows, new
-    return summarise(manifests, source, facts, lost, started)
+    return summarise(manifests, source, facts, lost, started, given)
 
 
 def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
@@ -229,7 +231,7 @@ def _finish(
             below = path.removeprefix(folder)
             known = told.get(path) or told.get(clip_id)
             if below != path:  # files of another folder may have the same names
-                known = prompts.get(below) or prompts.get(os.path.basename(path)) or known
+                known = prompts.get(below) or known
             found.append(known or (None, None))
         for name, values in zip(("prompt", "prompt_group"), zip(*found, strict=True), strict=True):
             columns[name] = pc.coalesce(pa.array(values, STRING), rows[name])

@@ -12,6 +12,7 @@ from hfv_builder.records import DONE, SOME_FAILED, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.clip_index import tuples
+from pipelines.catalog.prompts import Prompts
 from pipelines.generators import shared_tables
 from pipelines.label.format_report import format_counts
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -21,7 +22,12 @@ COMPARED = ["width", "height", "fps", "num_frames", "duration_s"]
 
 
 def summarise(
-    manifests: Manifests, source: Source | None, facts: dict[str, Any], lost: pa.Table, started: float
+    manifests: Manifests,
+    source: Source | None,
+    facts: dict[str, Any],
+    lost: pa.Table,
+    started: float,
+    prompts: Prompts | None = None,
 ) -> Outcome:
     """The outcome of a catalogue run.
 
@@ -29,6 +35,7 @@ def summarise(
         facts: generator, is_real, and what was counted while the rows were made.
         lost: of the contents of this generator, the rows that do not count; see `ownership.lost_rows`.
         started: when the run began, in seconds since the epoch.
+        prompts: what a source of prompts gave, if one was named.
     """
     generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
     rows = manifests.read(CLIPS, ["path", "clip_id", *COMPARED, "status", "error"], generator=generator).sort_by("path")
@@ -71,8 +78,10 @@ def summarise(
         table(unread, "not to be scored:", limit=SHOWN),
         table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
         shared,
+        prompts.text() if prompts else "",
     )
     lists |= {"formats": formats, "differences": differing, "not_scored": unread}
-    summary = facts | lists | {"manifests": str(manifests.root)}
+    account = {"prompts": prompts.summary()} if prompts else {}
+    summary = facts | lists | account | {"manifests": str(manifests.root)}
     code = SOME_FAILED if facts["failed"] or lists["footage_in_fake"] else DONE
     return Outcome(summary=summary, text=text, exit_code=code, started=started)

@@ -1,5 +1,6 @@
 """Prompts: of the files they were told for, for as long as the files are there."""
 
+import json
 import os
 import shutil
 import time
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.stage import catalog
 from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import age, raising, rows
@@ -63,3 +66,102 @@ def test_prompts_outlast_a_file_that_is_read_again(
     age(monkeypatch)
     catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
     assert [row["prompt"] for row in manifests.read(CLIPS).sort_by("path").to_pylist()] == ["a cat", None]
+
+
+def test_a_name_means_one_file(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
+    """`000.mp4` is the clip in the folder itself, not one of that name below it; every line and clip is reported."""
+    folder = clips_folder(count=3)
+    (folder / "sub").mkdir()
+    shutil.copy(folder / "001.mp4", folder / "sub" / "000.mp4")
+    with (folder / "sub" / "000.mp4").open("ab") as file:
+        file.write(b"no copy")
+    (tmp_path / "p.csv").write_text('file,prompt\n000.mp4,a cat\nnope.mp4,x\n001.mp4,A man, a dog\n002.mp4,"open\n')
+    outcome = catalog(manifests, "kling", folder, prompts=tmp_path / "p.csv", cluster=Cluster(workers=0))
+    found = {Path(row["path"]).relative_to(folder).as_posix(): row["prompt"] for row in rows(manifests, CLIPS)}
+    assert found == {"000.mp4": "a cat", "001.mp4": None, "002.mp4": None, "sub/000.mp4": None}
+    account = outcome.summary["prompts"]
+    assert (account["lines"], account["matched"], account["unmatched"], account["malformed"]) == (4, 1, 1, 2)
+    assert [(each["line"], each["file"]) for each in account["complaints"]] == [
+        (3, "nope.mp4"),
+        (4, "001.mp4"),
+        (5, "002.mp4"),
+    ]
+    assert account["clips_without"] == ["001.mp4", "002.mp4", "sub/000.mp4"]
+    assert json.loads(json.dumps(account)) == account
+    for told in ("3  nope.mp4  no clip has this name", "it has 3 cells, not 2", "not closed", "sub/000.mp4"):
+        assert told in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.tsv", "file\tprompt\n000.mp4\ta, b\n"),
+        ("p.json", '[{"file": "000.mp4", "prompt": "a, b"}]'),
+        ("p.JSONL", '{"file": "000.mp4", "prompt": "a, b"}\n'),
+        ("p.csv", 'file,prompt\n000.mp4,"a, b"\n'),
+        ("p.txt", "file\tprompt\n000.mp4\ta, b\n"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_forms_of_a_table(tmp_path: Path, name: str, content: str, encoding: str) -> None:
+    table = tmp_path / name
+    table.write_text(content, encoding=encoding)
+    assert read_prompts(table, tmp_path, ["000.mp4"]).by_name["000.mp4"][0] == "a, b"
+
+
+def test_a_text_beside_each_clip(tmp_path: Path) -> None:
+    texts = {"a.txt": "A\n", "b.mp4.txt": "B", "sub/a.txt": "\ufeffsub A", "README.txt": "read me", "c.txt": " \n"}
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "latin.txt").write_bytes(b"\xe9")
+    (tmp_path / ".hidden.txt").write_text("x")
+    names = ["a.mp4", "b.mp4", "c.mp4", "sub/a.mp4", "sub/README.mp4", "latin.mp4"]
+    found = read_prompts(tmp_path, tmp_path, names)
+    assert {name: prompt for name, (prompt, _) in found.by_name.items()} == {
+        "a.mp4": "A",
+        "b.mp4": "B",
+        "sub/a.mp4": "sub A",
+    }
+    assert [(each.file, each.kind) for each in found.complaints] == [
+        ("README.txt", "unmatched"),
+        ("c.txt", "empty"),
+        ("latin.txt", "malformed"),
+    ]
+    assert found.lines == 6
+    assert "README.txt" in found.text()
+
+
+def test_prompts_in_names(manifests: Manifests, clips_folder: Fill) -> None:
+    folder = clips_folder(count=3)
+    (folder / "000.mp4").rename(folder / "a man runs-0.mp4")
+    (folder / "001.mp4").rename(folder / "A man runs-1.mp4")
+    outcome = catalog(manifests, "kling", folder, prompts_in_names=True, cluster=Cluster(workers=0))
+    found = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
+    assert found["a man runs-0.mp4"][0] == "a man runs"
+    assert found["a man runs-0.mp4"][1] == found["A man runs-1.mp4"][1] is not None
+    assert found["002.mp4"] == (None, None)
+    assert outcome.summary["prompts"]["clips_without"] == ["002.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("p.csv", "file,prompt\nnope.mp4,x\n", "none of the 1 lines of .*p.csv gives a clip in .* line 2, 'nope.mp4'"),
+        ("p.csv", 'file,prompt\na.mp4,"open\n', "line 2, 'a.mp4': a quote is opened here and not closed"),
+        ("p.csv", "file,prompt\na.mp4,\n", "its prompt is empty"),
+        ("p.csv", "file,prompt\n", "p.csv holds no prompts"),
+        ("p.json", "[]", "p.json holds no prompts"),
+        ("p.jsonl", "", "p.jsonl holds no prompts"),
+        ("texts/other.txt", "x", "other.txt.*no clip has this name"),
+        ("texts/none.md", "x", "texts holds no prompts"),
+    ],
+)
+def test_prompts_that_no_clip_gets_are_an_error(tmp_path: Path, name: str, content: str, sentence: str) -> None:
+    source = tmp_path / name
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(content)
+    with pytest.raises(UsageError, match=sentence):
+        read_prompts(source if source.parent == tmp_path else source.parent, tmp_path, ["a.mp4"])
+    with pytest.raises(UsageError, match=r"no clip in .* is named PROMPT-NUMBER"):
+        read_prompts(None, tmp_path, ["a.mp4"])
