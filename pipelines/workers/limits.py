@@ -1,0 +1,115 @@
+"""What this process may use of the machine: cores and memory, as its container, its user and the kernel limit them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+CPU_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
+"""What systems call the folder of the CPU controller of cgroup v1."""
+DRIVER_BYTES = 300 << 20
+"""Memory of the command itself, beside its workers."""
+
+
+def cores(root: Path = ROOT) -> int:
+    """Return how many cores this process may use: those it may run on, but no more than the CPU quota of its cgroup.
+
+    A quota of 2.5 cores gives 2, one of half a core gives 1.
+
+    Args:
+        root: where `/proc` and `/sys` are.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min([allowed, *_cpu_quotas(root)])))
+
+
+def memory(root: Path = ROOT) -> int:
+    """Return how many bytes this process and its children may use: of the machine, its cgroup, or its `ulimit -m`.
+
+    Args:
+        root: where `/proc` and `/sys` are.
+    """
+    import psutil
+
+    found = [psutil.virtual_memory().total, *_memory_limits(root)]
+    if sys.platform != "win32":
+        import resource
+
+        found += [limit for limit in resource.getrlimit(resource.RLIMIT_RSS) if limit > 0]
+    return min(found)
+
+
+def workers_that_fit(each: int, root: Path = ROOT) -> int:
+    """Return for how many workers there is memory, at least 1.
+
+    Args:
+        each: bytes that one worker needs.
+    """
+    return max(1, (memory(root) - DRIVER_BYTES) // each)
+
+
+def memory_kills(root: Path = ROOT) -> int:
+    """Return how often the kernel has killed a process of this cgroup for want of memory; of the machine if unknown."""
+    for folder in _cgroups(root, "memory"):
+        for name in ("memory.events", "memory.oom_control"):
+            if (count := _counter(folder / name)) is not None:
+                return count
+    return _counter(root / "proc/vmstat") or 0
+
+
+def _cpu_quotas(root: Path) -> Iterator[float]:
+    for folder in _cgroups(root, *CPU_CONTROLLERS):
+        quota, period = (_words(folder / "cpu.max") + ["", ""])[:2]
+        if not quota:
+            quota = "".join(_words(folder / "cpu.cfs_quota_us"))
+            period = "".join(_words(folder / "cpu.cfs_period_us"))
+        if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):
+            yield int(quota) / int(period)
+
+
+def _memory_limits(root: Path) -> Iterator[int]:
+    for folder in _cgroups(root, "memory"):
+        for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
+            limit = "".join(_words(folder / name))
+            if limit.isdecimal() and int(limit):
+                yield int(limit)
+
+
+def _cgroups(root: Path, *controllers: str) -> Iterator[Path]:
+    """The folders of this process's cgroup and of those around it, which limit it too; of version 2, then of 1.
+
+    A container may see its own cgroup as the outermost one, whatever `/proc/self/cgroup` says.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    mounted = root / "sys/fs/cgroup"
+    tops = {"": [mounted, mounted / "unified"]} | {name: [mounted / name] for name in controllers}
+    for names, folders in tops.items():
+        paths = [line.split(":", 2)[2] for line in lines if line.count(":") >= 2 and _is_of(line.split(":")[1], names)]
+        for top in folders:
+            for path in paths or ["/"]:
+                inner = top / path.strip("/")
+                yield inner
+                while inner != top and top in inner.parents:
+                    inner = inner.parent
+                    yield inner
+
+
+def _is_of(listed: str, controller: str) -> bool:
+    """Whether a line of `/proc/self/cgroup` that lists these controllers is that of a controller; "" is version 2."""
+    return {*controller.split(",")} <= {*listed.split(",")} if controller else not listed
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
+
+
+def _counter(path: Path) -> int | None:
+    words = _words(path)
+    return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words[:-1] else None
