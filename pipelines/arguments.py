@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         type=_whole,
         metavar="N",
-        help="local processes (default: one for each core), or jobs of --cluster (default: 1); 0: in this very process",
+        help="local processes (default: one for each core; never more than there is memory for), or jobs of --cluster "
+        "(default: 1); 0: in this very process",
     )
     cluster.add_argument(
         "--wait",

@@ -13,7 +13,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, Table
 from pipelines.outcome import SHOWN, paragraphs, table
-from pipelines.workers.local import cores
+from pipelines.workers.limits import cores
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from pipelines.score.plan import shards_of
 from pipelines.score.run import ClipJob, ScoringRun, ShardResult
 from pipelines.score.shard_log import shard_log
 from pipelines.score.worker import score_shard
+from pipelines.score.worker_memory import worker_bytes
 from pipelines.versions import packages
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
@@ -41,7 +42,8 @@ def execute(run: ScoringRun, todo: pa.Table, cluster: Cluster) -> int:
     for shard in shards_of(todo, run, valid=False):
         score_shard(shard, run=run)
     if valid:
-        with cluster.connect(imports=IMPORTS, each_a_gpu=run.resolved.device == "cuda") as client:
+        need, on_gpu = worker_bytes(run.resolved), run.resolved.device == "cuda"
+        with cluster.connect(imports=IMPORTS, each_a_gpu=on_gpu, worker_bytes=need) as client:
             # Jobs of a batch system may still be waiting for their turn.
             shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
             _score(run, shards_of(todo, run, shares=shares), valid, client, cluster.wait_s)

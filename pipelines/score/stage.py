@@ -35,7 +35,8 @@ def score(
 
     Args:
         retry_failed: score clips again that failed under this profile before.
-        cluster: where the tasks run; unless it says otherwise one local process a core, or one a GPU.
+        cluster: where the tasks run; unless it says otherwise one local process a core or a GPU, as far as there is
+            memory.
         device: `cpu` or `cuda`; None takes CUDA if the profile has learnt models and there is a GPU.
         deadline_s: how long one clip may take before it counts as failed; None takes what suits the profile.
 

@@ -17,6 +17,8 @@ from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers,
 
 PATIENCE = "10s"
 """How long a scheduler may take to answer."""
+WORKER_BYTES = 250 << 20
+"""Memory that a local worker needs whose models need none."""
 LOCAL_WAIT_S = 300.0
 """How long a run waits for workers of this machine: those that were started replace each other, and no others come."""
 KINDS = {
@@ -32,7 +34,10 @@ class Cluster:
     """Where a stage's tasks run: a client that is there already, a scheduler, a batch system, or workers of its own."""
 
     workers: int | None = None
-    """Local processes, or jobs of a batch system; None takes one for each core, or one job; 0 works in this process."""
+    """Local processes, or jobs of a batch system; 0 works in this process.
+
+    None takes one job, or as many processes as there are cores and memory for.
+    """
     scheduler: str | None = None
     """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`, or the file it wrote it to."""
     kind: str | None = None
@@ -60,7 +65,9 @@ class Cluster:
         return LOCAL_WAIT_S if self.local else None
 
     @contextlib.contextmanager
-    def connect(self, *, imports: Sequence[str] = (), each_a_gpu: bool = False) -> Iterator[Any]:
+    def connect(
+        self, *, imports: Sequence[str] = (), each_a_gpu: bool = False, worker_bytes: int = WORKER_BYTES
+    ) -> Iterator[Any]:
         """A `distributed.Client` with workers behind it; those started here are stopped at the end.
 
         Local workers have one thread each, so that workers × threads never exceeds the cores and no sum depends on how
@@ -70,6 +77,7 @@ class Cluster:
             imports: modules that the work is going to need; local workers start with them.
             each_a_gpu: start a worker for each GPU of this machine, which sees that one alone, instead of one for each
                 core.
+            worker_bytes: memory that a worker needs; local workers are no more than there is memory for.
 
         Raises:
             UsageError: no scheduler answers at the address, or the batch system cannot be used.
@@ -95,7 +103,7 @@ class Cluster:
                 return
             pressed: list[int] = []
             with interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
-                started = stack.enter_context(self._start(for_gpus))
+                started = stack.enter_context(self._start(for_gpus, worker_bytes))
                 client = stack.enter_context(Client(started))
                 if not self.in_this_process:
                     client.register_plugin(leave_interrupts_to_the_driver())
@@ -111,12 +119,12 @@ class Cluster:
                     with contextlib.suppress(TimeoutError):
                         client.wait_for_workers(len(started.worker_spec), timeout=PATIENCE)
 
-    def _start(self, for_gpus: Sequence[str]) -> Any:
+    def _start(self, for_gpus: Sequence[str], worker_bytes: int) -> Any:
         if self.kind is not None:
             return _batch_workers(self.kind, self.workers or 1)
         if self.in_this_process:
             return this_process(for_gpus)
-        return local_workers(self.workers, for_gpus)
+        return local_workers(self.workers, for_gpus, worker_bytes)
 
     def has_gpus(self) -> bool:
         """Whether there is a GPU to work on: here, or offered by a worker of the scheduler as a resource."""

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from hfv_builder.records import UsageError
 from pipelines.workers.cluster import offered
 from pipelines.workers.nanny import in_watched_worker
+from pipelines.workers.shortage import Shortage
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,14 +56,16 @@ def run_shards(
     A shard whose worker dies (a crash, out of memory, past a deadline) is halved until single items are left. One that
     dies is tried again, for workers also die of other causes, and if it dies again it is under suspicion. Suspects run
     at the end with nothing beside them, so that no item pays for another's doing; one that kills its worker there too
-    comes back with an error. An exception in `work` itself is a fault of ours and is raised.
+    comes back with an error. An exception in `work` itself is a fault of ours and is raised. Deaths for want of memory
+    are the items' doing only once a shard has come back: until then they are the run's.
 
     Args:
         resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
         wait_s: how long to wait while there is no worker at all; None waits for ever.
 
     Raises:
-        UsageError: the scheduler has gone, or there was no worker for `wait_s` seconds.
+        UsageError: the scheduler has gone, there was no worker for `wait_s` seconds, or the workers have too little
+            memory to do anything.
     """
     from distributed import KilledWorker
 
@@ -71,6 +74,10 @@ def run_shards(
     halves: deque[_Sent[T]] = deque()
     suspects: deque[_Sent[T]] = deque()
     flying: dict[Any, _Sent[T]] = {}
+    starved: list[Done[T, R]] = []  # items that died alone when nothing was done yet
+    proven = False
+    with scheduler_there():
+        shortage = Shortage(client)
 
     def next_shard() -> _Sent[T] | None:
         if halves:
@@ -92,6 +99,9 @@ def run_shards(
         alone = not flying
         if alone:
             if not suspects:
+                if starved and not proven:
+                    raise shortage.error()
+                yield from starved
                 return
             send(suspects.popleft())
         with scheduler_there():
@@ -104,15 +114,23 @@ def run_shards(
                 with scheduler_there():
                     result = future.result()
             except KilledWorker:
+                with scheduler_there():
+                    if not proven and shortage.is_certain():
+                        raise shortage.error() from None
                 if len(items) > 1:
                     halves.extend([_Sent(items[: len(items) // 2]), _Sent(items[len(items) // 2 :])])
                 elif alone:
-                    yield Done(items=items, error="it killed its worker (a crash, or out of memory)")
+                    done = Done[T, R](items=items, error="it killed its worker (a crash, or out of memory)")
+                    if proven or not shortage.deaths():
+                        yield done
+                    else:
+                        starved.append(done)
                 elif shard.died:
                     suspects.append(shard)
                 else:
                     halves.append(_Sent(items, died=True))
             else:
+                proven = True
                 yield Done(items=items, result=result)
 
 

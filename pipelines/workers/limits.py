@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path("/")
 CPU_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 """What systems call the folder of the CPU controller of cgroup v1."""
-DRIVER_BYTES = 300 << 20
+DRIVER_BYTES = 256 << 20
 """Memory of the command itself, beside its workers."""
 
 
@@ -32,7 +32,7 @@ def memory(root: Path = ROOT) -> int:
     """
     import psutil
 
-    found = [psutil.virtual_memory().total, *_memory_limits(root)]
+    found: list[int] = [psutil.virtual_memory().total, *_memory_limits(root)]
     if sys.platform != "win32":
         import resource
 
@@ -40,13 +40,15 @@ def memory(root: Path = ROOT) -> int:
     return min(found)
 
 
-def workers_that_fit(each: int, root: Path = ROOT) -> int:
-    """Return for how many workers there is memory, at least 1.
+def workers_memory(root: Path = ROOT) -> int:
+    """Return how many bytes there are for all workers: the memory without that of the command, but at least half."""
+    whole = memory(root)
+    return max(whole - DRIVER_BYTES, whole // 2)
 
-    Args:
-        each: bytes that one worker needs.
-    """
-    return max(1, (memory(root) - DRIVER_BYTES) // each)
+
+def workers_that_fit(worker_bytes: int, root: Path = ROOT) -> int:
+    """Return for how many workers that need so much there is memory, at least 1."""
+    return max(1, workers_memory(root) // worker_bytes)
 
 
 def memory_kills(root: Path = ROOT) -> int:
@@ -60,7 +62,7 @@ def memory_kills(root: Path = ROOT) -> int:
 
 def _cpu_quotas(root: Path) -> Iterator[float]:
     for folder in _cgroups(root, *CPU_CONTROLLERS):
-        quota, period = (_words(folder / "cpu.max") + ["", ""])[:2]
+        quota, period, *_ = [*_words(folder / "cpu.max"), "", ""]
         if not quota:
             quota = "".join(_words(folder / "cpu.cfs_quota_us"))
             period = "".join(_words(folder / "cpu.cfs_period_us"))

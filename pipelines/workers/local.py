@@ -1,4 +1,4 @@
-"""What there is on this machine, cores and GPUs, and the workers that share them."""
+"""The GPUs of this machine, and the workers that share it."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.workers.interrupts import interrupts
+from pipelines.workers.limits import cores, workers_memory, workers_that_fit
 
 GPU = {"GPU": 1.0}
 """The resource, in Dask's words, that a worker with a GPU offers and work for one asks for."""
@@ -27,11 +28,6 @@ ENVIRONMENT = {
 """Of a local worker; what is read as a process starts, so that it must be set before."""
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
 """How a local worker without a GPU starts."""
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[str]:
@@ -66,21 +62,32 @@ def this_process(for_gpus: Sequence[str]) -> Any:
     )
 
 
-def local_workers(workers: int | None, for_gpus: Sequence[str]) -> Any:
+def local_workers(workers: int | None, for_gpus: Sequence[str], worker_bytes: int) -> Any:
     """Worker processes of this machine, each with a nanny that starts it again when it dies.
+
+    There are as many as are asked for, else one for each core or GPU, but no more than there is memory for.
 
     Whoever reaches a port of Dask runs code as its user. All ports are on loopback, and a certificate made for this
     cluster, which exists in memory only, keeps out other users of the machine.
+
+    Args:
+        worker_bytes: memory that a worker needs.
     """
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.security import Security
-    from distributed.system import MEMORY_LIMIT
 
-    count = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
+    wanted = min(workers or len(for_gpus), len(for_gpus)) if for_gpus else workers or cores()
+    count = min(wanted, workers_that_fit(worker_bytes))
+    if count < wanted:
+        print(
+            f"{count} instead of {wanted} workers: one needs about {worker_bytes / 1e9:.1f} GB, and there are "
+            f"{workers_memory() / 1e9:.1f} GB for all of them",
+            file=sys.stderr,
+        )
     security = Security.temporary()
     options: dict[str, Any] = {
         "nthreads": 1,
-        "memory_limit": MEMORY_LIMIT // count,
+        "memory_limit": workers_memory() // count,
         "silence_logs": logging.CRITICAL,
         "host": LOOPBACK,
         "dashboard_address": f"{LOOPBACK}:0",

@@ -1,0 +1,165 @@
+"""What a container allows: cores by quota and affinity, memory by limit, of both versions of cgroups."""
+
+import os
+import resource
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from pipelines.workers import local
+from pipelines.workers.limits import DRIVER_BYTES, cores, memory, memory_kills, workers_memory, workers_that_fit
+
+GB = 10**9
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of 16 cores and 64 GB."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GB))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def written(root: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return root
+
+
+V1 = "5:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({}, 16),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, 16),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "400000 100000\n"}, 4),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "250000 100000\n"}, 2),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "9900000 100000\n"}, 16),
+        # A quota of the cgroup around ours, and ours, which is smaller.
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "300000 100000\n"}, 3),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/cpu.max": "300000 100000\n",
+                "sys/fs/cgroup/a/b/cpu.max": "200000 100000\n",
+            },
+            2,
+        ),
+        # A container that sees its own cgroup as the outermost one, and the path of the host.
+        ({"proc/self/cgroup": "0::/docker/ab\n", "sys/fs/cgroup/cpu.max": "500000 100000\n"}, 5),
+        (
+            {
+                "proc/self/cgroup": V1,
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "600000\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            6,
+        ),
+        (
+            {
+                "proc/self/cgroup": V1,
+                "sys/fs/cgroup/cpu,cpuacct/docker/ab/cpu.cfs_quota_us": "20000\n",
+                "sys/fs/cgroup/cpu,cpuacct/docker/ab/cpu.cfs_period_us": "10000\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            2,
+        ),
+        ({"proc/self/cgroup": "nonsense\n", "sys/fs/cgroup/cpu.max": "what is this\n"}, 16),
+    ],
+)
+def test_cores(tmp_path: Path, files: dict[str, str], count: int) -> None:
+    assert cores(written(tmp_path, files)) == count
+
+
+def test_cores_that_the_process_may_run_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
+    root = written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "400000 100000\n"})
+    assert cores(root) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, 64 * GB),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 64 * GB),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{GB}\n"}, GB),
+        ({"proc/self/cgroup": "0::/x\n", "sys/fs/cgroup/x/memory.high": f"{2 * GB}\n"}, 2 * GB),
+        ({"proc/self/cgroup": "0::/x/y\n", "sys/fs/cgroup/x/memory.max": f"{3 * GB}\n"}, 3 * GB),
+        ({"proc/self/cgroup": V1, "sys/fs/cgroup/memory/docker/ab/memory.limit_in_bytes": f"{GB}\n"}, GB),
+        ({"proc/self/cgroup": V1, "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{GB}\n"}, GB),
+        ({"proc/self/cgroup": V1, "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 64 * GB),
+    ],
+)
+def test_memory(tmp_path: Path, files: dict[str, str], limit: int) -> None:
+    assert memory(written(tmp_path, files)) == limit
+
+
+def test_memory_that_ulimit_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * GB, resource.RLIM_INFINITY))
+    assert memory(tmp_path) == 2 * GB
+
+
+def test_kills_for_want_of_memory_are_counted(tmp_path: Path) -> None:
+    assert memory_kills(tmp_path) == 0
+    written(tmp_path, {"proc/vmstat": "pgfault 7\noom_kill 3\n"})
+    assert memory_kills(tmp_path) == 3
+    written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.events": "high 0\noom 5\noom_kill 4\n"})
+    assert memory_kills(tmp_path) == 4
+
+
+def test_workers_share_what_the_command_leaves(tmp_path: Path) -> None:
+    root = written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{GB + DRIVER_BYTES}\n"})
+    assert workers_memory(root) == GB
+    assert [workers_that_fit(each, root) for each in (GB // 4, GB // 2, GB, 2 * GB)] == [4, 2, 1, 1]
+    written(root, {"sys/fs/cgroup/memory.max": f"{DRIVER_BYTES}\n"})
+    assert workers_memory(root) == DRIVER_BYTES // 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "memory_gb", "count"),
+    [
+        (None, [], 64, 3),  # cores
+        (2, [], 64, 2),
+        (8, [], 64, 8),
+        (None, [], 2, 2),
+        (8, [], 2, 2),
+        (4, [], 0.3, 1),
+        (None, ["0", "1", "2", "3"], 64, 4),
+        (None, ["0", "1", "2", "3"], 2, 2),
+        (1, ["0", "1"], 64, 1),
+    ],
+)
+def test_as_many_workers_as_there_are_cores_and_memory_for(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    workers: int | None,
+    gpus: list[str],
+    memory_gb: float,
+    count: int,
+) -> None:
+    whole = int(memory_gb * GB)
+    monkeypatch.setattr(local, "cores", lambda: 3)
+    monkeypatch.setattr(local, "workers_memory", lambda: whole)
+    monkeypatch.setattr(local, "workers_that_fit", lambda each: max(1, whole // each))
+    started = {}
+    monkeypatch.setattr("distributed.SpecCluster", lambda **options: started.update(options))
+    local.local_workers(workers, gpus, GB)
+    limits = [one["options"]["memory_limit"] for one in started["workers"].values()]
+    assert limits == [whole // count] * count
+    wanted = min(workers or len(gpus), len(gpus)) if gpus else workers or 3
+    err = capsys.readouterr().err
+    if count < wanted:
+        assert err == (
+            f"{count} instead of {wanted} workers: one needs about 1.0 GB, and there are {memory_gb:.1f} GB for all of "
+            "them\n"
+        )
+    else:
+        assert err == ""
