@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
@@ -12,33 +13,28 @@ INTO = "the manifests to export into (default: those of --manifests; with --db, 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    everywhere = argparse.ArgumentParser(add_help=False)
-    everywhere.add_argument(
-        "--manifests",
-        metavar="DIR",
-        default=os.environ.get("HFV_MANIFESTS", "manifests"),
-        help="where the manifests are, a folder or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
-    )
-    everywhere.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    everywhere.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    everywhere = _everywhere(argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS))
 
     cluster = argparse.ArgumentParser(add_help=False)
     cluster.add_argument(
         "--workers",
-        type=_whole,
+        type=_workers,
         metavar="N",
         help="local processes (default: one for each core; never more than there is memory for), or jobs of --cluster "
         "(default: 1); 0: in this very process",
     )
     cluster.add_argument(
         "--wait",
-        type=_positive,
+        type=_minutes,
         metavar="MINUTES",
         help="end the run when no worker is available for so long (default: 5 for local workers, else for ever)",
     )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file"
+        "--scheduler",
+        type=_text,
+        metavar="ADDRESS",
+        help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file",
     )
     where.add_argument("--cluster", choices=KINDS, metavar="KIND", help=f"ask for workers: {', '.join(KINDS)}")
 
@@ -47,25 +43,33 @@ def parser() -> argparse.ArgumentParser:
         description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
         epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed.",
     )
+    _everywhere(top)
+    top.set_defaults(manifests=os.environ.get("HFV_MANIFESTS") or "manifests", json=False, verbose=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", parents=parents)
 
     one = argparse.ArgumentParser(add_help=False)
-    one.add_argument("--generator", required=True, metavar="G", help="the generator, such as kling")
+    one.add_argument("--generator", type=_text, required=True, metavar="G", help="the generator, such as kling")
     several = argparse.ArgumentParser(add_help=False)
     several.add_argument(
-        "--generator", action="append", default=[], metavar="G", help="one of several generators (default: all)"
+        "--generator",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="G",
+        help="one of several generators (default: all)",
     )
 
     catalog = command("catalog", "list the clips of a generator's folder", one, cluster, everywhere)
     catalog.add_argument(
-        "--clips", required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
+        "--clips", type=_text, required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
     )
     prompts = catalog.add_mutually_exclusive_group()
     prompts.add_argument(
         "--prompts",
+        type=_text,
         metavar="FILE|DIR",
         help="CSV, TSV, JSON or JSONL with file, prompt and, if you like, prompt_group; or a folder, such as that of "
         "the clips, with a .txt for each clip",
@@ -80,7 +84,11 @@ def parser() -> argparse.ArgumentParser:
 
     score = command("score", "score the catalogued clips of a generator", one, cluster, everywhere)
     score.add_argument(
-        "--profile", default="paper", metavar="P", help="paper, lite or a .toml file of your own (default: paper)"
+        "--profile",
+        type=_text,
+        default="paper",
+        metavar="P",
+        help="paper, lite or a .toml file of your own (default: paper)",
     )
     score.add_argument(
         "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"
@@ -88,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
     score.add_argument(
         "--deadline",
-        type=_positive,
+        type=_seconds,
         metavar="SECONDS",
         help="a clip that takes longer counts as failed (default: 900; a day for learnt models on a CPU)",
     )
@@ -96,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
     label = command("label", "rank the scores inside each generator and name the labels", several, everywhere)
     label.add_argument(
-        "--profile", metavar="P", help="whose scores (default: the only profile that has some, else paper)"
+        "--profile", type=_text, metavar="P", help="whose scores (default: the only profile that has some, else paper)"
     )
     label.add_argument(
         "--allow-mixed",
@@ -119,63 +127,97 @@ def parser() -> argparse.ArgumentParser:
         "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"
     )
     split.add_argument(
-        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+        "--overlap", type=_votes, metavar="N", help="votes that a clip needs (default: as the review was set to)"
     )
 
     command("status", "show what is done, failed and left", everywhere)
 
     weights = command("weights", "fetch the weights that a profile needs, or check those there", everywhere)
     weights.add_argument("action", choices=("pull", "check"), help="pull: download what is missing; check: only look")
-    weights.add_argument("--profile", default="paper", metavar="P", help="whose weights (default: paper)")
+    weights.add_argument("--profile", type=_text, default="paper", metavar="P", help="whose weights (default: paper)")
     weights.add_argument(
-        "--dir", type=Path, metavar="DIR", help="where they are (default: $HFV_WEIGHTS, or your cache)"
+        "--dir", type=_path, metavar="DIR", help="where they are (default: $HFV_WEIGHTS, or your cache)"
     )
 
     review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)
     review.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
+        "--host", type=_text, default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
-    review.add_argument("--port", type=_positive, default=8000, metavar="N", help="port to listen at (default: 8000)")
-    review.add_argument("--users", type=Path, metavar="FILE", help="who may sign in; needed for any other host")
-    review.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with settings of the queues")
-    review.add_argument("--overlap", type=_positive, metavar="N", help="reviewers for each clip (default: 1)")
-    review.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
-    review.add_argument("--into", metavar="DIR", help=INTO)
+    review.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen at (default: 8000)")
+    review.add_argument("--users", type=_path, metavar="FILE", help="who may sign in; needed for any other host")
+    review.add_argument("--settings", type=_path, metavar="FILE", help="a TOML file with settings of the queues")
+    review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers for each clip (default: 1)")
+    review.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     review.add_argument(
-        "--name", action="append", default=[], metavar="HOST", help="another name the server is called by"
+        "--name", type=_text, action="append", default=[], metavar="HOST", help="another name the server is called by"
     )
 
-    # Its actions take the options that all commands take, so it takes none itself.
-    reviews = command("reviews", "export the decisions of reviewers, or add a reviewer")
+    reviews = command("reviews", "export the decisions of reviewers, or add a reviewer", everywhere)
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
-    export.add_argument("--db", type=Path, metavar="FILE", help="the decisions (default: in the manifests folder)")
-    export.add_argument("--into", metavar="DIR", help=INTO)
+    export.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    export.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     export.add_argument(
-        "--overlap", type=_positive, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+        "--overlap", type=_votes, metavar="N", help="votes that a clip needs (default: as the review was set to)"
     )
     adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
-    adding.add_argument("user", metavar="NAME")
-    adding.add_argument("--users", type=Path, required=True, metavar="FILE", help="the file of users to add to")
+    adding.add_argument("user", type=_text, metavar="NAME")
+    adding.add_argument("--users", type=_path, required=True, metavar="FILE", help="the file of users to add to")
     adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
 
     demo = command("demo", "render sample clips and run every stage on them", everywhere)
-    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="another seed renders other clips (default: 0)")
-    demo.add_argument("--workers", type=_positive, metavar="N", help="local processes (default: one for each core)")
+    demo.add_argument("--out", type=_path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")
+    demo.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="another seed renders other clips (default: 0)"
+    )
+    demo.add_argument("--workers", type=_processes, metavar="N", help="local processes (default: one for each core)")
     return top
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the options that stand before or after the command: what is not given after it must not undo what was."""
+    to.add_argument(
+        "--manifests",
+        type=_text,
+        metavar="DIR",
+        help="where the manifests are, a folder or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
+    )
+    to.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    return to
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A type of arguments: whole numbers between these, both included."""
+
+    def parse(text: str) -> int:
+        digits = text.isascii() and text.isdecimal() and len(text) <= DIGITS
+        if not digits or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+DIGITS = 20
+_workers = _whole(0, 100_000)
+_processes = _whole(1, 100_000)
+_port = _whole(1, 65_535)
+_votes = _whole(1, 100)
+_seconds = _whole(1, 366 * 86_400)
+_minutes = _whole(1, 366 * 1_440)
+_seed = _whole(0, 2**32 - 1)
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name something, or leave the option out")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
 
 
 def _metrics(text: str) -> tuple[Metric, ...]:

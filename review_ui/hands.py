@@ -50,6 +50,8 @@ class Hands:
         self._reviewers: dict[str, Reviewer] = {}
         self._holders: dict[int, set[str]] = {}
         self._expiry: list[tuple[float, int, str]] = []
+        self._lapse: list[tuple[float, int, str]] = []
+        self._over: list[tuple[int, str]] = []
         self._given = 0
 
     def reviewer(self, name: str) -> Reviewer:
@@ -95,14 +97,14 @@ class Hands:
         if expires > self._clock() and len(reviewer.hand) < HAND:
             self.hold(name, row, queue, expires=expires)
         elif expires > self._clock() - LAPSED_S:
-            reviewer.lapsed[row] = Lease(queue, expires, repeat=row in reviewer.answered)
+            self._let_lapse(reviewer, name, row, Lease(queue, expires, repeat=row in reviewer.answered))
 
     def release(self, name: str, row: int, *, lapse: bool = True) -> None:
         """Take a clip out of the hand; unless its lease is to lapse, the reviewer may not answer it any more."""
         reviewer = self.reviewer(name)
         lease = reviewer.hand.pop(row, None)
         if lease is not None and lapse:
-            reviewer.lapsed[row] = lease
+            self._let_lapse(reviewer, name, row, lease)
         elif not lapse:
             reviewer.lapsed.pop(row, None)
         self._holders.get(row, set()).discard(name)
@@ -110,11 +112,27 @@ class Hands:
             self._holders.pop(row, None)
         self._changed(row)
 
+    def _let_lapse(self, reviewer: Reviewer, name: str, row: int, lease: Lease) -> None:
+        reviewer.lapsed[row] = lease
+        heapq.heappush(self._lapse, (lease.expires + LAPSED_S, row, name))
+
+    def over(self) -> list[tuple[int, str]]:
+        """Return row and reviewer of the leases that nobody may answer by any more, each once; see `expire`."""
+        self.expire()
+        gone, self._over = self._over, []
+        return gone
+
     def expire(self) -> None:
-        """Take back what was kept too long. A renewed lease has a later entry in the heap."""
+        """Take back what was kept too long, and forget what lapsed a day ago. A renewed lease is later in the heap."""
         now = self._clock()
         while self._expiry and self._expiry[0][0] <= now:
             _, row, name = heapq.heappop(self._expiry)
             lease = self.reviewer(name).hand.get(row)
             if lease is not None and lease.expires <= now:
                 self.release(name, row)
+        while self._lapse and self._lapse[0][0] <= now:
+            _, row, name = heapq.heappop(self._lapse)
+            lapsed = self.reviewer(name).lapsed
+            if row in lapsed and lapsed[row].expires + LAPSED_S <= now:
+                del lapsed[row]
+                self._over.append((row, name))

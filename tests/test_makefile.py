@@ -1,6 +1,7 @@
 """Targets of the Makefile around a stand-in for `hfv`."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,4 +57,42 @@ def test_label_takes_a_profile_from_the_command_line_alone(tmp_path: Path) -> No
     given = make(tmp_path, "score", "label", "GENERATOR=k", "PROFILE=lite")[1].splitlines()
     assert "--profile lite" in given[1]
     assert given[2] == "label --generator k --profile lite"
-    assert "--profile paper" in make(tmp_path, "score", "GENERATOR=k")[1]
+    assert make(tmp_path, "score", "GENERATOR=k")[1].splitlines()[1] == "score --generator k"
+
+
+VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
+TARGETS = ("demo", "catalog", "score", "label", "split", "status", "weights", "review")
+
+
+def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
+    assert {"CLUSTER", "DEVICE", "PROFILE", "GENERATOR", "REAL", "MANIFESTS", "PROMPTS"} <= set(VARIABLES)
+    code, plain, _ = make(tmp_path, *TARGETS, "GENERATOR=k")
+    assert code == 0
+    other = dict.fromkeys(VARIABLES, "not-meant-for-us")
+    assert make(tmp_path, *TARGETS, "GENERATOR=k", **other) == (0, plain, "")
+    code, given, err = make(tmp_path, "score", **other)
+    assert (code, given) == (2, "")
+    assert "score needs GENERATOR: make score GENERATOR=kling" in err
+
+
+@pytest.mark.parametrize("value", ["0", "no", "No", "NO", "false", "False", "off", "n", "", " "])
+@pytest.mark.parametrize(
+    ("target", "variable", "flag"),
+    [
+        ("catalog", "REAL", "--real"),
+        ("catalog", "RETRY", "--retry-failed"),
+        ("catalog", "PROMPTS_IN_NAMES", "--prompts-in-names"),
+        ("score", "RETRY", "--retry-failed"),
+        ("label", "BY_FORMAT", "--by-format"),
+        ("label", "ALLOW_MIXED", "--allow-mixed"),
+        ("split", "ALLOW_PARTIAL", "--allow-partial"),
+    ],
+)
+def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
+    assert flag not in make(tmp_path, target, "GENERATOR=k", f"{variable}={value}")[1]
+    assert flag in make(tmp_path, target, "GENERATOR=k", f"{variable}=1")[1]
+
+
+def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:
+    empty = [f"{name}=" for name in VARIABLES if name != "GENERATOR"]
+    assert make(tmp_path, *TARGETS, "GENERATOR=k", *empty) == make(tmp_path, *TARGETS, "GENERATOR=k")

@@ -105,7 +105,8 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Weight
     missing = [package for package in needed if not _installed(package)]
     if missing:
         raise UsageError(f"scoring needs {', '.join(missing)}: install with `pip install -e '.[models]'`")
-    (store or WeightsDir()).require(learnt(profile, metrics))
+    if models := learnt(profile, metrics):
+        (store or WeightsDir()).require(models)
 
 
 def _installed(package: str) -> bool:

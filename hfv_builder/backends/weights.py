@@ -45,7 +45,12 @@ class Found:
 def default_root() -> Path:
     """The directory of the weights: `HFV_WEIGHTS`, or `~/.cache/hfv-builder/weights`."""
     named = os.environ.get("HFV_WEIGHTS")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "hfv-builder" / "weights"
+    try:
+        return Path(named or "~/.cache/hfv-builder/weights").expanduser()
+    except RuntimeError:
+        raise UsageError(
+            "this user has no home directory that weights could be in: name another directory in HFV_WEIGHTS"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

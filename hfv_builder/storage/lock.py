@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.places import Place, answering, put, read, unwritable, writable
-from hfv_builder.storage.processes import runs
+from hfv_builder.storage.processes import machine, runs
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -68,7 +68,7 @@ def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
-    owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+    owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid()}
 
     def sign() -> str:
         return json.dumps(owner | {"at": time.time()})
@@ -150,7 +150,7 @@ def _holder(path: "UPath") -> dict[str, Any]:
 
 def _is_alive(path: "UPath", held: dict[str, Any]) -> bool:
     """Whether somebody renews the lock."""
-    if held["host"] == socket.gethostname():
+    if held.get("machine") == machine():
         return runs(held["pid"]) and time.time() - held["at"] < LEASE_S
     print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)
     time.sleep(LEASE_S)

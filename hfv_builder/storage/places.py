@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import shutil
-import socket
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.processes import runs
+from hfv_builder.storage.processes import machine, runs
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -200,7 +199,7 @@ def local_copy(path: Place) -> Iterator[Path]:
 @cache
 def _swept(folder: str) -> str:
     """What the names of temporary folders begin with; those that killed processes left behind are swept away."""
-    prefix = f"{HIDDEN}{socket.gethostname()}-"
+    prefix = f"{HIDDEN}{machine()}-"
     for left in Path(folder).glob(f"{prefix}*-*"):
         pid = left.name.removeprefix(prefix).split("-")[0]
         if pid.isdecimal() and not runs(int(pid)):

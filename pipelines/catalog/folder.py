@@ -89,9 +89,8 @@ def list_clips(folder: Place) -> tuple[Found, list[str]]:
         UsageError: there is no such folder, it cannot be read, or it holds no clip.
     """
     if not reach(folder).is_dir():
-        raise UsageError(
-            f"the clips folder {folder} is not there; make it, or name another with --clips DIR (CLIPS=DIR)"
-        )
+        what = "is a file, no folder; name the folder that holds it" if folder.exists() else "is not there; make it"
+        raise UsageError(f"the clips folder {folder} {what}, or name another with --clips DIR (CLIPS=DIR)")
     found: Found = {}
     passed_over: list[str] = []
     try:

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import METRICS, OUR_FAULT
+from hfv_builder.records import METRICS, OUR_FAULT, UsageError
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
@@ -19,6 +19,7 @@ from pipelines.label.stage import label
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score.execution import IMPORTS
 from pipelines.score.stage import score
+from pipelines.score.worker_memory import BASE_BYTES
 from pipelines.split import split
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
@@ -36,7 +37,11 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     started = time.time()
     specs = sample_plan(seed=seed)
     manifests = Manifests(out / "manifests")
-    with Cluster(workers=workers).connect(imports=IMPORTS) as client:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
+    with Cluster(workers=workers).connect(imports=IMPORTS, worker_bytes=BASE_BYTES) as client:
         _render(specs, out, client)
         cluster = Cluster(client=client)
         generators = sorted({spec.generator for spec in specs})
@@ -102,7 +107,6 @@ def confusion_matrix(compared: pd.DataFrame) -> list[dict[str, Any]]:
 def _render(specs: list[SampleSpec], out: Path, client: Any) -> None:
     """Render what is not there yet. The truth is written first: clips beside another truth are another seed's."""
     clips, truth = out / "clips", out / "truth.csv"
-    out.mkdir(parents=True, exist_ok=True)
     planned = out / ".planned.csv"
     write_truth(specs, planned)
     if not truth.exists() or truth.read_bytes() != planned.read_bytes():

@@ -1,5 +1,6 @@
 """The command line: help at once, one sentence for a mistake, the exit codes, and JSON that is JSON."""
 
+import argparse
 import json
 import os
 import signal
@@ -52,7 +53,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         ("label", {"GENERATOR": "a b", "MANIFESTS": "/m"}, "--generator a --generator b --manifests /m"),
         ("split", {"LABELS": "final"}, "--labels final"),
         ("score", {"GENERATOR": "k", "PROFILE": "lite", "WORKERS": "3"}, "--generator k --profile lite --workers 3"),
-        ("score", {"GENERATOR": "k", "RETRY": "1"}, "--profile paper --retry-failed"),
+        ("score", {"GENERATOR": "k", "RETRY": "1"}, "score --generator k --retry-failed"),
         ("review", {"PORT": "1", "SETTINGS": "s"}, "hfv review --port 1 --settings s"),
         ("catalog", {"GENERATOR": "k", "REAL": "1"}, "--generator k --clips data/clips/k --real"),
     ):
@@ -104,9 +105,20 @@ def test_a_mistake_is_one_sentence_and_exit_2(
         (["score"], "required: --generator"),
         (["score", "--generator", "k", "--metrics", "motion,depth"], "there is no metric 'depth'"),
         (["score", "--generator", "k", "--workers", "-1"], "'-1' is not a whole number"),
-        (["score", "--generator", "k", "--deadline", "0"], "'0' is not a whole number above 0"),
+        (["score", "--generator", "k", "--deadline", "0"], "'0' is not a whole number from 1 to"),
         (["score", "--generator", "k", "--cluster", "slrum"], "invalid choice: 'slrum'"),
         (["split", "--labels", "best"], "invalid choice: 'best'"),
+        (["review", "--port", "99999"], "'99999' is not a whole number from 1 to 65535"),
+        (["review", "--port", "0"], "'0' is not a whole number from 1 to 65535"),
+        (["review", "--port", "8 0"], "'8 0' is not a whole number"),
+        (["review", "--overlap", "101"], "'101' is not a whole number from 1 to 100"),
+        (["split", "--overlap", "1" * 5000], "is not a whole number from 1 to 100"),
+        (["reviews", "export", "--overlap", "-1"], "'-1' is not a whole number from 1 to 100"),
+        (["score", "--generator", "k", "--deadline", "9" * 12], "is not a whole number from 1 to"),
+        (["score", "--generator", "k", "--wait", "9" * 12], "is not a whole number from 1 to"),
+        (["score", "--generator", "k", "--workers", "٣"], "'٣' is not a whole number"),
+        (["demo", "--seed", "-1"], "'-1' is not a whole number from 0 to"),
+        (["catalog", "--generator", "k", "--clips", "c", "--prompts", "p", "--prompts-in-names"], "not allowed with"),
     ],
 )
 def test_wrong_arguments_are_exit_2(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,6 +126,94 @@ def test_wrong_arguments_are_exit_2(arguments: list[str], sentence: str, capsys:
         main(arguments)
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+EVERYWHERE = [["--json"], ["-v"], ["--manifests", "elsewhere"]]
+
+
+@pytest.mark.parametrize("command", [["status"], ["label"], ["catalog", "--generator", "k", "--clips", "c"]])
+@pytest.mark.parametrize("option", EVERYWHERE)
+def test_options_of_all_commands_stand_before_or_after_the_command(command: list[str], option: list[str]) -> None:
+    plain = vars(parser().parse_args(command))
+    before, after = (vars(parser().parse_args(given)) for given in ([*option, *command], [*command, *option]))
+    assert before == after
+    assert [name for name in plain if plain[name] != before[name]] == [
+        {"-v": "verbose"}.get(option[0], option[0].lstrip("-"))
+    ]
+
+
+@pytest.mark.parametrize("option", EVERYWHERE)
+def test_options_of_all_commands_stand_anywhere_around_an_action(option: list[str]) -> None:
+    places = ([*option, "reviews", "export"], ["reviews", *option, "export"], ["reviews", "export", *option])
+    first, *others = (vars(parser().parse_args(place)) for place in places)
+    assert first == others[0] == others[1] != vars(parser().parse_args(["reviews", "export"]))
+
+
+def test_options_before_and_after_the_command_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HFV_MANIFESTS", "")
+    options = parser().parse_args(["--json", "status", "-v"])
+    assert (options.json, options.verbose, options.manifests) == (True, True, "manifests")
+    assert parser().parse_args(["--manifests", "a", "status", "--manifests", "b"]).manifests == "b"
+    monkeypatch.setenv("HFV_MANIFESTS", "there")
+    assert parser().parse_args(["status"]).manifests == "there"
+
+
+def with_values() -> list[tuple[str, str]]:
+    """Command and option of all that take a text or a path."""
+    commands: dict[str, argparse.ArgumentParser] = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr, assignment]
+    found = []
+    for name, command in commands.items():
+        nested = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+        inner = {f"{name} {key}": value for action in nested for key, value in action.choices.items()}
+        for called, one in ({name: command} | inner).items():
+            found += [
+                (called, action.option_strings[0])
+                for action in one._actions
+                if action.option_strings and action.nargs is None and not action.choices
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("command", "option"), with_values())
+@pytest.mark.parametrize("value", ["", " "])
+def test_no_option_takes_nothing_for_something(
+    command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([*command.split(), option, value])
+    assert end.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["catalog", "--generator", "k", "--clips", "file"], "/file is a file, no folder; name the folder that holds"),
+        (["catalog", "--generator", "k", "--clips", "clips", "--manifests", "file"], "Not a directory"),
+        (["status", "--manifests", "file"], "/file has no clips yet"),
+        (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),
+        (["review", "--users", "clips"], "clips"),
+        (["review", "--settings", "clips"], "the review settings clips cannot be read"),
+        (["reviews", "export", "--db", "clips"], "there is no clips"),
+        (["reviews", "add-user", "anna", "--users", "clips"], "clips"),
+        (["demo", "--out", "file"], "cannot write to file: File exists; choose another place with --out DIR"),
+    ],
+)
+def test_a_file_is_no_folder_and_a_folder_is_no_file(
+    arguments: list[str],
+    sentence: str,
+    clips_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clips_folder(count=1)
+    (tmp_path / "file").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert sentence in err
+    assert err.count("\n") == 1
 
 
 def test_from_a_folder_to_splits(

@@ -16,6 +16,8 @@ import hfv_builder.storage.lock
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read
+from hfv_builder.storage.processes import machine
+from tests.pipelines.conftest import raising
 
 
 def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +32,12 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
         pass
     ended = subprocess.Popen(["true"])
     ended.wait()
-    here, far = socket.gethostname(), "another-machine"
+    here, far = machine(), "another-machine"
     waited: list[float] = []
     monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
-    for host, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
-        put(bucket / ".lock-x", json.dumps({"id": "1", "host": host, "pid": pid, "at": time.time()}))
+    for where, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
+        held = {"id": "1", "host": socket.gethostname(), "machine": where, "pid": pid, "at": time.time()}
+        put(bucket / ".lock-x", json.dumps(held))
         with manifests.lock("x"):
             assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
         assert not (bucket / ".lock-x").exists()
@@ -50,6 +53,39 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
         pass
 
 
+@pytest.mark.parametrize("kind", ["another container", "an earlier version"])
+def test_a_holder_of_the_same_host_name_whose_processes_are_out_of_sight(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its process id means nothing here: it is waited for, and works on if it renews the lock."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    held = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
+    if kind == "another container":
+        held["machine"] = "0123456789abcdef"
+    put(bucket / ".lock-x", json.dumps(held))
+    waited: list[float] = []
+
+    def renewed(seconds: float) -> None:
+        waited.append(seconds)
+        put(bucket / ".lock-x", json.dumps(held | {"at": 2}))
+
+    monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
+    with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
+        pass
+    assert waited == [hfv_builder.storage.lock.LEASE_S]
+
+
+def test_containers_of_one_host_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = machine.__wrapped__()
+    assert here == machine.__wrapped__()
+    assert len(here) == 16
+    monkeypatch.setattr(os, "readlink", lambda _: "pid:[1]")
+    container = machine.__wrapped__()
+    monkeypatch.setattr(os, "readlink", raising(FileNotFoundError()))
+    assert len({here, container, machine.__wrapped__()}) == 3
+
+
 def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hfv_builder.storage.lock, "LEASE_S", 0.3)
     with Manifests(bucket).lock("x"):
@@ -63,7 +99,7 @@ def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) 
 def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    dead = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
+    dead = {"id": "1", "host": "x", "machine": machine(), "pid": ended.pid, "at": time.time()}
     put(bucket / ".lock-x", json.dumps(dead))
 
     def other_writes(_: float) -> None:

@@ -266,6 +266,21 @@ def test_leases_that_ran_out_still_let_an_answer_in_for_a_day(board: Board, cloc
     assert board.hands.right("anna", row) is None
 
 
+def test_leases_that_nobody_may_answer_by_are_given_out_once_to_be_forgotten(board: Board, clock: Clock) -> None:
+    first, again, answered = board.deal("anna", "labels", ALL, 3)
+    board.apply(said(board, answered, "anna", 1))
+    clock.now += 4000
+    assert board.hands.over() == []
+    clock.now += 80_000
+    board.hands.hold("anna", again, "labels")
+    clock.now += 10_000
+    assert board.hands.over() == [(first, "anna")]
+    assert board.hands.over() == []
+    assert set(board.reviewer("anna").lapsed) == {again}
+    clock.now += 90_000
+    assert board.hands.over() == [(again, "anna")]
+
+
 def test_who_asks_for_one_label_is_not_blind(clips: Clips, clock: Clock) -> None:
     board = Board(clips, Settings(shown=0.0), clock=clock)
     row = board.deal("anna", "labels", Filter(label=int(clips.auto_label[0])), 1)[0]

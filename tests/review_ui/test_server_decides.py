@@ -2,7 +2,10 @@
 
 import io
 import secrets
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,26 @@ def test_an_answer_on_its_way_is_kept_when_the_lease_is_over(start: Start) -> No
     anna.decide(clip_id, "motion")
     ben.decide(clip_id, "spatial")
     assert anna.get("/api/cases")["total"] == 1
+
+
+def test_leases_that_nobody_may_answer_by_are_dropped_while_the_server_runs(
+    start: Start, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Person(start(settings=BLIND), "anna")
+
+    def stored() -> list[str]:
+        with closing(sqlite3.connect(db)) as connection:
+            return [clip_id for (clip_id,) in connection.execute("SELECT clip_id FROM leases")]
+
+    clip_id = anna.hand()[0]["clip_id"]
+    monkeypatch.setattr("review_ui.hands.LAPSED_S", -1e6)  # as if the day were over
+    other = anna.hand(1, "calibration")[0]["clip_id"]
+    assert clip_id != other
+    end = time.monotonic() + 20
+    while stored() != [other]:
+        anna.hand(1, "calibration")
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_leaving_loses_no_answer_that_is_on_its_way(start: Start) -> None:
