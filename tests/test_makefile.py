@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
     assert {"CLUSTER", "DEVICE", "PROFILE", "GENERATOR", "REAL", "MANIFESTS", "PROMPTS"} <= set(VARIABLES)
     code, plain, _ = make(tmp_path, *TARGETS, "GENERATOR=k")
     assert code == 0
-    other = dict.fromkeys(VARIABLES, "not-meant-for-us")
+    other: Any = dict.fromkeys(VARIABLES, "not-meant-for-us")
     assert make(tmp_path, *TARGETS, "GENERATOR=k", **other) == (0, plain, "")
     code, given, err = make(tmp_path, "score", **other)
     assert (code, given) == (2, "")
