@@ -2,15 +2,16 @@
 
 import hashlib
 import os
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
 
 NUMBERED = re.compile(r"(.+)-\d+", re.DOTALL)
 """The name of a clip without its suffix, after VBench: the prompt and the number of the sample."""
+SURROGATE = re.compile("[\ud800-\udfff]")
 NAMED = 3
 """Clips that a complaint names."""
 
@@ -59,7 +60,7 @@ def malformed(line: int | None, reason: str, file: object = "") -> Complaint:
 
 def is_text(text: str) -> bool:
     """Return whether it can be written as UTF-8: bytes that were not valid, and halves of a character, cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return SURROGATE.search(text) is None
 
 
 class ClipNames:
@@ -93,7 +94,7 @@ class ClipNames:
         """
         path = _normal(file.strip())
         whole = path.startswith(("./", self._prefix))
-        path = str(PurePosixPath(path.removeprefix(self._prefix)))
+        path = posixpath.normpath(path.removeprefix(self._prefix))
         indexes = [self._paths, self._path_stems]
         if not whole and "/" not in path:
             indexes = [self._paths, self._path_stems, self._names, self._name_stems]

@@ -149,9 +149,8 @@ def _nothing(found: Prompts, folder: Place) -> str:
         )
     if not found.lines:
         return f"{found.source} holds no prompts; name a table with lines, or a folder with a .txt for each clip"
-    first = found.complaints[0]
-    where = f"line {first.line}" if first.line else first.file
-    return (
-        f"none of the {found.lines} lines of {found.source} gives a clip in {folder} its prompt: {where}, "
-        f"{first.file!r}: {first.reason}; a line must name a clip by its path below that folder, such as {example!r}"
-    )
+    first, more = found.complaints[0], found.lines - 1
+    where = f"line {first.line}, {first.file!r}" if first.line else repr(first.file)
+    others = f" ({more} more)" if more else ""
+    hint = f"; a line names a clip by its path below that folder, such as {example!r}" * (first.kind is Kind.UNMATCHED)
+    return f"{found.source} gives no clip in {folder} a prompt: {where}: {first.reason}{others}{hint}"

@@ -13,11 +13,11 @@ def worker_bytes(resolved: Resolved, store: WeightsDir | None = None) -> int:
     """Return how many bytes a worker needs to score under this profile. An estimate for clips of common sizes.
 
     Args:
-        store: where the weights are, which must be there; None looks in the default place.
+        store: where the weights are; None looks in the default place.
     """
     names = learnt(resolved.profile, resolved.metrics)
     if not names:
         return BASE_BYTES
     store = store or WeightsDir()
     files = (found.path for name in names for found in store.look(name))
-    return BASE_BYTES + COPIES * sum(path.stat().st_size for path in files)
+    return BASE_BYTES + COPIES * sum(path.stat().st_size for path in files if path.is_file())

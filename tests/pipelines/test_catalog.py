@@ -269,7 +269,7 @@ def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> 
     (tmp_path / "p.csv").write_text("name,text\n")
     refused("no column file and prompt", "kling", folder, prompts=tmp_path / "p.csv")
     (tmp_path / "p.csv").write_text("file,prompt\n001.mp4,a dance\n")
-    refused(r"none of the 1 lines of .*p.csv gives a clip", "kling", folder, prompts=tmp_path / "p.csv")
+    refused(r"p.csv gives no clip in .* a prompt: line 2, '001.mp4'", "kling", folder, prompts=tmp_path / "p.csv")
     (manifests.root / "sources.toml").parent.mkdir(exist_ok=True)
     (manifests.root / "sources.toml").write_text("[x")
     refused("not valid TOML", "kling", folder)

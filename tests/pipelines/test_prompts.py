@@ -147,7 +147,7 @@ def test_prompts_in_names(manifests: Manifests, clips_folder: Fill) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("p.csv", "file,prompt\nnope.mp4,x\n", "none of the 1 lines of .*p.csv gives a clip in .* line 2, 'nope.mp4'"),
+        ("p.csv", "file,prompt\nnope.mp4,x\n", "p.csv gives no clip in .* a prompt: line 2, 'nope.mp4': no clip"),
         ("p.csv", 'file,prompt\na.mp4,"open\n', "line 2, 'a.mp4': a quote is opened here and not closed"),
         ("p.csv", "file,prompt\na.mp4,\n", "its prompt is empty"),
         ("p.csv", "file,prompt\n", "p.csv holds no prompts"),
