@@ -62,8 +62,10 @@ def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
     Raises:
         UsageError: its weights are missing or damaged.
     """
-    module = import_module(f"hfv_builder.backends.{BACKENDS[config.backend].module}")
-    return module.load(config, device, store or WeightsDir())
+    spec = BACKENDS[config.backend]
+    if spec.weights is not None:
+        store = store or WeightsDir()
+    return import_module(f"hfv_builder.backends.{spec.module}").load(config, device, store)
 
 
 def revision(config: Section, device: str, store: WeightsDir | None = None) -> str:
