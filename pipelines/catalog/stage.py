@@ -23,7 +23,7 @@ from pipelines.catalog.summary import summarise
 from pipelines.catalog.worker import catalog_shard, readable_path
 from pipelines.generators import holders
 from pipelines.outcome import Outcome
-from pipelines.workers.cluster import Cluster
+from pipelines.workers.cluster import WORKER_BYTES, Cluster
 from pipelines.workers.dispatch import run_shards
 from pipelines.workers.faults import Suspects
 
@@ -112,8 +112,10 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
     ):
         killers: list[str] = []
-        suspects = Suspects[str](proven=_proven(manifests, generator))
-        for done in run_shards(client, timed, shards, wait_s=cluster.wait_s):
+        proven = _proven(manifests, generator)
+        suspects = Suspects[str](proven=proven)
+        enough = proven and cluster.has_memory(WORKER_BYTES)
+        for done in run_shards(client, timed, shards, wait_s=cluster.wait_s, proven=enough):
             if done.result is None:
                 killers += done.items
             elif done.result.fault is not None:
@@ -125,7 +127,7 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         # They may still have a content; what dies of that too has none, and is tried again another time.
         killed, odd = partial(timed, error=KILLER), partial(timed, proven=True)
         for again, paths in ((killed, killers), (odd, suspects.release())):
-            for done in run_shards(client, again, ([path] for path in paths), wait_s=cluster.wait_s):
+            for done in run_shards(client, again, ([path] for path in paths), wait_s=cluster.wait_s, proven=True):
                 if done.error:
                     write(done.items, error=KILLER, unread=True)
                 bar.update()

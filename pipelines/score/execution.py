@@ -46,23 +46,33 @@ def execute(run: ScoringRun, todo: pa.Table, cluster: Cluster) -> int:
         with cluster.connect(imports=IMPORTS, each_a_gpu=on_gpu, worker_bytes=need) as client:
             # Jobs of a batch system may still be waiting for their turn.
             shares = SHARES * max(1, cluster.workers or 0, sum(client.nthreads().values()))
-            _score(run, shards_of(todo, run, shares=shares), valid, client, cluster.wait_s)
+            shards = shards_of(todo, run, shares=shares)
+            _score(run, shards, valid, client, cluster.wait_s, has_memory=cluster.has_memory(need))
     return valid
 
 
-def _score(run: ScoringRun, shards: Iterator[list[ClipJob]], clips: int, client: Any, wait_s: float | None) -> None:
-    failed = 0
+def _score(
+    run: ScoringRun,
+    shards: Iterator[list[ClipJob]],
+    clips: int,
+    client: Any,
+    wait_s: float | None,
+    *,
+    has_memory: bool,
+) -> None:
+    failed, proven = 0, _proven(run)
     profile = run.resolved.profile.name
     resources = GPU if run.resolved.device == "cuda" else None
     dispatch = partial(run_shards, client, resources=resources, wait_s=wait_s)
-    suspects = Suspects[ClipJob](proven=_proven(run))
+    suspects = Suspects[ClipJob](proven=proven)
     with (
         shard_log(run.manifests, run.generator, profile) as log,
         tqdm(total=clips, desc=f"score {run.generator} ({profile})", unit="clip", smoothing=0.1, disable=None) as bar,
     ):
 
         def reports(run: ScoringRun, shards: Iterable[list[ClipJob]]) -> Iterator[tuple[list[ClipJob], ShardResult]]:
-            for done in dispatch(partial(score_shard, run=run), shards):
+            enough = run.proven or (proven and has_memory)
+            for done in dispatch(partial(score_shard, run=run), shards, proven=enough):
                 why = f"{done.error}, or did not end within {run.deadline_s:g} s" if run.deadline_s else done.error
                 lost = [dataclasses.replace(job, error=ClipError(why)) for job in done.items]
                 yield done.items, done.result or score_shard(lost, run=run)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hfv_builder.records import UsageError
 from pipelines.workers.interrupts import interrupts, leave_interrupts_to_the_driver
+from pipelines.workers.limits import workers_memory
 from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
 
 PATIENCE = "10s"
@@ -125,6 +126,10 @@ class Cluster:
         if self.in_this_process:
             return this_process(for_gpus)
         return local_workers(self.workers, for_gpus, worker_bytes)
+
+    def has_memory(self, worker_bytes: int) -> bool:
+        """Whether each worker has at least so much memory for certain; nobody knows of workers elsewhere."""
+        return self.local and workers_memory() >= worker_bytes
 
     def has_gpus(self) -> bool:
         """Whether there is a GPU to work on: here, or offered by a worker of the scheduler as a resource."""

@@ -50,6 +50,7 @@ def run_shards(
     *,
     resources: dict[str, float] | None = None,
     wait_s: float | None = None,
+    proven: bool = False,
 ) -> Iterator[Done[T, R]]:
     """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
 
@@ -62,6 +63,7 @@ def run_shards(
     Args:
         resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
         wait_s: how long to wait while there is no worker at all; None waits for ever.
+        proven: such work was done before with as little memory, so that items answer for their deaths from the start.
 
     Raises:
         UsageError: the scheduler has gone, there was no worker for `wait_s` seconds, or the workers have too little
@@ -75,7 +77,6 @@ def run_shards(
     suspects: deque[_Sent[T]] = deque()
     flying: dict[Any, _Sent[T]] = {}
     starved: list[Done[T, R]] = []  # items that died alone when nothing was done yet
-    proven = False
     with scheduler_there():
         shortage = Shortage(client)
 

@@ -8,6 +8,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from hfv_builder.backends.registry import learnt, resolve
+from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.profiles.profile import load_profile
+from hfv_builder.records import Metric
+from pipelines.score.worker_memory import BASE_BYTES, COPIES, worker_bytes
 from pipelines.workers import local
 from pipelines.workers.limits import DRIVER_BYTES, cores, memory, memory_kills, workers_memory, workers_that_fit
 
@@ -163,3 +168,17 @@ def test_as_many_workers_as_there_are_cores_and_memory_for(
         )
     else:
         assert err == ""
+
+
+def test_what_a_worker_needs_depends_on_the_profile(tmp_path: Path) -> None:
+    lite, paper = resolve(load_profile("lite")), resolve(load_profile("paper"), store=WeightsDir(root=tmp_path))
+    assert worker_bytes(lite) == BASE_BYTES
+    store = WeightsDir(root=tmp_path)
+    files = [found.path for name in learnt(paper.profile) for found in store.look(name)]
+    assert len(files) > 4
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"1234567890")
+    assert worker_bytes(paper, store) == BASE_BYTES + COPIES * 10 * len(files)
+    motion = resolve(load_profile("paper"), (Metric.MOTION,), store=store)
+    assert worker_bytes(motion, store) == BASE_BYTES + COPIES * 10

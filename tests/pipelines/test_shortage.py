@@ -28,6 +28,12 @@ def test_nothing_that_can_be_done_is_the_fault_of_the_run(client: Client, shards
         list(run_shards(client, partial(hoard, hungry={*range(10)}), iter(shards)))
 
 
+def test_where_work_was_done_before_with_as_little_the_clip_is_to_blame(client: Client) -> None:
+    (done,) = run_shards(client, partial(hoard, hungry={1}), iter([[1]]), proven=True)
+    assert done.items == [1]
+    assert "killed its worker" in str(done.error)
+
+
 def test_one_clip_that_takes_too_much_fails_alone(client: Client) -> None:
     done = list(run_shards(client, partial(hoard, hungry={1}), iter([[1, 2], [3, 4]])))
     assert [each.items for each in done if each.error] == [[1]]
