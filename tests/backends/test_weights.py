@@ -13,6 +13,7 @@ from hfv_builder.backends.specs import File, Pin
 from hfv_builder.backends.weights import PINS, RECORD, WeightsDir, file_sha256
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric, UsageError
+from hfv_builder.scoring.scorer import Scorer
 
 BODY = bytes(range(256)) * 2000
 
@@ -60,6 +61,19 @@ def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPat
     assert WeightsDir().root == tmp_path
     monkeypatch.delenv("HFV_WEIGHTS")
     assert WeightsDir().root.parts[-3:] == (".cache", "hfv-builder", "weights")
+
+
+def test_a_user_without_a_home_needs_none_for_classical_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    lite = load_profile("lite")
+    registry.require(lite)
+    assert Scorer(registry.resolve(lite))
+    with pytest.raises(UsageError, match=r"has no home directory .* HFV_WEIGHTS"):
+        registry.require(load_profile("paper"))
 
 
 @pytest.mark.parametrize("model", sorted(PINS))
