@@ -91,9 +91,9 @@ class Desk:
 
     def deal(self, name: str, queue: str, wanted: Filter, count: int) -> dict[str, Any]:
         """The reviewer's hand, filled."""
-        over = self.board.hands.over()
-        if over:
-            self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in over])
+        ended = self.board.hands.ended()
+        if ended:
+            self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in ended])
         rows = self.board.deal(name, queue, wanted, count)
         hand = self.board.reviewer(name).hand
         # A restart may forget the last minute of a lease, so not every renewal is worth a write.

@@ -51,7 +51,7 @@ class Hands:
         self._holders: dict[int, set[str]] = {}
         self._expiry: list[tuple[float, int, str]] = []
         self._lapse: list[tuple[float, int, str]] = []
-        self._over: list[tuple[int, str]] = []
+        self._ended: list[tuple[int, str]] = []
         self._given = 0
 
     def reviewer(self, name: str) -> Reviewer:
@@ -116,11 +116,11 @@ class Hands:
         reviewer.lapsed[row] = lease
         heapq.heappush(self._lapse, (lease.expires + LAPSED_S, row, name))
 
-    def over(self) -> list[tuple[int, str]]:
+    def ended(self) -> list[tuple[int, str]]:
         """Return row and reviewer of the leases that nobody may answer by any more, each once; see `expire`."""
         self.expire()
-        gone, self._over = self._over, []
-        return gone
+        ended, self._ended = self._ended, []
+        return ended
 
     def expire(self) -> None:
         """Take back what was kept too long, and forget what lapsed a day ago. A renewed lease is later in the heap."""
@@ -135,4 +135,4 @@ class Hands:
             lapsed = self.reviewer(name).lapsed
             if row in lapsed and lapsed[row].expires + LAPSED_S <= now:
                 del lapsed[row]
-                self._over.append((row, name))
+                self._ended.append((row, name))

@@ -50,8 +50,8 @@ def parse_json_lines(text: str) -> tuple[list[PromptLine], list[Complaint]]:
             complaints.append(malformed(number, f"it is not valid JSON: {error.msg}, column {error.colno}"))
         except RecursionError:
             complaints.append(malformed(number, "it is nested too deeply"))
-    found, more = _entries(objects)
-    return found, sorted(complaints + more, key=lambda each: each.line or 0)
+    lines, more = _entries(objects)
+    return lines, sorted(complaints + more, key=lambda complaint: complaint.line or 0)
 
 
 def _properties(value: Any) -> _Pairs:
@@ -59,7 +59,7 @@ def _properties(value: Any) -> _Pairs:
 
 
 def _entries(objects: Iterable[tuple[int, Any]]) -> tuple[list[PromptLine], list[Complaint]]:
-    found: list[PromptLine] = []
+    lines: list[PromptLine] = []
     complaints: list[Complaint] = []
     for number, pairs in objects:
         row = dict(pairs) if isinstance(pairs, _Pairs) else {}
@@ -67,10 +67,10 @@ def _entries(objects: Iterable[tuple[int, Any]]) -> tuple[list[PromptLine], list
         if why is None:
             group = row.get("prompt_group")
             group = None if group is None else str(group).strip() or None
-            found.append(PromptLine(line=number, file=row["file"], prompt=row["prompt"] or "", group=group))
+            lines.append(PromptLine(line=number, file=row["file"], prompt=row["prompt"] or "", group=group))
         else:
             complaints.append(malformed(number, why, row.get("file")))
-    return found, complaints
+    return lines, complaints
 
 
 def _wrong(pairs: Any, row: dict[str, Any]) -> str | None:

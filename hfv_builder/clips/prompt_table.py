@@ -35,15 +35,15 @@ def parse_table(text: str, name: str, is_clip: Callable[[str], bool]) -> tuple[l
         raise UsageError(f"{name} is empty; its first line must name the columns file and prompt")
     columns, delimiter = _header(lines[first], name)
     file = columns.index("file")
-    found: list[PromptLine] = []
+    prompts: list[PromptLine] = []
     complaints: list[Complaint] = []
     at = first + 1
     while at < len(lines):
         span = 1
         if lines[at].strip():
             cells, span, why = _record(lines[at : at + MAX_LINES], delimiter)
-            inner = [_roughly(line, delimiter) for line in lines[at + 1 : at + span]]
-            if any(len(each) == len(columns) and is_clip(each[file]) for each in inner):
+            swallowed = [_roughly(line, delimiter) for line in lines[at + 1 : at + span]]
+            if any(len(row) == len(columns) and is_clip(row[file]) for row in swallowed):
                 why = UNCLOSED
             if why := why or _wrong(cells, columns, delimiter):
                 complaints.append(malformed(at + 1, why, *_roughly(lines[at], delimiter)[file : file + 1]))
@@ -51,9 +51,9 @@ def parse_table(text: str, name: str, is_clip: Callable[[str], bool]) -> tuple[l
             else:
                 row = dict(zip(columns, cells, strict=True))
                 group = row.get("prompt_group", "").strip() or None
-                found.append(PromptLine(line=at + 1, file=row["file"], prompt=row["prompt"], group=group))
+                prompts.append(PromptLine(line=at + 1, file=row["file"], prompt=row["prompt"], group=group))
         at += span
-    return found, complaints
+    return prompts, complaints
 
 
 def _header(line: str, name: str) -> tuple[list[str], str]:

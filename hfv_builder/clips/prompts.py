@@ -141,8 +141,8 @@ def match_prompts(lines: Iterable[PromptLine], clips: ClipNames) -> tuple[dict[s
 
 def prompt_in_name(name: str) -> str | None:
     """Return the prompt that the name of a clip carries, `PROMPT-0.mp4`; None if it ends in no number."""
-    found = NUMBERED.fullmatch(os.path.splitext(os.path.basename(name))[0])
-    return found[1].strip() or None if found else None
+    match = NUMBERED.fullmatch(os.path.splitext(os.path.basename(name))[0])
+    return match[1].strip() or None if match else None
 
 
 def prompt_group(prompt: str) -> str:

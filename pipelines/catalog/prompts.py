@@ -41,13 +41,13 @@ class Prompts:
 
     def summary(self) -> dict[str, Any]:
         """Return the facts, as JSON can hold them."""
-        kinds = Counter(each.kind.value for each in self.complaints)
+        kinds = Counter(complaint.kind.value for complaint in self.complaints)
         return {
             "source": self.source,
             "lines": self.lines,
             **{kind.value: kinds[kind.value] for kind in Kind},
             "matched": len(self.by_name),
-            "complaints": [asdict(each) | {"kind": each.kind.value} for each in self.complaints],
+            "complaints": [asdict(line) | {"kind": line.kind.value} for line in self.complaints],
             "clips_without": self.without,
         }
 
@@ -56,7 +56,7 @@ class Prompts:
         facts = self.summary()
         counts = [{"lines": facts["lines"], "clips with a prompt": facts["matched"], "without": len(self.without)}]
         counts[0] |= {kind.value: facts[kind.value] for kind in Kind}
-        unused = [{"line": each.line, "file": each.file, "why": each.reason} for each in self.complaints]
+        unused = [{"line": line.line, "file": line.file, "why": line.reason} for line in self.complaints]
         return paragraphs(
             table(counts, f"prompts from {self.source}:"),
             table(unused, "lines that give no clip its prompt:", limit=SHOWN),
@@ -79,15 +79,15 @@ def read_prompts(source: Place | None, folder: Place, names: Iterable[str]) -> P
     lines: list[PromptLine] = []
     malformed_lines: list[Complaint] = []
     if source is None:
-        told = ((name, prompt_in_name(name)) for name in names)
-        by_name = {name: (prompt, prompt_group(prompt)) for name, prompt in told if prompt}
+        carried = ((name, prompt_in_name(name)) for name in names)
+        by_name = {name: (prompt, prompt_group(prompt)) for name, prompt in carried if prompt}
         complaints: list[Complaint] = []
     else:
         clips = ClipNames(names, folder=str(folder))
         lines, malformed_lines = _read(source, clips)
         by_name, complaints = match_prompts(lines, clips)
-    complaints = sorted(malformed_lines + complaints, key=lambda each: (each.line or 0, each.file))
-    found = Prompts(
+    complaints = sorted(malformed_lines + complaints, key=lambda line: (line.line or 0, line.file))
+    prompts = Prompts(
         by_name=by_name,
         source=NAMED if source is None else str(source),
         lines=len(lines) + len(malformed_lines),
@@ -95,8 +95,8 @@ def read_prompts(source: Place | None, folder: Place, names: Iterable[str]) -> P
         without=[name for name in names if name not in by_name],
     )
     if not by_name:
-        raise UsageError(_nothing(found, folder))
-    return found
+        raise UsageError(_nothing(prompts, folder))
+    return prompts
 
 
 def _read(source: Place, clips: ClipNames) -> tuple[list[PromptLine], list[Complaint]]:
@@ -129,7 +129,7 @@ def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
             lines.append(PromptLine(line=None, file=stem, prompt=prompt, text_file=name))
         else:
             complaints.append(malformed(None, "it is not valid UTF-8", name))
-    return sorted(lines, key=lambda each: each.text_file), complaints
+    return sorted(lines, key=lambda line: line.text_file), complaints
 
 
 def _decoded(data: bytes) -> str:
@@ -139,18 +139,18 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="surrogateescape")
 
 
-def _nothing(found: Prompts, folder: Place) -> str:
+def _nothing(prompts: Prompts, folder: Place) -> str:
     """The sentence for a source that gave no clip a prompt."""
-    example = found.without[0]
-    if found.source == NAMED:
+    example = prompts.without[0]
+    if prompts.source == NAMED:
         return (
             f"no clip in {folder} is named PROMPT-NUMBER, such as 'a man runs-0.mp4': one is {example!r}; leave out "
             "--prompts-in-names, or name a table with --prompts"
         )
-    if not found.lines:
-        return f"{found.source} holds no prompts; name a table with lines, or a folder with a .txt for each clip"
-    first, more = found.complaints[0], found.lines - 1
+    if not prompts.lines:
+        return f"{prompts.source} holds no prompts; name a table with lines, or a folder with a .txt for each clip"
+    first, more = prompts.complaints[0], prompts.lines - 1
     where = f"line {first.line}, {first.file!r}" if first.line else repr(first.file)
     others = f" ({more} more)" if more else ""
     hint = f"; a line names a clip by its path below that folder, such as {example!r}" * (first.kind is Kind.UNMATCHED)
-    return f"{found.source} gives no clip in {folder} a prompt: {where}: {first.reason}{others}{hint}"
+    return f"{prompts.source} gives no clip in {folder} a prompt: {where}: {first.reason}{others}{hint}"

@@ -19,5 +19,5 @@ def worker_bytes(resolved: Resolved, store: WeightsDir | None = None) -> int:
     if not names:
         return BASE_BYTES
     store = store or WeightsDir()
-    files = (found.path for name in names for found in store.look(name))
+    files = (file.path for name in names for file in store.look(name))
     return BASE_BYTES + COPIES * sum(path.stat().st_size for path in files if path.is_file())

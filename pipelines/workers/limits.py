@@ -32,12 +32,12 @@ def memory(root: Path = ROOT) -> int:
     """
     import psutil
 
-    found: list[int] = [psutil.virtual_memory().total, *_memory_limits(root)]
+    limits: list[int] = [psutil.virtual_memory().total, *_memory_limits(root)]
     if sys.platform != "win32":
         import resource
 
-        found += [limit for limit in resource.getrlimit(resource.RLIMIT_RSS) if limit > 0]
-    return min(found)
+        limits += [limit for limit in resource.getrlimit(resource.RLIMIT_RSS) if limit > 0]
+    return min(limits)
 
 
 def workers_memory(root: Path = ROOT) -> int:

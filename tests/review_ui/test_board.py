@@ -270,15 +270,15 @@ def test_leases_that_nobody_may_answer_by_are_given_out_once_to_be_forgotten(boa
     first, again, answered = board.deal("anna", "labels", ALL, 3)
     board.apply(said(board, answered, "anna", 1))
     clock.now += 4000
-    assert board.hands.over() == []
+    assert board.hands.ended() == []
     clock.now += 80_000
     board.hands.hold("anna", again, "labels")
     clock.now += 10_000
-    assert board.hands.over() == [(first, "anna")]
-    assert board.hands.over() == []
+    assert board.hands.ended() == [(first, "anna")]
+    assert board.hands.ended() == []
     assert set(board.reviewer("anna").lapsed) == {again}
     clock.now += 90_000
-    assert board.hands.over() == [(again, "anna")]
+    assert board.hands.ended() == [(again, "anna")]
 
 
 def test_who_asks_for_one_label_is_not_blind(clips: Clips, clock: Clock) -> None:
