@@ -168,6 +168,6 @@ def _square_distances(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0))
 
 
-def load(config: Depth, device: str, store: WeightsDir | None) -> ApparentSize:
+def load(config: Depth, device: str, store: WeightsDir) -> ApparentSize:
     """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
     return ApparentSize(config.long_side)

@@ -102,6 +102,6 @@ STRIDES = (BINS[1] * BINS[2], BINS[2], 1)
 LOWER, UPPER = _linear_bins()
 
 
-def load(config: Embedding, device: str, store: WeightsDir | None) -> LabHistogram:
+def load(config: Embedding, device: str, store: WeightsDir) -> LabHistogram:
     """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
     return LabHistogram(config.region)

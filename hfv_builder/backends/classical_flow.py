@@ -63,6 +63,6 @@ def _padded_flow(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float
     return np.asarray(search.calc(first, second, None))
 
 
-def load(config: Flow, device: str, store: WeightsDir | None) -> DenseInverseSearch:
+def load(config: Flow, device: str, store: WeightsDir) -> DenseInverseSearch:
     """The model that the profile describes; it runs on the CPU and gives flow on the device. It needs no weights."""
     return DenseInverseSearch(config.long_side, device)

@@ -62,10 +62,8 @@ def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
     Raises:
         UsageError: its weights are missing or damaged.
     """
-    spec = BACKENDS[config.backend]
-    if spec.weights is not None:
-        store = store or WeightsDir()
-    return import_module(f"hfv_builder.backends.{spec.module}").load(config, device, store)
+    module = import_module(f"hfv_builder.backends.{BACKENDS[config.backend].module}")
+    return module.load(config, device, store or WeightsDir())
 
 
 def revision(config: Section, device: str, store: WeightsDir | None = None) -> str:
@@ -107,8 +105,7 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Weight
     missing = [package for package in needed if not _installed(package)]
     if missing:
         raise UsageError(f"scoring needs {', '.join(missing)}: install with `pip install -e '.[models]'`")
-    if models := learnt(profile, metrics):
-        (store or WeightsDir()).require(models)
+    (store or WeightsDir()).require(learnt(profile, metrics))
 
 
 def _installed(package: str) -> bool:

@@ -43,14 +43,12 @@ class Found:
 
 
 def default_root() -> Path:
-    """The directory of the weights: `HFV_WEIGHTS`, or `~/.cache/hfv-builder/weights`."""
-    named = os.environ.get("HFV_WEIGHTS")
-    try:
-        return Path(named or "~/.cache/hfv-builder/weights").expanduser()
-    except RuntimeError:
-        raise UsageError(
-            "this user has no home directory that weights could be in: name another directory in HFV_WEIGHTS"
-        ) from None
+    """Return the directory of the weights: `HFV_WEIGHTS`, or `~/.cache/hfv-builder/weights`.
+
+    Where there is no home folder the name keeps its `~`: profiles without weights need none.
+    """
+    named = os.environ.get("HFV_WEIGHTS") or "~/.cache/hfv-builder/weights"
+    return Path(os.path.expanduser(named))
 
 
 @dataclass(frozen=True, kw_only=True)
