@@ -20,6 +20,7 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, status, walk
+from hfv_builder.storage.processes import machine
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
 from pipelines.catalog.folder import list_clips
 from pipelines.cli import main
@@ -104,9 +105,9 @@ def test_copies_that_killed_processes_left_are_swept_away(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    host = socket.gethostname()
+    here = machine()
     left, held, others = (
-        tmp_path / f".hfv-{name}-x" for name in (f"{host}-{ended.pid}", f"{host}-{os.getpid()}", f"far-{ended.pid}")
+        tmp_path / f".hfv-{name}-x" for name in (f"{here}-{ended.pid}", f"{here}-{os.getpid()}", f"far-{ended.pid}")
     )
     for folder in (left, held, others):
         folder.mkdir()
