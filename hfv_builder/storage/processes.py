@@ -1,10 +1,10 @@
-"""Processes of this machine."""
+"""Processes on this machine."""
 
 import os
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Return whether a process with this id exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
