@@ -271,9 +271,7 @@ class Desk:
         if kept is None:
             kept = await asyncio.wrap_future(self.store.add(decision))
         if kept.says() != decision.says():
-            raise Refused(
-                409, f"{decision.decision_id} is another decision already; every decision needs an id of its own"
-            )
+            raise Refused(409, f"{decision.decision_id} is the id of another decision; use a new id for every decision")
         self.board.apply(kept)
         return {
             "decision_id": kept.decision_id,

@@ -25,7 +25,7 @@ QUEUES = {
 }
 """Titles of the queues by name, in display order."""
 ABOUT = {
-    "labels": "All clips: validation candidates first, then those with the smallest margin.",
+    "labels": "Validation candidates first, then by increasing margin.",
     "calibration": "The same clips for all reviewers, to measure agreement.",
     "disagreements": "Clips on which reviewers differ or are unsure.",
     "failed": "Clips that could not be read or scored.",

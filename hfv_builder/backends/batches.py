@@ -19,10 +19,13 @@ class Batches:
     """
 
     def __init__(self, *, device: str, most: int, bytes_each: float = 0) -> None:
-        """Args:
-        most: largest number of items in a batch; more items are not faster.
-        bytes_each: working memory per item. Used on CUDA only: on a CPU the batches, and with them the last bits of
-            the results, are the same on every machine.
+        """Choose the batch size.
+
+        Args:
+            device: the device on which the function runs.
+            most: largest number of items in a batch; more items are not faster.
+            bytes_each: working memory per item. Used on CUDA only: on a CPU the batches, and with them the last bits of
+                the results, are the same on every machine.
         """
         self.size = most
         self._device = device

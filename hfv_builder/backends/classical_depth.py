@@ -45,7 +45,7 @@ class ApparentSize:
         self.long_side = long_side
 
     def begin(self) -> "ApparentSizePass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return ApparentSizePass(self.long_side)
 
 

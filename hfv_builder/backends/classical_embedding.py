@@ -31,7 +31,7 @@ class LabHistogram:
         self.region = region
 
     def begin(self) -> "LabHistogramPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return LabHistogramPass(self.region)
 
 

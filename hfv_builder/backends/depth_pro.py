@@ -35,7 +35,7 @@ class DepthPro:
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=4e9)
 
     def begin(self) -> "DepthProPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return DepthProPass(self)
 
     def maps(self, frames: Tensor) -> Tensor:

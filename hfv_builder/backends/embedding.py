@@ -34,16 +34,20 @@ class FrameEmbedding:
         config: Embedding,
         device: str,
     ) -> None:
-        """Args:
-        network: maps the output of `prepare` to vectors, (n, D).
-        prepare: maps frames, (n, H, W, 3) uint8 RGB, to images, (n, 3, h, w) float32.
+        """Make the model.
+
+        Args:
+            network: maps the output of `prepare` to vectors, (n, D).
+            prepare: maps frames, (n, H, W, 3) uint8 RGB, to images, (n, 3, h, w) float32.
+            config: the precision, and whether to compile the network.
+            device: the device of the network.
         """
         self._network, self._prepare = compiled(network, config.compile), prepare
         self._config, self._device = config, device
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6)
 
     def begin(self) -> "FrameEmbeddingPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return FrameEmbeddingPass(self)
 
     def embed(self, frames: Tensor) -> Tensor:

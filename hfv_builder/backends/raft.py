@@ -88,7 +88,7 @@ class Raft:
         self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2))
 
     def encode(self, frames: Tensor) -> Features:
-        """Return correlation features, hidden state, context and (height, width) before padding, for each frame.
+        """Return correlation features, hidden state, context and (height, width) without padding, for each frame.
 
         Args:
             frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.

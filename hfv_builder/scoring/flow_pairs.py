@@ -76,8 +76,11 @@ class Matcher:
     """Pair every frame of a clip with the next one, including pairs that span two calls of `match`."""
 
     def __init__(self, flow: FlowModel, *, backward: bool) -> None:
-        """Args:
-        backward: whether the flow from second to first is estimated too.
+        """Make a matcher for one clip.
+
+        Args:
+            flow: the flow model.
+            backward: whether the flow from second to first is estimated too.
         """
         self._flow, self._backward = flow, backward
         self._last: tuple[Tensor, Features, Tensor] | None = None

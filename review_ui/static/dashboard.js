@@ -23,8 +23,8 @@ function figures(stats) {
   const hours = stats.hours_left;
   const list = [
     [`${count(stats.done)}`, `of ${count(stats.total)} clips done`],
-    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers per clip` : "done, one reviewer per clip"],
-    [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips per hour, all reviewers"],
+    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers per clip` : "done, 1 reviewer per clip"],
+    [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips per hour in total"],
     [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "remaining at this pace"],
     [count(stats.disputed), "disputed clips"],
     [count(stats.rejected), "rejected clips"],
@@ -80,7 +80,7 @@ function quality(stats) {
 
 function confusion(stats) {
   const rows = stats.confusion[generator];
-  if (!rows) return make("p", { class: "muted" }, "No clip has been reviewed yet.");
+  if (!rows) return make("p", { class: "muted" }, "No clip has a reviewed label yet.");
   const columns = [...LABELS.map((label) => TITLES[label]), "Rejected"];
   return make("table", { class: "matrix" },
     make("thead", {}, make("tr", {}, make("td", {}), ...columns.map((title) => make("th", { scope: "col" }, title)))),
@@ -99,7 +99,7 @@ function people(stats) {
   const boxes = kinds.map(([name, title, text]) => {
     const a = stats.agreement[name];
     const range = a.alpha_low == null ? "95 % interval: –" : `95 %: ${decimal(a.alpha_low)} to ${decimal(a.alpha_high)}`;
-    return box(6, title, `${text} ${count(a.clips)} clips with at least two answers.`, make("div", { class: "trio" },
+    return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, make("div", { class: "trio" },
       make("div", {}, make("div", { class: "big" }, percent(a.percent, 1)), make("div", { class: "muted" }, "of pairs agree")),
       make("div", {}, make("div", { class: "big" }, decimal(a.alpha)), make("div", { class: "muted" }, "Krippendorff's α"), make("div", { class: "muted" }, range)),
       make("div", {}, make("div", { class: "big" }, decimal(a.ac1)), make("div", { class: "muted" }, "Gwet's AC1"))));

@@ -5,7 +5,7 @@ export const ACTIONS = {
   appearance: ["2", "Appearance"],
   motion: ["3", "Motion"],
   fourth: ["4", "No anomaly, or Real footage"],
-  reject: ["r", "Reject, then a number for the reason"],
+  reject: ["r", "Reject, then a reason (1–9)"],
   unsure: ["u", "Unsure"],
   confirm: ["Enter", "Save the chosen answer"],
   undo: ["z", "Undo"],

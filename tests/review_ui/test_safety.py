@@ -183,7 +183,7 @@ def test_a_foreign_database_is_not_touched(start: Callable[..., TestClient], db:
     other.execute("CREATE TABLE theirs (x)")
     other.close()
     before = db.read_bytes()
-    with pytest.raises(UsageError, match="not one of reviews"):
+    with pytest.raises(UsageError, match="is not a database of reviews"):
         start()
     assert db.read_bytes() == before
 
