@@ -67,7 +67,7 @@ def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
 
 
 def revision(config: Section, device: str, store: WeightsDir | None = None) -> str:
-    """Return a string that identifies everything but the parameters that determines a backend's output.
+    """Return a string that identifies what determines a backend's output besides its parameters.
 
     For a learnt backend it contains the weights, the recipe and the type of the device, since a GPU resizes and sums in
     another order. For a classical backend, which always runs on the CPU, it contains the version of OpenCV and the

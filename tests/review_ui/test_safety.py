@@ -235,7 +235,7 @@ def test_users_come_in_with_their_tokens(start: Callable[..., TestClient], tmp_p
         ("", "has no users"),
         ("[anna]\nrole = 'reviewer'", "has no token_sha256"),
         (f"[anna]\ntoken_sha256 = '{'0' * 64}'\nrole = 'boss'", "must be reviewer or adjudicator"),
-        (f"['a:b']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is no name for a reviewer"),
+        (f"['a:b']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is not a valid name"),
         ("[anna", "cannot be read"),
     ],
 )
