@@ -1,4 +1,4 @@
-"""The ids and names that every part shares, and the errors that are not internal ones."""
+"""Shared ids and names, and the errors that are reported to users."""
 
 from enum import IntEnum, StrEnum
 
@@ -12,7 +12,7 @@ class Label(IntEnum):
     REAL = 3
 
     def __str__(self) -> str:
-        """The name that tables and columns use: `spatial`, not `Label.SPATIAL`."""
+        """Return the name used in tables and columns: `spatial`, not `Label.SPATIAL`."""
         return self.name.lower()
 
 
@@ -29,7 +29,7 @@ METRICS = tuple(Metric)
 
 
 class Status(StrEnum):
-    """What became of an input row."""
+    """The result of processing an input row."""
 
     OK = "ok"
     FAILED = "failed"
@@ -49,21 +49,21 @@ DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class UsageError(Exception):
-    """Wrong use: one sentence that says what is wrong, where, and the way out. The command exits with 2."""
+    """An error of the user. Its message is one sentence: what is wrong, where, what to do. The command exits with 2."""
 
 
 class ClipError(Exception):
-    """A clip that cannot be read or scored: one sentence that becomes the `error` of its row."""
+    """A clip cannot be read or scored. The message is one sentence and becomes the `error` of the clip's row."""
 
 
 class NotScored(ClipError):
-    """A clip that no model has processed, since its file is missing or has changed: the next run tries it again."""
+    """A clip was not processed because its file is missing or has changed. The next run tries it again."""
 
     def __str__(self) -> str:
-        """Return the sentence, marked as what it is."""
+        """Return the message with the prefix `not scored: `."""
         return f"not scored: {super().__str__()}"
 
 
 def reason(error: Exception) -> str:
-    """Return what was raised, as the `error` of a clip's row."""
+    """Return the message of an exception for the `error` of a clip's row."""
     return str(error) if isinstance(error, ClipError | OSError) else f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,5 +1,6 @@
-"""Environments: the versions and the device that can change a score. Rows carry an id, a file beside the run reports
-has what it stands for.
+"""Environments: the versions and the device that can change a score.
+
+Rows of `scores` hold the id of an environment; a JSON file beside the run reports holds its content.
 """
 
 import hashlib
@@ -14,19 +15,21 @@ from hfv_builder.storage.places import Place, put, read, writable
 from pipelines.versions import packages
 
 Environment = Mapping[str, str]
-"""Names of packages, libraries and of the device, and their versions."""
+"""Versions of packages and libraries, and the device, by name."""
 DECODERS = {"pyav": "av", "decord": "decord"}
 """The package of each decoder."""
 MAJORS = ("av", "decord", "libavcodec")
-"""What decodes; another major version of it may give other frames."""
+"""Packages and libraries that decode; another major version may give other frames."""
 
 
 @cache
 def environment(decoder: str, device: str, *, computing: bool = True) -> Environment:
-    """What this process computes scores with.
+    """Return the environment in which this process computes scores.
 
     Args:
-        computing: whether it does; if not, no name of a GPU is looked up.
+        decoder: `pyav` or `decord`.
+        device: `cpu` or `cuda`, with or without an index.
+        computing: whether this process computes scores; if not, the GPU is not queried.
     """
     versions = packages()
     if decoder == "pyav":
@@ -36,26 +39,26 @@ def environment(decoder: str, device: str, *, computing: bool = True) -> Environ
     else:
         libraries = {DECODERS[decoder]: metadata.version(DECODERS[decoder])}
         versions.pop(DECODERS["pyav"])
-    found = versions | libraries | {"decoder": decoder, "device": device.split(":")[0]}
+    entries = versions | libraries | {"decoder": decoder, "device": device.split(":")[0]}
     if computing and device.startswith("cuda"):
         import torch
 
-        found |= {"gpu": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda)}
+        entries |= {"gpu": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda)}
         cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-        found |= {"cudnn": str(cudnn)}
-    return dict(sorted(found.items()))
+        entries |= {"cudnn": str(cudnn)}
+    return dict(sorted(entries.items()))
 
 
 def environment_id(described: Environment) -> str:
-    """The id of an environment: 16 hex digits."""
+    """Return the id of an environment, 16 hex digits of the hash of its content."""
     return hashlib.sha256(json.dumps(dict(described), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def keep(manifests: Manifests, described: Environment) -> str:
-    """The id of an environment; what it stands for is written first, if it is not there yet.
+    """Write the file of an environment unless it exists, and return its id.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     key = environment_id(described)
     path = _path(manifests, key)
@@ -66,31 +69,31 @@ def keep(manifests: Manifests, described: Environment) -> str:
 
 
 def described(manifests: Manifests, key: str | None) -> Environment:
-    """What the id stands for; empty if nobody knows."""
+    """Return the environment with this id; empty if its file is missing or damaged."""
     if key is None:
         return {}
     try:
-        found = json.loads(read(_path(manifests, key)))
+        content = json.loads(read(_path(manifests, key)))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def differences(some: Iterable[Environment]) -> dict[str, list[str]]:
-    """The names whose versions differ between environments, with these versions; those of unknown ones do not count."""
-    known = [each for each in some if each]
-    names = sorted({name for each in known for name in each})
-    versions = {name: sorted({each.get(name, "none") for each in known}) for name in names}
+def differences(environments: Iterable[Environment]) -> dict[str, list[str]]:
+    """Return the versions of each entry that differs between environments, by name; empty environments are ignored."""
+    known = [entries for entries in environments if entries]
+    names = sorted({name for entries in known for name in entries})
+    versions = {name: sorted({entries.get(name, "none") for entries in known}) for name in names}
     return {name: values for name, values in versions.items() if len(values) > 1}
 
 
 def not_comparable(differing: Mapping[str, list[str]]) -> list[str]:
-    """Of what differs, what forbids to rank scores together: the device, and major versions of what decodes."""
+    """Return the differing entries that make scores incomparable: decoder, device, GPU, and major decoder versions."""
     majors = {name: {version.split(".")[0] for version in differing.get(name, [])} for name in MAJORS}
-    forbids = [name for name in ("decoder", "device", "gpu") if name in differing]
-    return forbids + [name for name, found in majors.items() if len(found) > 1]
+    incomparable = [name for name in ("decoder", "device", "gpu") if name in differing]
+    return incomparable + [name for name, versions in majors.items() if len(versions) > 1]
 
 
 def _path(manifests: Manifests, key: str) -> Place:
-    # A key of a damaged row must not lead elsewhere.
+    # Only the name, because the id of a damaged row could contain other folders.
     return manifests.root / "runs" / "environments" / f"{PurePath(key).name}.json"

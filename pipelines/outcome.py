@@ -1,4 +1,4 @@
-"""What a stage ends with: the same facts for a person, for a program and for the record."""
+"""The outcome of a stage: a text for the terminal, a summary for programs, an exit code and a run report."""
 
 import json
 import time
@@ -14,25 +14,28 @@ from hfv_builder.storage.places import Place, put, writable
 from pipelines.versions import versions
 
 SHOWN = 10
-"""Rows of a list that are printed; the rest is counted."""
+"""Number of rows of a list to print; the others are counted."""
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The end of a stage."""
+    """The outcome of a stage."""
 
     summary: dict[str, Any]
-    """The facts, as JSON can hold them."""
+    """The results, JSON-serialisable."""
     text: str
-    """The same, for the terminal."""
+    """The results as text for the terminal."""
     exit_code: int = DONE
     started: float = field(default_factory=time.time)
 
 
 def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = None) -> str:
-    """The rows as a plain table under its title, numbers to the right; nothing at all if there are none.
+    """Return the rows as a text table below a title; empty if there are no rows.
 
-    With a limit only the first rows are shown, and the others counted.
+    Args:
+        rows: the rows, with the same keys.
+        title: the line above the table.
+        limit: number of rows to show; the others are counted in a last line. None shows all.
     """
     if not rows:
         return ""
@@ -43,12 +46,12 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
 
 
 def paragraphs(*parts: str) -> str:
-    """The parts that say something, a blank line between them."""
+    """Return the parts that are not empty, separated by blank lines."""
     return "\n\n".join(part for part in parts if part)
 
 
 def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
-    """Write the run report, `runs/{time}-{stage}.json`: the summary, and when and with what it ran."""
+    """Write the run report with summary, time and versions to `runs/{time}-{stage}.json`, and return its path."""
     ended = datetime.now(UTC)
     report = {
         "stage": stage,

@@ -1,4 +1,4 @@
-"""Review labels in the browser: start the server, export its decisions, and make users for it."""
+"""Review labels in the browser: run the server, export its decisions, and add users."""
 
 import gc
 import sys
@@ -12,14 +12,14 @@ from pipelines.score.old_scores import bring_up_to_date, old_generators
 
 
 def database(manifests: Manifests, db: Path | None = None) -> Path:
-    """Where the decisions are kept, unless somebody says otherwise."""
+    """Return the path of the database: `db`, or the default below the manifests."""
     return db or manifests.local_root / "review" / "decisions.sqlite"
 
 
 def destination(manifests: Manifests, db: Path | None = None, into: Manifests | None = None) -> Manifests:
-    """Where decisions are exported: `into`, else the manifests; those of another database beside it.
+    """Return the manifests to export to: `into`, else those of the clips, else a folder beside a custom database.
 
-    A database that somebody names may be that of a trial, whose decisions must not become real votes unasked.
+    A custom database may be that of a trial, whose decisions must not become real votes without being asked for.
     """
     if into is not None:
         return into
@@ -44,14 +44,19 @@ def review(
     """Serve the app until it is stopped, then export the decisions.
 
     Args:
-        users: who may sign in, in a file that is read again when it changes; must be given for any address that other
-            machines reach.
-        db: the database of the decisions; None takes the one of the manifests.
-        into: where to export; None leaves it to `destination`.
-        names: further names by which browsers call the server, such as that of a proxy in front of it.
+        manifests: the manifests with clips, scores and labels.
+        host: the address to listen on.
+        port: the port to listen on.
+        users: the users file, which is read again when it changes; required if other machines can reach `host`.
+        settings: the settings file; None uses the defaults.
+        overlap: number of reviewers per clip; None uses the settings.
+        db: the database of the decisions; None uses the default below the manifests.
+        into: the manifests to export to; None uses `destination`.
+        names: additional host names of the server, such as that of a reverse proxy.
+        verbose: whether requests are logged.
 
     Raises:
-        UsageError: the address is open to others and no users are given, or something cannot be read.
+        UsageError: other machines can reach `host` and no users are given, the port is taken, or a file cannot be read.
     """
     import uvicorn
 
@@ -60,10 +65,10 @@ def review(
     from review_ui.settings import load_settings
     from review_ui.users import ADVICE, UsersFile
 
-    known = None if users is None else UsersFile(users)
-    if known is None and not is_loopback(host):
+    users_file = None if users is None else UsersFile(users)
+    if users_file is None and not is_loopback(host):
         raise UsageError(
-            f"other machines can reach {host}: give --users FILE, so that only reviewers sign in; {ADVICE}"
+            f"other machines can reach {host}: give --users FILE, so that only reviewers can sign in; {ADVICE}"
         )
     with manifests.lock("review"):
         bring_up_to_date(manifests, old_generators(manifests))
@@ -71,11 +76,11 @@ def review(
             manifests,
             database(manifests, db),
             settings=load_settings(settings, overlap=overlap),
-            users=known,
+            users=users_file,
             hosts=(*names_of(host), *names),
             into=destination(manifests, db, into),
         )
-        # The manifests stay for good; looking through them for garbage would make somebody wait now and then.
+        # The manifests stay in memory; excluding them from garbage collection avoids pauses.
         gc.freeze()
         config = uvicorn.Config(
             app,
@@ -91,21 +96,22 @@ def review(
         try:
             uvicorn.Server(config).run()
         except KeyboardInterrupt:
-            pass  # the server has stopped and exported; uvicorn passes on what stopped it
+            pass  # raised by uvicorn after the server has stopped and exported
         except SystemExit:
-            raise UsageError(f"nothing can listen at {host}:{port}; choose another with --port N") from None
+            raise UsageError(f"cannot listen on {host}:{port}; choose another port with --port N") from None
     return export_reviews(manifests, db=db, into=into)
 
 
 def export_reviews(
     manifests: Manifests, *, db: Path | None = None, into: Manifests | None = None, overlap: int | None = None
 ) -> Outcome:
-    """Write the decisions to the `reviews` manifest, and the final labels that they make to `final`.
+    """Write the decisions to the `reviews` manifest, and the resulting labels to `final`.
 
     Args:
-        db: the database of the decisions; None takes the one of the manifests.
-        into: where to export; None leaves it to `destination`.
-        overlap: how many votes a clip needs; None takes what the review was set to.
+        manifests: the manifests with the clips and their labels.
+        db: the database of the decisions; None uses the default below the manifests.
+        into: the manifests to export to; None uses `destination`.
+        overlap: number of votes below which a majority does not count; None uses the setting of the review.
 
     Raises:
         UsageError: there is no database, or it cannot be read.
@@ -115,7 +121,7 @@ def export_reviews(
 
     path = database(manifests, db)
     if not path.is_file():
-        raise UsageError(f"nothing has been reviewed yet: there is no {path}; start with `hfv review`")
+        raise UsageError(f"there are no decisions yet: {path} does not exist; start with `hfv review`")
     store = DecisionLog(path)
     try:
         target = destination(manifests, db, into)
@@ -125,21 +131,21 @@ def export_reviews(
     word = "decision" if rows == 1 else "decisions"
     text = f"{rows} {word} in {target.root}/reviews, final labels in {target.root}/final"
     if target.root != manifests.root:
-        cure = f"`hfv reviews export --db {path} --into {manifests.root}`"
-        text += f"\nthey are not in {manifests.root}; to count them there, run {cure}"
+        command = f"`hfv reviews export --db {path} --into {manifests.root}`"
+        text += f"\nthey do not count in {manifests.root}; to add them there, run {command}"
     return Outcome(summary={"decisions": rows, "database": str(path), "manifests": str(target.root)}, text=text)
 
 
 def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
-    """Add a user to the users file and say their token, which is kept nowhere.
+    """Add a user to the users file and return their token, of which only the hash is stored.
 
     Raises:
-        UsageError: the name is taken or will not do, or the file cannot be written.
+        UsageError: the name is taken or invalid, or the file cannot be written.
     """
     from review_ui.users import new_user, read_users
 
     if users.exists() and users.stat().st_size and name in read_users(users):
-        raise UsageError(f"{users} has a {name} already; delete that entry to give them a new token")
+        raise UsageError(f"{users} already has an entry for {name}; delete the entry to make a new token")
     token, lines = new_user(name, role)
     try:
         users.touch(mode=0o600)
@@ -147,5 +153,5 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
             file.write(f"{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
-    text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only now; {users} holds its hash."
+    text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only once; {users} holds its hash."
     return Outcome(summary={"name": name, "role": role, "token": token}, text=text)

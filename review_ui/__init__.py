@@ -1,4 +1,4 @@
-"""The reviewers' web app: people confirm or correct automatic labels in a browser."""
+"""The web app in which reviewers confirm or correct automatic labels."""
 
 from review_ui.app import create_app
 

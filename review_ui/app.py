@@ -1,4 +1,4 @@
-"""The web app: everything put together, with no state outside of it."""
+"""The web app: create the FastAPI application with its routes, pages and error handlers."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -26,9 +26,9 @@ from review_ui.stats import Statistics
 from review_ui.users import User, UsersFile
 from review_ui.writer import NotKept
 
-ABOUT = """Everything that the review pages do. Sign in with `POST /api/session` and keep the cookie; where the server
-has users, `Authorization: Bearer TOKEN` replaces it. Requests that change something are refused if a browser sends them
-from another site."""
+ABOUT = """The API of the review pages. Sign in with `POST /api/session` and keep the cookie; if the server has a users
+file, `Authorization: Bearer TOKEN` works too. Requests that change something are rejected if a browser sends them from
+another site."""
 
 
 def create_app(
@@ -41,13 +41,16 @@ def create_app(
     export_on_exit: bool = True,
     into: Manifests | None = None,
 ) -> FastAPI:
-    """The app over these manifests, its decisions in the SQLite file `db`, proxies beside that.
+    """Return the app for reviewing the clips of these manifests.
 
     Args:
-        users: who may sign in; None lets anybody sign in who gives a name.
-        hosts: the names by which the server may be called.
-        export_on_exit: write the manifests `reviews` and `final` when the server stops.
-        into: where to write them; None writes them into `manifests`.
+        manifests: the manifests with clips, scores and labels.
+        db: the SQLite file of the decisions. Video proxies are stored beside it.
+        settings: the review settings; None uses the defaults.
+        users: the users who may sign in; None accepts any name.
+        hosts: the accepted host names of requests.
+        export_on_exit: whether the manifests `reviews` and `final` are written when the server stops.
+        into: the manifests to write; None writes into `manifests`.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
@@ -60,7 +63,7 @@ def create_app(
         yield
         try:
             desk.close()
-        finally:  # what is in the database can be exported, whatever fails before
+        finally:  # the decisions in the database can be exported even if closing fails
             if export_on_exit:
                 export(desk.store, manifests, into)
 
@@ -69,7 +72,7 @@ def create_app(
         version=__version__,
         description=ABOUT,
         lifespan=lifespan,
-        # The interactive pages that FastAPI brings load their scripts from elsewhere.
+        # The interactive pages of FastAPI load scripts from other sites.
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
@@ -97,7 +100,7 @@ def create_app(
     @app.exception_handler(NotKept)
     @app.exception_handler(sqlite3.Error)
     async def database(request: Request, error: Any) -> JSONResponse:
-        sentence = f"the decision could not be kept ({error}); it was not counted, and may be sent again"
+        sentence = f"the decision could not be saved ({error}); it does not count and can be sent again"
         return JSONResponse({"error": sentence}, 503)
 
     @app.exception_handler(UsageError)
@@ -106,6 +109,6 @@ def create_app(
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "internal error; the server's log says more"}, 500)
+        return JSONResponse({"error": "internal error; see the log of the server"}, 500)
 
     return app

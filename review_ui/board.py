@@ -1,6 +1,6 @@
-"""Who gets which clip: queues, leases and votes, in memory, touched by the event loop alone and never by two at once.
+"""Assignment of clips to reviewers: queues, leases and votes in memory, used by the event loop only.
 
-The database remembers leases and decisions over a restart; the board is made from it again.
+The database stores leases and decisions; the board is rebuilt from them after a restart.
 """
 
 import hashlib
@@ -18,20 +18,20 @@ from review_ui.settings import QUEUES, Settings
 from review_ui.views import Views
 
 SHARED = ("labels", "failed")
-"""Queues in which a clip goes to as many reviewers as the overlap asks for; others give it to everybody."""
+"""Queues in which a clip goes to `overlap` reviewers; in the others it goes to every reviewer."""
 CHUNK = 256
-"""Clips of a queue that are looked at together."""
+"""Number of rows of a queue that are searched together."""
 LEFT_S = 1.0
-"""For how long a count of open clips is good enough."""
+"""Seconds for which a count of open clips is reused."""
 REPEAT_GAP = 30
-"""A repeat was answered at least so many clips ago."""
+"""Smallest number of clips between an answer and its repeat."""
 
 
 class Board:
-    """The queues over some clips."""
+    """The queues, leases and votes of one review."""
 
     def __init__(self, clips: Clips, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        """An empty board: nobody has anything, nothing is answered."""
+        """Make a board without leases and decisions."""
         self.clips = clips
         self.settings = settings
         self._clock = clock
@@ -41,19 +41,20 @@ class Board:
         self._adjudicated: set[int] = set()
         self._disputed: set[int] = set()
         self._busy = np.zeros(len(clips), np.int16)
-        """Votes and leases on each clip."""
+        """Number of votes and leases per clip."""
         self._done = np.zeros(len(clips), bool)
-        """Clips that need no more votes."""
+        """Whether a clip needs no more votes."""
         self._voted = np.zeros(len(clips), np.int16)
-        """Votes on each clip, with those that are unsure."""
+        """Number of votes per clip, unsure votes included."""
         self._views = Views(clips, settings.calibration)
 
     # ------------------------------------------------------------------ dealing
 
     def deal(self, name: str, queue: str, wanted: Filter, count: int) -> list[int]:
-        """Fill the reviewer's hand from this queue up to `count` clips, and renew its leases.
+        """Fill the reviewer's hand from this queue up to `count` clips, renew its leases, and return its rows.
 
-        A hand survives reloading the page and opening a second tab; clips of other queues go back.
+        Clips of this queue that are in the hand already stay, for instance after a reload of the page. Clips of other
+        queues go back.
         """
         self.hands.expire()
         reviewer = self.reviewer(name)
@@ -67,19 +68,19 @@ class Board:
         for row in hand:
             self.hands.hold(name, row, queue)
         if wanted.label is not None:
-            reviewer.seen.update(hand)  # whoever asks for clips of one label knows the label
+            reviewer.informed.update(hand)  # a filter by label reveals the label
         return hand
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:
-        """The clips that will be dealt next to whoever asks, for preparing their media."""
+        """Return the rows that will be dealt next, so that their media can be prepared."""
         if queue not in ("labels", "calibration"):
             return []
         return self._open(queue, wanted, count)
 
     def left(self, name: str, queue: str, wanted: Filter) -> int:
-        """How many clips of the queue this reviewer could still be dealt, those in hand included; a second old at most.
+        """Return how many clips of the queue are left for this reviewer, including the hand; at most a second old.
 
-        Counting takes longer than dealing, and nobody reads it that often: everybody shares one count.
+        Counting takes longer than dealing, so all reviewers share one count.
         """
         reviewer = self.reviewer(name)
         if queue == "repeats":
@@ -90,15 +91,15 @@ class Board:
         done = self._done if queue in SHARED else np.zeros_like(self._done)
         if now - view.counted > LEFT_S:
             view.open, view.counted = int(np.count_nonzero(view.has & ~done)), now
-        mine = np.fromiter(reviewer.answered, np.int64, len(reviewer.answered))
-        return max(0, view.open - int(np.count_nonzero(view.has[mine] & ~done[mine])))
+        answered = np.fromiter(reviewer.answered, np.int64, len(reviewer.answered))
+        return max(0, view.open - int(np.count_nonzero(view.has[answered] & ~done[answered])))
 
     def total(self, name: str, queue: str, wanted: Filter) -> int:
-        """How many clips the queue has; of repeats, how many this reviewer has left."""
+        """Return the number of clips in the queue; for `repeats`, the number left for this reviewer."""
         return self.left(name, queue, wanted) if queue == "repeats" else len(self.view(queue, wanted))
 
     def view(self, queue: str, wanted: Filter) -> Ints:
-        """The rows of a queue in the order in which they are dealt; every clip could come back as a repeat."""
+        """Return the rows of a queue in dealing order; for `repeats` these are all clips."""
         if queue in ("disagreements", "repeats"):
             rows = np.array(sorted(self._disputed), np.int64) if queue == "disagreements" else self.clips.order
             return rows[self._views.fits(wanted)[rows]]
@@ -111,33 +112,33 @@ class Board:
         if queue == "disagreements":
             free = [row for row in self.disputed(wanted) if not self.hands.holders(row)]
             return [row for row in free if row not in reviewer.answered][:count]
-        found = self._repeat(reviewer, wanted) if queue == "labels" else []
-        return found + self._open(queue, wanted, count - len(found), reviewer)
+        repeats = self._repeat(reviewer, wanted) if queue == "labels" else []
+        return repeats + self._open(queue, wanted, count - len(repeats), reviewer)
 
     def _open(self, queue: str, wanted: Filter, count: int, reviewer: Reviewer | None = None) -> list[int]:
-        """The first rows of a queue that are free, and that this reviewer has not seen."""
+        """Return the first free rows of a queue that this reviewer has neither answered nor in hand."""
         view, shared = self._views.view(queue, wanted), queue in SHARED
-        found: list[int] = []
+        chosen: list[int] = []
         for start in range(view.closed, len(view.rows), CHUNK):
             rows = view.rows[start : start + CHUNK]
             if shared and start == view.closed and self._done[rows].all():
-                view.closed = start + CHUNK  # nobody will be dealt these again, unless somebody undoes
+                view.closed = start + CHUNK  # not dealt again, unless a decision is undone
                 continue
             free = rows[~self._done[rows] & (self._busy[rows] < self.settings.overlap)] if shared else rows
             for row in free.tolist():
-                if len(found) == count:
-                    return found
+                if len(chosen) == count:
+                    return chosen
                 if reviewer is None or not (row in reviewer.answered or row in reviewer.hand):
-                    found.append(row)
-        return found
+                    chosen.append(row)
+        return chosen
 
     def _old(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
-        """What the reviewer has answered once, oldest first."""
+        """Return the rows that the reviewer has answered once, oldest first."""
         fits = self._views.fits(wanted)
         return [row for row in reviewer.answered if row not in reviewer.repeated and fits[row]]
 
     def _repeat(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
-        """Now and then a clip that the reviewer answered a while ago."""
+        """Return a clip that the reviewer answered a while ago, if a repeat is due; else nothing."""
         share = self.settings.repeats
         if not share or reviewer.since_repeat < max(1 / share, REPEAT_GAP):
             return []
@@ -146,13 +147,13 @@ class Board:
         if not old:
             return []
         reviewer.since_repeat = 0
-        # Any of them, but always the same one.
+        # A random choice by hash, so that it is reproducible.
         return [min(old, key=lambda row: hashlib.sha256(f"repeat\n{self.clips.ids[row]}".encode()).digest())]
 
     # ---------------------------------------------------------------- decisions
 
     def apply(self, decision: Decision) -> None:
-        """Take a decision or an undo into account; one on a clip that is not in the manifests waits in the ledger."""
+        """Apply a decision or an undo. On a clip that is not in the manifests it only enters the ledger."""
         for clip_id in self.ledger.add(decision):
             row = self.clips.row.get(clip_id)
             if row is None:
@@ -164,19 +165,19 @@ class Board:
             self._settle(row)
 
     def _note(self, decision: Decision, row: int) -> None:
-        """What a reviewer's own decision changes for them."""
+        """Update the reviewer's own state after one of their decisions."""
         reviewer = self.reviewer(decision.reviewer)
         if decision.undoes:
-            reviewer.seen.add(row)
+            reviewer.informed.add(row)
         elif decision.final:
             lease = reviewer.hand.get(row)
             if decision.queue == "repeats" or (lease is not None and lease.repeat):
                 reviewer.repeated.add(row)
-            reviewer.seen.discard(row)
+            reviewer.informed.discard(row)
             self.hands.release(decision.reviewer, row, lapse=False)
 
     def _settle(self, row: int) -> None:
-        """Make what is known of a clip anew from the decisions on it."""
+        """Recompute the state of a clip from all decisions on it."""
         clip_id = self.clips.ids[row]
         given = self.ledger.standing(clip_id)
         verdict = settle(given, self.clips.kinds[row], overlap=self.settings.overlap)
@@ -196,19 +197,19 @@ class Board:
         self._count(row)
 
     def reviewer(self, name: str) -> Reviewer:
-        """What is known of a reviewer; a new one knows nothing yet."""
+        """Return the state of a reviewer, which is empty for a new one."""
         return self.hands.reviewer(name)
 
     def voters(self, row: int) -> frozenset[str]:
-        """The reviewers whose answer to the clip counts."""
+        """Return the reviewers whose vote on the clip counts."""
         return self._voters.get(row, frozenset())
 
     def disputed(self, wanted: Filter) -> list[int]:
-        """Clips on which reviewers differ or are unsure, and nobody has adjudicated."""
+        """Return the rows on which reviewers differ or are unsure and that are not adjudicated."""
         return [int(row) for row in self.view("disagreements", wanted)]
 
     def votes(self) -> Ints:
-        """How many reviewers have answered each clip."""
+        """Return the number of votes per clip."""
         return self._voted.astype(np.int64)
 
     def _count(self, row: int) -> None:
@@ -217,18 +218,18 @@ class Board:
     # ---------------------------------------------------------------- blindness
 
     def asks_blind(self, name: str, row: int, lease: Lease) -> bool:
-        """Whether the reviewer is to answer the clip, held by this lease, before they see the suggestion."""
+        """Return whether the reviewer must answer the clip, held by this lease, before the suggestion is shown."""
         if self.clips.kinds[row] is not Kind.GENERATED or self.clips.auto_label[row] == NONE:
-            return False  # there is nothing to be blind about: footage is never ranked
+            return False  # there is no suggestion to hide: real clips are never ranked
         queue = lease.queue if lease.queue in QUEUES else "labels"
         by_chance = shown_from_start(self.clips.ids[row], name, self.settings.shown)
-        return self.settings.blind(queue) and row not in self.reviewer(name).seen and not by_chance
+        return self.settings.blind(queue) and row not in self.reviewer(name).informed and not by_chance
 
     def may_see(self, name: str, row: int, *, adjudicator: bool) -> bool:
-        """Whether the suggestion of a clip, its scores and what led to them may be sent to somebody now.
+        """Return whether the suggestion of a clip, its scores and its evidence may be sent to a user now.
 
-        A reviewer sees them after the first answer, or at once where no blind one is asked for. An adjudicator who does
-        not hold the clip sees them where there is something to settle or was.
+        A reviewer may see them after the first answer, or at once if no blind answer is required. An adjudicator who
+        does not hold the clip may see them if the clip is disputed or adjudicated.
         """
         lease = self.reviewer(name).hand.get(row)
         if self.ledger.pending(self.clips.ids[row], name) is not None:
@@ -241,6 +242,9 @@ class Board:
 
 
 def shown_from_start(clip_id: str, reviewer: str, share: float) -> bool:
-    """Whether this reviewer sees the suggestion for this clip at once: by chance, but always the same chance."""
+    """Return whether this reviewer sees the suggestion for this clip before answering.
+
+    This is true for the given share of all pairs of clip and reviewer, chosen by a hash, so it is reproducible.
+    """
     digest = hashlib.sha256(f"shown\n{clip_id}\n{reviewer}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64

@@ -1,4 +1,4 @@
-"""All clips of the manifests in memory, small enough for a hundred thousand and ready to be sorted into queues."""
+"""The clips of the manifests in memory, as compact columns for 100 000 clips and more."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hfv_builder.storage.places import Place, place
 from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
 
 NONE = -1
-"""Stands for null in the integer arrays."""
+"""Value for null in the integer arrays."""
 CLIP_COLUMNS = (
     "clip_id generator is_real path bytes width height fps num_frames duration_s codec pix_fmt rotation bit_rate "
     "prompt status error"
@@ -36,7 +36,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which clips of a queue are wanted. None wants all."""
+    """A selection of clips. A field that is None selects all."""
 
     generator: str | None = None
     label: int | None = None
@@ -45,7 +45,7 @@ class Filter:
 
 
 class Clips:
-    """The rows of clips, labels and splits, joined by generator and clip_id; a clip is spoken of by its row number."""
+    """The rows of clips, labels and splits, joined by generator and clip_id. Methods identify a clip by its row."""
 
     def __init__(self, manifests: Manifests) -> None:
         """Read the manifests.
@@ -54,12 +54,12 @@ class Clips:
             UsageError: a part cannot be read.
         """
         clips = _rows(manifests, CLIPS, CLIP_COLUMNS)
-        # Never reviewed by themselves: copies of another clip, here or in its owner's, and files that cannot be opened.
+        # Copies of another clip and files that cannot be opened are not reviewed separately.
         clips = counted_rows(clips, lost_rows(clips.select(HOLDER)))
         clips = clips.sort_by([("generator", "ascending"), ("clip_id", "ascending")])
         ids = _listed(clips["clip_id"])
         first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
-        if len(first) < len(ids):  # a broken file that two generators have: one row, as a decision is on the content
+        if len(first) < len(ids):  # a broken file of two generators: one row, since decisions are about the content
             clips = clips.take(sorted(first.values()))
         clips = clips.combine_chunks()
         self.ids: list[str] = _listed(clips["clip_id"])
@@ -75,67 +75,67 @@ class Clips:
 
     @cached_property
     def generators(self) -> list[str]:
-        """Their names, sorted."""
+        """The names of the generators, sorted."""
         return sorted(self._clips["generator"].unique().to_pylist())
 
     def source(self, row: int) -> str:
-        """The display name of the clip's generator."""
+        """Return the display name of the clip's generator."""
         generator = self.generators[int(self.generator[row])]
         return self._sources[generator].name if generator in self._sources else generator
 
     @cached_property
     def generator(self) -> Ints:
-        """Of each clip, its place in `generators`."""
+        """Per clip, the index of its generator in `generators`."""
         return _places(self._clips["generator"], self.generators)
 
     @cached_property
     def auto_label(self) -> Ints:
-        """Label ids; NONE where a clip has no label, or one from before it was catalogued as real or generated."""
-        found = _taken(self._labels["auto_label"], self._label_at)
-        return np.where(self.is_real == (found == Label.REAL), found, NONE)
+        """Per clip, the label id; NONE without a label, or if it contradicts `is_real` because it is outdated."""
+        labels = _taken(self._labels["auto_label"], self._label_at)
+        return np.where(self.is_real == (labels == Label.REAL), labels, NONE)
 
     @cached_property
     def margin(self) -> Ints:
-        """Second smallest rank − smallest; NONE where a clip is not ranked."""
+        """Per clip, the second smallest rank − the smallest; NONE if it is not ranked."""
         return _taken(self._labels["margin"], self._label_at)
 
     @cached_property
     def split(self) -> Ints:
-        """Of each clip, the place of its split in `Split`; NONE without one."""
+        """Per clip, the index of its split in `Split`; NONE without a split."""
         return np.append(_places(self._splits["split"], [split.value for split in Split]), NONE)[self._split_at]
 
     @cached_property
     def is_real(self) -> npt.NDArray[np.bool_]:
-        """Whether the clip is of a real source."""
+        """Per clip, whether it comes from a real source."""
         return np.asarray(self._clips["is_real"].fill_null(False).to_numpy(), bool)
 
     @cached_property
     def kind(self) -> npt.NDArray[np.int8]:
-        """What each clip is, as `decisions.Kind`."""
+        """Per clip, its `decisions.Kind`."""
         read = np.asarray(pc.equal(self._clips["status"], Status.OK.value).fill_null(False).to_numpy(), bool)
         begun = np.isin(self.generator, _places(self._labels["generator"].unique(), self.generators))
         return clip_kinds(ok=read, real=self.is_real, labelled=(self.auto_label != NONE) | ~begun)
 
     @cached_property
     def failed(self) -> npt.NDArray[np.bool_]:
-        """Clips that could not be read or scored."""
+        """Per clip, whether it could not be read or scored."""
         return np.asarray(self.kind == Kind.FAILED, bool)
 
     @cached_property
     def kinds(self) -> list[Kind]:
-        """The same as a list, for looking up one clip."""
+        """`kind` as a list, for fast access to one clip."""
         members = tuple(Kind)
         return [members[kind] for kind in self.kind.tolist()]
 
     def labels(self) -> pd.DataFrame:
-        """A row per clip: clip_id, generator, kind and auto_label (Int32, null without one)."""
+        """Return a row per clip with columns clip_id, generator, kind and auto_label (Int32, null without a label)."""
         auto = pd.arrays.IntegerArray(self.auto_label.astype(np.int32), self.auto_label == NONE)
         columns = {"clip_id": self.ids, "generator": self._clips["generator"].to_pandas()}
         return pd.DataFrame(columns | {"kind": self.kind, "auto_label": auto})
 
     @cached_property
     def order(self) -> Ints:
-        """All rows: validation candidates first, then by margin (none last), then by id."""
+        """All rows, validation candidates first, then by margin (clips without one last), then by id."""
         is_val = self.split == list(Split).index(Split.VAL)
         margin = np.where(self.margin == NONE, np.iinfo(np.int64).max, self.margin)
         by_id = pc.sort_indices(self._clips["clip_id"]).to_numpy()
@@ -143,47 +143,47 @@ class Clips:
 
     @cached_property
     def shuffled(self) -> Ints:
-        """All rows in an order that only the ids decide: the head of it is a fair sample."""
+        """All rows in pseudo-random order, determined by the ids; any prefix is a random sample."""
         keys = [hashlib.sha256(f"calibration\n{clip_id}".encode()).digest() for clip_id in self.ids]
         return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
 
     def matches(self, wanted: Filter) -> npt.NDArray[np.bool_]:
-        """Which rows the filter wants; a name that does not exist matches nothing."""
-        found = np.ones(len(self), bool)
+        """Return the mask of the rows that the filter selects; an unknown name selects none."""
+        mask = np.ones(len(self), bool)
         if wanted.generator is not None:
             names = self.generators
-            found &= self.generator == (names.index(wanted.generator) if wanted.generator in names else NONE - 1)
+            mask &= self.generator == (names.index(wanted.generator) if wanted.generator in names else NONE - 1)
         if wanted.label is not None:
-            found &= self.auto_label == wanted.label
+            mask &= self.auto_label == wanted.label
         if wanted.split is not None:
             splits = [split.value for split in Split]
-            found &= self.split == (splits.index(wanted.split) if wanted.split in splits else NONE - 1)
-        return np.asarray(found, bool)
+            mask &= self.split == (splits.index(wanted.split) if wanted.split in splits else NONE - 1)
+        return np.asarray(mask, bool)
 
     def path(self, row: int) -> Place:
-        """Where the clip's file was when it was catalogued.
+        """Return the catalogued path of the clip's file.
 
         Raises:
-            UsageError: it is in a store that there is no package for.
+            UsageError: the package for its object store is not installed.
         """
         return place(self._clips["path"][row].as_py())
 
     def facts(self, row: int) -> dict[str, Any]:
-        """What the catalogue says of the clip, without where it lies."""
+        """Return the catalogue row of the clip, without the path."""
         names = [name for name in self._clips.column_names if name != "path"]
         return {name: self._clips[name][row].as_py() for name in names}
 
     def media_facts(self, row: int) -> dict[str, Any]:
-        """What decides whether a browser plays the original."""
+        """Return the columns that determine whether a browser can play the original file."""
         names = ("width", "height", "codec", "pix_fmt", "rotation", "bit_rate", "bytes")
         return {name: self._clips[name][row].as_py() for name in names}
 
     def suggestion(self, row: int) -> dict[str, Any] | None:
-        """The automatic label, with the ranks and scores that led to it; None without one."""
-        at = int(self._label_at[row])
+        """Return the automatic label with its ranks and scores; None without a label."""
+        label_row = int(self._label_at[row])
         if self.auto_label[row] == NONE:
             return None
-        values = {name: self._labels[name][at].as_py() for name in self._labels.column_names}
+        values = {name: self._labels[name][label_row].as_py() for name in self._labels.column_names}
         return {
             "label": str(Label(values["auto_label"])),
             "margin": values["margin"],
@@ -194,9 +194,9 @@ class Clips:
         }
 
     def split_name(self, row: int) -> str | None:
-        """`train`, `val` or `test`; None without one."""
-        place = int(self.split[row])
-        return None if place == NONE else list(Split)[place].value
+        """Return `train`, `val` or `test`; None without a split."""
+        index = int(self.split[row])
+        return None if index == NONE else list(Split)[index].value
 
 
 def _rows(manifests: Manifests, table: Table, columns: str) -> pa.Table:
@@ -204,27 +204,27 @@ def _rows(manifests: Manifests, table: Table, columns: str) -> pa.Table:
 
 
 def _joined(clips: pa.Table, rows: pa.Table) -> Ints:
-    """For each clip, which of the rows is its own; NONE if none is."""
-    mine, theirs = (pc.binary_join_element_wise(t["generator"], t["clip_id"], "\n") for t in (clips, rows))
-    return _filled(pc.index_in(mine, value_set=theirs))
+    """Return, for each clip, the index of the row with the same generator and clip_id; NONE without one."""
+    clip_keys, row_keys = (pc.binary_join_element_wise(t["generator"], t["clip_id"], "\n") for t in (clips, rows))
+    return _filled(pc.index_in(clip_keys, value_set=row_keys))
 
 
 def _places(column: Any, names: list[str]) -> Ints:
-    """Of each value, its place among the names; NONE if it is none of them."""
+    """Return the index of each value in `names`; NONE for other values."""
     return _filled(pc.index_in(column, value_set=pa.array(names, pa.string())))
 
 
 def _listed(column: Any) -> list[str]:
-    """The column's strings. By way of numpy: Arrow's own list takes ten times as long."""
-    listed: list[str] = column.to_numpy().tolist()
-    return listed
+    """Return a string column as a list, via numpy, which is ten times as fast as Arrow's `to_pylist`."""
+    strings: list[str] = column.to_numpy().tolist()
+    return strings
 
 
 def _filled(column: Any) -> Ints:
-    """The column's numbers, NONE for null."""
+    """Return an integer column as an array, with NONE for null."""
     return np.asarray(column.fill_null(NONE).to_numpy().astype(np.int64))
 
 
-def _taken(column: Any, at: Ints) -> Ints:
-    """The column's values in the order of clips, NONE for null and for clips without a row."""
-    return np.append(_filled(column), NONE)[at]
+def _taken(column: Any, indices: Ints) -> Ints:
+    """Return the column's values at these indices, with NONE for null and for the index NONE."""
+    return np.append(_filled(column), NONE)[indices]

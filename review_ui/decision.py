@@ -1,4 +1,4 @@
-"""Decisions as they go over the wire: the answers a clip can have, and what others see of one."""
+"""Decisions in the API: the answers that a clip can have, and the form in which decisions are shown to others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,51 +27,56 @@ NAMES = {
     "reject": "Reject",
     "unsure": "Unsure",
 }
-"""What the answers are called."""
+"""Display names of the answers."""
 KEYS = {"spatial": "1", "appearance": "2", "motion": "3", "none": "4", "real": "4", "reject": "r", "unsure": "u"}
-"""The keys that give them, unless a reviewer chose others."""
-WHAT = {
+"""Default keys of the answers."""
+KIND_NAMES = {
     Kind.GENERATED: "a generated clip",
     Kind.REAL: "real footage",
     Kind.FAILED: "a clip that cannot be read or has no scores",
 }
+"""Names of the kinds in error messages."""
 
 
 def answers_of(kind: Kind) -> tuple[str, ...]:
-    """The answers that a clip of this kind can have, in the order in which they are offered."""
+    """Return the answers that a clip of this kind can have, in display order."""
     none = ("none",) if kind is Kind.GENERATED else ()
     return (*(str(label) for label in LABELS[kind]), *none, REJECT, UNSURE)
 
 
 def choices(kind: Kind, *, unsure: bool = True) -> list[dict[str, str]]:
-    """The same, each with its name and key; an adjudicator, who settles, cannot be unsure."""
+    """Return these answers with name and key. Adjudicators get no `unsure`, since they settle the clip."""
     offered = [answer for answer in answers_of(kind) if unsure or answer != UNSURE]
     return [{"answer": answer, "name": NAMES[answer], "key": KEYS[answer]} for answer in offered]
 
 
 def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dict[str, Any]:
-    """The decision, label and reason that an answer stands for.
+    """Return the decision, label and reason of an answer.
 
     Args:
-        auto: the automatic label; confirming it and choosing another are different decisions.
+        answer: the answer.
+        reason: the reason of a rejection.
+        kind: the kind of the clip.
+        auto: the automatic label, which determines whether the decision is `confirm` or `relabel`.
 
     Raises:
-        ValueError: the clip cannot have that answer, or the reason does not go with it; the message is a sentence.
+        ValueError: the clip cannot have that answer, or the reason does not fit the answer; the message is one
+        sentence.
     """
     if answer not in answers_of(kind):
         offered = ", ".join(answers_of(kind))
-        raise ValueError(f"{answer} is not an answer to {WHAT[kind]}; the answers are {offered}")
+        raise ValueError(f"{answer} is not an answer to {KIND_NAMES[kind]}; the answers are {offered}")
     if answer == "none":
         answer, reason = "reject", reason or NO_ANOMALY
         if reason != NO_ANOMALY:
-            raise ValueError("an answer of none has no other reason")
+            raise ValueError("the answer none takes no reason")
     if answer == REJECT:
         known = (*REASONS[kind], NO_ANOMALY) if kind is Kind.GENERATED else REASONS[kind]
         if reason not in known:
-            raise ValueError(f"a rejection of {WHAT[kind]} needs a reason: {', '.join(known)}")
+            raise ValueError(f"a rejection of {KIND_NAMES[kind]} needs a reason: {', '.join(known)}")
         return {"decision": REJECT, "label": None, "reason": reason}
     if reason is not None:
-        raise ValueError("only a rejection has a reason")
+        raise ValueError("only the answer reject takes a reason")
     if answer == UNSURE:
         return {"decision": UNSURE, "label": None, "reason": None}
     label = int(Label[answer.upper()])
@@ -79,7 +84,7 @@ def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dic
 
 
 def answer_name(decision: Decision, kind: Kind) -> Answer:
-    """The answer that a decision stands for, by name."""
+    """Return the name of the answer that a decision gives."""
     if decision.decision == UNSURE:
         return "unsure"
     old_none = kind is Kind.GENERATED and decision.label == Label.REAL
@@ -90,7 +95,12 @@ def answer_name(decision: Decision, kind: Kind) -> Answer:
 
 
 def opinion(given: Sequence[Decision], kind: Kind) -> dict[str, Any]:
-    """One reviewer's decisions on a clip, oldest first, the last one final: how others see them."""
+    """Return the opinion of one reviewer for adjudicators.
+
+    Args:
+        given: the reviewer's decisions on the clip, oldest first, the last one final.
+        kind: the kind of the clip.
+    """
     last = given[-1]
     before = given[-2] if len(given) > 1 and not given[-2].final else last
     return {

@@ -1,4 +1,4 @@
-"""What reviewers can do, without the web: deal clips, keep decisions, take them back, look things up."""
+"""The operations of a review, independent of HTTP: deal clips, store and undo decisions, look up clips."""
 
 import asyncio
 import time
@@ -22,11 +22,11 @@ from review_ui.traces import Traces
 
 RENEW_S = 60.0
 CASES = 50
-"""Disputed clips in one answer."""
+"""Largest number of disputed clips in one response."""
 
 
 class Refused(Exception):
-    """A request that cannot be granted: an HTTP status and one sentence."""
+    """A rejected request: an HTTP status and one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -35,10 +35,10 @@ class Refused(Exception):
 
 
 class Desk:
-    """One review: its clips, its queues and its decisions. All methods run in the event loop."""
+    """One review: its clips, queues and decisions. All methods must be called in the event loop."""
 
     def __init__(self, manifests: Manifests, db: Path, settings: Settings) -> None:
-        """Open everything; decisions of the `reviews` manifest that the database does not know are taken in.
+        """Open manifests and database; import decisions of the `reviews` manifest that the database lacks.
 
         Raises:
             UsageError: a manifest or the database cannot be read.
@@ -53,7 +53,7 @@ class Desk:
         self._about = lru_cache(maxsize=2048)(self._describe)
         self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)
         self._last = 0
-        for decision in self._take_in():
+        for decision in self._import_decisions():
             self._last = max(self._last, decision.created_at)
             self.board.apply(decision)
         leases = self.store.leases()
@@ -65,7 +65,7 @@ class Desk:
         self.store.put_overlap(settings.overlap)
 
     def close(self) -> None:
-        """Finish writing."""
+        """Stop preparing media, finish writing and close the database."""
         try:
             self.media.close()
         finally:
@@ -73,16 +73,16 @@ class Desk:
 
     @property
     def version(self) -> int:
-        """Changes with every decision and every undo."""
+        """A number that changes with every decision and every undo."""
         return len(self.board.ledger.known)
 
     # ------------------------------------------------------------------- clips
 
     def row(self, clip_id: str) -> int:
-        """The clip's row.
+        """Return the row of the clip.
 
         Raises:
-            Refused: there is no such clip.
+            Refused: there is no clip with this id.
         """
         row = self.clips.row.get(clip_id)
         if row is None:
@@ -90,13 +90,13 @@ class Desk:
         return row
 
     def deal(self, name: str, queue: str, wanted: Filter, count: int) -> dict[str, Any]:
-        """The reviewer's hand, filled."""
+        """Fill the reviewer's hand and return it with the number of clips left; see `messages.Hand`."""
         ended = self.board.hands.ended()
         if ended:
             self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in ended])
         rows = self.board.deal(name, queue, wanted, count)
         hand = self.board.reviewer(name).hand
-        # A restart may forget the last minute of a lease, so not every renewal is worth a write.
+        # Renewals are stored at most once in `RENEW_S`: a restart may lose the last minute of a lease.
         stale = [row for row in rows if hand[row].expires - hand[row].stored > RENEW_S]
         for row in stale:
             hand[row].stored = hand[row].expires
@@ -106,14 +106,14 @@ class Desk:
         return {"items": [self.item(name, row) for row in rows], "left": self.board.left(name, queue, wanted)}
 
     def release(self, name: str, *, lapse: bool = False) -> None:
-        """Put the reviewer's hand back; with `lapse`, answers on their way are still accepted."""
+        """Return the reviewer's hand to the queue; with `lapse`, late answers are still accepted."""
         rows = list(self.board.reviewer(name).hand)
         for row in rows:
             self.board.hands.release(name, row, lapse=lapse)
         self.store.drop_leases([(self.clips.ids[row], name) for row in rows])
 
     def item(self, name: str, row: int, *, adjudicator: bool = False) -> dict[str, Any]:
-        """One clip as the page needs it, with its suggestion if that may be seen now."""
+        """Return one clip for the page (`messages.Item`), with its suggestion if the user may see it now."""
         about = self._about(row)
         lease = self.board.reviewer(name).hand.get(row)
         first = self.board.ledger.pending(self.clips.ids[row], name)
@@ -126,32 +126,32 @@ class Desk:
         }
 
     def _first(self, first: Decision, row: int) -> dict[str, Any]:
-        """A blind first answer that is still to be kept or changed."""
+        """Return a blind first answer that the reviewer must still keep or change."""
         answer = answer_name(first, self.clips.kinds[row])
         return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
 
     def demand_sight(self, name: str, row: int, *, adjudicator: bool) -> None:
-        """Let only those on who may see what led to the clip's label.
+        """Check that the user may see the clip's scores and evidence.
 
         Raises:
-            Refused: this person is to answer first.
+            Refused: the user must answer first.
         """
         if not self._shows(name, row, adjudicator=adjudicator):
-            raise Refused(403, "scores, traces and pictures of this clip are shown after your first answer to it")
+            raise Refused(403, "scores, traces and images of this clip are available after your first answer to it")
 
     def _shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
-        """Whether this person may see what led to the clip's label; the board remembers that they have."""
+        """Return whether the user may see the clip's suggestion and evidence; record that it was shown."""
         visible = self.board.may_see(name, row, adjudicator=adjudicator)
         answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
         if visible and not answered:
-            self.board.reviewer(name).seen.add(row)
+            self.board.reviewer(name).informed.add(row)
         return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
-        """What is the same for everybody."""
+        """Return the fields of a clip that are the same for all users."""
         facts = self.clips.facts(row)
-        for own in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
-            facts.pop(own)
+        for internal in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
+            facts.pop(internal)
         kind = self.clips.kinds[row]
         facts |= {"answers": choices(kind), "reasons": list(REASONS[kind])}
         facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
@@ -160,7 +160,7 @@ class Desk:
     # --------------------------------------------------------------- decisions
 
     async def decide(self, name: str, new: NewDecision) -> dict[str, Any]:
-        """Keep a reviewer's answer to a clip that they were dealt."""
+        """Store a reviewer's answer to a clip that was dealt to them."""
         row = self.row(new.clip_id)
         first = self.board.ledger.pending(new.clip_id, name)
         lease = self.board.hands.right(name, row)
@@ -175,26 +175,26 @@ class Desk:
             final=new.final,
         )
         kept = await self._keep(decision)
-        seen = self.board.may_see(name, row, adjudicator=False)
-        return kept | {"suggestion": self._suggestion(row) if seen else None}
+        visible = self.board.may_see(name, row, adjudicator=False)
+        return kept | {"suggestion": self._suggestion(row) if visible else None}
 
     async def adjudicate(self, name: str, new: Adjudication) -> dict[str, Any]:
-        """Keep an adjudicator's answer, which settles the clip."""
+        """Store an adjudicator's answer, which settles the clip."""
         row = self.row(new.clip_id)
         kept = await self._keep(self._decision(name, new, role=ADJUDICATOR, queue="adjudication"))
-        self.board.reviewer(name).seen.add(row)
+        self.board.reviewer(name).informed.add(row)
         return kept | {"suggestion": self._suggestion(row)}
 
     async def undo(self, name: str, new: NewUndo) -> dict[str, Any]:
-        """Take back one's own decisions on one clip, and put the clip into the hand again."""
+        """Undo the user's own decisions on one clip, and put the clip back into their hand."""
         undone = [self.board.ledger.known.get(decision_id) for decision_id in dict.fromkeys(new.undoes)]
-        own = [each for each in undone if each is not None and each.reviewer == name and not each.undoes]
-        if len(own) < len(undone):
-            missing = next(i for i in new.undoes if i not in {each.decision_id for each in own})
+        decisions = [row for row in undone if row is not None and row.reviewer == name and not row.undoes]
+        if len(decisions) < len(undone):
+            missing = next(i for i in new.undoes if i not in {decision.decision_id for decision in decisions})
             raise Refused(404, f"you have made no decision {missing}")
-        if len({(each.clip_id, each.role) for each in own}) > 1:
+        if len({(decision.clip_id, decision.role) for decision in decisions}) > 1:
             raise Refused(422, "an undo takes back decisions on one clip only")
-        last = max(own, key=lambda each: each.order)
+        last = max(decisions, key=lambda decision: decision.order)
         undo = Decision(
             decision_id=new.decision_id,
             clip_id=last.clip_id,
@@ -205,9 +205,9 @@ class Desk:
             decision=None,
             final=False,
             created_at=self.now(),
-            undoes=tuple(each.decision_id for each in own),
+            undoes=tuple(decision.decision_id for decision in decisions),
         )
-        fresh = any(not self.board.ledger.is_undone(each.decision_id) for each in own)
+        fresh = any(not self.board.ledger.is_undone(decision.decision_id) for decision in decisions)
         await self._keep(undo)
         row = self.clips.row.get(last.clip_id)
         if fresh and row is not None and last.role == REVIEWER:
@@ -222,10 +222,10 @@ class Desk:
         }
 
     def cases(self, name: str, wanted: Filter) -> dict[str, Any]:
-        """The first of the clips that wait for an adjudicator, with what reviewers said."""
+        """Return the first clips that wait for an adjudicator, with the opinions of the reviewers."""
         rows = self.board.disputed(wanted)
-        # They see what others said: what they answer as a reviewer themselves is not blind any more.
-        self.board.reviewer(name).seen.update(rows[:CASES])
+        # The adjudicator sees the opinions, so a later answer of theirs as a reviewer is not blind.
+        self.board.reviewer(name).informed.update(rows[:CASES])
         cases = []
         for row in rows[:CASES]:
             answers = choices(self.clips.kinds[row], unsure=False)
@@ -234,23 +234,23 @@ class Desk:
         return {"cases": cases, "total": len(rows)}
 
     def opinions(self, row: int) -> list[dict[str, Any]]:
-        """What each reviewer said of a clip in the end."""
+        """Return the opinion of every reviewer whose vote on the clip counts."""
         clip_id, kind = self.clips.ids[row], self.clips.kinds[row]
-        found = []
+        opinions = []
         for vote in self.board.ledger.standing(clip_id):
             if vote.role == REVIEWER and vote.reviewer in self.board.voters(row):
-                own = self.board.ledger.of(clip_id, vote.reviewer)
-                found.append(opinion(own[: own.index(vote) + 1], kind))
-        return found
+                answers = self.board.ledger.of(clip_id, vote.reviewer)
+                opinions.append(opinion(answers[: answers.index(vote) + 1], kind))
+        return opinions
 
     def decisions(self) -> list[Decision]:
-        """All decisions in their order."""
+        """Return all decisions, sorted by `Decision.order`."""
         return in_order(list(self.board.ledger.known.values()))
 
-    def _decision(self, name: str, new: NewDecision | Adjudication, **more: Any) -> Decision:
+    def _decision(self, name: str, new: NewDecision | Adjudication, **fields: Any) -> Decision:
         row = self.row(new.clip_id)
         try:
-            said = verdict_of(new.answer, new.reason, self.clips.kinds[row], int(self.clips.auto_label[row]))
+            verdict = verdict_of(new.answer, new.reason, self.clips.kinds[row], int(self.clips.auto_label[row]))
         except ValueError as error:
             raise Refused(422, str(error)) from None
         return Decision(
@@ -261,12 +261,12 @@ class Desk:
             note=new.note or None,
             seconds=new.seconds,
             created_at=self.now(),
-            **said,
-            **more,
+            **verdict,
+            **fields,
         )
 
     async def _keep(self, decision: Decision) -> dict[str, Any]:
-        # A request that is cancelled after its decision was written must not keep it from the board.
+        # Shielded: a request that is cancelled after the write must still update the board.
         return await asyncio.shield(asyncio.ensure_future(self._keep_now(decision)))
 
     async def _keep_now(self, decision: Decision) -> dict[str, Any]:
@@ -274,9 +274,7 @@ class Desk:
         if kept is None:
             kept = await asyncio.wrap_future(self.store.add(decision))
         if kept.says() != decision.says():
-            raise Refused(
-                409, f"{decision.decision_id} is another decision already; every decision needs an id of its own"
-            )
+            raise Refused(409, f"{decision.decision_id} is the id of another decision; use a new id for every decision")
         self.board.apply(kept)
         return {
             "decision_id": kept.decision_id,
@@ -288,16 +286,16 @@ class Desk:
         }
 
     def now(self) -> int:
-        """Microseconds since 1970, later than every time before: the order of decisions is never in doubt."""
+        """Return microseconds since 1970, always larger than the time before, so that decisions have a strict order."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return self._last
 
-    def _take_in(self) -> list[Decision]:
-        """All decisions in their order, also those that only the manifest knew till now."""
-        kept = self.store.decisions()
-        known = {decision.decision_id for decision in kept}
-        told, _ = read_reviews(self.manifests)
-        new = [decision for decision in told if decision.decision_id not in known]
+    def _import_decisions(self) -> list[Decision]:
+        """Store decisions that only the manifest has, and return all decisions sorted by `Decision.order`."""
+        stored = self.store.decisions()
+        known = {decision.decision_id for decision in stored}
+        exported, _ = read_reviews(self.manifests)
+        new = [decision for decision in exported if decision.decision_id not in known]
         if new:
             self.store.add_all(new).result()
-        return in_order(kept + new)
+        return in_order(stored + new)

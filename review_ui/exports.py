@@ -1,4 +1,4 @@
-"""Decisions out of the database into the `reviews` and `final` manifests, and into files to download."""
+"""Export decisions from the database to the `reviews` and `final` manifests and to files for download."""
 
 import io
 from collections.abc import Iterable
@@ -20,12 +20,13 @@ from review_ui.store import DecisionLog
 def export(
     store: DecisionLog, manifests: Manifests, into: Manifests | None = None, *, overlap: int | None = None
 ) -> int:
-    """Write the `reviews` manifest, every decision of the database and those that only it has, and `final` from it.
+    """Add all decisions of the database to the `reviews` manifest, and write the resulting labels to `final`.
 
     Args:
-        manifests: where the clips and their labels are.
-        into: where to write; None writes beside them.
-        overlap: how many votes a majority needs; None takes what the review was set to.
+        store: the database.
+        manifests: the manifests with the clips and their labels.
+        into: the manifests to write; None writes into `manifests`.
+        overlap: number of votes below which a majority does not count; None uses the setting of the review.
 
     Returns:
         The number of rows of `reviews`.
@@ -47,14 +48,14 @@ def export(
 
 
 def as_parquet(decisions: Iterable[Decision], overlap: int) -> bytes:
-    """The `reviews` manifest of these decisions as one Parquet file."""
+    """Return these decisions as a Parquet file with the columns of the `reviews` manifest."""
     sink = io.BytesIO()
     pq.write_table(as_table(decisions, overlap=overlap), sink, compression="zstd")
     return sink.getvalue()
 
 
 def as_csv(decisions: Iterable[Decision]) -> bytes:
-    """The same as CSV: a box as four numbers, several ids in `undoes`, with blanks between them."""
+    """Return these decisions as CSV. `box` has four numbers and `undoes` several ids, separated by spaces."""
     rows = as_table(decisions)
     box = rows["box"].combine_chunks()
     sides = [pc.cast(pc.struct_field(box, name), pa.string()) for name in "xywh"]

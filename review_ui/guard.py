@@ -1,4 +1,4 @@
-"""What every request must pass, and what every answer carries, whatever route it is for."""
+"""Middleware for all routes: checks of requests, and security headers of responses."""
 
 import contextlib
 import ipaddress
@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 64 * 1024
-"""Bytes in a request: a decision takes under one thousand."""
+"""Largest request body in bytes; a decision takes less than 1000."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
@@ -30,11 +30,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class TooLarge(Exception):
-    """A body that goes on past the limit."""
+    """A request body is larger than `BODY_LIMIT`."""
 
 
 class Guard:
-    """Refuses foreign hosts and origins and large bodies; adds the headers that keep a browser from being used."""
+    """Reject requests with unknown hosts, foreign origins or large bodies, and add security headers to responses."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
         self.app = app
@@ -53,22 +53,22 @@ class Guard:
         if refusal is not None:
             await _refuse(send, *refusal)
             return
-        started, seen = False, 0
+        started, size = False, 0
 
         async def limited() -> Message:
-            nonlocal seen
+            nonlocal size
             message = await receive()
             if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > BODY_LIMIT:
+                size += len(message.get("body", b""))
+                if size > BODY_LIMIT:
                     raise TooLarge
             return message
 
-        async def dressed(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
-                if seen > BODY_LIMIT:
-                    raise TooLarge  # whoever read the body took our exception for bad JSON
+                if size > BODY_LIMIT:
+                    raise TooLarge  # the reader of the body has reported our exception as bad JSON
                 started = True
                 added = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -77,7 +77,7 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, limited, dressed)
+            await self.app(scope, limited, with_headers)
         except TooLarge:
             if not started:
                 await _refuse(send, 413, f"the body is larger than {BODY_LIMIT} bytes")
@@ -85,7 +85,7 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if hostname(host) not in self.hosts:
-            return 421, "this server is not known by that name; open it by the address it printed when it started"
+            return 421, "unknown host name; open the address that the server printed at its start"
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length) > BODY_LIMIT:
             return 413, f"the body is larger than {BODY_LIMIT} bytes"
@@ -100,7 +100,7 @@ class Guard:
 
 
 def hostname(host: str) -> str:
-    """The name in a Host header, without port and brackets, in lower case; empty if it is none."""
+    """Return the name in a Host header, in lower case without port and brackets; empty if the header is invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -108,7 +108,7 @@ def hostname(host: str) -> str:
 
 
 def _netloc(origin: str) -> str:
-    """The host and port of an origin, in lower case; empty if it is none."""
+    """Return the host and port of an origin, in lower case; empty if it is invalid."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -116,7 +116,7 @@ def _netloc(origin: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there."""
+    """Return whether a server that listens on `host` is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -124,11 +124,11 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(host: str) -> tuple[str, ...]:
-    """The names by which a server that listens on `host` may be called."""
+    """Return the host names that a server that listens on `host` accepts."""
     if is_loopback(host):
         return tuple(dict.fromkeys((*LOOPBACK, host)))
     names = [host, socket.gethostname(), socket.getfqdn(), *LOOPBACK]
-    with contextlib.suppress(OSError):  # a machine that cannot look up its own name is called by its address
+    with contextlib.suppress(OSError):  # the machine's own name may not resolve
         names += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)]
     return tuple(dict.fromkeys(names))
 

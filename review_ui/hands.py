@@ -1,4 +1,4 @@
-"""Leases: which clips each reviewer has in hand, for how long, and which they had."""
+"""Leases: the clips that each reviewer has in hand, and those that they had."""
 
 import heapq
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from hfv_builder.labelling.decisions import Decision
 from review_ui.settings import HAND
 
 LAPSED_S = 86400.0
-"""For how long an answer to a clip that was in hand is still accepted: a reviewer may have been offline."""
+"""Seconds after the end of a lease for which an answer is still accepted, since a reviewer may have been offline."""
 
 
 @dataclass(slots=True)
@@ -19,22 +19,22 @@ class Lease:
     expires: float
     repeat: bool = False
     stored: float = 0.0
-    """The expiry that the database knows."""
+    """The expiry that is stored in the database."""
     given: int = 0
-    """Counts up: the order in which the reviewer got the clips."""
+    """Counter that gives the order in which clips came into the hand."""
 
 
 @dataclass(slots=True)
 class Reviewer:
-    """What the board knows of one reviewer."""
+    """The state of one reviewer on the board. Clips are given by row."""
 
     hand: dict[int, Lease] = field(default_factory=dict)
     lapsed: dict[int, Lease] = field(default_factory=dict)
-    """Clips that left the hand unanswered and were not given back: an answer may still be on its way."""
-    seen: set[int] = field(default_factory=set)
-    """Clips whose suggestion the server has sent before asking for an answer: the next one is not blind."""
+    """Clips that left the hand without an answer and were not given back; a late answer is still accepted."""
+    informed: set[int] = field(default_factory=set)
+    """Clips whose suggestion the reviewer has seen before answering; the next answer is not blind."""
     answered: dict[int, Decision] = field(default_factory=dict)
-    """The vote on each clip, in the order in which clips were answered first."""
+    """The vote on each clip, in the order of the first answers."""
     since_repeat: int = 0
     repeated: set[int] = field(default_factory=set)
 
@@ -43,7 +43,13 @@ class Hands:
     """The hands of all reviewers."""
 
     def __init__(self, lease_s: float, clock: Callable[[], float], changed: Callable[[int], None]) -> None:
-        """Nobody has anything. `changed` is called with a row whose holders have changed."""
+        """Make empty hands.
+
+        Args:
+            lease_s: duration of a lease in seconds.
+            clock: returns the time in seconds.
+            changed: called with a row when its holders change.
+        """
         self._lease_s = lease_s
         self._clock = clock
         self._changed = changed
@@ -55,17 +61,17 @@ class Hands:
         self._given = 0
 
     def reviewer(self, name: str) -> Reviewer:
-        """What is known of a reviewer; a new one knows nothing yet."""
+        """Return the state of a reviewer, which is empty for a new one."""
         if name not in self._reviewers:
             self._reviewers[name] = Reviewer()
         return self._reviewers[name]
 
     def holders(self, row: int) -> set[str]:
-        """Who has the clip in hand."""
+        """Return the names of the reviewers who have the clip in hand."""
         return self._holders.get(row, set())
 
     def right(self, name: str, row: int) -> Lease | None:
-        """The lease by which the reviewer may answer the clip, also one that lapsed within a day; else None."""
+        """Return the lease that lets the reviewer answer the clip, current or expired within `LAPSED_S`; else None."""
         self.expire()
         reviewer = self.reviewer(name)
         lease = reviewer.hand.get(row) or reviewer.lapsed.get(row)
@@ -84,7 +90,7 @@ class Hands:
         self._changed(row)
 
     def hold_in_front(self, name: str, row: int, queue: str) -> None:
-        """Put the clip whose answer was taken back in front; a full hand loses its last clip."""
+        """Put a clip at the front of the hand after an undo; a full hand loses its last clip."""
         hand = self.reviewer(name).hand
         while len(hand.keys() - {row}) >= HAND:
             self.release(name, max(hand.keys() - {row}, key=lambda other: hand[other].given))
@@ -92,7 +98,7 @@ class Hands:
         hand[row].given = -self._given
 
     def restore(self, name: str, row: int, queue: str, expires: float) -> None:
-        """Take over a lease that outlived a restart."""
+        """Restore a stored lease after a restart."""
         reviewer = self.reviewer(name)
         if expires > self._clock() and len(reviewer.hand) < HAND:
             self.hold(name, row, queue, expires=expires)
@@ -100,7 +106,7 @@ class Hands:
             self._let_lapse(reviewer, name, row, Lease(queue, expires, repeat=row in reviewer.answered))
 
     def release(self, name: str, row: int, *, lapse: bool = True) -> None:
-        """Take a clip out of the hand; unless its lease is to lapse, the reviewer may not answer it any more."""
+        """Remove a clip from the hand; with `lapse`, a late answer is still accepted."""
         reviewer = self.reviewer(name)
         lease = reviewer.hand.pop(row, None)
         if lease is not None and lapse:
@@ -123,7 +129,10 @@ class Hands:
         return ended
 
     def expire(self) -> None:
-        """Take back what was kept too long, and forget what lapsed a day ago. A renewed lease is later in the heap."""
+        """Release all clips with expired leases, and drop those that lapsed `LAPSED_S` ago.
+
+        A renewed lease has a second, later entry in the heap.
+        """
         now = self._clock()
         while self._expiry and self._expiry[0][0] <= now:
             _, row, name = heapq.heappop(self._expiry)

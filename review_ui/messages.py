@@ -1,4 +1,4 @@
-"""What goes over the wire: the bodies of requests and answers, which OpenAPI describes."""
+"""The bodies of requests and responses of the API, from which its OpenAPI description is made."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,28 +20,28 @@ Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 
 
 class Message(BaseModel):
-    """Unknown fields are refused: a misspelt one must not be lost in silence."""
+    """Base class that rejects unknown fields, so that a misspelt field is an error."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Entry(Message):
-    """Who comes in."""
+    """A request to sign in."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
     token: Annotated[str, StringConstraints(max_length=200)] | None = None
-    """Only where the server has users."""
+    """Required if the server has a users file."""
 
 
 class Me(Message):
-    """Who one is."""
+    """The signed-in user."""
 
     name: str
     role: Literal["reviewer", "adjudicator"]
 
 
 class Wanted(Message):
-    """How many clips one wants, and of which kind."""
+    """A request for clips: how many, and which."""
 
     count: Annotated[int, Field(ge=1, le=HAND)] = 4
     generator: Generator | None = None
@@ -50,7 +50,7 @@ class Wanted(Message):
 
 
 class First(Message):
-    """A blind first answer that is still to be kept or changed."""
+    """A blind first answer that the reviewer must still keep or change."""
 
     decision_id: str
     answer: Answer
@@ -62,24 +62,24 @@ class Choice(Message):
 
     answer: Answer
     name: str
-    """What it is called."""
+    """Its display name."""
     key: str
-    """The key that gives it, unless the reviewer chose another."""
+    """Its default key."""
 
 
 class Item(Message):
-    """A clip to be answered."""
+    """A clip to answer."""
 
     clip_id: str
     generator: str | None
     source: str | None
-    """The generator's display name; null, as the generator is, where a setting hides where clips are from."""
+    """The display name of the generator; null, like `generator`, if the settings hide the source of clips."""
     is_real: bool
-    """Camera footage."""
+    """Whether the clip is camera footage."""
     answers: list[Choice]
-    """The answers that this clip can have, in the order in which to offer them; `reject` and `unsure` come last."""
+    """The answers that this clip can have, in display order; `reject` and `unsure` come last."""
     reasons: list[str]
-    """The reasons to offer for rejecting it."""
+    """The reasons for which it can be rejected."""
     width: int | None
     height: int | None
     fps: float | None
@@ -88,28 +88,27 @@ class Item(Message):
     codec: str | None
     prompt: str | None
     error: str | None
-    """Why it could not be read, if it could not."""
+    """The reason why the clip could not be read; null if it could."""
     split: str | None
     shown: bool
-    """The suggestion may be seen before the first answer; if not, that answer is blind."""
+    """Whether the suggestion is shown before the first answer; if not, that answer is blind."""
     suggestion: dict[str, Any] | None
-    """label, margin, tied, group_size, ranks and scores; null for a clip without a label, and while it must not be
-    seen."""
+    """label, margin, tied, group_size, ranks and scores; null for a clip without a label, or while it is hidden."""
     first: First | None
     lease_s: float
-    """Seconds for which the clip is kept for whoever got it."""
+    """Seconds for which the clip stays reserved for the reviewer."""
 
 
 class Hand(Message):
-    """The clips that one has."""
+    """The clips that are dealt to a reviewer."""
 
     items: list[Item]
     left: int
-    """How many clips of the queue are left for this reviewer, those in the hand included."""
+    """Number of clips of the queue that are left for this reviewer, including the hand."""
 
 
 class QueueState(Message):
-    """A queue as it stands for one reviewer."""
+    """The state of a queue for one reviewer."""
 
     name: Queue
     title: str
@@ -120,7 +119,7 @@ class QueueState(Message):
 
 
 class Offer(Message):
-    """What there is to do."""
+    """All queues and generators."""
 
     queues: list[QueueState]
     generators: list[str]
@@ -131,58 +130,59 @@ class NewDecision(Message):
     """One answer to one clip."""
 
     decision_id: DecisionId
-    """Made by the sender, at random; sending the same decision again changes nothing."""
+    """A random id, chosen by the client; sending the same decision again changes nothing."""
     clip_id: ClipId
     answer: Answer
     reason: Reason | None = None
-    """For `reject`, and only for it."""
+    """Required for `reject`, not allowed for other answers."""
     note: Note = ""
     final: bool = True
-    """False for a blind first answer that is still to be kept or changed; the clip stays in the hand."""
+    """False for a blind first answer that the reviewer must still keep or change; the clip stays in the hand."""
     seconds: Seconds | None = None
-    """Time spent on this answer, as the page measured it."""
+    """Time spent on this answer, measured by the page."""
     blind: bool | None = None
-    """Ignored: the server knows what it has shown."""
+    """Ignored: the server determines whether the answer is blind."""
     queue: Queue | None = None
-    """Ignored: the server knows from which queue the clip was dealt."""
+    """Ignored: the server determines the queue from which the clip was dealt."""
 
 
 class Kept(Message):
-    """A decision is on the disk."""
+    """Confirmation that a decision is on disk."""
 
     decision_id: str
     decision: Literal["confirm", "relabel", "reject", "unsure"]
     label: LabelName | None
     created_at: str
     duplicate: bool
-    """It was there already."""
+    """Whether the decision had been stored before."""
     blind: bool
-    """It was given before the suggestion was shown."""
+    """Whether it was given before the suggestion was shown."""
     suggestion: dict[str, Any] | None
-    """As in the item, now that it may be seen; its evidence may be asked for, too."""
+    """The suggestion as in `Item`; from now on it may be shown, and so may the evidence."""
 
 
 class NewUndo(Message):
-    """Takes decisions back, which is a decision too."""
+    """An undo of decisions, which is a decision too."""
 
     decision_id: DecisionId
     undoes: Annotated[list[DecisionId], Field(min_length=1, max_length=4)]
+    """Ids of the decisions to undo, all on the same clip."""
     queue: Queue | None = None
     """Ignored: the clip goes back to the queue from which it was dealt."""
 
 
 class Undone(Message):
-    """What was taken back."""
+    """Confirmation of an undo."""
 
     decision_id: str
     undoes: list[str]
     clip_id: str | None
-    """The clip that is in the hand again."""
+    """The clip, which is in the hand again; null if it is not in these manifests."""
     duplicate: bool
 
 
 class Adjudication(Message):
-    """The last word on a clip."""
+    """An adjudicator's answer to a clip, which becomes its final label."""
 
     decision_id: DecisionId
     clip_id: ClipId
@@ -193,7 +193,7 @@ class Adjudication(Message):
 
 
 class Opinion(Message):
-    """What one reviewer said of a clip, oldest first."""
+    """One reviewer's answer to a clip."""
 
     decision_id: str
     reviewer: str
@@ -202,7 +202,7 @@ class Opinion(Message):
     note: str | None
     blind: bool
     first: Answer | None
-    """What they had said before they saw the suggestion; null if they saw it from the start."""
+    """The answer before the suggestion was shown; null if it was shown from the start."""
     seconds: float | None
     created_at: str
 
@@ -215,42 +215,42 @@ class Case(Message):
 
 
 class Cases(Message):
-    """The clips that wait for an adjudicator."""
+    """Clips that wait for an adjudicator."""
 
     cases: list[Case]
     total: int
 
 
 class Trace(Message):
-    """One metric over the clip."""
+    """The trace of one metric over the clip."""
 
     score: float | None
     times: list[float]
-    """Seconds in the served video; a step between two frames stands at the first of them."""
+    """Seconds in the served video of each value; for a step between two frames the time of the first."""
     values: list[float | None]
     worst: int | None
-    """The place of the largest value."""
+    """Index of the largest value."""
     error: str | None
 
 
 class Frames(Message):
-    """When the frames of the served video are shown."""
+    """The times of the frames in the served video."""
 
     frame_times: list[float]
-    """Seconds of each frame; empty if the clip cannot be played."""
+    """Time of each frame in seconds; empty if the clip cannot be played."""
     unplayable: str | None
-    """Why the clip cannot be played."""
+    """The reason why the clip cannot be played; null if it can."""
 
 
 class Evidence(Frames):
-    """Why the clip got its label."""
+    """The evidence for the automatic label."""
 
     traces: dict[str, Trace]
     panels: list[str]
-    """Metrics with a picture of their worst moment."""
+    """The metrics that have an image of their worst moment."""
 
 
 class Problem(Message):
-    """What went wrong, in one sentence."""
+    """An error, as one sentence."""
 
     error: str

@@ -1,4 +1,4 @@
-"""The pages, and the media of clips."""
+"""The HTML pages, and the media of clips."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,13 +20,13 @@ from review_ui.users import Role
 
 HERE = Path(__file__).parent
 VIDEO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "All of it", "content": {"video/mp4": {}}},
-    206: {"description": "The range asked for", "content": {"video/mp4": {}}},
-    416: {"description": "The range begins past the end"},
+    200: {"description": "The whole video", "content": {"video/mp4": {}}},
+    206: {"description": "The requested range", "content": {"video/mp4": {}}},
+    416: {"description": "The range begins after the end of the video"},
 }
-PICTURE: dict[int | str, dict[str, Any]] = {200: {"description": "A picture", "content": {"image/webp": {}}}}
+IMAGE: dict[int | str, dict[str, Any]] = {200: {"description": "An image", "content": {"image/webp": {}}}}
 CACHED = {"cache-control": "private, max-age=3600"}
-"""A clip is known by its content, so what is served for it hardly ever changes."""
+"""A clip id is a hash of the content, so the media of a clip rarely change."""
 
 
 class Sent(FileResponse):
@@ -43,7 +43,7 @@ class Sent(FileResponse):
 
 
 def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
-    """The routes."""
+    """Return the routes of the HTML pages."""
     pages = APIRouter(include_in_schema=False)
     templates = Jinja2Templates(HERE / "templates")
 
@@ -67,50 +67,50 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
 
     @pages.get("/enter")
     async def enter(request: Request) -> Response:
-        """Where one gives one's name."""
+        """Return the page for signing in."""
         return templates.TemplateResponse(request, "enter.html", {"users": sessions.users is not None, "page": "enter"})
 
     return pages
 
 
 def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
-    """Videos and pictures, by clip id and nothing else."""
+    """Return the routes of videos and images, which are addressed by clip id only."""
     media = APIRouter(prefix="/media", tags=["media"], responses=SENTENCES)  # type: ignore[arg-type]
     Someone = Annotated[Session, Depends(find_session(sessions))]
 
     async def served(make: Callable[[int], Served], clip_id: str) -> Sent:
         try:
-            found = await asyncio.to_thread(make, desk.row(clip_id))
+            file = await asyncio.to_thread(make, desk.row(clip_id))
         except ClipError as error:
             raise Refused(409, f"this clip cannot be shown: {error}") from None
-        return Sent(found.path, media_type=found.media_type, headers=CACHED)
+        return Sent(file.path, media_type=file.media_type, headers=CACHED)
 
     @media.head("/{clip_id}.mp4", include_in_schema=False)
     @media.get("/{clip_id}.mp4", response_class=Sent, responses=VIDEO)
     async def video(clip_id: Named, someone: Someone) -> Sent:
-        """The clip, or a proxy of it that browsers play. Ranges are answered."""
+        """Return the clip, or a proxy that browsers can play. Supports ranges."""
         return await served(desk.media.video, clip_id)
 
-    @media.get("/{clip_id}/strip.webp", response_class=Sent, responses=PICTURE)
+    @media.get("/{clip_id}/strip.webp", response_class=Sent, responses=IMAGE)
     async def strip(clip_id: Named, someone: Someone) -> Sent:
-        """Twelve frames of the clip side by side."""
+        """Return twelve frames of the clip side by side."""
         return await served(desk.media.strip, clip_id)
 
-    @media.get("/{clip_id}/{metric}.webp", response_class=Response, responses=PICTURE)
+    @media.get("/{clip_id}/{metric}.webp", response_class=Response, responses=IMAGE)
     async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Response:
-        """The picture of the metric's worst moment, which scoring wrote, with the scale of its error map."""
+        """Return the image of the metric's worst moment with the scale of its error map."""
         row = desk.row(clip_id)
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
-        found = await asyncio.to_thread(desk.media.panel, row, metric)
-        if found is None:
-            raise Refused(404, f"scoring has written no {metric.value} picture of this clip")
-        return Response(found, media_type="image/webp", headers=CACHED)
+        image = await asyncio.to_thread(desk.media.panel, row, metric)
+        if image is None:
+            raise Refused(404, f"scoring has written no {metric.value} image of this clip")
+        return Response(image, media_type="image/webp", headers=CACHED)
 
     return media
 
 
 def routes(openapi: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the API guide lists, from the OpenAPI description."""
+    """Return the rows of the API guide, method, path and description, from the OpenAPI description."""
     return [
         {"method": method.upper(), "path": path, "about": about.get("description", "").replace("`", "")}
         for path, methods in openapi["paths"].items()

@@ -1,4 +1,4 @@
-"""The dashboard's figures of reviewers: who did what, how fast, and how far they agree with each other."""
+"""Statistics of reviewers for the dashboard: number of clips, pace and agreement."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from hfv_builder.labelling.final_labels import MAJORITY, undone
 from review_ui.clips import Clips
 
 PAUSE_S = 180.0
-"""A longer gap between two decisions is not work."""
+"""Seconds; a longer gap between two decisions counts as a break."""
 RECENT_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sitting:
-    """One reviewer's answers to one clip, from the first to the final one."""
+    """One reviewer's answers to one clip, from the first to the final answer."""
 
     reviewer: str
     clip_id: str
@@ -41,37 +41,38 @@ class Sitting:
 
     @property
     def last(self) -> int | None:
-        """The code of the final answer, which the clip can have."""
+        """The code of the final answer."""
         return answer_code(self.answers[-1], self.kind)
 
     @property
     def ended(self) -> float:
-        """When the final answer was given, in seconds since 1970."""
+        """The time of the final answer in seconds since 1970."""
         return self.answers[-1].created_at / 1e6
 
     @property
     def seconds(self) -> float | None:
-        """Time taken over all answers."""
+        """The time spent on all answers; None if it was not measured."""
         known = [decision.seconds for decision in self.answers if decision.seconds is not None]
         return sum(known) if known else None
 
 
 def sittings(decisions: list[Decision], clips: Clips) -> Iterable[Sitting]:
-    """The sittings that ended with an answer that counts; a repeat is a sitting of its own.
+    """Yield the sittings that end with an answer that counts; a repeat is a separate sitting.
 
     Args:
-        decisions: all decisions, undos too, in their order.
+        decisions: all decisions, undos included, sorted by `Decision.order`.
+        clips: the clips; decisions on other clips are ignored.
     """
     taken_back = undone(decisions)
     begun: dict[tuple[str, str], list[Decision]] = {}
     for decision in decisions:
         row = clips.row.get(decision.clip_id)
-        own = decision.role == REVIEWER and decision.decision is not None
-        if row is None or not own or decision.decision_id in taken_back:
+        is_vote = decision.role == REVIEWER and decision.decision is not None
+        if row is None or not is_vote or decision.decision_id in taken_back:
             continue
         key = (decision.reviewer, decision.clip_id)
         if decision.blind:
-            begun.pop(key, None)  # a first answer that was never kept
+            begun.pop(key, None)  # a first answer without a final one
         begun.setdefault(key, []).append(decision)
         if decision.final:
             kind = clips.kinds[row]
@@ -81,7 +82,14 @@ def sittings(decisions: list[Decision], clips: Clips) -> Iterable[Sitting]:
 
 
 def hourly(times: list[float], now: float) -> float | None:
-    """Decisions an hour of work in the last hour, or before it if nothing happened in it; pauses do not count."""
+    """Return the decisions per hour of work, without breaks; None if there are too few.
+
+    These are the decisions of the last hour; if there are none, the last 200.
+
+    Args:
+        times: times of decisions in seconds since 1970.
+        now: the current time in seconds since 1970.
+    """
     recent = sorted(time for time in times if time > now - RECENT_S) or sorted(times)[-200:]
     gaps = np.diff(recent)
     worked = gaps[gaps < PAUSE_S]
@@ -89,7 +97,13 @@ def hourly(times: list[float], now: float) -> float | None:
 
 
 def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[dict[str, Any]]:
-    """What each reviewer did, most first."""
+    """Return the statistics of each reviewer, sorted by descending number of sittings.
+
+    Args:
+        seated: all sittings.
+        final: the output of `final_labels.final_labels`.
+        now: the current time in seconds since 1970.
+    """
     settled = final[final["adjudicated"] | ((final["votes"] > 1) & final["outcome"].eq(MAJORITY))]
     truth = {
         clip_id: LEFT_OUT if rejected else label
@@ -99,48 +113,48 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
     for sitting in seated:
         by_name[sitting.reviewer].append(sitting)
     rows = []
-    for name, own in sorted(by_name.items(), key=lambda entry: -len(entry[1])):
-        checked = [s.last == truth[s.clip_id] for s in own if s.clip_id in truth and s.last != NOT_SURE]
-        again = repeats(own)
-        took = [s.seconds for s in own if s.seconds is not None]
+    for name, of_reviewer in sorted(by_name.items(), key=lambda entry: -len(entry[1])):
+        checked = [s.last == truth[s.clip_id] for s in of_reviewer if s.clip_id in truth and s.last != NOT_SURE]
+        repeated = repeats(of_reviewer)
+        durations = [s.seconds for s in of_reviewer if s.seconds is not None]
         rows.append(
             {
                 "name": name,
-                "clips": len({s.clip_id for s in own}),
-                "per_hour": hourly([s.ended for s in own], now),
-                "seconds": float(np.median(took)) if took else None,
-                "unsure": sum(s.last == NOT_SURE for s in own) / len(own),
-                "rejected": sum(s.last == LEFT_OUT for s in own) / len(own),
-                "changed": changed(own),
+                "clips": len({s.clip_id for s in of_reviewer}),
+                "per_hour": hourly([s.ended for s in of_reviewer], now),
+                "seconds": float(np.median(durations)) if durations else None,
+                "unsure": sum(s.last == NOT_SURE for s in of_reviewer) / len(of_reviewer),
+                "rejected": sum(s.last == LEFT_OUT for s in of_reviewer) / len(of_reviewer),
+                "changed": changed(of_reviewer),
                 "with_final": sum(checked) / len(checked) if checked else None,
                 "checked": len(checked),
-                "with_self": sum(again) / len(again) if again else None,
-                "repeats": len(again),
+                "with_self": sum(repeated) / len(repeated) if repeated else None,
+                "repeats": len(repeated),
             }
         )
     return rows
 
 
-def changed(own: list[Sitting]) -> float | None:
-    """Share of blind first answers that were changed once the suggestion was seen."""
-    blind = [s for s in own if s.blind and len(s.answers) > 1]
+def changed(of_reviewer: list[Sitting]) -> float | None:
+    """Return the share of blind first answers that were changed after the suggestion was shown; None without any."""
+    blind = [s for s in of_reviewer if s.blind and len(s.answers) > 1]
     return sum(s.last != s.first for s in blind) / len(blind) if blind else None
 
 
-def repeats(own: list[Sitting]) -> list[bool]:
-    """Of each clip that one reviewer answered again: whether both first answers were the same."""
+def repeats(of_reviewer: list[Sitting]) -> list[bool]:
+    """Return, for each clip that one reviewer answered again, whether the first answers of both sittings are equal."""
     before: dict[str, int | None] = {}
     same = []
-    for sitting in own:
-        given = sitting.first
+    for sitting in of_reviewer:
+        first = sitting.first
         if sitting.clip_id in before:
-            same.append(before[sitting.clip_id] == given)
-        before[sitting.clip_id] = given
+            same.append(before[sitting.clip_id] == first)
+        before[sitting.clip_id] = first
     return same
 
 
 def agreements(seated: list[Sitting]) -> dict[str, Any]:
-    """Between reviewers: of blind first answers, which nobody has swayed, and of the answers they stood by."""
+    """Return the agreement of reviewers on blind first answers (`blind`) and on final answers (`standing`)."""
     return {
         "blind": asdict(agreement(_counts((s.reviewer, s.clip_id, s.first) for s in seated if s.blind))),
         "standing": asdict(agreement(_counts((s.reviewer, s.clip_id, s.last) for s in seated))),
@@ -148,37 +162,37 @@ def agreements(seated: list[Sitting]) -> dict[str, Any]:
 
 
 def _counts(given: Iterable[tuple[str, str, int | None]]) -> npt.NDArray[np.int64]:
-    """How often each answer was given to each clip, a reviewer's latest answer to a clip counting once."""
+    """Return how often each answer was given to each clip, (clips, answers); a reviewer's latest answer counts."""
     latest = {(reviewer, clip_id): answer for reviewer, clip_id, answer in given}
-    places: dict[str, int] = {}
-    pairs = [(places.setdefault(c, len(places)), a) for (_, c), a in latest.items() if a not in (None, NOT_SURE)]
-    counts = np.zeros((len(places), len(ANSWERS)), np.int64)
+    rows: dict[str, int] = {}
+    pairs = [(rows.setdefault(c, len(rows)), a) for (_, c), a in latest.items() if a not in (None, NOT_SURE)]
+    counts = np.zeros((len(rows), len(ANSWERS)), np.int64)
     if pairs:
         np.add.at(counts, tuple(np.array(pairs).T), 1)
     return counts
 
 
 def pairs(seated: list[Sitting]) -> list[dict[str, Any]]:
-    """Agreement of every two reviewers on the clips that both answered."""
+    """Return the agreement of every pair of reviewers on the clips that both answered, for the 60 largest pairs."""
     standing: dict[str, dict[str, int | None]] = defaultdict(dict)
     for sitting in seated:
         if sitting.last != NOT_SURE:
             standing[sitting.reviewer][sitting.clip_id] = sitting.last
-    found: list[dict[str, Any]] = []
+    agreeing: list[dict[str, Any]] = []
     for a, b in combinations(sorted(standing), 2):
         both = standing[a].keys() & standing[b].keys()
         if both:
             equal = sum(standing[a][clip_id] == standing[b][clip_id] for clip_id in both)
-            found.append({"a": a, "b": b, "clips": len(both), "percent": equal / len(both)})
-    return sorted(found, key=lambda pair: -int(pair["clips"]))[:60]
+            agreeing.append({"a": a, "b": b, "clips": len(both), "percent": equal / len(both)})
+    return sorted(agreeing, key=lambda pair: -int(pair["clips"]))[:60]
 
 
 def seconds(seated: list[Sitting]) -> dict[str, Any]:
-    """Time per clip: quartiles, and how many clips took how long."""
-    took = np.array([s.seconds for s in seated if s.seconds is not None])
+    """Return the median, the quartiles and a histogram of the seconds per clip."""
+    durations = np.array([s.seconds for s in seated if s.seconds is not None])
     edges = [0, 2, 4, 6, 8, 10, 15, 20, 30, 60]
-    if len(took) == 0:
+    if len(durations) == 0:
         return {"median": None, "quartiles": None, "edges": edges, "counts": [0] * len(edges)}
-    counts, _ = np.histogram(took, [*edges, np.inf])
-    low, median, high = np.quantile(took, [0.25, 0.5, 0.75])
+    counts, _ = np.histogram(durations, [*edges, np.inf])
+    low, median, high = np.quantile(durations, [0.25, 0.5, 0.75])
     return {"median": float(median), "quartiles": [float(low), float(high)], "edges": edges, "counts": counts.tolist()}

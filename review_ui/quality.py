@@ -1,4 +1,4 @@
-"""The dashboard's figures of the automatic labels: how often reviewers upheld them, and how far they swayed them."""
+"""Statistics of automatic labels for the dashboard: how often reviewers confirm them, and the anchoring effect."""
 
 from typing import Any
 
@@ -14,40 +14,43 @@ DECILES = 10
 
 
 def confusion(clips: Clips, final: pd.DataFrame) -> dict[str, list[list[int]]]:
-    """Per generator, and for all: rows automatic labels, columns final labels and rejected, of clips with a review."""
+    """Return the confusion matrix of reviewed clips for each generator, and for all under the key "".
+
+    Rows are automatic labels, columns are final labels and rejected.
+    """
     reviewed = (final["label_source"] == "review").to_numpy() & (clips.auto_label != NONE)
-    given = final["label"].fillna(0).to_numpy(np.int64)
-    settled = np.where(final["rejected"], LEFT_OUT, given)
-    found = {}
-    for number, name in [(None, ""), *enumerate(clips.generators)]:
-        rows = reviewed if number is None else reviewed & (clips.generator == number)
+    label = final["label"].fillna(0).to_numpy(np.int64)
+    answer = np.where(final["rejected"], LEFT_OUT, label)
+    matrices = {}
+    for index, name in [(None, ""), *enumerate(clips.generators)]:
+        rows = reviewed if index is None else reviewed & (clips.generator == index)
         matrix = np.zeros((len(Label), len(ANSWERS)), np.int64)
-        np.add.at(matrix, (clips.auto_label[rows], settled[rows]), 1)
+        np.add.at(matrix, (clips.auto_label[rows], answer[rows]), 1)
         if rows.any():
-            found[name] = matrix.tolist()
-    return found
+            matrices[name] = matrix.tolist()
+    return matrices
 
 
 def margins(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
-    """Share of automatic labels that reviews upheld, by decile of the margin over all ranked clips."""
+    """Return the share of automatic labels that reviews confirmed, by decile of the margin over all ranked clips."""
     ranked = np.flatnonzero(clips.margin != NONE)
     if len(ranked) == 0:
         return []
-    # By place, not by value: margins are small whole numbers, and equal ones would leave deciles empty.
+    # Deciles by position, not by value: margins are small integers, and equal values would leave deciles empty.
     ordered = ranked[np.argsort(clips.margin[ranked], kind="stable")]
     reviewed = (final["label_source"] == "review").to_numpy()
     upheld = (final["label"].fillna(NONE).to_numpy(np.int64) == clips.auto_label) & ~final["rejected"].to_numpy()
     rows = []
-    for number, part in enumerate(np.array_split(ordered, DECILES)):
-        seen = part[reviewed[part]]
-        low, high = wilson(int(upheld[seen].sum()), len(seen))
+    for index, part in enumerate(np.array_split(ordered, DECILES)):
+        checked = part[reviewed[part]]
+        low, high = wilson(int(upheld[checked].sum()), len(checked))
         rows.append(
             {
-                "decile": number + 1,
+                "decile": index + 1,
                 "low": int(clips.margin[part].min()) if len(part) else None,
                 "high": int(clips.margin[part].max()) if len(part) else None,
-                "clips": len(seen),
-                "upheld": float(upheld[seen].mean()) if len(seen) else None,
+                "clips": len(checked),
+                "upheld": float(upheld[checked].mean()) if len(checked) else None,
                 "from": low,
                 "to": high,
             }
@@ -56,22 +59,22 @@ def margins(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def pull(seated: list[Sitting], clips: Clips) -> dict[str, Any]:
-    """How often first answers equal the suggestion, given blind and given with it in view."""
-    found: dict[str, Any] = {}
+    """Return how often first answers equal the suggestion, for blind answers and for answers with it shown."""
+    shares: dict[str, Any] = {}
     for name in ("blind", "shown"):
         same = []
         for sitting in seated:
             auto = clips.auto_label[clips.row[sitting.clip_id]]
-            # What footage is suggested to be is no secret.
+            # Real clips are left out: their suggestion is known.
             if auto != NONE and sitting.kind is Kind.GENERATED and sitting.blind == (name == "blind"):
                 same.append(sitting.first == auto)
         low, high = wilson(sum(same), len(same))
-        found[name] = {"clips": len(same), "same": sum(same) / len(same) if same else None, "from": low, "to": high}
-    return found
+        shares[name] = {"clips": len(same), "same": sum(same) / len(same) if same else None, "from": low, "to": high}
+    return shares
 
 
 def wilson(hits: int, trials: int) -> tuple[float | None, float | None]:
-    """95 % interval of a share (Wilson 1927)."""
+    """Return the 95 % score interval of a proportion (Wilson 1927); (None, None) without trials."""
     if trials == 0:
         return None, None
     z, share = 1.96, hits / trials

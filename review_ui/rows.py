@@ -1,4 +1,4 @@
-"""Decisions as rows of the database, and what becomes of a database of an older version."""
+"""Convert decisions to database rows and back, and upgrade databases of older versions."""
 
 import json
 import sqlite3
@@ -10,7 +10,7 @@ from hfv_builder.labelling.decisions import Decision
 from hfv_builder.labelling.reviews import older_decision, older_undo
 
 VERSION = 2
-"""Of the tables; older ones are brought up to it."""
+"""Version of the tables; older databases are upgraded to it."""
 TABLES = """
 CREATE TABLE reviews (
     seq INTEGER PRIMARY KEY, decision_id TEXT NOT NULL UNIQUE, clip_id TEXT NOT NULL, generator TEXT,
@@ -26,31 +26,31 @@ FIELDS = [field.name for field in fields(Decision)]
 COLUMNS = ", ".join(FIELDS)
 INSERT = f"""
 INSERT INTO reviews ({COLUMNS}) VALUES ({", ".join("?" * len(FIELDS))}) ON CONFLICT (decision_id) DO NOTHING
-"""  # noqa: S608 - the names are ours
+"""  # noqa: S608 - the names come from this module
 SELECT = f"SELECT {COLUMNS} FROM reviews"  # noqa: S608
 
 
 def insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
-    """Keep a decision; what is kept under its id, which is another decision if the id was taken."""
+    """Insert a decision and return the one stored under its id, which is another decision if the id was taken."""
     if connection.execute(INSERT, as_row(decision)).rowcount:
         return decision
     return from_row(connection.execute(f"{SELECT} WHERE decision_id = ?", [decision.decision_id]).fetchone())
 
 
 def insert_all(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> None:
-    """Keep decisions; those whose ids are known are passed over."""
+    """Insert decisions; those whose ids are stored already are ignored."""
     connection.executemany(INSERT, map(as_row, decisions))
 
 
 def as_row(decision: Decision) -> list[Any]:
-    """The columns of a decision."""
+    """Return the values of a decision in the order of `FIELDS`."""
     values = {name: getattr(decision, name) for name in FIELDS}
     values |= {name: json.dumps(values[name]) if values[name] else None for name in ("box", "undoes")}
     return list(values.values())
 
 
 def from_row(row: tuple[Any, ...]) -> Decision:
-    """The decision whose columns these are."""
+    """Return the decision of a row with the columns `FIELDS`."""
     values = dict(zip(FIELDS, row, strict=True))
     values |= {name: bool(values[name]) for name in ("blind", "final")}
     values["box"] = values["box"] and tuple(json.loads(values["box"]))
@@ -59,7 +59,7 @@ def from_row(row: tuple[Any, ...]) -> Decision:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a database of version 1 up to this one, in one transaction. Its tables stay as they are beside the new."""
+    """Upgrade a database of version 1 in one transaction. The old tables are kept beside the new ones."""
     if connection.execute("PRAGMA user_version").fetchone()[0] != 1:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -75,17 +75,17 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
 
 def _older(connection: sqlite3.Connection) -> list[Decision]:
-    """The decisions and undos of version 1, where an undo was a row for each decision that it took back."""
+    """Return the decisions and undos of version 1, in which an undo had a row per undone decision."""
     names = "decision_id, clip_id, reviewer, decision, label, reason, blind, seconds, created_at, queue, final"
     answers: dict[str, Decision] = {}
     for row in connection.execute(f"SELECT {names} FROM decisions"):  # noqa: S608
         values = dict(zip(names.split(", "), row, strict=True))
         values |= {"blind": bool(values["blind"]), "final": bool(values["final"])}
-        if values["queue"] == "manifest":  # where nothing said whether an answer was final
+        if values["queue"] == "manifest":  # imported from a manifest, which did not record `final`
             values |= {"queue": None, "final": not values["blind"]}
         answers[values["decision_id"]] = older_decision(**values)
     undos: dict[str, tuple[int, list[Decision]]] = {}
     for undo_id, undoes, created_at in connection.execute("SELECT decision_id, undoes, created_at FROM undos"):
         if undoes in answers:
             undos.setdefault(undo_id, (created_at, []))[1].append(answers[undoes])
-    return [*answers.values(), *(older_undo(undo_id, own, at) for undo_id, (at, own) in undos.items())]
+    return [*answers.values(), *(older_undo(undo_id, undone, time) for undo_id, (time, undone) in undos.items())]

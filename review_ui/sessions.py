@@ -1,4 +1,4 @@
-"""Who is signed in: sessions, bound to the token they began with, that end by themselves after 30 days without use."""
+"""Sessions of signed-in users. A session is bound to the user's token and expires after 30 days without use."""
 
 import asyncio
 import hmac
@@ -15,21 +15,21 @@ from review_ui.users import Role, User, UsersFile, hashed
 LIFE_S = 30 * 86400
 """Seconds without a request after which a session ends."""
 RENEW_S = 3600
-"""Seconds after which the time of the last use is written again."""
+"""Seconds after which the time of the last use is stored again."""
 PER_USER = 20
-"""Sessions of one name at most; a new one ends the one that was used longest ago."""
+"""Largest number of sessions per name; a new session ends the least recently used one."""
 IN_ALL = 2000
-"""Sessions at most."""
+"""Largest number of sessions."""
 OPEN = "open"
-"""What sessions are bound to where no users are given: never equal to a hash."""
+"""`SessionRow.bound` of sessions on a server without users; never equal to a hash."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Somebody who is signed in, as one request sees them."""
+    """The signed-in user of one request."""
 
     key: str
-    """Hash of the cookie, empty for a bearer token; the cookie itself is never stored."""
+    """Hash of the cookie, empty for a bearer token. The cookie itself is never stored."""
     name: str
     role: Role
 
@@ -49,7 +49,7 @@ class SessionRow:
 
 
 class SessionStore(Protocol):
-    """Where sessions outlive a restart."""
+    """Persistent storage of sessions."""
 
     def sessions(self) -> list[SessionRow]:
         """Return all rows."""
@@ -62,14 +62,14 @@ class SessionStore(Protocol):
 
 
 class Sessions:
-    """The sessions by cookie, and users by bearer token. Used by the event loop alone."""
+    """Find sessions by cookie and users by bearer token. All methods must be called in the event loop."""
 
     def __init__(self, users: Mapping[str, User] | UsersFile | None, store: SessionStore) -> None:
         """Load the stored sessions, and delete those that are not valid any more.
 
         Args:
-            users: who may sign in, with their tokens; None lets anybody with a name sign in.
-            store: where sessions are kept.
+            users: the users who may sign in; None accepts any name.
+            store: the storage of the sessions.
         """
         self._users = users
         self._store = store
@@ -78,11 +78,11 @@ class Sessions:
 
     @property
     def users(self) -> Mapping[str, User] | None:
-        """Return the users as they are now; None where anybody may sign in."""
+        """The current users; None if any name is accepted."""
         return self._users.current() if isinstance(self._users, UsersFile) else self._users
 
     async def enter(self, name: str, token: str | None) -> tuple[str, Session] | None:
-        """Return the cookie and the session of somebody who signs in; None for an unknown name or a wrong token.
+        """Sign a user in and return the cookie and the session; None for an unknown name or a wrong token.
 
         Raises:
             sqlite3.Error, NotKept: the session cannot be stored.
@@ -90,7 +90,7 @@ class Sessions:
         users = self.users
         if users is not None:
             user = users.get(name)
-            # Compared even for a name that does not exist, so that names cannot be guessed by timing.
+            # Compared for unknown names too, so that the response time does not reveal names.
             known = user.token_hash if user else "0" * 64
             if not hmac.compare_digest(hashed(token or ""), known) or user is None:
                 return None
@@ -106,9 +106,9 @@ class Sessions:
         return cookie, _session(row, role)
 
     def find(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, with the role that the user has now; None if it is not valid any more."""
+        """Return the session of a cookie with the user's current role; None if there is no valid session."""
         users = self.users
-        if users is not self._pruned_for:  # whoever lost access has lost it for good
+        if users is not self._pruned_for:  # the users have changed
             self._prune()
         row = self._rows.get(hashed(cookie))
         if row is None:
@@ -118,13 +118,13 @@ class Sessions:
             self._drop([row.key])
             return None
         now = int(time.time())
-        # The time of the last use lies in the future if the clock was put back: the session ages from now on.
+        # The last use is in the future if the clock was set back; it is corrected, so that the session can expire.
         if not 0 <= now - row.used_at <= RENEW_S:
             self._touch(row, now)
         return _session(row, role)
 
     def bearer(self, token: str) -> Session | None:
-        """Return a session for one request of a script that sends its token; None if no user has it."""
+        """Return a session for one request with a bearer token; None if no user has this token."""
         digest = hashed(token)
         for user in (self.users or {}).values():
             if hmac.compare_digest(digest, user.token_hash):
@@ -137,22 +137,22 @@ class Sessions:
             await asyncio.wrap_future(self._store.drop_sessions([session.key]))
 
     def _role(self, row: SessionRow, users: Mapping[str, User] | None) -> Role | None:
-        """Return the role of a session's user; None if the session is too old or its token is not the user's."""
+        """Return the role of a session's user; None if the session has expired or the user's token has changed."""
         entry = _entry(users, row.name)
         if entry is None or entry[0] != row.bound or time.time() - row.used_at > LIFE_S:
             return None
         return entry[1]
 
     def _prune(self) -> None:
-        """Delete the sessions that are not valid, and the least recently used above the limits."""
+        """Delete invalid sessions, and the least recently used sessions above the limits."""
         users, now = self.users, int(time.time())
         self._pruned_for = users
         dropped = []
-        own: defaultdict[str, int] = defaultdict(int)
+        count: defaultdict[str, int] = defaultdict(int)
         latest = sorted(reversed(self._rows.values()), key=lambda row: min(row.used_at, now), reverse=True)
-        for place, row in enumerate(latest):
-            own[row.name] += 1
-            if own[row.name] > PER_USER or place >= IN_ALL or self._role(row, users) is None:
+        for index, row in enumerate(latest):
+            count[row.name] += 1
+            if count[row.name] > PER_USER or index >= IN_ALL or self._role(row, users) is None:
                 dropped.append(row.key)
             elif row.used_at > now:
                 self._touch(row, now)
@@ -163,7 +163,7 @@ class Sessions:
         self._store.put_session(self._rows[row.key])
 
     def _drop(self, keys: list[str]) -> None:
-        # Nobody waits for these: a row that stays is found invalid again after a restart.
+        # Not awaited: a row that is not deleted is found invalid again after a restart.
         for key in keys:
             del self._rows[key]
         if keys:
@@ -171,7 +171,7 @@ class Sessions:
 
 
 def _entry(users: Mapping[str, User] | None, name: str) -> tuple[str, Role] | None:
-    """Return what a session of this name is bound to, and the role it has; None for an unknown name."""
+    """Return `SessionRow.bound` and the role for a new session of this name; None for an unknown name."""
     if users is None:
         return OPEN, Role.ADJUDICATOR
     user = users.get(name)

@@ -1,4 +1,4 @@
-"""What can be set for a review: overlap, leases, blindness per queue; read from TOML."""
+"""Settings of a review, such as overlap, leases and blind queues, read from TOML."""
 
 import json
 import tomllib
@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 STRICT = ConfigDict(extra="forbid")
 
 HAND = 8
-"""Clips that a reviewer has in hand at most."""
+"""Largest number of clips in a reviewer's hand."""
 
 QUEUES = {
     "labels": "Confirm labels",
@@ -23,24 +23,25 @@ QUEUES = {
     "failed": "Failed media",
     "repeats": "Repeats",
 }
-"""The queues, by their name in addresses, in the order in which they are offered."""
+"""Titles of the queues by name, in display order."""
 ABOUT = {
-    "labels": "Validation candidates first, closest calls first.",
-    "calibration": "The same clips for everybody, to see how far you agree.",
-    "disagreements": "Reviewers differ; another pair of eyes.",
+    "labels": "Validation candidates first, then by increasing margin.",
+    "calibration": "The same clips for all reviewers, to measure agreement.",
+    "disagreements": "Clips on which reviewers differ or are unsure.",
     "failed": "Clips that could not be read or scored.",
-    "repeats": "Clips you have answered before, to see how steady you are.",
+    "repeats": "Clips that you have answered before, to measure consistency.",
 }
+"""Descriptions of the queues on the start page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueSettings:
-    """One queue."""
+    """The settings of one queue."""
 
     __pydantic_config__ = STRICT
 
     blind: bool = True
-    """Ask for an answer before the suggestion is shown."""
+    """Whether reviewers answer before the suggestion is shown."""
 
 
 def _queues() -> dict[str, QueueSettings]:
@@ -49,34 +50,34 @@ def _queues() -> dict[str, QueueSettings]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that can be set; the defaults suit one reviewer a clip."""
+    """All settings of a review. The defaults suit one reviewer per clip."""
 
     __pydantic_config__ = STRICT
 
     overlap: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many reviewers each clip is to have."""
+    """Number of reviewers per clip."""
     lease_s: Annotated[int, Field(ge=5, le=86400)] = 600
-    """How long a clip is kept for the reviewer who got it."""
+    """Seconds for which a clip is reserved for the reviewer to whom it was dealt."""
     shown: Share = 0.1
-    """Share of clips in blind queues that show the suggestion from the start, to measure its pull."""
+    """Share of clips in blind queues whose suggestion is shown from the start, to measure its influence."""
     calibration: Annotated[int, Field(ge=0, le=10000)] = 40
-    """Clips in the calibration set."""
+    """Number of clips in the calibration set."""
     repeats: Share = 0.02
     """Share of clips dealt from `labels` that the reviewer has answered before."""
     show_source: bool = True
-    """Tell reviewers which generator or camera data set a clip is from."""
+    """Whether reviewers see the generator or camera data set of a clip."""
     queues: dict[str, QueueSettings] = field(default_factory=_queues)
 
     def blind(self, queue: str) -> bool:
-        """Whether this queue asks first and shows the suggestion afterwards."""
+        """Return whether reviewers of this queue answer before the suggestion is shown."""
         return self.queues[queue].blind
 
 
 def load_settings(path: Path | None, *, overlap: int | None = None) -> Settings:
-    """The settings in the file, or the defaults; `overlap` overrides the file's.
+    """Return the settings of the file, or the defaults if `path` is None; `overlap` overrides the file.
 
     Raises:
-        UsageError: the file is not right; the sentence says where.
+        UsageError: the file cannot be read or is invalid.
     """
     try:
         given = {} if path is None else tomllib.loads(path.read_text())
@@ -88,7 +89,7 @@ def load_settings(path: Path | None, *, overlap: int | None = None) -> Settings:
     if overlap is not None:
         given["overlap"] = overlap
     try:
-        # By way of JSON, where pydantic takes a table for a dataclass and allows no coercion.
+        # Via JSON, in which pydantic accepts a table for a dataclass without allowing other coercions.
         read = TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,4 +1,4 @@
-"""The dashboard's figures, all together, and how far the work has come."""
+"""All statistics of the dashboard, and the progress of the review."""
 
 import asyncio
 import time
@@ -18,20 +18,20 @@ from review_ui.quality import confusion, margins, pull
 from review_ui.settings import Settings
 
 FRESH_S = 5.0
-"""For how long figures are given out again."""
+"""Seconds for which statistics are reused."""
 
 
 class Statistics:
-    """The figures of a desk, made in a thread and kept for a moment: a crowd of dashboards costs no reviewer."""
+    """The statistics of a desk, computed in a thread and cached, so that open dashboards do not slow down reviewers."""
 
     def __init__(self, desk: Desk) -> None:
-        """Nothing is reckoned yet."""
+        """Make an empty cache."""
         self._desk = desk
         self._made: tuple[int, float, dict[str, Any]] | None = None
         self._lock = asyncio.Lock()
 
     async def current(self) -> dict[str, Any]:
-        """The figures."""
+        """Return the output of `statistics`, at most `FRESH_S` seconds old."""
         async with self._lock:
             version, now = self._desk.version, time.time()
             if self._made is None or (self._made[0] != version and now - self._made[1] > FRESH_S):
@@ -42,11 +42,13 @@ class Statistics:
 
 
 def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now: float) -> dict[str, Any]:
-    """All figures, as JSON holds them.
+    """Return all statistics as a JSON-serialisable dictionary.
 
     Args:
-        decisions: all of them, undos too, in their order.
-        now: seconds since 1970.
+        clips: the clips of the review.
+        decisions: all decisions, undos included, sorted by `Decision.order`.
+        settings: the settings of the review.
+        now: the current time in seconds since 1970.
     """
     final = final_labels(clips.labels(), decisions, overlap=settings.overlap)
     done = np.asarray(final["outcome"].isin(DONE), bool)
@@ -75,7 +77,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
 
 
 def progress(clips: Clips, done: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Clips and those done, per generator, automatic label and split."""
+    """Return the number of clips and of finished clips for each generator, automatic label and split."""
     frame = pd.DataFrame({"generator": clips.generator, "label": clips.auto_label, "split": clips.split, "done": done})
     grouped = frame[~clips.failed].groupby(["generator", "label", "split"])["done"].agg(["size", "sum"])
     return [

@@ -1,7 +1,6 @@
-"""The decisions in SQLite: append-only, flushed to disk before anybody is told that they are kept.
+"""The decisions in SQLite: append-only, and flushed to disk before they are acknowledged.
 
-One thread writes. Whatever waits when it comes round goes into one transaction, so that fifty reviewers cost one flush
-and not fifty; an answer is given only after the flush.
+One thread writes. It commits all waiting jobs in one transaction, so that many reviewers share one flush.
 """
 
 import logging
@@ -21,7 +20,7 @@ from review_ui.sessions import SessionRow
 from review_ui.writer import Writer
 
 APPLICATION_ID = 0x48465652
-"""`HFVR`: tells our databases from others."""
+"""`HFVR`, the SQLite application id of review databases."""
 LOG = logging.getLogger(__name__)
 
 TABLES = """
@@ -40,13 +39,13 @@ DROP_LEASE = "DELETE FROM leases WHERE clip_id = ? AND reviewer = ?"
 
 
 class DecisionLog(Writer):
-    """The database. Every `write` method returns a future that is done once its rows are on the disk."""
+    """The database. Every method that writes returns a future that is done once the rows are on disk."""
 
     def __init__(self, path: Path) -> None:
-        """Open the database, or make it.
+        """Open the database, or create it.
 
         Raises:
-            UsageError: the file is damaged or not ours. Nothing in it is touched.
+            UsageError: the file is damaged or not a review database; it is not changed.
         """
         if path.exists() and path.stat().st_size:
             _check(path)
@@ -58,15 +57,15 @@ class DecisionLog(Writer):
                     connection.executescript(f"BEGIN; {marks} {rows.TABLES} {TABLES} COMMIT;")
                 rows.upgrade(connection)
                 _renew_sessions(connection)
-            # Never made anew: without its decisions an empty database would be worse than none.
+            # Opened without creating it: if the file disappears, an empty database must not replace it.
             super().__init__(path, lambda: _connect(path, "rw"))
         except (sqlite3.Error, OSError) as error:
             raise UsageError(f"the decisions in {path} cannot be opened ({error}); nothing in it was changed") from None
 
     def add(self, decision: Decision) -> "Future[Decision]":
-        """Keep a decision, and forget the lease that it ends.
+        """Store a decision and delete the lease that it ends.
 
-        The future gives what is kept under its id, which is another decision if the id was taken.
+        The future returns the decision stored under its id, which is another one if the id was taken.
         """
 
         def job(connection: sqlite3.Connection) -> Decision:
@@ -75,7 +74,7 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def add_all(self, decisions: Iterable[Decision]) -> "Future[None]":
-        """Keep decisions of another database; those known already are passed over."""
+        """Store decisions; those whose ids are stored already are ignored."""
         given = list(decisions)
 
         def job(connection: sqlite3.Connection) -> None:
@@ -84,7 +83,7 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def put_overlap(self, overlap: int) -> "Future[None]":
-        """Remember how many reviewers each clip is to have."""
+        """Store the planned number of reviewers per clip."""
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('overlap', ?)", [str(overlap)])
@@ -92,7 +91,7 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def put_leases(self, leases: list[tuple[str, str, str, float]]) -> "Future[None]":
-        """Remember leases (clip, reviewer, queue, expires) over a restart."""
+        """Store leases (clip_id, reviewer, queue, expires) for a restart."""
 
         def job(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", leases)
@@ -100,7 +99,7 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def drop_leases(self, leases: list[tuple[str, str]]) -> "Future[None]":
-        """Forget leases (clip, reviewer)."""
+        """Delete leases (clip_id, reviewer)."""
 
         def job(connection: sqlite3.Connection) -> None:
             connection.executemany(DROP_LEASE, leases)
@@ -108,7 +107,7 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def put_session(self, row: SessionRow) -> "Future[None]":
-        """Add a session, or replace it."""
+        """Store a session, or replace it."""
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", astuple(row))
@@ -124,15 +123,15 @@ class DecisionLog(Writer):
         return self._submit(job)
 
     def decisions(self) -> list[Decision]:
-        """All decisions in their order, undos too."""
+        """Return all decisions, undos included, sorted by `Decision.order`."""
         return in_order(map(rows.from_row, self._read(rows.SELECT)))
 
     def overlap(self) -> int:
-        """How many reviewers each clip was to have; 1 where nobody has said."""
+        """Return the planned number of reviewers per clip; 1 if it is not stored."""
         return int(next(iter(self._read("SELECT value FROM facts WHERE name = 'overlap'")), ["1"])[0])
 
     def leases(self) -> list[tuple[str, str, str, float]]:
-        """The leases (clip, reviewer, queue, expires)."""
+        """Return the leases (clip_id, reviewer, queue, expires)."""
         return list(self._read("SELECT clip_id, reviewer, queue, expires FROM leases"))
 
     def sessions(self) -> list[SessionRow]:
@@ -152,7 +151,7 @@ def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open the database for writing; `mode` is SQLite's: `rw`, or `rwc` to make the file if it is not there."""
+    """Open the database for writing; `mode` is SQLite's `rw`, or `rwc` to create a missing file."""
     address = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
     try:
@@ -165,14 +164,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _renew_sessions(connection: sqlite3.Connection) -> None:
-    """Make the table of sessions; one of an older version is dropped, because its sessions are bound to no token."""
+    """Create the table of sessions. A table of an older version is dropped: its sessions are not bound to a token."""
     columns = [row[1] for row in connection.execute("PRAGMA table_info(sessions)")]
     if columns == SESSION:
         return
     ended = connection.execute("SELECT count(*) FROM sessions").fetchone()[0] if columns else 0
     connection.executescript(f"BEGIN; DROP TABLE IF EXISTS sessions; {SESSIONS} COMMIT;")
     if ended:
-        LOG.warning("sessions of an older version of hfv have ended: reviewers sign in again; no decision is changed")
+        LOG.warning("reviewers must sign in again, because an older version of hfv wrote their sessions")
 
 
 @contextmanager
@@ -182,27 +181,27 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _check(path: Path) -> None:
-    """Look at a database without the right to write to it.
+    """Check a database, opened read-only.
 
     Raises:
-        UsageError: it is damaged, or not one of ours.
+        UsageError: it is damaged, or not a review database of this version.
     """
     try:
         with _reading(path) as connection:
-            found = connection.execute("PRAGMA application_id").fetchone()[0]
+            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             fault = " ".join(connection.execute("PRAGMA integrity_check(1)").fetchone()[0].split())
     except sqlite3.Error as error:
-        fault, found, version, tables = str(error), APPLICATION_ID, rows.VERSION, 1
+        fault, application_id, version, tables = str(error), APPLICATION_ID, rows.VERSION, 1
     if fault != "ok":
         raise UsageError(
-            f"the decisions in {path} are damaged ({fault}); nothing was changed. Put back a copy of the file, or "
-            "move it away and start again from the reviews manifest with `hfv review`"
+            f"the decisions in {path} are damaged ({fault}) and were not changed; restore the file from a copy, or "
+            "move it away and run `hfv review`, which imports the decisions of the reviews manifest"
         )
-    if tables and found != APPLICATION_ID:
-        raise UsageError(f"{path} is a database, but not one of reviews; name another with --db FILE")
+    if tables and application_id != APPLICATION_ID:
+        raise UsageError(f"{path} is not a database of reviews; give another one with --db FILE")
     if tables and version not in (1, rows.VERSION):
         raise UsageError(
-            f"{path} was written by another version of hfv (format {version}, not {rows.VERSION}); use that one"
+            f"{path} was written by another version of hfv (format {version}, not {rows.VERSION}); use that version"
         )

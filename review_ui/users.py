@@ -1,4 +1,4 @@
-"""Who may review: names, roles and hashed tokens from a file."""
+"""The users file: names, roles and hashed tokens of those who may review."""
 
 import hashlib
 import logging
@@ -15,10 +15,10 @@ from pathlib import Path
 from hfv_builder.records import UsageError
 
 NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")
-"""What a reviewer may be called. Never with a colon: see `hfv_builder.labelling.reviews`."""
+"""Valid names of reviewers. They contain no colon: see `hfv_builder.labelling.reviews`."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
 SETTLED_S = 2.5
-"""Age from which a change of a file shows in its time of modification on every file system."""
+"""Age in seconds of a file from which any later change gives another modification time on every file system."""
 LOG = logging.getLogger(__name__)
 
 Stamp = tuple[int, ...]
@@ -26,7 +26,7 @@ UNSETTLED: Stamp = (-1,)
 
 
 class Role(StrEnum):
-    """What a user may do; an adjudicator may do all that a reviewer may."""
+    """The role of a user. Adjudicators have all rights of reviewers."""
 
     REVIEWER = "reviewer"
     ADJUDICATOR = "adjudicator"
@@ -38,23 +38,23 @@ class User:
 
     name: str
     token_hash: str
-    """SHA-256 of the token in hex. A token is 256 random bits, so there is no dictionary to slow down."""
+    """SHA-256 of the token in hexadecimal. Tokens are 256 random bits, so a slow password hash is not needed."""
     role: Role
 
     @cached_property
     def mark(self) -> str:
-        """Hash of the name and the token: what sessions of this user are bound to."""
+        """Hash of the name and the token, to which sessions of this user are bound."""
         return hashed(f"{self.name}\n{self.token_hash}")
 
 
 class UsersFile:
-    """The users of a file, which is read again when it changes: removed users and old tokens lose access at once."""
+    """The users of a file. It is read again when it changes, so removed users and old tokens lose access at once."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
-            UsageError: the file cannot be read or is not right; the sentence says where.
+            UsageError: the file cannot be read or is invalid.
         """
         self.path = path
         self._stamp = _stamp(path)
@@ -63,46 +63,46 @@ class UsersFile:
         self._settle()
 
     def current(self) -> Mapping[str, User]:
-        """Return the users. While the file cannot be read, these are the last that could be; the log says so once."""
+        """Return the current users. While the file is invalid, return the last valid ones and log a warning once."""
         stamp = _stamp(self.path)
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                found = read_users(self.path)
-                if found != self._users:  # the same object means the same users
-                    self._users = found
+                users = read_users(self.path)
+                if users != self._users:  # keep the object while users are equal: callers compare by identity
+                    self._users = users
             except UsageError as error:
                 if stamp != self._reported:
-                    LOG.warning("%s; the users read before stay valid", str(error).removesuffix(f"; {ADVICE}"))
+                    LOG.warning("%s; the previous users stay valid", str(error).removesuffix(f"; {ADVICE}"))
                 self._reported = stamp
             self._settle()
         return self._users
 
     def _settle(self) -> None:
-        # A file written a moment ago may change again within the tick of the file system's clock: read it once more.
+        # A recently written file may change again with the same modification time, so it must be read once more.
         if self._stamp and abs(time.time() - self._stamp[0] / 1e9) < SETTLED_S:
             self._stamp = UNSETTLED
 
 
 def _stamp(path: Path) -> Stamp:
-    """Return what changes with the contents of a file; empty if it is not there."""
+    """Return file attributes that change with the content; empty if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def hashed(token: str) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 of a string in hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def read_users(path: Path) -> dict[str, User]:
-    """The users by name, from TOML: a table `[NAME]` each, with token_sha256 and role.
+    """Return the users by name, from a TOML file with a table `[NAME]` per user with `token_sha256` and `role`.
 
     Raises:
-        UsageError: the file cannot be read or is not right; the sentence says where.
+        UsageError: the file cannot be read, is invalid or has no users.
     """
     try:
         entries = tomllib.loads(path.read_text("utf-8"))
@@ -111,25 +111,25 @@ def read_users(path: Path) -> dict[str, User]:
     users = {}
     for name, entry in entries.items():
         if not NAME.fullmatch(name):
-            raise UsageError(f"{path}: {name!r} is no name for a reviewer; letters, digits, spaces and . @ ' - will do")
+            raise UsageError(f"{path}: {name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
         if not isinstance(entry, dict) or not re.fullmatch("[0-9a-f]{64}", str(entry.get("token_sha256"))):
             raise UsageError(f"{path}: [{name}] has no token_sha256 of 64 hex digits; {ADVICE}")
         if entry.get("role") not in list(Role):
             raise UsageError(f"{path}: [{name}] has role {entry.get('role')!r}; it must be {' or '.join(Role)}")
         users[name] = User(name=name, token_hash=entry["token_sha256"], role=Role(entry["role"]))
     if not users:
-        raise UsageError(f"{path} names nobody; {ADVICE}")
+        raise UsageError(f"{path} has no users; {ADVICE}")
     return users
 
 
 def new_user(name: str, role: str = "reviewer") -> tuple[str, str]:
-    """A fresh token for a user, to hand to them, and the lines of TOML that belong in the users file.
+    """Return a new token for a user and the TOML lines for the users file.
 
     Raises:
-        UsageError: the name or the role will not do.
+        UsageError: the name or the role is invalid.
     """
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name for a reviewer; letters, digits, spaces and . @ ' - will do")
+        raise UsageError(f"{name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
     if role not in list(Role):
         raise UsageError(f"there is no role {role!r}; choose {' or '.join(Role)}")
     token = secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""The clips of each queue in the order in which they are dealt, for every filter that somebody uses."""
+"""The clips of each queue in dealing order, for every filter in use."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from review_ui.clips import Clips, Filter, Ints
 
 KEPT = 64
-"""Filters and queues with a filter that are kept ready."""
+"""Number of cached filters, and of cached pairs of queue and filter."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -19,29 +19,29 @@ class View:
     """One queue with one filter."""
 
     rows: Ints
-    """Rows of clips, the next to be dealt first."""
+    """Rows of clips in dealing order."""
     has: Bools
-    """Of every clip, whether it is among them."""
+    """Per clip, whether it is in `rows`."""
     closed: int = 0
-    """So many rows at the head have all the votes that they need."""
+    """Number of leading rows that are known to have all the votes that they need."""
     open: int = 0
-    """How many rows were open when they were last counted."""
+    """Number of open rows at the last count."""
     counted: float = -np.inf
-    """When that was."""
+    """Time of the last count."""
 
 
 class Views:
     """The views of the queues that do not change with every decision."""
 
     def __init__(self, clips: Clips, calibration: int) -> None:
-        """Over these clips, so many of them in the calibration set."""
+        """Make the views of these clips; `calibration` is the size of the calibration set."""
         self._clips = clips
         self._calibration = calibration
         self._views: OrderedDict[tuple[str, Filter], View] = OrderedDict()
         self._fits: OrderedDict[Filter, Bools] = OrderedDict()
 
     def view(self, queue: str, wanted: Filter) -> View:
-        """The queue `labels`, `calibration` or `failed`."""
+        """Return the view of the queue `labels`, `calibration` or `failed` with this filter."""
         key = (queue, wanted)
         if key not in self._views:
             rows = self._rows(queue)
@@ -55,7 +55,7 @@ class Views:
         return self._views[key]
 
     def fits(self, wanted: Filter) -> Bools:
-        """Of every clip, whether the filter wants it."""
+        """Return the mask of the clips that the filter selects."""
         if wanted not in self._fits:
             self._fits[wanted] = self._clips.matches(wanted)
             if len(self._fits) > KEPT:
@@ -63,7 +63,7 @@ class Views:
         return self._fits[wanted]
 
     def reopen(self) -> None:
-        """Look at every row again: somebody has taken an answer back."""
+        """Mark all rows as possibly open, after an undo."""
         for view in self._views.values():
             view.closed = 0
 
@@ -72,6 +72,6 @@ class Views:
         if queue == "failed":
             return clips.order[clips.failed[clips.order]]
         if queue == "calibration":
-            # The same sample for everybody, whatever the filter.
+            # The same sample for all reviewers and all filters.
             return clips.shuffled[(~clips.failed & ~clips.is_real)[clips.shuffled]][: self._calibration]
         return clips.order[~clips.failed[clips.order]]

@@ -1,4 +1,4 @@
-"""The thread that writes to a SQLite database: it cannot die, and every job gets an answer."""
+"""A thread that writes to a SQLite database. It survives all errors and completes every job's future."""
 
 import queue
 import sqlite3
@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 BATCH = 256
-"""Jobs in one transaction at most."""
+"""Largest number of jobs in one transaction."""
 
 T = TypeVar("T")
 Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 
 
 class NotKept(Exception):
-    """The database could not carry out a job, which may be sent again."""
+    """The database could not run a job. The job can be submitted again."""
 
 
 class Writer:
-    """Carries out jobs on a database, as many as wait in one transaction.
+    """Run jobs on a database, all waiting jobs in one transaction.
 
-    A future is done once its job is on the disk, or has failed. A job that fails does not harm the others of its
-    transaction. A connection that cannot roll back is closed, and opened again for the next job.
+    A future is done once its job is on disk or has failed. A failing job does not affect the other jobs of its
+    transaction. A connection that cannot roll back is closed and reopened for the next job.
     """
 
     def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
         """Start the thread.
 
         Args:
-            path: the file; while it is gone, jobs fail.
-            connect: opens the file; called again when a connection has to be given up.
+            path: the file; while it does not exist, jobs fail.
+            connect: opens the file; called again after a connection was closed.
 
         Raises:
             sqlite3.Error: the first connection fails.
@@ -47,7 +47,7 @@ class Writer:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish the waiting jobs, then close. Jobs that come later fail."""
+        """Run the waiting jobs, then close. Later jobs fail."""
         with self._lock:
             if self._closed:
                 return
@@ -57,9 +57,9 @@ class Writer:
         self._give_up()
 
     def _submit(self, job: Callable[[sqlite3.Connection], T]) -> "Future[T]":
-        """Return a future of the job's result. A job whose future is cancelled before it begins is left out."""
+        """Return a future of the job's result. A job whose future is cancelled before it starts is skipped."""
         future: Future[T] = Future()
-        with self._lock:  # nothing may come behind the None that ends the thread
+        with self._lock:  # no job may follow the None that ends the thread
             if self._closed:
                 future.set_exception(NotKept("the server is stopping"))
             else:
@@ -67,28 +67,28 @@ class Writer:
         return future
 
     def _write(self) -> None:
-        """Carry out what waits, a transaction at a time, until `close`."""
+        """Run the waiting jobs in transactions until `close`."""
         stopping = False
         while not stopping:
             batch = [self._jobs.get()]
             try:
                 while len(batch) < BATCH and not self._jobs.empty():
                     batch.append(self._jobs.get())
-                jobs = [each for each in batch if each is not None]
+                jobs = [job for job in batch if job is not None]
                 stopping = len(jobs) < len(batch)
-                self._transact([each for each in jobs if _begins(each[1])])
-            except BaseException as error:  # whatever it is, later jobs must not wait for ever
-                _fail([each for each in batch if each is not None], error)
+                self._transact([job for job in jobs if _begins(job[1])])
+            except BaseException as error:  # the thread must go on, else later jobs would wait forever
+                _fail([job for job in batch if job is not None], error)
 
     def _transact(self, jobs: list[Job]) -> None:
-        """Commit the jobs together, without those that fail."""
+        """Commit the jobs in one transaction, without those that fail."""
         while jobs:
             results: list[Any] = []
             current: Job | None = None
             try:
                 if self._connection is None:
                     self._connection = self._connect()
-                if not self.path.exists():  # SQLite would write on, to a file that nobody finds again
+                if not self.path.exists():  # SQLite would go on writing to the deleted file
                     raise NotKept(f"{self.path} is gone")
                 self._connection.execute("BEGIN IMMEDIATE")
                 for current in jobs:
@@ -97,9 +97,9 @@ class Writer:
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
-                # Outside of a job it is the database that fails: trying one by one would only take longer.
+                # An error outside of a job comes from the database, and would fail all jobs one by one.
                 _fail(jobs if current is None else [current], error)
-                jobs = [] if current is None else [each for each in jobs if each is not current]
+                jobs = [] if current is None else [job for job in jobs if job is not current]
                 continue
             for (_, future), result in zip(jobs, results, strict=True):
                 with suppress(InvalidStateError):
@@ -121,12 +121,12 @@ class Writer:
 
 
 def _begins(future: Future[Any]) -> bool:
-    """Mark a job as running, which cannot be cancelled any more; False if it was cancelled before."""
+    """Mark a job as running, so that it cannot be cancelled; return False if it was cancelled before."""
     return not future.done() and future.set_running_or_notify_cancel()
 
 
 def _fail(jobs: list[Job], error: BaseException) -> None:
-    """Give the error to the futures that are not done. One that would end the event loop is wrapped."""
+    """Set the error on the futures that are not done. An error that would end the event loop is wrapped."""
     reported = error if isinstance(error, Exception) else NotKept(f"{type(error).__name__} in the writing thread")
     for _, future in jobs:
         with suppress(InvalidStateError):

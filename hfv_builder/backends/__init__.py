@@ -1,1 +1,1 @@
-"""Models behind three small Protocols; see `base`."""
+"""Models for flow, depth and embeddings behind small Protocols; see `base`."""

@@ -1,23 +1,28 @@
-"""The three kinds of model behind the scores. `registry` knows which there are."""
+"""Protocols of the three kinds of models: flow, depth and embedding. `specs` lists the implementations."""
 
 from typing import Protocol
 
 from torch import Tensor
 
 Features = tuple[Tensor, ...]
-"""What a flow backend computes once per frame; the first axis of every tensor counts the frames."""
+"""The output of `FlowModel.encode`. The first axis of every tensor is the frame."""
 
 
 class FlowModel(Protocol):
-    """Optical flow. A frame is encoded once, however many flows it takes part in."""
+    """Optical flow in two steps, so that every frame is encoded only once for all its flows."""
 
     def encode(self, frames: Tensor) -> Features:
-        """Return the features that `flow` needs of the frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3."""
+        """Return the features that `flow` needs of these frames.
+
+        Args:
+            frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.
+        """
 
     def flow(self, first: Features, second: Features) -> Tensor:
-        """Return the flow from every first frame to its second, (n, 2, h, w) float32, in pixels of its own size.
+        """Return the flow from each first frame to the second, (n, 2, h, w) float32, in pixels of an (h, w) image.
 
-        That size is the one at which it was estimated: the frames' own, or smaller. See `frames.resize.enlarged`.
+        (h, w) is the size at which the flow is estimated, at most that of the frames. `frames.resize.enlarged` scales
+        it to another size.
         """
 
 
@@ -28,11 +33,11 @@ class Pass(Protocol):
         """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
 
     def compute(self) -> Tensor:
-        """Return the output for all frames, in their order; the first axis counts the frames."""
+        """Return the output for all frames; the first axis is the frame."""
 
 
 class Maps(Protocol):
-    """A map for every frame of a clip; a `Tensor` is one, and so is a `Spool`, which need not be in memory."""
+    """One map per frame of a clip, such as a `Tensor`, or a `Spool`, which can be on disk."""
 
     def __len__(self) -> int:
         """Return the number of maps."""
@@ -48,18 +53,18 @@ class DepthPass(Protocol):
         """Accumulate the next frames: (n, H, W, 3) uint8 RGB."""
 
     def compute(self) -> Maps:
-        """Return a map for every frame, in their order: (T, h, w) float32, larger = nearer."""
+        """Return one inverse depth map per frame, (T, h, w) float32; larger = nearer."""
 
 
 class DepthModel(Protocol):
-    """Inverse depth maps."""
+    """A model that computes inverse depth maps."""
 
     def begin(self) -> DepthPass:
-        """Start a clip."""
+        """Return a new pass for one clip."""
 
 
 class EmbeddingModel(Protocol):
-    """A vector for every frame: `compute` returns (T, D) float32, L2-normalised."""
+    """A model that computes one vector per frame: `compute` returns (T, D) float32, L2-normalised."""
 
     def begin(self) -> Pass:
-        """Start a clip."""
+        """Return a new pass for one clip."""

@@ -1,4 +1,4 @@
-"""Batches as large as memory allows: sized at the start by what is free, halved when that was too much."""
+"""Run a function in batches: the size follows the free memory at the start and is halved when memory runs out."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,23 @@ from hfv_builder.backends.memory import Trim
 from hfv_builder.records import ClipError
 
 SHARE = 0.5
-"""Of the free memory of the device that one batch may use; the rest is for the metrics and for fragmentation."""
+"""Share of the free device memory that one batch may use; the rest is for the metrics and for fragmentation."""
 
 
 class Batches:
-    """Runs a function over the first axis of its tensors, some items at a time.
+    """Run a function over batches of items along the first axis of its tensors.
 
-    On CUDA the last bits of a result can depend on how many that are, and so on who else uses the GPU's memory.
+    On CUDA the last bits of a result can depend on the batch size, and so on the memory that other processes use.
     """
 
     def __init__(self, *, device: str, most: int, bytes_each: float = 0) -> None:
-        """Args:
-        most: items in a batch; more brings no speed.
-        bytes_each: working memory of an item on the device; taken into account on CUDA only, so that on a CPU the
-            batches, and with them the last bits of the results, are the same on every machine.
+        """Choose the batch size.
+
+        Args:
+            device: the device on which the function runs.
+            most: largest number of items in a batch; more items are not faster.
+            bytes_each: working memory per item. Used on CUDA only: on a CPU the batches, and with them the last bits of
+                the results, are the same on every machine.
         """
         self.size = most
         self._device = device
@@ -32,17 +35,17 @@ class Batches:
             self.size = max(1, min(most, int(SHARE * free / bytes_each)))
 
     def run(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        """What the function makes of the tensors, batch by batch, put together along the first axis.
+        """Return the outputs of the function for all batches, concatenated along the first axis.
 
         Raises:
-            ClipError: memory does not suffice even for one item.
+            ClipError: the memory does not suffice for a single item.
         """
         count, start, parts = len(tensors[0]), 0, []
         while start < count:
             left = count - start
-            step = -(-left // -(-left // self.size))  # equal shares: a small one at the end would be as slow
+            step = -(-left // -(-left // self.size))  # equal batches: a small last one would take as long
             try:
-                parts.append(function(*(each[start : start + step] for each in tensors)))
+                parts.append(function(*(tensor[start : start + step] for tensor in tensors)))
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -52,7 +55,7 @@ class Batches:
                 start += step
                 self._trim()
                 continue
-            # Outside the handler: the error would hold on to the very tensors that are to be freed.
+            # Outside the handler, because the exception references the tensors that must be freed.
             self.size = step // 2
             if self._device.startswith("cuda"):
                 torch.cuda.empty_cache()
@@ -60,5 +63,5 @@ class Batches:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    # The CPU's allocator has no error of its own.
+    # The CPU allocator raises a plain RuntimeError.
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Loading weights strictly: every parameter from the file, or an error that names the file; never random weights."""
+"""Strict loading of weights: every parameter comes from the file, else an error names the file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,27 +14,27 @@ from hfv_builder.records import UsageError
 
 
 def load_pth(model: nn.Module, path: Path) -> None:
-    """Fill the model from a `.pth` file of tensors; nothing in the file is executed.
+    """Load the parameters of the model from a `.pth` file of tensors, without executing code from the file.
 
     Raises:
         UsageError: the file cannot be read, or does not fit the model.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and OS errors of many kinds, all meaning the same
+    except Exception as error:  # damaged files raise zip, pickle and OS errors of many types
         raise unreadable(path, error) from None
     _fill(model, state, path)
 
 
 def load_safetensors(model: nn.Module, path: Path, *, prefix: str = "") -> None:
-    """Fill the model, which may be on `meta`, from the tensors whose names begin with the prefix.
+    """Load the parameters of the model, which may be on `meta`, from the tensors whose names begin with the prefix.
 
     Raises:
         UsageError: the file cannot be read, or does not fit the model.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it is no dict)
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
             state = {name[len(prefix) :]: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise unreadable(path, error) from None
@@ -42,13 +42,13 @@ def load_safetensors(model: nn.Module, path: Path, *, prefix: str = "") -> None:
 
 
 def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
-    """The model of this `transformers` class in that folder, in fp32 and in evaluation mode.
+    """Return a model of this `transformers` class with the weights in the folder, in fp32 and evaluation mode.
 
     Raises:
-        UsageError: its files cannot be read, or leave a parameter without weights.
+        UsageError: its files cannot be read, or a parameter has no weights.
     """
     path = folder / "model.safetensors"
-    # What it would warn of is an error here, and its progress bar would mix with ours.
+    # Its warnings are errors here, and its progress bar would overwrite ours.
     logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -70,24 +70,24 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
 
 
 def unreadable(path: Path, error: Exception) -> UsageError:
-    """The weights cannot be read; the reason in one line."""
+    """Return the error for weights that cannot be read, with the first line of the reason."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return UsageError(f"the weights {path} cannot be read ({reason[:200]}): delete it and {CURES}")
 
 
 def misfit(path: Path, reason: str) -> UsageError:
-    """The weights are those of another model."""
+    """Return the error for weights that do not fit the model."""
     return UsageError(f"the weights {path} do not fit the model ({reason}): delete it and {CURES}")
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
-    for what, names in (
+    for problem, names in (
         ("it has no", expected.keys() - state.keys()),
         ("it has an unknown", state.keys() - expected.keys()),
     ):
         if names:
-            raise misfit(path, f"{what} {min(names)}{_others(names)}")
+            raise misfit(path, f"{problem} {min(names)}{_others(names)}")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise misfit(path, f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}")

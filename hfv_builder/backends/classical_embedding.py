@@ -1,4 +1,4 @@
-"""A frame embedding without weights: the joint colour histogram of the subject or of the whole frame."""
+"""Frame embedding without weights: the joint colour histogram of the whole frame or of the subject."""
 
 from typing import Literal
 
@@ -15,28 +15,28 @@ from hfv_builder.profiles.profile import Embedding
 
 Region = Literal["frame", "subject"]
 LONG_SIDE = 160
-"""Pixels of the frames that are looked at; larger ones are shrunk."""
+"""Pixels; frames with a longer side are shrunk to it."""
 BINS = (4, 12, 12)
 """Bins of L, a and b."""
 LOW, HIGH = (0.0, -50.0, -50.0), (100.0, 50.0, 50.0)
-"""What the bins cover; colours outside count in the outermost bins."""
+"""Range of the bins; colours outside it count in the outermost bins."""
 NEIGHBOURS = 3
-"""Frames to each side over which a histogram is averaged."""
+"""Frames on each side over which a histogram is averaged."""
 
 
 class LabHistogram:
-    """Histograms of the region of interest, L2-normalised after a square root, as vectors of length 576."""
+    """Embedding model: the square root of the region's histogram, L2-normalised, a vector of length 576."""
 
     def __init__(self, region: Region) -> None:
         self.region = region
 
     def begin(self) -> "LabHistogramPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return LabHistogramPass(self.region)
 
 
 class LabHistogramPass:
-    """Keeps the small frames: light and activity are relative to the whole clip."""
+    """One clip. Keeps all frames, shrunk, because light and activity are relative to the whole clip."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -47,17 +47,23 @@ class LabHistogramPass:
         self._frames.append(shrink(frames.cpu().numpy(), LONG_SIDE))
 
     def compute(self) -> Tensor:
-        """(T, 576) float32, L2-normalised."""
+        """Return one vector per frame, (T, 576) float32, L2-normalised."""
         lab = levelled_lab(np.concatenate(self._frames))
         weight = np.ones(lab.shape[1:3]) if self._region == "frame" else subject_weight(lab)
-        each = np.stack([histogram(frame, weight) for frame in lab])
-        mean = np.stack([each[max(0, t - NEIGHBOURS) : t + NEIGHBOURS + 1].mean(axis=0) for t in range(len(each))])
+        bins = np.stack([histogram(frame, weight) for frame in lab])
+        mean = np.stack([bins[max(0, t - NEIGHBOURS) : t + NEIGHBOURS + 1].mean(axis=0) for t in range(len(bins))])
         root = torch.from_numpy(np.sqrt(mean))
         return torch.nn.functional.normalize(root, dim=1).float()
 
 
 def subject_weight(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Where the subject is likely, (h, w) in [0, 1]: half centre of the frame, half change over time."""
+    """Return how likely each pixel shows the subject, (h, w) float64 in [0, 1].
+
+    Half of the weight falls off with the distance from the centre of the frame, half is the change over time.
+
+    Args:
+        lab: (T, h, w, 3) uint8, a whole clip, the output of `levelled_lab`.
+    """
     height, width = lab.shape[1:3]
     y, x = np.mgrid[:height, :width]
     across, down = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
@@ -72,7 +78,7 @@ def subject_weight(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def histogram(lab: npt.NDArray[np.uint8], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The weighted joint histogram of a frame with linear binning: (h, w, 3) and (h, w) to (576,), sums to 1."""
+    """Return the weighted joint histogram of a frame with linear binning: (h, w, 3) and (h, w) to (576,), sums to 1."""
     index = cv2.transform(cv2.LUT(lab, LOWER), np.ones((1, 3))).astype(np.int64).ravel()
     upper = np.ascontiguousarray(cv2.LUT(lab, UPPER).reshape(-1, 3).T)
     total = np.zeros(np.prod(BINS))
@@ -90,7 +96,10 @@ def histogram(lab: npt.NDArray[np.uint8], weight: npt.NDArray[np.float64]) -> np
 
 
 def _linear_bins() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """For each 8-bit value where the lower of its two bins begins, and the share of the upper, both (1, 256, 3)."""
+    """Return, for each 8-bit value, the offset of the lower of its two bins and the share of the upper one.
+
+    Both are (1, 256, 3), lookup tables for `cv2.LUT`.
+    """
     values = unscaled(np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2))
     low, high, bins = np.array(LOW), np.array(HIGH), np.array(BINS)
     place = np.clip((values - low) / (high - low) * bins - 0.5, 0, bins - 1)
@@ -103,5 +112,5 @@ LOWER, UPPER = _linear_bins()
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> LabHistogram:
-    """The model that the profile describes; it runs on the CPU whatever the device, and needs no weights."""
+    """Return the model that the profile describes. It needs no weights and always runs on the CPU."""
     return LabHistogram(config.region)

@@ -1,4 +1,4 @@
-"""Frames with their light levelled: what the colour-based classical backends look at."""
+"""Brightness normalisation of frames for the colour-based classical backends."""
 
 from typing import Any
 
@@ -7,19 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 DARK = 8.0
-"""Grey levels added to every luminance, so that a black frame divides by something."""
+"""Grey levels added to every luminance, to avoid a division by zero for black frames."""
 
 
 def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The clip in CIE L*a*b*, every frame divided by its median brightness relative to the first frame.
+    """Return the clip in CIE L*a*b*, with every frame divided by its median brightness relative to the first frame.
 
-    The median is that of every second pixel of every second row, counted from either side to the middle.
+    The median is over every second pixel of every second row. Columns are counted from both sides towards the middle,
+    so that a mirrored clip has the same median.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB, the whole clip.
 
     Returns:
-        (T, H, W, 3) uint8, scaled as OpenCV does: L · 255/100, a + 128, b + 128. See `unscaled`.
+        (T, H, W, 3) uint8 in OpenCV's scale: L · 255/100, a + 128, b + 128. See `unscaled`.
     """
     lab = np.empty_like(frames)
     places = np.arange(frames.shape[2])
@@ -32,7 +33,7 @@ def levelled_lab(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def unscaled(lab: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """L* in [0, 100], a* and b* in about ± 128, of what `levelled_lab` gives or means of it: (…, 3) to the same."""
+    """Return L* in [0, 100] and a*, b* in about [−128, 127] for values in OpenCV's 8-bit scale: (…, 3) to (…, 3)."""
     return np.asarray((lab - np.array([0.0, 128.0, 128.0])) * np.array([100 / 255, 1, 1]))
 
 

@@ -1,7 +1,7 @@
-"""Frame embeddings by the image tower of CLIP ViT-B/32 (Radford et al., ICML 2021), OpenAI's weights in open_clip.
+"""Frame embeddings by the image tower of CLIP ViT-B/32 (Radford et al., ICML 2021), with OpenAI's weights in open_clip.
 
-Preprocessing as the weights' own configuration has it: the short side to 224, bicubic with antialiasing, the centre
-cut out. The text tower is never built.
+Preprocessing follows the configuration of the weights: resize the short side to 224, bicubic with antialiasing, then
+crop the centre. The text tower is not built.
 """
 
 import json
@@ -21,13 +21,13 @@ from hfv_builder.profiles.profile import Embedding
 
 
 class Prepare:
-    """Frames as CLIP wants them."""
+    """Preprocessing of frames for CLIP."""
 
     def __init__(self, side: int, normalize: Normalize) -> None:
         self._side, self._normalize = side, normalize
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 to (n, 3, side, side) float32, normalised."""
+        """Return the frames resized, cropped and normalised: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
         height, width = frames.shape[1:3]
         short = min(height, width)
         size = (int(self._side * height / short), int(self._side * width / short))
@@ -36,27 +36,27 @@ class Prepare:
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
-    """The image tower that the profile describes.
+    """Return the image tower that the profile describes.
 
     Raises:
-        UsageError: its weights are not there, or not right.
+        UsageError: its weights are missing, damaged or do not fit.
     """
     folder = store.open("clip")
     described = _described(folder / "open_clip_config.json")
     look = described.get("preprocess_cfg", {})
     try:
-        # On `meta`, nothing is allocated: the tower gets its weights from the file, the text tower none at all.
+        # `meta` allocates no memory: the image tower gets its weights from the file, the text tower is discarded.
         with torch.device("meta"):
             tower = CLIP(**described["model_cfg"]).visual
     except (KeyError, TypeError, ValueError) as error:
         raise misfit(folder / "open_clip_config.json", f"no image tower can be built from it: {error}") from None
     if described["model_cfg"].get("quick_gelu") is not True:
-        # With the usual GELU the weights load as well, and give other vectors.
+        # The weights would load with the standard GELU as well, and give other vectors.
         raise misfit(folder / "open_clip_config.json", "its model_cfg lacks quick_gelu = true, OpenAI's activation")
     load_safetensors(tower, folder / "open_clip_model.safetensors", prefix="visual.")
     tower = tower.eval().requires_grad_(False).to(device)
     mean, std = look.get("mean", OPENAI_DATASET_MEAN), look.get("std", OPENAI_DATASET_STD)
-    normalize = Normalize([255 * each for each in mean], [255 * each for each in std], device)
+    normalize = Normalize([255 * value for value in mean], [255 * value for value in std], device)
     return FrameEmbedding(tower, Prepare(tower.image_size[0], normalize), config, device)
 
 
@@ -66,5 +66,5 @@ def _described(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not isinstance(described, dict):
-        raise misfit(path, "it is no table")
+        raise misfit(path, "it is not a JSON object")
     return described

@@ -1,7 +1,7 @@
-"""Depth by Depth Pro (Bochkovskii et al., ICLR 2025), the port in transformers: canonical inverse depth.
+"""Canonical inverse depth by Depth Pro (Bochkovskii et al., ICLR 2025), the implementation in transformers.
 
-Not metres: those need the field of view, which the model guesses anew for every frame and which would shake the whole
-map. Its head is a third of the parameters and is never loaded.
+Metric depth would need the field of view. The model estimates it for each frame separately, so that the whole map would
+flicker. The head that estimates it has a third of the parameters and is not loaded.
 """
 
 from typing import Any
@@ -20,12 +20,13 @@ from hfv_builder.frames.spool import Spool
 from hfv_builder.profiles.profile import Depth
 
 TILES = 4
-"""The model cuts its input into this many patches a side; any other size gives, silently, a map of the wrong size."""
+"""Number of patches per side that the model divides its input into. Any other input size silently gives a map of the
+wrong size."""
 MOST = {"cpu": 1, "cuda": 8}
 
 
 class DepthPro:
-    """Canonical inverse depth maps with a long side of at most `long_side` pixels."""
+    """Depth model whose canonical inverse depth maps have a long side of at most `long_side` pixels."""
 
     def __init__(self, model: Any, config: Depth, device: str) -> None:
         self._side = TILES * model.config.patch_size
@@ -34,16 +35,16 @@ class DepthPro:
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=4e9)
 
     def begin(self) -> "DepthProPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return DepthProPass(self)
 
     def maps(self, frames: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 to (n, h, w) float32, larger = nearer."""
+        """Return the maps of these frames: (n, H, W, 3) uint8 RGB to (n, h, w) float32; larger = nearer."""
         return self._batches.run(self._maps, frames)
 
     def _maps(self, frames: Tensor) -> Tensor:
         images = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
-        # As the model's own processor: bilinear, without antialiasing, the proportions given up.
+        # As in the model's own processor: bilinear, without antialiasing, without keeping the aspect ratio.
         images = interpolate(images, (self._side, self._side), mode="bilinear", align_corners=False)
         with autocast(self._config.precision, self._device):
             inverse = self._network(images).predicted_depth
@@ -52,7 +53,7 @@ class DepthPro:
 
 
 class DepthProPass:
-    """Looks at frames as they come and keeps the small maps alone."""
+    """One clip. Computes the maps of the frames in `update` and keeps only the maps."""
 
     def __init__(self, model: DepthPro) -> None:
         self._model = model
@@ -63,15 +64,15 @@ class DepthProPass:
         self._spool.append(self._model.maps(frames))
 
     def compute(self) -> Spool:
-        """(T, h, w) float32, larger = nearer."""
+        """Return one map per frame, (T, h, w) float32; larger = nearer."""
         return self._spool
 
 
 def load(config: Depth, device: str, store: WeightsDir) -> DepthPro:
-    """The model that the profile describes.
+    """Return the model that the profile describes.
 
     Raises:
-        UsageError: its weights are not there, or not right.
+        UsageError: its weights are missing, damaged or do not fit.
     """
     model = from_pretrained(DepthProForDepthEstimation, store.open("depth_pro"), use_fov_model=False)
     return DepthPro(model, config, device)

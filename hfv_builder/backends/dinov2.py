@@ -1,7 +1,7 @@
 """Frame embeddings by DINOv2 ViT-B/14 (Oquab et al., TMLR 2024): the class token after the final norm.
 
-The whole frame is seen: its short side becomes 224 and nothing is cut off, as VBench does with the DINO of its subject
-consistency; the position encodings are interpolated to the frame's shape.
+The short side is resized to 224 and nothing is cropped, as in VBench's subject consistency with DINO. The model
+interpolates its position encodings to the shape of the frame.
 """
 
 from torch import Tensor
@@ -14,15 +14,15 @@ from hfv_builder.profiles.profile import Embedding
 
 SHORT_SIDE = 224
 LONGEST = 4
-"""Times the short side; a frame of a stranger shape is squeezed, or its tokens would know no bound."""
+"""Largest aspect ratio. Longer frames are squeezed to it, which bounds the number of tokens."""
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-"""Of ImageNet, in grey levels."""
+"""Mean and standard deviation of ImageNet, in grey levels."""
 
 
-def seen_size(height: int, width: int, patch: int) -> tuple[int, int]:
-    """The size at which a frame is seen, in whole patches.
+def input_size(height: int, width: int, patch: int) -> tuple[int, int]:
+    """Return the (height, width) to which a frame is resized, in whole patches.
 
-    >>> seen_size(720, 1280, 14)
+    >>> input_size(720, 1280, 14)
     (224, 392)
     """
     short = min(height, width)
@@ -31,22 +31,22 @@ def seen_size(height: int, width: int, patch: int) -> tuple[int, int]:
 
 
 class Prepare:
-    """Frames as DINOv2 wants them."""
+    """Preprocessing of frames for DINOv2."""
 
     def __init__(self, patch: int, normalize: Normalize) -> None:
         self._patch, self._normalize = patch, normalize
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 to (n, 3, h, w) float32, normalised."""
-        size = seen_size(frames.shape[1], frames.shape[2], self._patch)
+        """Return the frames resized and normalised: (n, H, W, 3) uint8 to (n, 3, h, w) float32."""
+        size = input_size(frames.shape[1], frames.shape[2], self._patch)
         return self._normalize(resized(frames, size))
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
-    """The model that the profile describes.
+    """Return the model that the profile describes.
 
     Raises:
-        UsageError: its weights are not there, or not right.
+        UsageError: its weights are missing, damaged or do not fit.
     """
     model = from_pretrained(Dinov2Model, store.open("dinov2")).to(device)
 

@@ -1,4 +1,4 @@
-"""What CLIP and DINOv2 have in common: frames are prepared as images, and a network makes a vector of each."""
+"""The shared part of CLIP and DINOv2: preprocess the frames, then compute one vector per frame with a network."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,18 +14,18 @@ MOST = {"cpu": 8, "cuda": 128}
 
 
 class Normalize:
-    """(x − mean) / std of every channel, with the numbers on the device already: moving them makes a GPU wait."""
+    """(x − mean) / std per channel. Keeps both on the device, because copying them per call stalls a GPU."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: str) -> None:
-        self._mean, self._std = (torch.tensor(each, device=device)[:, None, None] for each in (mean, std))
+        self._mean, self._std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(n, 3, h, w) float32 to the same."""
+        """Return the normalised images: (n, 3, h, w) float32 to (n, 3, h, w) float32."""
         return (images - self._mean) / self._std
 
 
 class FrameEmbedding:
-    """A network that sees one frame at a time."""
+    """Embedding model whose network processes every frame independently."""
 
     def __init__(
         self,
@@ -34,20 +34,24 @@ class FrameEmbedding:
         config: Embedding,
         device: str,
     ) -> None:
-        """Args:
-        network: prepared frames to (n, D).
-        prepare: (n, H, W, 3) uint8 to (n, 3, h, w) float32.
+        """Make the model.
+
+        Args:
+            network: maps the output of `prepare` to vectors, (n, D).
+            prepare: maps frames, (n, H, W, 3) uint8 RGB, to images, (n, 3, h, w) float32.
+            config: the precision, and whether to compile the network.
+            device: the device of the network.
         """
         self._network, self._prepare = compiled(network, config.compile), prepare
         self._config, self._device = config, device
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6)
 
     def begin(self) -> "FrameEmbeddingPass":
-        """Start a clip."""
+        """Return a new pass for one clip."""
         return FrameEmbeddingPass(self)
 
     def embed(self, frames: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 to (n, D) float32, L2-normalised."""
+        """Return the vectors of these frames: (n, H, W, 3) uint8 RGB to (n, D) float32, L2-normalised."""
         return self._batches.run(self._embed, frames)
 
     def _embed(self, frames: Tensor) -> Tensor:
@@ -57,7 +61,7 @@ class FrameEmbedding:
 
 
 class FrameEmbeddingPass:
-    """Embeds frames as they come and keeps the vectors alone."""
+    """One clip. Computes the vectors of the frames in `update` and keeps only the vectors."""
 
     def __init__(self, model: FrameEmbedding) -> None:
         self._model = model
@@ -68,12 +72,12 @@ class FrameEmbeddingPass:
         self._vectors.append(self._model.embed(frames))
 
     def compute(self) -> Tensor:
-        """(T, D) float32, L2-normalised."""
+        """Return one vector per frame, (T, D) float32, L2-normalised."""
         return torch.cat(self._vectors)
 
 
 def resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """The frames at another size, bicubic and antialiased, in whole grey levels.
+    """Return the frames resized to (h, w), bicubic with antialiasing, rounded to whole grey levels.
 
     Args:
         frames: (n, H, W, 3) uint8.
@@ -83,6 +87,6 @@ def resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """
     images = frames.permute(0, 3, 1, 2)
     if frames.device.type == "cpu":
-        # On integers, where the CPU is eight times faster than PIL; at most a grey level from it.
+        # uint8 interpolation on the CPU is eight times as fast as PIL and differs from it by at most one grey level.
         return interpolate(images, size, mode="bicubic", antialias=True).float()
     return interpolate(images.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255)

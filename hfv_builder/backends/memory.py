@@ -1,4 +1,4 @@
-"""Memory that is free goes back to the system now and then."""
+"""Return free memory of the allocator to the system from time to time."""
 
 import ctypes
 import functools
@@ -6,21 +6,21 @@ import time
 from collections.abc import Callable
 
 EVERY_S = 10.0
-"""How often: what is given back must be fetched again, which costs a fraction of a second."""
+"""Seconds between two trims. Allocating the returned memory again costs a fraction of a second."""
 
 
 class Trim:
-    """Called over and over, gives the allocator's free memory back every few seconds.
+    """Return the allocator's free memory to the system, at most once in `EVERY_S` seconds.
 
-    The large buffers of models come and go between small ones that stay until a clip is done, so that the holes they
-    leave do not fit the next ones and the process would grow with the length of the clip.
+    The large buffers of models are allocated between small ones that live until a clip is done. The gaps they leave
+    rarely fit the next buffers, so without trimming the memory of the process grows with the length of the clip.
     """
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def __call__(self) -> None:
-        """Give memory back, if it is time."""
+        """Trim if the last trim was more than `EVERY_S` seconds ago."""
         if time.monotonic() - self._last > EVERY_S:
             _malloc_trim()(0)
             self._last = time.monotonic()
@@ -28,6 +28,6 @@ class Trim:
 
 @functools.cache
 def _malloc_trim() -> Callable[[int], object]:
-    """Glibc's function; elsewhere one that does nothing."""
-    found: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return found or (lambda _: None)
+    """Return `malloc_trim` of glibc; with another C library, a function that does nothing."""
+    trim: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim or (lambda _: None)

@@ -1,4 +1,4 @@
-"""In what precision a model computes, and whether it is compiled."""
+"""Precision and compilation of models."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,12 +11,12 @@ LOWER = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
-    """The context in which a model of fp32 weights computes its large products in this precision."""
+    """Return the autocast context for this precision; `fp32` needs none and gets an empty context."""
     if precision not in LOWER:
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=LOWER[precision])
 
 
-def compiled(function: Any, wanted: bool) -> Any:
-    """The function or module, compiled if that is wanted."""
-    return torch.compile(function) if wanted else function
+def compiled(function: Any, enabled: bool) -> Any:
+    """Return the function or module, compiled by `torch.compile` if enabled."""
+    return torch.compile(function) if enabled else function

@@ -1,9 +1,9 @@
-"""Optical flow by RAFT (Teed and Deng, ECCV 2020), torchvision's port, with nothing done twice.
+"""Optical flow by RAFT (Teed and Deng, ECCV 2020), the implementation in torchvision, without repeated computation.
 
-torchvision's `RAFT.forward` takes a pair; over a clip in both directions it would encode every frame four times, and
-upsample a flow after each of its updates. Here the model's own parts are called: both encoders once a frame, the
-share of the GRU's convolutions that only sees the context once a frame (it does not change from update to update),
-the mask and the upsampling after the last update. The flow is the same to within rounding.
+torchvision's `RAFT.forward` takes a pair: for a clip in both directions it would encode every frame four times, and it
+upsamples the flow after every update. This module calls the parts of the model instead. Both encoders run once per
+frame, and so does the context's share of the GRU convolutions, which is constant over all updates. The mask and the
+upsampling run once after the last update. The flow is equal up to rounding.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from hfv_builder.frames.resize import shrunk
 from hfv_builder.profiles.profile import Flow
 
 SMALLEST = 128
-"""Pixels; below, the coarsest level of the correlation pyramid has a single value and the flow is NaN."""
+"""Pixels; on smaller sides the coarsest level of the correlation pyramid has a single value and the flow is NaN."""
 STRIDE = 8
 MODELS = {"raft_large": raft_large, "raft_small": raft_small}
 MOST_PAIRS = {"cpu": 2, "cuda": 16}
@@ -31,28 +31,30 @@ MOST_FRAMES = {"cpu": 2, "cuda": 16}
 
 
 class Gate:
-    """One ConvGRU, its weights split by what they see: the hidden state and the motion, or the context."""
+    """One ConvGRU whose weights are split by input channels: hidden state and motion, or context."""
 
     def __init__(self, gru: Any, context: int, layout: torch.memory_format) -> None:
         hidden = gru.convz.out_channels
-        own = list(range(hidden)) + list(range(hidden + context, gru.convz.in_channels))
-        visible = slice(hidden, hidden + context)
-        three = (gru.convz, gru.convr, gru.convq)
+        recurrent = list(range(hidden)) + list(range(hidden + context, gru.convz.in_channels))
+        constant = slice(hidden, hidden + context)
+        convs = (gru.convz, gru.convr, gru.convq)
         self.padding = gru.convz.padding
-        self.update_reset = torch.cat([conv.weight[:, own] for conv in three[:2]]).contiguous(memory_format=layout)
-        self.candidate = gru.convq.weight[:, own].contiguous(memory_format=layout)
-        self.context = torch.cat([conv.weight[:, visible] for conv in three]).contiguous(memory_format=layout)
-        self.bias = torch.cat([conv.bias for conv in three])
+        self.update_reset = torch.cat([conv.weight[:, recurrent] for conv in convs[:2]]).contiguous(
+            memory_format=layout
+        )
+        self.candidate = gru.convq.weight[:, recurrent].contiguous(memory_format=layout)
+        self.context = torch.cat([conv.weight[:, constant] for conv in convs]).contiguous(memory_format=layout)
+        self.bias = torch.cat([conv.bias for conv in convs])
 
     def of_context(self, context: Tensor) -> Tensor:
-        """What the context adds to all three gates: (n, 3 · hidden, h, w)."""
+        """Return the contribution of the context to all three gates: (n, 3 · hidden, h, w)."""
         return conv2d(context, self.context, self.bias, padding=self.padding)
 
     def __call__(self, hidden: Tensor, motion: Tensor, from_context: Tensor) -> Tensor:
-        """The next hidden state."""
+        """Return the next hidden state, (n, hidden, h, w)."""
         channels = hidden.shape[1]
         inputs = torch.cat([hidden, motion], 1)
-        # In place where it can be: beside the products, moving memory is what takes time.
+        # In place where possible: after the convolutions, memory traffic takes most of the time.
         both = _plus(conv2d(inputs, self.update_reset, padding=self.padding), from_context[:, : 2 * channels])
         update, reset = both.sigmoid_().chunk(2, 1)
         inputs[:, :channels] *= reset
@@ -61,10 +63,10 @@ class Gate:
 
 
 class Raft:
-    """RAFT large or small. Not for use by two threads at once."""
+    """Flow model: RAFT large or small. Not thread-safe."""
 
     def __init__(self, model: Any, config: Flow, device: str) -> None:
-        # The half-precision units of CPUs and GPUs alike want the channels last; in fp32 it is no gain.
+        # Half-precision convolutions are faster with the channels last, on CPUs and GPUs; in fp32 there is no gain.
         self._layout = torch.channels_last if config.precision in LOWER else torch.contiguous_format
         self._model = model.eval().requires_grad_(False).to(device, memory_format=self._layout)
         self._config, self._device = config, device
@@ -75,18 +77,18 @@ class Raft:
         self._gates = [Gate(gru, context, self._layout) for gru in grus if hasattr(gru, "convz")]
         radius = self._model.corr_block.radius
         steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
-        # The order of torchvision's channels: the outer axis of the window is the horizontal one.
+        # The order of the channels in torchvision: the outer axis of the window is horizontal.
         self._window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)
         self._update = compiled(self._once, config.compile)
         self._encoders = [
-            compiled(each, config.compile) for each in (self._model.feature_encoder, self._model.context_encoder)
+            compiled(encoder, config.compile) for encoder in (self._model.feature_encoder, self._model.context_encoder)
         ]
         kind = torch.device(device).type
         self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2))
         self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2))
 
     def encode(self, frames: Tensor) -> Features:
-        """The frames' correlation features, hidden states, context, and their size before padding.
+        """Return correlation features, hidden state, context and (height, width) without padding, for each frame.
 
         Args:
             frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.
@@ -109,7 +111,7 @@ class Raft:
         return torch.cat([features.float(), torch.tanh(hidden.float()), *(part.float() for part in parts)], dim=1)
 
     def flow(self, first: Features, second: Features) -> Tensor:
-        """Flow from each first to its second frame, (n, 2, h, w) float32, at the size it was estimated at."""
+        """Return the flow from each first frame to the second, (n, 2, h, w) float32, at the size of the estimation."""
         height, width = first[-1][0].tolist()
         flow = self._pairs.run(self._flow, first[0], second[0], first[1], first[2])
         return flow[..., :height, :width]
@@ -134,7 +136,7 @@ class Raft:
     def _once(
         self, hidden: Tensor, flow: Tensor, correlation: Tensor, parts: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
-        """One update: the next hidden state, and by how much the flow changes."""
+        """Run one update and return the next hidden state and the change of the flow."""
         update = self._model.update_block
         motion = update.motion_encoder(flow, correlation)
         for gate, from_context in zip(self._gates, parts, strict=True):
@@ -142,13 +144,13 @@ class Raft:
         return hidden, update.flow_head(hidden)
 
     def _pyramid(self, first: Tensor, second: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Correlation of every position of the first with all of the second map, and that at half sizes.
+        """Return the correlation of every position of the first with all positions of the second, at several scales.
 
-        Always in fp32: fp16 would lose the sums of 256 products that the flow's fraction of a pixel hangs on.
+        Always in fp32: the sub-pixel part of the flow depends on sums of 256 products, for which fp16 is too coarse.
 
         Returns:
-            For each level the correlations, (n · h · w, 1, h', w'), and what a pixel of it is in the coordinates of
-            `grid_sample`, (2,).
+            For each level the correlations, (n · h · w, 1, h', w'), and the size of one of its pixels in the
+            coordinates of `grid_sample`, (2,).
         """
         n, channels, height, width = first.shape
         volume = torch.matmul(first.flatten(2).transpose(1, 2), second.flatten(2)) / channels**0.5
@@ -159,22 +161,22 @@ class Raft:
         return list(zip(levels, 2 / (sizes - 1), strict=True))
 
     def _correlation(self, pyramid: list[tuple[Tensor, Tensor]], coords: Tensor) -> Tensor:
-        """The correlation around each position's present match: (n, levels · window², h, w)."""
+        """Return the correlation in a window around the current match of each position: (n, levels · window², h, w)."""
         n, _, height, width = coords.shape
         centre = coords.permute(0, 2, 3, 1).reshape(-1, 1, 1, 2)
-        found = []
+        windows = []
         for level, pixel in pyramid:
             grid = (centre * pixel - 1) + self._window * pixel
-            # The kernel below `grid_sample(level, grid, align_corners=True)`, which on CUDA would go through cuDNN
-            # instead, and that refuses as many images as there are positions in a batch of pairs.
+            # The kernel behind `grid_sample(level, grid, align_corners=True)`. On CUDA, `grid_sample` itself calls
+            # cuDNN, which rejects a batch as large as the number of positions in a batch of pairs.
             sampled = torch.ops.aten.grid_sampler_2d(level, grid, 0, 0, True)
-            found.append(sampled.reshape(n, height, width, -1))
+            windows.append(sampled.reshape(n, height, width, -1))
             centre = centre / 2
-        return torch.cat(found, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
+        return torch.cat(windows, dim=-1).permute(0, 3, 1, 2).contiguous(memory_format=self._layout)
 
 
 def _plus(product: Tensor, exact: Tensor) -> Tensor:
-    """The sum, in the higher precision of the two; in the memory of the first if that is its own."""
+    """Return the sum in the higher precision of the two; in place in `product` if both have the same dtype."""
     return product.add_(exact) if product.dtype == exact.dtype else product + exact
 
 
@@ -183,10 +185,10 @@ def _padded(side: int) -> int:
 
 
 def load(config: Flow, device: str, store: WeightsDir) -> Raft:
-    """The model that the profile describes.
+    """Return the model that the profile describes.
 
     Raises:
-        UsageError: its weights are not there, or not right.
+        UsageError: its weights are missing, damaged or do not fit.
     """
     (file,) = store.pins[config.backend].files
     model = MODELS[config.backend](weights=None)

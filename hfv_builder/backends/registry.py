@@ -1,6 +1,6 @@
-"""From a profile to models: `resolve` settles on the driver what decides the scores, `load` builds a model in a worker.
+"""From a profile to models: the driver calls `resolve` once, each worker calls `load` for every model.
 
-A module is imported when its backend is loaded, so that a command that scores nothing imports no model library.
+The module of a backend is imported when it is loaded, so that commands that score nothing import no model library.
 """
 
 from collections.abc import Iterable
@@ -19,28 +19,28 @@ Section = Flow | Depth | Embedding
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A profile with all that decides its scores on one kind of device; small enough to travel with every task."""
+    """A profile with everything that determines its scores on one device. Small enough to be sent with every task."""
 
     profile: Profile
-    """With the precision of every model settled."""
+    """The profile, with every `auto` precision replaced."""
     metrics: tuple[Metric, ...]
     device: str
     revisions: dict[str, str]
-    """Of the backend of each section that these metrics need."""
+    """The revision of the backend, by section, for all sections that the metrics need."""
     fingerprints: dict[Metric, str]
-    """Of each of the metrics."""
+    """The fingerprint of each metric."""
 
 
 def resolve(
     profile: Profile, metrics: Iterable[Metric] = METRICS, *, device: str = "cpu", store: WeightsDir | None = None
 ) -> Resolved:
-    """Return what decides the scores of these metrics under this profile; no model is loaded, no weights are required.
+    """Return the profile with its precisions, revisions and fingerprints. Loads no model and requires no weights.
 
-    Resolving the profile of a `Resolved` again gives the same, unless weights or libraries changed in between.
+    Resolving the profile of a `Resolved` again gives an equal result, unless weights or libraries have changed.
 
     Args:
         device: `cpu` or `cuda`, with or without an index.
-        store: where the weights are; None looks in the default place.
+        store: the directory of the weights; None uses the default directory.
     """
     profile, metrics = for_device(profile, device), tuple(metrics)
     revisions = {name: revision(getattr(profile, name), device, store) for name in needed_sections(metrics)}
@@ -54,23 +54,24 @@ def resolve(
 
 
 def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
-    """Return the model that this section of a profile describes, on that device.
+    """Return the model that a section of a profile describes, on the device.
 
     Returns:
-        A `FlowModel`, `DepthModel` or `EmbeddingModel`, by the kind of section.
+        A `FlowModel`, `DepthModel` or `EmbeddingModel`, depending on the type of `config`.
 
     Raises:
-        UsageError: its weights are missing or damaged.
+        UsageError: its weights are missing, damaged or do not fit.
     """
     module = import_module(f"hfv_builder.backends.{BACKENDS[config.backend].module}")
     return module.load(config, device, store or WeightsDir())
 
 
 def revision(config: Section, device: str, store: WeightsDir | None = None) -> str:
-    """Return what decides a backend's output besides its parameters; imports no model library.
+    """Return a string that identifies what determines a backend's output besides its parameters.
 
-    For a learnt backend these are its weights, our recipe and the kind of device, since a GPU resizes and sums in
-    another order; for a classical one, which always runs on the CPU, the version of OpenCV and our recipe.
+    For a learnt backend it contains the weights, the recipe and the type of the device, since a GPU resizes and sums in
+    another order. For a classical backend, which always runs on the CPU, it contains the version of OpenCV and the
+    recipe. Imports no model library.
     """
     spec = BACKENDS[config.backend]
     if spec.weights is None:
@@ -81,7 +82,7 @@ def revision(config: Section, device: str, store: WeightsDir | None = None) -> s
 
 
 def needed_sections(metrics: Iterable[Metric]) -> tuple[str, ...]:
-    """Return the names of the profile's sections that describe a model of these metrics, without repetition."""
+    """Return the sections of a profile that describe the models of these metrics, without repetition."""
     return tuple(dict.fromkeys(name for metric in metrics for name in DECIDES[metric] if name != metric.value))
 
 
@@ -91,15 +92,15 @@ def backends(profile: Profile, metrics: Iterable[Metric] = METRICS) -> tuple[str
 
 
 def learnt(profile: Profile, metrics: Iterable[Metric] = METRICS) -> tuple[str, ...]:
-    """Return the names of those that have weights."""
+    """Return the names of the backends among these that have weights."""
     return tuple(name for name in backends(profile, metrics) if BACKENDS[name].weights is not None)
 
 
 def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: WeightsDir | None = None) -> None:
-    """Check that all packages and weights that these metrics need are present; nothing heavy is imported.
+    """Check that the packages and weights of these metrics are present, without importing a model library.
 
     Raises:
-        UsageError: some are missing or truncated; one sentence names them, the place and the cures.
+        UsageError: packages are missing, or weights are missing, truncated or of the wrong size.
     """
     needed = dict.fromkeys(package for name in backends(profile, metrics) for package in BACKENDS[name].packages)
     missing = [package for package in needed if not _installed(package)]

@@ -1,4 +1,4 @@
-"""The table of backends: what each computes, where its code is, and what it needs. Imports nothing heavy."""
+"""The table of backends: kind, module, packages and weights of each. Imports no model library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class File:
 
     name: str
     sha256: str | None = None
-    """None if no hash is published: the hash of the first file pulled is recorded, and later loads must match it."""
+    """None if no hash is published; then the hash of the first download is recorded, and later loads must match it."""
     size: int | None = None
     """Bytes."""
 
@@ -25,24 +25,24 @@ class Pin:
     source: str
     """The repository on the Hugging Face hub, or the name of torchvision's weights."""
     revision: str | None
-    """The commit; None if it is recorded when the weights are pulled."""
+    """The commit; None if it is recorded when the weights are downloaded."""
     licence: str
     files: tuple[File, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec:
-    """A row of the table."""
+    """One backend, a row of the table."""
 
     kind: Kind
     module: str
-    """The module of `hfv_builder.backends` that has its `load(config, device, store)`; imported at first use."""
+    """The module of `hfv_builder.backends` that defines its `load(config, device, store)`; imported at first use."""
     packages: tuple[str, ...]
-    """Distributions that it needs; their versions are recorded with every score."""
+    """The distributions that it needs; their versions are recorded with every score."""
     weights: Pin | None = None
-    """None for a classical backend: it has no weights, and ignores `precision` and `compile`."""
+    """None for a classical backend, which has no weights and ignores `precision` and `compile`."""
     recipe: int = 1
-    """Increase by one when our code changes what the backend returns for the same frames and parameters."""
+    """Version of our code. Increment it when the backend's output for the same frames and parameters changes."""
     keep_vectors: bool = False
     """Whether the frame embeddings are stored for later stages."""
 
@@ -143,8 +143,8 @@ BACKENDS: Mapping[str, BackendSpec] = {
         keep_vectors=True,
     ),
 }
-"""Hashes and commits as published and quoted by several independent projects; none was checked against a download. No
-commit of DepthPro-hf is published: it is recorded when the weights are pulled."""
+"""Hashes and commits as published, and quoted by several independent projects; none was checked against a download.
+The commit of DepthPro-hf is recorded when its weights are downloaded, since none is published."""
 
 
 def names(kind: Kind) -> list[str]:

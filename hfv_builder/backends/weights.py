@@ -1,8 +1,8 @@
-"""The weights of the learnt models: what they are, where they lie, and whether they are whole.
+"""The directory of the weights of learnt models: its files, their revisions and their state.
 
-One directory holds them all and can be moved as it is: a folder a model, in it the files as they are published and,
-once `hfv weights` has verified them, a `verified.json`. Standard library only, so that finding out that a file is
-missing takes no time.
+The directory has one folder per model with its files as published and, after `hfv weights` has verified them, a
+`verified.json`. It can be moved. This module imports only the standard library, so that missing files are reported
+at once.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
 
 RECORD = "verified.json"
-"""Name of the file, beside the weights, that says which revision they are and what they hashed to."""
+"""Name of the file beside the weights that records their revision and hashes."""
 CURES = "run `hfv weights pull`, or choose PROFILE=lite, which needs none"
 State = Literal["ok", "missing", "truncated", "damaged", "unverified"]
 FINE: tuple[State, ...] = ("ok", "unverified")
-"""States to work with; `unverified` is a file whose hash is not known or was not looked at."""
+"""States of a usable file. `unverified` is a file whose hash is unknown or was not computed."""
 
 
 PINS: Mapping[str, Pin] = {name: spec.weights for name, spec in BACKENDS.items() if spec.weights is not None}
@@ -30,43 +30,43 @@ PINS: Mapping[str, Pin] = {name: spec.weights for name, spec in BACKENDS.items()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """One file of a model, as it lies in the store."""
+class FileState:
+    """The state of one file of a model."""
 
     model: str
     file: str
     revision: str
-    """`?` where it is not pinned and nothing has been recorded yet."""
+    """`?` if it is neither pinned nor recorded."""
     licence: str
     path: Path
     state: State
 
 
 def default_root() -> Path:
-    """Return the directory of the weights: `HFV_WEIGHTS`, or `~/.cache/hfv-builder/weights`.
+    """Return the default directory of the weights: `HFV_WEIGHTS`, or `~/.cache/hfv-builder/weights`.
 
-    Where there is no home folder the name keeps its `~`: profiles without weights need none.
+    Without a home folder the `~` stays in the path; profiles without weights do not need it.
     """
-    named = os.environ.get("HFV_WEIGHTS") or "~/.cache/hfv-builder/weights"
-    return Path(os.path.expanduser(named))
+    path = os.environ.get("HFV_WEIGHTS") or "~/.cache/hfv-builder/weights"
+    return Path(os.path.expanduser(path))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsDir:
-    """A directory of weights, and what is expected to be in it."""
+    """A directory of weights, and the files that it should contain."""
 
     root: Path = field(default_factory=default_root)
     pins: Mapping[str, Pin] = field(default_factory=lambda: PINS)
     """Override to use your own checkpoints; their hashes enter the fingerprint."""
 
     def folder(self, model: str) -> Path:
-        """Where this model's files lie."""
+        """Return the folder of the model's files."""
         return self.root / model
 
     def revision(self, model: str) -> str:
-        """Return what identifies the weights of this model, such as `apple/DepthPro-hf@<commit> <hash> apple-amlr`.
+        """Return the identity of the model's weights, such as `apple/DepthPro-hf@<commit> <hash> apple-amlr`.
 
-        The hash is one of the hashes of its files, pinned or else recorded.
+        The hash is computed from the hashes of its files, pinned or recorded.
         """
         pin = self.pins[model]
         digests = [file.sha256 for file in self._files(model) if file.sha256]
@@ -74,35 +74,35 @@ class WeightsDir:
         return f"{pin.source}@{self._commit(model)} {hashed} {pin.licence}"
 
     def require(self, models: Iterable[str]) -> None:
-        """Check that every file of these models is there and of the right length; nothing is hashed.
+        """Check that every file of these models exists and has the right size, without hashing it.
 
         Raises:
-            UsageError: some are not; one sentence names them, the place and the ways out.
+            UsageError: files are missing, truncated or of another size.
         """
-        bad = [found for model in models for found in self.look(model) if found.state not in FINE]
+        bad = [file for model in models for file in self.look(model) if file.state not in FINE]
         if bad:
             raise UsageError(complaint(bad, self.root))
 
     def open(self, model: str) -> Path:
-        """The folder of the model, all its files there and verified: hashed, if a hash is known.
+        """Return the folder of the model after verifying all its files, with their hashes where these are known.
 
         Raises:
             UsageError: a file is missing, truncated or damaged.
         """
-        bad = [found for found in self.look(model, hashed=True) if found.state not in FINE]
+        bad = [file for file in self.look(model, hashed=True) if file.state not in FINE]
         if bad:
             raise UsageError(complaint(bad, self.root))
         return self.folder(model)
 
-    def look(self, model: str, *, hashed: bool = False) -> Iterator[Found]:
-        """The state of every file of the model; contents are read only if they are to be hashed."""
+    def look(self, model: str, *, hashed: bool = False) -> Iterator[FileState]:
+        """Yield the state of every file of the model. File contents are read only if `hashed`."""
         folder, files = self.folder(model), self._files(model)
         states = {file.name: _state(folder / file.name, file, hashed=hashed) for file in files}
         if not all(file.sha256 for file in files) and all(state in FINE for state in states.values()):
-            # Without the record nobody could say later which files gave a score.
+            # Without the record, the files behind a score could not be identified later.
             states[RECORD] = "missing"
         for name, state in states.items():
-            yield Found(
+            yield FileState(
                 model=model,
                 file=name,
                 revision=self._commit(model),
@@ -112,7 +112,7 @@ class WeightsDir:
             )
 
     def record(self, model: str, revision: str) -> None:
-        """Write down what the files of the model hash to and which revision they are; later loads are held to it."""
+        """Record the hashes, sizes and revision of the model's files; later loads must match them."""
         files = {}
         for file in self.pins[model].files:
             path = self.folder(model) / file.name
@@ -122,7 +122,7 @@ class WeightsDir:
         aside.replace(self.folder(model) / RECORD)
 
     def recorded_revision(self, model: str) -> str | None:
-        """The revision that was recorded when the weights were pulled."""
+        """Return the revision that was recorded when the weights were downloaded; None if there is no record."""
         revision = self._recorded(model).get("revision")
         return revision if isinstance(revision, str) else None
 
@@ -130,7 +130,7 @@ class WeightsDir:
         return self.pins[model].revision or self.recorded_revision(model) or "?"
 
     def _files(self, model: str) -> tuple[File, ...]:
-        """The pinned files; what the pins leave open is filled in from the record."""
+        """Return the pinned files; a hash or size that is not pinned is taken from the record."""
         known = self._recorded(model).get("files", {})
         return tuple(
             File(
@@ -143,23 +143,23 @@ class WeightsDir:
 
     def _recorded(self, model: str) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder(model) / RECORD).read_text())
+            record = json.loads((self.folder(model) / RECORD).read_text())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return record if isinstance(record, dict) else {}
 
 
-def complaint(bad: Iterable[Found], root: Path) -> str:
-    """One sentence that names the files, where they were looked for, and the ways out."""
+def complaint(bad: Iterable[FileState], root: Path) -> str:
+    """Return the error message for unusable files: their states, the directory and the ways to get them."""
     by_state: dict[State, list[str]] = {}
-    for found in bad:
-        by_state.setdefault(found.state, []).append(f"{found.model}/{found.file}")
-    what = "; ".join(f"{state}: {', '.join(files)}" for state, files in by_state.items())
-    return f"weights are not as they should be in {root} ({what}): {CURES}"
+    for file in bad:
+        by_state.setdefault(file.state, []).append(f"{file.model}/{file.file}")
+    states = "; ".join(f"{state}: {', '.join(files)}" for state, files in by_state.items())
+    return f"weights in {root} are missing or damaged ({states}): {CURES}"
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of the file in hexadecimal."""
+    """Return the SHA-256 of the file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -178,7 +178,7 @@ def _state(path: Path, file: File, *, hashed: bool) -> State:
 
 
 def _cut_short(path: Path, size: int) -> bool:
-    """Whether a safetensors file is shorter than its own header says: no hash is needed to see that."""
+    """Return whether a safetensors file is shorter than its header declares, which needs no hash."""
     if path.suffix != ".safetensors":
         return False
     with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Profiles: named, frozen choices of backends and parameters, and the fingerprint of each."""
+"""Profiles, which configure backends and parameters, and the fingerprints of their scores."""

@@ -1,4 +1,4 @@
-"""The fingerprint of a score: a hash of everything that decides it."""
+"""The fingerprint of a score: a hash of everything that determines it."""
 
 import dataclasses
 import hashlib
@@ -9,28 +9,28 @@ from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import Metric
 
 VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
-"""Raised by one whenever our own code changes what a metric gives for the same frames and parameters."""
+"""Version of the code of each metric. Increment it when the score for the same frames and parameters changes."""
 ACCELERATION = 2
-"""The same for the flow acceleration and its scaling part, for the metrics that look at them."""
+"""Version of the flow acceleration and its scaling part, for the metrics that use them."""
 
 ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
-"""Fields that profiles had not always, and the value under which they change nothing. They are part of a fingerprint
-only with another value: scores made before them stay valid."""
+"""Profile fields that were added later, with the value that reproduces the earlier behaviour. They enter a fingerprint
+only with another value, so that earlier scores stay valid."""
 
 DECIDES = {
     Metric.SPATIAL: ("flow", "depth", "spatial"),
     Metric.APPEARANCE: ("background", "subject"),
     Metric.MOTION: ("flow", "motion"),
 }
-"""The sections of a profile that decide each metric; the frames decide them all."""
+"""The sections of a profile that determine each metric. The choice of frames determines all metrics."""
 
 
 def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> str:
-    """The hash, 16 hex digits, of everything that decides a score of this metric.
+    """Return the hash, 16 hex digits, of everything that determines a score of this metric.
 
     Args:
-        revisions: the revision of the backend of each section, such as `{"flow": "opencv-5.0"}`; those of
-            sections that do not decide the metric are passed over.
+        revisions: the revision of the backend of each section, such as `{"flow": "opencv-5.0"}`; sections that do not
+            determine the metric are ignored.
     """
     sections = DECIDES[metric]
     decides = {
@@ -46,7 +46,7 @@ def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> 
 
 
 def _frames(profile: Profile) -> dict[str, Any]:
-    """What decides which frames are looked at."""
+    """Return the fields and versions that determine which frames are compared."""
     names = ("decoder", "pairs", "long_side", "rate", "min_decoded")
     frames = _stated({name: getattr(profile, name) for name in names})
     versions = {"shrink": 2} if profile.long_side else {}

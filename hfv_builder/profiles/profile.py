@@ -1,4 +1,4 @@
-"""Profiles: named, frozen choices of backends and parameters, read from TOML."""
+"""Profiles: frozen configurations of backends and parameters, read from TOML."""
 
 import dataclasses
 import json
@@ -17,21 +17,21 @@ from hfv_builder.records import Metric, UsageError
 
 Pool = Literal["mean", "top20"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
-"""How a learnt model computes. `auto` is fp16 on CUDA and fp32 elsewhere. fp16, not bf16, where flicker is measured:
-bf16 has three bits less."""
+"""Precision of a learnt model. `auto` is fp16 on CUDA and fp32 elsewhere. It is not bf16, whose mantissa is three bits
+shorter, because the scores measure small differences between frames."""
 SMALLEST = 16
 """Pixels; the smallest long side of frames, flow and maps."""
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 def _known(kind: Kind) -> AfterValidator:
-    """Return the check that a backend of this kind has that name."""
+    """Return a validator for the name of a backend of this kind."""
     choices = names(kind)
 
     def check(name: str) -> str:
         if name not in choices:
-            known = {"name": name, "kind": kind, "choices": " or ".join(choices)}
-            raise PydanticCustomError("backend", "{name} is no {kind} backend; choose {choices}", known)
+            context = {"name": name, "kind": kind, "choices": " or ".join(choices)}
+            raise PydanticCustomError("backend", "{name} is no {kind} backend; choose {choices}", context)
         return name
 
     return AfterValidator(check)
@@ -43,44 +43,45 @@ class Flow:
 
     backend: Annotated[str, _known("flow")]
     long_side: PositiveInt
-    """Pixels; flow is estimated on frames no larger than this and scaled back."""
+    """Pixels; flow is estimated on frames of at most this size, and scaled to the size of the frames."""
     updates: PositiveInt = 12
-    """Recurrent updates of RAFT; classical flow has none."""
+    """Number of recurrent updates of RAFT; ignored by classical flow."""
     precision: Precision = "auto"
     compile: bool = False
-    """Whether `torch.compile` is used: a minute more at the start, less for every clip."""
+    """Whether to use `torch.compile`, which starts a minute later and is faster per clip."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Depth:
-    """Depth maps of the frames, and how they are compared."""
+    """Depth maps of the frames, and how pairs of them are compared."""
 
     backend: Annotated[str, _known("depth")]
     long_side: PositiveInt
-    """Pixels; the size at which maps are kept and compared."""
+    """Pixels; size at which maps are kept and compared."""
     scale: Literal["percentile", "none"]
-    """`percentile` maps the clip's 2nd to 98th percentile to [0, 1]; `none` takes the maps as they are."""
+    """`percentile` maps the 2nd to 98th percentile of the clip to [0, 1]; `none` leaves the maps unchanged."""
     align: Literal["none", "scale"] = "none"
-    """`scale` multiplies the second map of each pair by the least-squares factor over visible pixels: it forgives a
-    drift of the whole map, which a viewer cannot see, and with it some of the flicker."""
+    """`scale` multiplies the second map of each pair by the least-squares factor over visible pixels. This ignores a
+    drift of the whole map, which a viewer cannot see, and with it a part of the flicker."""
     flow_on: Literal["depth", "rgb"] = "depth"
-    """Where the flow that warps the maps is estimated. `depth` is the paper's text, but depth maps have little to match
-    and the flow may follow the very flicker it should show; `rgb` has all texture, and costs no flow of its own."""
+    """The images between which the flow that warps the maps is estimated. `depth` follows the text of the paper, but
+    depth maps have little texture, and the flow may follow the flicker that it should reveal. `rgb` has more texture
+    and needs no second flow estimation."""
     precision: Precision = "auto"
     compile: bool = False
-    """Whether `torch.compile` is used: a minute more at the start, less for every clip."""
+    """Whether to use `torch.compile`, which starts a minute later and is faster per clip."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Embedding:
-    """A vector for every frame."""
+    """Embeddings of the frames."""
 
     backend: Annotated[str, _known("embedding")]
     region: Literal["frame", "subject"] = "frame"
-    """What a colour histogram is taken of; the learnt models see the whole frame."""
+    """The region of a colour histogram; ignored by learnt models, which use the whole frame."""
     precision: Precision = "auto"
     compile: bool = False
-    """Whether `torch.compile` is used: a minute more at the start, less for every clip."""
+    """Whether to use `torch.compile`, which starts a minute later and is faster per clip."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -89,37 +90,38 @@ class Spatial:
 
     pool: Pool
     occlusion: bool
-    """Whether occluded pixels are left out."""
+    """Whether occluded pixels are excluded."""
     scaling: bool = False
-    """Whether the score is raised by how much of the flow acceleration is sudden growth: an anomaly of space."""
+    """Whether the score is multiplied by √(s + 0.1), s being the scaling part of the flow acceleration. Sudden growth
+    is a spatial anomaly."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Motion:
-    """The motion score: warp error of the frames, or acceleration of the flow."""
+    """The motion score: warp error of the frames, or flow acceleration."""
 
     metric: Literal["warp_error", "flow_acceleration"]
     pool: Pool
     occlusion: bool
-    """Whether occluded pixels are left out of the warp error; flow acceleration leaves none out."""
+    """Whether occluded pixels are excluded from the warp error; flow acceleration excludes none."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Profile:
-    """Everything that decides the scores, except the revisions of the backends."""
+    """Everything that determines the scores, except the revisions of the backends."""
 
     name: str
     decoder: Literal["pyav", "decord"]
     pairs: NonNegativeInt
-    """Adjacent pairs taken from the clip, spread evenly; 0 takes every pair. Flow acceleration takes as many runs of
-    three frames."""
+    """Number of adjacent pairs to compare, spread evenly over the clip; 0 compares all. Flow acceleration compares the
+    same number of runs of three frames."""
     rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Frames per second that are looked at, those nearest to multiples of 1/rate seconds, as if there were no others;
-    0 looks at all. Clips that are not faster keep all their frames."""
+    """Frames per second to compare: the frames nearest to multiples of 1/rate seconds, all others are skipped. 0
+    compares all frames, and so does a clip that is not faster."""
     min_decoded: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
-    """Share of a clip's frames that must be decodable; with less it has no score. decord decodes all or nothing."""
+    """Smallest share of a clip's frames that must be decodable for a score. decord decodes all frames or none."""
     long_side: NonNegativeInt
-    """Pixels; frames are shrunk to this before anything else; 0 keeps their size."""
+    """Pixels; frames are shrunk to this size first; 0 keeps their size."""
     flow: Flow
     depth: Depth
     background: Embedding
@@ -127,26 +129,26 @@ class Profile:
     spatial: Spatial
     motion: Motion
     evidence: bool = True
-    """Whether a picture of each metric's worst moment is kept for reviewers; decides no score."""
+    """Whether an image of each metric's worst moment is kept for reviewers; does not affect scores."""
 
     def looks_at_runs(self, metric: Metric) -> bool:
-        """Whether the metric compares the flow of one pair with that of the next, and so needs three frames."""
+        """Return whether the metric compares the flow of two successive pairs, and so needs runs of three frames."""
         if metric is Metric.SPATIAL:
             return self.spatial.scaling
         return metric is Metric.MOTION and self.motion.metric == "flow_acceleration"
 
     @property
     def runs(self) -> bool:
-        """Whether any metric needs three frames: all metrics look at the same ones."""
+        """Whether any metric needs runs of three frames. If so, all metrics compare the frames of these runs."""
         return any(map(self.looks_at_runs, Metric))
 
 
 SECTIONS = ("flow", "depth", "background", "subject")
-"""The sections of a profile that each describe a model."""
+"""The sections of a profile that describe a model."""
 
 
 def for_device(profile: Profile, device: str) -> Profile:
-    """The profile with every `auto` precision replaced by what it means on this device; doing so twice is harmless.
+    """Return the profile with every `auto` precision replaced by the precision for this device. Idempotent.
 
     >>> for_device(load_profile("paper"), "cuda").flow.precision
     'fp16'
@@ -163,19 +165,19 @@ def _with_precision(section: Any, device: str) -> Any:
 
 
 def profile_names() -> list[str]:
-    """The names of the profiles that come with the package."""
+    """Return the sorted names of the profiles in the package."""
     folder = resources.files("hfv_builder") / "profiles"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_profile(name: str) -> Profile:
-    """The profile of that name, or the one in the TOML file of that path.
+    """Return the profile with this name, or the one in the TOML file at this path.
 
-    A user's file starts from the profile named by its `base` (`paper` unless it says otherwise) and overrides
-    any field of it; its scores carry the file's name, which names folders of the manifests too.
+    A file overrides fields of the profile named by its `base` (`paper` by default). The profile is named after the
+    file, and so are its folders in the manifests.
 
     Raises:
-        UsageError: there is no such profile, or the file is not right; the sentence says where.
+        UsageError: there is no such profile, or the file cannot be read or is invalid.
     """
     known = profile_names()
     if name in known:
@@ -188,14 +190,14 @@ def load_profile(name: str) -> Profile:
     if path.stem in known:
         raise UsageError(f"{name}: {path.stem} is the name of a profile that comes with hfv; rename the file")
     try:
-        own = _parse(path.read_text(), name)
+        overrides = _parse(path.read_text(), name)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the profile {name} cannot be read: {error}") from None
-    base = own.pop("base", "paper")
+    base = overrides.pop("base", "paper")
     if base not in known:
         raise UsageError(f"{name}: base = {base!r} is no profile; choose {' or '.join(known)}")
     start = _parse((resources.files("hfv_builder") / "profiles" / f"{base}.toml").read_text(), base)
-    return _profile(path.stem, _merge(start, own), name)
+    return _profile(path.stem, _merge(start, overrides), name)
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -205,10 +207,10 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where} is not valid TOML: {error}") from None
 
 
-def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """`own` over `base`, section by section."""
+def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the fields of `overrides` replaced, recursively."""
     merged = dict(base)
-    for key, value in own.items():
+    for key, value in overrides.items():
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
@@ -216,7 +218,7 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _profile(name: str, fields: dict[str, Any], where: str) -> Profile:
     try:
-        # By way of JSON, where pydantic takes a table for a dataclass and still allows no other coercion.
+        # Via JSON: there pydantic's strict mode accepts a table for a dataclass, and still forbids other coercions.
         profile = TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
     except ValidationError as error:
         first = error.errors()[0]
@@ -230,5 +232,5 @@ def _profile(name: str, fields: dict[str, Any], where: str) -> Profile:
     }
     for field, pixels in sides.items():
         if 0 < pixels < SMALLEST:
-            raise UsageError(f"{where}: {field}: {pixels} pixels leave nothing to compare; give at least {SMALLEST}")
+            raise UsageError(f"{where}: {field}: {pixels} pixels are too few to compare; give at least {SMALLEST}")
     return profile

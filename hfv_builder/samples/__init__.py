@@ -1,4 +1,4 @@
-"""Sample clips with known anomalies: rendered people to build, test and show a benchmark with."""
+"""Sample clips with known anomalies: rendered figures for tests and for the demo."""
 
 from hfv_builder.samples.contact_sheet import contact_sheet
 from hfv_builder.samples.plan import sample_plan, write_truth

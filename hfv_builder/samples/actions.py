@@ -1,4 +1,4 @@
-"""The eight actions: how the figure is seen, how it moves, and what it does it with."""
+"""The eight actions: the view of the figure, its motion, and the object that it handles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from hfv_builder.samples.skeleton import Joints, Stance
 class Action:
     """One action.
 
-    `pose` gives the joint angles at a phase (radians), `props` the objects for the joints, stance, phase and
-    object size (frame pixels); `size` is the object's in body heights.
+    `pose` returns the joint angles at a phase (radians), `props` the objects for given joints, stance, phase and object
+    size (frame pixels). `size` is the size of the object in body heights.
     """
 
     view: View
@@ -25,7 +25,7 @@ class Action:
     size: float
     props: Callable[[Joints, Stance, float, float], list[Prop]]
     handled: bool = False
-    """Whether the hands are in front of the object, not behind it."""
+    """Whether the hands are drawn in front of the object."""
     sticks: bool = False
     """Whether the hands hold drumsticks."""
     travels: bool = False

@@ -1,4 +1,4 @@
-"""The families of anomalies, their kinds, and the timeline of each."""
+"""Families and kinds of anomalies, and the timelines that they produce."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +11,10 @@ from hfv_builder.samples.streams import Stream, stream
 from hfv_builder.samples.timeline import Geometry, Identity, Kinematics, Timeline
 
 Kind: TypeAlias = Callable[[np.random.Generator, int, float], Geometry | Identity | Kinematics]
-"""(rng, number of frames, severity) -> the group of controls that this family touches."""
+"""(rng, number of frames, severity) -> the group of controls that the family changes."""
 
 CLEAN = "clean"
-"""The family of a real clip; its one kind is `none`."""
+"""The family of a real clip; its only kind is `none`."""
 
 FAMILIES: dict[str, dict[str, Kind]] = {
     "spatial": {
@@ -37,16 +37,16 @@ FAMILIES: dict[str, dict[str, Kind]] = {
         "bend": motion_kinds.bend,
     },
 }
-"""Family -> kind -> how it is made."""
+"""Family -> kind -> function that makes its controls."""
 
 
 def kinds_of(family: str) -> tuple[str, ...]:
-    """The names of a family's kinds; `("none",)` for the clean family."""
+    """Return the names of a family's kinds; `("none",)` for the clean family."""
     return ("none",) if family == CLEAN else tuple(FAMILIES[family])
 
 
 def make_timeline(family: str, kind: str, *, seed: int, num_frames: int, severity: float) -> Timeline:
-    """The timeline of a clip with this anomaly; the same arguments give the same timeline."""
+    """Return the timeline of a clip with this anomaly. Deterministic."""
     normal = Timeline.normal(num_frames)
     if family == CLEAN:
         return normal

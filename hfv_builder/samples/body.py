@@ -1,4 +1,4 @@
-"""Sprites of a body without its head: limbs, trunk, and the shadow on the ground."""
+"""Sprites of the body without its head: limbs, trunk, and the shadow on the ground."""
 
 import math
 
@@ -9,13 +9,13 @@ from hfv_builder.samples.sprite import Sprite
 from hfv_builder.samples.textures import Colour, Floats, pixel_grid
 
 BORDER = 3
-"""Transparent pixels round every sprite, so that a warp never smears its edge."""
+"""Transparent pixels around every sprite, so that a warp does not repeat its edge pixels."""
 
 
 def limb(texture: Floats, length: float, start_radius: float, end_radius: float) -> Sprite:
-    """A tapered, rounded limb cut from `texture`; the anchors are its two joints.
+    """Return a tapered, rounded limb with this texture; the anchors are its two joints.
 
-    Lengths are in sprite pixels. `texture` is float32 RGB; it is tiled where it is too small.
+    Lengths are in sprite pixels. `texture` is float32 RGB and is tiled if it is too small.
     """
     radius = max(start_radius, end_radius)
     width, height = math.ceil(2 * (radius + BORDER)), math.ceil(length + 2 * (radius + BORDER))
@@ -30,8 +30,11 @@ def limb(texture: Floats, length: float, start_radius: float, end_radius: float)
 
 
 def trunk(texture: Floats, length: float, shoulder_width: float, hip_width: float, logo: Colour | None) -> Sprite:
-    """A shirt from the neck (top anchor) to the hips (bottom anchor), with a round logo if there is one."""
-    slope, hem = 0.10 * length, 0.07 * length  # above the neck's base and below the hip joints
+    """Return a shirt from the neck (top anchor) to the hips (bottom anchor), with a round logo unless it is None.
+
+    Lengths are in sprite pixels. `texture` is float32 RGB and is tiled if it is too small.
+    """
+    slope, hem = 0.10 * length, 0.07 * length  # above the base of the neck and below the hip joints
     width = math.ceil(max(shoulder_width, hip_width) + 2 * BORDER)
     height = math.ceil(length + slope + hem + 2 * BORDER)
     centre, neck = width / 2, BORDER + slope
@@ -41,18 +44,18 @@ def trunk(texture: Floats, length: float, shoulder_width: float, hip_width: floa
     half -= 0.12 * length * np.clip(1 - (y - BORDER) / (1.7 * slope), 0, 1) ** 2  # sloping shoulders
     inside = np.minimum(half - np.abs(x - centre), np.minimum(y - BORDER, neck + length + hem - y))
     across = np.clip((x - centre) / np.maximum(half, 1), -1, 1)
-    picture = np.ascontiguousarray(_tiled(texture, height, width))
+    pattern = np.ascontiguousarray(_tiled(texture, height, width))
     if logo is not None:
-        at = (round(centre), round(neck + 0.35 * length))
-        cv2.circle(picture, at, round(0.17 * shoulder_width), logo.tolist(), -1, cv2.LINE_AA)
-    image = _shaded(picture, inside + 0.5, _round_shade(across, 0.66, 0.40))
+        logo_centre = (round(centre), round(neck + 0.35 * length))
+        cv2.circle(pattern, logo_centre, round(0.17 * shoulder_width), logo.tolist(), -1, cv2.LINE_AA)
+    image = _shaded(pattern, inside + 0.5, _round_shade(across, 0.66, 0.40))
     return Sprite(image, (centre, neck), (centre, neck + length))
 
 
 def shadow(half_width: float, darkness: float = 0.42) -> Sprite:
-    """A soft, flat, dark ellipse; the anchors are its centre and a point one half-height below it."""
+    """Return a soft, flat, dark ellipse; the anchors are its centre and a point one half-height below it."""
     half_height = 0.17 * half_width
-    margin = 1.5  # of the half sizes: where the softness has faded out
+    margin = 1.5  # in half sizes; the shadow is fully transparent there
     width, height = math.ceil(2 * margin * half_width), math.ceil(2 * margin * half_height)
     x, y = pixel_grid(height, width)
     radius = np.hypot((x - width / 2) / half_width, (y - height / 2) / half_height)
@@ -62,7 +65,7 @@ def shadow(half_width: float, darkness: float = 0.42) -> Sprite:
 
 
 def _round_shade(across: Floats, dark: float, gain: float) -> Floats:
-    """The light on a cylinder lit from the left; `across` is -1 at its left edge and 1 at its right."""
+    """Return the light on a cylinder lit from the left; `across` is -1 at its left edge and 1 at its right edge."""
     light: Floats = dark + gain * np.sqrt(np.clip(1 - 0.64 * (across + 0.25) ** 2, 0, 1))
     return light
 

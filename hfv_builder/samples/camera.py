@@ -1,4 +1,4 @@
-"""The camera: where it looks, how bright the picture is, and the grain of its film."""
+"""The camera: its path, exposure, vignette and film grain."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from hfv_builder.samples.textures import Floats, pixel_grid
 
 TILE_MARGIN = 64
-"""The tile of grain is this much larger than the frame: each frame cuts its own piece out of it."""
+"""Pixels by which the tile of grain is larger than a frame. Every frame uses a random crop of the tile."""
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """What the camera does over a clip.
+    """Path and exposure of the camera over a clip.
 
-    `track` is where it points, pixels right and down of the middle, shape (num_frames, 2); `gain` the
-    exposure, about 1, shape (num_frames,); `vignette` the light over the picture, float32 of shape
-    (height, width, 3), 1 in the middle.
+    `track` is its position in pixels right of and below the middle of the scene, (num_frames, 2). `gain` is the
+    exposure, about 1, (num_frames,). `vignette` is the brightness over the image, (height, width, 3) float32, 1 in the
+    middle.
     """
 
     track: npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ class Camera:
 
     @classmethod
     def film(cls, rng: np.random.Generator, width: int, height: int, num_frames: int, follow: float = 0.0) -> "Camera":
-        """A handheld camera that sways, or moves along by `follow` pixels over the clip."""
+        """Return a handheld camera that sways, or pans by `follow` pixels over the clip if that is not 0."""
         progress = np.arange(num_frames) / num_frames
         sway = rng.uniform(0.012, 0.044) * width * rng.choice([-1, 1])
         start = rng.uniform(0, 2 * math.pi)
@@ -43,15 +43,15 @@ class Camera:
         vignette = np.repeat((1 - 0.16 * corner).astype(np.float32)[..., None], 3, axis=2)
         return cls(track, 1 + rng.uniform(0, 0.06) * flicker, vignette)
 
-    def expose(self, picture: Floats, grain: Floats, frame: int) -> npt.NDArray[np.uint8]:
-        """The picture (float32 RGB, 0 to 255) as the film shows it in this frame: uint8 of the same shape."""
-        lit = cv2.multiply(picture, self.vignette, scale=self.gain[frame])
+    def expose(self, image: Floats, grain: Floats, frame: int) -> npt.NDArray[np.uint8]:
+        """Return an image (float32 RGB, 0 to 255) with the exposure and grain of a frame, uint8 of the same shape."""
+        lit = cv2.multiply(image, self.vignette, scale=self.gain[frame])
         return np.asarray(cv2.add(lit, grain, dtype=cv2.CV_8U), np.uint8)
 
     def view(self, scene: Floats, frame: int) -> Floats:
-        """The part of the scene that is in this frame, shape (height, width, 3).
+        """Return the part of the scene that is visible in this frame, (height, width, 3) float32 RGB.
 
-        The scene is float32 RGB, larger than the frame on all sides; the camera looks at its middle.
+        The scene is float32 RGB and larger than the frame on all sides; `track` is relative to its middle.
         """
         height, width = self.vignette.shape[:2]
         left, taps_x = _shift((scene.shape[1] - width) / 2 + self.track[frame, 0], scene.shape[1] - width)
@@ -61,13 +61,13 @@ class Camera:
         return np.asarray(shifted[1:-2, 1:-2], np.float32)
 
 
-def _shift(position: float, room: int) -> tuple[int, Floats]:
-    """A position as a whole pixel and the four taps that interpolate the rest, kept inside the scene.
+def _shift(position: float, limit: int) -> tuple[int, Floats]:
+    """Return a position, clamped to the scene, as a whole pixel and the four filter taps for the fraction.
 
-    Cubic (Catmull-Rom), not linear: linear interpolation blurs by the fraction of a pixel, so the picture
-    would breathe as the camera moves. A shift needs no general warp, which takes six times as long.
+    The interpolation is cubic (Catmull-Rom): linear interpolation blurs by an amount that depends on the fraction, so
+    sharpness would vary as the camera moves. A separable filter is six times as fast as a general warp.
     """
-    position = min(max(position, 1.0), room - 2.001)
+    position = min(max(position, 1.0), limit - 2.001)
     whole = math.floor(position)
     t = position - whole
     taps = (t * (-1 + t * (2 - t)), 2 + t * t * (3 * t - 5), t * (1 + t * (4 - 3 * t)), t * t * (t - 1))
@@ -75,20 +75,20 @@ def _shift(position: float, room: int) -> tuple[int, Floats]:
 
 
 class Grain:
-    """Film grain: noise that is new in every frame."""
+    """Film grain: noise that differs in every frame."""
 
     def __init__(self, rng: np.random.Generator, width: int, height: int) -> None:
-        """Grain of a random strength for frames of this size."""
+        """Make grain of random strength for frames of this size."""
         sigma = np.float32(rng.uniform(1.0, 3.5))
         shape = (height + TILE_MARGIN, width + TILE_MARGIN)
         self._rng = rng
-        # One tile for the whole clip: normal numbers for every frame would take longer than the drawing.
+        # One tile for the whole clip: sampling noise for every frame would take longer than drawing the frame.
         self._tile = rng.standard_normal((*shape, 3), dtype=np.float32)
         self._tile *= 0.4 * sigma
         self._tile += sigma * rng.standard_normal((*shape, 1), dtype=np.float32)
 
     def next(self) -> Floats:
-        """The next frame's grain, float32 of shape (height, width, 3), zero mean, in grey levels."""
+        """Return the grain of the next frame, (height, width, 3) float32 in grey levels, with zero mean."""
         top, left = self._rng.integers(TILE_MARGIN, size=2)
         height, width = self._tile.shape[0] - TILE_MARGIN, self._tile.shape[1] - TILE_MARGIN
         return self._tile[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""The cast of a clip: the pictures of its scene, person and object, and of what each may turn into."""
+"""The cast of a clip: images of its scene, person and object, and of those that an anomaly changes them into."""
 
 from dataclasses import dataclass
 
@@ -20,32 +20,32 @@ ROPE = rgb(60, 60, 64)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cast:
-    """The pictures of a clip, each with the one it turns into; without such a change, both are the same."""
+    """The images of a clip as pairs: before and after an appearance change. Without a change both are the same."""
 
     scenes: tuple[Floats, Floats]
     figures: tuple[dict[str, Sprite], dict[str, Sprite]]
     objects: tuple[Sprite, Sprite]
     object_half_height: float
-    """In units of the object's size."""
+    """Half the height of the object in units of its size."""
     rope: Sprite
 
     def background(self, stage: Stage, identity: Identity, index: int) -> Floats:
-        """The scene as the camera sees it in a frame, float32 RGB of shape (height, width, 3), 0 to 255."""
+        """Return the visible part of the scene in a frame, (height, width, 3) float32 RGB, 0 to 255."""
         weight = np.float32(identity.scene[index])
         view = stage.camera.view(self.scenes[0], index)
         return view if weight == 0 else (1 - weight) * view + weight * stage.camera.view(self.scenes[1], index)
 
     def figure(self, identity: Identity, index: int) -> dict[str, Sprite]:
-        """The person's parts in a frame, by part name."""
+        """Return the sprites of the person in a frame, by part name."""
         return blend_figures(*self.figures, clothes=identity.clothes[index], body=identity.body[index])
 
     def object(self, identity: Identity, index: int) -> Sprite:
-        """The object in a frame."""
+        """Return the sprite of the object in a frame."""
         return self.objects[0].faded_into(self.objects[1], identity.object[index])
 
 
 def gather_cast(spec: SampleSpec, stage: Stage, identity: Identity) -> Cast:
-    """Draw the cast of a clip; what nothing turns into (`identity` says so) is not drawn."""
+    """Draw the cast of a clip. Images that `identity` never shows are not drawn."""
     body = (stage.body_height, stage.action.view)
     look_rng = stream(spec.seed, Stream.LOOK)
     look = choose_look(look_rng)

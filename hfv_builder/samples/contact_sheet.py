@@ -1,4 +1,4 @@
-"""The contact sheet: a few frames of each of many clips on one picture, for people to look at."""
+"""Contact sheet: one image with a few frames of several clips."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,16 @@ def contact_sheet(
     *,
     cell_width: int = 200,
 ) -> npt.NDArray[np.uint8]:
-    """One row a clip: its caption and `columns` frames spread evenly over it; uint8 RGB.
+    """Return an image, uint8 RGB, with one row per clip: its caption and `columns` evenly spaced frames.
 
-    The clips are uint8 RGB of shape (num_frames, height, width, 3) and may differ in size and length: every
-    frame is shrunk or enlarged to `cell_width`. Raises ValueError unless there is a caption for every clip.
+    Args:
+        frames_by_row: the clips, (num_frames, height, width, 3) uint8 RGB, of any size and length.
+        captions: one text per clip.
+        columns: number of frames per clip.
+        cell_width: width in pixels to which every frame is resized.
+
+    Raises:
+        ValueError: the numbers of clips and captions differ.
     """
     width = columns * (cell_width + GAP)
     rows = [np.zeros((0, width, 3), np.uint8)]

@@ -1,4 +1,4 @@
-"""H.264 files whose bytes depend on nothing but the frames."""
+"""Reproducible H.264 encoding: the bytes of a file depend only on its frames."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ QUANTISER = 22
 
 
 def write_h264(path: Path, frames: npt.NDArray[np.uint8], *, fps: int) -> None:
-    """Write the frames (uint8 RGB, shape (num_frames, height, width, 3), even sizes) to an MP4 file.
+    """Write the frames, (num_frames, height, width, 3) uint8 RGB of even sizes, to an MP4 file.
 
-    yuv420p, BT.601, the index before the pictures. The file appears under its name when it is whole.
+    The file is yuv420p, BT.601, with its index at the start. It gets its name when it is complete.
     """
     options = {
-        # A constant quantiser and one thread: x264's rate control gave other bytes on every run.
+        # A constant quantiser and one thread, because x264's rate control gives other bytes on every run.
         "qp": str(QUANTISER),
         "preset": "superfast",
         "x264-params": "threads=1:lookahead_threads=1",
@@ -31,13 +31,13 @@ def write_h264(path: Path, frames: npt.NDArray[np.uint8], *, fps: int) -> None:
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        # What OpenCV's conversion makes; untagged, players guess by the size of the picture.
+        # The colour space of OpenCV's conversion. Without tags, players guess it from the size of the image.
         stream.codec_context.color_range = ColorRange.MPEG
         stream.codec_context.colorspace = Colorspace.ITU601
         stream.codec_context.color_primaries = ColorPrimaries.SMPTE170M
         stream.codec_context.color_trc = ColorTrc.SMPTE170M
         for frame in frames:
-            # PyAV's own conversion from RGB was not reproducible either.
+            # The RGB conversion of PyAV is not reproducible either.
             planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())

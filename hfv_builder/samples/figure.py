@@ -1,4 +1,4 @@
-"""A person: how they look, the sprites of their parts, and one person turning into another."""
+"""A person: the look, the sprites of the parts, and blending two persons."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ SKINS = ((236, 196, 166), (214, 164, 124), (166, 116, 82), (112, 76, 54))
 HAIRS = ((36, 26, 22), (92, 58, 32), (198, 160, 88), (150, 62, 32), (150, 150, 150))
 
 CLOTHED = frozenset({"trunk", "upper_arm", "thigh", "shin", "foot"})
-"""The parts that change with the clothes; a forearm and the rest belong to the body."""
+"""The parts that change with the clothes; all others belong to the body."""
 
 SHOULDER_WIDTH: dict[View, float] = {"front": 0.285, "side": 0.175}
 HIP_WIDTH: dict[View, float] = {"front": 0.200, "side": 0.165}
@@ -23,12 +23,12 @@ HIP_WIDTH: dict[View, float] = {"front": 0.200, "side": 0.165}
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a person looks like: colours, the shirt's pattern (of `CLOTHS`), and what they have on."""
+    """The look of a person: colours, the pattern of the shirt (a key of `CLOTHS`), and clothes."""
 
     skin: int
-    """Which of `SKINS`."""
+    """Index into `SKINS`."""
     hair: int
-    """Which of `HAIRS`."""
+    """Index into `HAIRS`."""
     shirt_hue: float
     shirt: tuple[Colour, Colour]
     pattern: str
@@ -41,7 +41,7 @@ class Look:
 
 
 def choose_look(rng: np.random.Generator, unlike: Look | None = None) -> Look:
-    """A random look; one that nobody takes for `unlike` if that is given."""
+    """Return a random look; if `unlike` is given, one that differs clearly from it in skin, hair and shirt."""
     skins, hairs = list(range(len(SKINS))), list(range(len(HAIRS)))
     hue = rng.uniform()
     if unlike is not None:
@@ -64,15 +64,15 @@ def choose_look(rng: np.random.Generator, unlike: Look | None = None) -> Look:
 
 
 def draw_figure(look: Look, rng: np.random.Generator, body_height: float, view: View) -> dict[str, Sprite]:
-    """The sprites of all parts of a person `body_height` frame pixels tall, by part name."""
+    """Return the sprites of all parts of a person of `body_height` frame pixels, by part name."""
     unit = body_height * SUPERSAMPLE
 
-    def stuff(colours: tuple[Colour, Colour], pattern: str = "plain") -> Floats:
+    def fabric(colours: tuple[Colour, Colour], pattern: str = "plain") -> Floats:
         return cloth(rng, round(0.45 * unit), round(0.32 * unit), colours, pattern=pattern, repeat=0.05 * unit)
 
     skin, hair = rgb(*SKINS[look.skin]), rgb(*HAIRS[look.hair])
-    shirt, bare = stuff(look.shirt, look.pattern), stuff((skin, skin))
-    trousers, leather = stuff((look.trousers, look.trousers)), stuff((look.shoes, look.shoes))
+    shirt, bare = fabric(look.shirt, look.pattern), fabric((skin, skin))
+    trousers, leather = fabric((look.trousers, look.trousers)), fabric((look.shoes, look.shoes))
     wood = np.broadcast_to(rgb(150, 104, 58), (8, 8, 3))
     logo = look.logo if view == "front" else None
     return {
@@ -92,7 +92,7 @@ def draw_figure(look: Look, rng: np.random.Generator, body_height: float, view: 
 def blend_figures(
     first: dict[str, Sprite], second: dict[str, Sprite], clothes: float, body: float
 ) -> dict[str, Sprite]:
-    """The first person with these weights (0 to 1) of the second one's clothes and body."""
+    """Return the first person's sprites blended with the second's by these weights of clothes and body, 0 to 1."""
     return {
         name: sprite.faded_into(second[name], clothes if name in CLOTHED else body) for name, sprite in first.items()
     }

@@ -1,4 +1,4 @@
-"""The sprite of a head: front or profile, hair long or short, with or without a cap."""
+"""The sprite of a head: front view or profile, long or short hair, with or without a cap."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from hfv_builder.samples.sprite import Sprite
 from hfv_builder.samples.textures import Colour, resized, rgb
 
 View: TypeAlias = Literal["front", "side"]
-"""From where the figure is seen; in the side view it faces +x before mirroring."""
+"""The view of the figure. In the side view it faces +x before mirroring."""
 
 FINER = 4
-"""The head is painted this many times larger and shrunk: eyes are only a few pixels wide."""
+"""Supersampling factor of the head, whose eyes are only a few pixels wide."""
 
 WHITE = rgb(250, 250, 250)
 BLACK = rgb(30, 25, 25)
@@ -24,7 +24,10 @@ LIPS = rgb(150, 50, 55)
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """A picture with the middle of the face as origin and the head's radius as unit; y points down."""
+    """An RGBA image whose coordinates have their origin in the middle of the face and the head's radius as unit.
+
+    The y axis points down.
+    """
 
     image: npt.NDArray[np.uint8]
     centre: tuple[float, float]
@@ -34,22 +37,22 @@ class _Canvas:
         self, x: float, y: float, half_width: float, half_height: float, colour: Colour,
         start: float = 0, end: float = 360,
     ) -> None:  # fmt: skip
-        """A filled ellipse, or the sector of it between two angles in degrees (clockwise from +x)."""
+        """Draw a filled ellipse, or its sector between two angles in degrees (clockwise from +x)."""
         centre = (round(self.centre[0] + x * self.unit), round(self.centre[1] + y * self.unit))
         axes = (max(1, round(half_width * self.unit)), max(1, round(half_height * self.unit)))
         cv2.ellipse(self.image, centre, axes, 0, start, end, [*colour.tolist(), 255], -1, cv2.LINE_8)
 
     def rectangle(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        """A filled, upright rectangle."""
+        """Draw a filled rectangle."""
         corners = np.array([[left, top], [right, bottom]]) * self.unit + self.centre
         first, second = corners.round().astype(int).tolist()
         cv2.rectangle(self.image, first, second, [*colour.tolist(), 255], -1)
 
 
 def head(skin: Colour, hair: Colour, cap: Colour | None, *, long_hair: bool, view: View, radius: float) -> Sprite:
-    """A head with its neck; the anchors are the base of the neck (top) and the crown (bottom).
+    """Return a head with its neck; the anchors are the base of the neck (top) and the crown (bottom).
 
-    `radius` is half the face's width in sprite pixels; the anchors are 2.2 radii apart.
+    `radius` is half the width of the face in sprite pixels; the anchors are 2.2 radii apart.
     """
     width, height = math.ceil(2.9 * radius), math.ceil(3.1 * radius)
     centre = (width / 2, 1.45 * radius)
@@ -68,7 +71,7 @@ def head(skin: Colour, hair: Colour, cap: Colour | None, *, long_hair: bool, vie
     if cap is not None:
         canvas.ellipse(0, -0.55, 1.0, 0.72, cap, 180, 360)
         canvas.rectangle(brim[0], -0.66, brim[1], -0.46, 0.8 * cap)
-    # Nothing is black-edged after shrinking: colour and alpha fade together, which is premultiplication.
+    # Shrinking an image with a transparent black background gives premultiplied alpha, so edges do not turn black.
     image = resized(canvas.image.astype(np.float32), width, height)
     neck = centre[1] + 1.25 * radius
     return Sprite(image, (centre[0], neck), (centre[0], neck - 2.2 * radius))

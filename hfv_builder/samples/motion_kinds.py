@@ -1,6 +1,6 @@
-"""Motion anomalies: a body that moves as no body can.
+"""Motion anomalies: physically impossible body motion.
 
-Each kind takes the anomaly's random numbers, the number of frames and the severity (0 to 1).
+Every function takes the random generator of the anomaly, the number of frames and the severity in [0, 1].
 """
 
 import math
@@ -13,7 +13,7 @@ from hfv_builder.samples.timeline import Kinematics, random_pieces, smooth_step
 
 
 def spin(rng: np.random.Generator, num_frames: int, severity: float) -> Kinematics:
-    """The figure turns about its hips like a wheel."""
+    """Rotate the figure about its hips in the image plane."""
     start, end = rng.uniform(0.1, 0.3), rng.uniform(0.6, 0.9)
     turns = (1 + round(severity)) * rng.choice([-1, 1])
     progress = (np.arange(num_frames) / num_frames - start) / (end - start)
@@ -21,7 +21,7 @@ def spin(rng: np.random.Generator, num_frames: int, severity: float) -> Kinemati
 
 
 def jitter(rng: np.random.Generator, num_frames: int, severity: float) -> Kinematics:
-    """All joints tremble, each frame anew."""
+    """Add noise to all joint angles, independent in every frame."""
     strength = 0.15 + 0.55 * severity
     joints = {
         name: strength * (0.4 if name in ("lean", "nod") else 1.0) * rng.standard_normal(num_frames) for name in ANGLES
@@ -31,7 +31,7 @@ def jitter(rng: np.random.Generator, num_frames: int, severity: float) -> Kinema
 
 
 def shuffle(rng: np.random.Generator, num_frames: int, severity: float) -> Kinematics:
-    """Moments come in the wrong order, and the figure jumps sideways."""
+    """Permute the frames of the motion inside short windows, and move the figure sideways in jumps."""
     normal = Kinematics.normal(num_frames)
     window = 3 + round(7 * severity)
     clock = np.concatenate(
@@ -44,14 +44,14 @@ def shuffle(rng: np.random.Generator, num_frames: int, severity: float) -> Kinem
 
 
 def stutter(rng: np.random.Generator, num_frames: int, severity: float) -> Kinematics:
-    """The figure freezes, jumps far ahead, freezes again."""
+    """Freeze the motion for a few frames, then jump far ahead, repeatedly."""
     normal = Kinematics.normal(num_frames)
     hold = 3 + round(5 * severity)
     return replace(normal, clock=np.floor(normal.clock / hold) * hold * (1 + 1.2 * severity))
 
 
 def bend(rng: np.random.Generator, num_frames: int, severity: float) -> Kinematics:
-    """Elbows and knees snap to the wrong side and back."""
+    """Bend elbows and knees abruptly in the wrong direction and back."""
     frames = np.arange(num_frames)
     snapped = np.sin(frames * (0.5 + 0.8 * severity)) > 0
     angle = snapped * (0.5 + 0.5 * severity)

@@ -1,4 +1,4 @@
-"""Sprites of the things people handle: ball, drum, crate, punching bag, suitcase."""
+"""Sprites of the objects that figures handle: ball, drum, crate, punching bag, suitcase."""
 
 import math
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from hfv_builder.samples.textures import Colour, Floats, hsv, noise, pixel_grid,
 
 Inside: TypeAlias = npt.NDArray[np.bool_]
 Paint: TypeAlias = tuple[Inside, Floats, Floats]
-"""Where the object is (height, width), its RGB (height, width, 3) and the light on it (height, width)."""
+"""Mask of the object (height, width), its RGB (height, width, 3) and the light on it (height, width)."""
 Painter: TypeAlias = Callable[[np.random.Generator, Floats, Floats, Colour, Colour], Paint]
-"""(rng, x, y, main colour, second colour) -> paint; x and y have the centre as 0 and the object's size as 1."""
+"""(rng, x, y, main colour, second colour) -> paint; x and y are from the centre, in units of the object's size."""
 
 FINER = 2
-"""Objects are painted this many times larger, with hard edges, and shrunk."""
+"""Supersampling factor of objects, which are painted with hard edges."""
 REACH = 1.2
-"""Half the side of an object's picture in units of its size; the same for all, so that they can cross-fade."""
+"""Half the side of an object's image in units of its size. Equal for all objects, so that they can cross-fade."""
 
 
 @dataclass(frozen=True)
 class Object:
-    """How to paint a kind of object, and half its height in units of its size."""
+    """A kind of object: the function that paints it, and half its height in units of its size."""
 
     paint: Painter
     half_height: float
@@ -96,9 +96,9 @@ OBJECTS: dict[str, Object] = {
 
 
 def draw_object(kind: str, rng: np.random.Generator, size: float, hue: float) -> Sprite:
-    """An object of a kind of `OBJECTS`; the anchors are its centre and a point one `size` below it.
+    """Return the sprite of an object; the anchors are its centre and a point one `size` below it.
 
-    `size` is in sprite pixels, `hue` in turns.
+    `kind` is a key of `OBJECTS`, `size` is in sprite pixels, `hue` in turns.
     """
     side = math.ceil(2 * REACH * size) + 2
     x, y = pixel_grid(FINER * side, FINER * side)

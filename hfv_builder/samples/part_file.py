@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files atomically."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def part_file(path: Path) -> Iterator[Path]:
-    """The path to write to; at the end of the block it becomes `path`, or goes away if the block raised.
+    """Yield a temporary path to write to. It is renamed to `path` after the block, or deleted if the block raises.
 
-    Until then the file is hidden and its name ends in `.part`, so nobody takes it for a clip. The process id
-    is in it because two workers may be given the same clip.
+    The temporary file is hidden and its name ends in `.part`, so that it is not taken for a clip. The name contains the
+    process id, because two workers may render the same clip.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""The sample set: which clips there are, and the table of what was injected into each."""
+"""The sample set: the list of its clips, and the table of the anomalies injected into them."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -15,23 +15,23 @@ from hfv_builder.samples.spec import SampleSpec
 TRUTH_COLUMNS = ("generator", "file", "family", "kind", "action", "severity", "seed")
 
 SEVERITIES = (0.5, 1.0)
-"""From visible to plain."""
+"""Range of the severities: from visible to obvious."""
 
 PLANNED_KINDS: dict[str, tuple[str, ...]] = {
     "spatial": ("order", "object_scale", "sinking"),
     "appearance": ("clothes", "identity", "scene", "object"),
     "motion": ("spin", "jitter", "shuffle"),
 }
-"""The kinds in the sample set: those that weight-free scores can tell apart.
+"""The kinds in the sample set: those that the scores of `lite` can distinguish.
 
-The others render as well, but a set with them is no smoke test: of `limb_length`, `stutter` and `bend`,
-classical scores recover only about a half to two thirds.
+`limb_length`, `stutter` and `bend` can be rendered too, but classical scores recover only half to two thirds of them,
+too few for a smoke test.
 """
 
 
 @dataclass(frozen=True)
 class ClipFormat:
-    """Size in pixels, frames a second, and length in frames of a generator's clips."""
+    """Size in pixels, frames per second and number of frames of a generator's clips."""
 
     width: int
     height: int
@@ -44,11 +44,11 @@ REAL_SOURCE, REAL_FORMAT = "demo-real", ClipFormat(320, 240, 16, 36)
 
 
 def sample_plan(*, per_family: int = 12, real: int = 24, seed: int = 0) -> list[SampleSpec]:
-    """The clips of the sample set, in the order of generators and file names.
+    """Return the clips of the sample set, sorted by generator and file name.
 
-    Each fake generator gets `per_family` clips of each anomaly family, the real source `real` clean ones.
-    Kinds and actions come equally often (as far as the numbers allow), severities are spread evenly over
-    `SEVERITIES`. `seed` decides everything; the contents of no two clips have to do with each other.
+    Every fake generator gets `per_family` clips of each anomaly family, the real source gets `real` clean clips. Kinds
+    and actions are equally frequent up to a remainder, severities are spread evenly over `SEVERITIES`. The result
+    depends only on the arguments; the seeds of the clips are independent of each other.
     """
     specs: list[SampleSpec] = []
     for number, (generator, form) in enumerate(FAKE_SOURCES.items()):
@@ -61,7 +61,7 @@ def sample_plan(*, per_family: int = 12, real: int = 24, seed: int = 0) -> list[
 
 
 def write_truth(specs: Iterable[SampleSpec], path: Path) -> None:
-    """Write what was injected into each clip to a CSV file with the columns `TRUTH_COLUMNS`, all at once."""
+    """Write the anomaly of every clip to a CSV file with the columns `TRUTH_COLUMNS`, atomically."""
     with part_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(TRUTH_COLUMNS)
@@ -82,14 +82,14 @@ def _family_rows(rng: np.random.Generator, family: str, count: int) -> list[Row]
 
 
 def _dealt(rng: np.random.Generator, names: Sequence[str], count: int) -> list[str]:
-    """`count` names in random order, each as often as the others or once more."""
+    """Return `count` names in random order, whose frequencies differ by at most one."""
     packs = [rng.permutation(list(names)) for _ in range(-(-count // len(names)))]
     hand = [str(name) for pack in packs for name in pack][:count]
     return [hand[index] for index in rng.permutation(count)]
 
 
 def _named(rng: np.random.Generator, generator: str, form: ClipFormat, rows: list[Row]) -> list[SampleSpec]:
-    """The clips in random order: a file's name says nothing about what is in it."""
+    """Return the clips in random order, so that a file name does not reveal the anomaly."""
     seeds = rng.choice(2**32, size=len(rows), replace=False)
     return [
         SampleSpec(

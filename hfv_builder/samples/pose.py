@@ -1,8 +1,8 @@
-"""A pose: the joint angles of a figure, and how each action moves them through one cycle.
+"""Poses: the joint angles of a figure, and one function per action that returns them at a phase.
 
-Angles are radians. An arm or leg at 0 hangs straight down; positive turns it forwards (side view) or
-outwards (front view). Elbow and knee are relative to the upper arm and the thigh. A phase of 2 pi is one
-cycle of the action.
+Angles are in radians. An arm or leg at 0 hangs straight down; a positive angle turns it forwards (side view) or
+outwards (front view). Elbow and knee angles are relative to the upper arm and the thigh. A phase of 2π is one cycle of
+the action.
 """
 
 import math
@@ -27,10 +27,10 @@ class Pose:
     rise: float = 0.0
     shift: float = 0.0
     planted: bool = False
-    """Whether the hips move back as the knees bend, so that the feet stay where they are."""
+    """Whether the hips move back when the knees bend, so that the feet do not move."""
 
     def bent_by(self, offsets: Mapping[str, float]) -> "Pose":
-        """The pose with these angles (radians, by field name) added."""
+        """Return the pose with these angles (radians, by field name) added."""
         return replace(self, **{name: getattr(self, name) + angle for name, angle in offsets.items()})
 
 
@@ -39,7 +39,7 @@ ANGLES: tuple[str, ...] = tuple(field.name for field in fields(Pose)[:10])
 
 
 def walk(phase: float) -> Pose:
-    """Strides, with the near arm nearly still: it carries something."""
+    """Walk with the near arm almost still, because it carries an object."""
     swing, lift = math.sin(phase), math.cos(phase)
     return Pose(
         hip_right=0.50 * swing,
@@ -56,7 +56,7 @@ def walk(phase: float) -> Pose:
 
 
 def wave(phase: float) -> Pose:
-    """The right arm waves; the left holds something against the hip."""
+    """Wave with the right arm while the left arm holds an object against the hip."""
     sway = math.sin(phase)
     return Pose(
         shoulder_right=2.35 + 0.12 * sway,
@@ -71,7 +71,7 @@ def wave(phase: float) -> Pose:
 
 
 def jump(phase: float) -> Pose:
-    """Jumping jacks."""
+    """Do jumping jacks."""
     spread = 0.5 - 0.5 * math.cos(phase)
     arm, leg = 0.25 + 2.45 * spread, 0.04 + 0.36 * spread
     return Pose(
@@ -86,7 +86,7 @@ def jump(phase: float) -> Pose:
 
 
 def squat(phase: float) -> Pose:
-    """Knee bends, with something held in front."""
+    """Squat with an object held in front."""
     depth = 0.5 - 0.5 * math.cos(phase)
     return Pose(
         hip_right=0.05 + 1.35 * depth,
@@ -103,7 +103,7 @@ def squat(phase: float) -> Pose:
 
 
 def drum(phase: float) -> Pose:
-    """The hands beat in turn on a drum at the belly."""
+    """Beat a drum at the belly with alternating hands."""
     beat = math.sin(phase)
     right, left = max(0.0, beat), max(0.0, -beat)
     return Pose(
@@ -119,7 +119,7 @@ def drum(phase: float) -> Pose:
 
 
 def dribble(phase: float) -> Pose:
-    """The near hand follows a bouncing ball."""
+    """Dribble: the near hand follows a bouncing ball."""
     high = math.cos(phase)
     return Pose(
         shoulder_right=0.75 - 0.22 * high,
@@ -136,7 +136,7 @@ def dribble(phase: float) -> Pose:
 
 
 def juggle(phase: float) -> Pose:
-    """Forearms raised to the sides, bobbing in turn."""
+    """Juggle: the raised forearms bob alternately."""
     bob = math.sin(phase)
     return Pose(
         shoulder_right=0.35 + 0.08 * bob,
@@ -151,7 +151,7 @@ def juggle(phase: float) -> Pose:
 
 
 def punch(phase: float) -> Pose:
-    """The fists go forwards in turn."""
+    """Punch with alternating fists."""
     right, left = max(0.0, math.sin(phase)) ** 2, max(0.0, -math.sin(phase)) ** 2
     return Pose(
         shoulder_right=0.55 + 0.95 * right,

@@ -1,4 +1,4 @@
-"""Where the objects of each action are: carried, bounced, thrown, hanging, or standing about."""
+"""Positions of the objects of each action. The functions take joints, stance, phase and the object's size in pixels."""
 
 import math
 from dataclasses import dataclass
@@ -13,45 +13,45 @@ from hfv_builder.samples.sprite import Point
 class Prop:
     """An object in the frame.
 
-    `at` is the point (frame pixels) that stays where it is when the object changes its size, and `hold` says
-    which point of the object that is: -1 its top, 0 its centre, 1 its bottom.
+    `at` is the point (frame pixels) that stays fixed when the object changes its size. `hold` is the point of the
+    object at that position: -1 its top, 0 its centre, 1 its bottom.
     """
 
     at: Point
     hold: float = 0.0
     rope: bool = False
-    """Whether it hangs from the top of the frame."""
+    """Whether the object hangs on a rope from the top of the frame."""
 
 
 def carried(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Hanging from the near hand."""
+    """Return an object that hangs from the near hand."""
     return [Prop(joints["wrist_right"] - np.array([0, 0.01 * stance.body_height]), hold=-1)]
 
 
 def under_arm(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Held against the left hip."""
+    """Return an object that is held against the left hip."""
     inwards = np.array([0.55 * size, 0.1 * size])
     return [Prop(joints["wrist_left"] + inwards)]
 
 
 def at_feet(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Standing on the ground before the feet."""
+    """Return an object that stands on the ground in front of the feet."""
     return [Prop(stance.ground + np.array([0, 0.05 * stance.body_height]), hold=1)]
 
 
 def in_both_hands(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Held out in front."""
+    """Return an object that is held in front with both hands."""
     between = (joints["wrist_right"] + joints["wrist_left"]) / 2
     return [Prop(between + np.array([0.5 * stance.facing, 0.25]) * size)]
 
 
 def at_belly(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Hung before the belly: its upper edge stays where the hands beat."""
+    """Return an object in front of the belly, whose upper edge stays at the height of the beating hands."""
     return [Prop(joints["hip"] + np.array([0, 0.55 * size - 0.02 * stance.body_height]))]
 
 
 def bounced(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Between the near hand and the ground; it spends most of a bounce high up, as a thrown thing does."""
+    """Return an object that bounces between the near hand and the ground, slower near the hand as under gravity."""
     hand = joints["wrist_right"]
     high, low = hand[1] + 0.9 * size, stance.ground[1] + 0.03 * stance.body_height - size
     height = (0.5 + 0.5 * math.cos(phase)) ** 0.6
@@ -59,7 +59,7 @@ def bounced(joints: Joints, stance: Stance, phase: float, size: float) -> list[P
 
 
 def thrown(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """Three of them, each thrown from hand to hand in an arc."""
+    """Return three objects that fly from hand to hand in arcs."""
     props = []
     for turn in range(3):
         throws = phase / math.pi + turn * 2 / 3
@@ -73,7 +73,7 @@ def thrown(joints: Joints, stance: Stance, phase: float, size: float) -> list[Pr
 
 
 def hanging(joints: Joints, stance: Stance, phase: float, size: float) -> list[Prop]:
-    """On a rope in front of the fists; it gives way at each blow."""
+    """Return an object on a rope in front of the fists, which recoils at each punch."""
     blow = 0.05 * math.sin(phase) ** 2
     offset = np.array([stance.facing * (0.44 + blow), -0.62]) * stance.body_height
     return [Prop(stance.ground + offset, rope=True)]

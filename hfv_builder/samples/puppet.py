@@ -1,4 +1,4 @@
-"""The puppet: sprites hung on the joints of a skeleton, and the order in which they cover each other."""
+"""The puppet: sprites placed on the joints of a skeleton, and the order in which they are drawn."""
 
 import math
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from hfv_builder.samples.skeleton import SIDES, Joints, Stance
 from hfv_builder.samples.sprite import SUPERSAMPLE, Placed, Point, Sprite, place
 
 FAR_SHADE = 0.72
-"""How dark the far arm and leg are in the side view."""
+"""Brightness of the far arm and leg in the side view."""
 
 
 def place_figure(
     parts: Mapping[str, Sprite], joints: Joints, stance: Stance, *, head_scale: float, sticks: bool
 ) -> dict[str, list[Placed]]:
-    """The sprites of each group (arm_right, arm_left, leg_right, leg_left, trunk, head) on their places."""
+    """Return the placed sprites of each group: arm_right, arm_left, leg_right, leg_left, trunk, head."""
     height = stance.body_height
     mirror = stance.view == "side" and stance.facing < 0
     groups = {
         "trunk": [place(parts["trunk"], joints["neck"], joints["hip"], mirror=mirror)],
-        # The head hangs upside down from its neck, so it is mirrored when the rest is not.
+        # The top anchor of the head is its neck. It is mirrored relative to the other parts.
         "head": [place(parts["head"], joints["chin"], joints["crown"], thickness=head_scale, mirror=not mirror)],
     }
     for side in SIDES:
@@ -46,7 +46,7 @@ def place_figure(
 
 
 def place_shadow(parts: Mapping[str, Sprite], joints: Joints, stance: Stance) -> Placed:
-    """The shadow on the ground between the feet."""
+    """Return the placed shadow on the ground between the feet."""
     middle = (joints["ankle_right"][0] + joints["ankle_left"][0]) / 2
     centre = np.array([middle, stance.ground[1] + 0.02 * stance.body_height])
     sprite = parts["shadow"]
@@ -55,10 +55,10 @@ def place_shadow(parts: Mapping[str, Sprite], joints: Joints, stance: Stance) ->
 
 
 def drawing_order(view: View, *, handled: bool, swapped: bool) -> list[str]:
-    """The groups of `place_figure` and "object", farthest first.
+    """Return the groups of `place_figure` and "object", farthest first.
 
-    `handled` puts the hands before the object. `swapped` is the impossible order: what belongs in front of
-    the trunk (near arm, near leg, object) is behind it, and what belongs behind is in front.
+    `handled` draws the hands in front of the object. `swapped` is the impossible order: the groups in front of the
+    trunk (near arm, near leg, object) are drawn behind it, and the groups behind it in front.
     """
     if view == "side":
         if swapped:

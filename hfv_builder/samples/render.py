@@ -1,4 +1,4 @@
-"""Sample clips: a person with an object before a scene, and what is wrong with them."""
+"""Render sample clips: a person with an object in a scene, with or without an anomaly."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from hfv_builder.samples.timeline import Timeline
 def render_sample(spec: SampleSpec, folder: Path) -> Path:
     """Render the clip, write it to `folder / spec.generator / spec.file`, and return that path.
 
-    The file appears whole or not at all; the same spec gives the same bytes.
+    The file is written atomically; equal specs give equal bytes.
     """
     path = folder / spec.generator / spec.file
     write_h264(path, render_frames(spec), fps=spec.fps)
@@ -30,28 +30,28 @@ def render_sample(spec: SampleSpec, folder: Path) -> Path:
 
 
 def render_frames(spec: SampleSpec) -> npt.NDArray[np.uint8]:
-    """The frames of the clip, uint8 RGB of shape (num_frames, height, width, 3)."""
+    """Return the frames of the clip, (num_frames, height, width, 3) uint8 RGB."""
     timeline = make_timeline(spec.family, spec.kind, seed=spec.seed, num_frames=spec.num_frames, severity=spec.severity)
     stage = set_stage(spec)
     cast = gather_cast(spec, stage, timeline.identity)
     grain = Grain(stream(spec.seed, Stream.GRAIN), spec.width, spec.height)
     frames = np.empty((spec.num_frames, spec.height, spec.width, 3), np.uint8)
     for index in range(spec.num_frames):
-        picture = cast.background(stage, timeline.identity, index)
-        draw(picture, place_all(stage, cast, timeline, index))
-        frames[index] = stage.camera.expose(picture, grain.next(), index)
+        image = cast.background(stage, timeline.identity, index)
+        draw(image, place_all(stage, cast, timeline, index))
+        frames[index] = stage.camera.expose(image, grain.next(), index)
     return frames
 
 
 def place_all(stage: Stage, cast: Cast, timeline: Timeline, index: int) -> list[Placed]:
-    """Everything before the scene in a frame, in the order of drawing."""
+    """Return all sprites in front of the scene in a frame, in drawing order."""
     geometry, kinematics = timeline.geometry, timeline.kinematics
     action = stage.action
     phase = stage.phase_at(kinematics.clock[index])
     stance = stage.stance(kinematics, index)
     pose = action.pose(phase).bent_by({name: track[index] for name, track in kinematics.joints.items()})
     turn = float(kinematics.turn[index])
-    # Objects keep to where the hands would be at their natural length: a stretched arm reaches past them.
+    # Objects are placed for arms of natural length: a stretched arm reaches past them.
     natural = pose_joints(pose, stance, turn=turn)
     head_scale = float(geometry.head_scale[index])
     joints = pose_joints(

@@ -1,4 +1,4 @@
-"""The places behind the figure: a park, a room, a street. Each is one picture that the camera pans over."""
+"""Scenes behind the figure: a park, a room, a street. A scene is one large image that the camera pans over."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,18 +9,18 @@ import numpy as np
 from hfv_builder.samples.textures import Colour, Floats, cloth, hsv, noise, pixel_grid, resized, rgb
 
 SUPERSAMPLE = 2
-"""Scenes are painted this many times larger and shrunk, so that nothing in them shimmers under the pan."""
+"""Supersampling factor of scenes, against aliasing when the camera moves."""
 MARGIN = (0.25, 1 / 12)
-"""How far a scene reaches over each side of the frame, in frame widths and frame heights."""
+"""Margin of a scene on each side of the frame, in frame widths and frame heights."""
 
 Backdrop: TypeAlias = Callable[[np.random.Generator, Floats, int, float], None]
 """(rng, canvas, horizon, unit): paints the canvas above the row `horizon`; `unit` scales all sizes."""
 
 
 def draw_scene(kind: str, rng: np.random.Generator, width: int, height: int) -> Floats:
-    """A scene of a kind of `SCENES` for frames of `width` x `height`, float32 RGB, 0 to 255.
+    """Return a scene for frames of `width` x `height`, float32 RGB, 0 to 255.
 
-    It is larger than the frame by `MARGIN` on each side: room for the camera.
+    `kind` is a key of `SCENES`. The scene is larger than the frame by `MARGIN` on each side, for the camera to move.
     """
     full_width, full_height = scene_size(width, height)
     canvas = np.zeros((SUPERSAMPLE * full_height, SUPERSAMPLE * full_width, 3), np.float32)
@@ -34,7 +34,7 @@ def draw_scene(kind: str, rng: np.random.Generator, width: int, height: int) -> 
 
 
 def scene_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of a scene picture for frames of this size, in pixels."""
+    """Return the width and height of a scene for frames of this size, in pixels."""
     return width + 2 * round(MARGIN[0] * width), height + 2 * round(MARGIN[1] * height)
 
 
@@ -52,8 +52,8 @@ def _tree(rng: np.random.Generator, canvas: Floats, x: float, foot: float, size:
     _box(canvas, x - 0.09 * size, foot - size, x + 0.09 * size, foot, rgb(88, 62, 42))
     for _ in range(7):
         green = hsv(rng.uniform(0.25, 0.36), rng.uniform(0.5, 0.7), rng.uniform(0.3, 0.58))
-        at = (round(x + rng.normal(0, 0.35 * size)), round(foot - 1.1 * size + rng.normal(0, 0.3 * size)))
-        cv2.circle(canvas, at, max(1, round(size * rng.uniform(0.22, 0.42))), green.tolist(), -1)
+        centre = (round(x + rng.normal(0, 0.35 * size)), round(foot - 1.1 * size + rng.normal(0, 0.3 * size)))
+        cv2.circle(canvas, centre, max(1, round(size * rng.uniform(0.22, 0.42))), green.tolist(), -1)
 
 
 def _room(rng: np.random.Generator, canvas: Floats, horizon: int, unit: float) -> None:
@@ -62,7 +62,7 @@ def _room(rng: np.random.Generator, canvas: Floats, horizon: int, unit: float) -
     x, y = pixel_grid(horizon, width)
     stripes = (x + 6 * unit * np.sin(y / (30 * unit))) % (44 * unit) < 6 * unit
     canvas[:horizon] = np.where(stripes[..., None], 0.88 * wall, wall)
-    # One picture to a slot, so that they never hang over each other.
+    # One painting per slot, so that paintings do not overlap.
     slots = 5
     for slot in range(slots):
         size = rng.uniform(75, 125) * unit
@@ -105,7 +105,7 @@ def _lawn(rng: np.random.Generator, height: int, width: int, unit: float) -> Flo
 
 
 def _floor(colour: Colour) -> Callable[[np.random.Generator, int, int, float], Floats]:
-    """A floor of tiles whose joints converge: the eye reads it as ground and not as a wall."""
+    """Return a painter of a tiled floor in perspective, so that it looks like ground and not like a wall."""
 
     def paint(rng: np.random.Generator, height: int, width: int, unit: float) -> Floats:
         columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
@@ -122,7 +122,7 @@ def _floor(colour: Colour) -> Callable[[np.random.Generator, int, int, float], F
 
 
 def _grain(rng: np.random.Generator, nearness: Floats, width: int, unit: float) -> Floats:
-    """Fine noise that grows towards the viewer, shape (height, width, 1)."""
+    """Return fine noise that gets stronger towards the viewer, (height, width, 1)."""
     fine = noise(rng, len(nearness), width, (8 * unit, 2.7 * unit, 1.3 * unit))
     return (fine * (5 + 10 * nearness))[..., None]
 
@@ -136,4 +136,4 @@ SCENES: dict[str, tuple[Backdrop, Callable[[np.random.Generator, int, int, float
     "room": (_room, _floor(hsv(0.07, 0.5, 0.6))),
     "street": (_street, _floor(rgb(128, 126, 124))),
 }
-"""What is painted above and below the horizon of each kind of scene."""
+"""The painters above and below the horizon of each kind of scene."""

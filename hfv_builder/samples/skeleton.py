@@ -1,4 +1,4 @@
-"""The skeleton: where the joints of a posed figure are in the frame."""
+"""The skeleton: positions of the joints of a posed figure in the frame."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from hfv_builder.samples.pose import Pose
 from hfv_builder.samples.sprite import Point
 
 Joints: TypeAlias = dict[str, Point]
-"""hip, neck, chin, crown, and shoulder, elbow, wrist, thigh, knee, ankle, toe each with _right and _left."""
+"""hip, neck, chin, crown, and shoulder, elbow, wrist, thigh, knee, ankle, toe with the suffixes _right and _left."""
 
 LIMBS = ("arm_right", "arm_left", "leg_right", "leg_left")
 SIDES = ("right", "left")
@@ -28,10 +28,10 @@ HALF_HIPS: dict[View, float] = {"front": 0.060, "side": 0.011}
 
 @dataclass(frozen=True)
 class Stance:
-    """Where and how a figure stands.
+    """Position, size and orientation of a figure.
 
-    `ground` is the point of the frame between its feet, `body_height` its height in frame pixels, `facing`
-    is 1 towards +x and -1 towards -x. In the front view `facing` is 1 and "right" is the viewer's right.
+    `ground` is the point of the frame between its feet, `body_height` its height in frame pixels. `facing` is 1 towards
+    +x and -1 towards -x. In the front view `facing` is 1 and "right" is the viewer's right.
     """
 
     ground: Point
@@ -48,10 +48,10 @@ def pose_joints(
     head_scale: float = 1.0,
     turn: float = 0.0,
 ) -> Joints:
-    """The joints of a figure, in frame pixels.
+    """Return the positions of all joints of a figure, in frame pixels.
 
-    `limb_scale` stretches limbs (by name of `LIMBS`; 1 is natural) and `head_scale` the head without moving
-    the ground; `turn` (radians, clockwise) rotates the figure about its hips in the plane of the picture.
+    `limb_scale` stretches limbs (keys are names of `LIMBS`, 1 is natural) and `head_scale` the head; the hips stay in
+    place. `turn` (radians, clockwise) rotates the figure about its hips in the image plane.
     """
     height, facing, side_view = stance.body_height, stance.facing, stance.view == "side"
     scale = limb_scale or {}
@@ -68,7 +68,7 @@ def pose_joints(
     joints["crown"] = joints["chin"] + up(pose.lean + pose.nod, 2.2 * HEAD_RADIUS * head_scale)
     sideways = np.array([math.cos(pose.lean), math.sin(pose.lean) * facing]) * height
     for name, outwards in zip(SIDES, (1, -1), strict=True):
-        # Seen from the front the two sides mirror each other; seen from the side they move alike.
+        # In the front view the two sides are mirrored; in the side view they have the same orientation.
         sign = 1 if side_view else outwards
         arm, leg = scale.get(f"arm_{name}", 1.0), scale.get(f"leg_{name}", 1.0)
         step = outwards * (facing if side_view else 1)
@@ -84,7 +84,7 @@ def pose_joints(
         joints[f"thigh_{name}"] = thigh_top
         joints[f"knee_{name}"] = thigh_top + down(thigh, THIGH * leg, sign)
         joints[f"ankle_{name}"] = joints[f"knee_{name}"] + down(shin, SHIN * leg, sign)
-        # Seen from the front, feet point at the viewer, which is downwards in the picture, and a bit outwards.
+        # In the front view feet point at the viewer, which is downwards in the image, and slightly outwards.
         toe = np.array([0.070 * facing, 0.012] if side_view else [0.038 * outwards, 0.045])
         joints[f"toe_{name}"] = joints[f"ankle_{name}"] + toe * height
     return _turned(joints, turn) if turn else joints
@@ -97,7 +97,7 @@ def _turned(joints: Joints, turn: float) -> Joints:
 
 
 def _hip(pose: Pose, stance: Stance) -> Point:
-    """The middle of the hips, so high that the lower foot touches the ground."""
+    """Return the middle of the hips, at the height at which the lower foot touches the ground."""
     legs = [(getattr(pose, f"hip_{side}"), getattr(pose, f"knee_{side}")) for side in SIDES]
     reach = max(THIGH * math.cos(hip) + SHIN * math.cos(hip + knee) for hip, knee in legs)
     forwards = pose.shift

@@ -1,6 +1,6 @@
-"""Spatial anomalies: depth order, sizes and solidity that break from one moment to the next.
+"""Spatial anomalies: sudden changes of depth order and size, and objects that intersect the body.
 
-Each kind takes the anomaly's random numbers, the number of frames and the severity (0 to 1).
+Every function takes the random generator of the anomaly, the number of frames and the severity in [0, 1].
 """
 
 import math
@@ -13,15 +13,15 @@ from hfv_builder.samples.timeline import Geometry, random_pieces
 
 
 def order(rng: np.random.Generator, num_frames: int, severity: float) -> Geometry:
-    """Arms, legs and object jump behind the body and back."""
+    """Move arms, legs and object abruptly behind the body and back."""
     pieces = random_pieces(rng, num_frames, 2 + round(10 * severity))
-    # Held to the body all the while: what stands beside it does not show which of the two is in front.
+    # The object is held close to the body, because the order is visible only where both overlap.
     held = np.full(num_frames, 0.8)
     return replace(Geometry.normal(num_frames), swapped=pieces % 2 == 1, sunk=held)
 
 
 def object_scale(rng: np.random.Generator, num_frames: int, severity: float) -> Geometry:
-    """The object is suddenly much larger, then small again."""
+    """Switch the object abruptly between a large and a small size."""
     pieces = random_pieces(rng, num_frames, 2 + round(5 * severity))
     small = rng.uniform(1 / (1 + 0.6 * severity), 1.0, pieces.max() + 1)
     large = 1.2 + 1.1 * severity
@@ -30,7 +30,7 @@ def object_scale(rng: np.random.Generator, num_frames: int, severity: float) -> 
 
 
 def limb_length(rng: np.random.Generator, num_frames: int, severity: float) -> Geometry:
-    """Arms, then legs and head too, are suddenly long."""
+    """Lengthen one to three limbs abruptly; at a severity above 0.5 the head as well."""
     pieces = random_pieces(rng, num_frames, 2 + round(5 * severity))
     stretch = (0.3 + 0.9 * severity) * rng.uniform(0.7, 1.0, pieces.max() + 1)
     lengths = np.where(np.arange(len(stretch)) % 2 == 1, 1 + stretch, 1.0)[pieces]
@@ -40,7 +40,7 @@ def limb_length(rng: np.random.Generator, num_frames: int, severity: float) -> G
 
 
 def sinking(rng: np.random.Generator, num_frames: int, severity: float) -> Geometry:
-    """The object slides into the body and out again, now before it, now behind."""
+    """Move the object into the body and out again, drawn alternately in front of it and behind it."""
     start, end = rng.uniform(0.15, 0.35), rng.uniform(0.65, 0.9)
     frames = np.arange(num_frames)
     progress = np.clip((frames / num_frames - start) / (end - start), 0, 1)

@@ -1,4 +1,4 @@
-"""What there is to know about one sample clip before it is rendered."""
+"""The specification of one sample clip."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ from hfv_builder.samples.actions import ACTIONS
 from hfv_builder.samples.anomalies import CLEAN, FAMILIES, kinds_of
 
 MIN_SIDE, MIN_FRAMES = 32, 5
-"""Below these, nothing recognisable fits in."""
+"""Smallest size in pixels and smallest number of frames of a recognisable clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSpec:
-    """One sample clip: where it goes, what it shows, what is wrong with it, and its format.
+    """One sample clip: its file, content, anomaly and format.
 
-    `family` is `clean` or a key of `anomalies.FAMILIES`, `kind` one of that family's kinds (`none` for clean),
-    `severity` 0 to 1, `seed` a non-negative integer, sizes in pixels, `fps` frames a second.
+    `family` is `clean` or a key of `anomalies.FAMILIES`, `kind` one of its kinds (`none` for clean), `severity` is in
+    [0, 1], `seed` a non-negative integer, `width` and `height` are in pixels, `fps` in frames per second.
     """
 
     generator: str
@@ -30,7 +30,11 @@ class SampleSpec:
     num_frames: int = 36
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what cannot be rendered."""
+        """Check the fields.
+
+        Raises:
+            ValueError: a field is out of range.
+        """
         if self.family != CLEAN and self.family not in FAMILIES:
             raise ValueError(f"family {self.family!r} is none of {', '.join((CLEAN, *FAMILIES))}")
         if self.kind not in kinds_of(self.family):

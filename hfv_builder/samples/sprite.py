@@ -1,4 +1,4 @@
-"""A sprite: a small picture with two anchors, and the drawing of many sprites over a frame."""
+"""Sprites: small images with two anchors that are placed and drawn on a frame."""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ Point: TypeAlias = npt.NDArray[np.float64]
 """x and y in frame pixels, shape (2,)."""
 
 SUPERSAMPLE = 2
-"""Sprites hold this many pixels per frame pixel, in each direction."""
+"""Sprite pixels per frame pixel, in both directions."""
 
 TRANSPARENCY = np.array([[0, 0, 0, -1 / 255, 1]] * 3, np.float32)
-"""Takes RGBA to how much of what is behind shows, 0 to 1, once for each colour."""
+"""Maps RGBA to the transparency 1 − alpha / 255, repeated for the three colours."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """A picture that hangs between two anchors.
+    """An image with two anchors.
 
-    `image` is premultiplied RGBA, float32 of shape (height, width, 4), 0 to 255, at `SUPERSAMPLE` pixels per
-    frame pixel; `top` and `bottom` are the anchors, (x, y) in its own pixels.
+    `image` is premultiplied RGBA, (height, width, 4) float32, 0 to 255, with `SUPERSAMPLE` pixels per frame pixel.
+    `top` and `bottom` are the anchors, (x, y) in pixels of the image.
     """
 
     image: Floats
@@ -34,21 +34,21 @@ class Sprite:
     bottom: tuple[float, float]
 
     def faded_into(self, other: "Sprite", weight: float) -> "Sprite":
-        """The sprite with `weight` (0 to 1) of another's picture; the anchors stay."""
+        """Return the sprite blended with the image of another one by `weight`, 0 to 1; the anchors stay."""
         if weight <= 0:
             return self
         height, width = self.image.shape[:2]
-        picture = other.image
-        if picture.shape != self.image.shape:
-            picture = resized(picture, width, height, cv2.INTER_LINEAR)
-        return replace(self, image=(1 - np.float32(weight)) * self.image + np.float32(weight) * picture)
+        image = other.image
+        if image.shape != self.image.shape:
+            image = resized(image, width, height, cv2.INTER_LINEAR)
+        return replace(self, image=(1 - np.float32(weight)) * self.image + np.float32(weight) * image)
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A sprite on its place: `matrix`, shape (2, 3), takes its pixels to frame pixels.
+    """A placed sprite: `matrix`, (2, 3), maps its pixels to frame pixels.
 
-    `box` is the part of the frame that it may touch: left, top, right, bottom.
+    `box` is a bounding box in the frame: left, top, right, bottom.
     """
 
     image: Floats
@@ -66,21 +66,21 @@ def place(
     mirror: bool = False,
     shade: float = 1.0,
 ) -> Placed:
-    """The sprite with its anchors on these two points of the frame.
+    """Return the sprite with its anchors placed on these two points of the frame.
 
-    It is stretched along the line between them and scaled by `thickness` across it, flipped over that line
+    The image is stretched along the line between the points and scaled by `thickness` across it, flipped about the line
     if `mirror`, and its colours are multiplied by `shade`.
     """
-    # Plain floats: this runs for every part of every frame, and numpy is slow with pairs of numbers.
+    # Plain floats: this runs for every part of every frame, and numpy is slow for arrays of two values.
     x, y = float(top[0]), float(top[1])
     along_x, along_y, length = _direction(float(bottom[0]) - x, float(bottom[1]) - y)
-    own_x, own_y, own_length = _direction(sprite.bottom[0] - sprite.top[0], sprite.bottom[1] - sprite.top[1])
-    stretch = length / own_length
+    axis_x, axis_y, axis_length = _direction(sprite.bottom[0] - sprite.top[0], sprite.bottom[1] - sprite.top[1])
+    stretch = length / axis_length
     spread = thickness / SUPERSAMPLE * (-1 if mirror else 1)
-    a = spread * along_y * own_y + stretch * along_x * own_x
-    b = -spread * along_y * own_x + stretch * along_x * own_y
-    c = -spread * along_x * own_y + stretch * along_y * own_x
-    d = spread * along_x * own_x + stretch * along_y * own_y
+    a = spread * along_y * axis_y + stretch * along_x * axis_x
+    b = -spread * along_y * axis_x + stretch * along_x * axis_y
+    c = -spread * along_x * axis_y + stretch * along_y * axis_x
+    d = spread * along_x * axis_x + stretch * along_y * axis_y
     shift_x, shift_y = x - a * sprite.top[0] - b * sprite.top[1], y - c * sprite.top[0] - d * sprite.top[1]
     height, width = sprite.image.shape[:2]
     box = (
@@ -93,29 +93,29 @@ def place(
 
 
 def draw(frame: Floats, placed: Sequence[Placed]) -> None:
-    """Draw the sprites over the frame, first to last, in place.
+    """Draw the sprites on the frame in place, first to last.
 
-    `frame` is float32 RGB of shape (height, width, 3), 0 to 255.
+    `frame` is float32 RGB, (height, width, 3), 0 to 255.
     """
     height, width = frame.shape[:2]
-    for each in placed:
-        left, upper = max(0, each.box[0]), max(0, each.box[1])
-        right, lower = min(width, each.box[2]), min(height, each.box[3])
+    for sprite in placed:
+        left, upper = max(0, sprite.box[0]), max(0, sprite.box[1])
+        right, lower = min(width, sprite.box[2]), min(height, sprite.box[3])
         if left >= right or upper >= lower:
             continue
-        matrix = each.matrix.copy()
+        matrix = sprite.matrix.copy()
         matrix[:, 2] -= (left, upper)
-        # Halving with linear interpolation averages neighbours, so edges come out smooth at little cost.
-        picture = np.asarray(cv2.warpAffine(each.image, matrix, (right - left, lower - upper)), np.float32)
-        if each.shade != 1.0:
-            picture[..., :3] *= np.float32(each.shade)
-        # With OpenCV: numpy takes three times as long to spread one alpha over three colours.
+        # Linear interpolation at half the size averages neighbouring pixels, which smooths edges at little cost.
+        warped = np.asarray(cv2.warpAffine(sprite.image, matrix, (right - left, lower - upper)), np.float32)
+        if sprite.shade != 1.0:
+            warped[..., :3] *= np.float32(sprite.shade)
+        # With OpenCV, since numpy takes three times as long to broadcast alpha over the colours.
         below = frame[upper:lower, left:right]
-        shown = cv2.multiply(below, cv2.transform(picture, TRANSPARENCY))
-        frame[upper:lower, left:right] = cv2.add(shown, cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB))
+        background = cv2.multiply(below, cv2.transform(warped, TRANSPARENCY))
+        frame[upper:lower, left:right] = cv2.add(background, cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB))
 
 
 def _direction(x: float, y: float) -> tuple[float, float, float]:
-    """The unit vector along (x, y), and its length."""
+    """Return the unit vector along (x, y) and the length of (x, y)."""
     length = max(math.hypot(x, y), 1e-6)
     return x / length, y / length, length

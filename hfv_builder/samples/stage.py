@@ -1,4 +1,4 @@
-"""The stage of a clip: what happens where and when, before anybody is drawn."""
+"""The stage of a clip: position, timing and camera of the action."""
 
 import math
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from hfv_builder.samples.streams import Stream, stream
 from hfv_builder.samples.timeline import Kinematics
 
 STRIDES = 0.8
-"""Body heights covered by one cycle of a walk (two strides): with this, the feet hardly slide."""
+"""Body heights covered by one cycle of a walk (two strides), chosen so that the feet hardly slide."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """Where and when the action of one clip happens; lengths are frame pixels.
+    """Position and timing of the action of one clip; lengths are in frame pixels.
 
-    `ground` is its spot, shape (2,), before the camera moves; `travel` how far the figure goes along x over
-    the clip; `cycles` how often the action repeats and `phase` (radians) where in its cycle it starts.
+    `ground` is the position of the figure without camera motion, (2,). `travel` is the distance it moves along x over
+    the clip, `cycles` the number of repetitions of the action, `phase` (radians) the phase at the start.
     """
 
     action: Action
@@ -37,18 +37,18 @@ class Stage:
     num_frames: int
 
     def phase_at(self, clock: float) -> float:
-        """The phase of the action, in radians, at an instant given in frames."""
+        """Return the phase of the action, in radians, at a time given in frames."""
         return self.phase + 2 * math.pi * self.cycles * clock / self.num_frames
 
     def stance(self, kinematics: Kinematics, index: int) -> Stance:
-        """Where the figure stands in a frame, as the camera sees it."""
-        way = self.travel * (kinematics.clock[index] / self.num_frames - 0.5)
-        ground = self.ground + np.array([way, 0]) + kinematics.offset[index] * self.body_height
+        """Return the stance of the figure in a frame, relative to the camera."""
+        distance = self.travel * (kinematics.clock[index] / self.num_frames - 0.5)
+        ground = self.ground + np.array([distance, 0]) + kinematics.offset[index] * self.body_height
         return Stance(ground - self.camera.track[index], self.body_height, self.action.view, self.facing)
 
 
 def set_stage(spec: SampleSpec) -> Stage:
-    """The stage of a clip; it depends on the clip's seed, action and format, never on its anomaly."""
+    """Return the stage of a clip. It depends on the seed, action and format of the clip, not on its anomaly."""
     rng = stream(spec.seed, Stream.STAGE)
     action = ACTIONS[spec.action]
     body_height = rng.uniform(0.52, 0.70) * spec.height

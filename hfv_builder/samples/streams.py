@@ -1,4 +1,4 @@
-"""Independent random streams of one clip seed: what one part draws never shifts what another part gets."""
+"""Independent random streams per clip: the draws of one part do not affect those of another part."""
 
 from enum import IntEnum
 
@@ -8,7 +8,7 @@ import numpy as np
 class Stream(IntEnum):
     """The parts of a clip that draw random numbers.
 
-    The numbers are part of the recipe: changing one changes every clip, adding one changes none.
+    The values are seeds: changing a value changes every clip, adding a member changes none.
     """
 
     STAGE = 1
@@ -24,9 +24,9 @@ class Stream(IntEnum):
 
 
 def stream(seed: int, part: Stream) -> np.random.Generator:
-    """The generator of random numbers of one part of the clip with this seed (a non-negative integer).
+    """Return the random generator of one part of the clip with this seed, a non-negative integer.
 
-    The anomaly has a stream of its own, so clips of one seed show the same person, object and place
-    whatever is wrong with them.
+    The anomaly has its own stream, so that clips of the same seed show the same person, object and scene for every
+    anomaly.
     """
     return np.random.default_rng([int(part), seed])

@@ -1,4 +1,4 @@
-"""Colours, noise and cloth: the pictures that everything else is cut from."""
+"""Colours, noise and fabrics for all sprites and scenes."""
 
 import math
 from collections.abc import Callable
@@ -13,36 +13,37 @@ Colour: TypeAlias = Floats
 """RGB, shape (3,), 0 to 255."""
 
 Mask: TypeAlias = Callable[[np.random.Generator, Floats, Floats], Floats]
-"""(rng, x, y) -> weight of the second colour, 0 to 1; x and y count the pattern's repeats."""
+"""(rng, x, y) -> weight of the second colour, 0 to 1; x and y are in periods of the pattern."""
 
 
 def rgb(red: int, green: int, blue: int) -> Colour:
-    """The colour with these parts, 0 to 255."""
+    """Return the colour with these components, 0 to 255."""
     return np.array((red, green, blue), np.float32)
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """The colour at this hue (turns, wraps round), saturation and value (0 to 1)."""
+    """Return the colour of this hue (in turns, periodic), saturation and value (0 to 1)."""
     sector = (hue % 1.0) * 6
     strengths = [min(max(abs((sector - offset) % 6 - 3) - 1, 0), 1) for offset in (0, 2, 4)]
-    return np.array([255 * value * (1 - saturation * (1 - each)) for each in strengths], np.float32)
+    return np.array([255 * value * (1 - saturation * (1 - strength)) for strength in strengths], np.float32)
 
 
 def pixel_grid(height: int, width: int) -> tuple[Floats, Floats]:
-    """The x and y of every pixel, each float32 of shape (height, width)."""
+    """Return the x and y coordinates of every pixel, both (height, width) float32."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return x, y
 
 
 def resized(image: Floats, width: int, height: int, interpolation: int = cv2.INTER_AREA) -> Floats:
-    """The image at another size; channels and range stay as they are."""
+    """Return the image resized to `width` x `height`; channels and range stay the same."""
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.float32)
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cells: tuple[float, ...], fade: float = 0.6) -> Floats:
-    """Smooth noise of zero mean and unit deviation, float32 of shape (height, width).
+    """Return smooth noise of about zero mean and unit standard deviation, (height, width) float32.
 
-    `cells` are the sizes of its blobs in pixels, coarse to fine; each is `fade` times as strong as the last.
+    `cells` are the sizes of its blobs in pixels, coarse to fine. Every size is `fade` times as strong as the previous
+    one.
     """
     total = np.zeros((height, width), np.float32)
     strength = 1.0
@@ -102,10 +103,9 @@ def cloth(
     pattern: str = "plain",
     repeat: float = 14.0,
 ) -> Floats:
-    """Woven stuff, float32 RGB of shape (height, width, 3), about 0 to 255 (not clipped).
+    """Return a fabric, (height, width, 3) float32 RGB, about 0 to 255 (not clipped).
 
-    `pattern` is a key of `CLOTHS` and `repeat` its period in pixels. The weave (a faint noise) stays the
-    same relative size.
+    `pattern` is a key of `CLOTHS` and `repeat` its period in pixels. The weave, a faint noise, scales with the period.
     """
     x, y = pixel_grid(height, width)
     weight = CLOTHS[pattern](rng, x / np.float32(repeat), y / np.float32(repeat))[..., None]

@@ -1,7 +1,7 @@
-"""The timeline of a clip: for every frame, how far each thing that an anomaly can touch is from normal.
+"""The timeline of a clip: for every frame the values of all controls that an anomaly can change.
 
-The controls come in three groups, one a family. A kind of anomaly returns one group, so it cannot reach
-into another family's.
+There is one group of controls per family. A kind of anomaly returns only the group of its family, so it cannot change
+the controls of another one.
 """
 
 from collections.abc import Mapping
@@ -12,27 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 Track: TypeAlias = npt.NDArray[np.float64]
-"""One value a frame, shape (num_frames,)."""
+"""One value per frame, (num_frames,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Geometry:
-    """What a spatial anomaly touches: depth and size."""
+    """The controls of spatial anomalies: depth order and size."""
 
     swapped: npt.NDArray[np.bool_]
-    """Where what belongs in front is drawn behind, shape (num_frames,)."""
+    """Whether parts in front of the body are drawn behind it and vice versa, (num_frames,)."""
     object_scale: Track
     """Size of the object; 1 is natural."""
     limb_scale: Mapping[str, Track] = field(default_factory=dict)
-    """Length of a limb (by name of `skeleton.LIMBS`); 1, or no entry, is natural."""
+    """Length of limbs (keys are names of `skeleton.LIMBS`); 1, or no entry, is natural."""
     head_scale: Track
     """Size of the head; 1 is natural."""
     sunk: Track
-    """How far the object has slid into the body, 0 to 1."""
+    """Position of the object between its normal position (0) and the middle of the body (1)."""
 
     @classmethod
     def normal(cls, num_frames: int) -> "Geometry":
-        """Nothing out of place."""
+        """Return the controls of a clip without a spatial anomaly."""
         return cls(
             swapped=np.zeros(num_frames, np.bool_),
             object_scale=np.ones(num_frames),
@@ -43,7 +43,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identity:
-    """What an appearance anomaly touches: how much of another look shows, 0 to 1, by part."""
+    """The controls of appearance anomalies: the weight of the other look of each part, 0 to 1."""
 
     clothes: Track
     body: Track
@@ -52,26 +52,26 @@ class Identity:
 
     @classmethod
     def normal(cls, num_frames: int) -> "Identity":
-        """Everybody and everything stays itself."""
+        """Return the controls of a clip without an appearance anomaly."""
         return cls(**{name: np.zeros(num_frames) for name in ("clothes", "body", "object", "scene")})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kinematics:
-    """What a motion anomaly touches: time, joint angles, and where the figure is."""
+    """The controls of motion anomalies: time, joint angles and position of the figure."""
 
     clock: Track
-    """The instant of the action that a frame shows, in frames; frame `t` shows `t` when all is well."""
+    """The time in the action that a frame shows, in frames; normally frame `t` shows time `t`."""
     joints: Mapping[str, Track] = field(default_factory=dict)
-    """Angles (radians) that are added to the pose, by name of `pose.ANGLES`."""
+    """Angles (radians) that are added to the pose; keys are names of `pose.ANGLES`."""
     offset: Track
-    """Displacement of the whole figure, in body heights, shape (num_frames, 2)."""
+    """Displacement of the whole figure, in body heights, (num_frames, 2)."""
     turn: Track
-    """Rotation of the figure about its hips in the plane of the picture, in radians."""
+    """Rotation of the figure about its hips in the image plane, in radians."""
 
     @classmethod
     def normal(cls, num_frames: int) -> "Kinematics":
-        """Time flows and the body obeys."""
+        """Return the controls of a clip without a motion anomaly."""
         return cls(
             clock=np.arange(num_frames, dtype=np.float64),
             offset=np.zeros((num_frames, 2)),
@@ -89,7 +89,7 @@ class Timeline:
 
     @classmethod
     def normal(cls, num_frames: int) -> "Timeline":
-        """The timeline of a clean clip."""
+        """Return the timeline of a clean clip."""
         return cls(
             geometry=Geometry.normal(num_frames),
             identity=Identity.normal(num_frames),
@@ -98,15 +98,15 @@ class Timeline:
 
 
 def smooth_step(progress: Track) -> Track:
-    """0 before 0, 1 after 1, and a soft rise between."""
+    """Return 3p² − 2p³ of the progress p clipped to [0, 1]."""
     clipped = np.clip(progress, 0, 1)
     return clipped * clipped * (3 - 2 * clipped)
 
 
 def random_pieces(rng: np.random.Generator, num_frames: int, num_cuts: int) -> npt.NDArray[np.int64]:
-    """The clip cut at random frames: the number of its piece for every frame, from 0 up.
+    """Cut the clip at random frames and return the index of the piece for every frame, (num_frames,).
 
-    There are fewer cuts than asked for where the clip is too short; the first piece has at least two frames.
+    A short clip gets fewer cuts than `num_cuts`. The first piece has at least two frames.
     """
     places = np.arange(2, num_frames - 1)
     cuts = np.sort(rng.choice(places, size=min(num_cuts, len(places)), replace=False))

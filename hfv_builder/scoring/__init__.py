@@ -1,1 +1,1 @@
-"""The three scores of a clip, and the evidence for them."""
+"""Compute the three scores of a clip and the evidence images for reviewers."""

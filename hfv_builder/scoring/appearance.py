@@ -1,4 +1,4 @@
-"""The appearance metric: how much the frames of a clip change in the eyes of two embedding models."""
+"""The appearance metric: how much the embeddings of the frames change over a clip."""
 
 import math
 
@@ -14,7 +14,7 @@ from hfv_builder.scoring.score import NO_PAIR, Score, score_of
 
 
 class AppearancePass(MetricPass):
-    """Appearance: 1 − ½ (C_background + C_subject), with the consistency C of VBench. Keeps a vector per frame."""
+    """Appearance score 1 − ½ (C_background + C_subject) with VBench's consistency C. Keeps one vector per frame."""
 
     def __init__(self, background: EmbeddingModel, subject: EmbeddingModel) -> None:
         self._background, self._subject = background.begin(), subject.begin()
@@ -45,7 +45,7 @@ class AppearancePass(MetricPass):
         return score_of(trace, frame_indices, pool(trace, "mean"), components)
 
     def moment(self, place: int) -> Moment:
-        """Return the first frame of the clip, the frame before this place, and the frame at it."""
+        """Return the first frame of the clip, frame `place` − 1 and frame `place`."""
         return Moment([0, place - 1, place])
 
     def vectors(self) -> Tensor | None:

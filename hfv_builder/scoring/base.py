@@ -1,4 +1,4 @@
-"""What every metric shares: the frames it receives, and the interface that it offers."""
+"""The interface of the metrics, and the frames that are passed to them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -10,12 +10,12 @@ from hfv_builder.scoring.runs import Runs
 from hfv_builder.scoring.score import Score
 
 AT_ONCE = {"cpu": 4 << 20, "cuda": 16 << 20}
-"""Pixels of frames or maps that are warped and compared in one call; each takes up to a hundred bytes of memory."""
+"""Number of pixels that are warped and compared in one call; a pixel takes up to 100 bytes of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """The next frames of the clip, on the device."""
+    """The next frames of a clip, on the device."""
 
     rgb: Tensor
     """(n, H, W, 3) uint8."""
@@ -24,16 +24,16 @@ class Frames:
     link: Tensor
     """(n,) uint8 on the CPU, the `Link` of each frame to the one before it."""
     matches: Matches | None
-    """The pairs that these frames complete, for metrics that use the flow of the frames; else None."""
+    """The pairs whose second frame is one of these; None if no metric uses the flow of the frames."""
     runs: Runs | None
-    """The runs of three frames that they complete, for metrics that use the flow acceleration; else None."""
+    """The runs of three whose last frame is one of these; None if no metric uses the flow acceleration."""
 
 
 class Moment(NamedTuple):
-    """The frames, and for depth the maps, behind one value of a metric's trace."""
+    """The frames behind one value of a metric's trace, and for the spatial metric their depth maps."""
 
     places: list[int]
-    """Positions of its frames among all frames that were passed to `update`."""
+    """Positions of the frames among all frames that were passed to `update`."""
     maps: Tensor | None = None
     """(2, h, w) float32, the depth maps that were compared."""
 
@@ -48,11 +48,11 @@ class MetricPass(Protocol):
         """Return the score of all frames."""
 
     def moment(self, place: int) -> Moment:
-        """Return the step behind the trace value of the `place`-th frame passed to `update`. Call after `compute`."""
+        """Return the step whose trace value belongs to frame `place` of those passed to `update`, after `compute`."""
         return Moment([place, place + 1])
 
     def vectors(self) -> Tensor | None:
-        """Return a vector for every frame, (T, D) float32, L2-normalised; None if the metric computes none."""
+        """Return one vector per frame, (T, D) float32, L2-normalised; None if the metric computes no vectors."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Evidence: for each metric of a clip one small image of its worst moment, for the people who review labels."""
+"""Evidence for reviewers: one small image of the worst moment of a clip for each metric."""
 
 import io
 
@@ -20,24 +20,26 @@ RGB = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 SIDE = 256
-"""Pixels; the long side of each image in a panel."""
+"""Pixels; the long side of the cells of a panel."""
 GAP = 4
+"""Pixels between two cells."""
 MOST_BYTES = 60_000
 QUALITIES = (80, 60, 40, 20, 5)
+"""WebP qualities to try until the panel is small enough."""
 
 
 def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel | None) -> bytes:
-    """The worst moment as a WebP of at most 60 kB. Its error map is in greys; see `heat`.
+    """Return a row of images of the worst moment as a WebP of at most 60 kB. The error map is in greys; see `heat`.
 
     Args:
-        frames: (n, h, w, 3) uint8 RGB, the frames of the worst step: a pair, or three for flow acceleration; for
-            appearance the clip's first frame, then the pair.
-        maps: (2, h, w) float32 in [0, 1], the depth maps of the pair; None unless the metric is spatial.
-        flow: what finds the flow for the error map; appearance has none and needs none.
+        frames: (n, h, w, 3) uint8 RGB, the frames of the worst step: two frames, or three for flow acceleration; for
+            appearance the first frame of the clip and the two frames.
+        maps: (2, h, w) float32 in [0, 1], the depth maps of the two frames; None unless the metric is spatial.
+        flow: the model that estimates the flow for the error map; not used for appearance.
     """
     images = list(frames.cpu().numpy())
     if maps is not None:
-        images += [_coloured(each, cv2.COLORMAP_VIRIDIS) for each in maps.float().cpu()]
+        images += [_coloured(depth_map, cv2.COLORMAP_VIRIDIS) for depth_map in maps.float().cpu()]
         images.append(_errors(maps.unsqueeze(1).float(), flow))
     elif metric is Metric.MOTION:
         images.append(_errors(frames.permute(0, 3, 1, 2).float() / 255, flow))
@@ -46,7 +48,7 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
 
 
 def _errors(frames: Tensor, flow: FlowModel | None) -> RGB:
-    """Where a image's successor, pulled back along the flow, differs from it, as greys."""
+    """Return |A_t(x) − A_{t+1}(x + F_t(x))|, averaged over channels and maximised over steps, as a grey image."""
     if flow is None:
         raise ValueError("an error map needs a flow model")
     frame_indices = torch.arange(len(frames), dtype=torch.int32)
@@ -62,27 +64,27 @@ def _coloured(values: Tensor, colours: int) -> RGB:
 
 
 def _cells(images: list[RGB]) -> list[RGB]:
-    """The images, all of the first one's proportions."""
+    """Return the images resized to a long side of `SIDE`, all to the size of the first one."""
     height, width = images[0].shape[:2]
     factor = SIDE / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return [
         np.asarray(
-            cv2.resize(each, size, interpolation=cv2.INTER_AREA if each.shape[1] > size[0] else cv2.INTER_LINEAR),
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA if image.shape[1] > size[0] else cv2.INTER_LINEAR),
             np.uint8,
         )
-        for each in images
+        for image in images
     ]
 
 
 def _side_by_side(cells: list[RGB]) -> RGB:
-    """The cells in a row with a gap between them."""
+    """Return one image of all cells in a row, with a gap between neighbours."""
     gap = np.zeros((len(cells[0]), GAP, 3), np.uint8)
     return np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=1).astype(np.uint8)
 
 
 def _webp(image: RGB, exif: bytes | None) -> bytes:
-    """The image as WebP in the best quality that fits."""
+    """Return the image as WebP of the best quality that fits into `MOST_BYTES`, else of the lowest quality."""
     for quality in QUALITIES:
         data = io.BytesIO()
         Image.fromarray(image).save(data, "WEBP", quality=quality, method=1, exif=exif or b"")

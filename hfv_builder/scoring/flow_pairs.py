@@ -1,4 +1,4 @@
-"""Adjacent frames and the flow between them, each frame encoded once and each flow estimated once."""
+"""Pairs of adjacent frames and their optical flow. Every frame is encoded once and every flow is estimated once."""
 
 from dataclasses import dataclass
 
@@ -13,50 +13,54 @@ from hfv_builder.metrics.warping import visible
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
-    """Some pairs of adjacent frames and the flow between them."""
+    """k pairs of adjacent frames and the flow between them."""
 
     first: Tensor
     """(k, C, H, W) float32 in [0, 1]."""
     second: Tensor
     """(k, C, H, W) float32 in [0, 1]."""
     forward: Tensor | None
-    """(k, 2, h, w) float32, flow from first to second in pixels of its own size; None if k is 0."""
+    """(k, 2, h, w) float32, flow from first to second in pixels of an (h, w) image; None if k = 0."""
     backward: Tensor | None
-    """The same from second to first; None if it is not wanted."""
+    """The flow from second to first; None if k = 0 or it is not estimated."""
     frame_indices: list[int]
     """The index of each first frame in the clip."""
     places: list[int]
-    """The place of each first frame among those added."""
+    """The position of each first frame among all frames that were passed to `Matcher.match`."""
     links: list[int]
     """The `Link` of each pair, `STEP` or `RUN`."""
 
     def steps(self) -> "Matches":
-        """The pairs that are compared."""
-        at = [i for i, link in enumerate(self.links) if link == Link.STEP]
-        if len(at) == len(self.links):
+        """Return the pairs with link `STEP`, which are compared."""
+        indices = [i for i, link in enumerate(self.links) if link == Link.STEP]
+        if len(indices) == len(self.links):
             return self
         return Matches(
-            first=self.first[at],
-            second=self.second[at],
-            forward=None if self.forward is None or not at else self.forward[at],
-            backward=None if self.backward is None or not at else self.backward[at],
-            frame_indices=[self.frame_indices[i] for i in at],
-            places=[self.places[i] for i in at],
-            links=[self.links[i] for i in at],
+            first=self.first[indices],
+            second=self.second[indices],
+            forward=None if self.forward is None or not indices else self.forward[indices],
+            backward=None if self.backward is None or not indices else self.backward[indices],
+            frame_indices=[self.frame_indices[i] for i in indices],
+            places=[self.places[i] for i in indices],
+            links=[self.links[i] for i in indices],
         )
 
     def flow(self, size: tuple[int, int]) -> Tensor:
-        """Flow from first to second, (k, 2, H, W), in pixels of this size; k must not be 0."""
+        """Return the flow from first to second, (k, 2, H, W), in pixels of an image of this (H, W); requires k > 0."""
         if self.forward is None:
             raise ValueError("there are no pairs")
         return enlarged(self.forward, size)
 
     def compared(self, size: tuple[int, int], *, occlusion: bool) -> tuple[Tensor, Tensor | None]:
-        """Flow from first to second as `flow` gives it, and the pixels of each first frame to compare, (k, H, W) bool.
+        """Return the flow from first to second, and the mask of the pixels to compare; requires k > 0.
 
         Args:
-            occlusion: compare only what the second frame shows too, which needs backward flow; else all: None. Where
-                backward flow is not finite nothing would seem to be shown: the flow of such a pair becomes NaN.
+            size: (H, W) of the result.
+            occlusion: whether only pixels that are visible in the second frame are compared. This needs backward flow.
+
+        Returns:
+            (k, 2, H, W) flow in pixels, NaN for a pair whose backward flow is not finite (its empty mask would hide
+            the error), and (k, H, W) bool, or None without `occlusion`.
         """
         flow = self.flow(size)
         if not occlusion:
@@ -69,18 +73,21 @@ class Matches:
 
 
 class Matcher:
-    """Goes through a clip and matches every frame with the next, across the borders of what is added at once."""
+    """Pair every frame of a clip with the next one, including pairs that span two calls of `match`."""
 
     def __init__(self, flow: FlowModel, *, backward: bool) -> None:
-        """Args:
-        backward: whether flow is wanted in both directions.
+        """Make a matcher for one clip.
+
+        Args:
+            flow: the flow model.
+            backward: whether the flow from second to first is estimated too.
         """
         self._flow, self._backward = flow, backward
         self._last: tuple[Tensor, Features, Tensor] | None = None
         self._count = 0
 
     def match(self, images: Tensor, frame_indices: Tensor, link: Tensor) -> Matches:
-        """The pairs that these frames complete; a frame without a link to the one before it completes none.
+        """Return the pairs whose second frame is one of these; a frame without a link to the previous one has no pair.
 
         Args:
             images: (n, C, H, W) float32 in [0, 1], the next frames.
@@ -93,25 +100,25 @@ class Matcher:
         if self._last is not None:
             before, before_features, before_indices = self._last
             images, frame_indices = torch.cat([before, images]), torch.cat([before_indices, frame_indices])
-            features = tuple(torch.cat(both) for both in zip(before_features, features, strict=True))
+            features = tuple(torch.cat(parts) for parts in zip(before_features, features, strict=True))
         else:
             link, offset = link[1:], 0
-        # Clones: a view of the last frame would keep all of them in memory.
-        self._last = (images[-1:].clone(), tuple(each[-1:].clone() for each in features), frame_indices[-1:])
-        follows = link != Link.NONE
-        found = torch.nonzero(follows).flatten()
-        at: Tensor | slice = found
-        after: Tensor | slice = found + 1
-        if bool(follows.all()):  # as in most clips; slices copy nothing
-            at, after = slice(0, -1), slice(1, None)
-        first, second = tuple(each[at] for each in features), tuple(each[after] for each in features)
-        some = bool(follows.any())
+        # Cloned, because a view of the last frame would keep the whole batch in memory.
+        self._last = (images[-1:].clone(), tuple(tensor[-1:].clone() for tensor in features), frame_indices[-1:])
+        linked = link != Link.NONE
+        indices = torch.nonzero(linked).flatten()
+        before_pair: Tensor | slice = indices
+        after_pair: Tensor | slice = indices + 1
+        if bool(linked.all()):  # the usual case; slices copy nothing
+            before_pair, after_pair = slice(0, -1), slice(1, None)
+        first, second = (tuple(tensor[side] for tensor in features) for side in (before_pair, after_pair))
+        any_linked = bool(linked.any())
         return Matches(
-            first=images[at],
-            second=images[after],
-            forward=self._flow.flow(first, second) if some else None,
-            backward=self._flow.flow(second, first) if some and self._backward else None,
-            frame_indices=frame_indices[at].tolist(),
-            places=(found + offset).tolist(),
-            links=link[found].tolist(),
+            first=images[before_pair],
+            second=images[after_pair],
+            forward=self._flow.flow(first, second) if any_linked else None,
+            backward=self._flow.flow(second, first) if any_linked and self._backward else None,
+            frame_indices=frame_indices[before_pair].tolist(),
+            places=(indices + offset).tolist(),
+            links=link[indices].tolist(),
         )

@@ -1,7 +1,7 @@
-"""Error maps in images of evidence: kept as numbers, and coloured on a scale that a generator's images share.
+"""Error maps of evidence images: stored as grey values, coloured on a scale that all images of a generator share.
 
-A map is the last cell of an image, in greys of 255 √error; errors are in [0, 1]. The description of the image says how
-wide the cell is; an image without such a description has no map.
+The map is the last cell of an image, with grey values 255 √error for errors in [0, 1]. The EXIF description of the
+image holds the width of the cell; an image without it has no map.
 """
 
 import io
@@ -22,19 +22,19 @@ DESCRIPTION = 0x010E
 """The EXIF tag that holds the width of the map."""
 PREFIX = "error map, columns: "
 WHITE = 99.0
-"""Percentile of a generator's errors from which on a map is white."""
+"""Percentile of a generator's errors that is mapped to white."""
 LEAST = 1e-4
-"""A scale ends no lower: what differs by less than a fortieth of a grey level is no fire."""
+"""Smallest error that is mapped to white, 1/40 of a grey level: smaller differences are not highlighted."""
 UNITS = {Metric.SPATIAL: "of the depth range", Metric.MOTION: "of full brightness"}
 LEGEND = 22
-"""Pixels; the height of the legend."""
+"""Pixels; height of the legend."""
 NARROWEST = 560
-"""Pixels; an image with a legend is no narrower."""
+"""Pixels; smallest width of an image with a legend."""
 TEXT, FRAME = (225, 225, 225), (110, 110, 110)
 
 
 def greys(errors: Errors) -> Rgb:
-    """Return the errors, (h, w) in [0, 1], as greys: (h, w, 3)."""
+    """Return the errors, (h, w) in [0, 1], as a grey image, (h, w, 3) uint8."""
     grey = np.rint(255 * np.sqrt(np.clip(errors, 0, 1))).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
@@ -47,14 +47,14 @@ def described(columns: int) -> bytes:
 
 
 def errors_of(data: bytes) -> Errors | None:
-    """Return the error map of an image, (h, w) in [0, 1]; None if it has none or cannot be read."""
+    """Return the error map of an image, (h, w) float32 in [0, 1]; None if it has none or cannot be read."""
     with suppress(OSError, UnidentifiedImageError, ValueError):
         return _split(data)[1]
-    return None  # not an image
+    return None
 
 
 def scale_of(images: Iterable[bytes]) -> float:
-    """Return the error that becomes white: the 99th percentile of all errors in the maps of these images."""
+    """Return the error to map to white: the 99th percentile of all errors in the maps of these images."""
     counts = np.zeros(256, np.int64)
     for data in images:
         errors = errors_of(data)
@@ -62,14 +62,14 @@ def scale_of(images: Iterable[bytes]) -> float:
             counts += np.bincount(np.rint(255 * np.sqrt(errors)).astype(np.int64).ravel(), minlength=256)
     if not counts.any():
         return LEAST
-    at = np.searchsorted(counts.cumsum(), WHITE / 100 * counts.sum())
-    return max(LEAST, float((at / 255) ** 2))
+    grey = np.searchsorted(counts.cumsum(), WHITE / 100 * counts.sum())
+    return max(LEAST, float((grey / 255) ** 2))
 
 
 def coloured(data: bytes, metric: Metric, scale: float) -> bytes:
-    """Return the image, a WebP, with its error map in colours from 0 to `scale`, and a legend below.
+    """Return the image as WebP with its error map in colours from 0 to `scale` and a legend below.
 
-    An image without a map is returned as it is.
+    An image without a map is returned unchanged.
     """
     errors = errors_of(data)
     if errors is None:
@@ -93,7 +93,7 @@ def coloured(data: bytes, metric: Metric, scale: float) -> bytes:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage of two digits.
+    """Return a share as a percentage with two significant digits.
 
     >>> percent(0.0834), percent(0.00012)
     ('8.3 %', '0.012 %')
@@ -102,7 +102,7 @@ def percent(share: float) -> str:
 
 
 def _split(data: bytes) -> tuple[Rgb, Errors | None]:
-    """The image, (H, W, 3), and its error map."""
+    """Return the image, (H, W, 3), and its error map; None if it has none."""
     with Image.open(io.BytesIO(data)) as image:
         description = str(image.getexif().get(DESCRIPTION, ""))
         rgb = np.array(image.convert("RGB"))

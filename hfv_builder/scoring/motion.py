@@ -1,4 +1,4 @@
-"""The two motion metrics: warp error of the frames, and acceleration of their optical flow."""
+"""The two motion metrics: warp error of the frames, and acceleration of the optical flow."""
 
 import math
 
@@ -14,7 +14,7 @@ from hfv_builder.scoring.score import NO_FLOW, Score, score_of, score_of_pairs
 
 
 class WarpErrorPass(MetricPass):
-    """Motion as the paper defines it: warp error of the frames along the flow between them."""
+    """Motion score of the HFV paper: warp error of the frames along the flow between them."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -36,7 +36,7 @@ class WarpErrorPass(MetricPass):
 
 
 class AccelerationPass(MetricPass):
-    """Motion for classical flow: how much each flow field differs from the one before it."""
+    """Motion score for classical flow: acceleration of the flow relative to its speed."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -59,5 +59,5 @@ class AccelerationPass(MetricPass):
         return score_of(runs.acceleration, runs.frame_indices, value, {"speed": mean_speed, "acceleration": pooled})
 
     def moment(self, place: int) -> Moment:
-        """Return the three frames that start at this place."""
+        """Return three frames, from frame `place` on."""
         return Moment([place, place + 1, place + 2])

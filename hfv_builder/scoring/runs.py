@@ -1,4 +1,4 @@
-"""Runs of three linked frames, and how badly the flow of the second step continues that of the first."""
+"""Runs of three linked frames, and the change of the flow from the first step of a run to the second."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,36 +11,36 @@ from hfv_builder.metrics.acceleration import flow_acceleration, lengths_of_parts
 from hfv_builder.scoring.flow_pairs import Matches
 
 AT_ONCE = {"cpu": 1 << 17, "cuda": 16 << 20}
-"""Pixels whose acceleration is worked out in one go: as many as the caches of a CPU hold."""
+"""Number of pixels whose acceleration is computed in one call; on a CPU as many as fit into its caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Some runs of three frames, with a value for each; and for each pair its speed."""
+    """The values of runs of three frames, and the speed of all pairs of frames."""
 
     frame_indices: list[int] = field(default_factory=list)
     """The index of each first frame in the clip."""
     acceleration: list[float] = field(default_factory=list)
-    """Mean length of the flow acceleration less that of its scaling part, pixels a frame²."""
+    """Mean length of the flow acceleration of each run without its scaling part, pixels/frame²."""
     scaling: list[float] = field(default_factory=list)
-    """Mean length of the scaling part."""
+    """Mean length of the scaling part of each run, pixels/frame²."""
     speed: list[float] = field(default_factory=list)
-    """Mean length of the flow of every pair without the camera's shift, pixels a frame."""
+    """Mean length of the flow of each pair without the camera's shift, pixels/frame."""
 
-    def extend(self, more: "Runs") -> None:
-        """Put the next ones at the end."""
-        for name, values in vars(more).items():
+    def extend(self, runs: "Runs") -> None:
+        """Append the values of the runs that follow."""
+        for name, values in vars(runs).items():
             getattr(self, name).extend(values)
 
 
 class RunFinder:
-    """Goes through the matches of a clip, across the borders of what is added at once."""
+    """Find the runs of three frames in the pairs of a clip, including runs that span two calls of `find`."""
 
     def __init__(self) -> None:
         self._last: tuple[Tensor, Tensor, Matches] | None = None
 
     def find(self, matches: Matches) -> Runs:
-        """The runs that these pairs complete."""
+        """Return the runs whose second pair is one of these."""
         if not matches.frame_indices:
             return Runs()
         flow = matches.flow((matches.first.shape[-2], matches.first.shape[-1]))
@@ -53,19 +53,19 @@ class RunFinder:
             frame_indices, places = [last.frame_indices[-1], *frame_indices], [last.places[-1], *places]
             links = [last.links[-1], *links]
         self._last = (flow[-1:].clone(), relative[-1:].clone(), matches)
-        at = [i for i in range(len(places) - 1) if links[i] == Link.STEP and places[i + 1] == places[i] + 1]
-        if not at:
+        starts = [i for i in range(len(places) - 1) if links[i] == Link.STEP and places[i + 1] == places[i] + 1]
+        if not starts:
             return Runs(speed=speed)
         acceleration: list[float] = []
         scaling: list[float] = []
         pixels = AT_ONCE.get(flow.device.type, AT_ONCE["cpu"])
-        for part in _batches(at, max(1, pixels // flow[0, 0].numel())):
-            after = [i + 1 for i in part]
-            parts = lengths_of_parts(flow_acceleration(flow[part], relative[part], relative[after]))
-            for values, more in zip((acceleration, scaling), parts, strict=True):
-                values += more.tolist()
+        for batch in _batches(starts, max(1, pixels // flow[0, 0].numel())):
+            following = [i + 1 for i in batch]
+            lengths = lengths_of_parts(flow_acceleration(flow[batch], relative[batch], relative[following]))
+            for values, of_batch in zip((acceleration, scaling), lengths, strict=True):
+                values += of_batch.tolist()
         return Runs(
-            frame_indices=[frame_indices[i] for i in at],
+            frame_indices=[frame_indices[i] for i in starts],
             acceleration=acceleration,
             scaling=scaling,
             speed=speed,

@@ -1,7 +1,7 @@
-"""Frames to scores: the one place where decoder, models and metrics meet.
+"""From decoded frames to scores: the scorer connects decoder, models and metrics.
 
-A clip goes through once, some frames at a time. Each metric accumulates what it needs of them and returns its score at
-the end; frames are shrunk, moved to the device, matched with their neighbours and encoded by each model once.
+It makes one pass over a clip, a few frames at a time. Every frame is shrunk, moved to the device, paired with its
+neighbour and encoded by each model once. Each metric accumulates what it needs and returns its score at the end.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,31 +43,31 @@ class Vectors:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScores:
-    """What came of a clip."""
+    """The results for one clip."""
 
     scores: dict[Metric, Score] = field(default_factory=dict)
     embeddings: dict[str, Vectors] = field(default_factory=dict)
-    """Of the frames, by the name of the backend."""
+    """The embeddings of the frames, by the name of the backend."""
     evidence: dict[Metric, bytes] = field(default_factory=dict)
     """A WebP of each metric's worst moment."""
 
 
 class Scorer:
-    """The models of a profile, ready to score one clip after another. Not for use by two threads at once."""
+    """The loaded models of a profile; scores one clip after another. Not thread-safe."""
 
     def __init__(self, resolved: Resolved, *, store: WeightsDir | None = None) -> None:
         """Load the models that the metrics need.
 
         Args:
-            store: where the weights are; None looks in the default place.
+            store: the directory of the weights; None uses the default directory.
 
         Raises:
-            UsageError: weights are missing or damaged.
+            UsageError: packages or weights are missing, or weights are damaged.
         """
         self.profile, self.metrics, self.device = resolved.profile, resolved.metrics, resolved.device
         registry.require(self.profile, self.metrics, store)
         if self.device.startswith("cuda"):
-            # fp32 must mean fp32, and the same frames must give the same bits.
+            # TF32 is less precise than fp32, and the same frames must give the same bits.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
         sections = sorted(registry.needed_sections(self.metrics))
@@ -75,9 +75,10 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, chunks: Iterable[Chunk], metrics: Iterable[Metric] | None = None) -> ClipScores:
-        """Return the scores of the clip that these chunks make up.
+        """Return the scores of one clip.
 
         Args:
+            chunks: the decoded frames of the clip, in order.
             metrics: a subset of the metrics of this scorer; None computes all of them.
 
         Raises:
@@ -105,9 +106,9 @@ class Scorer:
         if self.profile.evidence:
             worst = {metric: _worst(score) for metric, score in scores.items()}
             evidence = {
-                metric: self._panel(metric, passes[metric].moment(index.index(number)), small)
-                for metric, number in worst.items()
-                if number is not None
+                metric: self._panel(metric, passes[metric].moment(index.index(frame_index)), small)
+                for metric, frame_index in worst.items()
+                if frame_index is not None
             }
         return ClipScores(scores=scores, embeddings=self._embeddings(passes, index), evidence=evidence)
 
@@ -125,14 +126,14 @@ class Scorer:
         step = max(1, pixels // (rgb.shape[1] * rgb.shape[2]))
         for start in range(0, len(rgb), step):
             part = slice(start, start + step)
-            here, matches = rgb[part].to(self.device), None
+            moved, matches = rgb[part].to(self.device), None
             if matcher is not None:
-                matches = matcher.match((here.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
+                matches = matcher.match((moved.permute(0, 3, 1, 2).float() / 255).contiguous(), index[part], link[part])
             runs = finder.find(matches) if finder is not None and matches is not None else None
-            yield Frames(rgb=here, frame_indices=index[part], link=link[part], matches=matches, runs=runs)
+            yield Frames(rgb=moved, frame_indices=index[part], link=link[part], matches=matches, runs=runs)
 
     def _matcher(self, passes: Iterable[Metric]) -> Matcher | None:
-        """Return what estimates the flow of the frames, if a metric needs it."""
+        """Return the matcher that estimates the flow of the frames; None if no metric needs it."""
         profile = self.profile
         backward = []
         if Metric.MOTION in passes:
@@ -166,7 +167,7 @@ class Scorer:
 
 
 def _links(chunk: Chunk, before: list[int]) -> npt.NDArray[np.uint8]:
-    """Return the link of each frame of the chunk; if it has none, adjacent frame indices are pairs."""
+    """Return the link of each frame of the chunk; without links, frames with consecutive indices are pairs."""
     if chunk.link is not None:
         return chunk.link
     indices = np.concatenate([before[-1:] or [-2], chunk.index])

@@ -22,13 +22,13 @@ from hfv_builder.scoring.flow_pairs import Matcher
 from hfv_builder.scoring.score import NO_FLOW, Score, score_of_pairs
 
 LOW, HIGH = 2.0, 98.0
-"""Percentiles of the depth of the whole clip that are mapped to 0 and 1."""
+"""Percentiles of all depth values of the clip that are mapped to 0 and 1."""
 
 
 class SpatialPass(MetricPass):
-    """Spatial: warp error of the depth maps along the flow between them, or between the frames.
+    """Spatial score: warp error of the depth maps along the flow between the maps, or between the frames.
 
-    Keeps a small depth map per frame, in a file if there are many, so that memory does not grow with the clip.
+    Keeps one small depth map per frame, in a file if there are many, so that memory does not grow with the clip.
     """
 
     def __init__(self, profile: Profile, flow: FlowModel, depth: DepthModel, device: str) -> None:
@@ -40,7 +40,7 @@ class SpatialPass(MetricPass):
         self._maps: Maps | None = None
         self._scale: list[float] | None = None
         self._frame_flow = Spool()
-        """With flow of the frames: (pairs, 3, h, w), the flow and the visibility mask, at the size of the maps."""
+        """With `flow_on = "rgb"`: (pairs, 3, h, w), flow and visibility mask at the size of the maps."""
 
     def update(self, frames: Frames) -> None:
         """Accumulate the next frames."""
@@ -84,7 +84,7 @@ class SpatialPass(MetricPass):
         return replace(score, value=raised_by_scaling(score.value, scaling), components=components)
 
     def moment(self, place: int) -> Moment:
-        """Return the frame at this place and the next one, with their scaled depth maps. Call after `compute`."""
+        """Return frames `place` and `place` + 1 with their scaled depth maps. Call after `compute`."""
         if self._maps is None:
             raise ValueError("call compute first")
         maps = _scaled(self._maps[place : place + 2].to(self._device), self._scale)
@@ -100,25 +100,26 @@ class SpatialPass(MetricPass):
         matcher = Matcher(self._flow, backward=occlusion)
         done = 0
         for start in range(0, len(frame_indices), step):
-            # The matcher remembers the last map; without it, successive parts share one.
+            # The matcher keeps the last map of a part. Without the matcher, successive parts overlap by one map.
             part = slice(start, start + step) if flow_of_maps else slice(start, start + step + 1)
-            now = _scaled(maps[part].to(self._device), scale).unsqueeze(1)
+            scaled = _scaled(maps[part].to(self._device), scale).unsqueeze(1)
             if flow_of_maps:
-                matches = matcher.match(now, frame_indices[part], link[part])
+                matches = matcher.match(scaled, frame_indices[part], link[part])
                 if matches.frame_indices:
-                    flow, mask = matches.compared(image_size(now), occlusion=occlusion)
+                    flow, mask = matches.compared(image_size(scaled), occlusion=occlusion)
                     yield _MapPairs(matches.first, matches.second, flow, mask, matches.frame_indices)
                 continue
-            at = torch.nonzero(link[part][1:]).flatten()
-            if len(at):
-                stored = self._frame_flow[done : done + len(at)].to(self._device)
-                done += len(at)
+            first = torch.nonzero(link[part][1:]).flatten()
+            if len(first):
+                stored = self._frame_flow[done : done + len(first)].to(self._device)
+                done += len(first)
                 mask = stored[:, 2] > 0 if occlusion else None
-                yield _MapPairs(now[at], now[at + 1], stored[:, :2], mask, frame_indices[part][at].tolist())
+                indices = frame_indices[part][first].tolist()
+                yield _MapPairs(scaled[first], scaled[first + 1], stored[:, :2], mask, indices)
 
 
 class _MapPairs(NamedTuple):
-    """Some pairs of adjacent depth maps and the flow between them."""
+    """k pairs of adjacent depth maps and the flow between them."""
 
     first: Tensor
     """(k, 1, h, w) float32."""
@@ -127,13 +128,13 @@ class _MapPairs(NamedTuple):
     flow: Tensor
     """(k, 2, h, w), pixels."""
     mask: Tensor | None
-    """(k, h, w) bool, True where the first map's pixels are visible in the second; None compares all."""
+    """(k, h, w) bool, True for pixels of the first map that are visible in the second; None compares all."""
     frame_indices: list[int]
     """The index of each first frame in the clip."""
 
 
 def _scaled(maps: Tensor, scale: list[float] | None) -> Tensor:
-    """Return the maps with `scale` mapped to 0 and 1 and clipped to that range; a flat clip becomes 0."""
+    """Return the maps with the two values of `scale` mapped to 0 and 1, clipped to [0, 1]; a flat clip becomes 0."""
     if scale is None:
         return maps
     low, high = scale

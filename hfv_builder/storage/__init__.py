@@ -1,1 +1,1 @@
-"""Manifests and what they stand on: schemas, parts, replacements, locks and places."""
+"""The manifests: schemas, Parquet parts, atomic replacement, locks and file systems."""

@@ -1,4 +1,4 @@
-"""Locks: two commands started by mistake on the same manifests do no harm."""
+"""Locks that prevent two commands from writing the same manifests at once."""
 
 import _thread
 import contextlib
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from upath import UPath
 
 LEASE_S = 30.0
-"""How long the holder of a lock in a store may be silent before it counts as dead."""
+"""Seconds after which the holder of a lock in an object store counts as dead if it has not renewed the lock."""
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-"""What systems say of a lock that another process holds."""
+"""Error numbers of file systems for a lock that another process holds."""
 
 
 @contextlib.contextmanager
 def lock(folder: Place, name: str) -> Iterator[None]:
     """Hold the lock `name` of the folder while the block runs.
 
-    The system gives a lock on this machine back when its holder dies. In a store it is an object that its holder
-    writes anew all the time; whoever finds it waits to see whether somebody does. A holder that was silent for so long
-    that another took its lock is interrupted.
+    On a file system this is an advisory lock, which the system releases when its holder dies. In an object store it is
+    an object that its holder rewrites periodically. Another process takes the lock over if the holder has died or has
+    not rewritten the object for `LEASE_S`. A holder that has lost its lock this way is interrupted.
 
     Raises:
-        UsageError: another process holds it, or has taken it over; or nothing can be locked there.
+        UsageError: another process holds the lock or has taken it over, or the file system has no locks.
     """
     path = writable(folder) / f".lock-{name}"
     busy = UsageError(f"another hfv is at work on {name} in {folder}; wait until it ends")
@@ -80,19 +80,20 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
         if held:
             if _is_alive(path, held):
                 raise busy
-            # Several may find the same dead holder; who wrote last has it, once all have written (Fischer's algorithm).
+            # Several processes may find the same dead holder. After a delay, the last writer holds the lock (Fischer's
+            # algorithm).
             put(path, sign())
             time.sleep(LEASE_S / 10)
     ended, lost = threading.Event(), threading.Event()
     in_main = threading.current_thread() is threading.main_thread()
     sentence = (
-        f"{path} is another hfv's by now, for this one was silent for {LEASE_S:g} s; wait until that one ends, "
-        "then run the same command again"
+        f"another hfv has taken over {path}, because this one did not renew it for {LEASE_S:g} s; wait until the other "
+        "one ends, then run the same command again"
     )
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 3):
-            with contextlib.suppress(Exception):  # a store may be away for a while
+            with contextlib.suppress(Exception):  # a store may be unreachable for a while
                 if not is_ours(_holder(path)):
                     lost.set()
                     if in_main and not ended.is_set():
@@ -110,7 +111,7 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
     finally:
         ended.set()
         renewing.join()
-        with contextlib.suppress(Exception):  # left behind it counts as dead soon
+        with contextlib.suppress(Exception):  # a lock that is left behind expires
             if is_ours(_holder(path)):
                 path.fs.rm_file(path.path)
             else:
@@ -120,7 +121,7 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
 
 
 def _interrupt(sentence: str) -> None:
-    """Stop the main thread: as Ctrl-C would, or at once where that is ignored, as of a command started with `&`."""
+    """Stop the main thread as Ctrl-C does; if SIGINT is ignored, as for a command started with `&`, exit at once."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         print(sentence, file=sys.stderr, flush=True)
         os._exit(2)
@@ -128,7 +129,7 @@ def _interrupt(sentence: str) -> None:
 
 
 def _create(path: "UPath", content: str) -> bool:
-    """Make the object, unless there is one."""
+    """Create the object and return True; return False if it exists."""
     try:
         with answering(f"{path} cannot be written"):
             path.fs.pipe_file(path.path, content.encode(), mode="create")
@@ -140,7 +141,7 @@ def _create(path: "UPath", content: str) -> bool:
 
 
 def _holder(path: "UPath") -> dict[str, Any]:
-    """What the holder wrote; nothing if there is none."""
+    """Return the content of the lock object; empty if there is no object."""
     try:
         held: dict[str, Any] = json.loads(read(path))
     except FileNotFoundError:
@@ -149,7 +150,7 @@ def _holder(path: "UPath") -> dict[str, Any]:
 
 
 def _is_alive(path: "UPath", held: dict[str, Any]) -> bool:
-    """Whether somebody renews the lock."""
+    """Return whether the holder renews the lock; waits for `LEASE_S` if it is on another machine."""
     if held.get("machine") == machine():
         return runs(held["pid"]) and time.time() - held["at"] < LEASE_S
     print(f"{path} is held; waiting {LEASE_S:g} s to see whether {held['host']} is alive", file=sys.stderr)

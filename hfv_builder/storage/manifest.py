@@ -1,6 +1,6 @@
-"""The manifests: Hive-partitioned Parquet that is only ever added to or replaced whole, atomically.
+"""The manifests: Hive-partitioned Parquet tables.
 
-A part is there whole or not at all, so a reader never sees half of one.
+Parts are added and partitions are replaced atomically, so a reader never sees an incomplete part or partition.
 """
 
 import contextlib
@@ -22,19 +22,23 @@ from hfv_builder.storage.replacement import Replacement, journal_of, obsolete, r
 from hfv_builder.storage.schema import Table
 
 NEW = "part-new-"
-"""What the names of parts begin with that were added since the last replacement."""
+"""Prefix of the names of parts that were added since the last replacement."""
 FEW = 10_000
-"""Rows that are read sooner by one thread than by several."""
+"""Number of rows up to which one thread reads a part faster than several."""
 TRIES = 5
-"""How often a partition is read again that is replaced while being read."""
+"""Number of attempts to read a partition that is replaced while it is read."""
 
 
 class OtherColumns(UsageError):
-    """A part lacks columns: another version wrote it."""
+    """A part lacks columns, because another version wrote it."""
 
 
 class Manifests:
-    """The tables below one folder or URL. `partition` arguments name the folder: `generator="kling"`."""
+    """The tables below one folder or URL.
+
+    Keyword arguments `partition` give the values of partition columns, such as `generator="kling"`. Methods that accept
+    only some of them select all matching partitions.
+    """
 
     def __init__(self, root: Place) -> None:
         self.root = root
@@ -44,75 +48,80 @@ class Manifests:
 
     @property
     def local_root(self) -> Path:
-        """The root, for what needs a folder of this machine.
+        """The root as a local folder.
 
         Raises:
-            UsageError: it is a URL.
+            UsageError: the root is a URL.
         """
         if not isinstance(self.root, Path):
-            raise UsageError(f"this needs manifests on this machine: copy {self.root} to a folder and name that")
+            raise UsageError(f"this needs manifests on this machine: copy {self.root} to a folder and give that folder")
         return self.root
 
     def folder(self, table: Table, **partition: str) -> Place:
-        """The folder of one partition; every partition column of the table must be given."""
+        """Return the folder of one partition; requires a value for every partition column of the table."""
         return self.root.joinpath(table.name, *(f"{column}={partition[column]}" for column in table.partition))
 
     def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
-        """The partitions that hold at least one part, of those that match what is given, sorted."""
+        """Return the keys of all matching partitions that have a part, sorted."""
         return [keys for keys, _ in self._filled(table, partition)]
 
     def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
-        """Partitions and their parts."""
+        """Yield the keys and parts of all matching partitions that have a part."""
         pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
         folders = (self.root / table.name).glob(pattern) if pattern else [self.root / table.name]
         depth = len(table.partition)
         names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
-        for each in names:
-            keys = dict(name.rstrip("/").split("=", 1) for name in each)
+        for folder_names in names:
+            keys = dict(name.rstrip("/").split("=", 1) for name in folder_names)
             if parts := self.parts(table, **keys):
                 yield keys, parts
 
     def parts(self, table: Table, **partition: str) -> list[Place]:
-        """The part files of one partition, sorted by name, without those that a replacement makes obsolete."""
+        """Return the part files of one partition, sorted by name, as readers should see them during a replacement."""
         folder = self.folder(table, **partition)
         while True:
             journal = journal_of(folder)
-            found: list[Place] = [*folder.glob("part-*.parquet")]
+            parts: list[Place] = [*folder.glob("part-*.parquet")]
             if journal_of(folder) == journal:
                 hidden = obsolete(journal)
-                return sorted((part for part in found if part.name not in hidden), key=lambda part: part.name)
+                return sorted((part for part in parts if part.name not in hidden), key=lambda part: part.name)
 
     def is_settled(self, table: Table, **partition: str) -> bool:
-        """Whether nothing was added to the partition since it was last replaced."""
+        """Return whether no part was added to the partition since its last replacement."""
         return not any(part.name.startswith(NEW) for part in self.parts(table, **partition))
 
     def read(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> pa.Table:
-        """The rows of all partitions that match, in the order of partitions and parts; empty if there are none.
+        """Return the rows of all matching partitions, in the order of partitions and parts; empty if none match.
+
+        Args:
+            table: the table.
+            columns: the columns to read; None reads all.
+            **partition: values of partition columns.
 
         Raises:
             UsageError: a part cannot be read or lacks a column.
         """
         names = list(columns or table.schema.names)
         for _ in range(TRIES - 1):
-            with contextlib.suppress(FileNotFoundError):  # another command has replaced it meanwhile
+            with contextlib.suppress(FileNotFoundError):  # another command has replaced the part
                 return self._read(table, names, partition)
         return self._read(table, names, partition)
 
     def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
-        parts = [part for _, found in self._filled(table, partition) for part in found]
+        parts = [part for _, of_partition in self._filled(table, partition) for part in of_partition]
         with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
-            found = list(pool.map(partial(self.read_part, table, columns=names), parts))
+            tables = list(pool.map(partial(self.read_part, table, columns=names), parts))
         return pa.concat_tables(
-            [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in found)]
+            [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in tables)]
         )
 
     def read_part(self, table: Table, part: Place, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of one part, with the metadata that its writer gave them.
+        """Return the rows of one part, with the metadata of its writer.
 
         Raises:
             UsageError: it cannot be read or lacks a column.
-            FileNotFoundError: it is there no more.
+            FileNotFoundError: it does not exist any more.
         """
         names = list(columns or table.schema.names)
         folders = part.parent.parts[len(part.parent.parts) - len(table.partition) :]
@@ -129,7 +138,7 @@ class Manifests:
         return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
 
     def metadata(self, table: Table, part: Place) -> dict[bytes, bytes]:
-        """The metadata that the writer of a part gave it, read from its footer.
+        """Return the metadata of a part's writer, read from the footer.
 
         Raises:
             UsageError: it cannot be read or lacks a column.
@@ -138,20 +147,20 @@ class Manifests:
             return dict(file.schema_arrow.metadata or {})
 
     def span(self, table: Table, part: Place, column: str) -> tuple[Any, Any] | None:
-        """The least and the greatest value of a column of one part, read from its footer; None if it has no rows.
+        """Return the minimum and maximum of a column of one part, read from the footer; None if it has no rows.
 
         Raises:
             UsageError: it cannot be read or lacks a column.
         """
         with _opened(part, table) as file:
-            facts = file.metadata
-        at = facts.schema.names.index(column)
-        found = [facts.row_group(number).column(at).statistics for number in range(facts.num_row_groups)]
-        spans = [(each.min, each.max) for each in found if each is not None and each.has_min_max]
+            footer = file.metadata
+        index = footer.schema.names.index(column)
+        statistics = [footer.row_group(group).column(index).statistics for group in range(footer.num_row_groups)]
+        spans = [(values.min, values.max) for values in statistics if values is not None and values.has_min_max]
         return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
     def add(self, table: Table, rows: pa.Table, *, name: str, **partition: str) -> Place:
-        """Write one more part, named after `name`; a part of that name is replaced.
+        """Add a part and return its path. A part that was added under the same `name` is overwritten.
 
         Raises:
             UsageError: the folder cannot be written.
@@ -163,9 +172,9 @@ class Manifests:
         return path
 
     def replace(self, table: Table, rows: Iterable[pa.Table], **partition: str) -> None:
-        """Make these tables, a part each, all that the partition holds. Equal rows give equal files.
+        """Replace the content of a partition by these tables, one part per table. Equal rows give equal files.
 
-        The tables may be made from what the partition holds, while it is read.
+        `rows` may be a generator that reads the partition.
 
         Raises:
             UsageError: the folder cannot be written, or another command has taken over.
@@ -187,11 +196,11 @@ class Manifests:
             replacement.end()
 
     def recover(self, table: Table, **partition: str) -> None:
-        """End a replacement that was cut short; before parts are added again that it was to take away."""
+        """Complete or roll back an interrupted replacement. Call it before adding parts that it would delete."""
         recover(self.folder(table, **partition))
 
     def evidence(self, clip_id: str, metric: Metric, *, profile: str, generator: str) -> Place:
-        """Where the image of the worst moment of a clip lies, a WebP, if scoring under this profile wrote one."""
+        """Return the path of the image of a clip's worst moment, a WebP that exists if scoring has written it."""
         folder = self.root / "evidence" / f"profile={profile}" / f"generator={generator}"
         return folder / f"{clip_id}-{metric.value}.webp"
 
@@ -199,7 +208,7 @@ class Manifests:
         """Hold the lock `name` while the block runs, so that two commands cannot write the same rows.
 
         Raises:
-            UsageError: another process holds it.
+            UsageError: another process holds it; see `lock.lock`.
         """
         return lock(self.root, name)
 
@@ -217,21 +226,21 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
-        # What is wrong with the bytes of a file has no errno; disks that fail have one.
-        disks = getattr(error, "errno", None) is not None
-        cure = "nothing is lost: run the same command again" if disks else table.cure
+        # Errors of disks have an errno; errors of the file's content have none.
+        disk_failed = getattr(error, "errno", None) is not None
+        cure = "nothing is lost: run the same command again" if disk_failed else table.cure
         raise UsageError(f"{part} cannot be read ({str(error).strip()}); {cure}") from None
 
 
 def _stored(table: Table, rows: pa.Table, partition: dict[str, str]) -> pa.Table:
-    """The rows as a part holds them: typed, and with the columns that the folders name.
+    """Return the rows as they are stored: cast to the schema, with the partition columns.
 
-    Readers that look at single files need these columns. They are dictionaries of int32 and string, the only type that
-    pyarrow, and so pandas, merges with what it infers from the names of folders.
+    Readers of single files need the partition columns. Their type is dictionary<int32, string>, the only type that
+    pyarrow, and so pandas, merges with the type that it infers from the names of the folders.
     """
     names = table.schema.names
-    kept = _typed(table, rows.select([name for name in names if name not in partition]))
-    columns = {name: _constant(partition[name], len(rows)) if name in partition else kept[name] for name in names}
+    typed = _typed(table, rows.select([name for name in names if name not in partition]))
+    columns = {name: _constant(partition[name], len(rows)) if name in partition else typed[name] for name in names}
     return pa.table(columns).replace_schema_metadata(rows.schema.metadata)
 
 
@@ -240,20 +249,20 @@ def _constant(value: str, count: int) -> pa.DictionaryArray:
 
 
 def _typed(table: Table, rows: pa.Table) -> pa.Table:
-    """The rows cast to the schema, but for vectors, which keep the size that no schema knows."""
+    """Return the rows cast to the schema, except vectors, whose list size is not part of the schema."""
     fields = [field if _is_vectors(field.type) else table.schema.field(field.name) for field in rows.schema]
     schema = pa.schema(fields, rows.schema.metadata)
     return rows if rows.schema.equals(schema) else rows.cast(schema)
 
 
 def _is_vectors(kind: pa.DataType) -> bool:
-    """Whether it is a list of fixed-size lists, whose size is the data's own and no schema's."""
+    """Return whether the type is a list of fixed-size lists."""
     return bool(pa.types.is_list(kind) and pa.types.is_fixed_size_list(kind.value_type))
 
 
 def _parquet(rows: pa.Table) -> memoryview:
     sink = pa.BufferOutputStream()
-    # Of vectors, no value comes twice and none is looked for: dictionaries and statistics take two thirds of the time.
+    # The values of vectors do not repeat and are not queried; dictionaries and statistics would triple the time.
     plain = any(_is_vectors(field.type) for field in rows.schema)
     statistics = ["clip_id"] if plain else True
     dictionaries = [field.name for field in rows.schema if pa.types.is_dictionary(field.type)] if plain else True

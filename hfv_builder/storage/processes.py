@@ -1,4 +1,4 @@
-"""Processes of this machine."""
+"""Processes on this machine."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Return whether a process with this id exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""Replacing parts of a folder by others: many steps, and one for readers.
+"""Replace the parts of a folder by other parts in one atomic step for readers.
 
-A hidden journal names the parts that come and those that go, and says whether all that come are there. Before that
-readers see the old, from then on the new. The next writer carries out or takes back a replacement that was cut short.
+A hidden journal lists the new and the old parts, and whether all new parts are written. Until then readers use the old
+parts, afterwards the new ones. The next writer completes or rolls back a replacement that was interrupted.
 """
 
 import json
@@ -19,7 +19,7 @@ Journal = dict[str, Any]
 
 
 class Replacement:
-    """One on its way. Whoever holds the folder's lock alone may make one, and a lock in a store can be lost."""
+    """A replacement in progress. Requires the lock of the folder, which can be lost in an object store."""
 
     def __init__(self, folder: Place) -> None:
         recover(folder)
@@ -28,38 +28,38 @@ class Replacement:
         self._begun = self._whole = False
 
     def add(self, name: str, data: bytes | memoryview) -> None:
-        """Write a part that is to come.
+        """Write a new part, which readers ignore until `carry_out`.
 
         Raises:
-            UsageError: it cannot be written, or another has taken over.
+            UsageError: it cannot be written, or another process has taken over.
         """
         self._new.append(name)
-        self._tell(old=(), whole=False)
+        self._write_journal(old=(), whole=False)
         put(self._folder / name, data)
 
     def carry_out(self, old: Iterable[str]) -> None:
-        """Let the parts that were added take the place of the old ones.
+        """Switch readers from the old parts to the added ones.
 
         Raises:
-            UsageError: another has taken over.
+            UsageError: another process has taken over.
         """
         sync(self._folder)
-        self._tell(old, whole=True)
+        self._write_journal(old, whole=True)
         self._whole = True
 
     def end(self) -> None:
-        """Delete what went, or, if the replacement was not carried out, what was to come.
+        """Delete the old parts after `carry_out`; without it, delete the added parts.
 
         Raises:
-            UsageError: it should have been carried out, but another has taken over.
+            UsageError: another process took over after `carry_out`.
         """
         carried_out = recover(self._folder, self._owner)
         if self._whole and not carried_out:
             raise self._taken_over()
 
-    def _tell(self, old: Iterable[str], *, whole: bool) -> None:
-        found = journal_of(self._folder)
-        if (found is not None) != self._begun or (found and found["owner"] != self._owner):
+    def _write_journal(self, old: Iterable[str], *, whole: bool) -> None:
+        present = journal_of(self._folder)
+        if (present is not None) != self._begun or (present and present["owner"] != self._owner):
             raise self._taken_over()
         self._begun = True
         journal = {"owner": self._owner, "new": self._new, "old": list(old), "whole": whole}
@@ -73,7 +73,7 @@ class Replacement:
 
 
 def journal_of(folder: Place) -> Journal | None:
-    """What is being replaced, if anything is."""
+    """Return the journal of the folder; None if nothing is being replaced."""
     try:
         journal: Journal = json.loads(read(folder / JOURNAL))
     except FileNotFoundError:
@@ -82,25 +82,25 @@ def journal_of(folder: Place) -> Journal | None:
 
 
 def obsolete(journal: Journal | None) -> set[str]:
-    """The parts that readers are not to see."""
+    """Return the names of the parts that readers must ignore: new parts before the switch, old parts after it."""
     return set() if journal is None else set(journal["old" if journal["whole"] else "new"])
 
 
 def recover(folder: Place, owner: str | None = None) -> bool:
-    """End a replacement: carried out if all its new parts are there, else taken back. Sweep up after killed writers.
+    """Complete a replacement if all its new parts are written, else roll it back; delete files of killed writers.
 
     Args:
-        owner: whose; None takes anybody's.
+        owner: the owner of the replacement; None accepts any owner.
 
     Returns:
-        Whether one was carried out.
+        Whether a replacement was completed.
     """
     journal, whole = journal_of(folder), False
     if journal is not None and owner in (None, journal.get("owner")):
-        there = {part.name for part in folder.glob("part-*.parquet")}
-        # New parts can be missing only if somebody took it back meanwhile, believing its owner dead.
-        whole = journal["whole"] and there.issuperset(journal["new"])
-        for name in there & set(journal["old" if whole else "new"]):
+        present = {part.name for part in folder.glob("part-*.parquet")}
+        # New parts are missing only if another process, which believed the owner dead, has rolled it back.
+        whole = journal["whole"] and present.issuperset(journal["new"])
+        for name in present & set(journal["old" if whole else "new"]):
             (folder / name).unlink(missing_ok=True)
         sync(folder)
         (folder / JOURNAL).unlink(missing_ok=True)

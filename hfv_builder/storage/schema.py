@@ -1,4 +1,4 @@
-"""The columns of every manifest: one explicit Arrow schema a table, never inferred from data."""
+"""The columns of every manifest: one explicit Arrow schema per table, never inferred from data."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,18 @@ STRING, INT32, INT64, FLOAT64, BOOL = pa.string(), pa.int32(), pa.int64(), pa.fl
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A manifest: its name, its columns, and the columns that its folders are named by, outermost first."""
+    """A manifest."""
 
     name: str
     partition: tuple[str, ...]
+    """The partition columns, outermost first."""
     schema: pa.Schema
     later: tuple[str, ...] = ()
-    """Columns that parts of earlier versions lack; they read as null."""
+    """Columns that parts of earlier versions lack; they are read as null."""
     renamed: tuple[tuple[str, str, str], ...] = ()
-    """Values of earlier versions: the column, the value in the files, and what readers get for it."""
+    """Values of earlier versions: the column, the value in the files, and the value that readers get instead."""
     cure: str = "delete it and run its stage again"
-    """The way out when a part is damaged."""
+    """The remedy for a damaged part, as it ends the error message."""
 
 
 CLIPS = Table(
@@ -84,7 +85,7 @@ EMBEDDINGS = Table(
             "generator": STRING,
             "model": STRING,
             "frames": pa.list_(INT32),
-            # In the files the inner lists are of a fixed size, the model's own; one schema reads all models.
+            # In the files the inner lists have a fixed size, which depends on the model; this schema reads all models.
             "vectors": pa.list_(pa.list_(pa.float16())),
         }
     ),
@@ -138,8 +139,8 @@ REVIEWS = Table(
             "undoes": pa.list_(STRING),
         }
     ),
-    # No stage makes decisions again.
-    cure="put back a copy of it, or move it away and write what the database holds with `hfv reviews export`",
+    # No stage can make decisions again.
+    cure="restore it from a copy, or move it away and write the decisions of the database with `hfv reviews export`",
 )
 
 FINAL = Table(

@@ -1,4 +1,4 @@
-"""Supersession: which rows of a clip stay when newer ones are there. A failure never replaces a success."""
+"""Supersession: which rows of a clip are kept when it has been scored again. A failure never replaces a success."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ import pyarrow.compute as pc
 from hfv_builder.records import Status
 
 MADE_WITH = b"fingerprint"
-"""In the metadata of a part of scores: the configuration that the latest run computed with. In that of a part of
-embeddings: the configuration of the appearance scores that its rows were computed with."""
+"""Key in the metadata of a part. In `scores` it holds the fingerprint of the latest run; in `embeddings` it holds the
+fingerprint of the appearance scores that were computed with the rows."""
 
 
 def newest_scores(parts: Sequence[pa.Table], fingerprint: str) -> list[pa.Table]:
-    """The score rows to keep of one profile, metric and generator, in one table.
+    """Return the score rows to keep for one profile, metric and generator, in a list of one table.
 
-    A clip has one row for each fingerprint: the success, else the newest failure. A success under the present
-    fingerprint replaces the rows of all others, a failure only their failures.
+    A clip keeps one row per fingerprint: its newest success, else its newest failure. A success with the current
+    fingerprint replaces the rows with other fingerprints; a failure replaces only their failures.
 
     Args:
-        parts: tables with the columns of `scores`, the newest last.
-        fingerprint: the present configuration, which becomes `MADE_WITH` in the metadata.
+        parts: tables with the columns of `scores`, newest last.
+        fingerprint: the current fingerprint, stored as `MADE_WITH` in the metadata.
     """
-    rows = pa.concat_tables([part.append_column("age", pa.repeat(-at, len(part))) for at, part in enumerate(parts)])
+    rows = pa.concat_tables([part.append_column("age", pa.repeat(-i, len(part))) for i, part in enumerate(parts)])
     rows = rows.sort_by(
         [("clip_id", "ascending"), ("fingerprint", "ascending"), ("status", "descending"), ("age", "ascending")]
     )
@@ -37,12 +37,12 @@ def newest_scores(parts: Sequence[pa.Table], fingerprint: str) -> list[pa.Table]
 
 
 def newest_embeddings(parts: Sequence[pa.Table]) -> list[pa.Table]:
-    """The embeddings to keep of one model and generator: of each clip the newest, a table for each fingerprint.
+    """Return the newest embeddings of every clip of one model and generator, in one table per fingerprint.
 
-    Only clips whose appearance could be scored have embeddings, so that the newest is the newest success.
+    Only clips with an appearance score have embeddings, so the newest embeddings belong to a success.
 
     Args:
-        parts: tables with the columns of `embeddings` and `MADE_WITH` in their metadata, the newest last.
+        parts: tables with the columns of `embeddings` and `MADE_WITH` in their metadata, newest last.
     """
     kept: dict[bytes, list[pa.Table]] = {}
     known = pa.array([], pa.string())
@@ -59,7 +59,7 @@ def newest_embeddings(parts: Sequence[pa.Table]) -> list[pa.Table]:
 
 
 def _changes(rows: pa.Table, *columns: str) -> pa.Array:
-    """Whether a row of a sorted table differs from the one before in one of these columns."""
+    """Return, for each row of a sorted table, whether it differs from the previous row in one of these columns."""
     differs = np.zeros(len(rows), bool)
     differs[:1] = True
     for name in columns:

@@ -1,1 +1,1 @@
-"""The demo and its report."""
+"""The demo: run all stages on rendered clips, and write a report."""

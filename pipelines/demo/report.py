@@ -1,4 +1,4 @@
-"""The demo's report: one HTML file with everything in it, pictures included."""
+"""The report of the demo: one self-contained HTML file."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from hfv_builder.storage.places import put
 from hfv_builder.storage.schema import LABELS, SCORES
 
 COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
-"""Told apart by colour-blind people too (Okabe and Ito)."""
+"""Colours that colour-blind people can distinguish (Okabe and Ito)."""
 INK = "#30363d"
 STYLE = {
     "font.size": 9,
@@ -54,9 +54,13 @@ def write_report(
     """Write the report.
 
     Args:
-        compared: rows of `demo.compare`.
-        confusion: rows of `demo.confusion_matrix`.
-        recovered: share of the injected anomalies that got their label, in [0, 1].
+        path: the HTML file.
+        manifests: the manifests of the demo.
+        compared: the output of `stage.compare`.
+        confusion: the output of `stage.confusion_matrix`.
+        recovered: share of the injected anomalies that got the right label, in [0, 1].
+        seconds: duration of the demo.
+        seed: the seed of the clips.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipelines.demo"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -79,7 +83,7 @@ def write_report(
 
 
 def _distributions(labels: pd.DataFrame, compared: pd.DataFrame) -> Figure:
-    """Each score of each generator, a dot a clip, by what was injected."""
+    """Return a strip plot of every score of every generator: one dot per clip, one row per injected anomaly."""
     fakes = sorted(compared["generator"].unique())
     figure = Figure(figsize=(9.6, 1.9 * len(fakes)), layout="constrained")
     grid = figure.subplots(len(fakes), 3, squeeze=False)
@@ -95,21 +99,24 @@ def _distributions(labels: pd.DataFrame, compared: pd.DataFrame) -> Figure:
                 axes.scatter(rows[metric.value], scatter, s=12, color=COLOURS[name], alpha=0.75, linewidths=0)
             axes.set_yticks(range(4), ["real", *METRICS] if metric is METRICS[0] else [""] * 4)
             axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())  # between powers of ten they would overlap
+            axes.xaxis.set_minor_formatter(NullFormatter())  # labels between powers of ten would overlap
             axes.set_title(f"{generator}: {metric} score", fontsize=9, loc="left")
     return figure
 
 
 def _ranks(compared: pd.DataFrame) -> Figure:
-    """Motion rank against spatial and appearance rank; the colour is what was injected, a cross a wrong label."""
+    """Return scatter plots of the motion rank against the other ranks.
+
+    The colour is the injected anomaly; a cross is a clip with another label.
+    """
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes, other in ((left, "spatial"), (right, "appearance")):
         for name in METRICS:
             rows = compared[compared["injected"] == name]
             hit = rows["label"] == rows["injected"]
-            for shown, marker in ((rows[hit], "o"), (rows[~hit], "X")):
-                x, y = (shown[f"rank_{each}"].astype(float) for each in (other, "motion"))
+            for part, marker in ((rows[hit], "o"), (rows[~hit], "X")):
+                x, y = (part[f"rank_{metric}"].astype(float) for metric in (other, "motion"))
                 axes.scatter(x, y, s=26, marker=marker, color=COLOURS[name], alpha=0.85, linewidths=0)
         axes.set_xlabel(f"{other} rank (1 = most anomalous)")
         axes.set_ylabel("motion rank")
@@ -119,7 +126,7 @@ def _ranks(compared: pd.DataFrame) -> Figure:
 
 
 def _examples(manifests: Manifests, compared: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The most anomalous clip of each label: its frames, and its three traces."""
+    """Yield the template's values for the most anomalous clip of each label: ranks, frames and traces."""
     for metric in METRICS:
         of_label = compared[compared["label"] == metric.value]
         if of_label.empty:
@@ -133,7 +140,7 @@ def _examples(manifests: Manifests, compared: pd.DataFrame) -> Iterator[dict[str
             "injected": best["injected"],
             "kind": best["kind"].replace("_", " "),
             "action": best["action"],
-            "ranks": [int(best[f"rank_{each}"]) for each in METRICS],
+            "ranks": [int(best[f"rank_{name}"]) for name in METRICS],
             "group_size": int(best["group_size"]),
             "sheet": _jpeg(contact_sheet([frames], [caption], columns=8)),
             "traces": _svg(_traces(manifests, best["generator"], best["clip_id"])),
@@ -168,7 +175,7 @@ def _svg(figure: Figure) -> str:
     return drawing[drawing.index("<svg") :]
 
 
-def _jpeg(picture: npt.NDArray[np.uint8]) -> str:
+def _jpeg(image: npt.NDArray[np.uint8]) -> str:
     data = io.BytesIO()
-    Image.fromarray(picture).save(data, "JPEG", quality=85)
+    Image.fromarray(image).save(data, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -1,4 +1,4 @@
-// Clips on which reviewers differ: what each of them said, and the answer that settles it.
+// The page for adjudicators: clips on which reviewers differ, their opinions, and the answer that settles a clip.
 import { get, newId } from "./api.js";
 import { Ballot } from "./ballot.js";
 import { ANSWERS, listen } from "./keys.js";
@@ -15,20 +15,21 @@ const made = [];
 
 async function load() {
   try {
-    const found = await get("/api/cases");
-    total = found.total;
-    const known = new Set([...cases, ...later].map((each) => each.item.clip_id).concat(done));
-    cases = [...cases, ...found.cases.filter((each) => !known.has(each.item.clip_id))];
+    const open = await get("/api/cases");
+    total = open.total;
+    const known = new Set([...cases, ...later].map((one) => one.item.clip_id).concat(done));
+    cases = [...cases, ...open.cases.filter((one) => !known.has(one.item.clip_id))];
   } catch (problem) {
     if (problem.status === 401) location.assign("/enter");
     toast(problem.message, { bad: true });
   }
-  if (!stage.item || !cases.some((each) => each.item === stage.item)) show();
+  if (!stage.item || !cases.some((one) => one.item === stage.item)) show();
 }
 
-function blindly(opinion) {
-  if (opinion.first == null) return "label seen";
-  return opinion.first === opinion.answer ? "blind too" : `blind: ${TITLES[opinion.first]}`;
+// Whether the opinion was blind, and the blind answer if it differs.
+function blindness(opinion) {
+  if (opinion.first == null) return "label shown";
+  return opinion.first === opinion.answer ? "same when blind" : `when blind: ${TITLES[opinion.first]}`;
 }
 
 function show(since) {
@@ -43,20 +44,20 @@ function show(since) {
   if (!current) {
     stage.clear();
     ballot.show(null);
-    $("message").replaceChildren(make("b", {}, "No open cases"), "Clips on which reviewers differ or are unsure come here.");
+    $("message").replaceChildren(make("b", {}, "No open cases"), "Clips on which reviewers differ or are unsure appear here.");
     $("message").hidden = false;
     $("opinions").replaceChildren();
     return;
   }
-  stage.prepare(cases.slice(0, 4).map((each) => ({ ...each.item, shown: true })));
+  stage.prepare(cases.slice(0, 4).map((one) => ({ ...one.item, shown: true })));
   ballot.show(current.item);
   ballot.tag(current.item.suggestion ? { [current.item.suggestion.label]: ["automatic"] } : {});
   stage.show(current.item, true, since);
   notes.show(current.item.clip_id);
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
     make("span", { class: "by", title: opinion.reviewer }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
-    make("span", { class: "muted" }, [blindly(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
-    ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((said) => make("span", { class: "said", title: said }, said)))));
+    make("span", { class: "muted" }, [blindness(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
+    ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((text) => make("span", { class: "said", title: text }, text)))));
 }
 
 function keep({ answer, reason, since }) {
@@ -73,12 +74,12 @@ function keep({ answer, reason, since }) {
 function undo() {
   if (ballot.clear()) return;
   const last = made.pop();
-  if (!last) { toast("Nothing to undo here."); return; }
+  if (!last) { toast("Nothing to undo."); return; }
   outbox.put("/api/undo", { decision_id: newId(), undoes: [last.id] });
   done = done.filter((id) => id !== last.case.item.clip_id);
   cases = [last.case, ...cases];
   show();
-  toast("Back to the clip before.");
+  toast("Returned to the previous clip.");
 }
 
 function skip() { if (cases.length + later.length > 1) { later.push(cases.shift()); show(); } }
@@ -87,9 +88,9 @@ const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_
 const answers = Object.fromEntries(ANSWERS.filter((action) => action !== "unsure").map((action) => [action, (event) => ballot.press(action, event)]));
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
-stage.addEventListener("visible", () => { began ??= performance.now(); ballot.seen(); });
+stage.addEventListener("visible", () => { began ??= performance.now(); ballot.visible(); });
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
-outbox.addEventListener("refused", ({ detail }) => toast(`Not kept: ${detail.problem.message}`, { bad: true }));
+outbox.addEventListener("refused", ({ detail }) => toast(`Not saved: ${detail.problem.message}`, { bad: true }));
 setUp();
 showOutbox(outbox);
 outbox.tell();

@@ -1,4 +1,4 @@
-// Talking to the server. An answer that is no success is thrown as a Problem with the server's sentence.
+// Requests to the server. A response that is not a success is thrown as a Problem with the error message of the server.
 
 export class Problem extends Error {
   constructor(status, sentence) { super(sentence); this.status = status; }
@@ -21,7 +21,7 @@ export async function call(method, path, body, { keepalive = false } = {}) {
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
 
-// crypto.randomUUID is missing on plain http from another machine; getRandomValues is not.
+// getRandomValues instead of crypto.randomUUID, which browsers offer only on https and localhost.
 export function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,19 +1,19 @@
-// The answers to a clip, in two steps everywhere: a key or a click chooses one, Enter keeps it. Nothing is taken before
-// the clip has been in view for a moment, so that a key meant for the clip before never answers the next one.
+// The answers to a clip, in two steps on all pages: a key or a click chooses an answer, Enter saves it. Input is ignored
+// until the clip has been visible for a moment, so that a key meant for the previous clip does not answer this one.
 import { actionFor, keyOf, sign } from "./keys.js";
 import { $, make, toast } from "./ui.js";
 
 const LOOK_MS = 700;
 const HINTS = {
-  spatial: "shapes or depth break",
-  appearance: "looks drift or flicker",
+  spatial: "broken shapes or depth",
+  appearance: "drifting or flickering looks",
   motion: "impossible or jerky movement",
-  none: "nothing is wrong; the clip is left out",
+  none: "looks real; the clip is left out",
   real: "recorded by a camera",
 };
 
 export class Ballot extends EventTarget {
-  // `word` gives the text of the keep button for a chosen answer and its name.
+  // `word` returns the text of the confirm button for a chosen answer and its name.
   constructor(word) {
     super();
     this.word = word;
@@ -25,7 +25,7 @@ export class Ballot extends EventTarget {
     $("confirm").addEventListener("click", (event) => this.keep(event));
   }
 
-  // Another clip, or none. `chosen`: an answer that the reviewer gave before.
+  // Shows the answers to a clip, or to none. `chosen` is an earlier answer of the reviewer.
   show(item, chosen = null) {
     this.item = item;
     this.chosen = chosen && { answer: chosen.answer, reason: chosen.reason };
@@ -35,7 +35,7 @@ export class Ballot extends EventTarget {
     const choices = item?.answers ?? [];
     const lesser = (choice) => ["reject", "unsure"].includes(choice.answer);
     const made = JSON.stringify(choices);
-    if (made !== this.made) { // else they stay, and with them the focus
+    if (made !== this.made) { // otherwise the buttons stay, and keep the focus
       $("answers").replaceChildren(...choices.filter((choice) => !lesser(choice)).map((choice) => this.button(choice, HINTS[choice.answer])));
       $("lesser").replaceChildren(...choices.filter(lesser).map((choice) => this.button(choice)));
       this.made = made;
@@ -43,8 +43,8 @@ export class Ballot extends EventTarget {
     this.paint();
   }
 
-  // The clip is in view.
-  seen() {
+  // The clip has become visible.
+  visible() {
     if (this.opensAt !== Infinity || !this.item) return;
     this.opensAt = performance.now() + LOOK_MS;
     setTimeout(() => this.paint(), LOOK_MS + 1);
@@ -64,16 +64,16 @@ export class Ballot extends EventTarget {
 
   async press(action, event) {
     const item = this.item;
-    const choice = item?.answers.find((each) => actionFor(each) === action);
+    const choice = item?.answers.find((one) => actionFor(one) === action);
     if (!choice || !this.open(event)) return;
     const reason = choice.answer === "reject" ? await askReason(item.reasons) : null;
     if (choice.answer === "reject" && !reason) return;
-    if (this.item !== item || this.busy) return; // answered in another tab meanwhile
+    if (this.item !== item || this.busy) return; // answered in another tab
     this.chosen = { answer: choice.answer, reason };
     this.paint();
   }
 
-  // Takes the choice back; false if there is none.
+  // Clears the choice and returns whether there was one.
   clear() {
     const had = Boolean(this.chosen) && !this.busy;
     if (had) { this.chosen = null; this.paint(); }
@@ -86,7 +86,7 @@ export class Ballot extends EventTarget {
     this.dispatchEvent(new CustomEvent("keep", { detail: { ...this.chosen, since: event?.timeStamp ?? performance.now() } }));
   }
 
-  // Words beside an answer, such as "automatic".
+  // Sets the tags of answers, such as "automatic".
   tag(tags) { this.tags = tags; this.paint(); }
 
   name(answer) { return this.item?.answers.find((choice) => choice.answer === answer)?.name ?? answer; }
@@ -110,8 +110,8 @@ export class Ballot extends EventTarget {
   }
 }
 
-// Asks why a clip is rejected; null if the reviewer goes back. Settled within the key press, so that the next key finds
-// the page as it will be.
+// Asks for the reason of a rejection; resolves to null if the reviewer cancels. It resolves during the key event, so that
+// the next key acts on the updated page.
 function askReason(reasons) {
   return new Promise((resolve) => {
     const dialog = $("reasons");
@@ -123,7 +123,7 @@ function askReason(reasons) {
     };
     const leave = () => end(null);
     const press = (event) => {
-      if (event.repeat) { event.preventDefault(); return; } // a key held down chooses nothing
+      if (event.repeat) { event.preventDefault(); return; } // ignore a key that is held down
       const reason = reasons[Number(event.key) - 1];
       if (reason) { event.preventDefault(); event.stopPropagation(); end(reason); }
     };
@@ -135,6 +135,6 @@ function askReason(reasons) {
     dialog.addEventListener("keydown", press);
     dialog.addEventListener("close", leave);
     dialog.showModal();
-    $("reasons-title").focus(); // not the first reason: Enter would give it
+    $("reasons-title").focus(); // not the first reason, which Enter would choose
   });
 }

@@ -1,4 +1,4 @@
-// Bars with intervals, as plain SVG.
+// Bar charts as SVG.
 import { make, percent } from "./ui.js";
 
 // bars: [{label, value (0 to 1 or null), from, to, note}]

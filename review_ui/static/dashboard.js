@@ -1,4 +1,4 @@
-// Progress, the quality of automatic labels, and how reviewers agree. Fetched again every ten seconds.
+// Progress, quality of automatic labels, and agreement of reviewers. Fetched again every ten seconds.
 import { get } from "./api.js";
 import { counts, shares } from "./charts.js";
 import { listen } from "./keys.js";
@@ -23,11 +23,11 @@ function figures(stats) {
   const hours = stats.hours_left;
   const list = [
     [`${count(stats.done)}`, `of ${count(stats.total)} clips done`],
-    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers a clip` : "done, one reviewer a clip"],
-    [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips an hour, all together"],
-    [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "left at this pace"],
-    [count(stats.disputed), "clips in dispute"],
-    [count(stats.rejected), "clips rejected"],
+    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers per clip` : "done, 1 reviewer per clip"],
+    [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips per hour in total"],
+    [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "remaining at this pace"],
+    [count(stats.disputed), "disputed clips"],
+    [count(stats.rejected), "rejected clips"],
   ];
   $("figures").replaceChildren(...list.map(([value, text]) => make("div", { class: "figure" }, make("b", {}, value), make("span", {}, text))));
 }
@@ -45,8 +45,8 @@ function progress(stats) {
   const head = make("tr", {}, make("th", { scope: "col" }, "Generator"), make("th", { scope: "col" }, "All"),
     ...columns.map(([label, split]) => make("th", { scope: "col" }, `${TITLES[label]}${split ? ` · ${split}` : ""}`)));
   const body = names.map((name) => {
-    const own = stats.progress.filter((row) => row.generator === name);
-    return make("tr", {}, make("th", { scope: "row" }, name), cell(own), ...columns.map(([label, split]) => cell(own.filter((row) => row.label === label && row.split === split))));
+    const rows = stats.progress.filter((row) => row.generator === name);
+    return make("tr", {}, make("th", { scope: "row" }, name), cell(rows), ...columns.map(([label, split]) => cell(rows.filter((row) => row.label === label && row.split === split))));
   });
   $("progress").replaceChildren(make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
 }
@@ -55,7 +55,7 @@ function quality(stats) {
   const margins = shares(stats.margins.map((row) => ({
     label: row.low == null ? "" : row.low === row.high ? `${row.low}` : `${row.low}–${row.high}`, under: row.clips ? `n ${row.clips}` : "",
     value: row.upheld, from: row.from, to: row.to, note: `${row.clips} clips reviewed`,
-  })), { name: "Automatic labels upheld, by decile of the margin" });
+  })), { name: "Confirmed automatic labels by decile of the margin" });
   const names = Object.keys(stats.confusion);
   if (!names.includes(generator)) generator = "";
   const select = make("select", { "aria-label": "Generator" }, ...names.map((name) => make("option", { value: name, selected: name === generator }, name || "all generators")));
@@ -65,27 +65,27 @@ function quality(stats) {
   const line = (name, title) => [make("span", {}, title), make("progress", { max: 1, value: pull[name].same ?? 0, "aria-label": title }),
     make("span", {}, pull[name].same == null ? "no answers yet" : `${percent(pull[name].same)} of ${count(pull[name].clips)}`)];
   const gap = pull.blind.same == null || pull.shown.same == null ? null : pull.shown.same - pull.blind.same;
-  const times = counts(stats.seconds.edges.map((edge, i, edges) => ({ label: i + 1 < edges.length ? `${edge}–${edges[i + 1]}` : `${edge}+`, count: stats.seconds.counts[i] })), { name: "Clips by seconds taken" });
-  const first = box(6, "Automatic label against final label", "Rows: the pipeline. Columns: the reviewers.", matrix);
+  const times = counts(stats.seconds.edges.map((edge, i, edges) => ({ label: i + 1 < edges.length ? `${edge}–${edges[i + 1]}` : `${edge}+`, count: stats.seconds.counts[i] })), { name: "Number of clips by seconds per clip" });
+  const first = box(6, "Automatic label against final label", "Rows: automatic labels. Columns: final labels.", matrix);
   if (names.length) first.prepend(select);
   $("quality").replaceChildren(
     first,
-    box(6, "Upheld by margin", "Share of automatic labels that reviews upheld, in tenths from the closest calls to the clearest; margin in ranks, lines are 95 % intervals.", margins),
-    box(6, "The pull of the suggestion", "How often the first answer equals the automatic label.",
+    box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by decile of the margin in ranks; lines are 95 % intervals.", margins),
+    box(6, "Influence of the suggestion", "How often the first answer equals the automatic label.",
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
-      gap == null ? null : make("p", {}, `Seeing the label first moves answers to it by ${(gap * 100).toFixed(1)} points.`)),
-    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s, middle half ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
+      gap == null ? null : make("p", {}, `Showing the label first changes this by ${decimal(gap * 100, 1)} percentage points.`)),
+    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
   );
 }
 
 function confusion(stats) {
   const rows = stats.confusion[generator];
-  if (!rows) return make("p", { class: "muted" }, "Nothing is reviewed yet.");
+  if (!rows) return make("p", { class: "muted" }, "No clip has a reviewed label yet.");
   const columns = [...LABELS.map((label) => TITLES[label]), "Rejected"];
   return make("table", { class: "matrix" },
     make("thead", {}, make("tr", {}, make("td", {}), ...columns.map((title) => make("th", { scope: "col" }, title)))),
     make("tbody", {}, ...rows.map((row, i) => {
-      const sum = row.reduce((all, each) => all + each, 0);
+      const sum = row.reduce((total, number) => total + number, 0);
       return make("tr", {}, make("th", { scope: "row" }, TITLES[LABELS[i]]), ...row.map((number, j) => {
         const tint = make("i");
         tint.style.opacity = sum ? (number / sum) * 0.45 : 0;
@@ -95,31 +95,31 @@ function confusion(stats) {
 }
 
 function people(stats) {
-  const kinds = [["blind", "Blind first answers", "What each saw before any suggestion."], ["standing", "Answers they stood by", "After the suggestion was in view."]];
+  const kinds = [["blind", "Blind first answers", "Given before the suggestion was shown."], ["standing", "Final answers", "Given after the suggestion was shown."]];
   const boxes = kinds.map(([name, title, text]) => {
     const a = stats.agreement[name];
     const range = a.alpha_low == null ? "95 % interval: –" : `95 %: ${decimal(a.alpha_low)} to ${decimal(a.alpha_high)}`;
-    return box(6, title, `${text} ${count(a.clips)} clips with two answers or more.`, make("div", { class: "trio" },
+    return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, make("div", { class: "trio" },
       make("div", {}, make("div", { class: "big" }, percent(a.percent, 1)), make("div", { class: "muted" }, "of pairs agree")),
       make("div", {}, make("div", { class: "big" }, decimal(a.alpha)), make("div", { class: "muted" }, "Krippendorff's α"), make("div", { class: "muted" }, range)),
       make("div", {}, make("div", { class: "big" }, decimal(a.ac1)), make("div", { class: "muted" }, "Gwet's AC1"))));
   });
-  const columns = ["Reviewer", "Clips", "An hour", "Seconds", "Unsure", "Rejected", "Changed", "As final", "As before"];
+  const columns = ["Reviewer", "Clips", "Per hour", "Seconds", "Unsure", "Rejected", "Changed", "With final", "With self"];
   const rows = stats.reviewers.map((row) => make("tr", {}, make("th", { scope: "row" }, row.name),
     ...[count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), decimal(row.seconds, 1), percent(row.unsure), percent(row.rejected), percent(row.changed),
       row.with_final == null ? "–" : `${percent(row.with_final)} of ${row.checked}`, row.with_self == null ? "–" : `${percent(row.with_self)} of ${row.repeats}`].map((text) => make("td", { class: "n" }, text))));
   const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), make("td", { class: "n" }, count(pair.clips)), make("td", { class: "n" }, percent(pair.percent))));
   $("people").replaceChildren(...boxes,
-    box(8, "Each reviewer", "Changed: blind answers that the suggestion talked round. As final, as before: like the final label, like the own earlier answer.", make("table", { class: "people" }, make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...rows))),
-    box(4, "Two by two", null, make("table", {}, make("thead", {}, make("tr", {}, ...["Pair", "Clips", "Agree"].map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...pairs))));
+    box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer.", make("table", { class: "people" }, make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...rows))),
+    box(4, "Pairs of reviewers", null, make("table", {}, make("thead", {}, make("tr", {}, ...["Pair", "Clips", "Agree"].map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...pairs))));
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
 function select(tab, focus = false) {
-  for (const each of tabs) {
-    each.setAttribute("aria-selected", String(each === tab));
-    each.tabIndex = each === tab ? 0 : -1;
-    $(each.getAttribute("aria-controls")).hidden = each !== tab;
+  for (const other of tabs) {
+    other.setAttribute("aria-selected", String(other === tab));
+    other.tabIndex = other === tab ? 0 : -1;
+    $(other.getAttribute("aria-controls")).hidden = other !== tab;
   }
   if (focus) tab.focus();
 }

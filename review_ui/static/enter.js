@@ -7,7 +7,7 @@ $("enter").addEventListener("submit", async (event) => {
   const body = { name: fields.get("name").trim() };
   if (fields.has("token")) body.token = fields.get("token").trim();
   try {
-    if (!body.name) throw new Error("a name is needed");
+    if (!body.name) throw new Error("enter a name");
     await post("/api/session", body);
     location.assign("/");
   } catch (problem) {

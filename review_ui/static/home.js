@@ -35,4 +35,4 @@ form.addEventListener("change", load);
 addEventListener("pageshow", load);
 setUp();
 listen({ help: showHelp });
-new Outbox(document.body.dataset.name).flush(); // what an earlier visit could not send
+new Outbox(document.body.dataset.name).flush(); // decisions that an earlier visit could not send

@@ -1,6 +1,6 @@
-// Decisions on their way to the server. Each is in the browser's storage before anything else happens and leaves it only
-// when the server says that it is kept, so that a lost network, a closed tab or a restarted server lose nothing. Sending
-// one twice is harmless: the server knows its id.
+// Decisions that wait to be sent. A decision is written to the browser's storage first and removed when the server has
+// confirmed it, so that a lost network, a closed tab or a restarted server lose nothing. A decision that is sent twice is
+// stored once, because the server recognises its id.
 import { Problem, post } from "./api.js";
 
 const WAITS = [500, 1000, 2000, 4000, 8000];
@@ -10,19 +10,19 @@ export class Outbox extends EventTarget {
   constructor(name) {
     super();
     this.prefix = `hfv.out.${name}.`;
-    this.memory = new Map(); // where there is no storage
+    this.memory = new Map(); // used if there is no storage
     this.failures = 0;
     this.running = null;
     addEventListener("online", () => { this.failures = 0; this.flush(); });
     addEventListener("storage", (event) => event.key?.startsWith(this.prefix) && this.tell());
   }
 
-  // One key each, in the order of their making: two tabs never write the same entry.
+  // One storage key per decision, in the order of creation, so that two tabs never write the same entry.
   keys() {
     const stored = [];
     try {
       for (let i = 0; i < localStorage.length; i++) if (localStorage.key(i).startsWith(this.prefix)) stored.push(localStorage.key(i));
-    } catch { /* none then */ }
+    } catch { /* no storage */ }
     return [...stored, ...this.memory.keys()].sort();
   }
 
@@ -41,9 +41,9 @@ export class Outbox extends EventTarget {
 
   read(key) { return this.memory.get(key) ?? localStorage.getItem(key); }
 
-  remove(key) { this.memory.delete(key); try { localStorage.removeItem(key); } catch { /* was never there */ } }
+  remove(key) { this.memory.delete(key); try { localStorage.removeItem(key); } catch { /* no storage */ } }
 
-  // Resolves once nothing waits, or nothing can be sent now.
+  // Sends all decisions. Resolves when none is left, or none can be sent now.
   flush() {
     clearTimeout(this.timer);
     if (this.running) { this.again = true; return this.running; }
@@ -55,7 +55,7 @@ export class Outbox extends EventTarget {
     return this.running;
   }
 
-  // One tab sends at a time, where browsers can see to that; elsewhere doubles are sorted out by the server.
+  // Only one tab sends at a time, in browsers that support locks; in others the server ignores duplicates.
   locked(work) { return navigator.locks ? navigator.locks.request(this.prefix, work) : work(); }
 
   async send() {

@@ -1,4 +1,4 @@
-// The clips of a hand as video elements, one on top, the others loaded and waiting: the next clip starts at once.
+// The clips of a hand as video elements. One is visible, the others are loaded, so that the next clip starts at once.
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4];
 
@@ -9,19 +9,19 @@ export class Player extends EventTarget {
     this.videos = new Map();
     this.speed = 1;
     this.times = [];
-    this.visible = false; // whether a frame of the current clip has been on the screen
+    this.visible = false; // whether a frame of the current clip has been shown
     const tick = () => { this.watch(); this.dispatchEvent(new Event("tick")); requestAnimationFrame(tick); };
     requestAnimationFrame(tick);
   }
 
   get video() { return this.videos.get(this.current); }
 
-  // Keeps videos of these clips and no others.
+  // Loads the videos of these clips and removes all others.
   load(ids) {
     for (const [id, video] of this.videos) {
       if (ids.includes(id)) continue;
       video.removeAttribute("src");
-      video.load(); // lets go of the connection
+      video.load(); // closes the connection
       video.remove();
       this.videos.delete(id);
     }
@@ -50,7 +50,7 @@ export class Player extends EventTarget {
     if (!video) return;
     if (video.currentTime > 0) video.currentTime = 0;
     video.playbackRate = this.speed;
-    // For measuring: from the key that asked for the clip to its first frame on the screen.
+    // For measurements: the time from the key event to the first frame of the next clip.
     video.requestVideoFrameCallback?.(() => {
       this.screen.dataset.swap = `${id} ${(performance.now() - since).toFixed(1)}`;
       if (id === this.current) this.see();
@@ -64,17 +64,17 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("visible"));
   }
 
-  // Not every browser calls back for every frame: one that is decoded and on top is on the screen soon.
+  // Some browsers do not call back for every frame; a frame that is decoded is visible soon after.
   watch() {
     if (this.visible || !(this.video?.readyState >= 2)) return;
     this.readySince ??= performance.now();
     if (performance.now() - this.readySince > ("requestVideoFrameCallback" in HTMLVideoElement.prototype ? 500 : 50)) this.see();
   }
 
-  // Loads the current clip again, after the server was away.
+  // Loads the current clip again after the server was unreachable.
   retry() { if (this.video?.error) { this.video.load(); this.play(); } }
 
-  play() { this.video?.play().catch(() => { /* it may be unplayable, or replaced while it started */ }); }
+  play() { this.video?.play().catch(() => { /* unplayable, or replaced while starting */ }); }
 
   toggle() { if (this.video?.paused) this.play(); else this.video?.pause(); }
 
@@ -91,7 +91,7 @@ export class Player extends EventTarget {
     return Number.isFinite(known) && known > 0 ? known : (this.times.at(-1) ?? 0);
   }
 
-  // The frame on the screen: the last that has begun. Half a millisecond is less than any frame and more than rounding.
+  // The visible frame: the last one whose time has come. 0.5 ms covers rounding errors and is shorter than any frame.
   get frame() {
     const now = (this.video?.currentTime ?? 0) + 0.0005;
     let low = 0, high = this.times.length - 1;
@@ -99,7 +99,7 @@ export class Player extends EventTarget {
     return Math.max(low, 0);
   }
 
-  // Into the middle of the frame, where no rounding can miss it.
+  // Seeks to the middle of the frame, so that rounding does not select a neighbour.
   seekFrame(frame) {
     const begin = this.times[frame];
     const end = this.times[frame + 1] ?? Math.max(this.duration, begin + 0.001);

@@ -1,4 +1,4 @@
-// The reviewing page: choose an answer, keep it, see the suggestion, keep or change, next.
+// The review page: choose an answer, save it, see the suggestion, keep or change the answer, next clip.
 import { get, newId, post } from "./api.js";
 import { Ballot } from "./ballot.js";
 import { ANSWERS, listen } from "./keys.js";
@@ -6,8 +6,8 @@ import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
 
-const HAND = 4; // one on the screen, three loaded
-const IDLE_S = 300; // nobody looks at one clip for longer
+const HAND = 4; // one visible, three loaded
+const IDLE_S = 300; // longest time that is recorded for one clip
 const QUEUE_TITLES = { labels: "Confirm labels", calibration: "Calibration set", disagreements: "Second look", failed: "Failed media", repeats: "Repeats" };
 
 const address = new URLSearchParams(location.search);
@@ -19,19 +19,20 @@ const stage = new Stage();
 const notes = new Notes();
 const tabs = new BroadcastChannel(`hfv.${name}`);
 const ballot = new Ballot((chosen, title) => {
-  const what = chosen.answer === "reject" ? `Reject: ${chosen.reason}` : title;
+  const name = chosen.answer === "reject" ? `Reject: ${chosen.reason}` : title;
   if (phase === "saving") return outbox.failures ? "Waiting for the server…" : "Saving…";
-  if (phase === "revealed" && chosen.answer !== hand[0].first.answer) return chosen.answer === "reject" ? what : `Change to ${what}`;
-  return chosen.answer === "reject" ? what : `Keep ${what}`;
+  if (phase === "revealed" && chosen.answer !== hand[0].first.answer) return chosen.answer === "reject" ? name : `Change to ${name}`;
+  return chosen.answer === "reject" ? name : `Keep ${name}`;
 });
 
-let hand = []; // hand[0] is on the screen
-// blind: asked first; saving: the blind answer is on its way; revealed: asked again after it; shown: suggestion in view
+let hand = []; // hand[0] is visible
+// blind: suggestion hidden; saving: a blind answer is being sent; revealed: it is saved, keep or change it; shown: suggestion
+// visible from the start
 let phase = "empty";
-let done = []; // clips answered here, latest last, in case the server still deals one whose answer is on its way
+let done = []; // clips answered here, latest last; the server may deal one again while its answer is being sent
 let left = null;
 let began = null, hidden = 0, hiddenSince = 0;
-let finished = []; // times of answers, for the pace
+let finished = []; // times of the answers, for the pace
 
 const history = {
   read: () => JSON.parse(sessionStorage.getItem("hfv.history") ?? "[]").filter(({ item }) => item.answers),
@@ -62,8 +63,8 @@ async function refill() {
   if (!current && hand.length) show();
   if (!hand.length) {
     if (dealt.items.length) setTimeout(refill, 300);
-    else if (left > 0) { empty("Nothing free just now", "Others have the last clips of this queue; it looks again by itself."); setTimeout(refill, 5000); }
-    else empty("This queue is done", "Thank you. Other queues are under Queues.");
+    else if (left > 0) { empty("No free clip", "Other reviewers have the last clips of this queue. This page checks again every few seconds."); setTimeout(refill, 5000); }
+    else empty("This queue is done", "Choose another one under Queues.");
   }
 }
 
@@ -90,7 +91,7 @@ function empty(title, text) {
 
 // ------------------------------------------------------------------ answers
 
-// The time spent on an answer counts from when the clip, or its suggestion, came into view.
+// The time spent on an answer starts when the clip, or its suggestion, becomes visible.
 function restart(now) { began = now; hidden = 0; hiddenSince = document.hidden ? performance.now() : 0; }
 
 function spent() {
@@ -119,7 +120,7 @@ function keep({ answer, reason, since }) {
   sent.then(refill);
 }
 
-// The blind answer is kept; only now does the server say what the automatic label is.
+// Called when the blind answer is saved: the response contains the automatic label.
 function reveal(suggestion) {
   hand[0].suggestion = suggestion;
   phase = "revealed";
@@ -145,12 +146,12 @@ function undo() {
     outbox.put("/api/undo", { decision_id: newId(), undoes: [item.first.decision_id] });
     Object.assign(item, { first: null, shown: true });
     show();
-    toast("Taken back.");
+    toast("Answer undone.");
     return;
   }
   const entries = history.read();
   const last = entries.pop();
-  if (!last) { toast("Nothing to undo here."); return; }
+  if (!last) { toast("Nothing to undo."); return; }
   history.write(entries);
   outbox.put("/api/undo", { decision_id: newId(), undoes: last.ids });
   done = done.filter((id) => id !== last.item.clip_id);
@@ -158,7 +159,7 @@ function undo() {
   if (left !== null) left += 1;
   paintWhere();
   show();
-  toast("Back to the clip before.");
+  toast("Returned to the previous clip.");
 }
 
 // ----------------------------------------------------------------- painting
@@ -187,7 +188,7 @@ function paintWhere() {
   const only = [wanted.generator, TITLES[wanted.label] ?? wanted.label, wanted.split].filter(Boolean).join(" · ");
   $("where").textContent = [QUEUE_TITLES[queue], only, left === null ? null : `${left.toLocaleString("en")} left`].filter(Boolean).join(" · ");
   const span = finished.length > 4 ? (finished.at(-1) - finished[0]) / 3600000 : 0;
-  $("pace").textContent = span ? `${Math.round((finished.length - 1) / span)} an hour` : "";
+  $("pace").textContent = span ? `${Math.round((finished.length - 1) / span)} per hour` : "";
 }
 
 // ------------------------------------------------------------------- wiring
@@ -197,19 +198,19 @@ const answers = Object.fromEntries(ANSWERS.map((action) => [action, (event) => b
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 
-stage.addEventListener("visible", () => { if (began === null) restart(performance.now()); ballot.seen(); });
+stage.addEventListener("visible", () => { if (began === null) restart(performance.now()); ballot.visible(); });
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
 const isOurs = (id) => phase === "saving" && hand[0].first.decision_id === id;
 outbox.addEventListener("kept", ({ detail }) => isOurs(detail.body.decision_id) && reveal(detail.answer.suggestion));
 outbox.addEventListener("refused", ({ detail }) => {
-  toast(`Not kept: ${detail.problem.message}`, { bad: true });
+  toast(`Not saved: ${detail.problem.message}`, { bad: true });
   if (isOurs(detail.body.decision_id)) { advance(); refill(); }
 });
 outbox.addEventListener("changed", async () => {
   ballot.paint();
   const item = hand[0];
   if (phase !== "saving" || outbox.has(item.first.decision_id)) return;
-  // Another tab has sent it, and got the reply.
+  // Another tab has sent it and received the response.
   const now = await get(`/api/clips/${item.clip_id}`).catch(() => null);
   if (!now) setTimeout(() => outbox.tell(), 2000);
   else if (isOurs(item.first.decision_id)) reveal(now.suggestion);
@@ -217,7 +218,7 @@ outbox.addEventListener("changed", async () => {
 tabs.addEventListener("message", ({ data }) => {
   if (!hand.some((item) => item.clip_id === data.answered)) return;
   const current = hand[0].clip_id === data.answered;
-  if (current) { advance(); toast("You answered that one in another tab."); refill(); } else hand = hand.filter((item) => item.clip_id !== data.answered);
+  if (current) { advance(); toast("You answered this clip in another tab."); refill(); } else hand = hand.filter((item) => item.clip_id !== data.answered);
 });
 document.addEventListener("visibilitychange", () => {
   const now = performance.now();
@@ -225,7 +226,7 @@ document.addEventListener("visibilitychange", () => {
   else if (hiddenSince) { hidden += now - hiddenSince; hiddenSince = 0; }
 });
 addEventListener("pageshow", (event) => { if (event.persisted) refill(); });
-setInterval(refill, 4 * 60 * 1000); // keeps the leases alive while somebody thinks
+setInterval(refill, 4 * 60 * 1000); // renews the leases
 setUp();
 showOutbox(outbox);
 outbox.tell();

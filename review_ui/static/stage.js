@@ -1,18 +1,18 @@
-// What reviewing and adjudicating share: the clip, where it comes from, its evidence, its automatic label.
+// The shared part of the review and adjudication pages: the clip, its source, its evidence and its automatic label.
 import { get } from "./api.js";
 import { Player, SPEEDS } from "./player.js";
 import { Timeline } from "./timeline.js";
 import { $, TITLES, make } from "./ui.js";
 
-const PICTURES = {
-  spatial: "two frames, their depth, and where it does not match",
-  appearance: "the first frame, and the pair that strays most from it",
-  motion: "the frames, and where their motion does not match",
+const PANELS = {
+  spatial: "two frames, their depth maps, and the error map",
+  appearance: "the first frame of the clip, and the two frames compared",
+  motion: "the frames, and the error map",
 };
 
 const RETRY_MS = 2000;
 
-// Sends "visible" when there is something of a clip to judge: its first frame, or why it cannot be played.
+// Dispatches "visible" when the first frame of a clip is shown, or the reason why it cannot be played.
 export class Stage extends EventTarget {
   constructor() {
     super();
@@ -39,7 +39,7 @@ export class Stage extends EventTarget {
     };
   }
 
-  // These clips are wanted soon: loads their videos, and of the evidence what may be seen.
+  // Loads the videos of the next clips, and the evidence that may be shown.
   prepare(items) {
     const ids = items.map((item) => item.clip_id);
     this.player.load(ids);
@@ -47,11 +47,11 @@ export class Stage extends EventTarget {
     for (const item of items) this.ask(item, item.shown || Boolean(item.first));
   }
 
-  // The evidence of a clip, or only the times of its frames; null if the server does not answer.
+  // Returns the evidence of a clip, or only its frame times unless `shown`; null if the server does not respond.
   ask(item, shown) {
     const id = item.clip_id;
-    if (!this.evidence.has(id) || (shown && !this.evidence.get(id).shown)) this.evidence.set(id, { shown, found: this.fetch(id, shown) });
-    return this.evidence.get(id).found;
+    if (!this.evidence.has(id) || (shown && !this.evidence.get(id).shown)) this.evidence.set(id, { shown, response: this.fetch(id, shown) });
+    return this.evidence.get(id).response;
   }
 
   async fetch(id, shown) {
@@ -61,12 +61,12 @@ export class Stage extends EventTarget {
       return evidence;
     } catch (problem) {
       if (problem.status === 403 && shown) return this.fetch(id, false);
-      this.evidence.delete(id); // asked for again when the clip comes up
+      this.evidence.delete(id); // fetched again when the clip is shown
       return null;
     }
   }
 
-  // `shown`: whether the automatic label and what led to it may be seen.
+  // Shows a clip. `shown` is whether its automatic label and evidence may be shown.
   async show(item, shown, since) {
     this.item = item;
     this.known = null;
@@ -87,19 +87,19 @@ export class Stage extends EventTarget {
     this.player.show(item.clip_id, since);
     if (this.player.video?.error) this.explain(item.clip_id);
     this.paintState();
-    this.paint(); // at once: nothing of the clip before may stay in view
+    this.paint(); // at once, so that nothing of the previous clip stays visible
     await this.learn();
     if (this.item === item && this.known?.unplayable) this.explain(item.clip_id);
   }
 
-  // The first answer is kept: the item has its suggestion now.
+  // Shows the suggestion after the first answer is saved.
   reveal() {
     this.shown = true;
     this.paint();
     this.learn();
   }
 
-  // No clip.
+  // Shows no clip.
   clear() {
     this.item = null;
     this.player.load([]);
@@ -123,7 +123,7 @@ export class Stage extends EventTarget {
     this.paint();
   }
 
-  // Shows or hides all that gives the automatic label away.
+  // Shows or hides everything that reveals the automatic label.
   paint() {
     const { shown } = this;
     this.timeline.set(this.item.clip_id, this.known, shown);
@@ -140,17 +140,17 @@ export class Stage extends EventTarget {
     const src = `/media/${this.item.clip_id}/${metric}.webp`;
     const small = make("img", { src, alt: "" });
     if (this.item.width && this.item.height) small.style.aspectRatio = `${this.item.width} / ${this.item.height}`;
-    const button = make("button", { type: "button", "aria-label": `Worst moment of ${metric}, larger` }, small, make("span", {}, TITLES[metric]));
+    const button = make("button", { type: "button", "aria-label": `Enlarge the worst moment of ${metric}` }, small, make("span", {}, TITLES[metric]));
     button.addEventListener("click", () => {
       const { times, worst } = this.known.traces[metric] ?? {};
-      $("panel-title").replaceChildren(make("b", { class: metric }, TITLES[metric]), `, worst moment${worst == null ? "" : ` at ${times[worst].toFixed(2)} s`}: ${PICTURES[metric]}`);
+      $("panel-title").replaceChildren(make("b", { class: metric }, TITLES[metric]), `, worst moment${worst == null ? "" : ` at ${times[worst].toFixed(2)} s`}: ${PANELS[metric]}`);
       Object.assign($("panel-image"), { src, alt: `Worst moment, ${metric}` });
       $("panel").showModal();
     });
     return button;
   }
 
-  // Says why the clip cannot be played, once that is known.
+  // Shows the reason why the clip cannot be played, as soon as it is known.
   async explain(id) {
     const { item } = this;
     if (item?.clip_id !== id) return;
@@ -164,7 +164,7 @@ export class Stage extends EventTarget {
       this.see();
       return;
     }
-    if (answered) this.retried = id; // it may have failed while the server was away
+    if (answered) this.retried = id; // loading may have failed while the server was unreachable
     else $("message").replaceChildren(make("b", {}, "Waiting for the server…"));
     $("message").hidden = answered;
     setTimeout(() => { if (this.item === item) { if (!this.known) this.learn(); this.player.retry(); } }, answered ? 0 : RETRY_MS);
@@ -191,7 +191,7 @@ function rank(metric, suggestion) {
     make("span", { class: "number" }, place == null ? "–" : `${place} of ${size}`));
 }
 
-// Lets the reviewer write a note on a clip. Every letter is kept, so a draft survives a reload.
+// Notes on clips. Every change is stored, so that a draft survives a reload.
 export class Notes {
   constructor() {
     this.dialog = $("note");
@@ -217,15 +217,15 @@ export class Notes {
   }
 }
 
-// "Saved", or what waits to be sent.
+// Shows "Saved", or the number of decisions that wait to be sent.
 export function showOutbox(outbox) {
   outbox.addEventListener("changed", ({ detail: { waiting, problem } }) => {
     const box = $("saved");
-    const text = !waiting ? "Saved" : problem?.status === 401 ? `${waiting} kept here · sign in again` : problem ? `${waiting} kept here · offline` : "Saving…";
+    const text = !waiting ? "Saved" : problem?.status === 401 ? `${waiting} not sent · sign in again` : problem ? `${waiting} not sent · offline` : "Saving…";
     if (box.textContent !== text) box.textContent = text;
     box.classList.toggle("bad", Boolean(problem && waiting));
     box.dataset.waiting = waiting;
-    // The session has ended. What waits is in the browser's storage, and is sent after signing in.
+    // The session has ended. Waiting decisions are in the browser's storage and are sent after signing in.
     if (problem?.status === 401 && waiting && !outbox.memory.size) location.assign("/enter");
   });
 }

@@ -1,4 +1,4 @@
-// Loaded before the page is painted, so that it never flashes in the wrong theme.
+// Loaded before the page is painted, so that it does not flash in the wrong theme.
 (() => {
   const root = document.documentElement;
   let theme = null;
@@ -7,7 +7,7 @@
   addEventListener("DOMContentLoaded", () => {
     document.getElementById("theme")?.addEventListener("click", () => {
       root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-      try { localStorage.setItem("hfv.theme", root.dataset.theme); } catch { /* for this page only, then */ }
+      try { localStorage.setItem("hfv.theme", root.dataset.theme); } catch { /* no storage: this page only */ }
     });
   });
 })();

@@ -1,4 +1,4 @@
-// Film strip, traces and playhead, all on one axis of time under the video. Clicking anywhere seeks.
+// Film strip, traces and playhead on one time axis below the video. A click seeks.
 import { $, TITLES, make } from "./ui.js";
 
 const METRICS = ["spatial", "appearance", "motion"];
@@ -23,7 +23,7 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe($("timeline"));
   }
 
-  // `shown`: whether traces may be seen yet.
+  // Sets the clip. `shown` is whether its traces may be shown.
   set(clip, evidence, shown) {
     if (clip !== this.clip && clip) this.loadFilm(clip);
     if (!clip) this.film = null;
@@ -70,9 +70,9 @@ export class Timeline {
     svg.append(make("path", { d: path, class: "line" }));
     if (trace.worst !== null) {
       svg.append(make("circle", { cx: x(trace.times[trace.worst]), cy: y(trace.values[trace.worst]), r: 4, class: "worst" }));
-      const at = trace.times[trace.worst];
-      const jump = make("button", { type: "button", class: "name", title: `To its worst moment, at ${at.toFixed(2)} s`, "aria-label": `${TITLES[metric]}: to its worst moment` }, TITLES[metric]);
-      jump.addEventListener("click", () => { this.player.video?.pause(); this.player.seek(at + 0.002); });
+      const time = trace.times[trace.worst];
+      const jump = make("button", { type: "button", class: "name", title: `Go to the worst moment, at ${time.toFixed(2)} s`, "aria-label": `${TITLES[metric]}: go to the worst moment` }, TITLES[metric]);
+      jump.addEventListener("click", () => { this.player.video?.pause(); this.player.seek(time + 0.002); });
       lane.querySelector(".name").replaceWith(jump);
     }
     return lane;
@@ -88,7 +88,7 @@ export class Timeline {
     const pen = canvas.getContext("2d");
     const from = { width: this.film.naturalWidth / FRAMES, height: this.film.naturalHeight };
     const cell = canvas.width / FRAMES;
-    // Each frame fills its cell and is cropped, never stretched.
+    // Every frame is cropped to fill its cell, not stretched.
     const scale = Math.max(cell / from.width, canvas.height / from.height);
     const cut = { width: cell / scale, height: canvas.height / scale };
     for (let i = 0; i < FRAMES; i++) {

@@ -1,4 +1,4 @@
-// Small things that every page uses.
+// Helpers for all pages.
 import { call } from "./api.js";
 import { ACTIONS, assign, keyOf, paint, reset, sign } from "./keys.js";
 
@@ -29,14 +29,14 @@ export function toast(text, { bad = false } = {}) {
 
 export function setUp() {
   $("leave")?.addEventListener("click", async () => {
-    if (!confirm("Sign out? Your answers are kept.")) return;
+    if (!confirm("Sign out? Your answers are saved.")) return;
     await call("DELETE", "/api/session").catch(() => null);
     location.assign("/enter");
   });
   $("help")?.addEventListener("click", showHelp);
 }
 
-// The list of keys; pressing a key while one of them is chosen gives it that key.
+// Shows the list of keys. Click an entry and press a key to change it.
 export function showHelp() {
   const rows = Object.entries(ACTIONS).map(([action, [, about]]) => {
     const badge = make("kbd", {}, sign(keyOf(action)));
@@ -52,13 +52,13 @@ export function showHelp() {
     });
     return button;
   });
-  const again = make("button", { type: "button" }, "Usual keys");
-  again.addEventListener("click", () => { reset(); dialog.close(); showHelp(); });
+  const defaults = make("button", { type: "button" }, "Reset keys");
+  defaults.addEventListener("click", () => { reset(); dialog.close(); showHelp(); });
   const close = make("button", { type: "button", class: "primary", autofocus: true }, "Close");
   const dialog = make("dialog", { class: "card help", "aria-labelledby": "help-title" },
     make("h2", { id: "help-title" }, "Keys"),
-    make("p", { class: "muted" }, "A key chooses an answer, Enter keeps it and goes on. Click a key to change it."),
-    make("div", { class: "keys" }, ...rows), make("div", { class: "row" }, again, close));
+    make("p", { class: "muted" }, "Press a key to choose an answer and Enter to save it. Click a key to change it."),
+    make("div", { class: "keys" }, ...rows), make("div", { class: "row" }, defaults, close));
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => { dialog.remove(); paint(); });
   document.body.append(dialog);

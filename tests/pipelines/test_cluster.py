@@ -156,7 +156,7 @@ def test_scores_of_two_devices_are_not_mixed_unasked(
     manifests.add(SCORES, part, name="x", profile="paper", metric="motion", generator="kling")
     with pytest.raises(UsageError, match=r"motion scores made on cuda.*--device cuda.*--device cpu"):
         score(manifests, "kling", paper)
-    with pytest.raises(UsageError, match="weights are not as they should be"):
+    with pytest.raises(UsageError, match="are missing or damaged"):
         score(manifests, "kling", paper, device="cpu", cluster=Cluster(workers=0))
 
 

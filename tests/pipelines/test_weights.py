@@ -153,7 +153,7 @@ def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     store = WeightsDir(root=tmp_path / "store", pins={"x": dataclasses.replace(pin_of(BODY, tmp_path))})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: "http://127.0.0.1:9/x")
-    with pytest.raises(UsageError, match=r"cannot be downloaded .* where there is a network and copy"):
+    with pytest.raises(UsageError, match=r"cannot be downloaded .* on a machine with network access and copy"):
         weights.pull(load_profile("paper"), store=store)
 
 

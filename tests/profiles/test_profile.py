@@ -51,8 +51,8 @@ def test_without_a_base_it_starts_from_paper(tmp_path: Path) -> None:
         ("rate = nan", r"rate: "),
         ("min_decoded = 1.5", r"min_decoded: .*less than or equal to 1"),
         ("min_decoded = nan", r"min_decoded: "),
-        ("long_side = 1", r"long_side: 1 pixels leave nothing to compare; give at least 16"),
-        ("[depth]\nlong_side = 15", r"depth\.long_side: 15 pixels leave nothing to compare"),
+        ("long_side = 1", r"long_side: 1 pixels are too few to compare; give at least 16"),
+        ("[depth]\nlong_side = 15", r"depth\.long_side: 15 pixels are too few to compare"),
         ("base = 'heavy'", r"base = 'heavy' is no profile; choose lite or paper"),
     ],
 )

@@ -116,7 +116,7 @@ def test_an_answer_offline_is_sent_later_once(sample: Manifests, serve: Any, sit
     desk.page.wait_for_load_state("networkidle")
     desk.context.set_offline(True)
     first, second = desk.give("1"), desk.give("2")
-    until(lambda: "2 kept here" in desk.run(SAVED))
+    until(lambda: "2 not sent" in desk.run(SAVED))
     desk.context.set_offline(False)
     desk.saved()
     desk.press("n")
@@ -128,7 +128,7 @@ def test_an_answer_offline_is_sent_later_once(sample: Manifests, serve: Any, sit
     desk.opened()
     served.end()
     fourth = desk.give("1")
-    until(lambda: "1 kept here" in desk.run(SAVED))
+    until(lambda: "1 not sent" in desk.run(SAVED))
     desk.page.close()
     served.begin()
     desk.page = desk.context.new_page()
@@ -168,7 +168,7 @@ def test_an_answer_that_cannot_be_kept_is_sent_again(sample: Manifests, serve: A
 
     desk.context.route("**/api/decisions", fail)
     clip = desk.give("2")
-    until(lambda: "1 kept here" in desk.run(SAVED))
+    until(lambda: "1 not sent" in desk.run(SAVED))
     desk.saved()
     assert not failures
     assert answers(served) == {clip: "appearance"}
@@ -201,7 +201,7 @@ def test_adjudication(sample: Manifests, serve: Any, sit: Any) -> None:
         desk.saved()
     judge = sit(served, "zoe", "/adjudicate").ready()
     assert judge.clip == clip
-    assert all(word in judge.text("#opinions") for word in ("anna", "Spatial", "ben", "Motion", "label seen"))
+    assert all(word in judge.text("#opinions") for word in ("anna", "Spatial", "ben", "Motion", "label shown"))
     judge.press("Enter")  # nothing is chosen yet
     judge.press("2")
     assert judge.clip == clip

@@ -136,7 +136,7 @@ def test_faults_are_told_without_a_trace(
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         response = Person(client, "anna").send("POST", "/api/queues/labels/hand", {"count": 1})
     assert response.status_code == 500
-    assert response.json() == {"error": "internal error; the server's log says more"}
+    assert response.json() == {"error": "internal error; see the log of the server"}
 
 
 def test_a_full_disk_is_told_and_nothing_is_counted(anna: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_a_damaged_database_is_not_touched(manifests: Manifests, start: Callable
         for rest in db.parent.glob("decisions.sqlite-*"):
             rest.unlink()
         db.write_bytes(spoilt)
-        with pytest.raises(UsageError, match=r"damaged .*; nothing was changed"):
+        with pytest.raises(UsageError, match=r"damaged .* and were not changed"):
             start()
         assert db.read_bytes() == spoilt
 
@@ -183,7 +183,7 @@ def test_a_foreign_database_is_not_touched(start: Callable[..., TestClient], db:
     other.execute("CREATE TABLE theirs (x)")
     other.close()
     before = db.read_bytes()
-    with pytest.raises(UsageError, match="not one of reviews"):
+    with pytest.raises(UsageError, match="is not a database of reviews"):
         start()
     assert db.read_bytes() == before
 
@@ -196,7 +196,7 @@ def test_other_addresses_need_users(manifests: Manifests, tmp_path: Path) -> Non
 
 
 def test_exporting_nothing_says_so(manifests: Manifests) -> None:
-    with pytest.raises(UsageError, match="nothing has been reviewed yet"):
+    with pytest.raises(UsageError, match="there are no decisions yet"):
         export_reviews(manifests)
 
 
@@ -208,7 +208,7 @@ def test_users_come_in_with_their_tokens(start: Callable[..., TestClient], tmp_p
     }
     assert file.stat().st_mode & 0o077 == 0
     assert all(token not in file.read_text() for token in tokens.values())
-    with pytest.raises(UsageError, match="has a anna already"):
+    with pytest.raises(UsageError, match="already has an entry for anna"):
         add_user("anna", file)
     client = start(users=read_users(file))
     for wrong in (None, "", "x", tokens["Zoë B."]):
@@ -232,10 +232,10 @@ def test_users_come_in_with_their_tokens(start: Callable[..., TestClient], tmp_p
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "names nobody"),
+        ("", "has no users"),
         ("[anna]\nrole = 'reviewer'", "has no token_sha256"),
         (f"[anna]\ntoken_sha256 = '{'0' * 64}'\nrole = 'boss'", "must be reviewer or adjudicator"),
-        (f"['a:b']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is no name for a reviewer"),
+        (f"['a:b']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is not a valid name"),
         ("[anna", "cannot be read"),
     ],
 )

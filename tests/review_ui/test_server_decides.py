@@ -63,7 +63,7 @@ def test_a_blind_clip_gives_nothing_away_before_the_first_answer(start: Start) -
     assert not {"margin", "scores", "ranks", "traces"} & item.keys()
     assert sights(anna, item["clip_id"]) == HIDDEN
     assert anna.send("GET", f"/api/clips/{item['clip_id']}/evidence").json() == {
-        "error": "scores, traces and pictures of this clip are shown after your first answer to it"
+        "error": "scores, traces and images of this clip are available after your first answer to it"
     }
     assert len(anna.get(f"/api/clips/{item['clip_id']}/frames")["frame_times"]) == 24
     body = {"decision_id": "a" * 16, "clip_id": item["clip_id"], "answer": "none", "final": False}

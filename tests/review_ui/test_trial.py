@@ -25,7 +25,7 @@ def test_a_trial_is_exported_beside_its_database(
     beside = Manifests(tmp_path / "trial-manifests")
     assert len(beside.read(REVIEWS)) == len(beside.read(FINAL)) == 1
     assert main(["reviews", "export", "--db", str(trial), "--manifests", str(manifests.root)]) == 0
-    assert "they are not in" in capsys.readouterr().out
+    assert "they do not count in" in capsys.readouterr().out
     assert not manifests.parts(REVIEWS)
     whole = ["--db", str(trial), "--into", str(manifests.root), "--manifests", str(manifests.root)]
     assert main(["reviews", "export", *whole]) == 0

@@ -45,7 +45,7 @@ def test_a_request_gets_503_and_the_next_one_is_kept(
     inject(store, **faults)
     response = anna.send("POST", "/api/decisions", body)
     assert response.status_code == 503
-    assert "may be sent again" in response.json()["error"]
+    assert "can be sent again" in response.json()["error"]
     store._connection = store._connection and whole
     response = anna.send("POST", "/api/decisions", body)
     assert response.status_code == 200
