@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
 from review_ui.clips import Filter
-from review_ui.desk import Desk, Refused
+from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
 from review_ui.exports import as_csv, as_parquet
 from review_ui.messages import (
@@ -34,6 +34,7 @@ from review_ui.messages import (
     Undone,
     Wanted,
 )
+from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT, QUEUES
 from review_ui.stats import Statistics

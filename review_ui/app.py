@@ -16,10 +16,11 @@ from hfv_builder import __version__
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from review_ui.api import make_api
-from review_ui.desk import Desk, Refused
+from review_ui.desk import Desk
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
 from review_ui.pages import HERE, make_media, make_pages
+from review_ui.refused import Refused
 from review_ui.sessions import Sessions
 from review_ui.settings import Settings
 from review_ui.stats import Statistics

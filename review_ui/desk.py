@@ -16,6 +16,7 @@ from review_ui.decision import answer_name, choices, opinion, verdict_of
 from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
+from review_ui.refused import Refused
 from review_ui.settings import QUEUES, Settings
 from review_ui.store import DecisionLog
 from review_ui.traces import Traces
@@ -23,15 +24,6 @@ from review_ui.traces import Traces
 RENEW_S = 60.0
 CASES = 50
 """Largest number of disputed clips in one response."""
-
-
-class Refused(Exception):
-    """A rejected request: an HTTP status and one sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
 
 
 class Desk:

@@ -13,8 +13,9 @@ from fastapi.templating import Jinja2Templates
 
 from hfv_builder.records import ClipError, Metric
 from review_ui.api import COOKIE, SENTENCES, Named, find_session, settles
-from review_ui.desk import Desk, Refused
+from review_ui.desk import Desk
 from review_ui.media import Served
+from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
 from review_ui.users import Role
 
