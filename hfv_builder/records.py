@@ -49,7 +49,11 @@ DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class UsageError(Exception):
-    """An error of the user. Its message is one sentence: what is wrong, where, what to do. The command exits with 2."""
+    """An error of the user: one sentence, or several, that say what is wrong, where, what to do. The command exits with 2."""
+
+    def __str__(self) -> str:
+        """Return the sentences, one a line."""
+        return "\n".join(map(str, self.args))
 
 
 class ClipError(Exception):

@@ -4,7 +4,8 @@ Only the standard library is imported until a stage runs, so that help is there 
 """
 
 import argparse
-import json
+import io
+import logging
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hfv_builder.records import DONE, INTERRUPTED, OUR_FAULT, SOME_FAILED, WRONG_USE
+from hfv_builder.storage.path_text import path_text, printable
 from pipelines.arguments import parser
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.faults import Fault
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of any locale can show every name
+            stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
+    ours = logging.getLogger("hfv_builder")
+    ours.handlers = [logging.StreamHandler(sys.stderr)] if options.verbose else []
+    ours.setLevel(logging.INFO if options.verbose else logging.WARNING)
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -43,17 +51,17 @@ def _run(options: argparse.Namespace) -> int:
 
     try:
         with answering("the store cannot be used"):
-            manifests = Manifests(reach(place(options.manifests)))
+            manifests = Manifests(reach(place(path_text(options.manifests))))
             outcome: Outcome = STAGES[options.command](manifests, options)
             if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
                 record(manifests, options.command, outcome)
     except UsageError as error:
         if options.verbose:
             traceback.print_exc()
-        print(f"hfv {options.command}: {error}", file=sys.stderr)
+        print(f"hfv {options.command}: {_sentences(error)}", file=sys.stderr)
         return WRONG_USE
     except Fault as error:
-        print(f"hfv {options.command}: {error}", file=sys.stderr)
+        print(f"hfv {options.command}: {_sentences(error)}", file=sys.stderr)
         return OUR_FAULT
     except ModuleNotFoundError as error:
         if options.command not in EXTRAS or str(error.name).partition(".")[0] in OURS:
@@ -61,8 +69,12 @@ def _run(options: argparse.Namespace) -> int:
         cure = f"install with `pip install -e '.[{EXTRAS[options.command]}]'`"
         print(f"hfv {options.command}: it needs {error.name}: {cure}", file=sys.stderr)
         return WRONG_USE
-    print(json.dumps(outcome.summary, default=str) if options.json else outcome.text)
+    print(outcome.json() if options.json else outcome.terminal(verbose=options.verbose))
     return outcome.exit_code
+
+
+def _sentences(error: Exception) -> str:
+    return "\n".join(printable(str(sentence)) for sentence in error.args)
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
@@ -77,8 +89,8 @@ def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return catalog(
         manifests,
         options.generator,
-        place(options.clips),
-        prompts=place(options.prompts) if options.prompts else None,
+        place(path_text(options.clips)),
+        prompts=place(path_text(options.prompts)) if options.prompts else None,
         prompts_in_names=options.prompts_in_names,
         real=options.real,
         retry_failed=options.retry_failed,
@@ -178,7 +190,7 @@ def _into(options: argparse.Namespace) -> "Manifests | None":
     from hfv_builder.storage.manifest import Manifests
     from hfv_builder.storage.places import place, reach
 
-    return None if options.into is None else Manifests(reach(place(options.into)))
+    return None if options.into is None else Manifests(reach(place(path_text(options.into))))
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":

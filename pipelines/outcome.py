@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from tabulate import tabulate
 
 from hfv_builder.records import DONE
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.path_text import printable
 from hfv_builder.storage.places import Place, put, writable
 from pipelines.versions import versions
 
@@ -26,7 +28,19 @@ class Outcome:
     text: str
     """The results as text for the terminal."""
     exit_code: int = DONE
+    details: dict[str, pa.Table] = field(default_factory=dict)
+    """Long lists by name: part of the JSON, printed only if asked, and in no record."""
     started: float = field(default_factory=time.time)
+
+    def json(self) -> str:
+        """Return all facts as one JSON object."""
+        return json.dumps(self.summary | {name: rows.to_pylist() for name, rows in self.details.items()}, default=str)
+
+    def terminal(self, *, verbose: bool = False) -> str:
+        """Return the text, and if asked the long lists; nothing in it steers a terminal."""
+        lists = self.details.items() if verbose else ()
+        text = paragraphs(self.text, *(table(rows.to_pylist(), f"{name.replace('_', ' ')}:") for name, rows in lists))
+        return printable(text, keep="\n")
 
 
 def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = None) -> str:
@@ -39,10 +53,15 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
     """
     if not rows:
         return ""
-    lines = tabulate(rows[:limit], headers="keys", tablefmt="simple", missingval="–").splitlines()
+    cells = [{name: _cell(value) for name, value in row.items()} for row in rows[:limit]]
+    lines = tabulate(cells, headers="keys", tablefmt="simple", missingval="–").splitlines()
     if limit is not None and len(rows) > limit:
         lines.append(f"… and {len(rows) - limit} more")
     return "\n".join([title] * bool(title) + ["  " + line for line in lines])
+
+
+def _cell(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
 
 
 def paragraphs(*parts: str) -> str:

@@ -149,7 +149,7 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
     token, lines = new_user(name, role)
     try:
         users.touch(mode=0o600)
-        with users.open("a") as file:
+        with users.open("a", encoding="utf-8") as file:
             file.write(f"{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None

@@ -80,7 +80,7 @@ def load_settings(path: Path | None, *, overlap: int | None = None) -> Settings:
         UsageError: the file cannot be read or is invalid.
     """
     try:
-        given = {} if path is None else tomllib.loads(path.read_text())
+        given = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the review settings {path} cannot be read: {error}") from None
     unknown = sorted(set(given.get("queues", {})) - set(QUEUES))

@@ -62,7 +62,7 @@ def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
 
 def _described(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text())
+        described = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not isinstance(described, dict):

@@ -118,7 +118,7 @@ class WeightsDir:
             path = self.folder(model) / file.name
             files[file.name] = {"sha256": file_sha256(path), "size": path.stat().st_size}
         aside = self.folder(model) / f".{RECORD}.{os.getpid()}"
-        aside.write_text(json.dumps({"revision": revision, "files": files}, indent=1) + "\n")
+        aside.write_text(json.dumps({"revision": revision, "files": files}, indent=1) + "\n", encoding="utf-8")
         aside.replace(self.folder(model) / RECORD)
 
     def recorded_revision(self, model: str) -> str | None:
@@ -143,7 +143,7 @@ class WeightsDir:
 
     def _recorded(self, model: str) -> dict[str, Any]:
         try:
-            record = json.loads((self.folder(model) / RECORD).read_text())
+            record = json.loads((self.folder(model) / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hfv_builder.frames import webp
 from hfv_builder.records import ClipError
+from hfv_builder.storage.path_text import FILE, path_text
 
 CONTAINERS = (
     # Files of clips.
@@ -54,15 +56,18 @@ def open_media(path: Path) -> Iterator[Any]:
             raise ClipError("it is a Git LFS pointer and not the clip; run `git lfs pull` in its repository")
     # A GIF whose name holds one of these characters is a pattern of names to FFmpeg, unless its format is given.
     pattern = path.suffix.lower() == ".gif" and not {*path.name}.isdisjoint("%*?[{")
+    kind = "gif" if pattern else None
     # Absolute and with its protocol: a name such as `concat:a|b` or `subfile:…` is a file's name and nothing else.
-    name = f"file:{path.absolute()}"
-    with ffmpeg_errors("FFmpeg cannot read it"):
+    source: Any = f"file:{path.absolute()}"
+    with contextlib.ExitStack() as stack:
+        if webp.is_webp(path):
+            source, kind = stack.enter_context(webp.as_stream(path)), webp.FORMAT
+        stack.enter_context(ffmpeg_errors("FFmpeg cannot read it"))
         try:
-            container = av.open(name, format="gif" if pattern else None, options=OPTIONS, metadata_errors="replace")
+            container = av.open(source, "r", format=kind, options=OPTIONS, metadata_errors="replace")
         except av.error.ArgumentError:  # what the lists above refuse
             raise ClipError(f"FFmpeg cannot read it: {OTHER}") from None
-        with container:
-            yield container
+        yield stack.enter_context(container)
 
 
 def check_for_decord(path: Path, container: Any) -> None:
@@ -74,10 +79,12 @@ def check_for_decord(path: Path, container: Any) -> None:
     Raises:
         ClipError: it is a GIF, whose name may be a pattern, or begins with text by which it also passes for a playlist.
     """
+    if path_text(path).startswith(FILE):
+        raise ClipError("decord cannot decode it: its name is not valid UTF-8; rename the file")
     with path.open("rb") as file:
         text = file.read(PROBED).split(b"\0", 1)[0].lower()
-    if container.format.name == "gif" or any(script in text for script in SCRIPTS):
-        raise ClipError("decord cannot decode it: it is a GIF, a playlist, or passes for one")
+    if container.format.name == "gif" or webp.is_webp(path) or any(script in text for script in SCRIPTS):
+        raise ClipError("decord cannot decode it: it is a GIF, a WebP, a playlist, or passes for one")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.frames import decord_reader
+from hfv_builder.frames import decord_reader, webp
 from hfv_builder.frames.decoding import Decoding, presentation_times
 from hfv_builder.frames.media import check_for_decord, ffmpeg_errors, open_media
 from hfv_builder.frames.steps import Link, Links, Sampling, choose
@@ -104,7 +104,7 @@ def probe(path: Path) -> Probe:
             fps=_number(stream.average_rate or stream.guessed_rate),
             num_frames=declared,
             duration_s=duration,
-            codec=context.codec.canonical_name if context.codec else context.name,
+            codec=webp.CODEC if webp.is_webp(path) else context.codec.canonical_name if context.codec else context.name,
             pix_fmt=frame.format.name,
             rotation=frame.rotation % 360,
             bit_rate=stream.bit_rate or container.bit_rate or None,

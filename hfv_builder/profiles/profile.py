@@ -181,7 +181,7 @@ def load_profile(name: str) -> Profile:
     """
     known = profile_names()
     if name in known:
-        text = (resources.files("hfv_builder") / "profiles" / f"{name}.toml").read_text()
+        text = (resources.files("hfv_builder") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
         return _profile(name, _parse(text, f"{name}.toml"), f"{name}.toml")
     path = Path(name)
     if path.suffix != ".toml":
@@ -190,13 +190,13 @@ def load_profile(name: str) -> Profile:
     if path.stem in known:
         raise UsageError(f"{name}: {path.stem} is the name of a profile that comes with hfv; rename the file")
     try:
-        overrides = _parse(path.read_text(), name)
+        overrides = _parse(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the profile {name} cannot be read: {error}") from None
     base = overrides.pop("base", "paper")
     if base not in known:
         raise UsageError(f"{name}: base = {base!r} is no profile; choose {' or '.join(known)}")
-    start = _parse((resources.files("hfv_builder") / "profiles" / f"{base}.toml").read_text(), base)
+    start = _parse((resources.files("hfv_builder") / "profiles" / f"{base}.toml").read_text(encoding="utf-8"), base)
     return _profile(path.stem, _merge(start, overrides), name)
 
 

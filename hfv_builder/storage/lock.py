@@ -50,7 +50,7 @@ def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
     import fcntl
 
     try:
-        file = path.open("w")
+        file = path.open("w", encoding="utf-8")
     except OSError as error:
         raise unwritable(path.parent, error) from None
     with file:

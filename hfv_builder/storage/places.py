@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.path_text import FILE, path_of
+from hfv_builder.storage.precautions import flush, flush_folder, let_others_read
 from hfv_builder.storage.processes import machine, runs
 
 if TYPE_CHECKING:
@@ -27,6 +30,11 @@ Place = Union[Path, "UPath"]
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 HIDDEN = ".hfv-"
 """What the names of unfinished files begin with."""
+DAY_NS = 86_400_000_000_000
+NO_STORES = frozenset(
+    {"http", "https", "ftp", "data", "github", "gist", "jupyter", "reference", "zip", "tar", "libarchive"}
+)
+"""What fsspec can open and is no store: a manifest that somebody else made must not have us open web addresses."""
 CHANGED = ("LastModified", "last_modified", "mtime", "updated", "modified")
 """What stores call the time when a file last changed."""
 
@@ -46,15 +54,15 @@ def place(text: str) -> Place:
     It is absolute, for it travels to workers whose current folder is another.
 
     Raises:
-        UsageError: it is a URL of a store that there is no package for.
+        UsageError: it is a URL of a store that there is no package for, or of no store, such as a web address.
     """
-    if not URL.match(text):
-        return Path(text).absolute()
-    if text.startswith("file://"):
-        return Path(text.removeprefix("file://")).absolute()
+    if text.startswith(FILE) or not URL.match(text):
+        return path_of(text).absolute()
     from upath import UPath
 
     store, key = text.split("://", 1)
+    if store.split("+")[0] in NO_STORES or "::" in text:
+        raise UsageError(f"{text} cannot be used: {store} is no store of files; copy them to a folder, and name that")
     try:
         # Workers write beside us, so what was listed once does not hold.
         found = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
@@ -135,8 +143,8 @@ def _put_here(path: Path, data: bytes | memoryview) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(hidden, 0o644)
+            flush(file.fileno(), path)
+        let_others_read(Path(hidden))
         os.replace(hidden, path)
     except Exception:
         Path(hidden).unlink(missing_ok=True)
@@ -146,11 +154,7 @@ def _put_here(path: Path, data: bytes | memoryview) -> None:
 def sync(folder: Place) -> None:
     """Make what was put into the folder survive a power cut."""
     if isinstance(folder, Path):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        flush_folder(folder)
 
 
 def writable(folder: Place) -> Place:
@@ -207,42 +211,6 @@ def _swept(folder: str) -> str:
     return prefix
 
 
-def walk(folder: Place) -> Iterator[tuple[str, FileStatus | None]]:
-    """All files that are not hidden, in the folder and below: absolute path or URL, and status; None for odd ones.
-
-    Links are followed, each folder once.
-
-    Raises:
-        OSError: a folder cannot be read.
-        UsageError: its store does not answer.
-    """
-    if not isinstance(folder, Path):
-        with answering(f"{folder} cannot be listed"):
-            found = folder.fs.find(folder.path, detail=True)
-        for name, facts in found.items():
-            below = name.removeprefix(folder.fs._strip_protocol(folder.path))
-            # An empty file named like a folder stands for it, as the consoles of stores make them.
-            if not name.endswith("/") and not any(part.startswith(".") for part in below.split("/")):
-                yield folder.fs.unstrip_protocol(name), _status_in_store(facts)
-        return
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    seen: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(folder.absolute(), followlinks=True, onerror=refuse):
-        here = os.stat(parent)
-        if (here.st_dev, here.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                path = Path(parent, name)
-                yield str(path), status(path) if path.is_file() else None
-
-
 def status(path: Place) -> FileStatus:
     """What is known of a file without reading it.
 
@@ -252,9 +220,19 @@ def status(path: Place) -> FileStatus:
     """
     if not isinstance(path, Path):
         with answering(f"{path} cannot be reached"):
-            return _status_in_store(path.fs.info(path.path))
-    found = path.stat()
-    return FileStatus(found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+            return status_in_store(path.fs.info(path.path))
+    return status_of(path.stat())
+
+
+def status_of(found: os.stat_result) -> FileStatus:
+    """What the system says of a file of this machine.
+
+    A date in the future says nothing: that of the content can be set to any, and that of the file is wrong where a
+    clock was. Up to a day ahead it may be the clock of a file server that is.
+    """
+    now = int(time.time() * 1e9)
+    changed, created = found.st_mtime_ns, found.st_ctime_ns
+    return FileStatus(found.st_size, max(changed if changed <= now else 0, created if created <= now + DAY_NS else 0))
 
 
 def blame_disks(path: Place, error: Exception) -> None:
@@ -279,7 +257,8 @@ def blame_disks(path: Place, error: Exception) -> None:
     )
 
 
-def _status_in_store(facts: dict[str, Any]) -> FileStatus:
+def status_in_store(facts: dict[str, Any]) -> FileStatus:
+    """What a store says of a file."""
     changed = next((facts[name] for name in CHANGED if facts.get(name)), None)
     if isinstance(changed, datetime):
         changed = changed.timestamp()

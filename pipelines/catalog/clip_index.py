@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.records import Status
+from hfv_builder.storage.folders import MADE, canonical
 from hfv_builder.storage.manifest import NEW, Manifests
-from hfv_builder.storage.places import FileStatus, Place, blame_disks, place, status
+from hfv_builder.storage.path_text import path_of, path_text
+from hfv_builder.storage.places import FileStatus, blame_disks, place, status
 from hfv_builder.storage.schema import BOOL, CLIPS, INT64, STRING
-from pipelines.catalog.folder import Found
+from pipelines.catalog.folder import Listing, kind_of
 
 STAMP = b"catalogued_at_ns"
 """In the metadata of each part: the time before which a file must have changed last for its row to hold."""
@@ -48,19 +50,22 @@ def index_of(manifests: Manifests, generator: str, stamp: int | None = None) -> 
 
 
 def unchanged(
-    manifests: Manifests, generator: str, files: Found, folder: Place, *, retry_failed: bool = False
+    manifests: Manifests, generator: str, listing: Listing, *, retry_failed: bool = False
 ) -> tuple[pa.Table, list[str], pa.Array, int, str | None]:
     """The rows that hold or that nobody can check, and the files to read.
 
     Also the contents that the generator stood for so far, how many rows are left out, and why some are unchecked.
 
-    What is known is taken out of `files`: of a million clips there is no room for both.
+    What is known is taken out of the files of `listing`: of a million clips there is no room for both.
 
     Args:
         retry_failed: no row holds that failed; those without a content, of files that could not be read, never do.
     """
+    real_folder = str(path_of(listing.folder))
+    others = listing.others["file"].combine_chunks()
+    made = [f"{path_text(str(canonical(manifests.root) / name))}/" for name in MADE]
     kept, stood, total, why = [INDEX.empty_table()], [pa.array([], STRING)], 0, None
-    real_folder = os.path.realpath(str(folder))
+    files, folders = listing.files, dict[str, str]()
     for rows in index_of(manifests, generator):
         total += len(rows)
         stands = pc.and_(
@@ -71,18 +76,29 @@ def unchanged(
         valid = rows["clip_id"].is_valid()
         if retry_failed:
             valid = pc.and_(valid, pc.not_equal(rows["status"], Status.FAILED.value))
-        rows = rows.append_column("sound", valid)
-        for at, (path, size, stamp, is_sound) in enumerate(tuples(rows, "path", "bytes", "stamp", "sound")):
+        passed_over = pc.is_in(rows["path"], value_set=others)
+        for folder in made:
+            passed_over = pc.or_(passed_over, pc.starts_with(rows["path"], folder))
+        rows = rows.append_column("sound", valid).append_column("passed_over", passed_over)
+        columns = tuples(rows, "path", "bytes", "width", "stamp", "sound", "passed_over")
+        for at, (path, size, width, stamp, is_sound, is_passed_over) in enumerate(columns):
+            if is_passed_over:
+                continue
             try:
-                file = files.pop(path, None) or _look(path, real_folder)
+                # A file that this run has not come upon may have been catalogued by another path than its own.
+                known = files.pop(path, None)
+                real = path if known else _canonical(path, folders)
+                file = known or files.pop(real, None) or _look(real, real_folder)
+                kind = kind_of(real) if width is None and file is not None else ""  # it may be no clip at all
             except Exception as error:  # every store has errors of its own
                 unseen[at], why = True, why or str(error)
-            else:
-                holds[at] = is_sound and file is not None and file.bytes == size and file.changed_ns < stamp
-                if file is not None and not holds[at]:
-                    files[path] = file
-        rows = rows.drop_columns("sound").set_column(INDEX.get_field_index("unseen"), "unseen", pa.array(unseen))
-        kept.append(rows.filter(pa.array(holds | unseen)))
+                continue
+            is_same = file is not None and file.bytes == size and file.changed_ns < stamp
+            holds[at] = is_sound and is_same and not kind and real == path
+            if file is not None and not holds[at] and (known or not kind):
+                files[real] = file
+        rows = rows.drop_columns(["sound", "passed_over", "unseen"]).append_column("unseen", pa.array(unseen))
+        kept.append(rows.select(INDEX.names).filter(pa.array(holds | unseen)))
     found = pa.concat_tables(kept)
     del kept
     former = pa.concat_arrays(stood)
@@ -96,6 +112,21 @@ def unchanged(
     new = sorted({*files, *found["path"].filter(again).to_pylist()})
     found = found.filter(pc.invert(again))
     return found, new, former, total - len(found), why
+
+
+def _canonical(path: str, folders: dict[str, str]) -> str:
+    """The path of a file without links among its folders.
+
+    Args:
+        folders: such paths of folders, as far as they were needed; more are added.
+    """
+    file = place(path)
+    if not isinstance(file, Path):
+        return path
+    folder, name = os.path.split(file)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return path_text(os.path.join(folders[folder], name))
 
 
 def _look(path: str, real_folder: str) -> FileStatus | None:

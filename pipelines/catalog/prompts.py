@@ -19,7 +19,8 @@ from hfv_builder.clips.prompts import (
     prompt_in_name,
 )
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import Place, place, reach, read, walk
+from hfv_builder.storage.folders import canonical, name_below, walk
+from hfv_builder.storage.places import Place, place, reach, read
 from pipelines.outcome import SHOWN, paragraphs, table
 
 TEXT = ".txt"
@@ -118,11 +119,15 @@ def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
     """The texts of a folder, `a.txt` or `a.mp4.txt` for `a.mp4`."""
     lines: list[PromptLine] = []
     complaints: list[Complaint] = []
-    top = f"{str(folder).rstrip('/')}/"
-    for path, status in walk(folder):
-        if status is None or not path.lower().endswith(TEXT):
-            continue
-        name = path.removeprefix(top)
+    links: dict[str, str] = {}
+    texts: list[str] = []
+    for entry in walk(canonical(folder)):
+        if entry.link:
+            links[entry.path] = entry.link
+        elif entry.status is not None and entry.path.lower().endswith(TEXT):
+            texts.append(entry.path)
+    for path in texts:
+        name = name_below(path, str(canonical(folder)), links) or path
         prompt = _decoded(read(place(path))).strip()
         if is_text(prompt):
             stem = f"./{name[: -len(TEXT)]}"

@@ -1,6 +1,7 @@
 """Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -13,14 +14,15 @@ from hfv_builder.clips.ownership import HOLDER, lost_rows
 from hfv_builder.clips.sources import check_name, load_sources
 from hfv_builder.frames.video import decoder_version
 from hfv_builder.records import Status, UsageError
+from hfv_builder.storage.folders import canonical
 from hfv_builder.storage.manifest import NEW, Manifests
 from hfv_builder.storage.places import Place
 from hfv_builder.storage.schema import CLIPS, STRING
 from pipelines.catalog.clip_index import index_of, one_a_path, pieces, tuples, unchanged, without_moved
-from pipelines.catalog.folder import list_clips
+from pipelines.catalog.folder import counted, list_clips, no_clip, sift
 from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.summary import summarise
-from pipelines.catalog.worker import catalog_shard, readable_path
+from pipelines.catalog.worker import catalog_shard
 from pipelines.generators import holders
 from pipelines.outcome import Outcome
 from pipelines.workers.cluster import WORKER_BYTES, Cluster
@@ -70,19 +72,20 @@ def catalog(
     source = load_sources(manifests.root).get(check_name(generator))
     if real and source is not None and not source.real:
         raise UsageError(f"sources.toml says that {generator} is fake; leave out --real, or change its entry")
-    files, others = list_clips(folder)
-    passed_over = len(others)
-    del others  # of a million clips even their names count
-    top = f"{str(folder.absolute()).rstrip('/')}/"
+    listing = list_clips(folder, manifests.root)
     given = None
     if prompts is not None or prompts_in_names:
-        names = (readable_path(path).removeprefix(top) for path in files)
-        given = read_prompts(prompts, folder.absolute(), names)
+        names = [name for path in listing.files if (name := listing.name(path)) is not None]
+        given = read_prompts(prompts, canonical(folder), names)
 
     with manifests.lock(f"catalog-{generator}"):
         manifests.recover(CLIPS, generator=generator)
         is_real = source.real if source else real or _was_real(manifests, generator)
-        rows, new, former, gone, why = unchanged(manifests, generator, files, folder, retry_failed=retry_failed)
+        rows, new, former, gone, why = unchanged(manifests, generator, listing, retry_failed=retry_failed)
+        new, sifted = sift(new)
+        others = pa.concat_tables([listing.others, sifted]).sort_by("file")
+        if not new and not len(rows):
+            raise no_clip(listing, others)
         told = _prompts_of(manifests, generator, new, rows)
         if new:
             _read_all(manifests, generator, new, stamp, cluster or Cluster())
@@ -94,12 +97,15 @@ def catalog(
         lost = _lost(manifests, generator, rows, former, is_real)
         rows = _owned(rows, lost.filter(pc.field("generator") == generator))
         del former
-        finish = partial(_finish, folder=top, prompts=given.by_name if given else {}, told=told, is_real=is_real)
+        finish = partial(_finish, name=listing.name, prompts=given.by_name if given else {}, told=told, is_real=is_real)
         manifests.replace(CLIPS, pieces(manifests, generator, rows, stamp, finish), generator=generator)
     facts = {"generator": generator, "is_real": is_real, "clips": len(rows), "read": len(new), "dropped": gone}
-    facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why, "passed_over": passed_over}
+    facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why}
+    facts |= {"passed_over": len(others), "passed_over_by": counted(others), "not_entered": listing.denied}
     del rows, new
-    return summarise(manifests, source, facts, lost, started, given)
+    outcome = summarise(manifests, source, facts, lost, started, given)
+    outcome.details["passed_over_files"] = others
+    return outcome
 
 
 def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
@@ -157,7 +163,7 @@ def _prompts_of(manifests: Manifests, generator: str, paths: list[str], kept: pa
     added = [part for part in manifests.parts(CLIPS, generator=generator) if part.name.startswith(NEW)]
     if not paths and not added:
         return {}
-    again = [pa.array(map(readable_path, paths), STRING)]
+    again = [pa.array(paths, STRING)]
     again += chain.from_iterable(manifests.read_part(CLIPS, part, ["path"])["path"].chunks for part in added)
     rows = manifests.read(CLIPS, ["path", "clip_id", "prompt", "prompt_group"], generator=generator)
     told = rows.filter(pc.is_valid(rows["prompt"]))
@@ -206,7 +212,7 @@ def _finish(
     rows: pa.Table,
     originals: pa.ChunkedArray,
     *,
-    folder: str,
+    name: Callable[[str], str | None],
     prompts: dict[str, tuple[str, str]],
     told: dict[str, tuple[str, str]],
     is_real: bool,
@@ -214,7 +220,8 @@ def _finish(
     """The rows with exact copies marked, kind and prompts filled in.
 
     Args:
-        prompts: by name below the folder, which ends in a slash.
+        name: gives the name of a file below the folder, None for those of other folders.
+        prompts: by this name.
         told: by path or clip id, unless `prompts` has another.
     """
     # What was a copy so far and has no original now stands for itself.
@@ -230,13 +237,13 @@ def _finish(
     if prompts or told:
         found = []
         for path, clip_id in tuples(rows, "path", "clip_id"):
-            below = path.removeprefix(folder)
+            below = name(path)
             known = told.get(path) or told.get(clip_id)
-            if below != path:  # files of another folder may have the same names
+            if below is not None:  # files of another folder may have the same names
                 known = prompts.get(below) or known
             found.append(known or (None, None))
-        for name, values in zip(("prompt", "prompt_group"), zip(*found, strict=True), strict=True):
-            columns[name] = pc.coalesce(pa.array(values, STRING), rows[name])
-    for name, column in columns.items():
-        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        for column, values in zip(("prompt", "prompt_group"), zip(*found, strict=True), strict=True):
+            columns[column] = pc.coalesce(pa.array(values, STRING), rows[column])
+    for column, values in columns.items():
+        rows = rows.set_column(rows.schema.get_field_index(column), column, values)
     return rows.combine_chunks()

@@ -58,10 +58,12 @@ def summarise(
         ("read", "read now"),
         ("dropped", "rows dropped or read again (file gone, changed, or tried again)"),
         ("unseen", "rows kept unseen (file out of reach)"),
-        ("passed_over", "other files passed over"),
     ):
         if facts[count]:
             headline += f", {facts[count]} {word}"
+    if facts["passed_over"]:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in facts["passed_over_by"].items())
+        headline += f"\n{facts['passed_over']} other files passed over: {kinds} (-v lists them)"
     if source is None:
         headline += f"\n{generator} stands in no sources.toml: taken for {kind}, nothing to compare it with"
         if facts["is_real"]:
@@ -75,6 +77,7 @@ def summarise(
     text = paragraphs(
         headline,
         table(differing, "differs from sources.toml (nothing is refused):"),
+        table(facts["not_entered"], "folders that could not be entered; let yourself in, or ignore them:"),
         table(unread, "not to be scored:", limit=SHOWN),
         table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
         shared,
@@ -83,5 +86,5 @@ def summarise(
     lists |= {"formats": formats, "differences": differing, "not_scored": unread}
     account = {"prompts": prompts.summary()} if prompts else {}
     summary = facts | lists | account | {"manifests": str(manifests.root)}
-    code = SOME_FAILED if facts["failed"] or lists["footage_in_fake"] else DONE
+    code = SOME_FAILED if facts["failed"] or facts["not_entered"] or lists["footage_in_fake"] else DONE
     return Outcome(summary=summary, text=text, exit_code=code, started=started)

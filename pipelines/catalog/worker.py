@@ -1,12 +1,12 @@
 """What a worker of the catalogue does: read some files and write their rows."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from hfv_builder.clips.kinds import EMPTY, UNKNOWN, kind_by_content
 from hfv_builder.frames.video import decoder_version, probe
 from hfv_builder.records import Status, UsageError, reason
 from hfv_builder.storage.manifest import Manifests
@@ -80,24 +80,27 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
                 row["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
                 row["bytes"] = content.tell()
             row["clip_id"] = row["sha256"][:16]
-            if error is None and row["path"] != path:
-                error = "its name is not valid UTF-8; rename the file"
             if error is None:
                 row |= vars(probe(file))
     except UsageError:
         raise
     except Exception as raised:  # decoders have errors of many kinds
         blame_disks(place(path), raised)
-        error, failure = reason(raised), raised
+        error, failure = reason(raised) + _content(path), raised
     return row | {"status": (Status.OK if error is None else Status.FAILED).value, "error": error}, failure
+
+
+def _content(path: str) -> str:
+    """What a file holds that is named like a clip and is none; empty if nobody can tell."""
+    try:
+        with local_copy(place(path)) as file, file.open("rb") as content:
+            kind = kind_by_content("", content)
+    except (OSError, UsageError):
+        return ""
+    return "" if kind in ("", EMPTY, UNKNOWN) else f"; its content is {kind}"
 
 
 def _row(path: str) -> Row:
     """What is known of a file without opening it."""
-    row: Row = {"path": readable_path(path), "sha256": None, "status": Status.FAILED.value}
+    row: Row = {"path": path, "sha256": None, "status": Status.FAILED.value}
     return row | {"decoder": "pyav", "decoder_version": decoder_version("pyav")}
-
-
-def readable_path(path: str) -> str:
-    """The path as a table can hold it: names need not be text."""
-    return os.fsencode(path).decode(errors="backslashreplace")

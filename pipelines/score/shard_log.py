@@ -23,7 +23,7 @@ def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Ca
     """
     name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}-score-{generator}.jsonl"
     path = writable(manifests.root / "runs") / name
-    file = path.open("w")
+    file = path.open("w", encoding="utf-8")
     begun = time.monotonic()
 
     def write(report: ShardResult) -> None:

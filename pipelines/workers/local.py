@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from hfv_builder.storage.sockets import shorten_sockets
 from pipelines.workers.interrupts import interrupts
 from pipelines.workers.limits import cores, workers_memory, workers_that_fit
 
@@ -128,6 +129,7 @@ def prepare_forks(imports: Sequence[str]) -> None:
     os.environ.update(ENVIRONMENT)
     try:
         set_forkserver_preload(["distributed", *imports])
+        shorten_sockets()
         with interrupts(signal.SIG_IGN):  # inherited: Ctrl-C is the driver's to answer
             forkserver.ensure_running()
     finally:

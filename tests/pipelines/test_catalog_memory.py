@@ -12,6 +12,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import FileStatus
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.clip_index import STAMP
+from pipelines.catalog.folder import Listing, as_others
 from pipelines.catalog.stage import catalog
 from pipelines.status import status as status_of
 
@@ -33,7 +34,8 @@ def test_memory_hardly_grows_with_the_clips(
     table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
     manifests.add(CLIPS, table, name="x", generator="mine")
     files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
-    monkeypatch.setattr("pipelines.catalog.stage.list_clips", lambda _: (files, []))
+    listing = Listing(folder=str(tmp_path), files=files, others=as_others([]), denied=[])
+    monkeypatch.setattr("pipelines.catalog.stage.list_clips", lambda *_: listing)
     monkeypatch.setattr("pipelines.catalog.clip_index.ROWS_READ", 1000)
     monkeypatch.setattr("pipelines.catalog.clip_index.PART_ROWS", 5000)
 

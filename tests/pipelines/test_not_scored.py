@@ -1,7 +1,6 @@
 """Clips that no model could see, which are tried again, and runs that would give wrong rows, which are refused."""
 
 import dataclasses
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from hfv_builder.backends import registry
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import UsageError
+from hfv_builder.records import ClipError, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
@@ -21,7 +20,7 @@ from pipelines.score.stage import score
 from pipelines.versions import packages
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
-from tests.pipelines.conftest import rows
+from tests.pipelines.conftest import raising, rows
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -62,17 +61,16 @@ def test_other_content_is_not_scored_under_the_id_of_what_was_there(
 
 
 def test_a_clip_that_the_catalogue_could_not_read_is_scored_once_it_can(
-    manifests: Manifests, clips_folder: Fill, cluster: Cluster
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=1)
-    odd = os.fsencode(folder) + b"/caf\xe9.mp4"  # no UTF-8
-    os.rename(folder / "000.mp4", odd)
-    catalog(manifests, "kling", folder, cluster=cluster)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.catalog.worker.probe", raising(ClipError("its decoder is away")))
+        catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
     (failure,) = score(manifests, "kling", LITE, cluster=cluster).summary["failures"]
-    assert failure["reason"].startswith("not scored: its name")
+    assert failure["reason"].startswith("not scored: its decoder")
     assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 0
-    os.rename(odd, folder / "000.mp4")
-    catalog(manifests, "kling", folder, cluster=cluster)
+    catalog(manifests, "kling", folder, retry_failed=True, cluster=cluster)
     again = score(manifests, "kling", LITE, cluster=cluster)
     assert (again.summary["scored_now"], again.exit_code) == (1, 0)
 

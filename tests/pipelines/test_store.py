@@ -18,8 +18,9 @@ import pyarrow as pa
 import pytest
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.folders import walk
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, status, walk
+from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, status
 from hfv_builder.storage.processes import machine
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
 from pipelines.catalog.folder import list_clips
@@ -285,7 +286,7 @@ def test_what_stands_for_a_folder_is_no_clip(bucket: Place) -> None:
     put(bucket / "clips" / "000.mp4", b"a clip")
     for key in ("clips/", "clips/more/"):
         bucket.fs.pipe_file(f"{bucket.path}{key}", b"")  # type: ignore[union-attr]
-    assert [name for name, _ in walk(bucket / "clips")] == [str(bucket / "clips/000.mp4")]
+    assert [entry.path for entry in walk(bucket / "clips")] == [str(bucket / "clips/000.mp4")]
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(bucket: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,18 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hfv_builder.frames.video import decode
+from hfv_builder.profiles.profile import load_profile
+from hfv_builder.records import ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.stage import catalog
+from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import age, raising, rows
@@ -67,21 +70,21 @@ def test_files_that_kill_whoever_reads_them(
 
 
 def test_a_name_that_is_no_text(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    """It is a clip like any other, and no other name is taken for it."""
     folder = clips_folder(count=1)
-    for letter in (b"\xe8", b"\xe9"):
-        shutil.copy(os.fsencode(folder / "000.mp4"), os.fsencode(folder) + b"/caf" + letter + b".mp4")
-    write_clip(folder / "zebra.mp4", moving_square(5, seed=9))
-    catalog(manifests, "kling", folder, cluster=cluster)
-    failed = [Path(row["path"]).name for row in rows(manifests, CLIPS) if row["status"] != "ok"]
-    assert failed == ["caf\\xe8.mp4", "caf\\xe9.mp4"]
+    names = [b"caf\xe8.mp4", b"caf\xe9.mp4", b"caf\\xe9.mp4", b"dir-\xff/c.mp4"]
+    for at, name in enumerate(names):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        write_clip(folder / "new.mp4", moving_square(5, seed=at + 9))
+        path.parent.mkdir(exist_ok=True)
+        (folder / "new.mp4").rename(path)
+    assert catalog(manifests, "kling", folder, cluster=cluster).summary["ok"] == 5
+    found = {row["path"].removeprefix("file://").removeprefix(str(folder)) for row in rows(manifests, CLIPS)}
+    assert found == {"/000.mp4", "/caf%E8.mp4", "/caf%E9.mp4", "/caf\\xe9.mp4", "/dir-%FF/c.mp4"}
+    assert score(manifests, "kling", load_profile("lite"), cluster=cluster).summary["failed"] == 0
 
 
-def test_the_copy_of_what_cannot_be_used_stands_for_itself(
-    manifests: Manifests, clips_folder: Fill, cluster: Cluster
-) -> None:
-    folder = clips_folder(count=1)
-    (folder / "000.mp4").rename(folder / "z.mp4")
-    shutil.copy(os.fsencode(folder / "z.mp4"), os.fsencode(folder) + b"/caf\xe9.mp4")
-    catalog(manifests, "kling", folder, cluster=cluster)
-    found = {Path(row["path"]).name: row["status"] for row in rows(manifests, CLIPS)}
-    assert found == {"caf\\xe9.mp4": "duplicate", "z.mp4": "ok"}
+def test_decord_cannot_open_a_name_that_is_no_text(clips_folder: Fill) -> None:
+    path = clips_folder(count=1) / "000.mp4"
+    with pytest.raises(ClipError, match="its name is not valid UTF-8; rename the file"):
+        list(decode(path.rename(path.with_name(os.fsdecode(b"caf\xe9.mp4"))), decoder="decord"))

@@ -1,9 +1,11 @@
 """Places: the same for whoever gets them, and no fault of ours laid on a store."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from hfv_builder.records import UsageError
 from hfv_builder.storage.places import answering, place
 
 
@@ -17,3 +19,13 @@ def test_a_local_place_is_the_same_in_every_folder(tmp_path: Path, monkeypatch: 
 def test_a_fault_of_ours_is_not_laid_on_the_store() -> None:
     with pytest.raises(ValueError, match="ours"), answering("it cannot be read"):
         raise ValueError("ours")
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:9/a.mp4", "https://host/a", "zip://a::s3://b/c"])
+def test_a_web_address_is_no_place(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is no store of files; copy them"):
+        place(text)
+
+
+def test_a_file_url_is_a_path_of_any_bytes() -> None:
+    assert place("file:///clips/a%20b%FF.mp4") == Path(os.fsdecode(b"/clips/a b\xff.mp4"))

@@ -1,0 +1,74 @@
+"""Animated WebP, which Pillow decodes, is a clip like any other."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfv_builder.frames import webp
+from hfv_builder.frames.video import decode, frames, probe
+from hfv_builder.records import ClipError
+from review_ui.proxies import frame_times, make_proxy, make_strip
+from tests.conftest import Frames, moving_square
+
+
+def write_webp(path: Path, shown: Frames, durations: list[int], **options: object) -> Path:
+    images = [Image.fromarray(frame) for frame in shown]
+    save = {"save_all": True, "append_images": images[1:], "duration": durations, "lossless": True}
+    images[0].save(path, **(save | options))  # type: ignore[arg-type]
+    return path
+
+
+def test_frames_and_times_are_exact(tmp_path: Path) -> None:
+    shown = moving_square(7, width=97, height=63)  # odd sizes too
+    path = write_webp(tmp_path / "a.webp", shown, [40, 50, 60, 40, 50, 60, 100])
+    found = list(frames(path))
+    assert np.array_equal([frame.rgb for frame in found], shown)
+    assert [round(frame.time_s, 3) for frame in found] == [0, 0.04, 0.09, 0.15, 0.19, 0.24, 0.3]
+    facts = probe(path)
+    assert (facts.width, facts.height, facts.num_frames, facts.codec) == (97, 63, 7, "webp")
+    assert np.array_equal(np.concatenate([chunk.rgb for chunk in decode(path)]), shown)
+
+
+def test_what_is_transparent_is_opaque(tmp_path: Path) -> None:
+    shown = moving_square(3)
+    clear = [Image.fromarray(np.dstack([frame, np.full(frame.shape[:2], 128, np.uint8)])) for frame in shown]
+    clear[0].save(tmp_path / "a.webp", save_all=True, append_images=clear[1:], duration=40, lossless=True)
+    assert np.array_equal([frame.rgb for frame in frames(tmp_path / "a.webp")], shown)
+
+
+def test_it_can_be_reviewed(tmp_path: Path) -> None:
+    path = write_webp(tmp_path / "a.webp", moving_square(6), [50] * 6)
+    make_proxy(path, tmp_path / "proxy.mp4")
+    make_strip(path, tmp_path / "strip.webp")
+    assert np.allclose(frame_times(tmp_path / "proxy.mp4"), np.arange(6) * 0.05, atol=1e-3)
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_webp(tmp_path / "a.webp", moving_square(6), [50] * 6)
+    still = tmp_path / "still.webp"
+    Image.fromarray(moving_square(1)[0]).save(still)
+    with pytest.raises(ClipError, match="it is a still image"):
+        probe(still)
+    (tmp_path / "cut.webp").write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ClipError, match="Pillow cannot read it"):
+        probe(tmp_path / "cut.webp")
+    with pytest.raises(ClipError, match="decord cannot decode it"):
+        list(decode(path, decoder="decord"))
+    monkeypatch.setattr(webp, "MAX_PIXELS", 1000)
+    with pytest.raises(ClipError, match="its 6 frames of 96x64 are too many to read as a WebP"):
+        probe(path)
+
+
+def test_a_full_disk_is_not_the_clips_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    path = write_webp(tmp_path / "a.webp", moving_square(6), [50] * 6)
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda *_, **__: Full())
+    with pytest.raises(OSError, match="No space left"):
+        probe(path)
