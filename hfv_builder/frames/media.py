@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hfv_builder.frames.limits import FRAME_PIXELS
 from hfv_builder.records import ClipError
 
 CONTAINERS = (
@@ -23,7 +24,14 @@ CONTAINERS = (
     *("mp3", "wav", "flac", "aac", "ac3", "eac3", "aiff", "caf", "w64"),
 )
 """FFmpeg's names of the demuxers that open no other file and play no text and no still image."""
-OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+OPTIONS = {
+    "format_whitelist": ",".join(CONTAINERS),
+    "protocol_whitelist": "file",
+    # FFmpeg decodes some frames while it opens a file.
+    "max_pixels": str(FRAME_PIXELS),
+}
+NO_FRAMES = {"skip_frame": "all"}
+"""Opens a file ten times as fast: FFmpeg does not decode frames to learn what the first frame or no one needs."""
 OTHER = "it is a text, playlist or still image, or of a container that is not accepted"
 POINTER = b"version https://git-lfs"
 PROBED = 1 << 20
@@ -33,8 +41,12 @@ SCRIPTS = (b"#extm3u", b"ffconcat", b"<mpd", b"c=in ip", b"# vobsub")
 
 
 @contextlib.contextmanager
-def open_media(path: Path) -> Iterator[Any]:
+def open_media(path: Path, *, quick: bool = False) -> Iterator[Any]:
     """Open a media file for reading with PyAV and close it at the end; everything that reads media comes this way.
+
+    Args:
+        quick: decode nothing while opening. For reading packets and the first frame: decoders that have not seen
+            how far frames are reordered may drop later ones.
 
     Yields:
         The `av.container.InputContainer`.
@@ -56,9 +68,10 @@ def open_media(path: Path) -> Iterator[Any]:
     pattern = path.suffix.lower() == ".gif" and not {*path.name}.isdisjoint("%*?[{")
     # Absolute and with its protocol: a name such as `concat:a|b` or `subfile:…` is a file's name and nothing else.
     name = f"file:{path.absolute()}"
+    options = OPTIONS | NO_FRAMES if quick else OPTIONS
     with ffmpeg_errors("FFmpeg cannot read it"):
         try:
-            container = av.open(name, format="gif" if pattern else None, options=OPTIONS, metadata_errors="replace")
+            container = av.open(name, format="gif" if pattern else None, options=options, metadata_errors="replace")
         except av.error.ArgumentError:  # what the lists above refuse
             raise ClipError(f"FFmpeg cannot read it: {OTHER}") from None
         with container:

@@ -1,13 +1,15 @@
 """What a worker of the catalogue does: read some files and write their rows."""
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from hfv_builder.frames.video import decoder_version, probe
+from hfv_builder.frames.facts import look
+from hfv_builder.frames.video import decoder_version
 from hfv_builder.records import Status, UsageError, reason
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import blame_disks, local_copy, place
@@ -68,12 +70,13 @@ def catalog_shard(
 def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | None]:
     """The row of one file, and what was raised if it could not be read.
 
-    The row has its hash, and what the file says of itself unless it failed already with `error`.
+    The row has its hash, and the facts of the clip unless it failed already with `error`. What is odd about a clip
+    that can be read stands in its `error`, too; its status is `ok` all the same.
 
     Raises:
         UsageError: its whole folder is out of reach.
     """
-    row, failure = _row(path), None
+    row, failure, remarks = _row(path), None, list[str]()
     try:
         with local_copy(place(path)) as file:
             with file.open("rb") as content:
@@ -83,13 +86,31 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
             if error is None and row["path"] != path:
                 error = "its name is not valid UTF-8; rename the file"
             if error is None:
-                row |= vars(probe(file))
+                found = look(file)
+                values, unfit = storable(vars(found.facts))
+                row |= values
+                remarks = [*found.remarks, *(f"its {name} does not fit the table and is left out" for name in unfit)]
     except UsageError:
         raise
     except Exception as raised:  # decoders have errors of many kinds
         blame_disks(place(path), raised)
         error, failure = reason(raised), raised
-    return row | {"status": (Status.OK if error is None else Status.FAILED).value, "error": error}, failure
+    status = Status.OK if error is None else Status.FAILED
+    return row | {"status": status.value, "error": error or "; ".join(remarks) or None}, failure
+
+
+def storable(values: Row) -> tuple[Row, list[str]]:
+    """Return the values that the table of clips can hold, null for the others, and the names of those others."""
+    kept = dict(values)
+    for name, value in values.items():
+        try:
+            fits = not isinstance(value, float) or math.isfinite(value)
+            pa.scalar(value, CLIPS.schema.field(name).type)
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            fits = False
+        if not fits:
+            kept[name] = None
+    return kept, [name for name in values if kept[name] is not values[name]]
 
 
 def _row(path: str) -> Row:
