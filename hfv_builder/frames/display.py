@@ -31,14 +31,14 @@ class Transform:
 
 AS_IT_IS = Transform()
 AXES = {
-    ((1, 0), (0, 1)): AS_IT_IS,
-    ((0, -1), (1, 0)): Transform(turns=1),
-    ((-1, 0), (0, -1)): Transform(turns=2),
-    ((0, 1), (-1, 0)): Transform(turns=3),
-    ((-1, 0), (0, 1)): Transform(mirrored=True),
-    ((0, 1), (1, 0)): Transform(mirrored=True, turns=1),
-    ((1, 0), (0, -1)): Transform(mirrored=True, turns=2),
-    ((0, -1), (-1, 0)): Transform(mirrored=True, turns=3),
+    (1, 0, 0, 1): AS_IT_IS,
+    (0, -1, 1, 0): Transform(turns=1),
+    (-1, 0, 0, -1): Transform(turns=2),
+    (0, 1, -1, 0): Transform(turns=3),
+    (-1, 0, 0, 1): Transform(mirrored=True),
+    (0, 1, 1, 0): Transform(mirrored=True, turns=1),
+    (1, 0, 0, -1): Transform(mirrored=True, turns=2),
+    (0, -1, -1, 0): Transform(mirrored=True, turns=3),
 }
 """Transforms by where the horizontal and the vertical axis point to, right and down being positive."""
 
@@ -57,7 +57,8 @@ def nearest_transform(matrix: Sequence[int]) -> Transform | None:
     axes = rows.round()
     if np.abs(rows - axes).max() > SLACK:
         return None
-    return AXES.get(tuple(tuple(int(each) for each in row) for row in axes))
+    a, b, c, d = (int(each) for each in axes.flat)
+    return AXES.get((a, b, c, d))
 
 
 def transform_of(frame: Any) -> Transform | None:

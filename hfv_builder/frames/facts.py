@@ -14,12 +14,12 @@ from hfv_builder.frames.decoding import Decoding
 from hfv_builder.frames.display import AS_IT_IS, Transform, pixel_shape, transform_of
 from hfv_builder.frames.limits import check_length
 from hfv_builder.frames.packets import Packets
-from hfv_builder.frames.stream import moving, open_stream
+from hfv_builder.frames.stream import open_stream
 from hfv_builder.frames.timeline import Timeline, agree
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Probe:
     """The facts of a clip. None where nothing is known."""
 
     width: int
@@ -37,18 +37,11 @@ class Facts:
     """Degrees counter-clockwise by which a decoded frame is turned, after mirroring if any: 0, 90, 180 or 270."""
     bit_rate: int | None
     """Bits per second of the video stream."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a look at a file gives."""
-
-    facts: Facts
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
     """What is odd about the file and how it was settled, one clause each."""
 
 
-def look(path: Path) -> Look:
+def probe(path: Path) -> Probe:
     """Read the facts of a clip; of its frames only the first is decoded, to see that it can be.
 
     Raises:
@@ -65,7 +58,7 @@ def look(path: Path) -> Look:
         count = max(1, len(timeline) - decoding.lead)
         check_length(count, width, height)
         context = stream.codec_context
-        facts = Facts(
+        return Probe(
             width=width,
             height=height,
             fps=_rate(stream, timeline),
@@ -75,8 +68,8 @@ def look(path: Path) -> Look:
             pix_fmt=frame.format.name,
             rotation=90 * (transform or AS_IT_IS).turns,
             bit_rate=_bit_rate(stream, decoding.packets, timeline),
+            remarks=tuple(_remarks(stream, decoding.packets, timeline, transform)),
         )
-        return Look(facts=facts, remarks=tuple(_remarks(stream, decoding.packets, timeline, transform)))
 
 
 def read_timeline(path: Path) -> Timeline:

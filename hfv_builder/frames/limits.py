@@ -28,4 +28,6 @@ def check_length(frames: int, width: int, height: int) -> None:
     """
     most = min(CLIP_FRAMES, CLIP_PIXELS // max(1, width * height))
     if frames > most:
-        raise ClipError(f"it has more than {most} frames of {width}x{height}, which is more than one clip may have; cut it")
+        raise ClipError(
+            f"it has more than {most} frames of {width}x{height}, the most that is read of one clip; cut it"
+        )

@@ -90,7 +90,7 @@ def _even(count: int, lasting: Seconds, rate: float | None) -> Timeline:
     """Frames at a known rate, or as long as their packets last."""
     interval = 1 / rate if rate else _median(lasting[lasting > 0])
     last = float(lasting[0]) if count == 1 and lasting[0] > 0 else interval
-    times = np.arange(count) * interval if count > 1 else np.zeros(count)
+    times = np.arange(count, dtype=np.float64) * np.float64(interval if count > 1 else 0)
     return Timeline(times=times, last_s=last)
 
 

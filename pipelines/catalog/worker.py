@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hfv_builder.frames.facts import look
+from hfv_builder.frames.facts import probe
 from hfv_builder.frames.video import decoder_version
 from hfv_builder.records import Status, UsageError, reason
 from hfv_builder.storage.manifest import Manifests
@@ -86,10 +86,11 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
             if error is None and row["path"] != path:
                 error = "its name is not valid UTF-8; rename the file"
             if error is None:
-                found = look(file)
-                values, unfit = storable(vars(found.facts))
+                facts = dict(vars(probe(file)))
+                remarks += facts.pop("remarks")
+                values, unfit = storable(facts)
                 row |= values
-                remarks = [*found.remarks, *(f"its {name} does not fit the table and is left out" for name in unfit)]
+                remarks += [f"its {name} does not fit the table and is left out" for name in unfit]
     except UsageError:
         raise
     except Exception as raised:  # decoders have errors of many kinds

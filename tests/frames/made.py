@@ -1,6 +1,6 @@
 """Clips of every container and codec that can be written here, and what is true of each: the oracle of media facts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -36,55 +37,68 @@ class Kind:
     audio: str | None = None
     """Codec of sound; None where the container has none."""
     cases: tuple[str, ...] = ()
-    """What can be written of `CASES` beside `constant`."""
+    """What can be written beside `constant`."""
     rate: int = RATE
-    options: dict[str, str] = field(default_factory=dict)
+    shape: float = 1.0
+    """Width of its pixels over their height."""
 
     @property
     def name(self) -> str:
+        """What tests call it."""
         return f"{self.codec}.{self.suffix}"
 
 
+X264 = {"preset": "ultrafast", "x264-params": "threads=1"}
+VPX = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+CODEC_OPTIONS = {
+    "libx264": X264,
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=0"},
+    "libvpx": VPX,
+    "libvpx-vp9": VPX,
+    "libsvtav1": {"preset": "8", "crf": "5"},
+}
+REORDERED = ("b", "offset", "audio")
+"""Cases with B-frames, of kinds that have any."""
 TIMED = ("variable", "offset", "audio", "two", "two default")
 SHOWN = ("turned", "mirrored")
 KINDS = (
-    Kind(suffix="mp4", codec="libx264", audio="aac", cases=(*TIMED, *SHOWN, "b", "cover", "cover first", "pixels")),
+    Kind(suffix="mp4", codec="libx264", audio="aac", cases=(*TIMED, *SHOWN, "b", "cover", "pixels")),
     Kind(suffix="mov", codec="mpeg4", audio="aac", cases=(*TIMED, *SHOWN, "b", "pixels")),
     Kind(suffix="mov", codec="prores_ks", pix_fmt="yuv422p10le", cases=(*TIMED[:2], *SHOWN)),
-    Kind(suffix="mp4", codec="libx265", cases=("variable", "b", "turned", "pixels"), options={"x265-params": "log-level=0"}),
-    Kind(suffix="mp4", codec="libsvtav1", cases=("variable", "mirrored"), options={"preset": "12"}),
+    Kind(suffix="mp4", codec="libx265", cases=("variable", "b", "turned", "pixels")),
+    Kind(suffix="mp4", codec="libsvtav1", cases=("variable", "mirrored")),
     Kind(suffix="mp4", codec="libvpx-vp9", cases=("variable", "turned")),
     Kind(suffix="mp4", codec="mjpeg", pix_fmt="yuvj420p", cases=("variable",)),
-    Kind(suffix="3gp", codec="h263", size=(176, 144), cases=("variable",)),
+    Kind(suffix="3gp", codec="h263", size=(176, 144), shape=12 / 11, cases=("variable",)),
     Kind(suffix="mkv", codec="libx264", audio="aac", cases=(*TIMED, *SHOWN, "b", "cover", "pixels")),
     Kind(suffix="mkv", codec="ffv1", cases=TIMED[:2]),
-    Kind(suffix="webm", codec="libvpx", audio="libopus", cases=(*TIMED, "pixels")),
-    Kind(suffix="webm", codec="libvpx-vp9", audio="libopus", cases=(*TIMED, *SHOWN, "pixels")),
-    Kind(suffix="avi", codec="libx264", audio="libmp3lame", cases=("variable", "audio", "two", "b", "pixels")),
+    Kind(suffix="webm", codec="libvpx", audio="libopus", cases=TIMED),
+    Kind(suffix="webm", codec="libvpx-vp9", audio="libopus", cases=(*TIMED, *SHOWN)),
+    Kind(suffix="avi", codec="libx264", audio="libmp3lame", cases=("audio", "two", "b", "pixels")),
     Kind(suffix="avi", codec="mpeg4", audio="libmp3lame", cases=("variable", "audio", "two", "b")),
     Kind(suffix="avi", codec="mjpeg", pix_fmt="yuvj420p", cases=("variable",)),
     Kind(suffix="ts", codec="libx264", audio="aac", cases=(*TIMED[:4], "b", "pixels")),
-    Kind(suffix="ts", codec="mpeg2video", audio="mp2", rate=25, cases=(*TIMED[:4], "b", "pixels")),
+    Kind(suffix="ts", codec="mpeg2video", audio="mp2", rate=25, cases=(*TIMED[:4], "b")),
     Kind(suffix="m2ts", codec="libx264", audio="aac", cases=("variable", "offset", "b")),
-    Kind(suffix="mpg", codec="mpeg2video", audio="mp2", rate=25, cases=("variable", "offset", "audio", "b")),
+    Kind(suffix="mpg", codec="mpeg2video", audio="mp2", rate=25, cases=("offset", "audio", "b")),
     Kind(suffix="mpg", codec="mpeg1video", audio="mp2", rate=25, cases=("audio", "b")),
     Kind(suffix="flv", codec="flv", audio="libmp3lame", cases=("variable", "offset", "audio")),
     Kind(suffix="flv", codec="libx264", audio="aac", cases=("variable", "offset", "audio", "b", "pixels")),
-    Kind(suffix="ogv", codec="libvpx", audio="libopus", cases=("variable", "audio")),
+    Kind(suffix="ogv", codec="libvpx", audio="libopus", cases=("audio",)),
     Kind(suffix="gif", codec="gif", pix_fmt="rgb8", cases=("variable",)),
     Kind(suffix="apng", codec="apng", pix_fmt="rgb24", cases=("variable",)),
     Kind(suffix="wmv", codec="wmv2", audio="mp2", cases=("variable", "audio")),
     Kind(suffix="nut", codec="mpeg4", audio="mp2", cases=("variable", "offset", "audio", "b")),
     Kind(suffix="mxf", codec="mpeg2video", rate=25, cases=("b",)),
-    Kind(suffix="dv", codec="dvvideo", size=(720, 576), rate=25),
+    Kind(suffix="dv", codec="dvvideo", size=(720, 576), rate=25, shape=16 / 15),
     Kind(suffix="h264", codec="libx264", cases=("b", "pixels")),
-    Kind(suffix="hevc", codec="libx265", cases=("b",), options={"x265-params": "log-level=0"}),
+    Kind(suffix="hevc", codec="libx265", cases=("b",)),
     Kind(suffix="m2v", codec="mpeg2video", rate=25, cases=("b",)),
     Kind(suffix="m4v", codec="mpeg4"),
     Kind(suffix="mjpeg", codec="mjpeg", pix_fmt="yuvj420p", rate=25),
     Kind(suffix="ivf", codec="libvpx-vp9", cases=("variable",)),
-    Kind(suffix="ivf", codec="libsvtav1", options={"preset": "12"}),
-    Kind(suffix="obu", codec="libsvtav1", options={"preset": "12"}, rate=25),
+    Kind(suffix="ivf", codec="libsvtav1"),
+    Kind(suffix="obu", codec="libsvtav1", rate=25),
     Kind(suffix="y4m", codec="wrapped_avframe"),
     Kind(suffix="rm", codec="rv20", size=(176, 144)),
     Kind(suffix="swf", codec="flv", size=(176, 144)),
@@ -127,41 +141,31 @@ def make(folder: Path, kind: Kind, case: str = "constant") -> Made:
     path = folder / f"{kind.codec}-{case.replace(' ', '-')}.{kind.suffix}"
     places = UNEVEN if case == "variable" else tuple(range(COUNT))
     start = LATE_S * kind.rate if case == "offset" else 0
+    width, height = kind.size
     options: Any = {"avoid_negative_ts": "disabled"} if case == "offset" else {}
     with av.open(str(path), "w", options=options) as container:
         streams = []
-        if case == "two":  # a smaller one before it
-            streams.append(_stream(container, kind, case, (kind.size[0] // 2 // 16 * 16, kind.size[1] // 2)))
-        video = _stream(container, kind, case, kind.size)
-        streams.append(video)
-        for stream in streams if len(streams) > 1 else ():
-            stream.disposition = av.stream.Disposition.default
-        if case == "two default":  # a larger one after it, which is not the default
-            streams.append(_stream(container, kind, case, (kind.size[0] * 2, kind.size[1] * 2)))
-            video.disposition = av.stream.Disposition.default
-        if case in ("cover", "cover first"):
-            cover = cv2.imencode(".jpg", np.zeros((200, 200, 3), np.uint8))[1].tobytes()
-            if kind.suffix == "mkv":
-                container.add_attachment("cover.jpg", "image/jpeg", cover)
-            else:
-                art = container.add_stream("mjpeg", rate=1)
-                art.width, art.height, art.pix_fmt = 200, 200, "yuvj420p"
-                art.disposition = av.stream.Disposition.attached_pic
-        sound = container.add_stream(kind.audio, rate=44100 if kind.audio != "libopus" else 48000) if case == "audio" else None
+        if case == "two":  # a smaller one before it, which is a default as well
+            streams.append(_video(container, kind, case, (width // 2, height // 2)))
+        clip = _video(container, kind, case, kind.size)
+        streams.append(clip)
+        if case == "two default":  # a larger one after it, which is no default
+            streams.append(_video(container, kind, case, (width * 2, height * 2)))
+        if len(streams) > 1:
+            for stream in streams:
+                stream.disposition = Disposition.default
+        if case == "two default":
+            streams[-1].disposition = Disposition(0)
+        cover = _cover(container, kind) if case == "cover" else None
+        sound = _sound(container, kind.audio) if kind.audio and case == "audio" else None
         container.start_encoding()
-        if case == "cover" and kind.suffix != "mkv":
-            packet = av.Packet(cover)
-            packet.stream, packet.pts, packet.dts = art, 0, 0
-            container.mux(packet)
+        if cover is not None:
+            container.mux(cover)
         for number, place in enumerate(places):
             for stream in streams:
                 size = (stream.width, stream.height)
-                rgb = picture(number, size) if stream is video else picture(15 - number, size)
-                if case == "turned":
-                    rgb = np.ascontiguousarray(np.rot90(rgb, -1))
-                if case == "mirrored":
-                    rgb = np.ascontiguousarray(rgb[::-1])
-                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+                shown = picture(number if stream is clip else 15 - number, size[::-1] if case == "turned" else size)
+                frame = av.VideoFrame.from_ndarray(_stored(shown, case), format="rgb24")
                 frame.pts, frame.time_base = start + place, Fraction(1, kind.rate)
                 container.mux(stream.encode(frame))
         if sound is not None:
@@ -171,20 +175,17 @@ def make(folder: Path, kind: Kind, case: str = "constant") -> Made:
     return Made(path=path, kind=kind, case=case, times=tuple(place / kind.rate for place in places))
 
 
-def _stream(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any:
-    options = dict(kind.options)
-    if kind.codec == "libx264":
-        options |= {"preset": "ultrafast", "x264-params": "threads=1"}
-    if kind.codec == "libx265":
-        options |= {"preset": "ultrafast"}
-    if kind.codec in ("libvpx", "libvpx-vp9"):
-        options |= {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-    has_b = case in ("b", "offset", "audio") and "b" in kind.cases
-    options["bf"] = "2" if has_b else "0"
-    if kind.codec not in ("libx264", "libx265", "mpeg4", "mpeg2video", "mpeg1video"):
-        options.pop("bf")
-    if kind.codec == "libx264" and has_b:
-        options["b_strategy"] = "0"
+def _stored(shown: Rgb, case: str) -> Rgb:
+    """The frame as it is stored, so that it is shown like this."""
+    if case == "turned":
+        return np.ascontiguousarray(np.rot90(shown, -1))
+    return np.ascontiguousarray(shown[::-1] if case == "mirrored" else shown)
+
+
+def _video(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any:
+    options = CODEC_OPTIONS.get(kind.codec, {})
+    if "b" in kind.cases:
+        options = options | {"bf": "2" if case in REORDERED else "0", "b_strategy": "0"}
     stream = container.add_stream(kind.codec, rate=kind.rate, options=options)
     stream.width, stream.height = size[::-1] if case == "turned" else size
     stream.pix_fmt = kind.pix_fmt
@@ -199,17 +200,31 @@ def _stream(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any
     return stream
 
 
+def _cover(container: Any, kind: Kind) -> Any:
+    """Attach a large picture; for containers that take it as a packet, that packet."""
+    jpeg = cv2.imencode(".jpg", np.zeros((200, 200, 3), np.uint8))[1].tobytes()
+    if kind.suffix == "mkv":
+        container.add_attachment("cover.jpg", "image/jpeg", jpeg)
+        return None
+    stream = container.add_stream("mjpeg", rate=1)
+    stream.width, stream.height, stream.pix_fmt = 200, 200, "yuvj420p"
+    stream.disposition = Disposition.attached_pic
+    packet = av.Packet(jpeg)
+    packet.stream, packet.pts, packet.dts = stream, 0, 0
+    return packet
+
+
+def _sound(container: Any, codec: str) -> Any:
+    return container.add_stream(codec, rate=48000 if codec == "libopus" else 44100)
+
+
 def _silence(container: Any, stream: Any, seconds: float) -> None:
-    rate = stream.codec_context.sample_rate
-    layout = stream.codec_context.layout.name
-    size = stream.codec_context.frame_size or 1024
-    for at in range(0, int(seconds * rate), size):
-        form = stream.codec_context.format.name
-        planar = form.endswith("p")
-        kind = {"flt": np.float32, "s16": np.int16, "s32": np.int32}[form.rstrip("p")]
-        channels = len(stream.codec_context.layout.channels)
-        shape = (channels, size) if planar else (1, channels * size)
-        frame = av.AudioFrame.from_ndarray(np.zeros(shape, kind), format=form, layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+    context = stream.codec_context
+    size, form, channels = context.frame_size or 1024, context.format.name, len(context.layout.channels)
+    dtype = {"flt": np.float32, "s16": np.int16, "s32": np.int32}[form.rstrip("p")]
+    shape = (channels, size) if form.endswith("p") else (1, channels * size)
+    for at in range(0, int(seconds * context.sample_rate), size):
+        frame = av.AudioFrame.from_ndarray(np.zeros(shape, dtype), format=form, layout=context.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = context.sample_rate, at, Fraction(1, context.sample_rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode())

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import review_ui.media
+from hfv_builder.frames.facts import probe, read_timeline
+from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
-from hfv_builder.frames.video import probe
 from hfv_builder.records import ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import place, put
@@ -23,7 +23,7 @@ from hfv_builder.storage.schema import CLIPS
 from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.pages import Sent
-from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
+from review_ui.proxies import SHORT_SIDE, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
 
@@ -41,7 +41,7 @@ def test_a_proxy_shows_each_frame_when_the_original_does(tmp_path: Path, name: s
     assert plays_everywhere(tmp_path / "proxy.mp4", facts(tmp_path / "proxy.mp4"))
     wanted = times_of(source)
     np.testing.assert_allclose(times_of(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
-    np.testing.assert_allclose(frame_times(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
+    np.testing.assert_allclose(read_timeline(tmp_path / "proxy.mp4").times, wanted, atol=1e-4)
     if gap > 1:
         assert len(set(np.diff(wanted).round(4))) > 1
 
@@ -72,7 +72,7 @@ def test_proxies_of_awkward_real_clips(real_clips: Path, tmp_path: Path) -> None
 def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
     from review_ui import proxies
 
-    frames = iter([(np.zeros((1000, 500, 3), np.uint8), 0.0), (np.zeros((1000, 500, 3), np.uint8), 0.1)])
+    frames = iter([Frame(rgb=np.zeros((1000, 500, 3), np.uint8), index=at, time_s=at / 10) for at in range(2)])
     proxies._encode(frames, tmp_path / "tall.mp4")
     with av.open(str(tmp_path / "tall.mp4")) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (500, 1000)
@@ -202,7 +202,7 @@ def test_a_full_disk_is_told_and_tried_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("review_ui.media.make_proxy", full)
+        patch.setattr("review_ui.workshop.Workshop.run", full)
         response = anna.send("GET", path)
     assert (response.status_code, "No space left" in response.json()["error"]) == (409, True)
     assert anna.send("GET", path).status_code == 200
@@ -251,7 +251,7 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(review_ui.media, "make_strip", burst)
+        patch.setattr("review_ui.workshop.Workshop.run", burst)
         media.prepare([0])
         media._later.submit(lambda: None).result(30)
     assert "cannot be prepared" in caplog.text
