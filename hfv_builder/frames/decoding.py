@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hfv_builder.frames.limits import check_length, check_size
+from hfv_builder.frames.limits import FRAME_PIXELS, check_length, check_size
 from hfv_builder.frames.packets import Packets
 from hfv_builder.records import ClipError
 
@@ -78,6 +78,8 @@ class Decoding:
     @property
     def nothing(self) -> str:
         """The sentence for a clip of which no frame can be decoded."""
+        if self.reason and not self._context.width:
+            return f"no frame can be decoded, or they have more than {FRAME_PIXELS} pixels: {self.reason}"
         return f"no frame can be decoded{f': {self.reason}' if self.reason else ''}"
 
     def _number(self, frame: Any, number: int) -> int:

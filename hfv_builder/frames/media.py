@@ -24,11 +24,12 @@ CONTAINERS = (
     *("mp3", "wav", "flac", "aac", "ac3", "eac3", "aiff", "caf", "w64"),
 )
 """FFmpeg's names of the demuxers that open no other file and play no text and no still image."""
+MOST_PIXELS = {"max_pixels": str(FRAME_PIXELS)}
+"""Lets FFmpeg refuse larger frames before it takes memory for them."""
 OPTIONS = {
     "format_whitelist": ",".join(CONTAINERS),
     "protocol_whitelist": "file",
-    # FFmpeg decodes some frames while it opens a file.
-    "max_pixels": str(FRAME_PIXELS),
+    **MOST_PIXELS,  # it decodes some frames while it opens a file
 }
 NO_FRAMES = {"skip_frame": "all"}
 """Opens a file ten times as fast: FFmpeg does not decode frames to learn what the first frame or no one needs."""

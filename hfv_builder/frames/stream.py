@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.frames.limits import check_size
-from hfv_builder.frames.media import open_media
+from hfv_builder.frames.media import MOST_PIXELS, open_media
 from hfv_builder.records import ClipError
 
 
@@ -27,6 +27,7 @@ def open_stream(path: Path, *, quick: bool = False) -> Iterator[tuple[Any, Any]]
         stream = choose_stream(moving(container))
         # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = MOST_PIXELS
         check_size(stream.codec_context.width, stream.codec_context.height)
         yield container, stream
 

@@ -183,10 +183,16 @@ def _decode_decord(path: Path, sampling: Sampling) -> Iterator[Chunk]:
     # What is no video is reported in the same words, whichever decoder is chosen.
     with open_stream(path) as (container, stream):
         check_for_decord(path, container)
-        transform = transform_of(Decoding(container, stream).first()) or AS_IT_IS
-        if transform.mirrored or len(moving(container)) > 1:
-            raise ClipError("decord cannot decode it as it is shown: it is mirrored, or has several video streams")
-        shape = pixel_shape(stream, transform)
+        frame = Decoding(container, stream).first()
+        transform = transform_of(frame)
+        # It mirrors nothing, turns by whole degrees, and chooses a stream by rules of its own.
+        turns_alike = transform is None or frame.rotation % 360 == 90 * transform.turns
+        if not turns_alike or (transform or AS_IT_IS).mirrored or len(moving(container)) > 1:
+            raise ClipError(
+                "decord cannot decode it as it is shown: its display matrix mirrors or is rounded, or it has several "
+                'video streams; use decoder = "pyav"'
+            )
+        shape = pixel_shape(stream, transform or AS_IT_IS)
     with _installed("decord"):
         rgb, chosen = decord_reader.read(path, sampling, read_timeline(path).times)
     step = max(1, CHUNK_BYTES // rgb[0].nbytes)

@@ -76,4 +76,4 @@ def _check_strip(made: Made) -> None:
     width = made.kind.size[0] * shape * STRIP_HEIGHT / made.kind.size[1]
     assert image.shape == (STRIP_HEIGHT, STRIP * round(min(width, 4 * STRIP_HEIGHT)), 3)
     cells = np.split(image, STRIP, axis=1)
-    assert [number_of(cell) for cell in cells] == np.linspace(0, COUNT - 1, STRIP).round().tolist()
+    assert [number_of(cell.astype(np.uint8)) for cell in cells] == np.linspace(0, COUNT - 1, STRIP).round().tolist()
