@@ -25,9 +25,12 @@ class Packets:
         self._container, self._stream = container, stream
         self._base = float(stream.time_base or 1)
         self._codec = stream.codec_context.name
+        self._hides = "vp8" in self._codec or "vp9" in self._codec
         self._stamps: list[tuple[int | None, int | None, int, int]] = []
         self._order: list[tuple[int, int]] = []
-        """Segment and presentation time of each packet that has one, sorted."""
+        """Segment and presentation time of each packet that has one, sorted; of those that were asked for so far."""
+        self._sorted = 0
+        """How many packets these are."""
         self._segment = 0
         self._latest: int | None = None
         """The last presentation time of this segment so far."""
@@ -39,8 +42,7 @@ class Packets:
         self.total = 0
         """Packets, those that show nothing included."""
         self.bytes = 0
-        self.timed = True
-        """Whether every packet has a presentation time of its own."""
+        self._timed = True
 
     def __len__(self) -> int:
         """Return how many frames the packets show."""
@@ -53,10 +55,13 @@ class Packets:
             av.error.FFmpegError: the next one cannot be read.
         """
         for packet in self._container.demux(self._stream):
-            self.total += packet.dts is not None or bool(packet.size)
-            self.bytes += packet.size
-            if is_shown(packet, self._codec):
-                self._note(packet.pts, packet.dts, packet.duration or 0, starts=packet.is_keyframe)
+            size = packet.size
+            if size:
+                self.total += 1
+                self.bytes += size
+                # Packets before the start of an edit list are only decoded.
+                if not (packet.is_discard or (self._hides and is_hidden(packet, self._codec))):
+                    self._note(packet)
             yield packet
 
     def read_all(self) -> None:
@@ -67,12 +72,18 @@ class Packets:
             for _ in self.read():
                 pass
 
+    @property
+    def timed(self) -> bool:
+        """Whether every packet has a presentation time of its own."""
+        self._sort()
+        return self._timed
+
     def place(self, time: int | None, at: int) -> int | None:
         """Return the number of the frame with this presentation time, from number `at` on.
 
         None if the packets have no such time, or not all have one of their own.
         """
-        if not self.timed or time is None or at >= len(self._order):
+        if time is None or not self.timed or at >= len(self._order):
             return None
         for segment in range(self._order[at][0], self._segment + 1):
             place = bisect_left(self._order, (segment, time), lo=at)
@@ -92,44 +103,48 @@ class Packets:
         """Return how many frames the index of the file has, which a file that was cut short does not hold."""
         return sum(1 for entry in self._stream.index_entries if entry.size and not entry.is_discard)
 
-    def _note(self, shown: int | None, decoded: int | None, lasting: int, *, starts: bool) -> None:
-        if self._restarts and self._jumps(shown, decoded, starts=starts):
-            self._segment += 1
-            self._latest = None
-        self._decoded = self._decoded if decoded is None else decoded
-        self._stamps.append((shown, decoded, lasting, self._segment))
-        if shown is None:
-            self.timed = False
-            return
-        self._latest = shown if self._latest is None else max(shown, self._latest)
-        at = bisect_left(self._order, (self._segment, shown))
-        self.timed &= self._order[at : at + 1] != [(self._segment, shown)]
-        self._order.insert(at, (self._segment, shown))
+    def _note(self, packet: Any) -> None:
+        shown, decoded = packet.pts, packet.dts
+        if self._restarts:
+            self._segment += self._jumps(shown, decoded, starts=packet.is_keyframe)
+        self._stamps.append((shown, decoded, packet.duration or 0, self._segment))
+
+    def _sort(self) -> None:
+        """Sort in the packets that were read since this was done last."""
+        for shown, _, _, segment in self._stamps[self._sorted :]:
+            if shown is None:
+                self._timed = False
+                continue
+            key = (segment, shown)
+            at = bisect_left(self._order, key)
+            self._timed &= self._order[at : at + 1] != [key]
+            self._order.insert(at, key)
+        self._sorted = len(self._stamps)
 
     def _jumps(self, shown: int | None, decoded: int | None, *, starts: bool) -> bool:
         """Whether the clock jumped before a packet: what is decoded alone is never shown before what came earlier."""
-        if shown is None or self._latest is None:
+        before, self._decoded = self._decoded, self._decoded if decoded is None else decoded
+        if shown is None:
             return False
-        if shown >= self._latest:
-            return shown - self._latest > self._gap
-        back = decoded is not None and self._decoded is not None and decoded < self._decoded
-        return starts or (self._broadcast and back)  # others store no decoding times
-
-
-def is_shown(packet: Any, codec: str) -> bool:
-    """Return whether a packet stands for a frame of its own: it has content, and is meant to be seen.
-
-    Packets before the start of an edit list are only decoded; VP8 and VP9 have some that only help to decode others.
-    """
-    if not packet.size or packet.is_discard:
-        return False
-    if "vp8" in codec:
-        return bool(bytes(packet)[0] >> 4 & 1)
-    if "vp9" in codec:
-        data = bytes(packet)
-        head = data[0]
-        if data[-1] >> 5 == 0b110:  # a superframe ends in its own marker, and in a frame that is shown
+        latest, self._latest = self._latest, shown
+        if latest is None:
+            return False
+        if shown >= latest:
+            return shown - latest > self._gap
+        back = decoded is not None and before is not None and decoded < before
+        if starts or (self._broadcast and back):  # others store no decoding times
             return True
-        at = 3 if head >> 4 & 0b11 == 0b11 else 4  # profile 3 has a reserved bit more
-        return bool(head >> at - 1 & 1 or head >> at - 3 & 1)
-    return True
+        self._latest = latest
+        return False
+
+
+def is_hidden(packet: Any, codec: str) -> bool:
+    """Return whether a packet of VP8 or VP9 shows nothing and only helps to decode others."""
+    data = bytes(packet)
+    head = data[0]
+    if "vp8" in codec:
+        return not head >> 4 & 1
+    if data[-1] >> 5 == 0b110:  # a superframe ends in its own marker, and in a frame that is shown
+        return False
+    at = 3 if head >> 4 & 0b11 == 0b11 else 4  # profile 3 has a reserved bit more
+    return not (head >> at - 1 & 1 or head >> at - 3 & 1)

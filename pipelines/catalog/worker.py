@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -102,22 +103,26 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
 
 def storable(values: Row) -> tuple[Row, list[str]]:
     """Return the values that the table of clips can hold, null for the others, and the names of those others."""
-    kept = dict(values)
-    for name, value in values.items():
-        try:
-            fits = not isinstance(value, float) or math.isfinite(value)
-            pa.scalar(value, CLIPS.schema.field(name).type)
-        except (pa.ArrowException, OverflowError, UnicodeError):
-            fits = False
-        if not fits:
-            kept[name] = None
-    return kept, [name for name in values if kept[name] is not values[name]]
+    unfit = [name for name, value in values.items() if not _fits(value, CLIPS.schema.field(name).type)]
+    return values | dict.fromkeys(unfit), unfit
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold a value; `pa.scalar` would import pandas to tell."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or -1 << kind.bit_width - 1 <= value < 1 << kind.bit_width - 1
 
 
 def _row(path: str) -> Row:
     """What is known of a file without opening it."""
     row: Row = {"path": readable_path(path), "sha256": None, "status": Status.FAILED.value}
-    return row | {"decoder": "pyav", "decoder_version": decoder_version("pyav")}
+    return row | {"decoder": "pyav", "decoder_version": _version()}
+
+
+@cache
+def _version() -> str:
+    return decoder_version("pyav")
 
 
 def readable_path(path: str) -> str:

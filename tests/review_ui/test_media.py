@@ -78,6 +78,34 @@ def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (500, 1000)
 
 
+def test_a_proxy_ends_where_nobody_looks_any_more_also_without_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from review_ui import proxies
+
+    monkeypatch.setattr(proxies, "LONGEST_S", 0.5)
+    frames = [Frame(rgb=np.zeros((64, 96, 3), np.uint8), index=at) for at in range(40)]
+    monkeypatch.setattr(proxies, "frames_of", lambda _: iter(frames))
+    make_proxy(tmp_path / "untimed", tmp_path / "proxy.mp4")
+    assert read_timeline(tmp_path / "proxy.mp4").times == pytest.approx(np.arange(13) / 25, abs=1e-3)
+
+
+def test_an_original_with_several_videos_is_shown_as_a_proxy(tmp_path: Path) -> None:
+    good = make_clip(tmp_path / "good.mp4")
+    about = facts(good)
+    with av.open(str(tmp_path / "two.mp4"), "w", options={"movflags": "faststart"}) as container:
+        streams: Any = [container.add_stream("libx264", rate=12) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for _ in range(4):
+            for stream in streams:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 96, 3), np.uint8), "rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert plays_everywhere(good, about)
+    assert not plays_everywhere(tmp_path / "two.mp4", facts(tmp_path / "two.mp4"))
+
+
 def test_a_strip_has_twelve_pictures(tmp_path: Path) -> None:
     import cv2
 
@@ -159,8 +187,14 @@ def test_a_file_that_is_gone_or_changed_is_not_served(manifests: Manifests, star
     write_manifests(manifests, {"gamma": [own]})
     anna = Person(start(), "anna")
     clip_id = rows(manifests, "gamma")["own.mp4"]["clip_id"]
-    own.write_bytes(own.read_bytes() + b"more")
-    assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+    whole = own.read_bytes()
+    assert anna.send("GET", f"/media/{clip_id}.mp4").content == whole
+    for changed in (whole + b"more", whole[:-1] + b"!"):  # of another size, of the same
+        own.write_bytes(changed)
+        assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+        assert "has changed" in anna.send("GET", f"/media/{clip_id}/strip.webp").json()["error"]
+    own.write_bytes(whole)
+    assert anna.send("GET", f"/media/{clip_id}.mp4").content == whole
     own.unlink()
     assert "not where it was catalogued" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
 
