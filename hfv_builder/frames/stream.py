@@ -33,7 +33,10 @@ def open_stream(path: Path, *, quick: bool = False) -> Iterator[tuple[Any, Any]]
 
 
 def moving(container: Any) -> list[Any]:
-    """Return the video streams of a file that are no attached pictures, such as cover art.
+    """Return the video streams of a file that are no pictures beside the clip.
+
+    Such pictures are attached ones, as cover art, and streams of a single frame where another has more, as the still
+    image of an animated AVIF.
 
     Raises:
         ClipError: there is none.
@@ -41,7 +44,7 @@ def moving(container: Any) -> list[Any]:
     streams = [each for each in container.streams.video if not each.disposition & each.disposition.attached_pic]
     if not streams:
         raise ClipError("it has no video stream")
-    return streams
+    return [each for each in streams if each.frames != 1] or streams
 
 
 def choose_stream(streams: Sequence[Any]) -> Any:

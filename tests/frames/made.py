@@ -67,6 +67,7 @@ KINDS = (
     Kind(suffix="mov", codec="prores_ks", pix_fmt="yuv422p10le", cases=(*TIMED[:2], *SHOWN)),
     Kind(suffix="mp4", codec="libx265", cases=("variable", "b", "turned", "pixels")),
     Kind(suffix="mp4", codec="libsvtav1", cases=("variable", "mirrored")),
+    Kind(suffix="avif", codec="libsvtav1", cases=("variable",)),
     Kind(suffix="mp4", codec="libvpx-vp9", cases=("variable", "turned")),
     Kind(suffix="mp4", codec="mjpeg", pix_fmt="yuvj420p", cases=("variable",)),
     Kind(suffix="3gp", codec="h263", size=(176, 144), shape=12 / 11, cases=("variable",)),
