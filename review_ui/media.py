@@ -83,6 +83,19 @@ class Media:
             self._made(row, target)
         return Served(path=target, media_type="video/mp4")
 
+    def has_video(self, row: int) -> bool:
+        """Whether `video` gives its answer at once, also if that is an error."""
+        if (self._cache / f"{self._clips.ids[row]}.mp4").is_file() or row in self._failed:
+            return True
+        try:
+            return self._original(row) is not None
+        except (ClipError, UsageError):
+            return True
+
+    def has_strip(self, row: int) -> bool:
+        """Whether `strip` gives its answer at once, also if that is an error."""
+        return (self._cache / f"{self._clips.ids[row]}.webp").is_file() or row in self._failed
+
     def strip(self, row: int) -> Served:
         """The film strip.
 
