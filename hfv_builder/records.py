@@ -49,7 +49,7 @@ DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class UsageError(Exception):
-    """An error of the user: one sentence, or several, that say what is wrong, where, what to do. The command exits with 2."""
+    """Wrong use: sentences that say what is wrong, where, and what to do. The command exits with 2."""
 
     def __str__(self) -> str:
         """Return the sentences, one a line."""

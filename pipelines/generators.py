@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows, repeated
 from hfv_builder.clips.sources import check_name
-from hfv_builder.records import UsageError
+from hfv_builder.records import Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, Table
 from pipelines.outcome import SHOWN, paragraphs, table
@@ -73,7 +73,10 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.
         )
     if lost is None:
         lost = lost_rows(holders(manifests, rows["clip_id"].combine_chunks()))
-    return counted_rows(rows, lost)
+    rows = counted_rows(rows, lost)
+    valid = pc.equal(rows["status"], Status.OK.value)
+    error = pc.if_else(valid, pa.scalar(None, pa.string()), rows["error"])  # of a valid clip it is only a remark
+    return rows.set_column(rows.column_names.index("error"), "error", error)
 
 
 def lost_clips(manifests: Manifests) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -173,14 +174,17 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.get("/clips/{clip_id}/frames", response_model=Frames, tags=["clips"])
     async def frames(clip_id: Named, someone: Someone) -> dict[str, Any]:
         """Return the times of the frames in the served video."""
-        return await asyncio.to_thread(frames_of, desk.media, desk.row(clip_id))
+        row = desk.row(clip_id)
+        read = partial(frames_of, desk.media, row)
+        return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
     @api.get("/clips/{clip_id}/evidence", response_model=Evidence, tags=["clips"])
     async def evidence(clip_id: Named, someone: Someone) -> dict[str, Any]:
         """Return frame times, traces and panels. In a blind queue they are available after your first answer."""
         row = desk.row(clip_id)
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
-        return await asyncio.to_thread(evidence_of, desk.clips, desk.media, desk.traces, row)
+        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row)
+        return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
     @api.post("/undo", response_model=Undone, tags=["decisions"])
     async def undo(new: NewUndo, someone: Someone) -> dict[str, Any]:

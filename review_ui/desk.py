@@ -20,6 +20,7 @@ from review_ui.refused import Refused
 from review_ui.settings import QUEUES, Settings
 from review_ui.store import DecisionLog
 from review_ui.traces import Traces
+from review_ui.turns import Turns
 
 RENEW_S = 60.0
 CASES = 50
@@ -41,6 +42,7 @@ class Desk:
         self.traces = Traces(manifests)
         self.store = DecisionLog(db)
         self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
+        self.turns = Turns()
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
         self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)

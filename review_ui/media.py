@@ -3,6 +3,7 @@
 Of a clip that is in a store, a copy stands in for the original.
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -14,15 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
+from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from hfv_builder.scoring.heat import coloured, scale_of
 from hfv_builder.storage.places import Place, local_copy, status
 from review_ui.clips import Clips
-from review_ui.proxies import copy, frame_times, make_proxy, make_strip, plays_everywhere
+from review_ui.proxies import copy, make_proxy, make_strip, plays_everywhere
+from review_ui.workshop import Workshop
 
 LOG = logging.getLogger(__name__)
 AHEAD = 8
 """Clips whose media are made before somebody gets them."""
+CHANGED = "the file has changed since it was catalogued; run `hfv catalog` again"
 LEARNT_FROM = 128
 """Clips of a generator whose error maps decide the scale of all."""
 
@@ -48,6 +52,10 @@ class Media:
         self._making: dict[Path, Future[None]] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._workshop = Workshop()
+        self._checked: dict[int, tuple[int, int]] = {}
+        """Size and time of change of files that have the content that was catalogued."""
+        self._plays = lru_cache(maxsize=4096)(self._plays_everywhere)
         # What is asked for now must not wait behind what may be asked for later.
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
@@ -55,8 +63,9 @@ class Media:
         self._scales = lru_cache(maxsize=None)(self._scale)
 
     def close(self) -> None:
-        """Drop what waits, finish what runs."""
+        """Drop what waits, end what runs."""
         self._closed = True
+        self._workshop.close()
         for pool in (self._now, self._later):
             pool.shutdown(cancel_futures=True)
 
@@ -73,6 +82,19 @@ class Media:
                 return Served(path=original, media_type="video/mp4")
             self._made(row, target)
         return Served(path=target, media_type="video/mp4")
+
+    def has_video(self, row: int) -> bool:
+        """Whether `video` gives its answer at once, also if that is an error."""
+        if (self._cache / f"{self._clips.ids[row]}.mp4").is_file() or row in self._failed:
+            return True
+        try:
+            return self._original(row) is not None
+        except (ClipError, UsageError):
+            return True
+
+    def has_strip(self, row: int) -> bool:
+        """Whether `strip` gives its answer at once, also if that is an error."""
+        return (self._cache / f"{self._clips.ids[row]}.webp").is_file() or row in self._failed
 
     def strip(self, row: int) -> Served:
         """The film strip.
@@ -139,14 +161,38 @@ class Media:
             LOG.exception("media of clip %s cannot be prepared", self._clips.ids[row])
 
     def _frame_times(self, row: int) -> list[float]:
-        return frame_times(self.video(row).path)
+        times: list[float] = read_timeline(self.video(row).path).times.tolist()
+        return times
 
     def _original(self, row: int) -> Path | None:
         """The clip's file, if it is on this machine and may be sent as it is."""
         source = self._source(row)
-        if isinstance(source, Path) and plays_everywhere(source, self._clips.media_facts(row)):
-            return source
-        return None
+        if not isinstance(source, Path):
+            return None
+        self._check_content(row, source)
+        return source if self._plays(row, source, self._checked[row]) else None
+
+    def _plays_everywhere(self, row: int, source: Path, _: tuple[int, int]) -> bool:
+        return plays_everywhere(source, self._clips.media_facts(row))
+
+    def _check_content(self, row: int, file: Path) -> None:
+        """Check, once for each change of the file, that it has the content that was catalogued.
+
+        Raises:
+            ClipError: it has another, or cannot be read.
+        """
+        try:
+            known = file.stat()
+            state = known.st_size, known.st_mtime_ns
+            if self._checked.get(row) == state:
+                return
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise ClipError(f"the file cannot be read: {error.strerror or error}") from None
+        if not digest.startswith(self._clips.ids[row]):
+            raise ClipError(CHANGED)
+        self._checked[row] = state
 
     def _source(self, row: int) -> Place:
         """The clip's file.
@@ -160,7 +206,7 @@ class Media:
         except OSError:
             raise ClipError("the file is not where it was catalogued") from None
         if size != self._clips.media_facts(row)["bytes"]:
-            raise ClipError("the file has changed since it was catalogued; run `hfv catalog` again")
+            raise ClipError(CHANGED)
         return path
 
     def _made(self, row: int, target: Path) -> None:
@@ -201,15 +247,17 @@ class Media:
             raise ClipError(self._failed[row])
         try:
             with local_copy(self._source(row)) as file:
+                self._check_content(row, file)
                 try:
                     if target.suffix == ".webp":
-                        make_strip(file, target)
+                        self._workshop.run(make_strip, file, target)
                     elif plays_everywhere(file, self._clips.media_facts(row)):
                         copy(file, target)
                     else:
-                        make_proxy(file, target)
+                        self._workshop.run(make_proxy, file, target)
                 except ClipError as error:
-                    self._failed[row] = str(error)  # it will not get better, unlike what is only out of reach
+                    if not self._closed:
+                        self._failed[row] = str(error)  # it will not get better, unlike what is only out of reach
                     raise
         except OSError as error:
             raise ClipError(f"it cannot be made ready: {error.strerror or error}") from None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,9 +80,10 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     media = APIRouter(prefix="/media", tags=["media"], responses=SENTENCES)  # type: ignore[arg-type]
     Someone = Annotated[Session, Depends(find_session(sessions))]
 
-    async def served(make: Callable[[int], Served], clip_id: str) -> Sent:
+    async def served(name: str, is_made: Callable[[int], bool], make: Callable[[int], Served], clip_id: str) -> Sent:
+        row = desk.row(clip_id)
         try:
-            file = await asyncio.to_thread(make, desk.row(clip_id))
+            file = await desk.turns.run(name, partial(is_made, row), partial(make, row))
         except ClipError as error:
             raise Refused(409, f"this clip cannot be shown: {error}") from None
         return Sent(file.path, media_type=file.media_type, headers=CACHED)
@@ -90,12 +92,12 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     @media.get("/{clip_id}.mp4", response_class=Sent, responses=VIDEO)
     async def video(clip_id: Named, someone: Someone) -> Sent:
         """Return the clip, or a proxy that browsers can play. Supports ranges."""
-        return await served(desk.media.video, clip_id)
+        return await served(someone.name, desk.media.has_video, desk.media.video, clip_id)
 
     @media.get("/{clip_id}/strip.webp", response_class=Sent, responses=IMAGE)
     async def strip(clip_id: Named, someone: Someone) -> Sent:
         """Return twelve frames of the clip side by side."""
-        return await served(desk.media.strip, clip_id)
+        return await served(someone.name, desk.media.has_strip, desk.media.strip, clip_id)
 
     @media.get("/{clip_id}/{metric}.webp", response_class=Response, responses=IMAGE)
     async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Response:

@@ -1,7 +1,7 @@
-"""Media for the page: proxies that every browser plays, film strips, and the times of frames.
+"""Media for the page: proxies that every browser plays, and film strips.
 
-A proxy is H.264 in yuv420p with the index in front, upright, at most 720 pixels on its short side, and shows each frame
-at the time at which the original does.
+A proxy is H.264 in yuv420p with the index in front, upright, with square pixels, at most 720 pixels on its short side,
+and shows each frame at the time at which the original does.
 """
 
 import itertools
@@ -11,6 +11,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.frames.media import open_media
+from hfv_builder.frames.display import display_size
+from hfv_builder.frames.facts import is_plain
 from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
 from hfv_builder.records import ClipError
@@ -27,6 +29,8 @@ from hfv_builder.records import ClipError
 SHORT_SIDE = 720
 LONGEST_S = 600
 """Seconds of a clip that a proxy holds at most: nobody reviews longer ones, and they would fill the disk."""
+UNKNOWN_RATE = 25
+"""Frames per second at which a clip is shown of which nothing is known."""
 TIME_BASE = Fraction(1, 90_000)
 KEYFRAME_EVERY = 12
 """Frames: close enough together that a step back is instant."""
@@ -47,32 +51,35 @@ def make_proxy(source: Path, target: Path) -> None:
         _encode(_timed(source), hidden)
 
 
-def _timed(source: Path) -> Iterator[tuple[Rgb, float]]:
-    """Frames and their seconds; where one cannot be decoded the frame before it, so that all keep their numbers."""
+def _timed(source: Path) -> Iterator[Frame]:
+    """Frames with their times; where one cannot be decoded the frame before it, so that all keep their numbers."""
     before: Frame | None = None
     try:
         # Not `decode`, which gives nothing of a badly damaged clip, nor of one whose frames change in size.
         for frame in frames_of(source):
+            if np.isnan(frame.time_s):  # nothing is known of its rate
+                frame = replace(frame, time_s=frame.index / UNKNOWN_RATE)
             if frame.time_s > LONGEST_S:
                 return
             if before is not None:
                 missing = frame.index - before.index
                 for number in range(1, missing):
-                    yield before.rgb, before.time_s + number / missing * (frame.time_s - before.time_s)
-            yield frame.rgb, frame.time_s
+                    between = before.time_s + number / missing * (frame.time_s - before.time_s)
+                    yield replace(before, index=before.index + number, time_s=between)
+            yield frame
             before = frame
     except ClipError:
         if before is None:
             raise
 
 
-def _encode(frames: Iterator[tuple[Rgb, float]], target: Path) -> None:
+def _encode(frames: Iterator[Frame], target: Path) -> None:
     import av
 
     first = next(frames, None)
     if first is None:
         raise ClipError("no frame can be decoded")
-    height, width = _size(*first[0].shape[:2])
+    height, width = _size(*display_size(first.rgb.shape[0], first.rgb.shape[1], first.shape))
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
             # x264 looks at the rate for its bit rate control only; the times below decide what is shown when.
@@ -82,12 +89,11 @@ def _encode(frames: Iterator[tuple[Rgb, float]], target: Path) -> None:
             stream.codec_context.thread_count = 1
             stream.codec_context.time_base = stream.time_base = TIME_BASE
             last = -1
-            for number, (rgb, time) in enumerate(itertools.chain([first], frames)):
-                shrunk = rgb if rgb.shape[:2] == (height, width) else _resize(rgb, width, height)
-                frame = av.VideoFrame.from_ndarray(shrunk, format="rgb24")
-                # A file without times: a steady 25 a second.
-                at = round((number / 25 if np.isnan(time) else time) / TIME_BASE)
-                frame.time_base, frame.pts = TIME_BASE, max(at, last + 1)
+            for each in itertools.chain([first], frames):
+                fits = each.rgb.shape[:2] == (height, width)
+                shown = each.rgb if fits else _resize(each.rgb, width, height)
+                frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+                frame.time_base, frame.pts = TIME_BASE, max(round(each.time_s / TIME_BASE), last + 1)
                 last = frame.pts
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
@@ -104,11 +110,11 @@ def make_strip(source: Path, target: Path) -> None:
     pictures: list[Rgb] = []
     every = 1
     # One pass over a clip of unknown length: when too many are kept, every other one goes.
-    for number, (rgb, _) in enumerate(_timed(source)):
+    for number, frame in enumerate(_timed(source)):
         if number % every == 0:
-            height = STRIP_HEIGHT
-            width = max(1, min(4 * height, round(rgb.shape[1] * height / rgb.shape[0])))
-            pictures.append(_resize(rgb, width, height))
+            height, width = display_size(frame.rgb.shape[0], frame.rgb.shape[1], frame.shape)
+            width = max(1, min(4 * STRIP_HEIGHT, round(width * STRIP_HEIGHT / height)))
+            pictures.append(_resize(frame.rgb, width, STRIP_HEIGHT))
             if len(pictures) >= 4 * STRIP:
                 pictures, every = pictures[::2], every * 2
     if not pictures:
@@ -127,31 +133,22 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, hidden)
 
 
-def frame_times(path: Path) -> list[float]:
-    """Seconds at which a browser shows each frame of a file, from its packets alone.
+def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
+    """Whether browsers show the original as it is: H.264 yuv420p in MP4 that streams well, with nothing unusual.
+
+    Args:
+        facts: the row of the clip in the catalogue.
 
     Raises:
         ClipError: the file cannot be read.
     """
-    with open_media(path) as container:
-        stream = next(iter(container.streams.video), None)
-        if stream is None:
-            raise ClipError("it has no video stream")
-        ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
-        start = min(ticks, default=0)
-        base = stream.time_base or TIME_BASE
-        return [float((tick - start) * base) for tick in ticks]
-
-
-def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
-    """Whether browsers play the original: H.264 yuv420p in MP4 with the index in front, of a size that streams well."""
     short, rate = min(facts["width"] or 0, facts["height"] or 0), facts["bit_rate"] or 0
     if facts["codec"] != "h264" or facts["pix_fmt"] not in ("yuv420p", "yuvj420p") or facts["rotation"]:
         return False
     if not 16 <= short <= 1088 or rate > 12_000_000 or path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
         return False
     with suppress(OSError), path.open("rb") as file:
-        return _index_in_front(file)
+        return _index_in_front(file) and is_plain(path)
     return False
 
 

@@ -10,8 +10,11 @@ from hfv_builder.frames.steps import Sampling, Selection, choose
 from hfv_builder.records import ClipError
 
 
-def read(path: Path, sampling: Sampling) -> tuple[npt.NDArray[np.uint8], Selection]:
+def read(path: Path, sampling: Sampling, times: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.uint8], Selection]:
     """Return the frames that are taken of the clip, (n, H, W, 3) RGB, and which they are.
+
+    Args:
+        times: (n,), seconds from the first frame at which the frames of the clip are shown.
 
     Raises:
         ClipError: decord cannot decode all of it, or a rate is asked for and the frames have no times.
@@ -22,8 +25,10 @@ def read(path: Path, sampling: Sampling) -> tuple[npt.NDArray[np.uint8], Selecti
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
-        times = reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64)
-        chosen = choose(times - times[:1], sampling)
+        if len(times) != len(reader):  # decord repeats frames where others leave some out
+            own = np.sort(reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64))
+            times = own - own[:1]
+        chosen = choose(times, sampling)
         # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
         rgb = reader.get_batch(chosen.frames).asnumpy()
         del reader

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.frames import webp
+from hfv_builder.frames.limits import FRAME_PIXELS
 from hfv_builder.records import ClipError
 from hfv_builder.storage.path_text import FILE, path_text
 
@@ -25,7 +26,15 @@ CONTAINERS = (
     *("mp3", "wav", "flac", "aac", "ac3", "eac3", "aiff", "caf", "w64"),
 )
 """FFmpeg's names of the demuxers that open no other file and play no text and no still image."""
-OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+MOST_PIXELS = {"max_pixels": str(FRAME_PIXELS)}
+"""Lets FFmpeg refuse larger frames before it takes memory for them."""
+OPTIONS = {
+    "format_whitelist": ",".join(CONTAINERS),
+    "protocol_whitelist": "file",
+    **MOST_PIXELS,  # it decodes some frames while it opens a file
+}
+NO_FRAMES = {"skip_frame": "all"}
+"""Opens a file ten times as fast: FFmpeg does not decode frames to learn what the first frame or no one needs."""
 OTHER = "it is a text, playlist or still image, or of a container that is not accepted"
 POINTER = b"version https://git-lfs"
 PROBED = 1 << 20
@@ -35,8 +44,12 @@ SCRIPTS = (b"#extm3u", b"ffconcat", b"<mpd", b"c=in ip", b"# vobsub")
 
 
 @contextlib.contextmanager
-def open_media(path: Path) -> Iterator[Any]:
+def open_media(path: Path, *, quick: bool = False) -> Iterator[Any]:
     """Open a media file for reading with PyAV and close it at the end; everything that reads media comes this way.
+
+    Args:
+        quick: decode nothing while opening. For reading packets and the first frame: decoders that have not seen
+            how far frames are reordered may drop later ones.
 
     Yields:
         The `av.container.InputContainer`.
@@ -59,12 +72,13 @@ def open_media(path: Path) -> Iterator[Any]:
     kind = "gif" if pattern else None
     # Absolute and with its protocol: a name such as `concat:a|b` or `subfile:…` is a file's name and nothing else.
     source: Any = f"file:{path.absolute()}"
+    options = OPTIONS | NO_FRAMES if quick else OPTIONS
     with contextlib.ExitStack() as stack:
         if webp.is_webp(path):
             source, kind = stack.enter_context(webp.as_stream(path)), webp.FORMAT
         stack.enter_context(ffmpeg_errors("FFmpeg cannot read it"))
         try:
-            container = av.open(source, "r", format=kind, options=OPTIONS, metadata_errors="replace")
+            container = av.open(source, "r", format=kind, options=options, metadata_errors="replace")
         except av.error.ArgumentError:  # what the lists above refuse
             raise ClipError(f"FFmpeg cannot read it: {OTHER}") from None
         yield stack.enter_context(container)

@@ -1,13 +1,12 @@
-"""Probing and decoding: from a path to what the file says of itself, and to its frames.
+"""Decoding: from a path to the frames of a clip, the way they are shown.
 
-PyAV is the default decoder: it reads in order, honours edit lists, and tells timestamps, rotation and pixel
+PyAV is the default decoder: it reads in order, honours edit lists, and gives timestamps, display matrix and pixel
 format. decord is a choice, for scores comparable with training code that reads through it.
 """
 
 import contextlib
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -15,33 +14,18 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.frames import decord_reader, webp
-from hfv_builder.frames.decoding import Decoding, presentation_times
-from hfv_builder.frames.media import check_for_decord, ffmpeg_errors, open_media
+from hfv_builder.frames import decord_reader
+from hfv_builder.frames.decoding import Decoding
+from hfv_builder.frames.display import AS_IT_IS, pixel_shape, transform_of
+from hfv_builder.frames.facts import read_timeline
+from hfv_builder.frames.media import check_for_decord, ffmpeg_errors
 from hfv_builder.frames.steps import Link, Links, Sampling, choose
+from hfv_builder.frames.stream import moving, open_stream
 from hfv_builder.records import ClipError, UsageError
 
 Decoder = Literal["pyav", "decord"]
 CHUNK_BYTES = 64 << 20
 """How much of a clip is decoded before it is handed on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What a file says of itself, and its first frame shows. None where it says nothing."""
-
-    width: int
-    """Pixels, of the frame as it is shown (after rotation)."""
-    height: int
-    fps: float | None
-    num_frames: int | None
-    """As declared, or counted from the packets where nothing is declared; decoding may give fewer."""
-    duration_s: float | None
-    codec: str
-    pix_fmt: str
-    rotation: int
-    """Degrees counter-clockwise by which a decoded frame is turned for display: 0, 90, 180 or 270."""
-    bit_rate: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +36,10 @@ class Frame:
     """(H, W, 3), as it is shown."""
     index: int
     """Its number in the clip, from 0."""
-    time_s: float
-    """Presentation time in seconds from the first frame; NaN where the file has none."""
+    time_s: float = np.nan
+    """Presentation time in seconds from the first frame; NaN where nothing is known, and where nobody asked."""
+    shape: float = 1.0
+    """Width of its pixels over their height, as it is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +47,7 @@ class Chunk:
     """Some consecutive frames of what is taken from a clip."""
 
     rgb: npt.NDArray[np.uint8]
-    """(n, H, W, 3), as they are shown."""
+    """(n, H, W, 3), mirrored and turned as they are shown; pixels that are not square stay as they are stored."""
     index: npt.NDArray[np.int32]
     """(n,), the number of each frame in the clip, from 0; frames that cannot be decoded are counted."""
     link: Links | None = None
@@ -71,6 +57,8 @@ class Chunk:
     """Frames of the clip that could not be decoded; complete in its last chunk."""
     damaged: int = 0
     """Frames of the clip that the decoder could read in part only; complete in its last chunk."""
+    shape: float = 1.0
+    """Width of the pixels over their height, as they are shown."""
 
 
 def decoder_version(decoder: Decoder) -> str:
@@ -81,47 +69,6 @@ def decoder_version(decoder: Decoder) -> str:
     """
     with _installed(decoder):
         return metadata.version({"pyav": "av", "decord": "decord"}[decoder])
-
-
-def probe(path: Path) -> Probe:
-    """What the file says of itself; its first frame is decoded to see that it can be.
-
-    Raises:
-        ClipError: it is no video or cannot be decoded.
-    """
-    with _open(path) as (container, stream):
-        declared = stream.frames or None
-        decoding = Decoding(container, stream)
-        _, frame = next(iter(decoding), (0, None))
-        if frame is None:
-            raise ClipError(f"no frame can be decoded{f': {decoding.reason}' if decoding.reason else ''}")
-        turned = frame.rotation % 180 != 0
-        context = stream.codec_context
-        duration = _duration(container, stream)
-        found = Probe(
-            width=frame.height if turned else frame.width,
-            height=frame.width if turned else frame.height,
-            fps=_number(stream.average_rate or stream.guessed_rate),
-            num_frames=declared,
-            duration_s=duration,
-            codec=webp.CODEC if webp.is_webp(path) else context.codec.canonical_name if context.codec else context.name,
-            pix_fmt=frame.format.name,
-            rotation=frame.rotation % 360,
-            bit_rate=stream.bit_rate or container.bit_rate or None,
-        )
-    if declared is None:
-        return Probe(**{**vars(found), "num_frames": count_frames(path)})
-    return found
-
-
-def count_frames(path: Path) -> int:
-    """How many frames the file's packets promise to show, read without decoding.
-
-    Raises:
-        ClipError: it is no video.
-    """
-    with _open(path) as (container, stream):
-        return len(presentation_times(container, stream))
 
 
 def decode(
@@ -156,7 +103,7 @@ def decode(
 
 
 def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]:
-    """The frames of the clip in order, one by one, each of its own size; PyAV decodes.
+    """The frames of the clip in order with their times, one by one, each of its own size; PyAV decodes.
 
     What cannot be decoded is passed over; the numbers of the frames count it.
 
@@ -166,38 +113,39 @@ def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]
     Raises:
         ClipError: the file is no video, or no frame can be decoded.
     """
-    with _open(path) as (container, stream):
-        yield from _frames(Decoding(container, stream), only)
+    timeline = read_timeline(path)
+    with open_stream(path) as (container, stream):
+        decoding = Decoding(container, stream)
+        for frame in _frames(decoding, stream, only):
+            yield replace(frame, time_s=timeline.time(frame.index + decoding.lead) - timeline.time(decoding.lead))
 
 
-def _frames(decoding: Decoding, only: Container[int] | None) -> Iterator[Frame]:
-    """The frames with these numbers, or all; see `frames`."""
+def _frames(decoding: Decoding, stream: Any, only: Container[int] | None) -> Iterator[Frame]:
+    """The frames with these numbers, or all, without their times; see `frames`."""
     from av.video.reformatter import VideoReformatter
 
-    origin: float | None = None
     converter = VideoReformatter()
     for number, frame in decoding:
-        time = np.nan if frame.time is None else frame.time
-        origin = time if origin is None else origin
         if only is None or number in only:
-            yield Frame(rgb=_upright(frame, converter), index=number, time_s=time - origin)
-    if origin is None:
-        raise ClipError(f"no frame can be decoded{f': {decoding.reason}' if decoding.reason else ''}")
+            transform = transform_of(frame) or AS_IT_IS
+            rgb = transform.apply(_rgb(frame, converter))
+            yield Frame(rgb=rgb, index=number, shape=pixel_shape(stream, transform))
+    if decoding.decoded == 0:
+        raise ClipError(decoding.nothing)
 
 
 def _decode_pyav(path: Path, sampling: Sampling, min_decoded: float) -> Iterator[Chunk]:
     places: dict[int, int] | None = None
     chosen = None
     if not sampling.everything:
-        with _open(path) as (container, stream):
-            chosen = choose(presentation_times(container, stream), sampling)
+        chosen = choose(read_timeline(path).times, sampling)
         places = {number: place for place, number in enumerate(chosen.frames.tolist())}
     pending: list[Frame] = []
     links: list[int] = []
     last: int | None = None
-    with _open(path) as (container, stream):
+    with open_stream(path) as (container, stream):
         decoding = Decoding(container, stream)
-        for frame in _same_size(_frames(decoding, places)):
+        for frame in _same_size(_frames(decoding, stream, places)):
             if len(pending) * frame.rgb.nbytes >= CHUNK_BYTES:
                 yield _chunk(pending, links)
                 pending, links = [], []
@@ -232,14 +180,25 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def _decode_decord(path: Path, sampling: Sampling) -> Iterator[Chunk]:
-    with _open(path) as (container, _):  # what is no video is reported in the same words, whichever decoder is chosen
+    # What is no video is reported in the same words, whichever decoder is chosen.
+    with open_stream(path) as (container, stream):
         check_for_decord(path, container)
+        frame = Decoding(container, stream).first()
+        transform = transform_of(frame)
+        # It mirrors nothing, turns by whole degrees, and chooses a stream by rules of its own.
+        turns_alike = transform is None or frame.rotation % 360 == 90 * transform.turns
+        if not turns_alike or (transform or AS_IT_IS).mirrored or len(moving(container)) > 1:
+            raise ClipError(
+                "decord cannot decode it as it is shown: its display matrix mirrors or is rounded, or it has several "
+                'video streams; use decoder = "pyav"'
+            )
+        shape = pixel_shape(stream, transform or AS_IT_IS)
     with _installed("decord"):
-        rgb, chosen = decord_reader.read(path, sampling)
+        rgb, chosen = decord_reader.read(path, sampling, read_timeline(path).times)
     step = max(1, CHUNK_BYTES // rgb[0].nbytes)
     for start in range(0, len(rgb), step):
         part = slice(start, start + step)
-        yield Chunk(rgb=rgb[part], index=chosen.frames[part].astype(np.int32), link=chosen.link[part])
+        yield Chunk(rgb=rgb[part], index=chosen.frames[part].astype(np.int32), link=chosen.link[part], shape=shape)
 
 
 def _chunk(pending: list[Frame], links: list[int], *, missing: int = 0, damaged: int = 0) -> Chunk:
@@ -249,6 +208,7 @@ def _chunk(pending: list[Frame], links: list[int], *, missing: int = 0, damaged:
         link=np.asarray(links, np.uint8),
         missing=missing,
         damaged=damaged,
+        shape=pending[0].shape,
     )
 
 
@@ -263,33 +223,8 @@ def _installed(decoder: Decoder) -> Iterator[None]:
         ) from None
 
 
-def _upright(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
-    """The frame as RGB, turned the way it is to be shown; a frame that converts itself starts threads to do it."""
+def _rgb(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
+    """The frame as RGB, as it is stored; a frame that converts itself starts threads to do it."""
     with ffmpeg_errors("FFmpeg cannot convert its frames"):
         rgb: npt.NDArray[np.uint8] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90 % 4)) if frame.rotation else rgb
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first real video stream; closed at the end, whatever happens."""
-    with open_media(path) as container:
-        streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
-        if not streams:
-            raise ClipError("it has no video stream")
-        stream = streams[0]
-        if stream.codec_context is None:
-            raise ClipError("its video is in no known format")
-        # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
-        stream.codec_context.thread_count = 1
-        yield container, stream
-
-
-def _duration(container: Any, stream: Any) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration else None
-
-
-def _number(rate: Fraction | None) -> float | None:
-    return float(rate) if rate else None
+    return rgb

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from hfv_builder.backends.base import FlowModel
+from hfv_builder.frames.display import display_size
 from hfv_builder.frames.steps import Link
 from hfv_builder.metrics.warping import warp
 from hfv_builder.records import Metric
@@ -28,7 +29,7 @@ QUALITIES = (80, 60, 40, 20, 5)
 """WebP qualities to try until the panel is small enough."""
 
 
-def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel | None) -> bytes:
+def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel | None, *, shape: float = 1.0) -> bytes:
     """Return a row of images of the worst moment as a WebP of at most 60 kB. The error map is in greys; see `heat`.
 
     Args:
@@ -36,6 +37,7 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
             appearance the first frame of the clip and the two frames.
         maps: (2, h, w) float32 in [0, 1], the depth maps of the two frames; None unless the metric is spatial.
         flow: the model that estimates the flow for the error map; not used for appearance.
+        shape: width of the clip's pixels over their height; the panel shows them square.
     """
     images = list(frames.cpu().numpy())
     if maps is not None:
@@ -43,7 +45,7 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
         images.append(_errors(maps.unsqueeze(1).float(), flow))
     elif metric is Metric.MOTION:
         images.append(_errors(frames.permute(0, 3, 1, 2).float() / 255, flow))
-    cells = _cells(images)
+    cells = _cells(images, shape)
     return _webp(_side_by_side(cells), None if metric is Metric.APPEARANCE else described(cells[-1].shape[1]))
 
 
@@ -63,9 +65,9 @@ def _coloured(values: Tensor, colours: int) -> RGB:
     return np.ascontiguousarray(cv2.applyColorMap(grey, colours)[..., ::-1]).astype(np.uint8)
 
 
-def _cells(images: list[RGB]) -> list[RGB]:
-    """Return the images resized to a long side of `SIDE`, all to the size of the first one."""
-    height, width = images[0].shape[:2]
+def _cells(images: list[RGB], shape: float) -> list[RGB]:
+    """Return the images resized to a long side of `SIDE`, all to the proportions of the first one on display."""
+    height, width = display_size(images[0].shape[0], images[0].shape[1], shape)
     factor = SIDE / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return [

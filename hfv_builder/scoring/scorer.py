@@ -89,7 +89,9 @@ class Scorer:
         finder = RunFinder() if any(self.profile.looks_at_runs(metric) for metric in passes) else None
         small = Spool()
         index: list[int] = []
+        shape = 1.0
         for chunk in chunks:
+            shape = chunk.shape
             link = _links(chunk, index)
             index += chunk.index.tolist()
             size = self.profile.long_side
@@ -106,7 +108,7 @@ class Scorer:
         if self.profile.evidence:
             worst = {metric: _worst(score) for metric, score in scores.items()}
             evidence = {
-                metric: self._panel(metric, passes[metric].moment(index.index(frame_index)), small)
+                metric: self._panel(metric, passes[metric].moment(index.index(frame_index)), small, shape)
                 for metric, frame_index in worst.items()
                 if frame_index is not None
             }
@@ -156,9 +158,9 @@ class Scorer:
             case Metric.MOTION:
                 return AccelerationPass(self.profile)
 
-    def _panel(self, metric: Metric, moment: Moment, small: Spool) -> bytes:
+    def _panel(self, metric: Metric, moment: Moment, small: Spool, shape: float) -> bytes:
         frames = torch.cat([small[place : place + 1] for place in moment.places])
-        return panel(metric, frames.to(self.device), moment.maps, self._models.get("flow"))
+        return panel(metric, frames.to(self.device), moment.maps, self._models.get("flow"), shape=shape)
 
     def _embeddings(self, passes: dict[Metric, MetricPass], index: list[int]) -> dict[str, Vectors]:
         appearance, model = passes.get(Metric.APPEARANCE), self.profile.background.backend

@@ -43,6 +43,8 @@ def summarise(
     others = rows.filter(pc.field("status") != Status.OK.value)
     unread = [{"file": path, "reason": error} for path, error in tuples(others, "path", "error")]
     readable = rows.filter(pc.field("status") == Status.OK.value)
+    settled = readable.filter(pc.is_valid(readable["error"]))
+    odd = [{"file": path, "remark": remark} for path, remark in tuples(settled, "path", "error")]
     # Many clips are alike in these; without threads the kinds come in the order of their first clips.
     counted = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")])
     frame = counted.to_pandas()
@@ -79,11 +81,12 @@ def summarise(
         table(differing, "differs from sources.toml (nothing is refused):"),
         table(facts["not_entered"], "folders that could not be entered; let yourself in, or ignore them:"),
         table(unread, "not to be scored:", limit=SHOWN),
+        table(odd, "odd, settled as it says, and scored:", limit=SHOWN),
         table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
         shared,
         prompts.text() if prompts else "",
     )
-    lists |= {"formats": formats, "differences": differing, "not_scored": unread}
+    lists |= {"formats": formats, "differences": differing, "not_scored": unread, "odd": odd}
     account = {"prompts": prompts.summary()} if prompts else {}
     summary = facts | lists | account | {"manifests": str(manifests.root)}
     code = SOME_FAILED if facts["failed"] or facts["not_entered"] or lists["footage_in_fake"] else DONE

@@ -1,13 +1,16 @@
 """What a worker of the catalogue does: read some files and write their rows."""
 
 import hashlib
+import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
 from hfv_builder.clips.kinds import EMPTY, UNKNOWN, kind_by_content
-from hfv_builder.frames.video import decoder_version, probe
+from hfv_builder.frames.facts import probe
+from hfv_builder.frames.video import decoder_version
 from hfv_builder.records import Status, UsageError, reason
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import blame_disks, local_copy, place
@@ -68,12 +71,13 @@ def catalog_shard(
 def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | None]:
     """The row of one file, and what was raised if it could not be read.
 
-    The row has its hash, and what the file says of itself unless it failed already with `error`.
+    The row has its hash, and the facts of the clip unless it failed already with `error`. What is odd about a clip
+    that can be read stands in its `error`, too; its status is `ok` all the same.
 
     Raises:
         UsageError: its whole folder is out of reach.
     """
-    row, failure = _row(path), None
+    row, failure, remarks = _row(path), None, list[str]()
     try:
         with local_copy(place(path)) as file:
             with file.open("rb") as content:
@@ -81,13 +85,31 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
                 row["bytes"] = content.tell()
             row["clip_id"] = row["sha256"][:16]
             if error is None:
-                row |= vars(probe(file))
+                facts = dict(vars(probe(file)))
+                remarks += facts.pop("remarks")
+                values, unfit = storable(facts)
+                row |= values
+                remarks += [f"its {name} does not fit the table and is left out" for name in unfit]
     except UsageError:
         raise
     except Exception as raised:  # decoders have errors of many kinds
         blame_disks(place(path), raised)
         error, failure = reason(raised) + _content(path), raised
-    return row | {"status": (Status.OK if error is None else Status.FAILED).value, "error": error}, failure
+    status = Status.OK if error is None else Status.FAILED
+    return row | {"status": status.value, "error": error or "; ".join(remarks) or None}, failure
+
+
+def storable(values: Row) -> tuple[Row, list[str]]:
+    """Return the values that the table of clips can hold, null for the others, and the names of those others."""
+    unfit = [name for name, value in values.items() if not _fits(value, CLIPS.schema.field(name).type)]
+    return values | dict.fromkeys(unfit), unfit
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    """Return whether a column of this type can hold a value; `pa.scalar` would import pandas to tell."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or -1 << kind.bit_width - 1 <= value < 1 << kind.bit_width - 1
 
 
 def _content(path: str) -> str:
@@ -103,4 +125,9 @@ def _content(path: str) -> str:
 def _row(path: str) -> Row:
     """What is known of a file without opening it."""
     row: Row = {"path": path, "sha256": None, "status": Status.FAILED.value}
-    return row | {"decoder": "pyav", "decoder_version": decoder_version("pyav")}
+    return row | {"decoder": "pyav", "decoder_version": _version()}
+
+
+@cache
+def _version() -> str:
+    return decoder_version("pyav")

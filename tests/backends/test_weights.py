@@ -72,7 +72,7 @@ def test_a_user_without_a_home_needs_none_for_classical_models(monkeypatch: pyte
     lite = load_profile("lite")
     registry.require(lite)
     assert Scorer(registry.resolve(lite))
-    with pytest.raises(UsageError, match=r"weights are not as they should be in ~/\.cache/hfv-builder"):
+    with pytest.raises(UsageError, match=r"weights in ~/\.cache/hfv-builder"):
         registry.require(load_profile("paper"))
 
 

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from hfv_builder.frames.facts import probe, read_timeline
 from hfv_builder.frames.media import open_media
-from hfv_builder.frames.video import count_frames, decode, frames, probe
+from hfv_builder.frames.video import decode, frames
 from hfv_builder.records import ClipError
-from review_ui.proxies import frame_times, make_proxy, make_strip
+from review_ui.proxies import make_proxy, make_strip
 from tests.conftest import moving_square, write_clip
 
 WHOLE = {"secret.mp4": "libx264", "secret.ts": "mpeg2video", "secret.mov": "mpeg4"}
@@ -120,13 +121,12 @@ def strip(path: Path) -> None:
 
 READERS: list[Callable[[Path], object]] = [
     probe,
-    count_frames,
+    read_timeline,
     pictures,
     by_decord,
     lambda path: list(frames(path)),
     proxy,
     strip,
-    frame_times,
 ]
 
 

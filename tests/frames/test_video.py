@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hfv_builder.frames import video
-from hfv_builder.frames.video import Decoder, count_frames, decode, decoder_version, probe
+from hfv_builder.frames.facts import probe, read_timeline
+from hfv_builder.frames.video import Decoder, decode, decoder_version
 from hfv_builder.records import ClipError, UsageError
 from tests.conftest import Frames, moving_square, write_clip
 
@@ -86,7 +87,7 @@ def test_probe(clip: Path) -> None:
     assert (found.width, found.height, found.num_frames, found.codec, found.pix_fmt) == (96, 64, 20, "h264", "yuv420p")
     assert found.fps == pytest.approx(12)
     assert found.duration_s == pytest.approx(20 / 12, abs=1e-3)
-    assert count_frames(clip) == 20
+    assert len(read_timeline(clip)) == 20
 
 
 @pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (270, 3)])

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from hfv_builder.frames import webp
-from hfv_builder.frames.video import decode, frames, probe
+from hfv_builder.frames.facts import probe, read_timeline
+from hfv_builder.frames.video import decode, frames
 from hfv_builder.records import ClipError
-from review_ui.proxies import frame_times, make_proxy, make_strip
+from review_ui.proxies import make_proxy, make_strip
 from tests.conftest import Frames, moving_square
 
 
@@ -44,7 +45,7 @@ def test_it_can_be_reviewed(tmp_path: Path) -> None:
     path = write_webp(tmp_path / "a.webp", moving_square(6), [50] * 6)
     make_proxy(path, tmp_path / "proxy.mp4")
     make_strip(path, tmp_path / "strip.webp")
-    assert np.allclose(frame_times(tmp_path / "proxy.mp4"), np.arange(6) * 0.05, atol=1e-3)
+    assert np.allclose(read_timeline(tmp_path / "proxy.mp4").times, np.arange(6) * 0.05, atol=1e-3)
 
 
 def test_what_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

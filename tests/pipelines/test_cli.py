@@ -194,7 +194,7 @@ def test_no_option_takes_nothing_for_something(
         (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),
         (["review", "--users", "clips"], "clips"),
         (["review", "--settings", "clips"], "the review settings clips cannot be read"),
-        (["reviews", "export", "--db", "clips"], "there is no clips"),
+        (["reviews", "export", "--db", "clips"], "clips does not exist"),
         (["reviews", "add-user", "anna", "--users", "clips"], "clips"),
         (["demo", "--out", "file"], "cannot write to file: File exists; choose another place with --out DIR"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from hfv_builder.backends.registry import resolve
 from hfv_builder.frames import video
+from hfv_builder.frames.facts import probe, read_timeline
 from hfv_builder.frames.steps import Link
 from hfv_builder.frames.video import decode
 from hfv_builder.profiles.profile import load_profile
@@ -19,7 +20,7 @@ from hfv_builder.storage.schema import SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
-from review_ui.proxies import frame_times, make_proxy
+from review_ui.proxies import make_proxy
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
@@ -102,13 +103,13 @@ def test_the_first_frame_may_be_the_one_that_is_lost(tmp_path: Path) -> None:
     path = damaged(tmp_path / "clip.mov", 30, [0])
     (chunk,) = decode(path)
     assert chunk.index.tolist() == list(range(1, 30))
-    assert video.probe(path).num_frames == 30
+    assert probe(path).num_frames == 30
 
 
 def test_the_video_for_reviewers_keeps_the_numbers_of_the_frames(tmp_path: Path) -> None:
     path = damaged(tmp_path / "clip.mov", 30, [10, 11])
     make_proxy(path, tmp_path / "proxy.mp4")
-    assert frame_times(tmp_path / "proxy.mp4") == pytest.approx([number / 12 for number in range(30)], abs=1e-3)
+    assert read_timeline(tmp_path / "proxy.mp4").times == pytest.approx([number / 12 for number in range(30)], abs=1e-3)
     shown = [frame.rgb for frame in video.frames(tmp_path / "proxy.mp4")]
     assert np.abs(shown[9].astype(int) - shown[11]).mean() < 1 < np.abs(shown[9].astype(int) - shown[12]).mean()
 

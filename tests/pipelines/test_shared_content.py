@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hfv_builder.frames.video import Probe
+from hfv_builder.frames.facts import Probe
 from hfv_builder.records import METRICS
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pyarrow as pa
 
-from hfv_builder.frames.video import probe
+from hfv_builder.frames.facts import probe
 from hfv_builder.records import METRICS, ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import review_ui.media
+from hfv_builder.frames.facts import probe, read_timeline
+from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
-from hfv_builder.frames.video import probe
 from hfv_builder.records import ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import place, put
@@ -23,7 +23,7 @@ from hfv_builder.storage.schema import CLIPS
 from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.pages import Sent
-from review_ui.proxies import SHORT_SIDE, frame_times, make_proxy, make_strip, plays_everywhere
+from review_ui.proxies import SHORT_SIDE, make_proxy, make_strip, plays_everywhere
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
 
@@ -41,7 +41,7 @@ def test_a_proxy_shows_each_frame_when_the_original_does(tmp_path: Path, name: s
     assert plays_everywhere(tmp_path / "proxy.mp4", facts(tmp_path / "proxy.mp4"))
     wanted = times_of(source)
     np.testing.assert_allclose(times_of(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
-    np.testing.assert_allclose(frame_times(tmp_path / "proxy.mp4"), wanted, atol=1e-4)
+    np.testing.assert_allclose(read_timeline(tmp_path / "proxy.mp4").times, wanted, atol=1e-4)
     if gap > 1:
         assert len(set(np.diff(wanted).round(4))) > 1
 
@@ -72,10 +72,38 @@ def test_proxies_of_awkward_real_clips(real_clips: Path, tmp_path: Path) -> None
 def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
     from review_ui import proxies
 
-    frames = iter([(np.zeros((1000, 500, 3), np.uint8), 0.0), (np.zeros((1000, 500, 3), np.uint8), 0.1)])
+    frames = iter([Frame(rgb=np.zeros((1000, 500, 3), np.uint8), index=at, time_s=at / 10) for at in range(2)])
     proxies._encode(frames, tmp_path / "tall.mp4")
     with av.open(str(tmp_path / "tall.mp4")) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (500, 1000)
+
+
+def test_a_proxy_ends_where_nobody_looks_any_more_also_without_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from review_ui import proxies
+
+    monkeypatch.setattr(proxies, "LONGEST_S", 0.5)
+    frames = [Frame(rgb=np.zeros((64, 96, 3), np.uint8), index=at) for at in range(40)]
+    monkeypatch.setattr(proxies, "frames_of", lambda _: iter(frames))
+    make_proxy(tmp_path / "untimed", tmp_path / "proxy.mp4")
+    assert read_timeline(tmp_path / "proxy.mp4").times == pytest.approx(np.arange(13) / 25, abs=1e-3)
+
+
+def test_an_original_with_several_videos_is_shown_as_a_proxy(tmp_path: Path) -> None:
+    good = make_clip(tmp_path / "good.mp4")
+    about = facts(good)
+    with av.open(str(tmp_path / "two.mp4"), "w", options={"movflags": "faststart"}) as container:
+        streams: Any = [container.add_stream("libx264", rate=12) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for _ in range(4):
+            for stream in streams:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 96, 3), np.uint8), "rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert plays_everywhere(good, about)
+    assert not plays_everywhere(tmp_path / "two.mp4", facts(tmp_path / "two.mp4"))
 
 
 def test_a_strip_has_twelve_pictures(tmp_path: Path) -> None:
@@ -159,8 +187,14 @@ def test_a_file_that_is_gone_or_changed_is_not_served(manifests: Manifests, star
     write_manifests(manifests, {"gamma": [own]})
     anna = Person(start(), "anna")
     clip_id = rows(manifests, "gamma")["own.mp4"]["clip_id"]
-    own.write_bytes(own.read_bytes() + b"more")
-    assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+    whole = own.read_bytes()
+    assert anna.send("GET", f"/media/{clip_id}.mp4").content == whole
+    for changed in (whole + b"more", whole[:-1] + b"!"):  # of another size, of the same
+        own.write_bytes(changed)
+        assert "has changed" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
+        assert "has changed" in anna.send("GET", f"/media/{clip_id}/strip.webp").json()["error"]
+    own.write_bytes(whole)
+    assert anna.send("GET", f"/media/{clip_id}.mp4").content == whole
     own.unlink()
     assert "not where it was catalogued" in anna.send("GET", f"/media/{clip_id}.mp4").json()["error"]
 
@@ -202,7 +236,7 @@ def test_a_full_disk_is_told_and_tried_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("review_ui.media.make_proxy", full)
+        patch.setattr("review_ui.workshop.Workshop.run", full)
         response = anna.send("GET", path)
     assert (response.status_code, "No space left" in response.json()["error"]) == (409, True)
     assert anna.send("GET", path).status_code == 200
@@ -251,7 +285,7 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(review_ui.media, "make_strip", burst)
+        patch.setattr("review_ui.workshop.Workshop.run", burst)
         media.prepare([0])
         media._later.submit(lambda: None).result(30)
     assert "cannot be prepared" in caplog.text

@@ -63,3 +63,11 @@ def test_a_profile_can_do_without() -> None:
 
 def test_no_score_no_picture() -> None:
     assert set(Scorer(resolve(LITE)).score([chunk(moving_square(2))]).evidence) == {Metric.SPATIAL, Metric.APPEARANCE}
+
+
+def test_pixels_that_are_not_square_are_shown_square() -> None:
+    frames = moving_square(6)
+    stretched = dataclasses.replace(chunk(frames), shape=0.5)
+    found = Scorer(resolve(LITE)).score([stretched])
+    assert opened(found.evidence[Metric.APPEARANCE]).shape[:2] == (SIDE, 3 * 192 + 2 * GAP)
+    assert found.scores == Scorer(resolve(LITE)).score([chunk(frames)]).scores
