@@ -1,8 +1,6 @@
 """Where tasks run: in this process, on workers that die or hang, on a scheduler started by hand, on batch systems."""
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -28,7 +26,7 @@ from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.dispatch import IN_FLIGHT, run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
-from tests.pipelines.deadly import DeadlyDecoder, add, allow_failures, environment, hang
+from tests.pipelines.deadly import DeadlyDecoder, add, environment
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -241,107 +239,6 @@ class Patient:
         return self.seen[-1]
 
 
-Started = tuple[Path, list[subprocess.Popen[bytes]]]
-SLOW_NANNY = """
-import distributed.nanny, dask.cli
-distributed.nanny.WorkerProcess._init_msg_interval = 2.0  # seconds until it notes that its worker is up
-dask.cli.run_cli()
-"""
-
-
-@pytest.fixture
-def by_hand(tmp_path: Path) -> Iterator[Started]:
-    """A scheduler and two workers started from the shell, as docs/clusters.md describes; the scheduler's file."""
-    with _started(tmp_path, [sys.executable, "-m", "dask"], workers=2) as started:
-        yield started
-
-
-@contextlib.contextmanager
-def _started(folder: Path, of_worker: list[str], *, workers: int) -> Iterator[Started]:
-    file = folder / "scheduler.json"
-    scheduler = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    commands = [[*scheduler, "--dashboard-address", "127.0.0.1:0"]]
-    commands += [[*of_worker, "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]] * workers
-    settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
-    running = [
-        subprocess.Popen(
-            [*command, "--scheduler-file", str(file)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | settings,
-        )
-        for command in commands
-    ]
-    try:
-        until = time.time() + 60
-        while not file.exists() and time.time() < until:
-            time.sleep(0.1)
-        with Client(scheduler_file=str(file)) as client:
-            client.wait_for_workers(workers, timeout=60)
-        yield file, running
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-
-
-def test_a_worker_that_dies_before_its_nanny_knows_it_is_replaced(tmp_path: Path) -> None:
-    """A nanny gives up if its first worker dies before it has noted that it is up; then no worker would follow."""
-    with (
-        _started(tmp_path, [sys.executable, "-c", SLOW_NANNY], workers=1) as (file, _),
-        Cluster(scheduler=str(file)).connect() as client,
-    ):
-        done = list(run_shards(client, partial(add, deadly=3), [[3], [4]], wait_s=60))
-        assert sorted((each.items, each.result) for each in done) == [([3], None), ([4], 4)]
-
-
-def test_a_scheduler_started_by_hand(
-    by_hand: Started,
-    manifests: Manifests,
-    clips_folder: Fill,
-    cluster: Cluster,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A catalogue only: workers that are not forked from ours would take long to import torch."""
-    file, (scheduler, *_) = by_hand
-    folder = clips_folder(count=4, broken=True)
-    remote = Manifests(tmp_path / "remote")
-    catalog(manifests, "kling", folder, cluster=cluster)
-    catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
-    assert rows(remote, CLIPS) == rows(manifests, CLIPS)
-    assert "dashboard: http://127.0.0.1:" in capsys.readouterr().err
-
-    write_clip(folder / "new.mp4", moving_square(8, seed=77))
-    scheduler.send_signal(signal.SIGKILL)
-    scheduler.wait()
-    with pytest.raises(UsageError, match="no Dask scheduler answers at"):
-        catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
-    assert rows(remote, CLIPS) == rows(manifests, CLIPS)
-
-
-def test_workers_started_by_hand_are_replaced_when_they_die(
-    by_hand: Started, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, _ = by_hand
-    with Cluster(scheduler=str(file)).connect() as client:
-        crashed = list(run_shards(client, partial(add, deadly=3), [[1, 2], [3, 4]]))
-        hung = list(run_shards(client, partial(hang, forever=3, deadline_s=0.3), [[1], [3]]))
-    for done in (crashed, hung):
-        assert [each.items for each in done if each.error] == [[3]]
-        assert sum(each.result or 0 for each in done) == sum(sum(each.items) for each in done) - 3
-    assert "lets a clip kill" not in capsys.readouterr().err
-
-
-def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Started, capsys: pytest.CaptureFixture[str]) -> None:
-    file, _ = by_hand
-    with Client(scheduler_file=str(file)) as client:
-        client.run_on_scheduler(allow_failures, 3)
-        with Cluster(scheduler=client.scheduler.address).connect():
-            pass
-    assert "lets a clip kill 4 workers each time" in capsys.readouterr().err
-
-
 def test_a_paused_worker_is_not_at_work() -> None:
     with Cluster(workers=0).connect() as client:
         assert offered(client, {})
@@ -355,19 +252,6 @@ def test_a_gpu_is_worked_on_in_this_process_too(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [each.result for each in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
-
-
-def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: Started) -> None:
-    """The client has given up by the time that the driver asks again."""
-    file, (scheduler, *_) = by_hand
-    with Cluster(scheduler=str(file)).connect() as client:
-        found = run_shards(client, sum, iter([[number] for number in range(100)]))
-        next(found)
-        scheduler.kill()
-        scheduler.wait()
-        client.close()
-        with pytest.raises(UsageError, match=r"scheduler at tcp://.* has gone; nothing is lost"):
-            list(found)
 
 
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
