@@ -25,6 +25,7 @@ from hfv_builder.frames.facts import is_plain
 from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
 from hfv_builder.records import ClipError
+from hfv_builder.storage.precautions import let_others_read
 
 SHORT_SIDE = 720
 LONGEST_S = 600
@@ -188,7 +189,7 @@ def _aside(target: Path) -> Iterator[Path]:
     hidden = Path(name)
     try:
         yield hidden
-        hidden.chmod(0o644)
+        let_others_read(hidden)
         os.replace(hidden, target)
     finally:
         hidden.unlink(missing_ok=True)

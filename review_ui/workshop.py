@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import ClipError
+from hfv_builder.storage.sockets import shorten_sockets
 
 DEADLINE_S = 300
 """Seconds that one file may take."""
@@ -25,6 +26,7 @@ class Workshop:
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         """Start nothing yet."""
+        shorten_sockets()
         self._deadline_s = deadline_s
         self._running: set[Any] = set()
         self._lock = threading.Lock()
