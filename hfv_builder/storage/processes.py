@@ -29,7 +29,7 @@ def machine() -> str:
     Containers may have the name of their host, or of each other, and the process ids of one mean nothing in another.
     """
     try:
-        known = [BOOT.read_text().strip(), os.readlink(NAMESPACE)]
+        known = [BOOT.read_text(encoding="utf-8").strip(), os.readlink(NAMESPACE)]
     except OSError:  # no Linux
         known = [socket.gethostname(), str(uuid.getnode())]
     return hashlib.sha256(" ".join(known).encode()).hexdigest()[:16]

@@ -84,7 +84,7 @@ def _cgroups(root: Path, *controllers: str) -> Iterator[Path]:
     A container may see its own cgroup as the outermost one, whatever `/proc/self/cgroup` says.
     """
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     mounted = root / "sys/fs/cgroup"
@@ -107,7 +107,7 @@ def _is_of(listed: str, controller: str) -> bool:
 
 def _words(path: Path) -> list[str]:
     try:
-        return path.read_text().split()
+        return path.read_text(encoding="utf-8").split()
     except OSError:
         return []
 
