@@ -49,10 +49,10 @@ DONE, OUR_FAULT, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class UsageError(Exception):
-    """Wrong use: sentences that say what is wrong, where, and what to do. The command exits with 2."""
+    """An error of the user. Each sentence says what is wrong, where, and what to do. The command exits with 2."""
 
     def __str__(self) -> str:
-        """Return the sentences, one a line."""
+        """Return the sentences, one per line."""
         return "\n".join(map(str, self.args))
 
 

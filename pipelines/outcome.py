@@ -29,15 +29,15 @@ class Outcome:
     """The results as text for the terminal."""
     exit_code: int = DONE
     details: dict[str, pa.Table] = field(default_factory=dict)
-    """Long lists by name: part of the JSON, printed only if asked, and in no record."""
+    """Long lists by name: included in the JSON, printed only with `--verbose`, and left out of run reports."""
     started: float = field(default_factory=time.time)
 
     def json(self) -> str:
-        """Return all facts as one JSON object."""
+        """Return the summary and the details as one JSON object."""
         return json.dumps(self.summary | {name: rows.to_pylist() for name, rows in self.details.items()}, default=str)
 
     def terminal(self, *, verbose: bool = False) -> str:
-        """Return the text, and if asked the long lists; nothing in it steers a terminal."""
+        """Return the text, with the details if `verbose`; control characters are escaped."""
         lists = self.details.items() if verbose else ()
         text = paragraphs(self.text, *(table(rows.to_pylist(), f"{name.replace('_', ' ')}:") for name, rows in lists))
         return printable(text, keep="\n")

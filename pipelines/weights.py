@@ -32,7 +32,7 @@ def pull(profile: Profile, *, store: WeightsDir | None = None) -> list[FileState
     """
     store = store or WeightsDir()
     if store.root.parts[:1] == ("~",):
-        raise UsageError("you have no home folder for weights; name one with HFV_WEIGHTS or --dir DIR")
+        raise UsageError("there is no home folder for the weights; give a folder with HFV_WEIGHTS or --dir DIR")
     for model in registry.learnt(profile):
         bad = {file.file for file in store.look(model, hashed=True) if file.state not in FINE} - {RECORD}
         if not bad and store.recorded_revision(model):

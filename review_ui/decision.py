@@ -45,7 +45,7 @@ def answers_of(kind: Kind) -> tuple[str, ...]:
 
 
 def choices(kind: Kind, *, unsure: bool = True) -> list[dict[str, str]]:
-    """Return these answers with name and key. Adjudicators get no `unsure`, since they settle the clip."""
+    """Return the answers to a clip of this kind with name and key; adjudicators, who settle, get no `unsure`."""
     offered = [answer for answer in answers_of(kind) if unsure or answer != UNSURE]
     return [{"answer": answer, "name": NAMES[answer], "key": KEYS[answer]} for answer in offered]
 

@@ -123,7 +123,7 @@ class Hands:
         heapq.heappush(self._lapse, (lease.expires + LAPSED_S, row, name))
 
     def ended(self) -> list[tuple[int, str]]:
-        """Return row and reviewer of the leases that nobody may answer by any more, each once; see `expire`."""
+        """Return row and reviewer of the leases that have ended for good since the last call; see `expire`."""
         self.expire()
         ended, self._ended = self._ended, []
         return ended

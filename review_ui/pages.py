@@ -32,10 +32,10 @@ CACHED = {"cache-control": "private, max-age=3600"}
 
 
 class Sent(FileResponse):
-    """A file that is closed however its sending ends.
+    """A file response that closes its file even if the request is cancelled.
 
-    Starlette opens and closes files in threads, and whoever cancels the request, a server that stops first of all,
-    cancels that too: the file is then left to the garbage collector. Both are instant here.
+    Starlette opens and closes files in threads. Cancelling the request, as a stopping server does, cancels these calls
+    too and leaves the file open until garbage collection. Here both calls are synchronous.
     """
 
     @asynccontextmanager

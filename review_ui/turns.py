@@ -1,4 +1,4 @@
-"""Turns for slow work on media, so that one reviewer does not keep the server's threads from all others."""
+"""Limit the slow work on media per reviewer, so that one reviewer cannot occupy all threads of the server."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 AT_ONCE = 2
-"""Pieces of slow work of one reviewer at a time."""
+"""Largest number of slow jobs of one reviewer that run at a time."""
 
 
 class Turns:
-    """Runs work in threads; slow work of a reviewer waits while `AT_ONCE` pieces of theirs run."""
+    """Run jobs in threads, with at most `AT_ONCE` slow jobs of each reviewer at a time."""
 
     def __init__(self) -> None:
-        """Nobody waits yet."""
+        """Start without any jobs."""
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def run(self, name: str, is_quick: Callable[[], bool], work: Callable[[], T]) -> T:
-        """Return what the work gives, done at once if it is quick, else when it is the turn of this reviewer."""
+        """Return the result of a job, which starts at once if it is quick, else when the reviewer's limit allows."""
         if await asyncio.to_thread(is_quick):
             return await asyncio.to_thread(work)
         turn = self._turns.setdefault(name, asyncio.Semaphore(AT_ONCE))

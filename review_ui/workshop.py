@@ -1,4 +1,4 @@
-"""Work on media in processes of their own, which end when their time is over or the server stops."""
+"""Run work on media in separate processes, which are killed at a deadline or when the server stops."""
 
 import multiprocessing
 import signal
@@ -12,9 +12,9 @@ from hfv_builder.records import ClipError
 from hfv_builder.storage.sockets import shorten_sockets
 
 DEADLINE_S = 300
-"""Seconds that one file may take."""
+"""Largest number of seconds for one file."""
 
-# Forked from a process without threads that has imported what the work needs, so that a start takes milliseconds.
+# Forked from a server process without threads that has imported all modules, so that a start takes milliseconds.
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "review_ui.proxies"])
 
@@ -22,10 +22,10 @@ Work = Callable[[Path, Path], None]
 
 
 class Workshop:
-    """Runs work in processes; any number of threads may ask for it."""
+    """Run jobs in processes. Thread-safe."""
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
-        """Start nothing yet."""
+        """Start without any process."""
         shorten_sockets()
         self._deadline_s = deadline_s
         self._running: set[Any] = set()
@@ -33,14 +33,16 @@ class Workshop:
         self._closed = False
 
     def run(self, work: Work, source: Path, target: Path) -> None:
-        """Do the work in a process and wait for it.
+        """Run a job in a process and wait for it.
 
         Args:
-            work: a function of a module; it makes the file `target` from the file `source`.
+            work: a module-level function that makes the file `target` from the file `source`.
+            source: the file to read.
+            target: the file to write.
 
         Raises:
-            ClipError: the work raises one, takes too long, ends its process, or the server stops.
-            Exception: what else the work raises.
+            ClipError: the job raises it, exceeds the deadline or crashes, or the server stops.
+            OSError, RuntimeError: the job raises another exception.
         """
         ours, theirs = _context.Pipe(duplex=False)
         process = _context.Process(target=_do, args=(theirs, work, source, target), daemon=True)
@@ -72,7 +74,7 @@ class Workshop:
             raise error
 
     def close(self) -> None:
-        """End all work that runs and refuse more."""
+        """Kill all running jobs and reject new ones."""
         with self._lock:
             self._closed = True
             for process in self._running:
@@ -80,14 +82,14 @@ class Workshop:
 
 
 def _do(answers: Any, work: Work, source: Path, target: Path) -> None:
-    """Send None if the work is done, else its exception."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key in the terminal reaches all processes; the server decides
+    """Run the job, then send None, or the exception that it raised."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; only the server handles it
     error: Exception | None = None
     try:
         work(source, target)
     except (ClipError, OSError) as raised:
         error = raised
-    except Exception as raised:  # it may hold what cannot travel
+    except Exception as raised:  # it may not be picklable
         error = RuntimeError(f"{type(raised).__name__}: {raised}")
     with suppress(BrokenPipeError):
         answers.send(error)

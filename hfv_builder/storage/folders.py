@@ -1,4 +1,4 @@
-"""Folders: every file below one, by one name however it is reached."""
+"""List the files below a folder, each under one path even if several links lead to it."""
 
 import contextlib
 import os
@@ -21,47 +21,46 @@ NO_FILE = "no regular file"
 MANIFESTS = "manifests of hfv"
 LEFTOVER = "leftover of another program"
 PROGRAM_FOLDERS = frozenset({"@eadir", "#recycle", "__macosx", "$recycle.bin", "system volume information"})
-"""Folders that other programs keep for themselves, in lower case."""
+"""Names of folders with internal files of other programs, in lower case."""
 
 
 MADE = ("review", "evidence")
-"""Folders of manifests that hold media."""
+"""Folders of manifests that contain media."""
 
 
 class Entry(NamedTuple):
-    """Something in a folder."""
+    """A file, or a folder that was not entered."""
 
     path: str
     """The text of its absolute path, see `path_text`, or its URL."""
     status: FileStatus | None = None
-    """What is known of the file; None if there is none to read."""
+    """The attributes of the file; None if it is not a file to read."""
     why: str = ""
-    """Why it is no file to read, if that is so."""
+    """The reason why it is not a file to read; empty if it is."""
     denied: str = ""
-    """Why this folder could not be entered, if that is so."""
+    """The reason why this folder could not be entered; empty if it could."""
     link: str = ""
-    """The path of the link by which this folder was entered, if it was by one."""
+    """The path of the link by which this folder was entered; empty if there is none."""
 
 
 def walk(folder: Place, manifests: Place | None = None) -> Iterator[Entry]:
-    """List all that is not hidden, in the folder and below.
+    """Yield all files in the folder and below that are not hidden, and what was skipped.
 
-    Links to folders are followed, each folder is entered once, and what is in it has the path of the real folder. A
-    file that is listed under its own name is not listed again under that of a link. Folders of other programs and
-    manifests are not entered.
+    Links to folders are followed. Every folder is entered once, and its files have the path of the real folder. A link
+    to a file that is listed itself is not listed as a file. Folders of other programs and manifests are not entered.
 
     Args:
-        folder: without links in its path, see `os.path.realpath`.
-        manifests: where manifests are, which are not entered; others are recognised.
+        folder: its path must not contain links, see `canonical`.
+        manifests: the manifests of this command, which are not entered; other manifests are recognised.
 
     Raises:
         OSError: the folder itself cannot be read.
-        UsageError: its store does not answer.
+        UsageError: its object store does not respond.
     """
     if not isinstance(folder, Path):
         yield from _walk_store(folder, manifests)
         return
-    os.scandir(folder).close()  # the folder itself must be readable, those below need not
+    os.scandir(folder).close()  # raises if the folder itself is not readable; errors below are reported as entries
     root, own = str(folder), str(manifests)
     waiting, entered = [root], {root}
     links: list[str] = []
@@ -72,8 +71,8 @@ def walk(folder: Place, manifests: Place | None = None) -> Iterator[Entry]:
             yield Entry(path_text(here), why=why)
             continue
         try:
-            with os.scandir(here) as found:
-                for entry in found:
+            with os.scandir(here) as entries:
+                for entry in entries:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_symlink():
@@ -82,13 +81,13 @@ def walk(folder: Place, manifests: Place | None = None) -> Iterator[Entry]:
                         entered.add(entry.path)
                         waiting.append(entry.path)
                     elif entry.is_file():
-                        with contextlib.suppress(FileNotFoundError):  # gone since
+                        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                             yield Entry(path_text(entry.path), status_of(entry.stat()))
                     else:
                         yield Entry(path_text(entry.path), why=NO_FILE)
-        except OSError as error:  # also of a folder whose names may be read and whose files may not
+        except OSError as error:  # also for a folder that can be listed but whose files cannot be accessed
             yield Entry(path_text(here), denied=error.strerror or str(error))
-        while links and not waiting:  # real folders come first, so that no link takes the place of one
+        while links and not waiting:  # links are followed after all real folders were entered
             links.sort(reverse=True)
             link = links.pop()
             there = os.path.realpath(link)
@@ -103,16 +102,17 @@ def walk(folder: Place, manifests: Place | None = None) -> Iterator[Entry]:
 
 
 def canonical(folder: Place) -> Place:
-    """Return the one path of a folder, without `..` and links."""
+    """Return the path of a folder without `..` and links; URLs are returned unchanged."""
     return Path(os.path.realpath(folder)) if isinstance(folder, Path) else folder
 
 
 def name_below(path: str, folder: str, links: Mapping[str, str]) -> str | None:
-    """Return the name of a file below a folder, by the links that lead to it; None if it is elsewhere.
+    """Return the path of a file relative to a folder, through links if needed; None if it is not below the folder.
 
     Args:
-        path: the path of an `Entry`, as is `folder`.
-        links: the links by which folders were entered, by the paths of these folders.
+        path: the path of an `Entry`.
+        folder: the path of the folder, in the same form.
+        links: the links by which folders were entered, by the real paths of these folders.
     """
     root = f"{folder.rstrip('/')}/"
     for _ in range(len(links) + 1):
@@ -126,22 +126,22 @@ def name_below(path: str, folder: str, links: Mapping[str, str]) -> str | None:
 
 
 def _linked_file(link: str, entered: set[str]) -> Entry:
-    """A link that does not lead to a folder."""
+    """Return the entry of a link that does not lead to a folder."""
     text = path_text(link)
     try:
-        found = os.stat(link)
+        status = os.stat(link)
         folder, name = os.path.split(os.path.realpath(link))
     except OSError:
         return Entry(text, why=ANNEX_LINK if "annex/objects/" in os.readlink(link) else BROKEN_LINK)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return Entry(text, why=NO_FILE)
     if folder in entered and not name.startswith("."):
         return Entry(text, why=SAME_FILE)
-    return Entry(text, status_of(found))
+    return Entry(text, status_of(status))
 
 
 def _not_to_enter(folder: str, own: str) -> str:
-    """Why a folder is not entered; empty if it is."""
+    """Return the reason why a folder must not be entered; empty if it may be."""
     parent, name = os.path.split(folder)
     if name.lower() in PROGRAM_FOLDERS:
         return LEFTOVER
@@ -151,7 +151,7 @@ def _not_to_enter(folder: str, own: str) -> str:
 
 
 def _are_manifests(folder: str, own: str) -> bool:
-    """Whether a folder holds manifests: those of this command, or any that have clips."""
+    """Return whether a folder contains manifests: those of this command, or others with a `clips` table."""
     clips = Path(folder, "clips")
     try:
         return folder == own or (clips.is_dir() and any(clips.glob("generator=*/part-*.parquet")))
@@ -161,14 +161,14 @@ def _are_manifests(folder: str, own: str) -> bool:
 
 def _walk_store(folder: "UPath", manifests: Place | None) -> Iterator[Entry]:
     with answering(f"{folder} cannot be listed"):
-        found = folder.fs.find(folder.path, detail=True)
+        objects = folder.fs.find(folder.path, detail=True)
     root = folder.fs._strip_protocol(folder.path)
     own = f"{str(manifests).rstrip('/')}/"
     above = f"{str(folder).rstrip('/')}/".startswith(own)
-    # Manifests that are above their clips, or beside them, hold what is no clip in two folders.
+    # Manifests in a parent folder of the clips: only their folders with media must be skipped.
     not_entered = tuple(f"{own}{name}/" for name in MADE) if above else own
-    for name, facts in found.items():
-        # An empty file named like a folder stands for it, as the consoles of stores make them.
+    for name, facts in objects.items():
+        # Consoles of object stores create empty objects whose names end in `/` for folders.
         below, url = name.removeprefix(root), folder.fs.unstrip_protocol(name)
         if name.endswith("/") or any(part.startswith(".") for part in below.split("/")):
             continue

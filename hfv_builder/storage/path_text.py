@@ -1,7 +1,7 @@
-"""Names of files as text: one text for every path of this machine, whatever bytes it is made of, and back.
+"""Convert paths to text and back, for paths of any bytes and in any locale.
 
-A path is bytes. Where these are UTF-8, its text is the path as people write it, whatever the locale of the process.
-Where they are not, its text is a `file://` URL with the bytes as `%E9`, which no absolute path can be mistaken for.
+The text of a path whose bytes are valid UTF-8 is the path itself. The text of any other path is a `file://` URL with
+percent-encoded bytes such as `%E9`, which differs from every absolute path.
 """
 
 import os
@@ -13,11 +13,11 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 FILE = "file://"
 UTF_8 = sys.getfilesystemencoding() == "utf-8"
 MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the direction of the text around them."""
+"""Characters that change the direction of the surrounding text."""
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """Return the text of a path as this process holds it; URLs and other ASCII text come back as they are."""
+    """Return the text of a path; URLs and other ASCII strings are returned unchanged."""
     name = os.fspath(path)
     if name.isascii():
         return name
@@ -29,26 +29,27 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 
 def path_of(text: str) -> Path:
-    """Return the path that has this text, as this process can open it."""
+    """Return the path with this text, in the form in which this process can open it."""
     if text.startswith(FILE):
         return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(FILE))))
     return Path(text) if UTF_8 or text.isascii() else Path(os.fsdecode(text.encode(errors="surrogateescape")))
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Return the text with what would steer a terminal written as an escape, such as ESC or a newline.
+    """Return the text with all characters escaped that would control a terminal, such as ESC or a newline.
 
-    Escaped are control characters, ends of lines, marks of direction, and halves of characters.
+    These are control characters, line and paragraph separators, direction marks and lone surrogates.
 
     Args:
-        keep: characters that stay as they are.
+        text: the text.
+        keep: characters that are not escaped.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        char if char in keep or not _steers(char) else char.encode("unicode_escape").decode() for char in text
+        char if char in keep or not _is_control(char) else char.encode("unicode_escape").decode() for char in text
     )
 
 
-def _steers(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return char in MARKS or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")

@@ -1,6 +1,7 @@
-"""Precautions that not every file system has: flushing to the disk, and who may read a file.
+"""Flush files to disk and set permissions, on file systems that support it.
 
-They guard against a power cut and let others read. Where a file system lacks one, work goes on without it.
+Flushing protects against a power cut, permissions let others read. On a file system without support, the call is
+skipped and logged once.
 """
 
 import errno
@@ -11,20 +12,21 @@ from pathlib import Path
 LOG = logging.getLogger(__name__)
 NO_FLUSH = "files cannot be flushed to the disk, so a power cut may lose the latest"
 TOLD: set[str] = set()
-"""What this process has said already."""
+"""Messages that this process has logged."""
 LACKING = {
     getattr(errno, name)
     for name in ("EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOTTY", "EPERM", "EACCES", "EBADF", "EISDIR", "EROFS")
     if hasattr(errno, name)
 }
-"""What file systems answer that lack a call. A full or failing disk answers otherwise."""
+"""Error numbers of file systems that do not support a call. A full or failing disk has others."""
 
 
 def flush(handle: int, path: Path) -> None:
-    """Flush an open file or folder to the disk, if its file system can.
+    """Flush an open file or folder to disk, if its file system supports it.
 
     Args:
-        path: where it is, for the message.
+        handle: the file descriptor.
+        path: the path, for the log.
 
     Raises:
         OSError: the disk is full or failing.
@@ -36,7 +38,7 @@ def flush(handle: int, path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make what was put into the folder survive a power cut, if its file system can.
+    """Flush the entries of a folder to disk, if its file system supports it.
 
     Raises:
         OSError: the disk is full or failing.
@@ -53,10 +55,10 @@ def flush_folder(folder: Path) -> None:
 
 
 def let_others_read(path: Path) -> None:
-    """Let everybody read a file and its owner write it, if its file system knows of that.
+    """Set the permissions of a file to 0644, if its file system supports it.
 
     Raises:
-        OSError: the disk is full or failing, or the file is gone.
+        OSError: the disk is full or failing, or the file does not exist.
     """
     try:
         os.chmod(path, 0o644)
@@ -64,9 +66,9 @@ def let_others_read(path: Path) -> None:
         _skip(error, "files have no permissions to set", path)
 
 
-def _skip(error: OSError, what: str, path: Path) -> None:
+def _skip(error: OSError, problem: str, path: Path) -> None:
     if error.errno not in LACKING:
         raise error
-    if what not in TOLD:
-        TOLD.add(what)
-        LOG.info("%s: %s (%s); that is skipped", path.parent, what, error.strerror)
+    if problem not in TOLD:
+        TOLD.add(problem)
+        LOG.info("%s: %s (%s); skipped", path.parent, problem, error.strerror)

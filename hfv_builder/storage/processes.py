@@ -24,9 +24,9 @@ def runs(pid: int) -> bool:
 
 @cache
 def machine() -> str:
-    """Return an id, 16 hex digits, that two processes have in common if `runs` can tell each of the other.
+    """Return an id, 16 hex digits, of the machine or container: processes share it if they see each other's pids.
 
-    Containers may have the name of their host, or of each other, and the process ids of one mean nothing in another.
+    Host names do not suffice, because containers can have the name of their host, and process ids of their own.
     """
     try:
         known = [BOOT.read_text(encoding="utf-8").strip(), os.readlink(NAMESPACE)]

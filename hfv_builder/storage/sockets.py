@@ -1,26 +1,26 @@
-"""Sockets of multiprocessing, whose names must be short."""
+"""Short paths for the sockets of multiprocessing."""
 
 import os
 import tempfile
 
 LONGEST_FOLDER = 60
-"""Bytes of a folder's name below which a socket's name, of 107 bytes at most, has room for its own part."""
+"""Longest path of the temporary folder in bytes, so that the path of a socket in it stays below its limit of 107."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 (a folder of random name is made in it)
-"""Where sockets go if TMPDIR is longer."""
+"""Folders for sockets to try if the path of TMPDIR is longer."""
 
 
 def shorten_sockets() -> None:
-    """Let multiprocessing put its sockets where their names fit, which they do not in a long TMPDIR.
+    """Let multiprocessing create its sockets in a folder with a short path if the path of TMPDIR is too long.
 
-    To be called before this process forks from a server for the first time.
+    Call it before this process starts its first fork server.
     """
     from multiprocessing.util import get_temp_dir
 
-    usual = tempfile.gettempdir()
-    if len(os.fsencode(usual)) <= LONGEST_FOLDER:
+    default = tempfile.gettempdir()
+    if len(os.fsencode(default)) <= LONGEST_FOLDER:
         return
-    tempfile.tempdir = next((each for each in SHORT_FOLDERS if os.access(each, os.W_OK | os.X_OK)), usual)
+    tempfile.tempdir = next((path for path in SHORT_FOLDERS if os.access(path, os.W_OK | os.X_OK)), default)
     try:
-        get_temp_dir()  # made once, and then kept
+        get_temp_dir()  # multiprocessing keeps the folder of the first call
     finally:
-        tempfile.tempdir = usual
+        tempfile.tempdir = default

@@ -65,7 +65,7 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_home_folder_is_needed_unless_weights_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     WeightsDir().require([])
-    with pytest.raises(UsageError, match="you have no home folder for weights; name one with HFV_WEIGHTS or --dir"):
+    with pytest.raises(UsageError, match="no home folder for the weights; give a folder with HFV_WEIGHTS or --dir"):
         pull(load_profile("paper"))
     with pytest.raises(UsageError, match="weights"):
         WeightsDir().require(["clip"])
