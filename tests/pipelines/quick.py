@@ -77,7 +77,7 @@ class Quick:
             evidence={metric: run.resolved.profile.name.encode() for metric in job.metrics},
         ), None
 
-    def _score_shards(self, run: Any, shards: Iterator[Any], *_: Any) -> None:
+    def _score_shards(self, run: Any, shards: Iterator[Any], *_: Any, **__: Any) -> None:
         for one in shards:
             if self._left == 0:
                 raise Killed
