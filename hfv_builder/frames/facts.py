@@ -55,20 +55,19 @@ def probe(path: Path) -> Probe:
         transform = transform_of(frame)
         turned = (transform or AS_IT_IS).turns % 2
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-        timeline = decoding.packets.timeline()
-        count = max(1, len(timeline) - decoding.lead)
-        check_length(count, width, height)
-        context = stream.codec_context
+        timeline = decoding.packets.timeline().after(decoding.lead)
+        check_length(len(timeline), width, height)
+        context, is_webp = stream.codec_context, webp.is_webp(path)  # then FFmpeg reads another stream instead
         return Probe(
             width=width,
             height=height,
             fps=_rate(stream, timeline),
-            num_frames=count,
-            duration_s=_duration(stream, timeline, decoding.lead),
-            codec=_codec(path, context),
+            num_frames=max(1, len(timeline)),
+            duration_s=_duration(stream, timeline),
+            codec=webp.CODEC if is_webp else context.codec.canonical_name if context.codec else context.name,
             pix_fmt=frame.format.name,
             rotation=90 * (transform or AS_IT_IS).turns,
-            bit_rate=_bit_rate(stream, decoding.packets, timeline),
+            bit_rate=_bit_rate(stream, path.stat().st_size if is_webp else decoding.packets.bytes, timeline),
             remarks=tuple(_remarks(stream, decoding.packets, timeline, transform)),
         )
 
@@ -100,12 +99,6 @@ def is_plain(path: Path) -> bool:
         return transform == AS_IT_IS and not decoding.packets.timeline().jumps and not decoding.lead
 
 
-def _codec(path: Path, context: Any) -> str:
-    if webp.is_webp(path):
-        return webp.CODEC  # and not that of the stream that FFmpeg reads instead
-    return str(context.codec.canonical_name if context.codec else context.name)
-
-
 def _rate(stream: Any, timeline: Timeline) -> float | None:
     """Frames per second: as declared, if that is what the times of the frames say."""
     declared = stream.average_rate or stream.guessed_rate
@@ -117,18 +110,17 @@ def _rate(stream: Any, timeline: Timeline) -> float | None:
     return count / measured
 
 
-def _duration(stream: Any, timeline: Timeline, lead: int) -> float | None:
+def _duration(stream: Any, timeline: Timeline) -> float | None:
     """Seconds: as the stream declares, if that is what the times of the frames say."""
     declared = None if stream.duration is None else float(stream.duration * (stream.time_base or 1))
-    start = timeline.times[lead] if lead < len(timeline) else 0.0
-    measured = timeline.duration_s - start
+    measured = timeline.duration_s
     if not np.isfinite(measured):
         return None
-    return declared if declared and agree(declared, measured, slack=_tick(stream)) else float(measured)
+    return declared if declared and agree(declared, measured, slack=_tick(stream)) else measured
 
 
-def _bit_rate(stream: Any, packets: Packets, timeline: Timeline) -> int | None:
-    measured = 8 * packets.bytes / timeline.duration_s if timeline.duration_s > 0 else math.nan
+def _bit_rate(stream: Any, size: int, timeline: Timeline) -> int | None:
+    measured = 8 * size / timeline.duration_s if timeline.duration_s > 0 else math.nan
     if not math.isfinite(measured):
         return None
     return int(stream.bit_rate) if agree(stream.bit_rate, measured) else round(measured)

@@ -25,6 +25,12 @@ class Timeline:
         """Return the number of frames."""
         return len(self.times)
 
+    def after(self, lead: int) -> "Timeline":
+        """Return the times of all frames but the first `lead`, from the first of the others; at least one stays."""
+        lead = min(lead, max(0, len(self) - 1))
+        times = self.times[lead:] - self.times[lead : lead + 1]
+        return Timeline(times=times, last_s=self.last_s, jumps=tuple(at - lead for at in self.jumps if at > lead))
+
     def time(self, number: int) -> float:
         """Return the time of a frame in seconds; after the last known one the time goes on as the last frame does."""
         beyond = max(0, number - len(self) + 1)

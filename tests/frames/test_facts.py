@@ -17,7 +17,7 @@ from hfv_builder.frames.video import decode, frames
 from hfv_builder.records import ClipError
 from review_ui.proxies import make_proxy
 from tests.conftest import REAL_CLIPS, moving_square, write_clip
-from tests.frames.made import COUNT, KINDS, RATE, Kind, make, number_of
+from tests.frames.made import COUNT, KINDS, RATE, Kind, make, number_of, picture
 
 
 def kind_of(suffix: str, codec: str = "libx264") -> Kind:
@@ -116,6 +116,29 @@ def test_recordings_that_were_joined_follow_one_another(tmp_path: Path, suffix: 
     np.testing.assert_allclose([frame.time_s for frame in found], wanted, atol=0.5 / kind.rate)
     make_proxy(path, tmp_path / "proxy.mp4")
     np.testing.assert_allclose(read_timeline(tmp_path / "proxy.mp4").times, wanted, atol=0.5 / kind.rate)
+
+
+@pytest.mark.parametrize("b_frames", ["0", "2"])
+def test_frames_that_refer_to_what_was_cut_away_do_not_count(tmp_path: Path, b_frames: str) -> None:
+    path = tmp_path / "cut.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"g": "6", "bf": b_frames, "b_strategy": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(15):
+            frame = av.VideoFrame.from_ndarray(picture(number, (96, 64)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with av.open(str(path)) as container:
+        cut = [packet.pos for packet in container.demux(video=0) if packet.size][3]
+    data = path.read_bytes()
+    path.write_bytes(data[: 3 * 188] + data[cut:])  # the tables of the transport stream stay
+    found = list(frames(path))
+    facts = probe(path)
+    assert len(read_timeline(path)) > len(found) == facts.num_frames
+    assert facts.fps == pytest.approx(RATE)
+    assert facts.duration_s == pytest.approx(len(found) / RATE)
+    assert [frame.index for frame in found] == list(range(len(found)))
+    assert [frame.time_s for frame in found] == pytest.approx(np.arange(len(found)) / RATE)
 
 
 def test_a_long_frame_is_no_jump(tmp_path: Path) -> None:
