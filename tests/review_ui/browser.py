@@ -37,7 +37,7 @@ class Served:
         self.thread.join()
 
 
-def until(true: Callable[[], Any], seconds: float = 45.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 120.0) -> Any:
     """What the function gives, once that is true."""
     end = time.monotonic() + seconds
     while not (found := true()):
@@ -53,6 +53,7 @@ class Desk:
         self, chromium: Any, served: Served, name: str, path: str = "/review", *, token: str = "", **options: Any
     ) -> None:
         self.context = chromium.new_context(viewport={"width": 1366, "height": 768}, **options)
+        self.context.set_default_timeout(120_000)  # generous: the machine may be busy
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
