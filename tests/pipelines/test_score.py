@@ -199,7 +199,7 @@ def test_unknown_generator(manifests: Manifests, clips_folder: Fill, cluster: Cl
 
 def test_real_media(real_clips: Path, manifests: Manifests, cluster: Cluster) -> None:
     """Every odd and broken file gets its rows, and a reason that a person understands."""
-    passed_over = catalog(manifests, "odd", real_clips / "odd", cluster=cluster).summary["passed_over_files"]
+    passed_over = catalog(manifests, "odd", real_clips / "odd", cluster=cluster).details["passed_over_files"]
     clips = rows(manifests, CLIPS)
     files = [path for path in (real_clips / "odd").rglob("*") if path.is_file()]
     assert len(clips) + len(passed_over) == len(files)
