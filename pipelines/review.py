@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from pipelines.outcome import Outcome
 from pipelines.score.old_scores import bring_up_to_date, old_generators
@@ -61,6 +62,7 @@ def review(
     import uvicorn
 
     from review_ui.app import create_app
+    from review_ui.connections import server_config
     from review_ui.guard import is_loopback, names_of
     from review_ui.settings import load_settings
     from review_ui.users import ADVICE, UsersFile
@@ -70,11 +72,12 @@ def review(
         raise UsageError(
             f"other machines can reach {host}: give --users FILE, so that only reviewers can sign in; {ADVICE}"
         )
-    with manifests.lock("review"):
+    decisions = database(manifests, db).resolve()
+    with manifests.lock("review"), lock(decisions.parent, decisions.name):
         bring_up_to_date(manifests, old_generators(manifests))
         app = create_app(
             manifests,
-            database(manifests, db),
+            decisions,
             settings=load_settings(settings, overlap=overlap),
             users=users_file,
             hosts=(*names_of(host), *names),
@@ -82,15 +85,7 @@ def review(
         )
         # The manifests stay in memory; excluding them from garbage collection avoids pauses.
         gc.freeze()
-        config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_level="info" if verbose else "warning",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=5,
-        )
+        config = server_config(app, host=host, port=port, log_level="info" if verbose else "warning")
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         print(f"reviewing {manifests.root} at {url} (Ctrl-C stops it and exports)", file=sys.stderr)
         try:

@@ -1,6 +1,7 @@
 """The JSON API under `/api`, which the pages use for everything."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
@@ -41,6 +42,7 @@ from review_ui.settings import ABOUT, QUEUES
 from review_ui.stats import Statistics
 from review_ui.users import NAME, Role
 
+LOG = logging.getLogger(__name__)
 COOKIE = "hfv_session"
 COOKIE_S = 400 * 86400
 """Lifetime of the cookie, the longest that browsers allow. The server expires sessions by their last use."""
@@ -57,6 +59,7 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         if authorization is not None:
             session = sessions.bearer(authorization.removeprefix("Bearer ").strip())
             if session is None:
+                LOG.warning("wrong bearer token from %s", address(request))
                 raise Refused(401, "no user has that token")
             return session
         session = sessions.find(cookie) if cookie else None
@@ -65,6 +68,11 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         return session
 
     return who
+
+
+def address(request: Request) -> str:
+    """Return the network address of the client for the log; behind a reverse proxy that of the proxy."""
+    return request.client.host if request.client else "an unknown address"
 
 
 def wanted_of(generator: str | None, label: str | None, split: str | None) -> Filter:
@@ -124,6 +132,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
             )
         entered = await sessions.enter(entry.name, entry.token)
         if entered is None:
+            LOG.warning("sign-in of %r from %s failed: unknown name or wrong token", entry.name, address(request))
             raise Refused(401, "unknown name or wrong token")
         cookie, session = entered
         secure = request.url.scheme == "https"

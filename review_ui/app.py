@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -15,11 +15,11 @@ from starlette.exceptions import HTTPException
 from hfv_builder import __version__
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
-from review_ui.api import make_api
+from review_ui.api import find_session, make_api
 from review_ui.desk import Desk
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
-from review_ui.pages import HERE, make_media, make_pages
+from review_ui.pages import HERE, make_media, make_pages, missing
 from review_ui.refused import Refused
 from review_ui.sessions import Sessions
 from review_ui.settings import Settings
@@ -76,13 +76,17 @@ def create_app(
         # The interactive pages of FastAPI load scripts from other sites.
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,  # a route of the API, which needs a session
     )
     app.include_router(make_api(desk, sessions, Statistics(desk)))
     app.include_router(make_media(desk, sessions))
     app.include_router(make_pages(desk, sessions))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, hosts=tuple(hosts))
+
+    @app.get("/api/openapi.json", include_in_schema=False, dependencies=[Depends(find_session(sessions))])
+    async def describe() -> JSONResponse:
+        return JSONResponse(app.openapi())
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Any) -> JSONResponse:
@@ -95,7 +99,9 @@ def create_app(
         return JSONResponse({"error": f"{place}: {first['msg'].lower()}"}, 422)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: Any) -> JSONResponse:
+    async def http(request: Request, error: Any) -> Response:
+        if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+            return missing(request, sessions)
         return JSONResponse({"error": str(error.detail).lower()}, error.status_code, headers=error.headers)
 
     @app.exception_handler(NotKept)
@@ -107,9 +113,5 @@ def create_app(
     @app.exception_handler(UsageError)
     async def usage(request: Request, error: Any) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 503)
-
-    @app.exception_handler(Exception)
-    async def fault(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "internal error; see the log of the server"}, 500)
 
     return app

@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.decisions import Kind, clip_kinds
-from hfv_builder.records import METRICS, Label, Split, Status
+from hfv_builder.records import METRICS, ClipError, Label, Split, Status
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import Place, place
+from hfv_builder.storage.places import URL, Place, place
 from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
 
 NONE = -1
 """Value for null in the integer arrays."""
+STORES = ("file", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "hdfs", "oss", "oci", "obs", "memory")
+"""Schemes of the URLs of clips that are read."""
 CLIP_COLUMNS = (
     "clip_id generator is_real path bytes width height fps num_frames duration_s codec pix_fmt rotation bit_rate "
     "prompt status error"
@@ -164,9 +166,14 @@ class Clips:
         """Return the catalogued path of the clip's file.
 
         Raises:
+            ClipError: it is a URL that is not one of an object store. A manifest from elsewhere could name any server.
             UsageError: the package for its object store is not installed.
         """
-        return place(self._clips["path"][row].as_py())
+        text = self._clips["path"][row].as_py()
+        scheme, is_url, _ = text.partition("://")
+        if is_url and URL.match(text) and scheme not in STORES:
+            raise ClipError(f"clips are not read by {scheme}; copy the files to this machine and catalogue them there")
+        return place(text)
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the catalogue row of the clip, without the path."""

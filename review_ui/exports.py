@@ -16,6 +16,9 @@ from hfv_builder.storage.schema import FINAL, REVIEWS
 from review_ui.clips import Clips
 from review_ui.store import DecisionLog
 
+FORMULA = r"\A[=+\-@\t\r\n\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}]"
+"""How texts begin that spreadsheets take for formulas, in the syntax of RE2; the last four are full-width."""
+
 
 def export(
     store: DecisionLog, manifests: Manifests, into: Manifests | None = None, *, overlap: int | None = None
@@ -55,13 +58,19 @@ def as_parquet(decisions: Iterable[Decision], overlap: int) -> bytes:
 
 
 def as_csv(decisions: Iterable[Decision]) -> bytes:
-    """Return these decisions as CSV. `box` has four numbers and `undoes` several ids, separated by spaces."""
+    """Return these decisions as CSV. `box` has four numbers and `undoes` several ids, separated by spaces.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     rows = as_table(decisions)
     box = rows["box"].combine_chunks()
     sides = [pc.cast(pc.struct_field(box, name), pa.string()) for name in "xywh"]
     flat = {"box": pc.binary_join_element_wise(*sides, " "), "undoes": pc.binary_join(rows["undoes"], " ")}
     for name, column in flat.items():
         rows = rows.set_column(rows.schema.names.index(name), name, column)
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            rows = rows.set_column(index, field.name, pc.replace_substring_regex(rows[index], FORMULA, r"'\0"))
     sink = io.BytesIO()
     pyarrow.csv.write_csv(rows, sink)
     return sink.getvalue()

@@ -1,8 +1,9 @@
-"""Middleware for all routes: checks of requests, and security headers of responses."""
+"""Middleware for all routes: checks of requests, and security headers of responses, errors included."""
 
 import contextlib
 import ipaddress
 import json
+import logging
 import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -47,11 +49,6 @@ class Guard:
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _refuse(send, *refusal)
             return
         started, size = False, 0
 
@@ -77,10 +74,19 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, limited, with_headers)
+            refusal = self._refusal(scope, Headers(scope=scope))
+            if refusal is not None:
+                await _refuse(send, *refusal)
+            else:
+                await self.app(scope, limited, with_headers)
         except TooLarge:
             if not started:
                 await _refuse(send, 413, f"the body is larger than {BODY_LIMIT} bytes")
+        except Exception:
+            if started:
+                raise  # the server closes the connection
+            LOG.exception("%s %s failed", scope["method"], scope["path"])
+            await _refuse(send, 500, "internal error; see the log of the server")
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")

@@ -15,7 +15,9 @@ SplitName = Literal["train", "val", "test"]
 DecisionId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{16,64}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Generator = Annotated[str, StringConstraints(max_length=200)]
-Note = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")]
+TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]*$"
+"""Text without control characters."""
+Note = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True, pattern=TEXT)]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 
 

@@ -21,6 +21,7 @@ from review_ui.sessions import Session, Sessions
 from review_ui.users import Role
 
 HERE = Path(__file__).parent
+TEMPLATES = Jinja2Templates(HERE / "templates")
 VIDEO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole video", "content": {"video/mp4": {}}},
     206: {"description": "The requested range", "content": {"video/mp4": {}}},
@@ -47,7 +48,6 @@ class Sent(FileResponse):
 def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
     """Return the routes of the HTML pages."""
     pages = APIRouter(include_in_schema=False)
-    templates = Jinja2Templates(HERE / "templates")
 
     def page(name: str, adjudicator: bool = False) -> Callable[..., Awaitable[Response]]:
         async def show(request: Request) -> Response:
@@ -59,7 +59,7 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
             context: dict[str, Any] = {"session": session, "page": name, "role": session.role.value}
             if name == "api":
                 context["routes"] = routes(request.app.openapi())
-            return templates.TemplateResponse(request, f"{name}.html", context)
+            return TEMPLATES.TemplateResponse(request, f"{name}.html", context)
 
         return show
 
@@ -70,9 +70,16 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
     @pages.get("/enter")
     async def enter(request: Request) -> Response:
         """Return the page for signing in."""
-        return templates.TemplateResponse(request, "enter.html", {"users": sessions.users is not None, "page": "enter"})
+        return TEMPLATES.TemplateResponse(request, "enter.html", {"users": sessions.users is not None, "page": "enter"})
 
     return pages
+
+
+def missing(request: Request, sessions: Sessions) -> Response:
+    """Return the page for an address that does not exist, with status 404."""
+    session = sessions.find(request.cookies.get(COOKIE, ""))
+    context = {"session": session, "page": "missing", "role": session.role.value if session else None}
+    return TEMPLATES.TemplateResponse(request, "missing.html", context, status_code=404)
 
 
 def make_media(desk: Desk, sessions: Sessions) -> APIRouter:

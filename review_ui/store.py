@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from review_ui.writer import Writer
 
 APPLICATION_ID = 0x48465652
 """`HFVR`, the SQLite application id of review databases."""
+LOCKED_S = 1.0
+"""Seconds to wait for another program that has locked the database. The pages send a refused decision again."""
 LOG = logging.getLogger(__name__)
 
 TABLES = """
@@ -51,6 +53,8 @@ class DecisionLog(Writer):
             _check(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            _close_to_others(path)
             with closing(_connect(path, "rwc")) as connection:
                 if connection.execute("PRAGMA application_id").fetchone()[0] == 0:
                     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {rows.VERSION};"
@@ -153,7 +157,7 @@ def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open the database for writing; `mode` is SQLite's `rw`, or `rwc` to create a missing file."""
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+    connection = sqlite3.connect(address, uri=True, timeout=LOCKED_S, check_same_thread=False, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -161,6 +165,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _close_to_others(path: Path) -> None:
+    """Take away the rights of other users of this machine: names, notes and sessions are in the file."""
+    with suppress(OSError):  # the file system has no modes, or the file belongs to somebody else
+        path.chmod(path.stat().st_mode & 0o770)
 
 
 def _renew_sessions(connection: sqlite3.Connection) -> None:

@@ -11,6 +11,8 @@ const PANELS = {
 };
 
 const RETRY_MS = 2000;
+// Characters that the server rejects in notes; pasted text may contain them.
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]+/g;
 
 // Dispatches "visible" when the first frame of a clip is shown, or the reason why it cannot be played.
 export class Stage extends EventTarget {
@@ -197,7 +199,7 @@ export class Notes {
     this.dialog = $("note");
     this.field = $("note-text");
     this.field.addEventListener("input", () => {
-      const text = this.field.value.trim();
+      const text = this.field.value.replace(CONTROLS, " ").trim();
       if (text) sessionStorage.setItem(`hfv.note.${this.id}`, text); else sessionStorage.removeItem(`hfv.note.${this.id}`);
       this.show(this.id);
     });

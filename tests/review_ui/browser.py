@@ -10,6 +10,7 @@ import uvicorn
 
 from hfv_builder.storage.manifest import Manifests
 from review_ui.app import create_app
+from review_ui.connections import server_config
 
 
 class Served:
@@ -25,8 +26,10 @@ class Served:
         self.begin()
 
     def begin(self) -> None:
-        app = create_app(self.manifests, self.manifests.local_root / "review" / "decisions.sqlite", **self.settings)
-        config = uvicorn.Config(app, port=self.port, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+        app = create_app(
+            self.manifests, **{"db": self.manifests.local_root / "review" / "decisions.sqlite"} | self.settings
+        )
+        config = server_config(app, host="127.0.0.1", port=self.port, log_level="critical", stop_s=1)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
