@@ -14,6 +14,8 @@ from hfv_builder.labelling.agreement import agreement
 from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, NOT_SURE, REVIEWER, Decision, Kind, answer_code
 from hfv_builder.labelling.final_labels import MAJORITY, undone
 from review_ui.clips import Clips
+from review_ui.settings import REVISIT
+from review_ui.shares import share_of
 
 PAUSE_S = 180.0
 """Seconds; a longer gap between two decisions counts as a break."""
@@ -33,6 +35,11 @@ class Sitting:
     def blind(self) -> bool:
         """Whether the first answer was given before the suggestion was shown."""
         return self.answers[0].blind
+
+    @property
+    def revisit(self) -> bool:
+        """Whether the reviewer changed or confirmed an earlier answer of theirs on their own initiative."""
+        return self.answers[-1].queue == REVISIT
 
     @property
     def first(self) -> int | None:
@@ -123,22 +130,20 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
                 "clips": len({s.clip_id for s in of_reviewer}),
                 "per_hour": hourly([s.ended for s in of_reviewer], now),
                 "seconds": float(np.median(durations)) if durations else None,
-                "unsure": sum(s.last == NOT_SURE for s in of_reviewer) / len(of_reviewer),
-                "rejected": sum(s.last == LEFT_OUT for s in of_reviewer) / len(of_reviewer),
+                "unsure": share_of(sum(s.last == NOT_SURE for s in of_reviewer), len(of_reviewer)),
+                "rejected": share_of(sum(s.last == LEFT_OUT for s in of_reviewer), len(of_reviewer)),
                 "changed": changed(of_reviewer),
-                "with_final": sum(checked) / len(checked) if checked else None,
-                "checked": len(checked),
-                "with_self": sum(repeated) / len(repeated) if repeated else None,
-                "repeats": len(repeated),
+                "with_final": share_of(sum(checked), len(checked)),
+                "with_self": share_of(sum(repeated), len(repeated)),
             }
         )
     return rows
 
 
-def changed(of_reviewer: list[Sitting]) -> float | None:
-    """Return the share of blind first answers that were changed after the suggestion was shown; None without any."""
+def changed(of_reviewer: list[Sitting]) -> dict[str, Any]:
+    """Return the share of blind first answers that were changed after the suggestion was shown."""
     blind = [s for s in of_reviewer if s.blind and len(s.answers) > 1]
-    return sum(s.last != s.first for s in blind) / len(blind) if blind else None
+    return share_of(sum(s.last != s.first for s in blind), len(blind))
 
 
 def repeats(of_reviewer: list[Sitting]) -> list[bool]:
@@ -147,7 +152,7 @@ def repeats(of_reviewer: list[Sitting]) -> list[bool]:
     same = []
     for sitting in of_reviewer:
         first = sitting.first
-        if sitting.clip_id in before:
+        if sitting.clip_id in before and not sitting.revisit:
             same.append(before[sitting.clip_id] == first)
         before[sitting.clip_id] = first
     return same
@@ -182,8 +187,9 @@ def pairs(seated: list[Sitting]) -> list[dict[str, Any]]:
     for a, b in combinations(sorted(standing), 2):
         both = standing[a].keys() & standing[b].keys()
         if both:
-            equal = sum(standing[a][clip_id] == standing[b][clip_id] for clip_id in both)
-            agreeing.append({"a": a, "b": b, "clips": len(both), "percent": equal / len(both)})
+            equal = share_of(sum(standing[a][clip_id] == standing[b][clip_id] for clip_id in both), len(both))
+            shown = {"clips": equal["n"], "percent": equal["share"], "from": equal["from"], "to": equal["to"]}
+            agreeing.append({"a": a, "b": b} | shown)
     return sorted(agreeing, key=lambda pair: -int(pair["clips"]))[:60]
 
 
@@ -192,7 +198,8 @@ def seconds(seated: list[Sitting]) -> dict[str, Any]:
     durations = np.array([s.seconds for s in seated if s.seconds is not None])
     edges = [0, 2, 4, 6, 8, 10, 15, 20, 30, 60]
     if len(durations) == 0:
-        return {"median": None, "quartiles": None, "edges": edges, "counts": [0] * len(edges)}
+        return {"n": 0, "median": None, "quartiles": None, "edges": edges, "counts": [0] * len(edges)}
     counts, _ = np.histogram(durations, [*edges, np.inf])
     low, median, high = np.quantile(durations, [0.25, 0.5, 0.75])
-    return {"median": float(median), "quartiles": [float(low), float(high)], "edges": edges, "counts": counts.tolist()}
+    spread = {"n": len(durations), "median": float(median), "quartiles": [float(low), float(high)]}
+    return spread | {"edges": edges, "counts": counts.tolist()}

@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, Kind
 from hfv_builder.records import Label
 from review_ui.clips import NONE, Clips
 from review_ui.people import Sitting
+from review_ui.shares import difference, share_of
 
-DECILES = 10
+BINS = 10
 
 
 def confusion(clips: Clips, final: pd.DataFrame) -> dict[str, list[list[int]]]:
@@ -32,52 +34,95 @@ def confusion(clips: Clips, final: pd.DataFrame) -> dict[str, list[list[int]]]:
 
 
 def margins(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the share of automatic labels that reviews confirmed, by decile of the margin over all ranked clips."""
+    """Return the share of automatic labels that reviews confirmed, by margin.
+
+    The bins divide the range of margins near the deciles of all ranked clips. They do not overlap, so there are fewer
+    than ten of them if many clips have the same margin.
+
+    Returns:
+        For each bin `low` and `high` (its smallest and largest margin), `ranked` (its clips), and of the reviewed ones
+        `clips`, `upheld`, `from` and `to`.
+    """
     ranked = np.flatnonzero(clips.margin != NONE)
     if len(ranked) == 0:
         return []
-    # Deciles by position, not by value: margins are small integers, and equal values would leave deciles empty.
-    ordered = ranked[np.argsort(clips.margin[ranked], kind="stable")]
+    values = clips.margin[ranked]
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
+    bins = np.searchsorted(edges, values)  # margins up to and including an edge
     reviewed = (final["label_source"] == "review").to_numpy()
-    upheld = (final["label"].fillna(NONE).to_numpy(np.int64) == clips.auto_label) & ~final["rejected"].to_numpy()
+    upheld = _upheld(clips, final)
     rows = []
-    for index, part in enumerate(np.array_split(ordered, DECILES)):
+    for index in np.unique(bins):
+        part = ranked[bins == index]
         checked = part[reviewed[part]]
-        low, high = wilson(int(upheld[checked].sum()), len(checked))
+        confirmed = share_of(int(upheld[checked].sum()), len(checked))
         rows.append(
             {
-                "decile": index + 1,
-                "low": int(clips.margin[part].min()) if len(part) else None,
-                "high": int(clips.margin[part].max()) if len(part) else None,
-                "clips": len(checked),
-                "upheld": float(upheld[checked].mean()) if len(checked) else None,
-                "from": low,
-                "to": high,
+                "low": int(clips.margin[part].min()),
+                "high": int(clips.margin[part].max()),
+                "ranked": len(part),
+                "clips": confirmed["n"],
+                "upheld": confirmed["share"],
+                "from": confirmed["from"],
+                "to": confirmed["to"],
+            }
+        )
+    return rows
+
+
+def by_generator(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row per generator: its clips and automatic labels, and how often reviews confirmed or rejected them.
+
+    Returns:
+        For each generator `clips`, `labels` (clips per automatic label), `disputed`, and the shares `upheld` and
+        `rejected` of the reviewed clips that have an automatic label; see `shares.share_of`.
+    """
+    reviewed = (final["label_source"] == "review").to_numpy() & (clips.auto_label != NONE)
+    upheld, rejected = _upheld(clips, final), final["rejected"].to_numpy(bool)
+    disputed = final["disputed"].to_numpy(bool)
+    rows = []
+    for index, name in enumerate(clips.generators):
+        own = (clips.generator == index) & ~clips.failed
+        checked = own & reviewed
+        labels = np.bincount(clips.auto_label[own & (clips.auto_label != NONE)], minlength=len(Label))
+        rows.append(
+            {
+                "generator": name,
+                "clips": int(own.sum()),
+                "labels": {str(label): int(labels[label]) for label in Label},
+                "disputed": int((own & disputed).sum()),
+                "upheld": share_of(int(upheld[checked].sum()), int(checked.sum())),
+                "rejected": share_of(int(rejected[checked].sum()), int(checked.sum())),
             }
         )
     return rows
 
 
 def pull(seated: list[Sitting], clips: Clips) -> dict[str, Any]:
-    """Return how often first answers equal the suggestion, for blind answers and for answers with it shown."""
-    shares: dict[str, Any] = {}
+    """Return how often first answers equal the suggestion, for blind answers and for answers with it shown.
+
+    Returns:
+        `blind` and `shown`, each with `clips`, `same`, `from` and `to`; `gap` is their difference, see
+        `shares.difference`.
+    """
+    shares: dict[str, dict[str, Any]] = {}
     for name in ("blind", "shown"):
         same = []
         for sitting in seated:
             auto = clips.auto_label[clips.row[sitting.clip_id]]
-            # Real clips are left out: their suggestion is known.
-            if auto != NONE and sitting.kind is Kind.GENERATED and sitting.blind == (name == "blind"):
+            # Real clips are left out: their suggestion is known. So are answers to a clip that was answered before.
+            counts = auto != NONE and sitting.kind is Kind.GENERATED and not sitting.revisit
+            if counts and sitting.blind == (name == "blind"):
                 same.append(sitting.first == auto)
-        low, high = wilson(sum(same), len(same))
-        shares[name] = {"clips": len(same), "same": sum(same) / len(same) if same else None, "from": low, "to": high}
-    return shares
+        shares[name] = share_of(sum(same), len(same))
+    named = {
+        name: {"clips": share["n"], "same": share["share"], "from": share["from"], "to": share["to"]}
+        for name, share in shares.items()
+    }
+    return named | {"gap": difference(shares["blind"], shares["shown"])}
 
 
-def wilson(hits: int, trials: int) -> tuple[float | None, float | None]:
-    """Return the 95 % score interval of a proportion (Wilson 1927); (None, None) without trials."""
-    if trials == 0:
-        return None, None
-    z, share = 1.96, hits / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * ((share * (1 - share) / trials + z * z / (4 * trials * trials)) ** 0.5)
-    return middle - half, middle + half
+def _upheld(clips: Clips, final: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return the mask of the clips whose final label is the automatic one."""
+    same = final["label"].fillna(NONE).to_numpy(np.int64) == clips.auto_label
+    return np.asarray(same & ~final["rejected"].to_numpy(bool), bool)

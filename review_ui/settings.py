@@ -24,6 +24,8 @@ QUEUES = {
     "repeats": "Repeats",
 }
 """Titles of the queues by name, in display order."""
+REVISIT = "revisit"
+"""`Decision.queue` of an answer that replaces an earlier one of the same reviewer, who chose to look again."""
 ABOUT = {
     "labels": "Validation candidates first, then by increasing margin.",
     "calibration": "The same clips for all reviewers, to measure agreement.",

@@ -14,7 +14,7 @@ from hfv_builder.records import Label, Split
 from review_ui.clips import NONE, Clips
 from review_ui.desk import Desk
 from review_ui.people import agreements, hourly, pairs, reviewers, seconds, sittings
-from review_ui.quality import confusion, margins, pull
+from review_ui.quality import by_generator, confusion, margins, pull
 from review_ui.settings import Settings
 
 FRESH_S = 5.0
@@ -70,6 +70,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         "pairs": pairs(seated),
         "confusion": confusion(clips, final),
         "margins": margins(clips, final),
+        "generators": by_generator(clips, final),
         "pull": pull(seated, clips),
         "seconds": seconds(seated),
         "answers": list(ANSWERS),

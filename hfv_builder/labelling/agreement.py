@@ -23,27 +23,38 @@ class Agreement:
     """Number of clips with at least two answers."""
     percent: float | None
     """Share of equal pairs among all pairs of answers on a clip, mean over clips, in [0, 1]."""
+    percent_low: float | None
+    """Lower end of its 95 % bootstrap interval; `percent_high` is the upper end. So for the other statistics."""
+    percent_high: float | None
     alpha: float | None
     """Krippendorff's α for nominal data."""
     alpha_low: float | None
-    """Lower end of the 95 % bootstrap interval of α; `alpha_high` is its upper end."""
     alpha_high: float | None
     ac1: float | None
     """Gwet's AC1."""
+    ac1_low: float | None
+    ac1_high: float | None
 
 
 def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
     """Return all statistics of a table of counts, (clips, answers) int64."""
     answered = counts[counts.sum(axis=1) > 0]
     paired = counts[counts.sum(axis=1) > 1]
-    low, high = interval(paired, alphas, seed=seed)
+    percent = interval(paired, percents, seed=seed)
+    alpha = interval(paired, alphas, seed=seed)
+    # Clips with one answer bear on chance agreement only, so without a pair there is nothing to estimate.
+    ac1 = interval(answered, ac1s, seed=seed) if len(paired) > 1 else (None, None)
     return Agreement(
         clips=len(paired),
         percent=_defined(percents(paired, np.ones((1, len(paired))))),
+        percent_low=percent[0],
+        percent_high=percent[1],
         alpha=_defined(alphas(paired, np.ones((1, len(paired))))),
-        alpha_low=low,
-        alpha_high=high,
+        alpha_low=alpha[0],
+        alpha_high=alpha[1],
         ac1=_defined(ac1s(answered, np.ones((1, len(answered))))),
+        ac1_low=ac1[0],
+        ac1_high=ac1[1],
     )
 
 

@@ -88,7 +88,7 @@ const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_
 const answers = Object.fromEntries(ANSWERS.filter((action) => action !== "unsure").map((action) => [action, (event) => ballot.press(action, event)]));
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
-stage.addEventListener("visible", () => { began ??= performance.now(); ballot.visible(); });
+for (const name of ["visible", "unplayable"]) stage.addEventListener(name, () => { began ??= performance.now(); ballot.visible(name === "visible"); });
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
 outbox.addEventListener("refused", ({ detail }) => toast(`Not saved: ${detail.problem.message}`, { bad: true }));
 setUp();

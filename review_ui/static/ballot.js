@@ -1,9 +1,11 @@
 // The answers to a clip, in two steps on all pages: a key or a click chooses an answer, Enter saves it. Input is ignored
-// until the clip has been visible for a moment, so that a key meant for the previous clip does not answer this one.
+// until the clip has been visible for a moment, so that a key meant for the previous clip does not answer this one. A clip
+// that cannot be played can be rejected or left, but not labelled.
 import { actionFor, keyOf, sign } from "./keys.js";
 import { $, make, toast } from "./ui.js";
 
 const LOOK_MS = 700;
+const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be played
 const HINTS = {
   spatial: "broken shapes or depth",
   appearance: "drifting or flickering looks",
@@ -21,6 +23,7 @@ export class Ballot extends EventTarget {
     this.chosen = null;
     this.tags = {};
     this.busy = false;
+    this.seen = true;
     this.opensAt = Infinity;
     $("confirm").addEventListener("click", (event) => this.keep(event));
   }
@@ -31,9 +34,10 @@ export class Ballot extends EventTarget {
     this.chosen = chosen && { answer: chosen.answer, reason: chosen.reason };
     this.tags = {};
     this.busy = false;
+    this.seen = true;
     this.opensAt = Infinity;
     const choices = item?.answers ?? [];
-    const lesser = (choice) => ["reject", "unsure"].includes(choice.answer);
+    const lesser = (choice) => UNSEEN.includes(choice.answer);
     const made = JSON.stringify(choices);
     if (made !== this.made) { // otherwise the buttons stay, and keep the focus
       $("answers").replaceChildren(...choices.filter((choice) => !lesser(choice)).map((choice) => this.button(choice, HINTS[choice.answer])));
@@ -43,9 +47,11 @@ export class Ballot extends EventTarget {
     this.paint();
   }
 
-  // The clip has become visible.
-  visible() {
+  // The clip has become visible; `seen` is false if it cannot be played.
+  visible(seen = true) {
     if (this.opensAt !== Infinity || !this.item) return;
+    this.seen = seen;
+    if (this.chosen && !this.offers(this.chosen.answer)) this.chosen = null;
     this.opensAt = performance.now() + LOOK_MS;
     setTimeout(() => this.paint(), LOOK_MS + 1);
   }
@@ -62,10 +68,13 @@ export class Ballot extends EventTarget {
   // When an event happened counts, not when the page got round to it.
   open(event) { return Boolean(this.item) && !this.busy && (event?.timeStamp ?? performance.now()) >= this.opensAt; }
 
+  offers(answer) { return this.seen || UNSEEN.includes(answer); }
+
   async press(action, event) {
     const item = this.item;
     const choice = item?.answers.find((one) => actionFor(one) === action);
     if (!choice || !this.open(event)) return;
+    if (!this.offers(choice.answer)) { toast("A clip that cannot be played has no label: reject it, or answer Unsure."); return; }
     const reason = choice.answer === "reject" ? await askReason(item.reasons) : null;
     if (choice.answer === "reject" && !reason) return;
     if (this.item !== item || this.busy) return; // answered in another tab
@@ -97,7 +106,7 @@ export class Ballot extends EventTarget {
     for (const button of document.querySelectorAll(".side .answer")) {
       const { answer } = button.dataset;
       const chosen = answer === this.chosen?.answer;
-      button.setAttribute("aria-disabled", String(!open));
+      button.setAttribute("aria-disabled", String(!open || !this.offers(answer)));
       button.setAttribute("aria-pressed", String(chosen));
       button.classList.toggle("chosen", chosen);
       button.querySelector(".tag").textContent = (this.tags[answer] ?? []).join(" · ");

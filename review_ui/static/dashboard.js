@@ -10,6 +10,12 @@ let generator = "";
 const box = (span, title, text, ...inside) => make("section", { class: `box span${span}` }, make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
 const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
 
+// A share with the number that it is a share of, and its 95 % interval below.
+const interval = (low, high, text = percent) => (low == null ? "" : `${text(low)} to ${text(high)}`);
+const estimate = ({ share, n, from, to }) => make("td", { class: "n" },
+  ...(n ? [`${percent(share)} of ${count(n)}`, make("small", {}, interval(from, to))] : ["–"]));
+const header = (columns) => make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text))));
+
 async function load() {
   let stats;
   try { stats = await get("/api/statistics"); } catch (problem) { toast(problem.message, { bad: true }); return; }
@@ -22,8 +28,8 @@ async function load() {
 function figures(stats) {
   const hours = stats.hours_left;
   const list = [
-    [`${count(stats.done)}`, `of ${count(stats.total)} clips done`],
-    [percent(stats.total ? stats.done / stats.total : null, 1), stats.overlap > 1 ? `done, ${stats.overlap} reviewers per clip` : "done, 1 reviewer per clip"],
+    [`${count(stats.done)}`, `clips done, ${stats.overlap} ${stats.overlap > 1 ? "reviewers" : "reviewer"} per clip`],
+    [percent(stats.total ? stats.done / stats.total : null, 1), `of ${count(stats.total)} clips`],
     [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips per hour in total"],
     [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "remaining at this pace"],
     [count(stats.disputed), "disputed clips"],
@@ -54,8 +60,8 @@ function progress(stats) {
 function quality(stats) {
   const margins = shares(stats.margins.map((row) => ({
     label: row.low == null ? "" : row.low === row.high ? `${row.low}` : `${row.low}–${row.high}`, under: row.clips ? `n ${row.clips}` : "",
-    value: row.upheld, from: row.from, to: row.to, note: `${row.clips} clips reviewed`,
-  })), { name: "Confirmed automatic labels by decile of the margin" });
+    value: row.upheld, from: row.from, to: row.to, note: `${row.clips} of ${row.ranked} clips reviewed`,
+  })), { name: "Confirmed automatic labels by margin" });
   const names = Object.keys(stats.confusion);
   if (!names.includes(generator)) generator = "";
   const select = make("select", { "aria-label": "Generator" }, ...names.map((name) => make("option", { value: name, selected: name === generator }, name || "all generators")));
@@ -63,19 +69,29 @@ function quality(stats) {
   let matrix = confusion(stats);
   const pull = stats.pull;
   const line = (name, title) => [make("span", {}, title), make("progress", { max: 1, value: pull[name].same ?? 0, "aria-label": title }),
-    make("span", {}, pull[name].same == null ? "no answers yet" : `${percent(pull[name].same)} of ${count(pull[name].clips)}`)];
-  const gap = pull.blind.same == null || pull.shown.same == null ? null : pull.shown.same - pull.blind.same;
+    make("span", {}, pull[name].same == null ? "no answers yet" : `${percent(pull[name].same)} of ${count(pull[name].clips)}, ${interval(pull[name].from, pull[name].to)}`)];
+  const { gap } = pull;
+  const points = (value) => decimal(value * 100, 1);
   const times = counts(stats.seconds.edges.map((edge, i, edges) => ({ label: i + 1 < edges.length ? `${edge}–${edges[i + 1]}` : `${edge}+`, count: stats.seconds.counts[i] })), { name: "Number of clips by seconds per clip" });
   const first = box(6, "Automatic label against final label", "Rows: automatic labels. Columns: final labels.", matrix);
   if (names.length) first.prepend(select);
   $("quality").replaceChildren(
     first,
-    box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by decile of the margin in ranks; lines are 95 % intervals.", margins),
-    box(6, "Influence of the suggestion", "How often the first answer equals the automatic label.",
+    box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by margin in ranks; lines are 95 % intervals.", margins),
+    box(6, "Influence of the suggestion", "How often the first answer equals the automatic label, with 95 % intervals.",
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
-      gap == null ? null : make("p", {}, `Showing the label first changes this by ${decimal(gap * 100, 1)} percentage points.`)),
-    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
+      gap.points == null ? null : make("p", {}, `Showing the label first changes this by ${points(gap.points)} percentage points (95 %: ${interval(gap.from, gap.to, points)}).`)),
+    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median of ${count(stats.seconds.n)} ${decimal(stats.seconds.median, 1)} s, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
+    box(12, "Generators", "Automatic labels, and the share of reviewed clips whose label reviewers confirmed or that they rejected, with 95 % intervals.", generators(stats)),
   );
+}
+
+function generators(stats) {
+  const shown = LABELS.filter((label) => stats.generators.some((row) => row.labels[label]));
+  return make("table", {}, header(["Generator", "Clips", ...shown.map((label) => TITLES[label]), "Confirmed", "Rejected", "Disputed"]),
+    make("tbody", {}, ...stats.generators.map((row) => make("tr", {}, make("th", { scope: "row" }, row.generator),
+      ...[row.clips, ...shown.map((label) => row.labels[label])].map((number) => make("td", { class: "n" }, count(number))),
+      estimate(row.upheld), estimate(row.rejected), make("td", { class: "n" }, count(row.disputed))))));
 }
 
 function confusion(stats) {
@@ -86,10 +102,10 @@ function confusion(stats) {
     make("thead", {}, make("tr", {}, make("td", {}), ...columns.map((title) => make("th", { scope: "col" }, title)))),
     make("tbody", {}, ...rows.map((row, i) => {
       const sum = row.reduce((total, number) => total + number, 0);
-      return make("tr", {}, make("th", { scope: "row" }, TITLES[LABELS[i]]), ...row.map((number, j) => {
+      return make("tr", {}, make("th", { scope: "row" }, TITLES[LABELS[i]], make("small", {}, `n ${count(sum)}`)), ...row.map((number, j) => {
         const tint = make("i");
         tint.style.opacity = sum ? (number / sum) * 0.45 : 0;
-        return make("td", { class: i === j ? "diagonal" : "" }, tint, make("span", { title: sum ? percent(number / sum) : "" }, String(number)));
+        return make("td", { class: i === j ? "diagonal" : "" }, tint, make("span", {}, count(number), number ? make("small", {}, percent(number / sum)) : null));
       }));
     })));
 }
@@ -98,20 +114,22 @@ function people(stats) {
   const kinds = [["blind", "Blind first answers", "Given before the suggestion was shown."], ["standing", "Final answers", "Given after the suggestion was shown."]];
   const boxes = kinds.map(([name, title, text]) => {
     const a = stats.agreement[name];
-    const range = a.alpha_low == null ? "95 % interval: –" : `95 %: ${decimal(a.alpha_low)} to ${decimal(a.alpha_high)}`;
+    const figure = (value, name, low, high, text = decimal) => make("div", {}, make("div", { class: "big" }, text(value)), make("div", { class: "muted" }, name),
+      make("div", { class: "muted" }, low == null ? "" : `95 %: ${interval(low, high, text)}`));
     return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, make("div", { class: "trio" },
-      make("div", {}, make("div", { class: "big" }, percent(a.percent, 1)), make("div", { class: "muted" }, "of pairs agree")),
-      make("div", {}, make("div", { class: "big" }, decimal(a.alpha)), make("div", { class: "muted" }, "Krippendorff's α"), make("div", { class: "muted" }, range)),
-      make("div", {}, make("div", { class: "big" }, decimal(a.ac1)), make("div", { class: "muted" }, "Gwet's AC1"))));
+      figure(a.percent, "of pairs agree", a.percent_low, a.percent_high, percent),
+      figure(a.alpha, "Krippendorff's α", a.alpha_low, a.alpha_high),
+      figure(a.ac1, "Gwet's AC1", a.ac1_low, a.ac1_high)));
   });
   const columns = ["Reviewer", "Clips", "Per hour", "Seconds", "Unsure", "Rejected", "Changed", "With final", "With self"];
   const rows = stats.reviewers.map((row) => make("tr", {}, make("th", { scope: "row" }, row.name),
-    ...[count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), decimal(row.seconds, 1), percent(row.unsure), percent(row.rejected), percent(row.changed),
-      row.with_final == null ? "–" : `${percent(row.with_final)} of ${row.checked}`, row.with_self == null ? "–" : `${percent(row.with_self)} of ${row.repeats}`].map((text) => make("td", { class: "n" }, text))));
-  const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), make("td", { class: "n" }, count(pair.clips)), make("td", { class: "n" }, percent(pair.percent))));
+    ...[count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), decimal(row.seconds, 1)].map((text) => make("td", { class: "n" }, text)),
+    ...["unsure", "rejected", "changed", "with_final", "with_self"].map((name) => estimate(row[name]))));
+  const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), estimate({ share: pair.percent, n: pair.clips, from: pair.from, to: pair.to })));
   $("people").replaceChildren(...boxes,
-    box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer.", make("table", { class: "people" }, make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...rows))),
-    box(4, "Pairs of reviewers", null, make("table", {}, make("thead", {}, make("tr", {}, ...["Pair", "Clips", "Agree"].map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text)))), make("tbody", {}, ...pairs))));
+    box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer. Small figures are 95 % intervals.",
+      make("table", { class: "people" }, header(columns), make("tbody", {}, ...rows))),
+    box(4, "Pairs of reviewers", "Share of clips on which both gave the same answer.", make("table", {}, header(["Pair", "Agree"]), make("tbody", {}, ...pairs))));
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];

@@ -34,7 +34,7 @@ export class Player extends EventTarget {
     video.disablePictureInPicture = true;
     video.setAttribute("aria-label", "The clip");
     video.addEventListener("error", () => video.hasAttribute("src") && this.dispatchEvent(new CustomEvent("broken", { detail: id })));
-    for (const name of ["play", "pause", "durationchange"]) video.addEventListener(name, () => id === this.current && this.dispatchEvent(new Event("state")));
+    for (const name of ["play", "pause", "durationchange", "waiting", "playing"]) video.addEventListener(name, () => id === this.current && this.dispatchEvent(new Event("state")));
     this.screen.prepend(video);
     return video;
   }
@@ -63,6 +63,9 @@ export class Player extends EventTarget {
     this.visible = true;
     this.dispatchEvent(new Event("visible"));
   }
+
+  // Whether playing has stopped because the next frames have not arrived yet.
+  get stalled() { return Boolean(this.visible && this.video && !this.video.paused && this.video.readyState < 3); }
 
   // Some browsers do not call back for every frame; a frame that is decoded is visible soon after.
   watch() {

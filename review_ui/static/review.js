@@ -198,7 +198,9 @@ const answers = Object.fromEntries(ANSWERS.map((action) => [action, (event) => b
 listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 
-stage.addEventListener("visible", () => { if (began === null) restart(performance.now()); ballot.visible(); });
+for (const name of ["visible", "unplayable"]) {
+  stage.addEventListener(name, () => { if (began === null) restart(performance.now()); ballot.visible(name === "visible"); });
+}
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
 const isOurs = (id) => phase === "saving" && hand[0].first.decision_id === id;
 outbox.addEventListener("kept", ({ detail }) => isOurs(detail.body.decision_id) && reveal(detail.answer.suggestion));

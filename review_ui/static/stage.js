@@ -14,7 +14,7 @@ const RETRY_MS = 2000;
 // Characters that the server rejects in notes; pasted text may contain them.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]+/g;
 
-// Dispatches "visible" when the first frame of a clip is shown, or the reason why it cannot be played.
+// Dispatches "visible" when the first frame of a clip is shown, and "unplayable" when the reason is why there is none.
 export class Stage extends EventTarget {
   constructor() {
     super();
@@ -33,6 +33,7 @@ export class Stage extends EventTarget {
     this.player.addEventListener("visible", () => this.see());
     const acts = { play: () => this.player.toggle(), back: () => this.player.step(-1), forward: () => this.player.step(1) };
     for (const [name, act] of Object.entries(acts)) document.querySelector(`[data-do=${name}]`).addEventListener("click", act);
+    $("screen").addEventListener("click", () => this.player.toggle());
     $("panel").addEventListener("click", () => $("panel").close());
     this.keys = {
       ...acts,
@@ -163,7 +164,8 @@ export class Stage extends EventTarget {
     if (known || (answered && this.retried === id)) {
       $("message").replaceChildren(make("b", {}, "This clip cannot be played"), make("span", {}, known ?? "this browser cannot decode it"));
       $("message").hidden = false;
-      this.see();
+      $("waiting").hidden = true;
+      this.dispatchEvent(new Event("unplayable"));
       return;
     }
     if (answered) this.retried = id; // loading may have failed while the server was unreachable
@@ -173,6 +175,7 @@ export class Stage extends EventTarget {
   }
 
   paintState() {
+    if (this.player.visible) $("waiting").hidden = !this.player.stalled;
     $("play-sign").textContent = this.player.video?.paused === false ? "❚❚" : "▶";
     for (const [i, button] of [...$("speeds").children].entries()) button.setAttribute("aria-pressed", String(SPEEDS[i] === this.player.speed));
   }

@@ -34,6 +34,7 @@ export function setUp() {
     location.assign("/enter");
   });
   $("help")?.addEventListener("click", showHelp);
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 }
 
 // Shows the list of keys. Click an entry and press a key to change it.

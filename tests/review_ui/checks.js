@@ -1,4 +1,5 @@
-// What can be checked of any page: names of controls, contrast of text, no scrolling, no id used twice.
+// What can be checked of any page: names of controls, contrast of text, no id used twice; on large screens nothing scrolls,
+// on small ones nothing scrolls sideways, and no control is covered by another or too small for a finger.
 () => {
   const faults = [];
   const seen = (e) => e.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && e.getClientRects().length;
@@ -24,9 +25,21 @@
     const ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) faults.push(`contrast ${ratio.toFixed(2)}: ${e.textContent.trim().slice(0, 40)}`);
   }
-  if (document.documentElement.scrollHeight > innerHeight + 1 || document.documentElement.scrollWidth > innerWidth + 1) faults.push("the page scrolls");
+  const root = document.documentElement, small = innerWidth <= 960;
+  if (root.scrollWidth > innerWidth + 1 || innerWidth > screen.width || (!small && root.scrollHeight > innerHeight + 1)) faults.push("the page scrolls");
+  const dialog = document.querySelector("dialog[open]"), at = scrollY;
+  for (const e of (dialog ?? document).querySelectorAll("button, a[href], input, select")) {
+    if (!seen(e) || e.closest(".skip") || e.matches(".table a, p a, span a")) continue;
+    e.scrollIntoView({ block: "center", inline: "center" });
+    const box = e.getBoundingClientRect();
+    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    if (!(e === top || e.contains(top))) faults.push(`covered: ${e.outerHTML.slice(0, 80)} by ${top?.outerHTML.slice(0, 80)}`);
+    const least = matchMedia("(pointer: coarse)").matches ? 38 : 24;
+    if (Math.min(box.width, box.height) < least - 0.5) faults.push(`too small, ${box.width.toFixed()} × ${box.height.toFixed()}: ${e.outerHTML.slice(0, 80)}`);
+  }
+  scrollTo(0, at);
   const side = document.querySelector(".side");
-  if (side && side.scrollHeight > side.clientHeight + 1) faults.push("the side scrolls");
+  if (!small && side && side.scrollHeight > side.clientHeight + 1) faults.push("the side scrolls");
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   if (new Set(ids).size < ids.length) faults.push("an id is used twice");
   return faults;

@@ -1,6 +1,7 @@
 """Connections that send half a request, too much of one, or read nothing: others are served all the same."""
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -114,9 +115,9 @@ def test_many_waiting_connections_leave_room_for_another(served: Served) -> None
 
 def test_files_that_a_process_may_open_bound_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST", 512)
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: (256, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
     assert connections.most_connections() == 128
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: (1 << 20, 1 << 20))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 20, 1 << 20))
     assert connections.most_connections() == 512
 
 

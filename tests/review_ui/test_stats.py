@@ -1,18 +1,22 @@
 """The dashboard's figures, on decisions few enough to be worked out by hand."""
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from hfv_builder.labelling.decisions import Decision
 from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
+from review_ui import quality
 from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.people import hourly, sittings
-from review_ui.quality import wilson
-from review_ui.settings import Settings
+from review_ui.settings import REVISIT, Settings
+from review_ui.shares import difference, share_of, wilson
 from review_ui.stats import statistics
 
 NOW = 10_000.0
@@ -56,8 +60,8 @@ def test_first_answers_blind_against_shown(clips: Clips) -> None:
     assert (found["pull"]["blind"]["clips"], found["pull"]["blind"]["same"]) == (4, 0.75)
     assert (found["pull"]["shown"]["clips"], found["pull"]["shown"]["same"]) == (2, 1.0)
     anna, ben = found["reviewers"]
-    assert (anna["name"], anna["clips"], anna["changed"], anna["seconds"]) == ("anna", 4, 0.25, 8.0)
-    assert (ben["name"], ben["clips"], ben["changed"], ben["seconds"]) == ("ben", 2, None, 4.0)
+    assert (anna["name"], anna["clips"], anna["changed"]["share"], anna["seconds"]) == ("anna", 4, 0.25, 8.0)
+    assert (ben["name"], ben["clips"], ben["changed"]["share"], ben["seconds"]) == ("ben", 2, None, 4.0)
     assert (found["done"], found["total"]) == (6, 10)
     assert found["seconds"]["median"] == 8.0
     assert sum(found["seconds"]["counts"]) == 6
@@ -82,11 +86,19 @@ def test_automatic_against_final_labels_and_by_margin(clips: Clips) -> None:
     assert found["confusion"]["alpha"] == wanted
     assert "beta" not in found["confusion"]
     assert found["rejected"] == 1
-    # Ten clips, so one in each tenth: the closest call first.
-    assert [part["low"] for part in found["margins"]] == sorted(clips.margin[rows])
-    seen = [part for part in found["margins"] if part["clips"]]
-    assert len(seen) == 3
-    assert sorted(part["upheld"] for part in seen) == [0.0, 0.0, 1.0]
+    bins = found["margins"]
+    assert all(before["high"] < after["low"] for before, after in itertools.pairwise(bins))
+    assert [sorted({m for m in clips.margin[rows] if part["low"] <= m <= part["high"]})[0] for part in bins] == [
+        part["low"] for part in bins
+    ]
+    assert sum(part["ranked"] for part in bins) == len(rows)
+    assert sum(part["clips"] for part in bins) == 3
+    assert sum(part["upheld"] * part["clips"] for part in bins if part["clips"]) == pytest.approx(1)
+    alpha, beta = found["generators"]
+    assert (alpha["generator"], alpha["clips"], sum(alpha["labels"].values())) == ("alpha", 8, 8)
+    assert alpha["upheld"] == share_of(1, 3)
+    assert alpha["rejected"] == share_of(1, 3)
+    assert (beta["clips"], beta["upheld"]["n"], beta["upheld"]["share"]) == (2, 0, None)
 
 
 def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clips) -> None:
@@ -96,7 +108,8 @@ def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clip
     decisions += [said(clips, 0, "anna", 0, queue="repeats"), said(clips, 1, "anna", 2, queue="repeats")]
     decisions += [said(clips, 1, "anna", 0)]
     found = figures(clips, decisions, overlap=2)
-    assert found["pairs"] == [{"a": "anna", "b": "ben", "clips": 4, "percent": 0.75}]
+    low, high = wilson(3, 4)
+    assert found["pairs"] == [{"a": "anna", "b": "ben", "clips": 4, "percent": 0.75, "from": low, "to": high}]
     standing = found["agreement"]["standing"]
     assert (standing["clips"], standing["percent"]) == (4, 0.75)
     # Krippendorff's α of eight answers, seven of them 0, one pair apart: 1 − (2/8) / (2·7·1 / (8·7)).
@@ -106,11 +119,10 @@ def test_agreement_with_others_with_the_final_label_and_with_oneself(clips: Clip
     assert standing["ac1"] == pytest.approx((0.75 - chance) / (1 - chance))
     assert found["agreement"]["blind"]["clips"] == 0
     people = {row["name"]: row for row in found["reviewers"]}
-    assert people["anna"]["repeats"] == 3
-    assert people["anna"]["with_self"] == pytest.approx(1 / 3)
+    assert people["anna"]["with_self"] == share_of(1, 3)
     # Anna's seven answers on settled clips: all 0 but one that was 2, and the last clip is 1 in the end.
-    assert (people["anna"]["checked"], people["anna"]["with_final"]) == (7, pytest.approx(5 / 7))
-    assert (people["ben"]["checked"], people["ben"]["with_final"]) == (4, 1.0)
+    assert people["anna"]["with_final"] == share_of(5, 7)
+    assert people["ben"]["with_final"] == share_of(4, 4)
     assert (found["done"], found["disputed"]) == (4, 0)
 
 
@@ -159,3 +171,34 @@ def test_disputes_are_those_of_the_queue(clips: Clips) -> None:
 def test_intervals_of_shares() -> None:
     assert list(wilson(8, 10)) == pytest.approx([0.4902, 0.9433], abs=1e-4)
     assert wilson(0, 0) == (None, None)
+    assert wilson(4, 4)[1] == 1.0
+
+
+def test_a_difference_of_shares_has_an_interval() -> None:
+    # Newcombe 1998, table II, case (a) of method 10: 56/70 against 48/80.
+    gap = difference(share_of(48, 80), share_of(56, 70))
+    assert [gap["points"], gap["from"], gap["to"]] == pytest.approx([0.2, 0.0524, 0.3339], abs=1e-4)
+    wide = difference(share_of(2, 4), share_of(2, 4))
+    assert wide["points"] == 0
+    assert wide["to"] == -wide["from"] > 0.4  # type: ignore[operator]
+    assert difference(share_of(0, 0), share_of(1, 2))["points"] is None
+
+
+@pytest.mark.parametrize("margins", [[0] * 50, [0] * 45 + [1, 2, 3, 9, 9], list(range(50)), [0, 5], [3]])
+def test_bins_of_margins_never_overlap_and_hold_all_clips(clips: Clips, margins: list[int]) -> None:
+    stand_in = SimpleNamespace(margin=np.array(margins), auto_label=np.zeros(len(margins), int))
+    final = pd.DataFrame({"label_source": ["review"] * len(margins), "label": 0, "rejected": [False] * len(margins)})
+    bins = quality.margins(stand_in, final)  # type: ignore[arg-type]
+    assert all(one["low"] <= one["high"] for one in bins)
+    assert all(before["high"] < after["low"] for before, after in itertools.pairwise(bins))
+    assert sum(one["ranked"] for one in bins) == sum(one["clips"] for one in bins) == len(margins)
+    assert len(bins) <= min(10, len(set(margins)))
+    assert len(bins) > 1 or len(set(margins)) == 1
+
+
+def test_looking_again_is_no_repeat_and_no_first_answer(clips: Clips) -> None:
+    made = [said(clips, 0, "anna", other(clips, 0)), said(clips, 0, "anna", auto(clips, 0), queue=REVISIT)]
+    found = figures(clips, made)
+    assert found["reviewers"][0]["with_self"]["n"] == 0
+    assert found["pull"]["shown"] == {"clips": 1, "same": 0.0} | dict(zip(("from", "to"), wilson(0, 1), strict=True))
+    assert found["confusion"][""][auto(clips, 0)][auto(clips, 0)] == 1
