@@ -30,12 +30,15 @@ from review_ui.messages import (
     NewDecision,
     NewUndo,
     Offer,
+    OwnAnswers,
     Problem,
     Queue,
+    Revisit,
     SplitName,
     Undone,
     Wanted,
 )
+from review_ui.own_answers import own_answers, revisit
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT, QUEUES
@@ -167,7 +170,13 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
             }
             for name, title in QUEUES.items()
         ]
-        return {"queues": states, "generators": desk.clips.generators, "disputed": len(desk.board.disputed(wanted))}
+        return {
+            "queues": states,
+            "generators": desk.clips.generators,
+            "labels": desk.clips.labels_in_use,
+            "splits": desk.clips.splits_in_use,
+            "disputed": len(desk.board.disputed(wanted)),
+        }
 
     @api.delete("/hand", status_code=204, tags=["queues"])
     async def release(someone: Someone) -> Response:
@@ -194,6 +203,20 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
         read = partial(evidence_of, desk.clips, desk.media, desk.traces, row)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
+
+    @api.get("/answers", response_model=OwnAnswers, tags=["decisions"])
+    async def answers(
+        someone: Someone,
+        skip: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        count: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> dict[str, Any]:
+        """Return your own answers that count, the latest first."""
+        return own_answers(desk, someone.name, skip, count)
+
+    @api.post("/answers/{clip_id}/hand", response_model=Revisit, tags=["decisions"])
+    async def look_again(clip_id: Named, someone: Someone) -> dict[str, Any]:
+        """Take a clip that you have answered into your hand again. A new answer replaces the earlier one."""
+        return revisit(desk, someone.name, desk.row(clip_id))
 
     @api.post("/undo", response_model=Undone, tags=["decisions"])
     async def undo(new: NewUndo, someone: Someone) -> dict[str, Any]:

@@ -204,6 +204,10 @@ class Board:
         """Return the reviewers whose vote on the clip counts."""
         return self._voters.get(row, frozenset())
 
+    def is_adjudicated(self, row: int) -> bool:
+        """Return whether an adjudicator has settled the clip."""
+        return row in self._adjudicated
+
     def disputed(self, wanted: Filter) -> list[int]:
         """Return the rows on which reviewers differ or are unsure and that are not adjudicated."""
         return [int(row) for row in self.view("disagreements", wanted)]

@@ -80,6 +80,16 @@ class Clips:
         """The names of the generators, sorted."""
         return sorted(self._clips["generator"].unique().to_pylist())
 
+    @cached_property
+    def labels_in_use(self) -> list[str]:
+        """The names of the automatic labels that at least one clip has."""
+        return [str(label) for label in Label if np.any(self.auto_label == label)]
+
+    @cached_property
+    def splits_in_use(self) -> list[str]:
+        """The names of the splits that at least one clip is in."""
+        return [split.value for index, split in enumerate(Split) if np.any(self.split == index)]
+
     def source(self, row: int) -> str:
         """Return the display name of the clip's generator."""
         generator = self.generators[int(self.generator[row])]

@@ -17,7 +17,7 @@ from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.refused import Refused
-from review_ui.settings import QUEUES, Settings
+from review_ui.settings import QUEUES, REVISIT, Settings
 from review_ui.store import DecisionLog
 from review_ui.traces import Traces
 from review_ui.turns import Turns
@@ -98,6 +98,12 @@ class Desk:
             self.store.put_leases([(self.clips.ids[row], name, queue, hand[row].expires) for row in stale])
         self.media.prepare(rows[1:] + self.board.ahead(queue, wanted, AHEAD))
         return {"items": [self.item(name, row) for row in rows], "left": self.board.left(name, queue, wanted)}
+
+    def take(self, name: str, row: int, queue: str) -> None:
+        """Put a clip whose suggestion the reviewer knows at the front of their hand."""
+        self.board.hands.hold_in_front(name, row, queue)
+        self.board.reviewer(name).informed.add(row)
+        self.store.put_leases([(self.clips.ids[row], name, queue, self.board.reviewer(name).hand[row].expires)])
 
     def release(self, name: str, *, lapse: bool = False) -> None:
         """Return the reviewer's hand to the queue; with `lapse`, late answers are still accepted."""
@@ -205,9 +211,7 @@ class Desk:
         await self._keep(undo)
         row = self.clips.row.get(last.clip_id)
         if fresh and row is not None and last.role == REVIEWER:
-            queue = last.queue if last.queue in QUEUES else "labels"
-            self.board.hands.hold_in_front(name, row, queue)
-            self.store.put_leases([(last.clip_id, name, queue, self.board.reviewer(name).hand[row].expires)])
+            self.take(name, row, last.queue if last.queue in (*QUEUES, REVISIT) else "labels")
         return {
             "decision_id": new.decision_id,
             "undoes": list(undo.undoes),

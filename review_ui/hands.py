@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hfv_builder.labelling.decisions import Decision
-from review_ui.settings import HAND
+from review_ui.settings import HAND, REVISIT
 
 LAPSED_S = 86400.0
 """Seconds after the end of a lease for which an answer is still accepted, since a reviewer may have been offline."""
@@ -81,7 +81,7 @@ class Hands:
         """Put a clip into the hand, or renew its lease."""
         self._given += 1
         reviewer = self.reviewer(name)
-        lease = reviewer.hand.get(row) or Lease(queue, 0, repeat=row in reviewer.answered, given=self._given)
+        lease = reviewer.hand.get(row) or Lease(queue, 0, repeat=self._repeats(reviewer, row, queue), given=self._given)
         lease.expires = self._clock() + self._lease_s if expires is None else expires
         reviewer.hand[row] = lease
         reviewer.lapsed.pop(row, None)
@@ -103,7 +103,7 @@ class Hands:
         if expires > self._clock() and len(reviewer.hand) < HAND:
             self.hold(name, row, queue, expires=expires)
         elif expires > self._clock() - LAPSED_S:
-            self._let_lapse(reviewer, name, row, Lease(queue, expires, repeat=row in reviewer.answered))
+            self._let_lapse(reviewer, name, row, Lease(queue, expires, repeat=self._repeats(reviewer, row, queue)))
 
     def release(self, name: str, row: int, *, lapse: bool = True) -> None:
         """Remove a clip from the hand; with `lapse`, a late answer is still accepted."""
@@ -117,6 +117,11 @@ class Hands:
         if not self._holders.get(row):
             self._holders.pop(row, None)
         self._changed(row)
+
+    @staticmethod
+    def _repeats(reviewer: Reviewer, row: int, queue: str) -> bool:
+        """Return whether the clip was dealt to the reviewer again; who chooses to look again is not asked twice."""
+        return row in reviewer.answered and queue != REVISIT
 
     def _let_lapse(self, reviewer: Reviewer, name: str, row: int, lease: Lease) -> None:
         reviewer.lapsed[row] = lease

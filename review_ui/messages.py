@@ -121,10 +121,14 @@ class QueueState(Message):
 
 
 class Offer(Message):
-    """All queues and generators."""
+    """All queues, and the values that clips can be filtered by."""
 
     queues: list[QueueState]
     generators: list[str]
+    labels: list[LabelName]
+    """The automatic labels that at least one clip has."""
+    splits: list[SplitName]
+    """The splits that at least one clip is in."""
     disputed: int
 
 
@@ -242,6 +246,37 @@ class Frames(Message):
     """Time of each frame in seconds; empty if the clip cannot be played."""
     unplayable: str | None
     """The reason why the clip cannot be played; null if it can."""
+
+
+class OwnAnswer(Message):
+    """The answer of the signed-in user to a clip, as it counts now."""
+
+    clip_id: str
+    source: str | None
+    """The display name of the generator; null if the settings hide it."""
+    prompt: str | None
+    answer: Answer
+    reason: str | None
+    note: str | None
+    created_at: str
+    settled: bool
+    """Whether an adjudicator has set the final label of the clip."""
+
+
+class OwnAnswers(Message):
+    """Answers of the signed-in user, the latest first."""
+
+    answers: list[OwnAnswer]
+    total: int
+    """Number of clips that the user has answered."""
+
+
+class Revisit(Message):
+    """A clip that the user has answered and may answer again."""
+
+    item: Item
+    answer: Answer
+    """The answer that counts now."""
 
 
 class Evidence(Frames):

@@ -63,8 +63,9 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
 
         return show
 
-    for path, name in (("/", "home"), ("/review", "review"), ("/dashboard", "dashboard"), ("/api-guide", "api")):
+    for path, name in (("/", "home"), ("/review", "review"), ("/answers", "answers"), ("/dashboard", "dashboard")):
         pages.add_api_route(path, page(name), methods=["GET"])
+    pages.add_api_route("/api-guide", page("api"), methods=["GET"])
     pages.add_api_route("/adjudicate", page("adjudicate", adjudicator=True), methods=["GET"])
 
     @pages.get("/enter")

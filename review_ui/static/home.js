@@ -1,7 +1,7 @@
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { $, count, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, count, make, setUp, showHelp, toast } from "./ui.js";
 
 const form = $("filters");
 const wanted = () => Object.fromEntries(new FormData(form));
@@ -9,8 +9,10 @@ const wanted = () => Object.fromEntries(new FormData(form));
 async function load() {
   try {
     const offer = await get(`/api/queues?${query(wanted())}`);
-    const select = form.elements.generator;
-    if (select.options.length === 1) select.append(...offer.generators.map((name) => make("option", {}, name)));
+    for (const [name, values] of [["generator", offer.generators], ["label", offer.labels], ["split", offer.splits]]) {
+      const select = form.elements[name];
+      if (select.options.length === 1) select.append(...values.map((value) => make("option", { value }, name === "label" ? TITLES[value] : value)));
+    }
     $("queues").replaceChildren(...offer.queues.map(entry));
   } catch (problem) {
     if (problem.status === 401) location.assign("/enter");

@@ -13,6 +13,7 @@ const QUEUE_TITLES = { labels: "Confirm labels", calibration: "Calibration set",
 const address = new URLSearchParams(location.search);
 const queue = address.get("queue") in QUEUE_TITLES ? address.get("queue") : "labels";
 const wanted = Object.fromEntries(["generator", "label", "split"].map((name) => [name, address.get(name) || null]));
+const revisited = /^[0-9a-f]{16}$/.exec(address.get("revisit"))?.[0]; // a clip to answer again, instead of a queue
 const name = document.body.dataset.name;
 const outbox = new Outbox(name);
 const stage = new Stage();
@@ -41,12 +42,20 @@ const history = {
 
 // ---------------------------------------------------------------- the hand
 
+async function deal() {
+  if (!revisited) return post(`/api/queues/${queue}/hand`, { count: HAND, ...wanted });
+  if (done.includes(revisited)) { location.assign("/answers"); return { items: [], left: 1 }; }
+  const { item, answer } = await post(`/api/answers/${revisited}/hand`);
+  return { items: [{ ...item, given: answer }], left: null };
+}
+
 async function refill() {
   let dealt;
   try {
-    dealt = await post(`/api/queues/${queue}/hand`, { count: HAND, ...wanted });
+    dealt = await deal();
   } catch (problem) {
     if (problem.status === 401) location.assign("/enter");
+    if (revisited && problem.status >= 400 && problem.status < 500) { empty("This clip cannot be answered again", problem.message); return; }
     if (!hand.length) {
       empty("Waiting for the server…", problem.message);
       setTimeout(refill, 2000);
@@ -166,6 +175,7 @@ function undo() {
 
 function question(item) {
   if (phase === "empty") return "";
+  if (item.given) return "Change your answer?";
   if (phase === "saving" || phase === "revealed") return "Keep your answer?";
   const answers = item.answers.map((choice) => choice.answer);
   if (answers.includes("spatial")) return "What is wrong here?";
@@ -179,6 +189,7 @@ function paint() {
   $("question").textContent = question(item);
   const tags = {};
   if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
+  if (item?.given) tags[item.given] = ["your answer"];
   const suggested = ["revealed", "shown"].includes(phase) && item.suggestion?.label;
   if (suggested) (tags[suggested] ??= []).push("automatic");
   ballot.tag(tags);
@@ -186,7 +197,7 @@ function paint() {
 
 function paintWhere() {
   const only = [wanted.generator, TITLES[wanted.label] ?? wanted.label, wanted.split].filter(Boolean).join(" · ");
-  $("where").textContent = [QUEUE_TITLES[queue], only, left === null ? null : `${left.toLocaleString("en")} left`].filter(Boolean).join(" · ");
+  $("where").textContent = [revisited ? "My answers" : QUEUE_TITLES[queue], only, left === null ? null : `${left.toLocaleString("en")} left`].filter(Boolean).join(" · ");
   const span = finished.length > 4 ? (finished.at(-1) - finished[0]) / 3600000 : 0;
   $("pace").textContent = span ? `${Math.round((finished.length - 1) / span)} per hour` : "";
 }

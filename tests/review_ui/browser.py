@@ -55,7 +55,7 @@ class Desk:
     def __init__(
         self, chromium: Any, served: Served, name: str, path: str = "/review", *, token: str = "", **options: Any
     ) -> None:
-        self.context = chromium.new_context(viewport={"width": 1366, "height": 768}, **options)
+        self.context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}} | options)
         self.context.set_default_timeout(120_000)  # generous: the machine may be busy
         self.page = self.context.new_page()
         self.faults: list[str] = []

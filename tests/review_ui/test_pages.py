@@ -38,7 +38,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
     desk.page.wait_for_selector("#note[open]")
     look(desk, "note")
     desk.press("Escape")
-    for path in ("/", "/dashboard", "/api-guide", "/adjudicate", "/review?queue=failed"):
+    for path in ("/", "/answers", "/dashboard", "/api-guide", "/adjudicate", "/nothing", "/review?queue=failed"):
         desk.page.goto(served.url + path)
         desk.page.wait_for_load_state("networkidle")
         look(desk, path)

@@ -1,0 +1,82 @@
+"""A slow network, a clip that the browser cannot decode, and what the pages offer when there is nothing."""
+
+from typing import Any
+
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import REVIEWS
+from review_ui.settings import Settings
+from tests.review_ui.browser import Desk, until
+
+CHOSEN = ".answer[aria-pressed=true]"
+SLOW = {"offline": False, "latency": 200, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
+# Whether a frame has been shown, and whether an answer is chosen, at one moment.
+STATE = """() => ({ seen: document.querySelector("video.on")?.readyState >= 2,
+  open: document.body.dataset.open === "true", chosen: document.querySelectorAll(".answer[aria-pressed=true]").length })"""
+
+
+def slow_down(desk: Desk) -> None:
+    session = desk.context.new_cdp_session(desk.page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW)
+
+
+def test_on_a_slow_network_no_answer_is_taken_before_the_first_frame(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, repeats=0))
+    desk = sit(served, "anna", "/")
+    slow_down(desk)
+    desk.page.goto(f"{served.url}/review?generator=alpha", wait_until="commit")
+    desk.page.wait_for_selector("#confirm", state="attached")
+    waited = 0
+    while not (state := desk.run(STATE))["open"]:
+        waited += not state["seen"]
+        desk.press("1", "Enter")
+        after = desk.run(STATE)
+        assert after["seen"] or not after["chosen"]
+        desk.page.wait_for_timeout(50)
+    assert waited > 3  # it was slow
+    assert not desk.page.locator("#waiting").is_visible()
+    clip = desk.give("2")
+    desk.saved()
+    served.end()
+    assert [(row["clip_id"], row["label"]) for row in served.manifests.read(REVIEWS).to_pylist()] == [(clip, 1)]
+    served.begin()
+
+
+def test_a_clip_that_this_browser_cannot_decode_gets_no_label(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, repeats=0))
+    desk = sit(served, "anna", "/")
+    desk.context.route("**/media/*.mp4", lambda route: route.fulfill(body=b"nothing", content_type="video/mp4"))
+    desk.page.goto(f"{served.url}/review?generator=alpha")
+    until(lambda: "cannot decode it" in desk.text("#message"))
+    assert not desk.page.locator("#waiting").is_visible()
+    desk.opened().press("1", "Enter", "4", "Enter")
+    desk.page.click("[data-answer=motion]", force=True)
+    assert desk.page.locator(CHOSEN).count() == 0
+    assert desk.page.locator("[data-answer=spatial]").get_attribute("aria-disabled") == "true"
+    assert "has no label" in desk.text("#toast")
+    desk.press("u")
+    assert desk.page.locator(CHOSEN).count() == 1
+
+
+def test_filters_offer_what_there_is(sample: Manifests, serve: Any, sit: Any) -> None:
+    desk = sit(serve(sample), "anna", "/")
+    until(lambda: desk.page.locator("#filters [name=split] option").count() == 3)
+    options = "[...document.querySelectorAll('#filters [name=NAME] option')].map((o) => o.textContent)"
+    assert desk.run(options.replace("NAME", "split")) == ["all", "train", "val"]  # no clip is in `test`
+    assert "Real footage" not in desk.run(options.replace("NAME", "label"))
+    assert desk.run(options.replace("NAME", "generator")) == ["all", "alpha", "beta"]
+
+
+def test_without_a_case_nothing_of_one_is_left(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, calibration=1))
+    for name, key in (("anna", "1"), ("ben", "3")):
+        sit(served, name, "/review?queue=calibration").ready().press(key, "Enter")
+    judge = sit(served, "zoe", "/adjudicate").ready()
+    until(lambda: judge.page.locator("#lanes path").count() == 3)
+    judge.press("2", "Enter")
+    until(lambda: "No open cases" in judge.text("#message"))
+    judge.page.wait_for_timeout(500)
+    assert judge.page.locator("#lanes path, #lanes button, video, .opinion, .answer:visible").count() == 0
+    assert not judge.page.locator("#confirm").is_visible()
+    assert not judge.page.locator("#suggestion").is_visible()
+    assert judge.run("document.getElementById('film').getContext('2d').getImageData(5, 5, 1, 1).data[3]") == 0
