@@ -11,7 +11,8 @@ CHOSEN = ".answer[aria-pressed=true]"
 SLOW = {"offline": False, "latency": 200, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
 # Whether a frame has been shown, and whether an answer is chosen, at one moment.
 STATE = """() => ({ seen: document.querySelector("video.on")?.readyState >= 2,
-  open: document.body.dataset.open === "true", chosen: document.querySelectorAll(".answer[aria-pressed=true]").length })"""
+  open: document.body.dataset.open === "true",
+  chosen: document.querySelectorAll(".answer[aria-pressed=true]").length })"""
 
 
 def slow_down(desk: Desk) -> None:
