@@ -147,6 +147,9 @@ def parser() -> argparse.ArgumentParser:
     review.add_argument("--users", type=_path, metavar="FILE", help="who may sign in; needed for any other host")
     review.add_argument("--settings", type=_path, metavar="FILE", help="a TOML file with settings of the queues")
     review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers for each clip (default: 1)")
+    review.add_argument(
+        "--cache-gb", type=_whole(1, 1_000_000), metavar="GB", help="largest size of all proxies (default: 20)"
+    )
     review.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
     review.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     review.add_argument(

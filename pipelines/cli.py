@@ -171,6 +171,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         users=options.users,
         settings=options.settings,
         overlap=options.overlap,
+        cache_gb=options.cache_gb,
         db=options.db,
         into=_into(options),
         names=options.name,

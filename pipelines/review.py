@@ -37,6 +37,7 @@ def review(
     users: Path | None = None,
     settings: Path | None = None,
     overlap: int | None = None,
+    cache_gb: float | None = None,
     db: Path | None = None,
     into: Manifests | None = None,
     names: Sequence[str] = (),
@@ -51,6 +52,7 @@ def review(
         users: the users file, which is read again when it changes; required if other machines can reach `host`.
         settings: the settings file; None uses the defaults.
         overlap: number of reviewers per clip; None uses the settings.
+        cache_gb: largest size of all proxies together in GB; None uses the settings.
         db: the database of the decisions; None uses the default below the manifests.
         into: the manifests to export to; None uses `destination`.
         names: additional host names of the server, such as that of a reverse proxy.
@@ -78,7 +80,7 @@ def review(
         app = create_app(
             manifests,
             decisions,
-            settings=load_settings(settings, overlap=overlap),
+            settings=load_settings(settings, overlap=overlap, cache_gb=cache_gb),
             users=users_file,
             hosts=(*names_of(host), *names),
             into=destination(manifests, db, into),

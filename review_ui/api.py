@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
+from review_ui.cases import open_cases
 from review_ui.clips import Filter
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
@@ -226,7 +227,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.get("/cases", response_model=Cases, tags=["adjudication"])
     async def cases(someone: Judge, wanted: Wants) -> dict[str, Any]:
         """Return the clips on which reviewers differ or are unsure. For adjudicators."""
-        return desk.cases(someone.name, wanted)
+        return open_cases(desk, someone.name, wanted)
 
     @api.post("/adjudications", response_model=Kept, tags=["adjudication"])
     async def adjudicate(new: Adjudication, someone: Judge) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from hfv_builder.labelling.decisions import (
     CONFIRM,
     LABELS,
     NO_ANOMALY,
-    REASONS,
     REJECT,
     RELABEL,
     UNSURE,
@@ -50,7 +49,7 @@ def choices(kind: Kind, *, unsure: bool = True) -> list[dict[str, str]]:
     return [{"answer": answer, "name": NAMES[answer], "key": KEYS[answer]} for answer in offered]
 
 
-def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dict[str, Any]:
+def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int, reasons: Sequence[str]) -> dict[str, Any]:
     """Return the decision, label and reason of an answer.
 
     Args:
@@ -58,6 +57,7 @@ def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dic
         reason: the reason of a rejection.
         kind: the kind of the clip.
         auto: the automatic label, which determines whether the decision is `confirm` or `relabel`.
+        reasons: the reasons for which a clip of this kind can be rejected.
 
     Raises:
         ValueError: the clip cannot have that answer, or the reason does not fit the answer; the message is one
@@ -71,7 +71,7 @@ def verdict_of(answer: Answer, reason: str | None, kind: Kind, auto: int) -> dic
         if reason != NO_ANOMALY:
             raise ValueError("the answer none takes no reason")
     if answer == REJECT:
-        known = (*REASONS[kind], NO_ANOMALY) if kind is Kind.GENERATED else REASONS[kind]
+        known = (*reasons, NO_ANOMALY) if kind is Kind.GENERATED else reasons
         if reason not in known:
             raise ValueError(f"a rejection of {KIND_NAMES[kind]} needs a reason: {', '.join(known)}")
         return {"decision": REJECT, "label": None, "reason": reason}

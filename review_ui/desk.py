@@ -6,13 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hfv_builder.labelling.decisions import ADJUDICATOR, REASONS, REVIEWER, Decision
+from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision
 from hfv_builder.labelling.reviews import in_order, read_reviews, when
 from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
+from review_ui.cache import Cache
 from review_ui.clips import Clips, Filter
-from review_ui.decision import answer_name, choices, opinion, verdict_of
+from review_ui.decision import answer_name, choices, verdict_of
 from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
@@ -23,8 +24,6 @@ from review_ui.traces import Traces
 from review_ui.turns import Turns
 
 RENEW_S = 60.0
-CASES = 50
-"""Largest number of disputed clips in one response."""
 
 
 class Desk:
@@ -41,7 +40,7 @@ class Desk:
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
         self.store = DecisionLog(db)
-        self.media = Media(self.clips, db.parent / "proxies", self.traces.evidence)
+        self.media = Media(self.clips, Cache(db.parent / "proxies", int(settings.cache_gb * 1e9)), self.traces.evidence)
         self.turns = Turns()
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
@@ -153,7 +152,7 @@ class Desk:
         for internal in ("bytes", "pix_fmt", "rotation", "bit_rate", "status"):
             facts.pop(internal)
         kind = self.clips.kinds[row]
-        facts |= {"answers": choices(kind), "reasons": list(REASONS[kind])}
+        facts |= {"answers": choices(kind), "reasons": self.settings.reasons.of(kind)}
         facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
         return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
@@ -219,36 +218,16 @@ class Desk:
             "duplicate": not fresh,
         }
 
-    def cases(self, name: str, wanted: Filter) -> dict[str, Any]:
-        """Return the first clips that wait for an adjudicator, with the opinions of the reviewers."""
-        rows = self.board.disputed(wanted)
-        # The adjudicator sees the opinions, so a later answer of theirs as a reviewer is not blind.
-        self.board.reviewer(name).informed.update(rows[:CASES])
-        cases = []
-        for row in rows[:CASES]:
-            answers = choices(self.clips.kinds[row], unsure=False)
-            item = self.item(name, row, adjudicator=True) | {"answers": answers}
-            cases.append({"item": item, "opinions": self.opinions(row)})
-        return {"cases": cases, "total": len(rows)}
-
-    def opinions(self, row: int) -> list[dict[str, Any]]:
-        """Return the opinion of every reviewer whose vote on the clip counts."""
-        clip_id, kind = self.clips.ids[row], self.clips.kinds[row]
-        opinions = []
-        for vote in self.board.ledger.standing(clip_id):
-            if vote.role == REVIEWER and vote.reviewer in self.board.voters(row):
-                answers = self.board.ledger.of(clip_id, vote.reviewer)
-                opinions.append(opinion(answers[: answers.index(vote) + 1], kind))
-        return opinions
-
     def decisions(self) -> list[Decision]:
         """Return all decisions, sorted by `Decision.order`."""
         return in_order(list(self.board.ledger.known.values()))
 
     def _decision(self, name: str, new: NewDecision | Adjudication, **fields: Any) -> Decision:
         row = self.row(new.clip_id)
+        kind = self.clips.kinds[row]
         try:
-            verdict = verdict_of(new.answer, new.reason, self.clips.kinds[row], int(self.clips.auto_label[row]))
+            auto, reasons = int(self.clips.auto_label[row]), self.settings.reasons.of(kind)
+            verdict = verdict_of(new.answer, new.reason, kind, auto, reasons)
         except ValueError as error:
             raise Refused(422, str(error)) from None
         return Decision(

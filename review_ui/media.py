@@ -19,6 +19,7 @@ from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from hfv_builder.scoring.heat import coloured, scale_of
 from hfv_builder.storage.places import Place, local_copy, status
+from review_ui.cache import Cache
 from review_ui.clips import Clips
 from review_ui.proxies import copy, make_proxy, make_strip, plays_everywhere
 from review_ui.workshop import Workshop
@@ -42,8 +43,8 @@ class Served:
 class Media:
     """Files by clip; nothing else can be asked for."""
 
-    def __init__(self, clips: Clips, cache: Path, evidence: Callable[[str, str, Metric], Path | None]) -> None:
-        """Make proxies in the folder `cache`; `evidence` gives the image of a clip id, generator and metric."""
+    def __init__(self, clips: Clips, cache: Cache, evidence: Callable[[str, str, Metric], Path | None]) -> None:
+        """Make proxies in `cache`; `evidence` gives the image of a clip id, generator and metric."""
         self._clips = clips
         self._cache = cache
         self._evidence = evidence
@@ -75,8 +76,8 @@ class Media:
         Raises:
             ClipError: it cannot be played; the sentence says why.
         """
-        target = self._cache / f"{self._clips.ids[row]}.mp4"
-        if not target.is_file():
+        target = self._target(row, ".mp4")
+        if not self._cache.has(target):
             original = self._original(row)
             if original is not None:
                 return Served(path=original, media_type="video/mp4")
@@ -85,7 +86,7 @@ class Media:
 
     def has_video(self, row: int) -> bool:
         """Whether `video` gives its answer at once, also if that is an error."""
-        if (self._cache / f"{self._clips.ids[row]}.mp4").is_file() or row in self._failed:
+        if self._target(row, ".mp4").is_file() or row in self._failed:
             return True
         try:
             return self._original(row) is not None
@@ -94,7 +95,7 @@ class Media:
 
     def has_strip(self, row: int) -> bool:
         """Whether `strip` gives its answer at once, also if that is an error."""
-        return (self._cache / f"{self._clips.ids[row]}.webp").is_file() or row in self._failed
+        return self._target(row, ".webp").is_file() or row in self._failed
 
     def strip(self, row: int) -> Served:
         """The film strip.
@@ -102,7 +103,7 @@ class Media:
         Raises:
             ClipError: the clip cannot be decoded.
         """
-        target = self._cache / f"{self._clips.ids[row]}.webp"
+        target = self._target(row, ".webp")
         self._made(row, target)
         return Served(path=target, media_type="image/webp")
 
@@ -153,12 +154,15 @@ class Media:
     def _prepare(self, row: int) -> None:
         try:
             if self._original(row) is None:
-                self._make(row, self._cache / f"{self._clips.ids[row]}.mp4")
-            self._make(row, self._cache / f"{self._clips.ids[row]}.webp")
+                self._make(row, self._target(row, ".mp4"))
+            self._make(row, self._target(row, ".webp"))
         except (ClipError, UsageError, OSError):
             return
         except Exception:  # nobody looks at the futures of this pool
             LOG.exception("media of clip %s cannot be prepared", self._clips.ids[row])
+
+    def _target(self, row: int, suffix: str) -> Path:
+        return self._cache.path(f"{self._clips.ids[row]}{suffix}")
 
     def _frame_times(self, row: int) -> list[float]:
         times: list[float] = read_timeline(self.video(row).path).times.tolist()
@@ -211,7 +215,7 @@ class Media:
 
     def _made(self, row: int, target: Path) -> None:
         """Wait until the target is there."""
-        if target.is_file():
+        if self._cache.has(target):
             return
         try:
             self._now.submit(self._make, row, target).result()
@@ -246,6 +250,7 @@ class Media:
         if row in self._failed:
             raise ClipError(self._failed[row])
         try:
+            self._cache.make_room()
             with local_copy(self._source(row)) as file:
                 self._check_content(row, file)
                 try:
@@ -259,6 +264,7 @@ class Media:
                     if not self._closed:
                         self._failed[row] = str(error)  # it will not get better, unlike what is only out of reach
                     raise
+            self._cache.add(target)
         except OSError as error:
             raise ClipError(f"it cannot be made ready: {error.strerror or error}") from None
         except UsageError as error:

@@ -8,7 +8,6 @@ from review_ui.settings import HAND
 
 Settled = Literal["spatial", "appearance", "motion", "none", "real", "reject"]
 Answer = Literal["spatial", "appearance", "motion", "none", "real", "reject", "unsure"]
-Reason = Literal["not a person", "no anomaly", "generated", "watermark", "broken", "duplicate", "other"]
 Queue = Literal["labels", "calibration", "disagreements", "failed", "repeats"]
 LabelName = Literal["spatial", "appearance", "motion", "real"]
 SplitName = Literal["train", "val", "test"]
@@ -17,6 +16,8 @@ ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Generator = Annotated[str, StringConstraints(max_length=200)]
 TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]*$"
 """Text without control characters."""
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=TEXT)]
+"""One of the reasons of the clip, see `Item.reasons`, or `no anomaly`."""
 Note = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True, pattern=TEXT)]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 

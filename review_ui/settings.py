@@ -8,8 +8,14 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from hfv_builder.labelling.decisions import NO_ANOMALY, REASONS, Kind
 from hfv_builder.records import UsageError
 
+Text = Annotated[
+    str, Field(min_length=1, max_length=40, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*\S)?$")
+]
+ReasonList = Annotated[list[Text], Field(min_length=1, max_length=9)]
+"""Reasons that one digit key each can choose."""
 Share = Annotated[float, Field(ge=0, le=1)]
 STRICT = ConfigDict(extra="forbid")
 
@@ -46,6 +52,25 @@ class QueueSettings:
     """Whether reviewers answer before the suggestion is shown."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reasons:
+    """The reasons for which clips can be rejected, in the order of their number keys."""
+
+    __pydantic_config__ = STRICT
+
+    generated: ReasonList = field(default_factory=lambda: list(REASONS[Kind.GENERATED]))
+    """Of generated clips. One without an anomaly has an answer of its own, which needs no reason."""
+    real: ReasonList = field(default_factory=lambda: list(REASONS[Kind.REAL]))
+    """Of camera footage."""
+    failed: ReasonList = field(default_factory=lambda: list(REASONS[Kind.FAILED]))
+    """Of clips that cannot be read or scored."""
+
+    def of(self, kind: Kind) -> list[str]:
+        """Return the reasons for a clip of this kind."""
+        named: list[str] = getattr(self, kind.name.lower())
+        return named
+
+
 def _queues() -> dict[str, QueueSettings]:
     return {name: QueueSettings(blind=name not in ("failed", "disagreements")) for name in QUEUES}
 
@@ -68,6 +93,10 @@ class Settings:
     """Share of clips dealt from `labels` that the reviewer has answered before."""
     show_source: bool = True
     """Whether reviewers see the generator or camera data set of a clip."""
+    reasons: Reasons = field(default_factory=Reasons)
+    """The reasons for which clips can be rejected."""
+    cache_gb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 20.0
+    """Largest size of all proxies and film strips together, in 10⁹ bytes; the least recently used ones are deleted."""
     queues: dict[str, QueueSettings] = field(default_factory=_queues)
 
     def blind(self, queue: str) -> bool:
@@ -75,8 +104,8 @@ class Settings:
         return self.queues[queue].blind
 
 
-def load_settings(path: Path | None, *, overlap: int | None = None) -> Settings:
-    """Return the settings of the file, or the defaults if `path` is None; `overlap` overrides the file.
+def load_settings(path: Path | None, *, overlap: int | None = None, cache_gb: float | None = None) -> Settings:
+    """Return the settings of the file, or the defaults if `path` is None; the other arguments override the file.
 
     Raises:
         UsageError: the file cannot be read or is invalid.
@@ -88,15 +117,20 @@ def load_settings(path: Path | None, *, overlap: int | None = None) -> Settings:
     unknown = sorted(set(given.get("queues", {})) - set(QUEUES))
     if unknown:
         raise UsageError(f"{path}: there is no queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
-    if overlap is not None:
-        given["overlap"] = overlap
+    given |= {name: value for name, value in (("overlap", overlap), ("cache_gb", cache_gb)) if value is not None}
     try:
         # Via JSON, in which pydantic accepts a table for a dataclass without allowing other coercions.
         read = TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path or '--overlap'}: {place}: {first['msg'].lower()}") from None
+        raise UsageError(f"{path or 'the review settings'}: {place}: {first['msg'].lower()}") from None
+    for kind in Kind:
+        own = read.reasons.of(kind)
+        twice = next((reason for reason in own if own.count(reason) > 1 or reason == NO_ANOMALY), None)
+        if twice is not None:
+            cure = "is an answer, not a reason" if twice == NO_ANOMALY else "is given twice"
+            raise UsageError(f"{path}: reasons.{kind.name.lower()}: {twice!r} {cure}; remove it")
     if "queues" not in given:
         return read
     return Settings(**{**vars(read), "queues": _queues() | read.queues})

@@ -17,6 +17,7 @@ from hfv_builder.records import ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import place, put
 from hfv_builder.storage.schema import CLIPS
+from review_ui.cache import Cache
 from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.pages import Sent
@@ -205,7 +206,7 @@ def test_a_file_is_closed_however_its_sending_ends(
 def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
     sample: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    media = Media(Clips(sample), tmp_path / "proxies", lambda *_: None)
+    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9), lambda *_: None)
 
     def burst(*_: object) -> None:
         raise ZeroDivisionError("a fault of ours")
@@ -223,7 +224,7 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
 
 
 def test_whoever_waits_for_media_of_a_stopping_server_is_told(sample: Manifests, tmp_path: Path) -> None:
-    media = Media(Clips(sample), tmp_path / "proxies", lambda *_: None)
+    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9), lambda *_: None)
     go = threading.Event()
     for _ in range(2):  # both threads are busy
         media._now.submit(go.wait, 30)
