@@ -110,7 +110,7 @@ class Cluster:
                     client.register_plugin(leave_interrupts_to_the_driver())
             if pressed:
                 raise KeyboardInterrupt
-            if self.kind is not None or (find_spec("bokeh") and not self.in_this_process):
+            if not self.in_this_process:
                 _tell_dashboard(client)
             try:
                 yield client
@@ -201,18 +201,21 @@ def _batch_workers(kind: str, jobs: int) -> Any:
 
 
 def _tell_dashboard(client: Any) -> None:
-    """Say where Dask shows what its workers do, if there is such a page."""
+    """Print the address of Dask's dashboard, which exists only if bokeh is installed where the scheduler runs."""
+    if client.run_on_scheduler(find_spec, "bokeh") is None:
+        return
     with contextlib.suppress(KeyError):
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
 
 
 def _tell_stubborn(client: Any) -> None:
-    """Say so if the scheduler tries a task again, by itself, that has killed its worker."""
-    tries: int = client.run_on_scheduler(_allowed_failures)
-    if tries:
+    """Print a warning if the scheduler itself repeats tasks that have ended their worker."""
+    repeats: int = client.run_on_scheduler(_allowed_failures)
+    if repeats:
         print(
-            f"the scheduler at {client.scheduler.address} lets a clip kill {tries + 1} workers each time before it "
-            "tells; give it the settings in docs/clusters.md",
+            f"warning: a clip that crashes its worker will end {repeats + 1} workers instead of one, because the "
+            f"scheduler at {client.scheduler.address} repeats such tasks; start it with "
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0 (docs/clusters.md)",
             file=sys.stderr,
         )
 

@@ -1,5 +1,6 @@
 """Reviewing by touch on a phone and on a tablet."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ def touching(sit: Any, served: Served, name: str, size: tuple[int, int], **more:
     screen = {"width": size[0], "height": size[1]}
     desk: Desk = sit(served, name, "/", has_touch=True, is_mobile=True, screen=screen, viewport=screen, **more)
     return desk
+
+
+def gone(desk: Desk, clip: str) -> bool:
+    return desk.clip not in (clip, "")
 
 
 def tap(desk: Desk, selector: str) -> None:
@@ -51,7 +56,7 @@ def test_clips_are_answered_by_touch_and_none_is_lost(sample: Manifests, serve: 
             until(lambda: desk.phase == "revealed")
             desk.opened()
             tap(desk, "#confirm")
-        until(lambda clip=clip: desk.clip not in (clip, ""))
+        until(partial(gone, desk, clip))
         assert desk.page.locator(".answer[aria-pressed=true]").count() == 0
         wanted[clip] = {"reject": "broken", "none": "no anomaly"}.get(answer, answer)
     desk.saved()
