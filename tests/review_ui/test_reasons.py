@@ -58,6 +58,6 @@ def test_own_reasons_are_offered_taken_and_exported(
     ],
 )
 def test_reasons_that_cannot_be_offered(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(UsageError, match="review.toml") as refused:
+    with pytest.raises(UsageError, match=r"review\.toml") as refused:
         settings_of(tmp_path, f"[reasons]\n{text}\n")
     assert told in str(refused.value)
