@@ -1,4 +1,4 @@
-"""The arguments of the command line; the standard library alone, so that help is there at once."""
+"""Define the arguments of the command line, with the standard library only, so that `--help` is fast."""
 
 import argparse
 import os
@@ -8,11 +8,11 @@ from pathlib import Path
 from hfv_builder.records import METRICS, Metric
 from pipelines.workers.cluster import KINDS
 
-INTO = "the manifests to export into (default: those of --manifests; with --db, a folder beside that database)"
+INTO = "manifests to export into (default: those of --manifests; with --db, a folder next to the database)"
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+    """Return the parser of all commands and their options."""
     everywhere = _everywhere(argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS))
 
     cluster = argparse.ArgumentParser(add_help=False)
@@ -20,23 +20,25 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         type=_workers,
         metavar="N",
-        help="local processes (default: one for each core; never more than there is memory for), or jobs of --cluster "
-        "(default: 1); 0: in this very process",
+        help="number of local processes (default: one per core, fewer if memory is short), or of jobs of --cluster "
+        "(default: 1); 0 uses no other process",
     )
     cluster.add_argument(
         "--wait",
         type=_minutes,
         metavar="MINUTES",
-        help="end the run when no worker is available for so long (default: 5 for local workers, else for ever)",
+        help="stop if no worker is available for this long (default: 5 for local workers, else wait forever)",
     )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(
         "--scheduler",
         type=_text,
         metavar="ADDRESS",
-        help="use the Dask scheduler there, e.g. tcp://10.0.0.1:8786, or its file",
+        help="use a running Dask scheduler: its address, such as tcp://10.0.0.1:8786, or its scheduler file",
     )
-    where.add_argument("--cluster", choices=KINDS, metavar="KIND", help=f"ask for workers: {', '.join(KINDS)}")
+    where.add_argument(
+        "--cluster", choices=KINDS, metavar="KIND", help=f"batch system to start workers with: {', '.join(KINDS)}"
+    )
 
     top = argparse.ArgumentParser(
         prog="hfv",
@@ -59,26 +61,28 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="G",
-        help="one of several generators (default: all)",
+        help="a generator; may be repeated (default: all)",
     )
 
     catalog = command("catalog", "list the clips of a generator's folder", one, cluster, everywhere)
     catalog.add_argument(
-        "--clips", type=_text, required=True, metavar="DIR", help="the folder, or its URL; those below it count too"
+        "--clips", type=_text, required=True, metavar="DIR", help="folder of clips, or its URL; subfolders are included"
     )
     prompts = catalog.add_mutually_exclusive_group()
     prompts.add_argument(
         "--prompts",
         type=_text,
         metavar="FILE|DIR",
-        help="CSV, TSV, JSON or JSONL with file, prompt and, if you like, prompt_group; or a folder, such as that of "
-        "the clips, with a .txt for each clip",
+        help="CSV, TSV, JSON or JSONL file with file, prompt and optionally prompt_group; or a folder, such as that "
+        "of the clips, with a .txt file per clip",
     )
     prompts.add_argument(
-        "--prompts-in-names", action="store_true", help="the clips are named by their prompts, as a man runs-0.mp4"
+        "--prompts-in-names",
+        action="store_true",
+        help="take prompts from the names of clips, such as 'a man runs-0.mp4'",
     )
     catalog.add_argument(
-        "--real", action="store_true", help="camera footage, of a source that sources.toml does not know"
+        "--real", action="store_true", help="the clips are camera footage; for sources without an entry in sources.toml"
     )
     catalog.add_argument("--retry-failed", action="store_true", help="read files again that failed before")
 
@@ -88,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
         type=_text,
         default="paper",
         metavar="P",
-        help="paper, lite or a .toml file of your own (default: paper)",
+        help="paper, lite or the path of your own .toml file (default: paper)",
     )
     score.add_argument(
         "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"
@@ -98,22 +102,25 @@ def parser() -> argparse.ArgumentParser:
         "--deadline",
         type=_seconds,
         metavar="SECONDS",
-        help="a clip that takes longer counts as failed (default: 900; a day for learnt models on a CPU)",
+        help="time per clip, after which it counts as failed (default: 900; a day for learnt models on a CPU)",
     )
-    score.add_argument("--retry-failed", action="store_true", help="try clips again that failed under this profile")
+    score.add_argument("--retry-failed", action="store_true", help="score clips again that failed under this profile")
 
-    label = command("label", "rank the scores inside each generator and name the labels", several, everywhere)
+    label = command("label", "rank the scores within each generator and label the clips", several, everywhere)
     label.add_argument(
-        "--profile", type=_text, metavar="P", help="whose scores (default: the only profile that has some, else paper)"
+        "--profile",
+        type=_text,
+        metavar="P",
+        help="profile of the scores (default: the only one with scores, else paper)",
     )
     label.add_argument(
         "--allow-mixed",
         action="store_true",
-        help="rank scores together that other devices or decoder versions made, and leave clips unlabelled that have "
-        "one of an older configuration alone",
+        help="rank scores of different devices or decoder versions together, and do not label clips that only have a "
+        "score of an older configuration",
     )
     label.add_argument(
-        "--by-format", action="store_true", help="rank the clips of each size, rate and length among themselves"
+        "--by-format", action="store_true", help="rank clips only among those of the same size, rate and length"
     )
 
     split = command("split", "divide the labelled clips into train and val", several, everywhere)
@@ -121,31 +128,38 @@ def parser() -> argparse.ArgumentParser:
         "--labels",
         choices=("auto", "final"),
         default="auto",
-        help="the automatic labels, or those that reviewers made final (default: auto)",
+        help="automatic labels, or final labels of the review (default: auto)",
     )
     split.add_argument(
-        "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"
+        "--allow-partial", action="store_true", help="also use clips that have fewer votes than required"
     )
     split.add_argument(
-        "--overlap", type=_votes, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+        "--overlap",
+        type=_votes,
+        metavar="N",
+        help="votes that a clip needs (default: as in the settings of the review)",
     )
 
     command("status", "show what is done, failed and left", everywhere)
 
-    weights = command("weights", "fetch the weights that a profile needs, or check those there", everywhere)
-    weights.add_argument("action", choices=("pull", "check"), help="pull: download what is missing; check: only look")
-    weights.add_argument("--profile", type=_text, default="paper", metavar="P", help="whose weights (default: paper)")
+    weights = command("weights", "download or check the weights that a profile needs", everywhere)
+    weights.add_argument("action", choices=("pull", "check"), help="pull: download missing files; check: only report")
     weights.add_argument(
-        "--dir", type=_path, metavar="DIR", help="where they are (default: $HFV_WEIGHTS, or your cache)"
+        "--profile", type=_text, default="paper", metavar="P", help="profile that needs the weights (default: paper)"
+    )
+    weights.add_argument(
+        "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
     )
 
     review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)
     review.add_argument(
-        "--host", type=_text, default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
+        "--host", type=_text, default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
-    review.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen at (default: 8000)")
-    review.add_argument("--users", type=_path, metavar="FILE", help="who may sign in; needed for any other host")
-    review.add_argument("--settings", type=_path, metavar="FILE", help="a TOML file with settings of the queues")
+    review.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen on (default: 8000)")
+    review.add_argument(
+        "--users", type=_path, metavar="FILE", help="file of users; required unless --host is this machine"
+    )
+    review.add_argument("--settings", type=_path, metavar="FILE", help="TOML file with settings of the queues")
     review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers for each clip (default: 1)")
     review.add_argument(
         "--cache-gb", type=_whole(1, 1_000_000), metavar="GB", help="largest size of all proxies (default: 20)"
@@ -153,38 +167,52 @@ def parser() -> argparse.ArgumentParser:
     review.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
     review.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     review.add_argument(
-        "--name", type=_text, action="append", default=[], metavar="HOST", help="another name the server is called by"
+        "--name",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="another host name of the server; may be repeated",
     )
 
     reviews = command("reviews", "export the decisions of reviewers, or add a reviewer", everywhere)
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
-    export.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    export.add_argument(
+        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
+    )
     export.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     export.add_argument(
-        "--overlap", type=_votes, metavar="N", help="votes that a clip needs (default: as the review was set to)"
+        "--overlap",
+        type=_votes,
+        metavar="N",
+        help="votes that a clip needs (default: as in the settings of the review)",
     )
-    adding = actions.add_parser("add-user", help="make a token for a reviewer or adjudicator", parents=[everywhere])
+    adding = actions.add_parser(
+        "add-user", help="add a reviewer or adjudicator and print the token", parents=[everywhere]
+    )
     adding.add_argument("user", type=_text, metavar="NAME")
-    adding.add_argument("--users", type=_path, required=True, metavar="FILE", help="the file of users to add to")
+    adding.add_argument("--users", type=_path, required=True, metavar="FILE", help="file of users to extend")
     adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
 
     demo = command("demo", "render sample clips and run every stage on them", everywhere)
-    demo.add_argument("--out", type=_path, default=Path("demo"), metavar="DIR", help="where it goes (default: demo)")
     demo.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="another seed renders other clips (default: 0)"
+        "--out", type=_path, default=Path("demo"), metavar="DIR", help="folder to write to (default: demo)"
     )
-    demo.add_argument("--workers", type=_processes, metavar="N", help="local processes (default: one for each core)")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the sample clips (default: 0)")
+    demo.add_argument(
+        "--workers", type=_processes, metavar="N", help="number of local processes (default: one per core)"
+    )
     return top
 
 
 def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the options that stand before or after the command: what is not given after it must not undo what was."""
+    """Add the options allowed before and after the command. Options omitted after it keep the values before it."""
     to.add_argument(
         "--manifests",
         type=_text,
         metavar="DIR",
-        help="where the manifests are, a folder or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
+        help="folder of the manifests, or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
     )
     to.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
@@ -192,7 +220,7 @@ def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """A type of arguments: whole numbers between these, both included."""
+    """Return a type of arguments that accepts integers from `least` to `most`."""
 
     def parse(text: str) -> int:
         digits = text.isascii() and text.isdecimal() and len(text) <= DIGITS
@@ -215,7 +243,7 @@ _seed = _whole(0, 2**32 - 1)
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; name something, or leave the option out")
+        raise argparse.ArgumentTypeError("it is empty; give a value, or leave the option out")
     return text
 
 
@@ -227,5 +255,5 @@ def _metrics(text: str) -> tuple[Metric, ...]:
     names = tuple(text.split(","))
     wrong = [name for name in names if name not in METRICS]
     if wrong:
-        raise argparse.ArgumentTypeError(f"there is no metric {wrong[0]!r}; choose of {','.join(METRICS)}")
+        raise argparse.ArgumentTypeError(f"there is no metric {wrong[0]!r}; choose from {','.join(METRICS)}")
     return tuple(name for name in METRICS if name in names)

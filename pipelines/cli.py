@@ -1,6 +1,6 @@
-"""The command line, `hfv STAGE`: it reads arguments, calls one stage and prints what came of it.
+"""The command line, `hfv STAGE`: parse arguments, run one stage and print its outcome.
 
-Only the standard library is imported until a stage runs, so that help is there at once.
+Only the standard library is imported until a stage runs, so that `--help` is fast.
 """
 
 import argparse
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed."""
+    """Run a command and return its exit code: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal of any locale can show every name
+        if isinstance(stream, io.TextIOWrapper):  # names can be printed in any locale
             stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
-    ours = logging.getLogger("hfv_builder")
-    ours.handlers = [logging.StreamHandler(sys.stderr)] if options.verbose else []
-    ours.setLevel(logging.INFO if options.verbose else logging.WARNING)
+    logger = logging.getLogger("hfv_builder")
+    logger.handlers = [logging.StreamHandler(sys.stderr)] if options.verbose else []
+    logger.setLevel(logging.INFO if options.verbose else logging.WARNING)
     try:
         return _run(options)
     except KeyboardInterrupt:
         print("\ninterrupted; nothing is lost, run the same command to resume", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does.
+        # The reader of stdout has exited, such as `| head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
@@ -78,7 +78,7 @@ def _sentences(error: Exception) -> str:
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
-    """Where the tasks of a stage run."""
+    """Return the choice of workers for a stage."""
     return Cluster(workers=options.workers, scheduler=options.scheduler, kind=options.cluster, wait_min=options.wait)
 
 
@@ -153,11 +153,11 @@ def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         print(table(states))
     demand(states, store)
     files = [
-        {"model": each.model, "revision": each.revision, "file": each.file, "state": each.state} for each in states
+        {"model": state.model, "revision": state.revision, "file": state.file, "state": state.state} for state in states
     ]
     summary = {"profile": profile.name, "dir": str(store.root), "files": files}
     return Outcome(
-        summary=summary, text=f"all there, in {store.root}" if states else f"{profile.name} needs no weights"
+        summary=summary, text=f"all files are in {store.root}" if states else f"{profile.name} needs no weights"
     )
 
 
@@ -216,7 +216,7 @@ EXTRAS = {"score": "models", "weights": "models", "review": "review", "reviews":
 """The extra that has what a command needs beside the base."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split"})
-"""Commands that leave a run report; those that only look, or have manifests of their own, leave none."""
+"""Commands that write a run report; others only read, or use other manifests."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Why a clip got its label: its traces on the times of the served video. Reads files: not for the event loop."""
+"""Collect the evidence of a clip's label: its traces at the times of the served video. Reads files: use threads."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from review_ui.traces import Traces
 
 
 def frames_of(media: Media, row: int) -> dict[str, Any]:
-    """The times of the frames, and why there are none if the clip cannot be played."""
+    """Return the times of the frames as `frame_times`, and as `unplayable` the reason if the clip cannot be played."""
     try:
         return {"frame_times": media.times(row), "unplayable": None}
     except ClipError as error:
@@ -19,7 +19,7 @@ def frames_of(media: Media, row: int) -> dict[str, Any]:
 
 
 def evidence_of(clips: Clips, media: Media, traces: Traces, row: int) -> dict[str, Any]:
-    """The same, with the trace of each metric and the metrics that have a picture of their worst moment."""
+    """Return the result of `frames_of` with `traces` by metric, and in `panels` the metrics with an evidence image."""
     frames = frames_of(media, row)
     times = frames["frame_times"]
     placed_traces = {}

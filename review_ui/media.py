@@ -1,6 +1,6 @@
-"""Which file the page gets for a clip: the original if browsers play it, else a proxy, made once and ahead of need.
+"""Serve the media of clips: the original if all browsers play it, else a proxy, which is made once and in advance.
 
-Of a clip that is in a store, a copy stands in for the original.
+A clip in an object store is served from a copy.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ from review_ui.workshop import Workshop
 
 LOG = logging.getLogger(__name__)
 AHEAD = 8
-"""Clips whose media are made before somebody gets them."""
+"""Number of clips whose media are made in advance."""
 CHANGED = "the file has changed since it was catalogued; run `hfv catalog` again"
 LEARNT_FROM = 128
-"""Clips of a generator whose error maps decide the scale of all."""
+"""Number of clips of a generator from whose error maps the colour scale is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A file that may be sent, and what it is."""
+    """A file to send, and its media type."""
 
     path: Path
     media_type: str
 
 
 class Media:
-    """Files by clip; nothing else can be asked for."""
+    """The media files of clips. No other files can be requested."""
 
     def __init__(self, clips: Clips, cache: Cache, evidence: Callable[[str, str, Metric], Path | None]) -> None:
         """Make proxies in `cache`; `evidence` gives the image of a clip id, generator and metric."""
@@ -55,26 +55,26 @@ class Media:
         self._closed = False
         self._workshop = Workshop()
         self._checked: dict[int, tuple[int, int]] = {}
-        """Size and time of change of files that have the content that was catalogued."""
+        """Size and modification time of files whose content was checked, by row."""
         self._plays = lru_cache(maxsize=4096)(self._plays_everywhere)
-        # What is asked for now must not wait behind what may be asked for later.
+        # Requests must not wait for media that are made in advance.
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
         self._times = lru_cache(maxsize=512)(self._frame_times)
         self._scales = lru_cache(maxsize=None)(self._scale)
 
     def close(self) -> None:
-        """Drop what waits, end what runs."""
+        """Cancel waiting jobs and kill running ones."""
         self._closed = True
         self._workshop.close()
         for pool in (self._now, self._later):
             pool.shutdown(cancel_futures=True)
 
     def video(self, row: int) -> Served:
-        """The file that plays, made now if it must be. Takes as long as decoding and encoding the clip.
+        """Return the file to play, after making it if needed, which takes as long as decoding and encoding the clip.
 
         Raises:
-            ClipError: it cannot be played; the sentence says why.
+            ClipError: the clip cannot be played, for the reason in the message.
         """
         target = self._target(row, ".mp4")
         if not self._cache.has(target):
@@ -98,7 +98,7 @@ class Media:
         return self._target(row, ".webp").is_file() or row in self._failed
 
     def strip(self, row: int) -> Served:
-        """The film strip.
+        """Return the film strip, after making it if needed.
 
         Raises:
             ClipError: the clip cannot be decoded.
@@ -108,7 +108,7 @@ class Media:
         return Served(path=target, media_type="image/webp")
 
     def times(self, row: int) -> list[float]:
-        """Seconds at which each frame of `video` is shown.
+        """Return the presentation times of the frames of `video`, in seconds.
 
         Raises:
             ClipError: the clip cannot be played.
@@ -116,35 +116,35 @@ class Media:
         return self._times(row)
 
     def evidence(self, row: int, metric: Metric) -> Served | None:
-        """The picture of the metric's worst moment, if scoring wrote one."""
+        """Return the metric's evidence image, as written by scoring; None if there is none."""
         generator = self._clips.generators[int(self._clips.generator[row])]
         path = self._evidence(self._clips.ids[row], generator, metric)
         return Served(path=path, media_type="image/webp") if path else None
 
     def panel(self, row: int, metric: Metric) -> bytes | None:
-        """That picture as a WebP, its error map coloured on the scale of its generator. Reads files."""
-        found = self._image(row, metric)
-        return found and coloured(found, metric, self._scales(int(self._clips.generator[row]), metric))
+        """Return the evidence image as a WebP, its error map coloured on the scale of the generator. Reads files."""
+        image = self._image(row, metric)
+        return image and coloured(image, metric, self._scales(int(self._clips.generator[row]), metric))
 
     def _scale(self, generator: int, metric: Metric) -> float:
-        """The error that is white in maps of this generator: learnt from some of its clips, spread over all."""
+        """Return the error that is white in maps of this generator, computed from evenly spread clips."""
         rows = np.flatnonzero(self._clips.generator == generator)
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNT_FROM)).astype(int)]
-        return scale_of(found for row in some if (found := self._image(int(row), metric)))
+        sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNT_FROM)).astype(int)]
+        return scale_of(image for row in sample if (image := self._image(int(row), metric)))
 
     def _image(self, row: int, metric: Metric) -> bytes | None:
-        """The picture as scoring wrote it; None if it is gone."""
-        found = self.evidence(row, metric)
+        """Return the content of the evidence image; None if there is none."""
+        served = self.evidence(row, metric)
         with suppress(OSError):
-            return found.path.read_bytes() if found else None
+            return served.path.read_bytes() if served else None
         return None
 
     def panels(self, row: int) -> list[Metric]:
-        """The metrics that have such a picture."""
+        """Return the metrics that have an evidence image."""
         return [metric for metric in METRICS if self.evidence(row, metric) is not None]
 
     def prepare(self, rows: Iterable[int]) -> None:
-        """Make what these clips need in the background; faults are told when somebody asks for the clip."""
+        """Make the media of these clips in the background; errors are reported when a clip is requested."""
         for row in rows:
             if row not in self._prepared:
                 self._prepared.add(row)
@@ -158,7 +158,7 @@ class Media:
             self._make(row, self._target(row, ".webp"))
         except (ClipError, UsageError, OSError):
             return
-        except Exception:  # nobody looks at the futures of this pool
+        except Exception:  # the futures of this pool are not awaited
             LOG.exception("media of clip %s cannot be prepared", self._clips.ids[row])
 
     def _target(self, row: int, suffix: str) -> Path:
@@ -169,7 +169,7 @@ class Media:
         return times
 
     def _original(self, row: int) -> Path | None:
-        """The clip's file, if it is on this machine and may be sent as it is."""
+        """Return the clip's file if it is local and all browsers play it; None otherwise."""
         source = self._source(row)
         if not isinstance(source, Path):
             return None
@@ -180,14 +180,14 @@ class Media:
         return plays_everywhere(source, self._clips.media_facts(row))
 
     def _check_content(self, row: int, file: Path) -> None:
-        """Check, once for each change of the file, that it has the content that was catalogued.
+        """Check that the file has the catalogued content, again whenever it changes.
 
         Raises:
-            ClipError: it has another, or cannot be read.
+            ClipError: the content differs, or the file cannot be read.
         """
         try:
-            known = file.stat()
-            state = known.st_size, known.st_mtime_ns
+            stat = file.stat()
+            state = stat.st_size, stat.st_mtime_ns
             if self._checked.get(row) == state:
                 return
             with file.open("rb") as content:
@@ -199,10 +199,10 @@ class Media:
         self._checked[row] = state
 
     def _source(self, row: int) -> Place:
-        """The clip's file.
+        """Return the place of the clip's file.
 
         Raises:
-            ClipError: it is gone or not the one that was catalogued.
+            ClipError: the file is gone, or has another size than the catalogued one.
         """
         path = self._clips.path(row)
         try:
@@ -225,22 +225,22 @@ class Media:
             raise ClipError("the server is stopping") from error
 
     def _make(self, row: int, target: Path) -> None:
-        """Make one file, once however many ask at the same time."""
+        """Make one file, only once if several threads request it at the same time."""
         with self._lock:
             if target.is_file():
                 return
             running = self._making.get(target)
-            mine: Future[None] = Future()
+            future: Future[None] = Future()
             if running is None:
-                self._making[target] = mine
+                self._making[target] = future
         if running is not None:
             running.result()
             return
         try:
             self._write(row, target)
-            mine.set_result(None)
+            future.set_result(None)
         except BaseException as error:
-            mine.set_exception(error)
+            future.set_exception(error)
             raise
         finally:
             with self._lock:
@@ -262,10 +262,10 @@ class Media:
                         self._workshop.run(make_proxy, file, target)
                 except ClipError as error:
                     if not self._closed:
-                        self._failed[row] = str(error)  # it will not get better, unlike what is only out of reach
+                        self._failed[row] = str(error)  # permanent, unlike a file that is not accessible
                     raise
             self._cache.add(target)
         except OSError as error:
-            raise ClipError(f"it cannot be made ready: {error.strerror or error}") from None
+            raise ClipError(f"its media cannot be made: {error.strerror or error}") from None
         except UsageError as error:
             raise ClipError(str(error)) from None

@@ -1,7 +1,7 @@
-"""Media for the page: proxies that every browser plays, and film strips.
+"""Make media for the review page: proxies that every browser plays, and film strips.
 
-A proxy is H.264 in yuv420p with the index in front, upright, with square pixels, at most 720 pixels on its short side,
-and shows each frame at the time at which the original does.
+A proxy is H.264 in yuv420p with `moov` before `mdat`, upright, with square pixels and a short side of at most 720
+pixels. Its frames have the presentation times of the original.
 """
 
 import itertools
@@ -29,36 +29,36 @@ from hfv_builder.storage.precautions import let_others_read
 
 SHORT_SIDE = 720
 LONGEST_S = 600
-"""Seconds of a clip that a proxy holds at most: nobody reviews longer ones, and they would fill the disk."""
+"""Largest duration of a proxy in seconds, since longer ones would fill the disk and nobody reviews them."""
 UNKNOWN_RATE = 25
-"""Frames per second at which a clip is shown of which nothing is known."""
+"""Frames per second of the proxy of a clip without times and rate."""
 TIME_BASE = Fraction(1, 90_000)
 KEYFRAME_EVERY = 12
-"""Frames: close enough together that a step back is instant."""
+"""Frames between two key frames, few enough that stepping back is instant."""
 STRIP = 12
-"""Pictures in a film strip."""
+"""Number of frames in a film strip."""
 STRIP_HEIGHT = 72
 
 Rgb = npt.NDArray[np.uint8]
 
 
 def make_proxy(source: Path, target: Path) -> None:
-    """Write the proxy of a clip, whole or not at all.
+    """Write the proxy of a clip, completely or not at all. A damaged clip gets a proxy of the frames that decode.
 
     Raises:
-        ClipError: the clip cannot be decoded; a proxy of what can be decoded of a damaged one is made all the same.
+        ClipError: no frame can be decoded.
     """
     with _aside(target) as hidden:
         _encode(_timed(source), hidden)
 
 
 def _timed(source: Path) -> Iterator[Frame]:
-    """Frames with their times; where one cannot be decoded the frame before it, so that all keep their numbers."""
+    """Yield frames with their times; repeat the previous frame for a missing one, so that all keep their indices."""
     before: Frame | None = None
     try:
-        # Not `decode`, which gives nothing of a badly damaged clip, nor of one whose frames change in size.
+        # Not `decode`, which raises for a badly damaged clip and for frames of different sizes.
         for frame in frames_of(source):
-            if np.isnan(frame.time_s):  # nothing is known of its rate
+            if np.isnan(frame.time_s):  # neither times nor a rate are known
                 frame = replace(frame, time_s=frame.index / UNKNOWN_RATE)
             if frame.time_s > LONGEST_S:
                 return
@@ -83,44 +83,44 @@ def _encode(frames: Iterator[Frame], target: Path) -> None:
     height, width = _size(*display_size(first.rgb.shape[0], first.rgb.shape[1], first.shape))
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            # x264 looks at the rate for its bit rate control only; the times below decide what is shown when.
+            # x264 uses the rate only for its bit rate control; the times below are the presentation times.
             stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "19", "bf": "0"})
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.gop_size = KEYFRAME_EVERY
             stream.codec_context.thread_count = 1
             stream.codec_context.time_base = stream.time_base = TIME_BASE
             last = -1
-            for each in itertools.chain([first], frames):
-                fits = each.rgb.shape[:2] == (height, width)
-                shown = each.rgb if fits else _resize(each.rgb, width, height)
-                frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
-                frame.time_base, frame.pts = TIME_BASE, max(round(each.time_s / TIME_BASE), last + 1)
-                last = frame.pts
-                container.mux(stream.encode(frame))
+            for frame in itertools.chain([first], frames):
+                fits = frame.rgb.shape[:2] == (height, width)
+                rgb = frame.rgb if fits else _resize(frame.rgb, width, height)
+                encoded = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+                encoded.time_base, encoded.pts = TIME_BASE, max(round(frame.time_s / TIME_BASE), last + 1)
+                last = encoded.pts
+                container.mux(stream.encode(encoded))
             container.mux(stream.encode(None))
     except av.error.FFmpegError as error:
         raise ClipError(f"FFmpeg cannot encode it: {(error.strerror or str(error)).lower()}") from None
 
 
 def make_strip(source: Path, target: Path) -> None:
-    """Write a WebP of `STRIP` frames side by side, spread evenly over the clip.
+    """Write a WebP image of `STRIP` frames side by side, spread evenly over the clip.
 
     Raises:
-        ClipError: the clip cannot be decoded.
+        ClipError: no frame can be decoded, or the image cannot be written.
     """
-    pictures: list[Rgb] = []
+    images: list[Rgb] = []
     every = 1
-    # One pass over a clip of unknown length: when too many are kept, every other one goes.
+    # One pass over a clip of unknown length: when there are too many images, drop every other one.
     for number, frame in enumerate(_timed(source)):
         if number % every == 0:
             height, width = display_size(frame.rgb.shape[0], frame.rgb.shape[1], frame.shape)
             width = max(1, min(4 * STRIP_HEIGHT, round(width * STRIP_HEIGHT / height)))
-            pictures.append(_resize(frame.rgb, width, STRIP_HEIGHT))
-            if len(pictures) >= 4 * STRIP:
-                pictures, every = pictures[::2], every * 2
-    if not pictures:
+            images.append(_resize(frame.rgb, width, STRIP_HEIGHT))
+            if len(images) >= 4 * STRIP:
+                images, every = images[::2], every * 2
+    if not images:
         raise ClipError("no frame can be decoded")
-    chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, STRIP).round().astype(int)]
+    chosen = [images[i] for i in np.linspace(0, len(images) - 1, STRIP).round().astype(int)]
     with _aside(target) as hidden:
         done, data = cv2.imencode(".webp", np.hstack(chosen)[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, 70])
         if not done:
@@ -129,15 +129,16 @@ def make_strip(source: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all."""
+    """Copy a file, completely or not at all."""
     with _aside(target) as hidden:
         shutil.copyfile(source, hidden)
 
 
 def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
-    """Whether browsers show the original as it is: H.264 yuv420p in MP4 that streams well, with nothing unusual.
+    """Return whether all browsers play the original correctly: H.264 yuv420p in MP4 with `moov` first, no transform.
 
     Args:
+        path: the file.
         facts: the row of the clip in the catalogue.
 
     Raises:
@@ -154,7 +155,7 @@ def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
 
 
 def _index_in_front(file: Any) -> bool:
-    """Whether `moov` comes before `mdat` (ISO/IEC 14496-12, §4.2: boxes of size and type)."""
+    """Return whether `moov` comes before `mdat` (ISO/IEC 14496-12, §4.2: boxes of size and type)."""
     for _ in range(16):
         head = file.read(8)
         if len(head) < 8:
@@ -171,7 +172,7 @@ def _index_in_front(file: Any) -> bool:
 
 
 def _size(height: int, width: int) -> tuple[int, int]:
-    """Even, the short side at most `SHORT_SIDE` and neither under 2."""
+    """Return even height and width of at least 2, with a short side of at most `SHORT_SIDE`."""
     scale = min(1.0, SHORT_SIDE / min(height, width))
     return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
 
@@ -182,7 +183,7 @@ def _resize(rgb: Rgb, width: int, height: int) -> Rgb:
 
 @contextmanager
 def _aside(target: Path) -> Iterator[Path]:
-    """A hidden name beside the target, renamed to it when the block ends well."""
+    """Yield a temporary file in the folder of the target, and rename it to the target if the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
     os.close(handle)

@@ -1,4 +1,4 @@
-"""Traces of single clips, found in the scores manifest without holding all of it in memory."""
+"""Read the traces of single clips from the scores manifest, without loading all of it."""
 
 import threading
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
 
 KEPT = 12
-"""Row groups that stay in memory."""
+"""Largest number of row groups in memory."""
 COLUMNS = ["clip_id", "score", "frames", "trace", "fingerprint", "status", "error"]
 DAMAGED = "a part of the scores cannot be read; score this generator again"
 
@@ -29,17 +29,17 @@ class Group:
     path: Path
     number: int
     ids: pa.ChunkedArray
-    """The clip_id of each of its rows."""
+    """The clip_id of every row."""
 
 
 class Traces:
-    """Traces and evidence of clips, of the scores that their labels were made from.
+    """Traces and evidence of clips, from the scores that their labels were made from.
 
-    The clip ids of a generator are read when somebody first asks for one of its clips.
+    The clip ids of a generator are read at the first request for one of its clips.
     """
 
     def __init__(self, manifests: Manifests) -> None:
-        """Nothing is read yet."""
+        """Start without reading."""
         self._manifests = manifests
         self._origin = lru_cache(maxsize=None)(partial(origin_of_labels, manifests))
         self._groups = lru_cache(maxsize=None)(self._index)
@@ -48,8 +48,8 @@ class Traces:
         self._lock = threading.Lock()
 
     def read(self, clip_id: str, generator: str) -> dict[Metric, dict[str, Any]]:
-        """Score, frames, trace, status and error of the clip, per metric that it has a row for. Thread-safe."""
-        found = {}
+        """Return score, frames, trace, status and error of the clip by metric, if it has a row. Thread-safe."""
+        scores = {}
         with self._lock:
             origin = self._origin_of(generator)
             for metric in METRICS:
@@ -61,13 +61,13 @@ class Traces:
                 ]
                 if rows:
                     wanted = origin.fingerprints.get(metric) if origin else None
-                    found[metric] = next((row for row in rows if row["fingerprint"] == wanted), rows[0])
+                    scores[metric] = next((row for row in rows if row["fingerprint"] == wanted), rows[0])
                 elif (metric, generator) in self._damaged:
-                    found[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
-        return found
+                    scores[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
+        return scores
 
     def evidence(self, clip_id: str, generator: str, metric: Metric) -> Path | None:
-        """The image of the metric's worst moment, if scoring wrote one. Thread-safe."""
+        """Return the path of the metric's evidence image; None if there is none. Thread-safe."""
         with self._lock:
             origin = self._origin_of(generator)
         if origin is None:
@@ -79,7 +79,7 @@ class Traces:
         try:
             return self._origin(generator)
         except UsageError:
-            return None  # a part is damaged; its clips can be reviewed all the same
+            return None  # a part is damaged; its clips can still be reviewed
 
     def _index(self, metric: Metric, generator: str) -> list[Group]:
         groups: list[Group] = []
@@ -95,11 +95,11 @@ class Traces:
                         ids = file.read_row_group(number, ["clip_id"])["clip_id"]
                         groups.append(Group(path=path, number=number, ids=ids))
             except (OSError, pa.ArrowInvalid):
-                self._damaged.add((metric, generator))  # its clips can be reviewed all the same
+                self._damaged.add((metric, generator))  # its clips can still be reviewed
         return groups
 
     def _rows(self, group: Group, clip_id: str) -> list[dict[str, Any]]:
-        """The rows of the clip; none if the part was replaced since its ids were read."""
+        """Return the rows of the clip; empty if the part was replaced since its ids were read."""
         table = self._table(group)
         rows: list[dict[str, Any]] = table.filter(pc.equal(table["clip_id"], clip_id)).to_pylist()
         return rows

@@ -1,1 +1,1 @@
-"""Clips before they are scored: where they come from, in which generator they count, of which format they are."""
+"""Properties of clips that need no scores: file kinds, sources, owners, prompts and formats."""

@@ -1,4 +1,4 @@
-"""Formats: clips of one size, frame rate and length, and how much the label depends on them.
+"""Group clips by format (size, frame rate, length), and measure how much the labels depend on it.
 
 Scores depend on the format of a clip, so a generator that delivers several formats is not ranked fairly as one.
 """
@@ -11,30 +11,31 @@ import numpy.typing as npt
 import pandas as pd
 
 RATE_SPREAD = 0.01
-"""Rates count as one while they are at most this share above the lowest of them: 23.976 and 24 do."""
+"""Largest relative difference to the lowest rate of a format: 23.976 and 24 are one format."""
 LENGTH_SPREAD = 0.25
-"""Likewise lengths in frames: 97 and 121 do, 81 and 121 do not."""
+"""Largest relative difference to the lowest length of a format: 97 and 121 frames are one, 81 and 121 are not."""
 COLUMNS = ("width", "height", "fps", "num_frames")
-"""Columns of `clips` that make a format."""
+"""Columns of `clips` that define a format."""
 SMALL = 5
-"""Formats of fewer clips than this count as one when the effect on the labels is computed."""
+"""Formats with fewer clips are merged when the effect on the labels is computed."""
 STRONG = 0.2
-"""Cramér's V from which on a difference between formats is reported, if chance does not explain it."""
+"""Smallest Cramér's V at which a difference between formats is reported, if it is significant."""
 CHANCE = 0.01
-"""How probable as great a difference may be by chance."""
+"""Significance level."""
 
 
 def name_formats(clips: pd.DataFrame) -> pd.Series:
-    """The format of every clip of one generator, such as `1280x720 24 fps 97-121 frames`.
+    """Return the format of every clip of one generator, such as `1280x720 24 fps 97-121 frames`.
 
-    A format is one width and height, rates within 1 % and lengths within 25 % of the lowest of their kind; so a clip
-    that lacks a frame makes no format of its own. The rate named is the lowest, the lengths are those that occur.
+    Clips of a format have the same width and height, rates within 1 % of the lowest and lengths within 25 % of the
+    lowest, so that a missing frame does not make another format. The name has the lowest rate, and the least and the
+    greatest length.
 
     Args:
-        clips: a row per clip with the columns `COLUMNS`, null where unknown.
+        clips: a row per clip with the columns `COLUMNS`, null if unknown.
 
     Returns:
-        Text, with the index of `clips`; unknown numbers are `?`.
+        Text, with the index of `clips`; unknown values are `?`.
     """
     kinds = clips[list(COLUMNS)].drop_duplicates().reset_index(drop=True)
     kinds["rate"] = np.nan
@@ -43,22 +44,22 @@ def name_formats(clips: pd.DataFrame) -> pd.Series:
         kinds.loc[same_size.index, "rate"] = _lowest_alike(same_size["fps"], RATE_SPREAD)
     for (width, height, rate), same in kinds.groupby(["width", "height", "rate"], dropna=False):
         lowest = _lowest_alike(same["num_frames"], LENGTH_SPREAD)
-        for _, alike in same.groupby(pd.Series(lowest, same.index), dropna=False):
-            ends = dict.fromkeys(map(_text, (alike["num_frames"].min(), alike["num_frames"].max())))
+        for _, group in same.groupby(pd.Series(lowest, same.index), dropna=False):
+            ends = dict.fromkeys(map(_text, (group["num_frames"].min(), group["num_frames"].max())))
             name = f"{_text(width)}x{_text(height)} {_text(rate)} fps {'-'.join(ends)} frames"
-            kinds.loc[alike.index, "name"] = name
+            kinds.loc[group.index, "name"] = name
     return clips[list(COLUMNS)].merge(kinds, how="left", on=list(COLUMNS)).set_index(clips.index)["name"]
 
 
 def effect_on_labels(counts: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """How much labels differ between formats: Cramér's V in [0, 1], and how probable as much is by chance.
+    """Return how much labels depend on formats: Cramér's V in [0, 1], and its p-value.
 
     Args:
-        counts: (formats, labels), clips of each; formats of fewer than `SMALL` clips are taken together.
+        counts: (formats, labels), numbers of clips; formats with fewer than `SMALL` clips are merged.
 
     Returns:
-        V without its bias for small tables (Bergsma, Journal of the Korean Statistical Society 2013), and the upper
-        tail of the chi-square distribution (by Wilson and Hilferty's approximation); (0, 1) if nothing can be compared.
+        Bias-corrected V (Bergsma, Journal of the Korean Statistical Society 2013), and the upper tail of the chi-square
+        distribution (Wilson and Hilferty's approximation); (0, 1) if the table has only one row or column.
     """
     small = counts.sum(axis=1) < SMALL
     table = np.vstack([counts[~small], counts[small].sum(axis=0)]).astype(np.float64)
@@ -79,16 +80,16 @@ def effect_on_labels(counts: npt.NDArray[np.int64]) -> tuple[float, float]:
 
 
 def _lowest_alike(values: pd.Series, spread: float) -> npt.NDArray[np.float64]:
-    """For each value, the lowest of those that count as one with it; NaN for null."""
-    numbers = values.to_numpy(np.float64, na_value=np.nan)
-    lowest = np.full(len(numbers), np.nan)
+    """Return the lowest value of every value's group, whose values differ by at most `spread` from it; NaN for null."""
+    array = values.to_numpy(np.float64, na_value=np.nan)
+    lowest = np.full(len(array), np.nan)
     start = -math.inf
-    for at in np.argsort(numbers, kind="stable"):
-        if np.isnan(numbers[at]):
+    for row in np.argsort(array, kind="stable"):
+        if np.isnan(array[row]):
             break
-        if numbers[at] > start * (1 + spread) or start == -math.inf:
-            start = numbers[at]
-        lowest[at] = start
+        if array[row] > start * (1 + spread) or start == -math.inf:
+            start = array[row]
+        lowest[row] = start
     return lowest
 
 

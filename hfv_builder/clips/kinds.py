@@ -1,8 +1,8 @@
-"""Kinds of files: which are clips, and what the others are. `docs/clips.md` states the rule.
+"""Tell clips from other kinds of files. `docs/clips.md` states the rule.
 
-A name that can only be another kind's decides alone, so that a text beside every clip costs nothing. Else the first
-bytes decide. A name that only clips have makes a file a clip even if its content is none: its row then says why it
-cannot be read.
+Files with a name that clips never have are not opened, so that a text file per clip costs no time. For all others the
+first bytes decide. A file with a suffix that only clips have is a clip even if its content is not: its row then has the
+reason why it cannot be read.
 """
 
 import os
@@ -21,11 +21,11 @@ OF_CLIPS = (
     ".h264 .264 .avc .hevc .h265 .265 .vvc .h266 .266 .av1 .obu .mjpeg .mjpg .vc1 .drc .bik .smk .roq .fli .flc"
 )
 CLIPS = frozenset(OF_CLIPS.split())
-"""Suffixes that clips have."""
+"""Suffixes of clips."""
 SOURCE_CODE = frozenset({".ts", ".mts"})
-"""Suffixes of MPEG transport streams and of TypeScript: a text of such a name is no damaged clip."""
+"""Suffixes of both MPEG transport streams and TypeScript: a text file with such a name is not a damaged clip."""
 LOOKED_INTO = frozenset({".webp", ".png", ".avif", ".avifs", ".heif", ".heifs", ".heics"})
-"""Suffixes of still images and of animations alike."""
+"""Suffixes of both still images and animations."""
 OTHERS = {
     "text": ".txt .md .rst .toml .yaml .yml .ini .cfg .conf .html .htm .xml .log .nfo .asc .url .lnk .py .sh .bat .tex "
     ".description .ipynb .patch .diff",
@@ -43,7 +43,7 @@ OTHERS = {
     "unfinished download": ".part .partial .crdownload .download .opdownload .filepart .aria2 .ytdl .tmp .incomplete",
     LEFTOVER: ".swp .swo .bak .orig .ds_store",
 }
-"""Suffixes that no clip has, by kind."""
+"""Suffixes that clips never have, by kind."""
 BY_SUFFIX = {suffix: kind for kind, suffixes in OTHERS.items() for suffix in suffixes.split()}
 NAMES = {
     "text": "readme license licence copying notice changelog authors citation makefile dockerfile",
@@ -51,23 +51,24 @@ NAMES = {
     LEFTOVER: "thumbs.db ehthumbs.db desktop.ini",
 }
 BY_NAME = {name: kind for kind, names in NAMES.items() for name in names.split()}
-"""Names that no clip has, in lower case."""
+"""Names that clips never have, in lower case, with their kinds."""
 
 
 def kind_by_name(name: str) -> str:
-    """Return what the name of a file alone says that it is, such as `subtitles`; empty if it may be a clip."""
+    """Return the kind of a file by its name, such as `subtitles`; empty if it may be a clip."""
     name = name.lower()
     return BY_NAME.get(name) or BY_SUFFIX.get(os.path.splitext(name)[1], "")
 
 
 def kind_by_content(name: str, file: BinaryIO) -> str:
-    """Return what a file is whose name leaves it open, such as `still image`; empty if it is a clip.
+    """Return the kind of a file by its content, such as `still image`; empty if it is a clip.
 
     Args:
-        file: the file, at its start; little of it is read.
+        name: its name, for which `kind_by_name` returns no kind.
+        file: the file, at its start; only a few kB are read.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     head = file.read(HEAD)
     suffix = os.path.splitext(name)[1].lower()

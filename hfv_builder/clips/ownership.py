@@ -1,8 +1,8 @@
-"""Ownership: a content counts in one generator, whoever else holds a copy of it.
+"""Choose the generator that owns a content, if several generators have a copy of it.
 
-Camera footage wins over generated clips. Otherwise the generator keeps the content whose row stood for it when it was
-catalogued, and of several such generators the first by name. The rule looks at rows only, so it is the same for every
-command, whatever ran at the same time.
+Camera footage has precedence over generated clips. Otherwise the owner is the generator whose row has status `ok`, and
+of several such generators the first by name. The rule depends only on rows, so that all commands agree, even if they
+run at the same time.
 """
 
 import numpy as np
@@ -14,28 +14,28 @@ from hfv_builder.records import Status
 from hfv_builder.storage.schema import BOOL, STRING
 
 HOLDER = ("clip_id", "generator", "is_real", "path", "width", "status")
-"""Columns of `clips` that decide who owns a content."""
+"""Columns of `clips` that decide which generator owns a content."""
 LOST = pa.schema(
     {name: STRING for name in ("clip_id", "generator", "path", "owner", "owner_path")} | {"is_footage": BOOL}
 )
 
 
 def repeated(ids: pa.Array) -> pa.Array:
-    """The values that occur more than once; nulls do not count."""
+    """Return the values that occur more than once, without nulls."""
     counts = pc.value_counts(ids.drop_null())
     return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
 
 
 def lost_rows(holders: pa.Table) -> pa.Table:
-    """The rows whose content counts in another generator.
+    """Return the rows whose content counts in another generator.
 
     Args:
-        holders: rows of `clips`, with the columns `HOLDER`. A row with status `ok` stands for its content; one with
-            status `duplicate` and a width is a readable copy; the others can own nothing.
+        holders: rows of `clips`, with the columns `HOLDER`. A row with status `ok` represents its content; one with
+            status `duplicate` and a width is a readable copy; other rows cannot own a content.
 
     Returns:
-        Columns `LOST`, sorted by clip_id, generator and path: the row's own clip_id, generator and path, the generator
-        and path of the owner, and whether the row passes camera footage off as generated.
+        Columns `LOST`, sorted by clip_id, generator and path: clip_id, generator and path of the row, generator and
+        path of the owner, and whether the row is a generated clip with the content of camera footage.
     """
     holders = holders.filter(pc.is_in(holders["clip_id"], value_set=repeated(_whole(holders["clip_id"]))))
     if not len(holders):
@@ -55,7 +55,7 @@ def lost_rows(holders: pa.Table) -> pa.Table:
     )
     best_first = [(name, "descending") for name in ("readable", "is_real", "stands")]
     rows = rows.sort_by([("clip_id", "ascending"), *best_first, ("generator", "ascending"), ("path", "ascending")])
-    owner = rows.take(_first_of_each(_whole(rows["clip_id"])))
+    owner = rows.take(_first_of_group(_whole(rows["clip_id"])))
     is_lost = pc.and_(owner["readable"], pc.not_equal(owner["generator"], rows["generator"]))
     columns = {
         "clip_id": rows["clip_id"],
@@ -70,14 +70,14 @@ def lost_rows(holders: pa.Table) -> pa.Table:
 
 
 def counted_rows(rows: pa.Table, lost: pa.Table) -> pa.Table:
-    """The rows that count: one for each content and generator, without those whose content counts elsewhere.
+    """Return the rows that count: one per content and generator, without contents that count in another generator.
 
-    A copy counts when its generator owns the content and has no row that stands for it, as after the former owner has
-    gone; its status is then `ok` and its error null.
+    A copy counts if its generator owns the content and has no row that represents it, for example after the former
+    owner was deleted; its status is then `ok` and its error null.
 
     Args:
         rows: rows of `clips` with columns clip_id, generator, status, width, and any others.
-        lost: from `lost_rows`; other generators in it do not matter.
+        lost: from `lost_rows`; may contain other generators.
     """
     rows = rows.filter(pc.and_(pc.is_valid(rows["clip_id"]), pc.invert(pc.is_in(_key(rows), value_set=_key(lost)))))
     is_copy = pc.equal(rows["status"], Status.DUPLICATE.value)
@@ -90,7 +90,7 @@ def counted_rows(rows: pa.Table, lost: pa.Table) -> pa.Table:
     order += [("path", "ascending")] if "path" in copies.column_names else []
     copies = copies.sort_by(order)
     keys = _key(copies)
-    is_first = _first_of_each(keys) == np.arange(len(keys))
+    is_first = _first_of_group(keys) == np.arange(len(keys))
     copies = copies.filter(pa.array(is_first))
     for name, value in (("status", Status.OK.value), ("error", None)):
         if name in copies.column_names:
@@ -99,11 +99,11 @@ def counted_rows(rows: pa.Table, lost: pa.Table) -> pa.Table:
     return pa.concat_tables([standing, copies])
 
 
-def _first_of_each(values: pa.Array) -> npt.NDArray[np.int64]:
-    """For each of some grouped values, the place of the first that equals it."""
-    places = np.arange(len(values))
-    places[1:][pc.equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)] = 0
-    return np.maximum.accumulate(places)
+def _first_of_group(values: pa.Array) -> npt.NDArray[np.int64]:
+    """Return, for all elements of grouped values, the position of the first element of the group."""
+    positions = np.arange(len(values))
+    positions[1:][pc.equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)] = 0
+    return np.maximum.accumulate(positions)
 
 
 def _key(rows: pa.Table) -> pa.Array:

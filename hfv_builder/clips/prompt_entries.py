@@ -1,4 +1,4 @@
-"""Lists of prompts in JSON or JSONL: the entries that can be read, and those that cannot, by their number."""
+"""Parse prompts in JSON or JSONL into numbered entries, and complaints about those that cannot be read."""
 
 import json
 from collections.abc import Iterable
@@ -11,19 +11,20 @@ FORMS = 'write [{"file": "a.mp4", "prompt": "…"}, …] or {"a.mp4": "…", …
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as pairs: a dict would keep the last of two equal names alone."""
+    """A JSON object as pairs: a dict would drop repeated names."""
 
 
 def parse_json(text: str, name: str) -> tuple[list[PromptLine], list[Complaint]]:
-    """Return the entries of a list of objects, or of one object with a prompt for each name of a file.
+    """Return the entries of a list of objects, or of one object that maps file names to prompts.
 
     Entries are numbered from 1.
 
     Args:
-        name: what sentences call it.
+        text: the JSON.
+        name: the name of the file, for error messages.
 
     Raises:
-        UsageError: it is no JSON, or holds neither.
+        UsageError: the text is not valid JSON, or is neither a list nor an object.
     """
     try:
         data = json.loads(text, object_pairs_hook=_Pairs)
@@ -34,12 +35,12 @@ def parse_json(text: str, name: str) -> tuple[list[PromptLine], list[Complaint]]
     if isinstance(data, _Pairs):
         data = [_Pairs([("file", file), *_properties(value)]) for file, value in data]
     if not isinstance(data, list):
-        raise UsageError(f"{name} holds neither a list nor an object; {FORMS}")
+        raise UsageError(f"{name} is neither a list nor an object; {FORMS}")
     return _entries(enumerate(data, start=1))
 
 
 def parse_json_lines(text: str) -> tuple[list[PromptLine], list[Complaint]]:
-    """Return the objects of the lines of a text, and the lines that cannot be read. Empty lines do not count."""
+    """Return the objects in the lines of a text, and complaints about other lines. Empty lines are skipped."""
     objects: list[tuple[int, Any]] = []
     complaints: list[Complaint] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -74,9 +75,9 @@ def _entries(objects: Iterable[tuple[int, Any]]) -> tuple[list[PromptLine], list
 
 
 def _wrong(pairs: Any, row: dict[str, Any]) -> str | None:
-    """What is wrong with an entry; None if nothing is."""
+    """Return the error of an entry; None if it is valid."""
     if not isinstance(pairs, _Pairs):
-        return "it is no object with file and prompt"
+        return "it is not an object with file and prompt"
     for name in ("file", "prompt"):
         if name not in row:
             return f"it has no {name}"
@@ -84,7 +85,7 @@ def _wrong(pairs: Any, row: dict[str, Any]) -> str | None:
         if [other for other, _ in pairs].count(name) > 1:
             return f"it has {name} twice"
         if not isinstance(row.get(name), kinds):
-            return f"its {name} is no text"
+            return f"its {name} is not a string"
         if not is_text(str(row.get(name))):
-            return f"its {name} has half of a character (a lone surrogate)"
+            return f"its {name} has a lone surrogate"
     return None if row["file"].strip() else "it names no file"

@@ -1,4 +1,4 @@
-"""Prompts of clips: which line names which clip, and what becomes of every line."""
+"""Match lines of prompts to clips, and report the lines that are not used."""
 
 import hashlib
 import os
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NUMBERED = re.compile(r"(.+)-\d+", re.DOTALL)
-"""The name of a clip without its suffix, after VBench: the prompt and the number of the sample."""
+"""Pattern of a clip's name without its suffix, as in VBench: the prompt and the number of the sample."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 NAMED = 3
-"""Clips that a complaint names."""
+"""Largest number of clips that a complaint names."""
 
 
 class Kind(StrEnum):
-    """Why a line gives no clip its prompt."""
+    """Reason why a line is not used."""
 
     UNMATCHED = "unmatched"
     AMBIGUOUS = "ambiguous"
@@ -31,19 +31,19 @@ class PromptLine:
     """A line of a table, an entry of a list, or a text file: a clip's name and its prompt."""
 
     line: int | None
-    """The line of the table or the entry of the list, from 1; None of a text file."""
+    """Number of the line of the table or of the entry of the list, from 1; None for a text file."""
     file: str
-    """The name that it gives the clip."""
+    """Name of the clip."""
     prompt: str
     group: str | None = None
-    """Clips of one group share it; None makes the group out of the prompt."""
+    """Prompt group; None computes it from the prompt."""
     text_file: str = ""
-    """The path of the text file that it is, if it is one."""
+    """Path of the text file; empty for a line or an entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Complaint:
-    """A line that gives no clip its prompt, and why."""
+    """A line that is not used, and the reason."""
 
     line: int | None
     file: str
@@ -52,26 +52,26 @@ class Complaint:
 
 
 def malformed(line: int | None, reason: str, file: object = "") -> Complaint:
-    """Return the complaint about a line that cannot be read, with the name of its clip as far as that is text."""
+    """Return the complaint about a line that cannot be read, with the name of its clip if it is valid text."""
     return Complaint(
         line=line, file=file if isinstance(file, str) and is_text(file) else "", kind=Kind.MALFORMED, reason=reason
     )
 
 
 def is_text(text: str) -> bool:
-    """Return whether it can be written as UTF-8: bytes that were not valid, and halves of a character, cannot."""
+    """Return whether a text can be encoded as UTF-8: it cannot if it has surrogates, as invalid bytes become."""
     return SURROGATE.search(text) is None
 
 
 class ClipNames:
-    """The clips of a folder by the names that lines may give them."""
+    """Index of the clips of a folder by the names that lines may use for them."""
 
     def __init__(self, names: Iterable[str], *, folder: str) -> None:
         """Index the clips.
 
         Args:
-            names: their paths below the folder, or whole paths where they are elsewhere.
-            folder: the absolute path or URL of the folder, which lines may begin with.
+            names: their paths relative to the folder, or absolute paths if they are not below it.
+            folder: the absolute path or URL of the folder, which names in lines may start with.
         """
         self._prefix = f"{folder.rstrip('/')}/"
         self._paths: dict[str, tuple[str, ...]] = {}
@@ -79,24 +79,24 @@ class ClipNames:
         self._names: dict[str, tuple[str, ...]] = {}
         self._name_stems: dict[str, tuple[str, ...]] = {}
         for name in names:
-            alone, path = (name,), _normal(name)
+            single, path = (name,), _normal(name)
             base, stem = os.path.basename(path), os.path.splitext(path)[0]
             keyed = ((self._paths, path), (self._path_stems, stem), (self._names, base))
             for index, key in (*keyed, (self._name_stems, os.path.basename(stem))):
-                index[key] = index[key][:NAMED] + alone if key in index else alone
+                index[key] = index[key][:NAMED] + single if key in index else single
 
     def find(self, file: str) -> tuple[str, ...]:
-        """Return the clips that a line means by `file`; several if that is ambiguous, four at most.
+        """Return the clips that `file` of a line matches; several, but at most four, if it is ambiguous.
 
-        A path below the folder means that clip alone. A name without a folder means the clip in the folder itself,
-        else the only one of that name below it. The suffix may be left out. `./` or an absolute path in front leaves
-        only the path below the folder.
+        A path relative to the folder matches only this clip. A name without a folder matches the clip in the folder
+        itself, else a clip of this name in any folder below. The suffix may be omitted. A name that starts with `./` or
+        with the path of the folder is always a path.
         """
         path = _normal(file.strip())
-        whole = path.startswith(("./", self._prefix))
+        is_path = path.startswith(("./", self._prefix))
         path = posixpath.normpath(path.removeprefix(self._prefix))
         indexes = [self._paths, self._path_stems]
-        if not whole and "/" not in path:
+        if not is_path and "/" not in path:
             indexes = [self._paths, self._path_stems, self._names, self._name_stems]
         if "\\" in path and not any(path in index for index in indexes):
             return self.find(file.replace("\\", "/"))
@@ -104,12 +104,12 @@ class ClipNames:
 
 
 def match_prompts(lines: Iterable[PromptLine], clips: ClipNames) -> tuple[dict[str, tuple[str, str]], list[Complaint]]:
-    """Give each clip the prompt of the one line that names it.
+    """Return the prompts of clips by the lines that name them.
 
-    Lines that contradict each other about a clip give it none.
+    If lines contradict each other, none of them is used.
 
     Returns:
-        Prompt and prompt group by name of the clip; and the lines that gave none.
+        Prompt and prompt group by name of the clip; and complaints about the lines that are not used.
     """
     taken: dict[str, PromptLine] = {}
     contradicted: set[str] = set()
@@ -129,7 +129,7 @@ def match_prompts(lines: Iterable[PromptLine], clips: ClipNames) -> tuple[dict[s
             complain(line, Kind.EMPTY, "its prompt is empty")
         elif (first := taken.setdefault(names[0], line)) is not line:
             if (first.prompt, first.group) == (line.prompt, line.group):
-                complain(line, Kind.DUPLICATE, f"says the same as {_where(first)}")
+                complain(line, Kind.DUPLICATE, f"repeats {_where(first)}")
             else:
                 contradicted.add(names[0])
                 complain(line, Kind.DUPLICATE, f"contradicts {_where(first)}; neither is used")
@@ -140,18 +140,18 @@ def match_prompts(lines: Iterable[PromptLine], clips: ClipNames) -> tuple[dict[s
 
 
 def prompt_in_name(name: str) -> str | None:
-    """Return the prompt that the name of a clip carries, `PROMPT-0.mp4`; None if it ends in no number."""
+    """Return the prompt in the name of a clip, `PROMPT-0.mp4`; None if the name does not end in a number."""
     match = NUMBERED.fullmatch(os.path.splitext(os.path.basename(name))[0])
     return match[1].strip() or None if match else None
 
 
 def prompt_group(prompt: str) -> str:
-    """Return the group of a prompt that names none: 16 hex digits, the same whatever its case and blanks."""
+    """Return the default group of a prompt: 16 hex digits that do not depend on case and blanks."""
     return hashlib.sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
 
 
 def _normal(name: str) -> str:
-    """One spelling of characters that have several, as é has; file systems differ in which they keep."""
+    """Return a name in Unicode normal form C, since file systems store different forms of characters such as é."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -1,4 +1,4 @@
-"""Signatures: what the first bytes of a file say that it holds."""
+"""Detect the kind of a file from its first bytes."""
 
 import struct
 from typing import BinaryIO
@@ -6,13 +6,13 @@ from typing import BinaryIO
 EMPTY = "empty"
 LEFTOVER = "leftover of another program"
 HEAD = 4096
-"""Bytes that are looked at."""
+"""Number of bytes to read."""
 SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx")
-"""Brands of an ISO file that holds a sequence of images; others of HEIF and AVIF hold stills."""
+"""Brands of ISO files with image sequences; other brands of HEIF and AVIF are still images."""
 STILL_BRANDS = (b"avif", b"heic", b"heix", b"mif1", b"heim", b"heis", b"jxl ", b"jp2 ")
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"sidx")
-"""Types of the box that an ISO or QuickTime file begins with."""
+"""Types of the first box of ISO and QuickTime files."""
 MOVING = (
     b"\x1aE\xdf\xa3",  # Matroska, WebM
     b"GIF87a",
@@ -45,7 +45,7 @@ MOVING = (
     b"SMK4",
     b"BBCD",  # Dirac
 )
-"""Beginnings of files of moving images."""
+"""First bytes of video files and animations."""
 OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\x00", b"\x01video", b"fishead")
 RIFF = {b"AVI ": "", b"WAVE": "audio", b"WEBP": "still image", b"RMID": "audio"}
 OTHERS = (
@@ -87,34 +87,34 @@ OTHERS = (
     (b"WEBVTT", "subtitles"),
     (b"[Script Info]", "subtitles"),
 )
-"""Beginnings of other files, and their kind."""
+"""First bytes of other files, and their kind."""
 CHUNKS = 4096
-"""Parts of a PNG that are looked at before its first image."""
+"""Largest number of PNG chunks that are read before the first image."""
 
 
 def shows_motion(head: bytes, file: BinaryIO) -> bool:
-    """Return whether a file is of a kind that holds moving images; of images, whether it has several.
+    """Return whether a file is a video or an animation.
 
     Args:
-        head: its first `HEAD` bytes, or all that it has.
-        file: the file, for what lies further behind.
+        head: its first `HEAD` bytes, or all if it is shorter.
+        file: the file, to read more of it.
     """
     if head[4:8] in BOXES:
         return _is_moving_iso(head)
     if head[:4] == b"RIFF":
-        # Bit 1 of the flags of an extended WebP says that it is an animation.
+        # Bit 1 of the flags of an extended WebP marks an animation.
         return head[8:12] == b"AVI " or (head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2))
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         return _is_animated_png(file)
     if head[:4] == b"OggS":
         return any(mark in head for mark in OGG_VIDEO)
-    # A transport stream has packets of 188 bytes, or of 192 with a time before each.
-    packets = (head[at : at + 2 * step + 1 : step] for at, step in ((0, 188), (4, 192), (0, 204)))
+    # A transport stream has packets of 188 bytes, of 192 with a time before the packet, or of 204.
+    packets = (head[start : start + 2 * step + 1 : step] for start, step in ((0, 188), (4, 192), (0, 204)))
     return head.startswith(MOVING) or b"GGG" in packets
 
 
 def other_kind(head: bytes) -> str:
-    """Return what a file is that shows no motion, such as `sound`; empty if its first bytes do not tell."""
+    """Return the kind of a file that is not a video or an animation, such as `audio`; empty if unknown."""
     if not head:
         return EMPTY
     if head[4:8] == b"ftyp":
@@ -129,28 +129,28 @@ def _is_moving_iso(head: bytes) -> bool:
     if head[4:8] != b"ftyp":
         return True
     size = min(struct.unpack(">I", head[:4])[0], len(head))
-    brands = {head[at : at + 4] for at in range(8, size - 3, 4) if at != 12}
+    brands = {head[offset : offset + 4] for offset in range(8, size - 3, 4) if offset != 12}
     if not brands.isdisjoint(SEQUENCES):
         return True
     return head[8:12] not in STILL_BRANDS + SOUND_BRANDS
 
 
 def _is_animated_png(file: BinaryIO) -> bool:
-    """Whether a PNG says before its first image that it has several; texts of any length may come before that."""
-    at = 8
+    """Return whether a PNG has an animation chunk before its first image; text chunks of any length may precede it."""
+    offset = 8
     for _ in range(CHUNKS):
-        file.seek(at)
+        file.seek(offset)
         start = file.read(8)
         if len(start) < 8 or start[4:] == b"IDAT":
             return False
         if start[4:] == b"acTL":
             return True
-        at += 12 + int(struct.unpack(">I", start[:4])[0])
+        offset += 12 + int(struct.unpack(">I", start[:4])[0])
     return False
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether it is text in UTF-8, UTF-16, or a code of one byte a character: it has no control characters."""
+    """Return whether it is text in UTF-8, UTF-16 or a single-byte encoding: it has no control characters."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     controls = set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 27}

@@ -1,4 +1,4 @@
-"""Sources: what `sources.toml` says of a generator, and how its clips differ from that."""
+"""Read the entries of generators in `sources.toml`, and compare clips with them."""
 
 import json
 import re
@@ -16,15 +16,15 @@ from hfv_builder.storage.places import Place, read
 
 CHECKOUT = Path(__file__).parents[2] / "manifests" / "sources.toml"
 INSTALLED = Path(__file__).parent / "sources.toml"
-"""The same file where the package was installed from a wheel."""
+"""The same file in a package that was installed from a wheel."""
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 MIN_SIDE = 224
-"""Pixels; the least side that HFV accepts (paper, §3.2.1)."""
+"""Smallest side in pixels that HFV accepts (paper, §3.2.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Source:
-    """A generator as `sources.toml` describes it; None where it says nothing."""
+    """The entry of a generator in `sources.toml`; missing fields are None."""
 
     name: str
     real: bool = False
@@ -41,25 +41,25 @@ class Source:
 
 
 def check_name(name: str, kind: Literal["generator", "profile"] = "generator") -> str:
-    """The name itself, if it can name a folder of a manifest.
+    """Return the name if it is valid as the name of a folder of a manifest.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is invalid.
     """
     if not NAME.fullmatch(name):
         example = "kling or gen-3" if kind == "generator" else "mine or paper-16"
         raise UsageError(
-            f"{name!r} cannot name a {kind}: use lower-case letters, digits, '.', '_' and '-', "
-            f"beginning with a letter, such as {example}"
+            f"{name!r} is not a valid name of a {kind}: use lower-case letters, digits, '.', '_' and '-', "
+            f"starting with a letter, such as {example}"
         )
     return name
 
 
 def load_sources(manifests: Place) -> dict[str, Source]:
-    """The sources that come with the project, and those of a `sources.toml` in the manifests folder.
+    """Return the sources of the project, updated by those in a `sources.toml` of the manifests folder.
 
     Raises:
-        UsageError: a file is not right; the sentence says where.
+        UsageError: a file cannot be read or is invalid; the message names the field.
     """
     sources: dict[str, Source] = {}
     for path in dict.fromkeys([INSTALLED, CHECKOUT, manifests / "sources.toml"]):
@@ -68,31 +68,32 @@ def load_sources(manifests: Place) -> dict[str, Source]:
 
 
 def differences(source: Source, clips: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What differs between a source and its readable clips: rows of field, expected, found and clips.
+    """Return the differences between a source and its readable clips.
 
     Args:
+        source: the source.
         clips: rows of the clips manifest with status `ok`.
 
     Returns:
-        A row for each field that differs: the expected value, the commonest other value found, and the number
-        of clips that differ.
+        A row for every field that differs: `field`, the `expected` value, the most frequent other value as `found`, and
+        the number of `clips` that differ.
     """
     rows = list(clips)
-    found: list[dict[str, Any]] = []
+    different: list[dict[str, Any]] = []
     if source.quantity is not None and len(rows) != source.quantity:
-        found.append({"field": "quantity", "expected": source.quantity, "found": len(rows), "clips": None})
+        different.append({"field": "quantity", "expected": source.quantity, "found": len(rows), "clips": None})
     for field, tolerance in (("width", 0), ("height", 0), ("num_frames", 0), ("fps", 0.05), ("duration_s", 1.0)):
         expected = getattr(source, field)
         if expected is None:
             continue
         other = [row[field] for row in rows if row[field] is None or abs(row[field] - expected) > tolerance]
         if other:
-            found.append({"field": field, "expected": expected, "found": _commonest(other), "clips": len(other)})
+            different.append({"field": field, "expected": expected, "found": _commonest(other), "clips": len(other)})
     small = [min(row["width"], row["height"]) for row in rows if min(row["width"], row["height"]) < source.min_side]
     if small:
         expected = f"≥ {source.min_side}"
-        found.append({"field": "shorter side", "expected": expected, "found": min(small), "clips": len(small)})
-    return found
+        different.append({"field": "shorter side", "expected": expected, "found": min(small), "clips": len(small)})
+    return different
 
 
 def _commonest(values: list[Any]) -> Any:

@@ -1,1 +1,1 @@
-"""From a media file to frames: opening, decoding, choosing, checking and resizing."""
+"""Open media files; decode, select, check and resize their frames."""

@@ -1,4 +1,4 @@
-"""What is noticed of a clip while its frames pass by on their way to the scorer."""
+"""Check the frames of a clip for anomalies while they are decoded for the scorer."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,23 +10,23 @@ import numpy.typing as npt
 DECLARED, DECODED, REPEATED = ("frames_declared", "frames_decoded", "frames_repeated")
 MISSING, DAMAGED = ("frames_missing", "frames_damaged")
 ODD = (DECLARED, DECODED, REPEATED, MISSING, DAMAGED)
-"""Names of what may be odd about a clip."""
+"""Names of the anomalies and their counts."""
 REPEATS = 8
-"""Frames in a row that equal the one before them, from which on a clip is suspicious: a freeze, or padding."""
+"""Smallest number of consecutive repeated frames that makes a clip suspicious: it freezes or is padded."""
 
 
 class Watch:
-    """Hands on chunks of frames; counts them, how long they repeat, and the time that decoding took."""
+    """Iterate over chunks; count their frames, the repeated ones, and the seconds that decoding took."""
 
     def __init__(self, chunks: Iterable[Any]) -> None:
         self._chunks = chunks
         self.frames = 0
         self.repeated = 0
-        """The longest run of frames each equal to the one before."""
+        """Length of the longest run of frames that equal their predecessor."""
         self.missing = 0
-        """Frames that could not be decoded."""
+        """Number of frames that could not be decoded."""
         self.damaged = 0
-        """Frames that could be decoded in part only."""
+        """Number of frames that could only be decoded in part."""
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,23 +48,24 @@ class Watch:
             yield chunk
 
     def suspicions(self, declared: int | None) -> dict[str, float]:
-        """What is odd about the clip, some of `ODD`; empty if nothing is.
+        """Return the anomalies of the clip by name, see `ODD`; empty if there are none.
 
         Args:
-            declared: how many frames the file says it has; None if it says nothing, or not all were wanted.
+            declared: the number of frames that the file declares; None if it declares none, or if only some frames were
+                selected.
         """
-        found: dict[str, float] = {}
+        anomalies: dict[str, float] = {}
         if declared is not None and declared != self.frames + self.missing:
-            found |= {DECLARED: float(declared), DECODED: float(self.frames)}
+            anomalies |= {DECLARED: float(declared), DECODED: float(self.frames)}
         if self.repeated >= REPEATS:
-            found[REPEATED] = float(self.repeated)
+            anomalies[REPEATED] = float(self.repeated)
         if self.missing:
-            found[MISSING] = float(self.missing)
+            anomalies[MISSING] = float(self.missing)
         if self.damaged:
-            found[DAMAGED] = float(self.damaged)
-        return found
+            anomalies[DAMAGED] = float(self.damaged)
+        return anomalies
 
 
 def _equal(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
-    """Whether two frames are the same; a few pixels tell apart nearly all that are not."""
+    """Return whether two frames are equal; comparing few pixels first is enough for most that differ."""
     return np.array_equal(a[::16, ::16], b[::16, ::16]) and np.array_equal(a, b)

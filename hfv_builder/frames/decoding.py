@@ -1,4 +1,4 @@
-"""One pass of FFmpeg over a video stream, which goes on after units that cannot be decoded."""
+"""Decode a video stream once with FFmpeg, and continue after packets that cannot be decoded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,53 +9,58 @@ from hfv_builder.records import ClipError
 
 
 class Decoding:
-    """Gives the frames that can be decoded; afterwards it knows how many there should have been.
+    """Iterate over the frames that can be decoded, and count those that are missing.
 
-    What the stream should show is counted from its packets and, where the file ends before its index does, from the
-    index. A declared number of frames counts for nothing.
+    The expected number of frames comes from the packets, or from the index if the file is truncated. The declared
+    number of frames is ignored.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
-        """Nothing is read yet."""
+        """Start without reading.
+
+        Args:
+            container: an `av.container.InputContainer`.
+            stream: its `av.video.stream.VideoStream` to decode.
+        """
         self._context = stream.codec_context
         self.packets = Packets(container, stream)
-        """Those read so far."""
+        """The packets read so far."""
         self._packet_times = True
-        """Whether the times of the frames so far are those of the packets in their order."""
+        """Whether all frames so far had the times of the packets, in the same order."""
         self.lead = 0
-        """Frames at the start that the decoder leaves out without an error, as what they refer to was cut away."""
+        """Number of first frames that the decoder drops without an error, since their reference frames are missing."""
         self.decoded = 0
-        """Frames so far."""
+        """Number of frames decoded so far."""
         self.damaged = 0
-        """Those of them that the decoder marks as corrupt: it fills in what it cannot read."""
+        """Number of those that the decoder marks as corrupt: it conceals the parts that it cannot read."""
         self.reason: str | None = None
-        """Of the first error."""
+        """Text of the first error."""
 
     @property
     def missing(self) -> int:
-        """Frames that should have come by the end of the stream and have not; 0 if nothing is amiss."""
+        """Return how many expected frames were not decoded. Valid at the end of the stream."""
         indexed, packets = self.packets.indexed(), len(self.packets)
         if self.reason is None and indexed <= packets:
-            return 0  # some streams show fewer frames than they have packets, such as fields
+            return 0  # some streams have fewer frames than packets, for example if packets are fields
         return max(0, max(indexed, packets) - self.lead - self.decoded)
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
-        """Frames in presentation order, each with its number in the clip; numbers of missing frames are left out.
+        """Yield (index, `av.VideoFrame`) in presentation order; indices of missing frames are skipped.
 
         Raises:
-            ClipError: there are more frames, or larger ones, than are read of one clip.
+            ClipError: the frames are too many or too large, see `limits`.
         """
         import av
 
         number = 0
         for packet in self._demuxed():
             try:
-                found = self._context.decode(packet)
+                frames = self._context.decode(packet)
             except av.error.FFmpegError as error:
-                self._blame(error)
+                self._record(error)
                 number += not self.packets.timed
                 continue
-            for frame in found:
+            for frame in frames:
                 number = self._number(frame, number)
                 check_size(frame.width, frame.height)
                 check_length(number + 1, frame.width, frame.height)
@@ -68,7 +73,7 @@ class Decoding:
         """Return the first frame, an `av.VideoFrame`.
 
         Raises:
-            ClipError: none can be decoded, or it is too large.
+            ClipError: no frame can be decoded, or it is too large.
         """
         _, frame = next(iter(self), (0, None))
         if frame is None:
@@ -77,31 +82,31 @@ class Decoding:
 
     @property
     def nothing(self) -> str:
-        """The sentence for a clip of which no frame can be decoded."""
+        """Return the error message for a clip of which no frame can be decoded."""
         if self.reason and not self._context.width:
             return f"no frame can be decoded, or they have more than {FRAME_PIXELS} pixels: {self.reason}"
         return f"no frame can be decoded{f': {self.reason}' if self.reason else ''}"
 
     def _number(self, frame: Any, number: int) -> int:
-        """The number of a frame that follows `number` frames, some of which may be missing."""
+        """Return the index of a frame whose predecessor has the index `number` - 1; larger if frames are missing."""
         place = self.packets.place(frame.pts, number + self.lead)
         if self.reason is not None:
             return number if place is None or not self._packet_times else place - self.lead
         if self.decoded == 0:
             self.lead = place or 0
-        else:  # AVI has no presentation times: those of its packets are in another order than the frames
+        else:  # AVI stores no presentation times: the times of its packets are not in the order of the frames
             self._packet_times &= place == number + self.lead
         return number
 
     def _demuxed(self) -> Iterator[Any]:
-        """The packets up to the first that cannot be read."""
+        """Yield the packets up to the first that cannot be read."""
         import av
 
         try:
             yield from self.packets.read()
         except av.error.FFmpegError as error:
-            self._blame(error)
-            yield None  # what the decoder still holds
+            self._record(error)
+            yield None  # flushes the decoder
 
-    def _blame(self, error: Any) -> None:
+    def _record(self, error: Any) -> None:
         self.reason = self.reason or (error.strerror or str(error)).lower()

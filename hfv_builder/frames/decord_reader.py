@@ -1,4 +1,4 @@
-"""Frames through decord, for scores comparable with training code that reads through it."""
+"""Read frames with decord, for scores comparable with training code that uses decord."""
 
 import re
 from pathlib import Path
@@ -11,13 +11,15 @@ from hfv_builder.records import ClipError
 
 
 def read(path: Path, sampling: Sampling, times: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.uint8], Selection]:
-    """Return the frames that are taken of the clip, (n, H, W, 3) RGB, and which they are.
+    """Return the selected frames of the clip, (n, H, W, 3) uint8 RGB, and the selection.
 
     Args:
-        times: (n,), seconds from the first frame at which the frames of the clip are shown.
+        path: the file.
+        sampling: which frames to select.
+        times: (n,), presentation times of all frames, in seconds from the first.
 
     Raises:
-        ClipError: decord cannot decode all of it, or a rate is asked for and the frames have no times.
+        ClipError: decord cannot decode the whole clip, or `sampling` has a rate and the frames have no times.
         ImportError: decord is not installed.
     """
     import decord
@@ -25,15 +27,15 @@ def read(path: Path, sampling: Sampling, times: npt.NDArray[np.float64]) -> tupl
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
-        if len(times) != len(reader):  # decord repeats frames where others leave some out
-            own = np.sort(reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64))
-            times = own - own[:1]
+        if len(times) != len(reader):  # decord repeats frames that other decoders drop
+            decord_times = np.sort(reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64))
+            times = decord_times - decord_times[:1]
         chosen = choose(times, sampling)
-        # One read, then away with it: a reader that lives on keeps decoding in the background, without bound.
+        # Delete the reader after one read: it would keep decoding in the background without bound.
         rgb = reader.get_batch(chosen.frames).asnumpy()
         del reader
     except (decord.DECORDError, RuntimeError) as error:
-        # Of a C++ stack, what stands behind the last source location in the first line.
+        # The first line of the C++ stack trace without its source locations.
         reason = re.sub(r"\[[^]]*\] \S+:\d+: ", "", str(error).strip().splitlines()[0])
         raise ClipError(f"decord cannot decode it: {reason}") from None
     return rgb, chosen

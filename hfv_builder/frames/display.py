@@ -1,4 +1,4 @@
-"""How a decoded frame is shown: mirrored and turned by its display matrix, and with pixels that need not be square."""
+"""Mirror and rotate decoded frames by their display matrix, and return the pixel aspect ratio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 SLACK = 0.01
-"""By how much the entries of a display matrix may be off, as a share of the largest: cameras round them."""
+"""Tolerance of the entries of a display matrix, as a fraction of the largest: cameras round them."""
 LONGEST = 10
-"""Longest side of a pixel, in shortest ones; a shape beyond that is an error of the file."""
+"""Largest valid ratio of the two sides of a pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,12 @@ class Transform:
     """One of the eight axis-aligned transforms of an image."""
 
     mirrored: bool = False
-    """Whether left and right are exchanged first."""
+    """Whether the image is first flipped horizontally."""
     turns: int = 0
-    """Quarter turns counter-clockwise after that: 0 to 3."""
+    """Quarter turns counter-clockwise, after the flip: 0 to 3."""
 
     def apply(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return the image, (H, W, 3), the way it is shown."""
+        """Return the transformed image, (H, W, 3)."""
         if not (self.mirrored or self.turns):
             return rgb
         return np.ascontiguousarray(np.rot90(rgb[:, ::-1] if self.mirrored else rgb, self.turns))
@@ -40,14 +40,14 @@ AXES = {
     (1, 0, 0, -1): Transform(mirrored=True, turns=2),
     (0, -1, -1, 0): Transform(mirrored=True, turns=3),
 }
-"""Transforms by where the horizontal and the vertical axis point to, right and down being positive."""
+"""Transforms by the directions of the horizontal and the vertical axis; right and down are positive."""
 
 
 def nearest_transform(matrix: Sequence[int]) -> Transform | None:
-    """Return the axis-aligned transform that a display matrix stands for, whatever its scale; None if there is none.
+    """Return the axis-aligned transform of a display matrix of any scale; None if the matrix is not axis-aligned.
 
     Args:
-        matrix: nine numbers (a, b, u, c, d, v, x, y, w) that take a point (p, q) to (ap + cq + x, bp + dq + y).
+        matrix: nine numbers (a, b, u, c, d, v, x, y, w) that map a point (p, q) to (ap + cq + x, bp + dq + y).
     """
     rows = np.array([matrix[0:2], matrix[3:5]], np.float64)
     longest = np.abs(rows).max(axis=1, keepdims=True)
@@ -57,18 +57,18 @@ def nearest_transform(matrix: Sequence[int]) -> Transform | None:
     axes = rows.round()
     if np.abs(rows - axes).max() > SLACK:
         return None
-    a, b, c, d = (int(each) for each in axes.flat)
+    a, b, c, d = (int(value) for value in axes.flat)
     return AXES.get((a, b, c, d))
 
 
 def transform_of(frame: Any) -> Transform | None:
-    """Return how an `av.VideoFrame` is to be shown; None if its display matrix is no axis-aligned transform."""
+    """Return the transform with which to show an `av.VideoFrame`; None if its display matrix is not axis-aligned."""
     data = frame.side_data.get("DISPLAYMATRIX")
     return AS_IT_IS if data is None else nearest_transform(np.frombuffer(data, np.int32, 9).tolist())
 
 
 def pixel_shape(stream: Any, transform: Transform = AS_IT_IS) -> float:
-    """Return the width of a stream's pixels over their height, as they are shown; 1.0 where it says nothing valid."""
+    """Return width / height of a stream's pixels after the transform; 1.0 if the stream has no valid aspect ratio."""
     ratio = stream.sample_aspect_ratio
     shape = float(ratio) if ratio else 1.0
     shape = shape if 1 / LONGEST <= shape <= LONGEST else 1.0
@@ -76,7 +76,7 @@ def pixel_shape(stream: Any, transform: Transform = AS_IT_IS) -> float:
 
 
 def display_size(height: int, width: int, shape: float) -> tuple[int, int]:
-    """Return height and width, in square pixels, of a frame whose pixels have this shape; neither side shrinks.
+    """Return height and width in square pixels of a frame whose pixels have this shape; no side gets smaller.
 
     >>> display_size(576, 720, 16 / 15)
     (576, 768)

@@ -1,6 +1,6 @@
-"""The facts of a clip, read from its packets and its first frame: size, rate, length, codec. Nothing else decides them.
+"""Read the facts of a clip from its packets and its first frame: size, rate, length, codec.
 
-What a file declares counts only where its packets agree.
+All code takes the facts from here. Declared values are used only if the packets agree with them.
 """
 
 import math
@@ -21,32 +21,32 @@ from hfv_builder.frames.timeline import Timeline, agree
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """The facts of a clip. None where nothing is known."""
+    """The facts of a clip; unknown ones are None."""
 
     width: int
-    """Pixels of a frame as it is shown, after its display matrix and as they are stored: not stretched to a square."""
+    """Stored pixels of a frame after its display matrix was applied; not scaled to square pixels."""
     height: int
     fps: float | None
-    """Frames per second, the mean over the clip."""
+    """Mean frames per second of the clip."""
     num_frames: int
-    """Frames that the packets promise to show; decoding a damaged clip may give fewer."""
+    """Number of frames by the packets; decoding a damaged clip may give fewer."""
     duration_s: float | None
     """Seconds from the start of the first frame to the end of the last."""
     codec: str
     pix_fmt: str
     rotation: int
-    """Degrees counter-clockwise by which a decoded frame is turned, after mirroring if any: 0, 90, 180 or 270."""
+    """Degrees by which a decoded frame is rotated counter-clockwise, after mirroring if any: 0, 90, 180 or 270."""
     bit_rate: int | None
     """Bits per second of the video stream."""
     remarks: tuple[str, ...] = ()
-    """What is odd about the file and how it was settled, one clause each."""
+    """Anomalies of the file and how they were handled, as clauses."""
 
 
 def probe(path: Path) -> Probe:
-    """Read the facts of a clip; of its frames only the first is decoded, to see that it can be.
+    """Return the facts of a clip. Decodes only the first frame, to check that it can be decoded.
 
     Raises:
-        ClipError: it is no video, cannot be decoded, or is larger than what is read of one clip.
+        ClipError: the file is not a video, cannot be decoded, or exceeds the limits, see `limits`.
     """
     with open_stream(path, quick=True) as (container, stream):
         decoding = Decoding(container, stream)
@@ -57,7 +57,7 @@ def probe(path: Path) -> Probe:
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
         timeline = decoding.packets.timeline().after(decoding.lead)
         check_length(len(timeline), width, height)
-        context, is_webp = stream.codec_context, webp.is_webp(path)  # then FFmpeg reads another stream instead
+        context, is_webp = stream.codec_context, webp.is_webp(path)  # FFmpeg reads a converted stream then
         return Probe(
             width=width,
             height=height,
@@ -73,10 +73,10 @@ def probe(path: Path) -> Probe:
 
 
 def read_timeline(path: Path) -> Timeline:
-    """Return when each frame of a clip is shown, without decoding it.
+    """Return the presentation times of all frames of a clip, without decoding it.
 
     Raises:
-        ClipError: it is no video.
+        ClipError: the file is not a video.
     """
     with open_stream(path, quick=True) as (container, stream):
         packets = Packets(container, stream)
@@ -85,10 +85,10 @@ def read_timeline(path: Path) -> Timeline:
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether every player shows the clip as its facts say: one video, unmirrored, whose clock does not jump.
+    """Return whether every player shows the clip by its facts: one video stream, no transform, no jumps in its times.
 
     Raises:
-        ClipError: it is no video.
+        ClipError: the file is not a video.
     """
     with open_stream(path, quick=True) as (container, stream):
         if len(container.streams.video) > 1:
@@ -100,7 +100,7 @@ def is_plain(path: Path) -> bool:
 
 
 def _rate(stream: Any, timeline: Timeline) -> float | None:
-    """Frames per second: as declared, if that is what the times of the frames say."""
+    """Return the frames per second: the declared rate if the times of the frames agree, else the measured one."""
     declared = stream.average_rate or stream.guessed_rate
     count, measured = len(timeline), timeline.duration_s
     if not measured > 0 or math.isinf(measured):
@@ -111,7 +111,7 @@ def _rate(stream: Any, timeline: Timeline) -> float | None:
 
 
 def _duration(stream: Any, timeline: Timeline) -> float | None:
-    """Seconds: as the stream declares, if that is what the times of the frames say."""
+    """Return the seconds: the declared duration if the times of the frames agree, else the measured one."""
     declared = None if stream.duration is None else float(stream.duration * (stream.time_base or 1))
     measured = timeline.duration_s
     if not np.isfinite(measured):
@@ -127,21 +127,21 @@ def _bit_rate(stream: Any, size: int, timeline: Timeline) -> int | None:
 
 
 def _tick(stream: Any) -> float:
-    """By how much times may be off that the container rounds, in seconds."""
+    """Return the rounding error of times in the container, in seconds."""
     return float(stream.time_base or 0)
 
 
 def _remarks(stream: Any, packets: Packets, timeline: Timeline, transform: Transform | None) -> list[str]:
     remarks = []
     if timeline.jumps:
-        places = ", ".join(map(str, timeline.jumps[:5])) + (", …" if len(timeline.jumps) > 5 else "")
-        remarks.append(f"its timestamps jump before frame {places}; the gaps are closed with the frame interval")
+        jumps = ", ".join(map(str, timeline.jumps[:5])) + (", …" if len(timeline.jumps) > 5 else "")
+        remarks.append(f"its timestamps jump before frame {jumps}; the gaps are replaced by the frame interval")
     if transform is None:
-        remarks.append("its display matrix is no axis-aligned transform and is ignored")
+        remarks.append("its display matrix is not axis-aligned and is ignored")
     if stream.sample_aspect_ratio and pixel_shape(stream) != float(stream.sample_aspect_ratio):
-        remarks.append(f"its pixel shape {stream.sample_aspect_ratio} is not possible and is ignored")
+        remarks.append(f"its pixel aspect ratio {stream.sample_aspect_ratio} is invalid and is ignored")
     declared_s = stream.frames / float(stream.average_rate) if stream.average_rate else None
-    # AVI counts the frames that it only repeats as well: then the length is right.
+    # AVI also counts repeated frames, which have no packet; the declared length is right then.
     if stream.frames > packets.total and not agree(declared_s, timeline.duration_s):
-        remarks.append(f"it declares {stream.frames} frames and holds {len(packets)}")
+        remarks.append(f"it declares {stream.frames} frames and has {len(packets)}")
     return remarks

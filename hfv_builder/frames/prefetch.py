@@ -1,7 +1,6 @@
-"""Decoding ahead: while one clip is on the device, the next is being decoded in a thread of its own.
+"""Decode the next clip in a background thread while the current one is on the device.
 
-FFmpeg and OpenCV let go of Python's lock while they work, so a thread is enough, and frames need not travel between
-processes.
+FFmpeg and OpenCV release the GIL, so that a thread is enough and frames need not be copied between processes.
 """
 
 import contextlib
@@ -17,14 +16,14 @@ from hfv_builder.frames.video import Chunk
 
 K = TypeVar("K")
 POLL_S = 0.1
-"""How often a waiting decoder looks whether it is still wanted."""
+"""Seconds after which a waiting decoder checks whether it was stopped."""
 
 
 @dataclass(frozen=True)
 class _Start(Generic[K]):
     clip: K
     dropped: threading.Event
-    """Set when nobody wants the rest of the clip."""
+    """Set when the rest of the clip is not needed."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,20 @@ Item = _Start[K] | Chunk | _End | _Done
 def looking_ahead(
     clips: Iterable[K], decode: Callable[[K], Iterable[Chunk]], *, chunks: int = 2, pin: bool = False
 ) -> Generator[Iterator[tuple[K, Iterator[Chunk]]]]:
-    """The clips with their chunks, decoded ahead of use; the thread has ended when the context is left.
+    """Yield an iterator of the clips with their chunks, decoded in advance; join the thread at the end.
 
-        with looking_ahead(work, lambda each: video.decode(each.path)) as ahead:
-            for each, chunks in ahead:
+        with looking_ahead(clips, lambda clip: video.decode(clip.path)) as ahead:
+            for clip, chunks in ahead:
                 scores = scorer.score(chunks)
 
-    An error of `decode` comes out of the chunks of its clip, after those that were decoded before it, and the next
-    clip goes on. Chunks that are not taken are passed over. An error of `clips` itself ends the iteration.
+    An exception of `decode` is raised by the chunks of its clip, after those decoded before it; the next clip is not
+    affected. Chunks that are not consumed are dropped. An exception of `clips` itself ends the iteration.
 
     Args:
-        chunks: how many decoded chunks may wait; with the one in use and the one in work, memory is bounded by
-            (chunks + 2) · `video.CHUNK_BYTES`.
+        clips: the clips.
+        decode: returns the chunks of a clip; runs in the thread.
+        chunks: number of decoded chunks in the queue; memory is bounded by (chunks + 2) · `video.CHUNK_BYTES`, for one
+            more chunk in use and one being decoded.
         pin: put the frames into page-locked memory, from which the GPU copies faster; needs CUDA.
     """
     waiting: queue.Queue[Item[K]] = queue.Queue(maxsize=chunks)
@@ -76,7 +77,7 @@ def looking_ahead(
 
 
 def pinned(chunk: Chunk) -> Chunk:
-    """The chunk with its frames in page-locked memory."""
+    """Return the chunk with its frames in page-locked memory."""
     return replace(chunk, rgb=torch.from_numpy(chunk.rgb).pin_memory().numpy())
 
 
@@ -85,7 +86,7 @@ def _clips(waiting: "queue.Queue[Item[K]]") -> Iterator[tuple[K, Iterator[Chunk]
         if isinstance(item, _Start):
             yield item.clip, _chunks(waiting)
             item.dropped.set()
-        # All else is the rest of a clip that was not taken to its end.
+        # Other items belong to a clip that was not consumed to its end.
     if item.error is not None:
         raise item.error
 

@@ -1,4 +1,4 @@
-"""Pictures and flow at another size."""
+"""Resize images and flow."""
 
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -6,14 +6,14 @@ from torch.nn.functional import interpolate
 from hfv_builder.frames.size import shrunk_size
 
 
-def shrunk(pictures: Tensor, long_side: int) -> Tensor:
-    """The pictures, (n, C, H, W) float, with their long side at most `long_side`: bilinear, antialiased."""
-    size = shrunk_size(pictures.shape[-2], pictures.shape[-1], long_side)
-    return pictures if size == pictures.shape[-2:] else interpolate(pictures, size, mode="bilinear", antialias=True)
+def shrunk(images: Tensor, long_side: int) -> Tensor:
+    """Return images, (n, C, H, W) float, resized to a long side of at most `long_side`: bilinear, antialiased."""
+    size = shrunk_size(images.shape[-2], images.shape[-1], long_side)
+    return images if size == images.shape[-2:] else interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def enlarged(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """The flow at another size, (n, 2, h, w) to (n, 2, H, W), its vectors scaled along."""
+    """Return flow resized from (n, 2, h, w) to (n, 2, H, W), with its vectors scaled by the same factors."""
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow

@@ -1,4 +1,4 @@
-"""Steps: which frames of a clip are taken, and which of them are compared with the frame taken before."""
+"""Select frames of a clip, and the pairs of selected frames that are compared."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,67 +13,69 @@ Links = npt.NDArray[np.uint8]
 
 
 class Link(IntEnum):
-    """How a frame is linked to the one taken before it."""
+    """Relation of a selected frame to the previous selected one."""
 
     NONE = 0
-    """Not at all: the first frame, one that starts another pair, or one after frames that cannot be decoded."""
+    """Not linked: the first frame, a frame that starts another pair, or a frame after missing ones."""
     RUN = 1
-    """Only the flow between the two is of use: the frame ends a run of three."""
+    """The frame ends a run of three; only the flow between the two is used."""
     STEP = 2
-    """The two are a pair that is compared."""
+    """The two frames are a pair that is compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The frames that are taken of a clip, and how they are linked."""
+    """The selected frames of a clip and their links."""
 
     frames: Ints
-    """(n,), their numbers in the clip, ascending."""
+    """(n,), indices in the clip, ascending."""
     link: Links
-    """(n,), a `Link` for each of them."""
+    """(n,), the `Link` of every frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Which frames a profile looks at."""
+    """Which frames a profile selects."""
 
     pairs: int = 0
-    """Adjacent pairs, spread evenly over the clip; 0 takes all."""
+    """Number of adjacent pairs, spread evenly over the clip; 0 selects all."""
     rate: float = 0
-    """Frames per second; 0 takes all."""
+    """Frames per second; 0 selects all."""
     runs: bool = False
-    """Whether the frame after each pair is taken as well."""
+    """Whether the frame after every pair is selected too."""
 
     @property
     def everything(self) -> bool:
-        """Whether all frames are taken."""
+        """Return whether all frames are selected."""
         return not (self.pairs or self.rate)
 
 
 def choose(times: npt.NDArray[np.float64], sampling: Sampling) -> Selection:
-    """Return what is taken of frames that are shown at these times.
+    """Return the selection of frames with these presentation times.
 
     Args:
-        times: (n,), seconds from the first frame, ascending; NaN where they are not known.
+        times: (n,), seconds from the first frame, ascending; NaN if unknown.
+        sampling: which frames to select.
 
     Raises:
-        ClipError: a rate is asked for and they have no times.
+        ClipError: `sampling` has a rate and the frames have no times.
     """
     if not sampling.rate:
         return select(np.arange(len(times)), pairs=sampling.pairs, runs=sampling.runs)
     if np.isnan(times).any():
-        raise ClipError("its frames have no times, which the profile's rate needs")
+        raise ClipError("its frames have no times, which the profile's rate requires")
     return select(thin(times, sampling.rate), pairs=sampling.pairs, runs=sampling.runs)
 
 
 def select(frames: Ints, *, pairs: int = 0, runs: bool = False) -> Selection:
-    """Return `pairs` adjacent pairs of these frames, spread evenly; all of them for 0, or where there are no more.
+    """Return `pairs` adjacent pairs of these frames, spread evenly; all pairs if 0, or if there are not more.
 
-    Exactly min(pairs, n − 1) frames of the selection are a `STEP`; pairs that touch share a frame.
+    Exactly min(pairs, n − 1) frames of the selection have the link `STEP`; consecutive pairs share a frame.
 
     Args:
-        frames: (n,), numbers of frames, each the neighbour of the next.
-        runs: take the frame after each pair as well, where there is one, so that flow can be compared with the next.
+        frames: (n,), frame indices; consecutive ones are adjacent.
+        pairs: number of pairs; 0 selects all.
+        runs: also select the frame after every pair, if there is one, so that consecutive flows can be compared.
     """
     count = len(frames)
     link = np.full(count, Link.STEP, np.uint8)
@@ -90,7 +92,7 @@ def select(frames: Ints, *, pairs: int = 0, runs: bool = False) -> Selection:
 
 
 def spread(count: int, wanted: int) -> Ints:
-    """Return `wanted` different places of `count`, from the first to the last, spread evenly; one lies in the middle.
+    """Return `wanted` distinct indices below `count`, spread evenly from first to last; a single one is in the middle.
 
     >>> spread(9, 3).tolist()
     [0, 4, 8]
@@ -102,9 +104,9 @@ def spread(count: int, wanted: int) -> Ints:
 
 
 def thin(times: npt.NDArray[np.float64], rate: float) -> Ints:
-    """Return the places of the frames nearest to 0, 1/rate, 2/rate, … seconds, each once and ascending.
+    """Return the distinct, ascending positions of the frames nearest to 0, 1/rate, 2/rate, … seconds.
 
-    A clip that is not faster than `rate` keeps all its frames. Of two frames equally near the earlier one is taken.
+    A clip that is not faster than `rate` keeps all frames. The earlier of two equally near frames is selected.
 
     Args:
         times: (n,), presentation times in seconds from the first frame, ascending.
@@ -120,4 +122,4 @@ def thin(times: npt.NDArray[np.float64], rate: float) -> Ints:
 
 
 SLACK = 1e-3
-"""Share by which times may be off: containers round them, and 23.976 frames per second are 24."""
+"""Relative tolerance of times: containers round them, and 23.976 frames per second count as 24."""

@@ -1,4 +1,4 @@
-"""The stream of a media file that is the clip: one rule chooses it, whoever reads the file."""
+"""Select the video stream of a media file, by one rule for all code."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,21 @@ from hfv_builder.records import ClipError
 
 @contextlib.contextmanager
 def open_stream(path: Path, *, quick: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Open a media file and choose its stream; close it at the end.
+    """Open a media file and select its stream; close it at the end.
 
     Args:
+        path: the file.
         quick: see `open_media`.
 
     Yields:
         The `av.container.InputContainer` and the `av.video.stream.VideoStream`, ready to demux and decode.
 
     Raises:
-        ClipError: it cannot be read, has no video, or its frames are too large.
+        ClipError: the file cannot be read, has no video, or its frames are too large.
     """
     with open_media(path, quick=quick) as container:
         stream = choose_stream(moving(container))
-        # Workers are the parallelism; a decoder with threads of its own would oversubscribe the machine.
+        # The workers run in parallel; a decoder with several threads would oversubscribe the machine.
         stream.codec_context.thread_count = 1
         stream.codec_context.options = MOST_PIXELS
         check_size(stream.codec_context.width, stream.codec_context.height)
@@ -33,30 +34,30 @@ def open_stream(path: Path, *, quick: bool = False) -> Iterator[tuple[Any, Any]]
 
 
 def moving(container: Any) -> list[Any]:
-    """Return the video streams of a file that are no pictures beside the clip.
+    """Return the video streams of a file that are not still images.
 
-    Such pictures are attached ones, as cover art, and streams of a single frame where another has more, as the still
-    image of an animated AVIF.
+    Still images are attached pictures, such as cover art, and streams of one frame if another stream has more, such as
+    the still image of an animated AVIF.
 
     Raises:
-        ClipError: there is none.
+        ClipError: there is no such stream.
     """
-    streams = [each for each in container.streams.video if not each.disposition & each.disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic]
     if not streams:
         raise ClipError("it has no video stream")
-    return [each for each in streams if each.frames != 1] or streams
+    return [stream for stream in streams if stream.frames != 1] or streams
 
 
 def choose_stream(streams: Sequence[Any]) -> Any:
-    """Return the stream that is the clip: of those that can be decoded and are marked as default the largest.
+    """Return the largest stream of those that have a decoder and are marked as default.
 
-    Of several equal ones the first is taken; where none is marked, all of them count.
+    If no stream is marked, all are considered. The first of several streams of the same size is returned.
 
     Raises:
-        ClipError: none can be decoded.
+        ClipError: no stream has a decoder.
     """
-    known = [each for each in streams if each.codec_context is not None]
+    known = [stream for stream in streams if stream.codec_context is not None]
     if not known:
-        raise ClipError("its video is in no known format")
-    default = [each for each in known if each.disposition & each.disposition.default]
-    return max(default or known, key=lambda each: each.codec_context.width * each.codec_context.height)
+        raise ClipError("its video codec is unknown")
+    default = [stream for stream in known if stream.disposition & stream.disposition.default]
+    return max(default or known, key=lambda stream: stream.codec_context.width * stream.codec_context.height)

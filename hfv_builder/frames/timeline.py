@@ -1,4 +1,4 @@
-"""When each frame of a clip is shown: from the times of its packets, and rebuilt where these are missing or jump."""
+"""Compute the presentation times of a clip's frames from its packets, also if times are missing or jump."""
 
 from dataclasses import dataclass
 
@@ -7,66 +7,68 @@ import numpy.typing as npt
 
 Seconds = npt.NDArray[np.float64]
 AGREE = 0.01
-"""Share by which two sources of one figure may differ before the packets win over what the file declares."""
+"""Largest relative difference at which a declared value is used instead of the value measured from packets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The times of all frames of a clip."""
+    """The presentation times of all frames of a clip."""
 
     times: Seconds
     """(n,), seconds from the first frame, strictly increasing; NaN if neither times nor a rate are known."""
     last_s: float
-    """How long the last frame is shown, in seconds; NaN if nothing is known."""
+    """Duration of the last frame in seconds; NaN if unknown."""
     jumps: tuple[int, ...] = ()
-    """Numbers of the frames before which the clock of the file jumped; the gap is one frame interval now."""
+    """Indices of the frames before which the times of the file jump; in `times` the gap is one frame interval."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.times)
 
     def after(self, lead: int) -> "Timeline":
-        """Return the times of all frames but the first `lead`, from the first of the others; at least one stays."""
+        """Return the timeline without the first `lead` frames, from 0 s again; at least one frame is kept."""
         lead = min(lead, max(0, len(self) - 1))
         times = self.times[lead:] - self.times[lead : lead + 1]
-        return Timeline(times=times, last_s=self.last_s, jumps=tuple(at - lead for at in self.jumps if at > lead))
+        jumps = tuple(jump - lead for jump in self.jumps if jump > lead)
+        return Timeline(times=times, last_s=self.last_s, jumps=jumps)
 
     def time(self, number: int) -> float:
-        """Return the time of a frame in seconds; after the last known one the time goes on as the last frame does."""
+        """Return the time of a frame in seconds; frames after the last known one follow at intervals of `last_s`."""
         beyond = max(0, number - len(self) + 1)
         return float(self.times[number - beyond] + beyond * self.last_s) if len(self) else np.nan
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first frame to the end of the last; NaN if unknown."""
+        """Return the seconds from the start of the first frame to the end of the last; NaN if unknown."""
         return float(self.times[-1] + self.last_s) if len(self) else np.nan
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stamps:
-    """The time stamps of packets, each of which shows a frame, in the order of the file."""
+    """The timestamps of packets that show a frame, in the order of the file."""
 
     shown: Seconds
-    """(n,), presentation times in seconds; NaN where there is none."""
+    """(n,), presentation times in seconds; NaN if missing."""
     decoded: Seconds
-    """(n,), decoding times in seconds; NaN where there is none."""
+    """(n,), decoding times in seconds; NaN if missing."""
     lasting: Seconds
-    """(n,), durations in seconds; 0 where there is none."""
+    """(n,), durations in seconds; 0 if missing."""
     segment: npt.NDArray[np.int64]
-    """(n,), number of the stretch without a jump that each packet belongs to, ascending from 0."""
+    """(n,), index of the segment between two jumps that a packet belongs to, ascending from 0."""
 
 
 def rebuild(stamps: Stamps, rate: float | None) -> Timeline:
-    """Return the times of the frames in the order in which they are shown.
+    """Return the timeline of the frames in presentation order.
 
-    Presentation times count; where one is missing, decoding times, which are the same times in the order of decoding;
-    without these the frames are evenly spaced. Stretches between jumps follow one another at the frame interval.
+    Uses presentation times. If one is missing, uses decoding times, which are the same times in decoding order; if one
+    of these is missing too, spaces the frames evenly. Consecutive segments are joined at the frame interval.
 
     Args:
-        rate: frames per second as far as the stream knows; None if it does not.
+        stamps: the timestamps of the packets.
+        rate: frames per second of the stream; None if unknown.
     """
     count = len(stamps.shown)
-    clock = next((each for each in (stamps.shown, stamps.decoded) if not np.isnan(each).any()), None)
+    clock = next((times for times in (stamps.shown, stamps.decoded) if not np.isnan(times).any()), None)
     if clock is None or count < 2:
         return _even(count, stamps.lasting, rate)
     starts = np.flatnonzero(np.diff(stamps.segment, prepend=-1))
@@ -84,16 +86,18 @@ def rebuild(stamps: Stamps, rate: float | None) -> Timeline:
 
 
 def agree(declared: float | None, measured: float, slack: float = 0.0) -> bool:
-    """Return whether a declared figure may stand for a measured one.
+    """Return whether a declared value agrees with a measured one.
 
     Args:
-        slack: by how much the measured figure may be off for reasons of its own, such as rounded times.
+        declared: the declared value, if any.
+        measured: the measured value.
+        slack: absolute tolerance of the measured value, for example for rounded times.
     """
     return declared is not None and abs(declared - measured) <= AGREE * abs(measured) + slack
 
 
 def _even(count: int, lasting: Seconds, rate: float | None) -> Timeline:
-    """Frames at a known rate, or as long as their packets last."""
+    """Return evenly spaced frames, at the rate if known, else at the median duration of the packets."""
     interval = 1 / rate if rate else _median(lasting[lasting > 0])
     last = float(lasting[0]) if count == 1 and lasting[0] > 0 else interval
     times = np.arange(count, dtype=np.float64) * np.float64(interval if count > 1 else 0)
@@ -101,17 +105,17 @@ def _even(count: int, lasting: Seconds, rate: float | None) -> Timeline:
 
 
 def _spread(times: Seconds, interval: float) -> Seconds:
-    """Times that are equal, spread evenly up to the next one, or at the interval if there is none."""
-    unique, at, counts = np.unique(times, return_index=True, return_counts=True)
+    """Return the times with equal ones spread evenly up to the next time, or by the interval at the end."""
+    unique, starts, counts = np.unique(times, return_index=True, return_counts=True)
     if len(unique) == len(times):
         return times
     ends = np.append(unique[1:], unique[-1] + interval * counts[-1])
-    offset = np.arange(len(times)) - np.repeat(at, counts)
+    offset = np.arange(len(times)) - np.repeat(starts, counts)
     return np.asarray(np.repeat(unique, counts) + offset * np.repeat((ends - unique) / counts, counts))
 
 
 def _last(stamps: Stamps, interval: float, steps: Seconds) -> float:
-    """How long the last frame is shown: as its packet says, where those of the others say what is true."""
+    """Return the duration of the last frame: of its packet, if the durations of the other packets agree with times."""
     lasting = float(stamps.lasting[np.argmax(stamps.shown)] if not np.isnan(stamps.shown).all() else 0)
     believed = agree(_median(stamps.lasting[:-1]), _median(steps), slack=1e-3)
     return lasting if lasting > 0 and believed else interval

@@ -1,7 +1,7 @@
-"""Decoding: from a path to the frames of a clip, the way they are shown.
+"""Decode the frames of a clip, transformed by their display matrix.
 
-PyAV is the default decoder: it reads in order, honours edit lists, and gives timestamps, display matrix and pixel
-format. decord is a choice, for scores comparable with training code that reads through it.
+PyAV is the default decoder: it reads in order, honours edit lists, and returns timestamps, display matrix and pixel
+format. decord is an alternative, for scores comparable with training code that uses it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from hfv_builder.records import ClipError, UsageError
 
 Decoder = Literal["pyav", "decord"]
 CHUNK_BYTES = 64 << 20
-"""How much of a clip is decoded before it is handed on."""
+"""Size of a chunk of frames in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,39 +33,38 @@ class Frame:
     """One frame of a clip."""
 
     rgb: npt.NDArray[np.uint8]
-    """(H, W, 3), as it is shown."""
+    """(H, W, 3), after the display matrix was applied."""
     index: int
-    """Its number in the clip, from 0."""
+    """Index in the clip, from 0."""
     time_s: float = np.nan
-    """Presentation time in seconds from the first frame; NaN where nothing is known, and where nobody asked."""
+    """Presentation time in seconds from the first frame; NaN if unknown or not requested."""
     shape: float = 1.0
-    """Width of its pixels over their height, as it is shown."""
+    """Width / height of its pixels, after the display matrix was applied."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Some consecutive frames of what is taken from a clip."""
+    """Consecutive selected frames of a clip."""
 
     rgb: npt.NDArray[np.uint8]
-    """(n, H, W, 3), mirrored and turned as they are shown; pixels that are not square stay as they are stored."""
+    """(n, H, W, 3), after the display matrix was applied; not scaled to square pixels."""
     index: npt.NDArray[np.int32]
-    """(n,), the number of each frame in the clip, from 0; frames that cannot be decoded are counted."""
+    """(n,), frame indices in the clip, from 0; frames that cannot be decoded are counted."""
     link: Links | None = None
-    """(n,), how each frame is linked to the one taken before it, a `Link`; None if each makes a pair with the one
-    before it wherever its number is the next."""
+    """(n,), the `Link` of every frame to the previous selected one; None if consecutive indices are pairs."""
     missing: int = 0
-    """Frames of the clip that could not be decoded; complete in its last chunk."""
+    """Number of frames of the clip that could not be decoded; complete in the last chunk."""
     damaged: int = 0
-    """Frames of the clip that the decoder could read in part only; complete in its last chunk."""
+    """Number of frames of the clip that could only be decoded in part; complete in the last chunk."""
     shape: float = 1.0
-    """Width of the pixels over their height, as they are shown."""
+    """Width / height of the pixels, after the display matrix was applied."""
 
 
 def decoder_version(decoder: Decoder) -> str:
-    """The version of the package that decodes.
+    """Return the version of the decoder's package.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: the package is not installed.
     """
     with _installed(decoder):
         return metadata.version({"pyav": "av", "decord": "decord"}[decoder])
@@ -80,20 +79,22 @@ def decode(
     runs: bool = False,
     min_decoded: float = 0.9,
 ) -> Iterator[Chunk]:
-    """The frames of the clip in order, in chunks of a bounded size, each with its link to the frame before.
+    """Yield the selected frames of the clip in order, in chunks of bounded size, with their links.
 
-    Frames on the two sides of a place that cannot be decoded are not linked. decord cannot go on after such a place:
-    with it a damaged clip always fails.
+    Frames before and after missing ones are not linked. decord cannot continue after an error: with it a damaged clip
+    always fails.
 
     Args:
-        pairs: take only the frames of this many adjacent pairs, spread evenly; 0 takes every frame.
-        rate: look only at the frames nearest to multiples of 1/rate seconds, and take those next to one another for
-            adjacent; 0, or a clip that is not faster, looks at all.
-        runs: with each pair take the frame after it.
-        min_decoded: share of the frames that must be decodable, in [0, 1].
+        path: the file.
+        decoder: the decoder.
+        pairs: select only the frames of this many adjacent pairs, spread evenly; 0 selects all frames.
+        rate: consider only the frames nearest to multiples of 1/rate seconds, and treat consecutive ones as adjacent;
+            0 considers all, and so does a clip that is not faster.
+        runs: also select the frame after every pair.
+        min_decoded: fraction of the frames that must be decodable, in [0, 1].
 
     Raises:
-        ClipError: too few frames can be decoded, its frames differ in size, or `rate` is given and they have no times.
+        ClipError: too few frames can be decoded, the frames differ in size, or `rate` is given and they have no times.
         UsageError: the decoder is not installed.
     """
     sampling = Sampling(pairs=pairs, rate=rate, runs=runs)
@@ -103,15 +104,16 @@ def decode(
 
 
 def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]:
-    """The frames of the clip in order with their times, one by one, each of its own size; PyAV decodes.
+    """Yield the frames of the clip in order with their times, decoded by PyAV; sizes may differ.
 
-    What cannot be decoded is passed over; the numbers of the frames count it.
+    Frames that cannot be decoded are skipped, but counted in the indices.
 
     Args:
-        only: the numbers of the frames to give; every frame without it.
+        path: the file.
+        only: indices of the frames to yield; None yields all.
 
     Raises:
-        ClipError: the file is no video, or no frame can be decoded.
+        ClipError: the file is not a video, or no frame can be decoded.
     """
     timeline = read_timeline(path)
     with open_stream(path) as (container, stream):
@@ -121,7 +123,7 @@ def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]
 
 
 def _frames(decoding: Decoding, stream: Any, only: Container[int] | None) -> Iterator[Frame]:
-    """The frames with these numbers, or all, without their times; see `frames`."""
+    """Yield the frames with these indices, or all, without their times; see `frames`."""
     from av.video.reformatter import VideoReformatter
 
     converter = VideoReformatter()
@@ -157,37 +159,37 @@ def _decode_pyav(path: Path, sampling: Sampling, min_decoded: float) -> Iterator
         decoded, missing = decoding.decoded, decoding.missing
         if decoded < min_decoded * (decoded + missing):
             total, share = decoded + missing, f"{100 * min_decoded:.4g} %"
-            raise ClipError(f"{decoded} of {total} frames can be decoded; the profile asks for {share}")
+            raise ClipError(f"{decoded} of {total} frames can be decoded; the profile requires {share}")
         if pending:
             yield _chunk(pending, links, missing=missing, damaged=decoding.damaged)
 
 
 def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """The same frames.
+    """Yield the same frames.
 
     Raises:
-        ClipError: one is not of the size of the first.
+        ClipError: the size of a frame differs from the first.
     """
     shape: tuple[int, ...] | None = None
     for frame in frames:
-        found = frame.rgb.shape
-        shape = shape or found
-        if found != shape:
+        current = frame.rgb.shape
+        shape = shape or current
+        if current != shape:
             raise ClipError(
-                f"frame {frame.index} is {found[1]}x{found[0]}, the frames before it are {shape[1]}x{shape[0]}"
+                f"frame {frame.index} is {current[1]}x{current[0]}, the frames before it are {shape[1]}x{shape[0]}"
             )
         yield frame
 
 
 def _decode_decord(path: Path, sampling: Sampling) -> Iterator[Chunk]:
-    # What is no video is reported in the same words, whichever decoder is chosen.
+    # PyAV reports files that are not videos, so that the errors do not depend on the decoder.
     with open_stream(path) as (container, stream):
         check_for_decord(path, container)
         frame = Decoding(container, stream).first()
         transform = transform_of(frame)
-        # It mirrors nothing, turns by whole degrees, and chooses a stream by rules of its own.
-        turns_alike = transform is None or frame.rotation % 360 == 90 * transform.turns
-        if not turns_alike or (transform or AS_IT_IS).mirrored or len(moving(container)) > 1:
+        # decord does not mirror, rotates by whole degrees, and selects a stream by another rule.
+        same_rotation = transform is None or frame.rotation % 360 == 90 * transform.turns
+        if not same_rotation or (transform or AS_IT_IS).mirrored or len(moving(container)) > 1:
             raise ClipError(
                 "decord cannot decode it as it is shown: its display matrix mirrors or is rounded, or it has several "
                 'video streams; use decoder = "pyav"'
@@ -218,13 +220,13 @@ def _installed(decoder: Decoder) -> Iterator[None]:
         yield
     except ImportError:
         raise UsageError(
-            f'{decoder} is not installed here: use decoder = "pyav", or run `make setup` where there is a wheel of it '
-            "(of decord: Linux on x86-64)"
+            f'{decoder} is not installed here: use decoder = "pyav", or run `make setup` on a platform with a wheel '
+            "(decord: Linux on x86-64)"
         ) from None
 
 
 def _rgb(frame: Any, converter: Any) -> npt.NDArray[np.uint8]:
-    """The frame as RGB, as it is stored; a frame that converts itself starts threads to do it."""
+    """Return the stored frame as RGB; `VideoFrame.reformat` would start threads."""
     with ffmpeg_errors("FFmpeg cannot convert its frames"):
         rgb: npt.NDArray[np.uint8] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return rgb

@@ -1,4 +1,4 @@
-"""Animated WebP, which FFmpeg cannot read: Pillow decodes it, into a lossless stream that FFmpeg reads instead."""
+"""Convert animated WebP, which FFmpeg cannot read, with Pillow into a lossless stream for FFmpeg."""
 
 import contextlib
 import tempfile
@@ -14,12 +14,12 @@ from hfv_builder.records import ClipError
 
 FORMAT = "nut"
 CODEC = "webp"
-"""The name of what such a clip is coded in."""
+"""Codec name in the facts of such a clip."""
 MAX_PIXELS = 4_000_000_000
-"""Pixels of all frames together; what they need must fit on the disk of temporary files."""
+"""Largest number of pixels of all frames together; the stream must fit into the temporary folder."""
 MILLISECOND = Fraction(1, 1000)
 IN_MEMORY = 64 << 20
-"""Bytes of the stream beyond which it is a file."""
+"""Largest number of bytes of the stream that stay in memory."""
 
 
 def is_webp(path: Path) -> bool:
@@ -31,13 +31,13 @@ def is_webp(path: Path) -> bool:
 
 @contextlib.contextmanager
 def as_stream(path: Path) -> Iterator[BinaryIO]:
-    """Decode an animated WebP into a stream of its frames, each with its time, that lasts as long as the block.
+    """Convert an animated WebP into a temporary stream of its frames and their times.
 
     Yields:
         A file in `FORMAT`, losslessly compressed, in RGB; transparency is dropped.
 
     Raises:
-        ClipError: it is a still image, damaged, or too large.
+        ClipError: the file is a still image, damaged, or too large.
     """
     with tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="hfv-") as stream:
         _write(_frames(path), stream)
@@ -46,7 +46,7 @@ def as_stream(path: Path) -> Iterator[BinaryIO]:
 
 
 def _frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
-    """The frames of the clip, (H, W, 3), and for how many milliseconds each is shown."""
+    """Yield the frames of the clip, (H, W, 3), and their durations in milliseconds."""
     from PIL import Image
 
     try:
@@ -55,13 +55,13 @@ def _frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
                 raise ClipError("it is a still image")
             count, (width, height) = int(getattr(image, "n_frames", 1)), image.size
             if count * width * height > MAX_PIXELS:
-                raise ClipError(f"its {count} frames of {width}x{height} are too many to read as a WebP")
+                raise ClipError(f"its {count} frames of {width}x{height} are too many for a WebP")
             for number in range(count):
                 image.seek(number)
-                # Players show a frame of no time for a tenth of a second.
+                # Players show a frame without a duration for a tenth of a second.
                 yield np.asarray(image.convert("RGB")), int(image.info.get("duration") or 100)
     except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if getattr(error, "errno", None) is not None:  # a disk that fails; what is wrong with the bytes has no errno
+        if getattr(error, "errno", None) is not None:  # a disk error; errors in the data have no errno
             raise
         raise ClipError(f"Pillow cannot read it: {str(error).splitlines()[0].lower()}") from None
 
@@ -72,12 +72,12 @@ def _write(frames: Iterator[tuple[npt.NDArray[np.uint8], int]], stream: Any) -> 
     with av.open(stream, "w", format=FORMAT) as container:
         out: Any = container.add_stream("utvideo", rate=1000)
         out.pix_fmt = "gbrp"
-        at = 0
+        time_ms = 0
         for rgb, duration in frames:
-            if not at:
+            if not time_ms:
                 out.height, out.width = rgb.shape[:2]
             frame: Any = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            frame.pts, frame.time_base, frame.duration = at, MILLISECOND, duration
-            at += duration
+            frame.pts, frame.time_base, frame.duration = time_ms, MILLISECOND, duration
+            time_ms += duration
             container.mux(out.encode(frame))
         container.mux(out.encode())

@@ -1,6 +1,6 @@
-"""Places: a path of this machine, or the URL of one in a store that fsspec knows, such as `s3://bucket/folder`.
+"""Read and write places: local paths, and URLs in an object store of fsspec, such as `s3://bucket/folder`.
 
-Both answer to the methods of `pathlib.Path`. What differs between them is here.
+Both have the methods of `pathlib.Path`. This module handles all differences between them.
 """
 
 import contextlib
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
 Place = Union[Path, "UPath"]
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 HIDDEN = ".hfv-"
-"""What the names of unfinished files begin with."""
+"""Prefix of the names of unfinished files."""
 DAY_NS = 86_400_000_000_000
 NO_STORES = frozenset(
     {"http", "https", "ftp", "data", "github", "gist", "jupyter", "reference", "zip", "tar", "libarchive"}
 )
-"""What fsspec can open and is no store: a manifest that somebody else made must not have us open web addresses."""
+"""File systems of fsspec that are not object stores: a manifest from others must not make us open web addresses."""
 CHANGED = ("LastModified", "last_modified", "mtime", "updated", "modified")
-"""What stores call the time when a file last changed."""
+"""Names of the modification time in the file attributes of object stores."""
 
 
 @dataclass(frozen=True)
 class FileStatus:
-    """Enough to tell whether a file is the one that was read."""
+    """Attributes that show whether a file has changed."""
 
     bytes: int
     changed_ns: int
-    """When it last changed, since 1970; far in the future where a store does not say."""
+    """Nanoseconds from 1970 to the last change; far in the future if the object store does not report it."""
 
 
 def place(text: str) -> Place:
-    """The place that is named so; nobody has looked whether it is there.
+    """Return the place with this path or URL, without checking whether it exists.
 
-    It is absolute, for it travels to workers whose current folder is another.
+    Paths become absolute, since workers may have another working directory.
 
     Raises:
-        UsageError: it is a URL of a store that there is no package for, or of no store, such as a web address.
+        UsageError: it is a URL of an object store without an installed package, or another URL, such as a web address.
     """
     if text.startswith(FILE) or not URL.match(text):
         return path_of(text).absolute()
@@ -62,57 +62,59 @@ def place(text: str) -> Place:
 
     store, key = text.split("://", 1)
     if store.split("+")[0] in NO_STORES or "::" in text:
-        raise UsageError(f"{text} cannot be used: {store} is no store of files; copy them to a folder, and name that")
+        raise UsageError(f"{text} cannot be used: {store} is not an object store; copy the files to a folder")
     try:
-        # Workers write beside us, so what was listed once does not hold.
-        found = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
-        found.fs  # noqa: B018  # loads the package
+        # Workers write at the same time, so that cached listings would be outdated.
+        url = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
+        url.fs  # noqa: B018  # loads the package
     except (ImportError, ValueError) as error:
-        cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of stores"
-        raise UsageError(f"{text} cannot be used: {_told(error)}; {cure}") from None
-    return found
+        cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of file systems"
+        raise UsageError(f"{text} cannot be used: {_reason(error)}; {cure}") from None
+    return url
 
 
 @contextlib.contextmanager
 def answering(trouble: str) -> Iterator[None]:
-    """Turn what a store raises in the block into a sentence; that a file is there or is not is no trouble.
+    """Raise a UsageError that starts with `trouble` instead of the exceptions of an object store.
+
+    FileNotFoundError and FileExistsError propagate.
 
     Raises:
-        UsageError: the store does not answer, or not to us.
+        UsageError: the object store does not respond, or denies access.
     """
     try:
         yield
     except (FileNotFoundError, FileExistsError):
         raise
     except Exception as error:
-        # Every store has errors of its own, but all of them come to us through fsspec.
+        # Object stores raise many types, but always through fsspec.
         frames = traceback.walk_tb(error.__traceback__)
         if not any(frame.f_globals.get("__name__", "").startswith("fsspec.") for frame, _ in frames):
             raise
         raise UsageError(
-            f"{trouble}: {_told(error)}; nothing is lost: see that the store answers and lets you in, then run the "
-            "same command again"
+            f"{trouble}: {_reason(error)}; nothing is lost: check the connection to the store and your access to it, "
+            "then run the same command again"
         ) from None
 
 
-def reach(found: Place) -> Place:
-    """The place itself, if its store answers.
+def reach(target: Place) -> Place:
+    """Return the place if its object store responds.
 
     Raises:
-        UsageError: it does not.
+        UsageError: the object store does not respond.
     """
-    if not isinstance(found, Path):
-        with contextlib.suppress(FileNotFoundError), answering(f"{found} cannot be reached"):
-            found.fs.info(found.path)  # what is not there comes with the first file
-    return found
+    if not isinstance(target, Path):
+        with contextlib.suppress(FileNotFoundError), answering(f"{target} cannot be reached"):
+            target.fs.info(target.path)  # a missing folder is created with its first file
+    return target
 
 
 def read(path: Place) -> bytes:
-    """A whole small file, as it was at one moment.
+    """Return the content of a small file, read in one step.
 
     Raises:
-        OSError: it is not there, or out of reach.
-        UsageError: its store does not answer.
+        OSError: the file does not exist or is not accessible.
+        UsageError: the object store does not respond.
     """
     if isinstance(path, Path):
         return path.read_bytes()
@@ -121,15 +123,15 @@ def read(path: Place) -> bytes:
 
 
 def put(path: Place, content: str | bytes | memoryview) -> None:
-    """Write a file so that it is there whole or not at all: here by a rename, in a store by an upload.
+    """Write a file completely or not at all: locally with a rename, in an object store with one upload.
 
     Raises:
-        UsageError: it cannot be written; nothing of it is left.
+        UsageError: the file cannot be written; no part of it remains.
     """
     data = content.encode() if isinstance(content, str) else content
     try:
         if isinstance(path, Path):
-            _put_here(path, data)
+            _put_local(path, data)
         else:
             with answering(f"{path} cannot be written"):
                 path.fs.pipe_file(path.path, bytes(data))
@@ -137,7 +139,7 @@ def put(path: Place, content: str | bytes | memoryview) -> None:
         raise unwritable(path.parent, error) from None
 
 
-def _put_here(path: Path, data: bytes | memoryview) -> None:
+def _put_local(path: Path, data: bytes | memoryview) -> None:
     handle, hidden = tempfile.mkstemp(dir=path.parent, prefix=HIDDEN, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -152,16 +154,16 @@ def _put_here(path: Path, data: bytes | memoryview) -> None:
 
 
 def sync(folder: Place) -> None:
-    """Make what was put into the folder survive a power cut."""
+    """Flush a local folder to disk, so that files written with `put` survive a power failure."""
     if isinstance(folder, Path):
         flush_folder(folder)
 
 
 def writable(folder: Place) -> Place:
-    """The folder itself, made if it was not there.
+    """Return the folder, after creating it if it does not exist.
 
     Raises:
-        UsageError: nothing can be written there.
+        UsageError: the folder is not writable.
     """
     if isinstance(folder, Path):
         try:
@@ -174,22 +176,22 @@ def writable(folder: Place) -> Place:
 
 
 def unwritable(folder: Place, error: Exception) -> UsageError:
-    """The sentence for a folder that could not be written to."""
-    return UsageError(f"cannot write to {folder}: {_told(error)}; choose another place with --manifests DIR")
+    """Return the error for a folder that could not be written to."""
+    return UsageError(f"cannot write to {folder}: {_reason(error)}; choose another place with --manifests DIR")
 
 
 @contextlib.contextmanager
 def local_copy(path: Place) -> Iterator[Path]:
-    """The file itself where it is on this machine; else a copy that lasts as long as the block.
+    """Yield a local file itself, or a temporary copy of a file in an object store.
 
     Raises:
-        OSError: it is not there.
-        UsageError: its store does not answer, or not to us, or there is no room for the copy: no file is to blame.
+        OSError: the file does not exist.
+        UsageError: the object store does not respond or denies access, or there is no space for the copy.
     """
     if isinstance(path, Path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix=f"{_swept(tempfile.gettempdir())}{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{_cleaned(tempfile.gettempdir())}{os.getpid()}-") as folder:
         copy = Path(folder, path.name)
         with answering(f"{path} cannot be fetched"):
             try:
@@ -201,22 +203,22 @@ def local_copy(path: Place) -> Iterator[Path]:
 
 
 @cache
-def _swept(folder: str) -> str:
-    """What the names of temporary folders begin with; those that killed processes left behind are swept away."""
+def _cleaned(folder: str) -> str:
+    """Delete temporary folders of killed processes, and return the prefix of the names of temporary folders."""
     prefix = f"{HIDDEN}{machine()}-"
-    for left in Path(folder).glob(f"{prefix}*-*"):
-        pid = left.name.removeprefix(prefix).split("-")[0]
+    for leftover in Path(folder).glob(f"{prefix}*-*"):
+        pid = leftover.name.removeprefix(prefix).split("-")[0]
         if pid.isdecimal() and not runs(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(leftover, ignore_errors=True)
     return prefix
 
 
 def status(path: Place) -> FileStatus:
-    """What is known of a file without reading it.
+    """Return the attributes of a file without reading it.
 
     Raises:
-        OSError: it is not there, or out of reach.
-        UsageError: its store does not answer.
+        OSError: the file does not exist or is not accessible.
+        UsageError: the object store does not respond.
     """
     if not isinstance(path, Path):
         with answering(f"{path} cannot be reached"):
@@ -224,25 +226,29 @@ def status(path: Place) -> FileStatus:
     return status_of(path.stat())
 
 
-def status_of(found: os.stat_result) -> FileStatus:
-    """What the system says of a file of this machine.
+def status_of(stat: os.stat_result) -> FileStatus:
+    """Return the attributes of a local file.
 
-    A date in the future says nothing: that of the content can be set to any, and that of the file is wrong where a
-    clock was. Up to a day ahead it may be the clock of a file server that is.
+    Times in the future are ignored: programs can set mtime to any value, and a wrong clock sets a wrong ctime. A ctime
+    of up to a day ahead is used, since it may come from the clock of a file server.
     """
     now = int(time.time() * 1e9)
-    changed, created = found.st_mtime_ns, found.st_ctime_ns
-    return FileStatus(found.st_size, max(changed if changed <= now else 0, created if created <= now + DAY_NS else 0))
+    changed, created = stat.st_mtime_ns, stat.st_ctime_ns
+    return FileStatus(stat.st_size, max(changed if changed <= now else 0, created if created <= now + DAY_NS else 0))
 
 
 def blame_disks(path: Place, error: Exception) -> None:
-    """Tell a file that cannot be read from disks that fail around it: of these no file is to blame.
+    """Raise an error if a disk, not the file, is the reason why a file could not be read.
+
+    Args:
+        path: the file.
+        error: the exception when reading it.
 
     Raises:
-        UsageError: there is no room for temporary files, or the folder of the file is gone, empty, or does not answer.
+        UsageError: there is no space for temporary files, or the folder of the file is gone, empty or not accessible.
     """
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise UsageError(f"there is no room left in {tempfile.gettempdir()}; make some, or name another with TMPDIR")
+        raise UsageError(f"there is no space left in {tempfile.gettempdir()}; free some, or set TMPDIR")
     if not isinstance(path, Path):
         return
     try:
@@ -250,21 +256,22 @@ def blame_disks(path: Place, error: Exception) -> None:
             return
         why = "is empty"
     except OSError as unreachable:
-        why = _told(unreachable)
+        why = _reason(unreachable)
     raise UsageError(
-        f"the clips in {path.parent} are out of reach ({why}); nothing is lost: mount it and run the same command "
-        "again, or, if they were deleted, `hfv catalog` for the folder that they were catalogued from"
+        f"the clips in {path.parent} are not accessible ({why}); nothing is lost: mount the folder and run the same "
+        "command again, or, if the clips were deleted, run `hfv catalog` again for the folder that contained them"
     )
 
 
 def status_in_store(facts: dict[str, Any]) -> FileStatus:
-    """What a store says of a file."""
+    """Return the attributes of a file in an object store."""
     changed = next((facts[name] for name in CHANGED if facts.get(name)), None)
     if isinstance(changed, datetime):
         changed = changed.timestamp()
     return FileStatus(facts["size"], int(changed * 1e9) if isinstance(changed, (int, float)) else 1 << 62)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return the first line of an exception's message."""
     text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
     return str(text).splitlines()[0].rstrip(".")

@@ -1,1 +1,1 @@
-"""The stage that lists clips."""
+"""The stage that catalogues clips."""

@@ -1,4 +1,4 @@
-"""The prompts of a folder of clips: from a table, from texts beside the clips, or from their names."""
+"""Read the prompts of clips from a table, from a folder of text files, or from the names of the clips."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -29,19 +29,19 @@ NAMED = "the names of the clips"
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """What a source of prompts gave, and what became of each of its lines and of each clip."""
+    """The prompts of a source, its lines that were not used, and the clips that have no prompt there."""
 
     by_name: dict[str, tuple[str, str]]
-    """Prompt and prompt group by path below the folder."""
+    """Prompt and prompt group by path relative to the folder."""
     source: str
     lines: int
-    """Of the table, or texts; 0 where names carry the prompts."""
+    """Number of lines of the table, or of text files; 0 if the prompts are in the names."""
     complaints: list[Complaint]
     without: list[str]
-    """Clips that got no prompt, sorted."""
+    """Clips without a prompt, sorted."""
 
     def summary(self) -> dict[str, Any]:
-        """Return the facts, as JSON can hold them."""
+        """Return the counts, complaints and clips without a prompt as values for JSON."""
         kinds = Counter(complaint.kind.value for complaint in self.complaints)
         return {
             "source": self.source,
@@ -53,28 +53,29 @@ class Prompts:
         }
 
     def text(self) -> str:
-        """Return the same for the terminal."""
+        """Return the summary as text for the terminal."""
         facts = self.summary()
         counts = [{"lines": facts["lines"], "clips with a prompt": facts["matched"], "without": len(self.without)}]
         counts[0] |= {kind.value: facts[kind.value] for kind in Kind}
         unused = [{"line": line.line, "file": line.file, "why": line.reason} for line in self.complaints]
         return paragraphs(
             table(counts, f"prompts from {self.source}:"),
-            table(unused, "lines that give no clip its prompt:", limit=SHOWN),
-            table([{"file": name} for name in self.without], "clips without a prompt there:", limit=SHOWN),
+            table(unused, "lines that were not used:", limit=SHOWN),
+            table([{"file": name} for name in self.without], "clips without a prompt:", limit=SHOWN),
         )
 
 
 def read_prompts(source: Place | None, folder: Place, names: Iterable[str]) -> Prompts:
-    """Read the prompts of the clips of a folder.
+    """Return the prompts of the clips of a folder.
 
     Args:
-        source: a table (CSV, TSV, JSON or JSONL), or a folder with a `.txt` for each clip; None takes the prompts from
+        source: a table (CSV, TSV, JSON or JSONL), or a folder with a `.txt` file per clip; None takes the prompts from
             the names of the clips, `PROMPT-0.mp4`.
-        names: the paths of the clips below the folder.
+        folder: the folder of clips.
+        names: the paths of the clips relative to the folder.
 
     Raises:
-        UsageError: the source cannot be read, or gives no clip a prompt.
+        UsageError: the source cannot be read, or has no prompt for any clip.
     """
     names = sorted(names)
     lines: list[PromptLine] = []
@@ -96,7 +97,7 @@ def read_prompts(source: Place | None, folder: Place, names: Iterable[str]) -> P
         without=[name for name in names if name not in by_name],
     )
     if not by_name:
-        raise UsageError(_nothing(prompts, folder))
+        raise UsageError(_no_prompts(prompts, folder))
     return prompts
 
 
@@ -116,7 +117,7 @@ def _read(source: Place, clips: ClipNames) -> tuple[list[PromptLine], list[Compl
 
 
 def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
-    """The texts of a folder, `a.txt` or `a.mp4.txt` for `a.mp4`."""
+    """Return the prompts in the text files of a folder, `a.txt` or `a.mp4.txt` for `a.mp4`."""
     lines: list[PromptLine] = []
     complaints: list[Complaint] = []
     links: dict[str, str] = {}
@@ -138,24 +139,24 @@ def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of a file; bytes that are no UTF-8 stay as halves of characters, which cannot be written."""
+    """Return the text of a file; bytes that are not valid UTF-8 become surrogates, which cannot be encoded again."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8-sig", errors="surrogateescape")
 
 
-def _nothing(prompts: Prompts, folder: Place) -> str:
-    """The sentence for a source that gave no clip a prompt."""
+def _no_prompts(prompts: Prompts, folder: Place) -> str:
+    """Return the error message for a source without a prompt for any clip."""
     example = prompts.without[0]
     if prompts.source == NAMED:
         return (
-            f"no clip in {folder} is named PROMPT-NUMBER, such as 'a man runs-0.mp4': one is {example!r}; leave out "
-            "--prompts-in-names, or name a table with --prompts"
+            f"no clip in {folder} is named PROMPT-NUMBER, such as 'a man runs-0.mp4'; one is named {example!r}; leave "
+            "out --prompts-in-names, or give a table with --prompts"
         )
     if not prompts.lines:
-        return f"{prompts.source} holds no prompts; name a table with lines, or a folder with a .txt for each clip"
+        return f"{prompts.source} contains no prompts; give a table with lines, or a folder with a .txt file per clip"
     first, more = prompts.complaints[0], prompts.lines - 1
     where = f"line {first.line}, {first.file!r}" if first.line else repr(first.file)
     others = f" ({more} more)" if more else ""
-    hint = f"; a line names a clip by its path below that folder, such as {example!r}" * (first.kind is Kind.UNMATCHED)
-    return f"{prompts.source} gives no clip in {folder} a prompt: {where}: {first.reason}{others}{hint}"
+    hint = f"; name clips by their paths relative to this folder, such as {example!r}" * (first.kind is Kind.UNMATCHED)
+    return f"{prompts.source} has no prompt for any clip in {folder}: {where}: {first.reason}{others}{hint}"

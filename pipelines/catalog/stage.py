@@ -1,4 +1,4 @@
-"""Catalogue a generator: one row for every clip in a folder, found again without reading what has not changed."""
+"""Catalogue a generator: write one row per clip of a folder, and read only new and changed files."""
 
 import time
 from collections.abc import Callable
@@ -30,15 +30,15 @@ from pipelines.workers.dispatch import run_shards
 from pipelines.workers.faults import Suspects
 
 SHARD = 32
-"""Files that one task reads."""
+"""Files per task."""
 DEADLINE_S = 300
-"""How long it may take to read one file."""
+"""Seconds that reading one file may take."""
 CLOCK_SLACK_NS = 2_000_000_000
-"""How far the clock of a file server may be off."""
+"""Nanoseconds that the clock of a file server may be off."""
 COPY = "same content as "
 KILLER = f"it killed its worker (a crash, or out of memory), or did not end within {DEADLINE_S} s"
 IMPORTS = ("pipelines.catalog.worker", "av")
-"""What every worker needs that catalogues."""
+"""Modules that workers import at the start."""
 Row = dict[str, Any]
 
 
@@ -53,19 +53,23 @@ def catalog(
     retry_failed: bool = False,
     cluster: Cluster | None = None,
 ) -> Outcome:
-    """Bring the rows of this generator up to date with the files in `folder` and below.
+    """Update the rows of this generator to match the files in `folder` and below.
 
-    A row stays as long as its file does; a new or changed file is read once. Rows that came from other folders
-    stay too, while their files are there, and also while nobody can tell.
+    A row stays as long as its file exists; new and changed files are read once. Rows from other folders stay while
+    their files exist or cannot be checked.
 
     Args:
-        prompts: a table of prompts for the files of this folder, or a folder with a `.txt` for each.
-        prompts_in_names: the prompts are in the names of the files, `PROMPT-0.mp4`.
-        real: camera footage, of a source that sources.toml does not know; once said it holds for later calls.
-        retry_failed: read again what failed before. A file that could not even be opened is always tried again.
+        manifests: the manifests.
+        generator: the name of the generator.
+        folder: the folder of clips.
+        prompts: a table of prompts for the files of this folder, or a folder with a `.txt` file per clip.
+        prompts_in_names: take the prompts from the names of the files, `PROMPT-0.mp4`.
+        real: the clips are camera footage; for sources without an entry in sources.toml. Later calls keep it.
+        retry_failed: read files again that failed before. Files that could not be opened are always read again.
+        cluster: the workers; None starts local ones.
 
     Raises:
-        UsageError: the folder is missing or holds no clip, or the generator or prompts are not right.
+        UsageError: the folder does not exist or has no clip, or the generator or prompts are invalid.
     """
     started = time.time()
     stamp = int(started * 1e9) - CLOCK_SLACK_NS
@@ -86,21 +90,22 @@ def catalog(
         others = pa.concat_tables([listing.others, sifted]).sort_by("file")
         if not new and not len(rows):
             raise no_clip(listing, others)
-        told = _prompts_of(manifests, generator, new, rows)
+        earlier = _earlier_prompts(manifests, generator, new, rows)
         if new:
             _read_all(manifests, generator, new, stamp, cluster or Cluster())
             rows = pa.concat_tables([rows, *index_of(manifests, generator, stamp)])
-        every = len(rows)
+        before = len(rows)
         rows = without_moved(rows)
-        gone += every - len(rows)
+        gone += before - len(rows)
         rows = one_a_path(rows)
         lost = _lost(manifests, generator, rows, former, is_real)
         rows = _owned(rows, lost.filter(pc.field("generator") == generator))
         del former
-        finish = partial(_finish, name=listing.name, prompts=given.by_name if given else {}, told=told, is_real=is_real)
+        given_prompts = given.by_name if given else {}
+        finish = partial(_finish, name=listing.name, prompts=given_prompts, earlier=earlier, is_real=is_real)
         manifests.replace(CLIPS, pieces(manifests, generator, rows, stamp, finish), generator=generator)
     facts = {"generator": generator, "is_real": is_real, "clips": len(rows), "read": len(new), "dropped": gone}
-    facts |= {"unseen": pc.sum(rows["unseen"]).as_py(), "why_unseen": why}
+    facts |= {"unseen": pc.sum(rows["unchecked"]).as_py(), "why_unseen": why}
     facts |= {"passed_over": len(others), "passed_over_by": counted(others), "not_entered": listing.denied}
     del rows, new
     outcome = summarise(manifests, source, facts, lost, started, given)
@@ -109,8 +114,8 @@ def catalog(
 
 
 def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int, cluster: Cluster) -> None:
-    """Have these files read by workers, and their rows written."""
-    shards = (paths[at : at + SHARD] for at in range(0, len(paths), SHARD))
+    """Read these files and write their rows, on workers."""
+    shards = (paths[start : start + SHARD] for start in range(0, len(paths), SHARD))
     write = partial(catalog_shard, manifests=manifests, generator=generator, stamp=stamp)
     timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
     with (
@@ -130,9 +135,9 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
                 if done.result.readable:
                     suspects.prove()
                 bar.update(len(done.items))
-        # They may still have a content; what dies of that too has none, and is tried again another time.
-        killed, odd = partial(timed, error=KILLER), partial(timed, proven=True)
-        for again, paths in ((killed, killers), (odd, suspects.release())):
+        # Files that killed a worker are only hashed; if this kills a worker too, a later run reads them again.
+        hash_only, retry = partial(timed, error=KILLER), partial(timed, proven=True)
+        for again, paths in ((hash_only, killers), (retry, suspects.release())):
             for done in run_shards(client, again, ([path] for path in paths), wait_s=cluster.wait_s, proven=True):
                 if done.error:
                     write(done.items, error=KILLER, unread=True)
@@ -140,23 +145,27 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
 
 
 def _proven(manifests: Manifests, generator: str) -> bool:
-    """Whether a file was read before by the decoder that is installed now."""
+    """Return whether the installed version of the decoder has read a file before."""
     rows = manifests.read(CLIPS, ["status", "decoder_version"], generator=generator)
-    by_us = (pc.field("status") == Status.OK.value) & (pc.field("decoder_version") == decoder_version("pyav"))
-    return bool(len(rows.filter(by_us)))
+    by_this = (pc.field("status") == Status.OK.value) & (pc.field("decoder_version") == decoder_version("pyav"))
+    return bool(len(rows.filter(by_this)))
 
 
 def _was_real(manifests: Manifests, generator: str) -> bool:
-    """Whether its clips were catalogued as camera footage before."""
+    """Return whether the clips were catalogued as camera footage before."""
     return bool(pc.any(manifests.read(CLIPS, ["is_real"], generator=generator)["is_real"]).as_py())
 
 
-def _prompts_of(manifests: Manifests, generator: str, paths: list[str], kept: pa.Table) -> dict[str, tuple[str, str]]:
-    """Prompt and prompt group as told before, of files that are read now or were in a run cut short.
+def _earlier_prompts(
+    manifests: Manifests, generator: str, paths: list[str], kept: pa.Table
+) -> dict[str, tuple[str, str]]:
+    """Return prompt and prompt group of earlier runs, for files that are read now or were read by an interrupted run.
 
-    By path, and by clip id for clips that are found under another path.
+    The keys are paths, and clip ids of clips whose path may have changed.
 
     Args:
+        manifests: the manifests.
+        generator: the generator.
         paths: the files that are read now.
         kept: the index of the rows that stay.
     """
@@ -166,45 +175,52 @@ def _prompts_of(manifests: Manifests, generator: str, paths: list[str], kept: pa
     again = [pa.array(paths, STRING)]
     again += chain.from_iterable(manifests.read_part(CLIPS, part, ["path"])["path"].chunks for part in added)
     rows = manifests.read(CLIPS, ["path", "clip_id", "prompt", "prompt_group"], generator=generator)
-    told = rows.filter(pc.is_valid(rows["prompt"]))
-    there = kept.filter(pc.invert(kept["unseen"]))["path"].combine_chunks()
-    away = told.filter(pc.invert(pc.is_in(told["path"], value_set=there))).sort_by([("path", "descending")])
-    told = told.filter(pc.is_in(told["path"], value_set=pa.concat_arrays(again)))
-    by_content = {each: (prompt, group) for each, prompt, group in tuples(away, "clip_id", "prompt", "prompt_group")}
+    rows = rows.filter(pc.is_valid(rows["prompt"]))
+    present = kept.filter(pc.invert(kept["unchecked"]))["path"].combine_chunks()
+    away = rows.filter(pc.invert(pc.is_in(rows["path"], value_set=present))).sort_by([("path", "descending")])
+    rows = rows.filter(pc.is_in(rows["path"], value_set=pa.concat_arrays(again)))
+    by_content = {clip: (prompt, group) for clip, prompt, group in tuples(away, "clip_id", "prompt", "prompt_group")}
     return by_content | {
-        path: (prompt, group) for path, prompt, group in tuples(told, "path", "prompt", "prompt_group")
+        path: (prompt, group) for path, prompt, group in tuples(rows, "path", "prompt", "prompt_group")
     }
 
 
 def _lost(manifests: Manifests, generator: str, rows: pa.Table, former: pa.Array, is_real: bool) -> pa.Table:
-    """Of the contents of this generator, the rows of all generators that do not count; see `ownership.lost_rows`.
+    """Return the rows, of all generators, with a content of this generator that do not count; see `lost_rows`.
 
     Args:
+        manifests: the manifests.
+        generator: this generator.
         rows: the index, with the column `original`.
-        former: the contents that this generator stood for until now: to new ones it has no claim yet.
+        former: the clip ids that this generator owned before this run; it has no claim to others that already count.
+        is_real: whether the clips of this generator are camera footage.
     """
     ids = rows["clip_id"].combine_chunks()
-    theirs = holders(manifests, ids, but=generator)
-    mine = rows.filter(pc.and_(pc.is_null(rows["original"]), pc.is_in(ids, value_set=theirs["clip_id"].unique())))
-    is_new = pc.and_(pc.equal(mine["status"], Status.OK.value), pc.invert(pc.is_in(mine["clip_id"], value_set=former)))
+    others = holders(manifests, ids, but=generator)
+    originals = rows.filter(pc.and_(pc.is_null(rows["original"]), pc.is_in(ids, value_set=others["clip_id"].unique())))
+    is_new = pc.and_(
+        pc.equal(originals["status"], Status.OK.value), pc.invert(pc.is_in(originals["clip_id"], value_set=former))
+    )
     columns = {
-        "generator": pa.repeat(generator, len(mine)),
-        "is_real": pa.repeat(is_real, len(mine)),
-        "status": pc.if_else(is_new, Status.DUPLICATE.value, mine["status"]),
+        "generator": pa.repeat(generator, len(originals)),
+        "is_real": pa.repeat(is_real, len(originals)),
+        "status": pc.if_else(is_new, Status.DUPLICATE.value, originals["status"]),
     }
-    ours = pa.table([columns.get(name, mine[name] if name in mine.column_names else None) for name in HOLDER], HOLDER)
-    return lost_rows(pa.concat_tables([ours, theirs]))
+    own_rows = pa.table(
+        [columns.get(name, originals[name] if name in originals.column_names else None) for name in HOLDER], HOLDER
+    )
+    return lost_rows(pa.concat_tables([own_rows, others]))
 
 
 def _owned(rows: pa.Table, lost: pa.Table) -> pa.Table:
-    """The index with the owner and its path as the `original` of contents that count in another generator."""
-    at = pc.index_in(rows["clip_id"], value_set=lost["clip_id"].combine_chunks())
+    """Return the index; `original` of contents that count in another generator names the owner and its path."""
+    positions = pc.index_in(rows["clip_id"], value_set=lost["clip_id"].combine_chunks())
     if not len(lost):
         return rows
     owner = pc.binary_join_element_wise(lost["owner"], lost["owner_path"], ": ")
     owner = pc.binary_join_element_wise(owner, pc.if_else(lost["is_footage"], ", which is camera footage", ""), "")
     return rows.set_column(
-        rows.column_names.index("original"), "original", pc.coalesce(owner.take(at), rows["original"])
+        rows.column_names.index("original"), "original", pc.coalesce(owner.take(positions), rows["original"])
     )
 
 
@@ -214,17 +230,20 @@ def _finish(
     *,
     name: Callable[[str], str | None],
     prompts: dict[str, tuple[str, str]],
-    told: dict[str, tuple[str, str]],
+    earlier: dict[str, tuple[str, str]],
     is_real: bool,
 ) -> pa.Table:
-    """The rows with exact copies marked, kind and prompts filled in.
+    """Return the rows with exact copies marked, and with `is_real` and prompts filled in.
 
     Args:
-        name: gives the name of a file below the folder, None for those of other folders.
-        prompts: by this name.
-        told: by path or clip id, unless `prompts` has another.
+        rows: full rows.
+        originals: the `original` of these rows.
+        name: returns the path of a file relative to the folder, None for files of other folders.
+        prompts: prompt and prompt group by this relative path.
+        earlier: prompt and prompt group by path or clip id, used if `prompts` has none.
+        is_real: whether the clips are camera footage.
     """
-    # What was a copy so far and has no original now stands for itself.
+    # A former copy that has no original any more becomes an original.
     was_copy = pc.equal(rows["status"], Status.DUPLICATE.value)
     read = pc.if_else(pc.is_valid(rows["width"]), Status.OK.value, Status.FAILED.value)
     status = pc.if_else(was_copy, read, rows["status"])
@@ -234,15 +253,15 @@ def _finish(
         "status": pc.if_else(pc.is_valid(originals), Status.DUPLICATE.value, status),
         "error": pc.coalesce(pc.binary_join_element_wise(COPY, originals, ""), error),
     }
-    if prompts or told:
-        found = []
+    if prompts or earlier:
+        pairs = []
         for path, clip_id in tuples(rows, "path", "clip_id"):
-            below = name(path)
-            known = told.get(path) or told.get(clip_id)
-            if below is not None:  # files of another folder may have the same names
-                known = prompts.get(below) or known
-            found.append(known or (None, None))
-        for column, values in zip(("prompt", "prompt_group"), zip(*found, strict=True), strict=True):
+            relative = name(path)
+            pair = earlier.get(path) or earlier.get(clip_id)
+            if relative is not None:  # files of another folder may have the same names
+                pair = prompts.get(relative) or pair
+            pairs.append(pair or (None, None))
+        for column, values in zip(("prompt", "prompt_group"), zip(*pairs, strict=True), strict=True):
             columns[column] = pc.coalesce(pa.array(values, STRING), rows[column])
     for column, values in columns.items():
         rows = rows.set_column(rows.schema.get_field_index(column), column, values)

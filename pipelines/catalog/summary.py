@@ -1,4 +1,4 @@
-"""The summary of a catalogued generator: counts, what differs from sources.toml, and what is not to be scored."""
+"""Summarise a catalogued generator: counts, differences from sources.toml, and files that will not be scored."""
 
 from itertools import chain, repeat
 from typing import Any
@@ -18,7 +18,7 @@ from pipelines.label.format_report import format_counts
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 COMPARED = ["width", "height", "fps", "num_frames", "duration_s"]
-"""What sources.toml says of a clip."""
+"""Columns that sources.toml describes."""
 
 
 def summarise(
@@ -29,28 +29,30 @@ def summarise(
     started: float,
     prompts: Prompts | None = None,
 ) -> Outcome:
-    """The outcome of a catalogue run.
+    """Return the outcome of a catalogue run.
 
     Args:
-        facts: generator, is_real, and what was counted while the rows were made.
-        lost: of the contents of this generator, the rows that do not count; see `ownership.lost_rows`.
+        manifests: the manifests.
+        source: the entry of the generator in sources.toml, if any.
+        facts: generator, is_real, and the counts of this run.
+        lost: the rows that do not count, with a content of this generator; see `ownership.lost_rows`.
         started: when the run began, in seconds since the epoch.
-        prompts: what a source of prompts gave, if one was named.
+        prompts: the prompts that were given, if any.
     """
     generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
     rows = manifests.read(CLIPS, ["path", "clip_id", *COMPARED, "status", "error"], generator=generator).sort_by("path")
-    facts |= {each.value: pc.sum(pc.equal(rows["status"], each.value)).as_py() for each in Status}
+    facts |= {status.value: pc.sum(pc.equal(rows["status"], status.value)).as_py() for status in Status}
     others = rows.filter(pc.field("status") != Status.OK.value)
     unread = [{"file": path, "reason": error} for path, error in tuples(others, "path", "error")]
     readable = rows.filter(pc.field("status") == Status.OK.value)
-    settled = readable.filter(pc.is_valid(readable["error"]))
-    odd = [{"file": path, "remark": remark} for path, remark in tuples(settled, "path", "error")]
-    # Many clips are alike in these; without threads the kinds come in the order of their first clips.
+    remarked = readable.filter(pc.is_valid(readable["error"]))
+    remarks = [{"file": path, "remark": remark} for path, remark in tuples(remarked, "path", "error")]
+    # Many clips have the same values; without threads the groups are in the order of their first clips.
     counted = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")])
     frame = counted.to_pandas()
     formats = format_counts(name_formats(frame), frame["count_all"])
-    kinds = counted.to_pylist()
-    clips = chain.from_iterable(repeat(each, each["count_all"]) for each in kinds)
+    groups = counted.to_pylist()
+    clips = chain.from_iterable(repeat(group, group["count_all"]) for group in groups)
     differing = [] if source is None else differences(source, clips)
     shared, lists = shared_tables(lost)
     headline = f"{generator} ({kind}): {len(rows)} files, {facts['ok']} clips"
@@ -59,7 +61,7 @@ def summarise(
         ("duplicate", "exact copies"),
         ("read", "read now"),
         ("dropped", "rows dropped or read again (file gone, changed, or tried again)"),
-        ("unseen", "rows kept unseen (file out of reach)"),
+        ("unseen", "rows kept unchecked (file not accessible)"),
     ):
         if facts[count]:
             headline += f", {facts[count]} {word}"
@@ -67,27 +69,27 @@ def summarise(
         kinds = ", ".join(f"{count} {kind}" for kind, count in facts["passed_over_by"].items())
         headline += f"\n{facts['passed_over']} other files passed over: {kinds} (-v lists them)"
     if source is None:
-        headline += f"\n{generator} stands in no sources.toml: taken for {kind}, nothing to compare it with"
+        headline += f"\nsources.toml has no entry for {generator}: catalogued as {kind}, not compared"
         if facts["is_real"]:
-            headline += " (said once; an entry there changes it)"
+            headline += " (later runs keep this; an entry there changes it)"
     if facts["unseen"]:
         headline += (
-            f"\nkept unseen: {facts['why_unseen']}\nif they are deleted for good, catalogue the folder that they were "
-            "catalogued from; if that is gone too, delete "
-            f"{manifests.folder(CLIPS, generator=generator)} and catalogue the others: scores stay"
+            f"\nkept unchecked: {facts['why_unseen']}\nif these files are deleted for good, catalogue their folder "
+            "again; if the folder is gone too, delete "
+            f"{manifests.folder(CLIPS, generator=generator)} and catalogue the other folders again; scores are kept"
         )
     text = paragraphs(
         headline,
-        table(differing, "differs from sources.toml (nothing is refused):"),
-        table(facts["not_entered"], "folders that could not be entered; let yourself in, or ignore them:"),
-        table(unread, "not to be scored:", limit=SHOWN),
-        table(odd, "odd, settled as it says, and scored:", limit=SHOWN),
+        table(differing, "differs from sources.toml (catalogued all the same):"),
+        table(facts["not_entered"], "folders that could not be entered; change their permissions, or ignore them:"),
+        table(unread, "will not be scored:", limit=SHOWN),
+        table(remarks, "will be scored, with remarks:", limit=SHOWN),
         table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
         shared,
         prompts.text() if prompts else "",
     )
-    lists |= {"formats": formats, "differences": differing, "not_scored": unread, "odd": odd}
-    account = {"prompts": prompts.summary()} if prompts else {}
-    summary = facts | lists | account | {"manifests": str(manifests.root)}
+    lists |= {"formats": formats, "differences": differing, "not_scored": unread, "odd": remarks}
+    prompt_facts = {"prompts": prompts.summary()} if prompts else {}
+    summary = facts | lists | prompt_facts | {"manifests": str(manifests.root)}
     code = SOME_FAILED if facts["failed"] or facts["not_entered"] or lists["footage_in_fake"] else DONE
     return Outcome(summary=summary, text=text, exit_code=code, started=started)

@@ -1,4 +1,4 @@
-"""What a worker of the catalogue does: read some files and write their rows."""
+"""Read files on a worker and write their catalogue rows."""
 
 import hashlib
 import math
@@ -24,11 +24,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """What became of some files."""
+    """Result of reading the files of a shard."""
 
     readable: int
     fault: str | None = None
-    """What may be a fault of ours: none of the files could be read, and no row was written."""
+    """A possible internal error: none of the files could be read, and no row was written."""
 
 
 def catalog_shard(
@@ -42,13 +42,17 @@ def catalog_shard(
     proven: bool = False,
     deadline_s: float | None = None,
 ) -> ShardResult:
-    """Read some files and write their rows as one part.
+    """Read files and write their rows as one part.
 
     Args:
-        deadline_s: how long one file may take before this process is ended.
-        error: why they cannot be probed, if that is known already; they are then only hashed.
-        unread: they are not even hashed.
-        proven: other files were read in this way, so that an error such as a TypeError is the file's own.
+        paths: the files.
+        manifests: the manifests.
+        generator: the generator.
+        stamp: the stamp of the part, see `clip_index.STAMP`.
+        error: the known reason why the files cannot be probed; they are only hashed.
+        unread: do not even hash the files.
+        proven: this code has read other files, so that an error such as a TypeError is blamed on the file.
+        deadline_s: seconds for one file, after which this process is killed.
     """
     rows, faults = [], []
     with deadline(deadline_s) as begin:
@@ -69,13 +73,13 @@ def catalog_shard(
 
 
 def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | None]:
-    """The row of one file, and what was raised if it could not be read.
+    """Return the row of one file, and the exception if the file could not be read.
 
-    The row has its hash, and the facts of the clip unless it failed already with `error`. What is odd about a clip
-    that can be read stands in its `error`, too; its status is `ok` all the same.
+    The row has the hash of the file, and the facts of the clip unless `error` is given. The `error` column of a
+    readable clip contains remarks, if any; its status is still `ok`.
 
     Raises:
-        UsageError: its whole folder is out of reach.
+        UsageError: the whole folder is not accessible.
     """
     row, failure, remarks = _row(path), None, list[str]()
     try:
@@ -92,7 +96,7 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
                 remarks += [f"its {name} does not fit the table and is left out" for name in unfit]
     except UsageError:
         raise
-    except Exception as raised:  # decoders have errors of many kinds
+    except Exception as raised:  # decoders raise many types
         blame_disks(place(path), raised)
         error, failure = reason(raised) + _content(path), raised
     status = Status.OK if error is None else Status.FAILED
@@ -100,20 +104,20 @@ def read_file(path: str, error: str | None = None) -> tuple[Row, Exception | Non
 
 
 def storable(values: Row) -> tuple[Row, list[str]]:
-    """Return the values that the table of clips can hold, null for the others, and the names of those others."""
+    """Return the values with those that do not fit their column of `clips` replaced by None, and the names of these."""
     unfit = [name for name, value in values.items() if not _fits(value, CLIPS.schema.field(name).type)]
     return values | dict.fromkeys(unfit), unfit
 
 
 def _fits(value: Any, kind: pa.DataType) -> bool:
-    """Return whether a column of this type can hold a value; `pa.scalar` would import pandas to tell."""
+    """Return whether a value fits a column of this type. Does not use `pa.scalar`, which imports pandas."""
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, int) or -1 << kind.bit_width - 1 <= value < 1 << kind.bit_width - 1
 
 
 def _content(path: str) -> str:
-    """What a file holds that is named like a clip and is none; empty if nobody can tell."""
+    """Return a remark on the content of a file that is named like a clip and is something else; empty if unknown."""
     try:
         with local_copy(place(path)) as file, file.open("rb") as content:
             kind = kind_by_content("", content)
@@ -123,7 +127,7 @@ def _content(path: str) -> str:
 
 
 def _row(path: str) -> Row:
-    """What is known of a file without opening it."""
+    """Return the row of a file that has not been opened."""
     row: Row = {"path": path, "sha256": None, "status": Status.FAILED.value}
     return row | {"decoder": "pyav", "decoder_version": _version()}
 

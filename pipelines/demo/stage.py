@@ -1,4 +1,4 @@
-"""The demo: render sample clips with known anomalies, run every stage on them, and compare."""
+"""Run the demo: render sample clips with known anomalies, run every stage on them, and compare the labels."""
 
 import time
 from functools import partial
@@ -49,7 +49,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
             catalog(manifests, generator, out / "clips" / generator, real=generator == REAL, cluster=cluster)
             scored = score(manifests, generator, load_profile(PROFILE), cluster=cluster)
             if scored.summary["failed"]:
-                scored.exit_code = OUR_FAULT  # every sample clip is sound
+                scored.exit_code = OUR_FAULT  # all sample clips are valid
                 return scored
     labelled = label(manifests, profile=PROFILE)
     split(manifests)
@@ -84,7 +84,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
 
 
 def compare(manifests: Manifests, truth: Path) -> pd.DataFrame:
-    """A row for each clip with an injected anomaly: the columns of labels, and file, injected, kind and severity."""
+    """Return a row per clip with an injected anomaly: the columns of labels, file, injected, kind and severity."""
     known = pd.read_csv(truth).rename(columns={"family": "injected"})
     clips = manifests.read(CLIPS, ["clip_id", "generator", "path"]).to_pandas()
     clips["file"] = clips["path"].map(lambda path: Path(path).name)
@@ -95,7 +95,7 @@ def compare(manifests: Manifests, truth: Path) -> pd.DataFrame:
 
 
 def confusion_matrix(compared: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row for each injected anomaly: how many clips got each label, and the share that got the right one."""
+    """Return a row per injected anomaly: the number of clips by label, and the fraction with the right label."""
     rows: list[dict[str, Any]] = []
     for family in FAMILIES:
         labels = compared.loc[compared["injected"] == family, "label"]
@@ -105,7 +105,7 @@ def confusion_matrix(compared: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _render(specs: list[SampleSpec], out: Path, client: Any) -> None:
-    """Render what is not there yet. The truth is written first: clips beside another truth are another seed's."""
+    """Render the missing sample clips. Writes `truth.csv` first; if it differs, existing clips are of another seed."""
     clips, truth = out / "clips", out / "truth.csv"
     planned = out / ".planned.csv"
     write_truth(specs, planned)

@@ -1,1 +1,1 @@
-"""Where tasks run, and what happens when a worker dies."""
+"""Start workers, send them tasks, and handle workers that die."""

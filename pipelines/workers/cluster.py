@@ -1,4 +1,4 @@
-"""Workers: a local Dask cluster sized to this machine, a batch system's, or those of a scheduler that runs already."""
+"""Connect to Dask workers: of a new local cluster, of a batch system, or of a scheduler that is already running."""
 
 import contextlib
 import logging
@@ -17,50 +17,50 @@ from pipelines.workers.limits import workers_memory
 from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
 
 PATIENCE = "10s"
-"""How long a scheduler may take to answer."""
+"""Timeout for a scheduler to respond."""
 WORKER_BYTES = 250 << 20
-"""Memory that a local worker needs whose models need none."""
+"""Bytes of memory that a local worker without models needs."""
 LOCAL_WAIT_S = 300.0
-"""How long a run waits for workers of this machine: those that were started replace each other, and no others come."""
+"""Seconds that a run waits for local workers. Nannies restart them; new ones are never added."""
 KINDS = {
     **{name: ("dask_jobqueue", f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
     "htcondor": ("dask_jobqueue", "HTCondorCluster"),
     "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
 }
-"""Batch systems, and what starts workers through them."""
+"""Module and class of the Dask cluster for every batch system."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Where a stage's tasks run: a client that is there already, a scheduler, a batch system, or workers of its own."""
+    """Choice of workers for a stage: a given client, a scheduler, a batch system, or new local workers."""
 
     workers: int | None = None
-    """Local processes, or jobs of a batch system; 0 works in this process.
+    """Number of local processes, or of jobs of a batch system; 0 runs the tasks in this process.
 
-    None takes one job, or as many processes as there are cores and memory for.
+    None requests one job, or starts as many processes as cores and memory allow.
     """
     scheduler: str | None = None
-    """The address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`, or the file it wrote it to."""
+    """Address of a scheduler to use instead, such as `tcp://10.0.0.1:8786`, or path of its scheduler file."""
     kind: str | None = None
-    """A batch system to ask for workers, one of `KINDS`."""
+    """Batch system that starts the workers, a key of `KINDS`."""
     client: Any = None
-    """A `distributed.Client` to use instead of all these."""
+    """A `distributed.Client`, which takes precedence over all other fields."""
     wait_min: float | None = None
-    """Minutes to wait while no worker is available; None waits five for local workers and for ever for others."""
+    """Minutes to wait while no worker is available; None waits five minutes for local workers, forever for others."""
 
     @property
     def local(self) -> bool:
-        """Whether its workers are processes of this machine, started for the stage."""
+        """Return whether the stage starts its workers on this machine."""
         return self.client is None and self.scheduler is None and self.kind is None
 
     @property
     def in_this_process(self) -> bool:
-        """Whether it works in this very process, which nothing may end."""
+        """Return whether tasks run in this process, which must not be killed at a deadline."""
         return self.local and self.workers == 0
 
     @property
     def wait_s(self) -> float | None:
-        """Seconds to wait while no worker is available; None is for ever."""
+        """Return how many seconds to wait while no worker is available; None waits forever."""
         if self.wait_min is not None:
             return 60 * self.wait_min
         return LOCAL_WAIT_S if self.local else None
@@ -69,19 +69,18 @@ class Cluster:
     def connect(
         self, *, imports: Sequence[str] = (), each_a_gpu: bool = False, worker_bytes: int = WORKER_BYTES
     ) -> Iterator[Any]:
-        """A `distributed.Client` with workers behind it; those started here are stopped at the end.
+        """Yield a `distributed.Client` that has workers; stop the workers that were started here at the end.
 
-        Local workers have one thread each, so that workers × threads never exceeds the cores and no sum depends on how
-        many there are.
+        Local workers have one thread, so that workers × threads never exceeds the number of cores and sums do not
+        depend on the number of workers.
 
         Args:
-            imports: modules that the work is going to need; local workers start with them.
-            each_a_gpu: start a worker for each GPU of this machine, which sees that one alone, instead of one for each
-                core.
-            worker_bytes: memory that a worker needs; local workers are no more than there is memory for.
+            imports: modules that the tasks need; local workers import them at the start.
+            each_a_gpu: start one local worker per GPU, which can use only this GPU, instead of one per core.
+            worker_bytes: bytes of memory that a worker needs; fewer local workers are started if memory is short.
 
         Raises:
-            UsageError: no scheduler answers at the address, or the batch system cannot be used.
+            UsageError: no scheduler responds at the address, or the batch system cannot be used.
         """
         if self.client is not None:
             yield self.client
@@ -94,29 +93,29 @@ class Cluster:
         from distributed import Client
 
         if forks:
-            get_context("forkserver").Process(target=int).start()  # comes back when all is imported there
+            get_context("forkserver").Process(target=int).start()  # returns once the modules are imported
         with contextlib.ExitStack() as stack:
             if self.scheduler is not None:
                 client = stack.enter_context(_client_of(self.scheduler))
-                _tell_dashboard(client)
-                _tell_stubborn(client)
+                _print_dashboard(client)
+                _warn_of_retries(client)
                 yield client
                 return
-            pressed: list[int] = []
-            with interrupts(lambda number, _: pressed.append(number)):  # half a cluster cannot be stopped in order
+            signals: list[int] = []
+            with interrupts(lambda number, _: signals.append(number)):  # Dask cannot stop a cluster while it starts
                 started = stack.enter_context(self._start(for_gpus, worker_bytes))
                 client = stack.enter_context(Client(started))
                 if not self.in_this_process:
                     client.register_plugin(leave_interrupts_to_the_driver())
-            if pressed:
+            if signals:
                 raise KeyboardInterrupt
             if not self.in_this_process:
-                _tell_dashboard(client)
+                _print_dashboard(client)
             try:
                 yield client
             finally:
                 if self.local:
-                    # Dask fails to stop a worker that is just being started again in the place of one that died.
+                    # Dask fails to stop a worker while its nanny restarts it.
                     with contextlib.suppress(TimeoutError):
                         client.wait_for_workers(len(started.worker_spec), timeout=PATIENCE)
 
@@ -128,15 +127,15 @@ class Cluster:
         return local_workers(self.workers, for_gpus, worker_bytes)
 
     def has_memory(self, worker_bytes: int) -> bool:
-        """Whether each worker has at least so much memory for certain; nobody knows of workers elsewhere."""
+        """Return whether every worker certainly has this much memory; False for workers that are not local."""
         return self.local and workers_memory() >= worker_bytes
 
     def has_gpus(self) -> bool:
-        """Whether there is a GPU to work on: here, or offered by a worker of the scheduler as a resource."""
+        """Return whether a GPU is available: on this machine, or as a resource of a worker of the scheduler."""
         if self.local:
             return bool(gpus())
         if self.kind is not None:
-            return False  # nobody knows before the jobs run; say so with --device
+            return False  # unknown before the jobs run; users choose it with --device
         if self.client is not None:
             return offered(self.client, GPU)
         with _client_of(str(self.scheduler)) as client:
@@ -144,7 +143,7 @@ class Cluster:
 
 
 def offered(client: Any, resources: dict[str, float]) -> bool:
-    """Whether there is a worker at work that offers these resources."""
+    """Return whether a running worker offers these resources."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return any(worker["status"] == "running" and resources.items() <= worker["resources"].items() for worker in workers)
 
@@ -154,14 +153,14 @@ def _configure(start: str) -> None:
 
     dask.config.set(
         {
-            # A lost worker is ours to handle, and no worker holds tasks that another could begin.
+            # `dispatch` handles lost workers; no worker queues tasks that another worker could start.
             "distributed.scheduler.allowed-failures": 0,
             "distributed.scheduler.worker-saturation": 1.0,
             "distributed.comm.timeouts.connect": PATIENCE,
-            # Looking after itself, Dask takes a tenth of a core by its defaults, and with these a fiftieth.
+            # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
-            # What fills a worker are models and frames, which waiting does not make less; only its end is of use.
+            # Models and frames fill the memory of a worker; spilling and pausing cannot free them, only a restart can.
             "distributed.worker.memory.target": False,
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.pause": False,
@@ -172,35 +171,35 @@ def _configure(start: str) -> None:
         }
     )
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tells of a timer that Dask, closing, leaves behind
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # reports a timer that Dask does not cancel when it closes
 
 
 def _client_of(scheduler: str) -> Any:
-    """A client of the scheduler that is there already, by its address or by the file it wrote."""
+    """Return a client of a running scheduler, given by its address or its scheduler file."""
     from distributed import Client
 
     by_file = Path(scheduler).is_file()
     try:
         return Client(scheduler_file=scheduler, timeout=PATIENCE) if by_file else Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+        raise UsageError(f"no Dask scheduler responds at {scheduler}: {error}") from None
 
 
 def _batch_workers(kind: str, jobs: int) -> Any:
-    """Workers that a batch system starts, set up by Dask's own configuration of it."""
+    """Return a cluster whose workers are jobs of a batch system, set up by Dask's configuration."""
     package, name = KINDS[kind]
     try:
-        made = getattr(import_module(package), name)()
+        cluster = getattr(import_module(package), name)()
     except ImportError:
         extra = "kubernetes" if kind == "kubernetes" else "batch"
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (TypeError, ValueError) as error:
-        raise UsageError(f"Dask's configuration of {kind} is not complete: {error}; see docs/clusters.md") from None
-    made.scale(jobs)
-    return made
+        raise UsageError(f"Dask's configuration of {kind} is incomplete: {error}; see docs/clusters.md") from None
+    cluster.scale(jobs)
+    return cluster
 
 
-def _tell_dashboard(client: Any) -> None:
+def _print_dashboard(client: Any) -> None:
     """Print the address of Dask's dashboard, which exists only if bokeh is installed where the scheduler runs."""
     if client.run_on_scheduler(find_spec, "bokeh") is None:
         return
@@ -208,13 +207,13 @@ def _tell_dashboard(client: Any) -> None:
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
 
 
-def _tell_stubborn(client: Any) -> None:
-    """Print a warning if the scheduler itself repeats tasks that have ended their worker."""
-    repeats: int = client.run_on_scheduler(_allowed_failures)
-    if repeats:
+def _warn_of_retries(client: Any) -> None:
+    """Print a warning if the scheduler itself retries tasks that killed their worker."""
+    retries: int = client.run_on_scheduler(_allowed_failures)
+    if retries:
         print(
-            f"warning: a clip that crashes its worker will end {repeats + 1} workers instead of one, because the "
-            f"scheduler at {client.scheduler.address} repeats such tasks; start it with "
+            f"warning: a clip that crashes its worker will kill {retries + 1} workers instead of one, because the "
+            f"scheduler at {client.scheduler.address} retries such tasks; start it with "
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0 (docs/clusters.md)",
             file=sys.stderr,
         )

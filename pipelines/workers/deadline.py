@@ -1,4 +1,4 @@
-"""An end for work that finds none by itself."""
+"""Kill the worker process when an item exceeds its deadline."""
 
 import contextlib
 import faulthandler
@@ -8,23 +8,26 @@ import time
 from collections.abc import Callable, Iterator
 
 GRACE = 0.05
-"""What an item may get beyond its time, as a part of it; so the watch need not be set anew for every quick one."""
+"""Tolerance as a fraction of the deadline, so that the timer is not reset for every short item."""
 
 _nowhere = os.open(os.devnull, os.O_WRONLY)
 _ends: dict[int, float] = {}
-"""When each thread's item is to have ended, on the monotonic clock."""
+"""Deadline of the current item by thread, in seconds of the monotonic clock."""
 _lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def deadline(seconds: float | None) -> Iterator[Callable[[], None]]:
-    """End this process if an item of work in the block takes longer; None waits for ever.
+    """Kill this process if an item in the block takes longer; None sets no deadline.
 
-    No exception could do it: a decoder that hangs never comes back to Python. The watch is a thread of the interpreter
-    that needs no lock; there is one for all threads of a process, set to the earliest of their ends.
+    An exception would not help: a decoder that hangs never returns to Python. The timer is a thread of `faulthandler`,
+    which needs no interpreter lock. All threads of a process share it; it is set to their earliest deadline.
 
-    Returns:
-        A function to be called as each item begins.
+    Args:
+        seconds: the time for one item.
+
+    Yields:
+        A function to call at the start of every item.
     """
     if seconds is None:
         yield lambda: None
@@ -44,7 +47,7 @@ def deadline(seconds: float | None) -> Iterator[Callable[[], None]]:
 
 
 def _set(thread: int, end: float | None) -> None:
-    """Note when this thread's item is to have ended, and set the watch."""
+    """Store the deadline of this thread, or remove it if None, and reset the timer."""
     with _lock:
         _ends.pop(thread, None)
         if end is not None:

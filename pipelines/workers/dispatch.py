@@ -1,4 +1,4 @@
-"""Work sent to workers in shards, a bounded number at a time, whatever becomes of the workers."""
+"""Send shards to workers, a bounded number at a time, and retry those whose worker dies."""
 
 import contextlib
 import sys
@@ -18,16 +18,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 IN_FLIGHT = 2
-"""Shards sent ahead for each worker, so that none waits for the driver."""
+"""Shards in flight per worker, so that no worker waits for the driver."""
 LOOK_S = 2.0
-"""How often the workers are counted."""
+"""Seconds between two counts of the workers."""
 SILENCE_S = 60
-"""After so long without a result it is said if there is no worker at all."""
+"""Seconds without a result after which a missing worker is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done(Generic[T, R]):
-    """A shard that came back with a result, or an item that killed its worker."""
+    """A shard with its result, or an item that killed its worker."""
 
     items: list[T]
     result: R | None = None
@@ -40,7 +40,7 @@ class _Sent(Generic[T]):
 
     items: list[T]
     died: bool = False
-    """Whether a worker died of it, or beside it, when it was a single item already."""
+    """Whether it is a single item during which a worker has already died."""
 
 
 def run_shards(
@@ -52,32 +52,36 @@ def run_shards(
     wait_s: float | None = None,
     proven: bool = False,
 ) -> Iterator[Done[T, R]]:
-    """Do the work on every shard, a bounded number at a time, and hand over what comes back as it comes.
+    """Run `work` on every shard, a bounded number at a time, and yield results as they complete.
 
-    A shard whose worker dies (a crash, out of memory, past a deadline) is halved until single items are left. One that
-    dies is tried again, for workers also die of other causes, and if it dies again it is under suspicion. Suspects run
-    at the end with nothing beside them, so that no item pays for another's doing; one that kills its worker there too
-    comes back with an error. An exception in `work` itself is a fault of ours and is raised. Deaths for want of memory
-    are the items' doing only once a shard has come back: until then they are the run's.
+    A shard whose worker dies (a crash, out of memory, past a deadline) is split in half until single items are left. A
+    single item is retried once, since a worker may die of other causes, and becomes a suspect if the worker dies again.
+    Suspects run at the end, one at a time and with no other task in flight, so that an item cannot fail because of
+    another one; one that kills its worker there is yielded with an error. An exception raised by `work` is an internal
+    error and propagates. A worker that dies of memory before any shard has completed is blamed on the run, later on the
+    item.
 
     Args:
-        resources: what a worker must offer to get a shard, as Dask names it: `{"GPU": 1}`.
-        wait_s: how long to wait while there is no worker at all; None waits for ever.
-        proven: such work was done before with as little memory, so that items answer for their deaths from the start.
+        client: a `distributed.Client`.
+        work: a picklable function of the items of a shard.
+        shards: lists of items.
+        resources: Dask resources that a worker must offer to get a shard, such as `{"GPU": 1}`.
+        wait_s: seconds to wait while no worker is available; None waits forever.
+        proven: such work has succeeded before with as little memory, so that items are blamed from the start.
 
     Raises:
-        UsageError: the scheduler has gone, there was no worker for `wait_s` seconds, or the workers have too little
-            memory to do anything.
+        UsageError: the scheduler is gone, no worker was available for `wait_s` seconds, or the workers have too little
+            memory for any shard.
     """
     from distributed import KilledWorker
 
-    scheduler_there = partial(_scheduler_there, client, client.scheduler.address)
+    scheduler_errors = partial(_scheduler_errors, client, client.scheduler.address)
     waiting = iter(shards)
     halves: deque[_Sent[T]] = deque()
     suspects: deque[_Sent[T]] = deque()
-    flying: dict[Any, _Sent[T]] = {}
-    starved: list[Done[T, R]] = []  # items that died alone when nothing was done yet
-    with scheduler_there():
+    in_flight: dict[Any, _Sent[T]] = {}
+    starved: list[Done[T, R]] = []  # items that ran alone and died of memory before any shard completed
+    with scheduler_errors():
         shortage = Shortage(client)
 
     def next_shard() -> _Sent[T] | None:
@@ -87,17 +91,17 @@ def run_shards(
         return _Sent(items) if items else None
 
     def send(shard: _Sent[T]) -> None:
-        with scheduler_there():
-            flying[client.submit(in_watched_worker, work, shard.items, pure=False, resources=resources)] = shard
+        with scheduler_errors():
+            in_flight[client.submit(in_watched_worker, work, shard.items, pure=False, resources=resources)] = shard
 
     window, counted = 0, -LOOK_S
     while True:
         if time.monotonic() - counted >= LOOK_S:
-            with scheduler_there():
+            with scheduler_errors():
                 window, counted = IN_FLIGHT * max(1, sum(client.nthreads().values())), time.monotonic()
-        while len(flying) < window and (shard := next_shard()):
+        while len(in_flight) < window and (shard := next_shard()):
             send(shard)
-        alone = not flying
+        alone = not in_flight
         if alone:
             if not suspects:
                 if starved and not proven:
@@ -105,17 +109,17 @@ def run_shards(
                 yield from starved
                 return
             send(suspects.popleft())
-        with scheduler_there():
-            finished = _finished(client, list(flying), resources or {}, wait_s)
+        with scheduler_errors():
+            finished = _finished(client, list(in_flight), resources or {}, wait_s)
         for future in finished:
-            shard = flying.pop(future)
+            shard = in_flight.pop(future)
             items = shard.items
             try:
-                # A result can be lost with its worker and be made again here, so this too can meet a dying worker.
-                with scheduler_there():
+                # If the result was lost with its worker, Dask computes it again here, and this worker may die too.
+                with scheduler_errors():
                     result = future.result()
             except KilledWorker:
-                with scheduler_there():
+                with scheduler_errors():
                     if not proven and shortage.is_certain():
                         raise shortage.error() from None
                 if len(items) > 1:
@@ -136,22 +140,22 @@ def run_shards(
 
 
 def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait_s: float | None) -> Iterable[Any]:
-    """Wait for at least one future and return the finished ones. Report how long no worker has been available.
+    """Wait for at least one future and return the finished ones. Print how long no worker has been available.
 
     Raises:
         UsageError: no worker was available for `wait_s` seconds.
     """
     from distributed import wait
 
-    last_seen = time.monotonic()
+    last_available = time.monotonic()
     while True:
         with contextlib.suppress(TimeoutError):
-            ended: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
-            return ended
+            finished: Iterable[Any] = wait(futures, SILENCE_S, "FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
+            return finished
         if offered(client, resources):
-            last_seen = time.monotonic()
+            last_available = time.monotonic()
             continue
-        waited = time.monotonic() - last_seen
+        waited = time.monotonic() - last_available
         kind = f" that offers {', '.join(resources)}" if resources else ""
         missing = f"no worker{kind} is available at {client.scheduler.address}"
         if wait_s is not None and waited >= wait_s:
@@ -162,13 +166,13 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait
 
 
 def _spell(seconds: float) -> str:
-    """A duration for a reader: `45 s`, `12 min`."""
+    """Return a duration as text, such as `45 s` or `12 min`."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 @contextlib.contextmanager
-def _scheduler_there(client: Any, address: str) -> Iterator[None]:
-    """Turn what a lost scheduler raises into a sentence."""
+def _scheduler_errors(client: Any, address: str) -> Iterator[None]:
+    """Raise a UsageError instead of the exceptions of a lost scheduler."""
     from distributed import CancelledError
     from distributed.client import ClosedClientError
     from distributed.comm.core import CommClosedError
@@ -178,7 +182,7 @@ def _scheduler_there(client: Any, address: str) -> Iterator[None]:
     except (AttributeError, RuntimeError, CancelledError, ClosedClientError, CommClosedError) as error:
         gave_up = client.scheduler is None or client.status == "closed"
         if isinstance(error, AttributeError | RuntimeError) and not gave_up:
-            raise  # a fault of ours; of a client that gave up, many attributes are None and its event loop is closed
+            raise  # an internal error; a client that gave up raises these since attributes are None and its loop closed
         raise UsageError(
-            f"the Dask scheduler at {address} has gone; nothing is lost: start it and run the same command again"
+            f"the Dask scheduler at {address} is gone; nothing is lost: start it and run the same command again"
         ) from None

@@ -1,4 +1,4 @@
-"""Our own faults, told from those of clips: an error such as a TypeError in every clip is not the clips' doing."""
+"""Tell internal errors from failures of clips: a TypeError in every clip, for example, is an internal error."""
 
 import sys
 import traceback
@@ -8,47 +8,48 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 OUR_FAULTS = (AttributeError, ImportError, NameError, TypeError)
-"""What a wrong version of a package or a mistake of ours raises. An odd clip can raise it too, but not every clip."""
+"""Exceptions of a bug or of a wrong package version. A damaged clip may raise one too, but not every clip does."""
 HELD = 256
-"""Items that are held back before a run gives up."""
+"""Number of items that are held back before a run stops."""
 
 
 class Fault(Exception):
-    """A fault of hfv-builder or of its installation: one sentence. The command exits with 1."""
+    """An internal error, or an error of the installation, in one sentence. The command exits with 1."""
 
 
 def described(error: Exception) -> str:
-    """What was raised, and the line of code that raised it."""
+    """Return the type and message of an exception, and the line of code that raised it."""
     *_, last = traceback.extract_tb(error.__traceback__) or [None]
     where = f" ({'/'.join(Path(last.filename).parts[-2:])}:{last.lineno})" if last else ""
     return f"{type(error).__name__}: {error}".splitlines()[0] + where
 
 
 class Suspects(Generic[T]):
-    """Items that failed with what may be a fault of ours, held back until another item shows that the code works."""
+    """Items that may have failed by an internal error, held back until another item succeeds."""
 
     def __init__(self, *, proven: bool) -> None:
-        """Hold nothing yet.
+        """Start without items.
 
         Args:
-            proven: an item was done before with the packages that are installed now.
+            proven: an item has succeeded before with the installed package versions.
         """
         self._proven = proven
         self._held: list[T] = []
         self._error = ""
 
     def prove(self) -> None:
-        """Note that the code works: an item was done."""
+        """Record that an item succeeded."""
         self._proven = True
 
     def hold(self, items: list[T], error: str) -> None:
-        """Hold items back.
+        """Add items that failed.
 
         Args:
-            error: what was raised, as `described`.
+            items: the items.
+            error: the exception, as returned by `described`.
 
         Raises:
-            Fault: many are held, and nothing was done.
+            Fault: at least `HELD` items are held, and none has succeeded.
         """
         self._error = self._error or error
         self._held += items
@@ -56,10 +57,10 @@ class Suspects(Generic[T]):
             self._give_up()
 
     def release(self) -> list[T]:
-        """The items that were held back, which fail by their own doing since others were done.
+        """Return the items that were held back; their failures are their own since other items succeeded.
 
         Raises:
-            Fault: there are some, and nothing was done.
+            Fault: there are such items, and none has succeeded.
         """
         if self._held and not self._proven:
             self._give_up()
@@ -68,7 +69,7 @@ class Suspects(Generic[T]):
     def _give_up(self) -> None:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise Fault(
-            f"all of {len(self._held)} clips failed with {self._error}: that is a fault of hfv-builder or of the "
+            f"all of {len(self._held)} clips failed with {self._error}: this is an error of hfv-builder or of the "
             f"packages installed for Python {python}, not of the clips, and no row was written for them; run "
-            "`make setup` again, and report it if it stays"
+            "`make setup` again, and report the error if it persists"
         )

@@ -1,4 +1,4 @@
-"""Ctrl-C, which reaches every process of a terminal, and which only the driver is to answer."""
+"""Handle Ctrl-C in the driver only, although it reaches every process of the terminal."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def interrupts(handler: Any) -> Iterator[None]:
-    """Answer Ctrl-C in this way during the block, where it is ours to answer."""
+    """Handle SIGINT with `handler` during the block. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -21,7 +21,7 @@ def interrupts(handler: Any) -> Iterator[None]:
 
 
 def leave_interrupts_to_the_driver() -> Any:
-    """A plugin for workers of this terminal: Ctrl-C reaches them too, and only the driver is to answer it."""
+    """Return a plugin that makes workers ignore Ctrl-C, which also reaches them if they share the terminal."""
     from distributed import WorkerPlugin
 
     class LeaveInterrupts(WorkerPlugin):

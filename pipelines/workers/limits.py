@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory, as its container, its user and the kernel limit them."""
+"""Return the cores and the memory that this process may use, by the limits of its container, user and kernel."""
 
 import os
 import sys
@@ -7,28 +7,28 @@ from pathlib import Path
 
 ROOT = Path("/")
 CPU_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
-"""What systems call the folder of the CPU controller of cgroup v1."""
+"""Folder names of the CPU controller of cgroup v1."""
 DRIVER_BYTES = 256 << 20
-"""Memory of the command itself, beside its workers."""
+"""Bytes of memory that the command itself needs."""
 
 
 def cores(root: Path = ROOT) -> int:
-    """Return how many cores this process may use: those it may run on, but no more than the CPU quota of its cgroup.
+    """Return how many cores this process may use: its CPU affinity, limited by the CPU quota of its cgroup.
 
-    A quota of 2.5 cores gives 2, one of half a core gives 1.
+    A quota of 2.5 cores gives 2, a quota of half a core gives 1.
 
     Args:
-        root: where `/proc` and `/sys` are.
+        root: the folder that contains `proc` and `sys`.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([allowed, *_cpu_quotas(root)])))
 
 
 def memory(root: Path = ROOT) -> int:
-    """Return how many bytes this process and its children may use: of the machine, its cgroup, or its `ulimit -m`.
+    """Return how many bytes this process and its children may use: the least of machine, cgroup and `ulimit -m`.
 
     Args:
-        root: where `/proc` and `/sys` are.
+        root: the folder that contains `proc` and `sys`.
     """
     import psutil
 
@@ -41,18 +41,18 @@ def memory(root: Path = ROOT) -> int:
 
 
 def workers_memory(root: Path = ROOT) -> int:
-    """Return how many bytes there are for all workers: the memory without that of the command, but at least half."""
+    """Return how many bytes all workers may use: the memory less that of the command, but at least half."""
     whole = memory(root)
     return max(whole - DRIVER_BYTES, whole // 2)
 
 
 def workers_that_fit(worker_bytes: int, root: Path = ROOT) -> int:
-    """Return for how many workers that need so much there is memory, at least 1."""
+    """Return how many workers of this size fit into memory, at least 1."""
     return max(1, workers_memory(root) // worker_bytes)
 
 
 def memory_kills(root: Path = ROOT) -> int:
-    """Return how often the kernel has killed a process of this cgroup for want of memory; of the machine if unknown."""
+    """Return how many processes of this cgroup the kernel killed for lack of memory; of the machine if unknown."""
     for folder in _cgroups(root, "memory"):
         for name in ("memory.events", "memory.oom_control"):
             if (count := _counter(folder / name)) is not None:
@@ -79,9 +79,9 @@ def _memory_limits(root: Path) -> Iterator[int]:
 
 
 def _cgroups(root: Path, *controllers: str) -> Iterator[Path]:
-    """The folders of this process's cgroup and of those around it, which limit it too; of version 2, then of 1.
+    """Yield the folders of this process's cgroup and of its parents, which limit it too; version 2 before version 1.
 
-    A container may see its own cgroup as the outermost one, whatever `/proc/self/cgroup` says.
+    A container may mount its cgroup as the root, even if `/proc/self/cgroup` lists another path.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -101,7 +101,7 @@ def _cgroups(root: Path, *controllers: str) -> Iterator[Path]:
 
 
 def _is_of(listed: str, controller: str) -> bool:
-    """Whether a line of `/proc/self/cgroup` that lists these controllers is that of a controller; "" is version 2."""
+    """Return whether a line of `/proc/self/cgroup` with these controllers lists this one; "" means version 2."""
     return {*controller.split(",")} <= {*listed.split(",")} if controller else not listed
 
 

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, and the workers that share it."""
+"""List the GPUs of this machine and start local workers."""
 
 import logging
 import os
@@ -12,27 +12,27 @@ from pipelines.workers.interrupts import interrupts
 from pipelines.workers.limits import cores, workers_memory, workers_that_fit
 
 GPU = {"GPU": 1.0}
-"""The resource, in Dask's words, that a worker with a GPU offers and work for one asks for."""
+"""Dask resource that GPU workers offer and GPU tasks require."""
 LOOPBACK = "127.0.0.1"
-"""Where the cluster of this machine listens."""
+"""Address on which the local cluster listens."""
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # Memory that one clip gave back is at hand for the next; fetching it from the system page by page costs a third
-    # of the time of `lite`. Dask's own default gives it back at once, and so does what malloc sets up for a second
-    # thread, in which a worker's tasks run.
+    # Keep freed memory for the next clip: fetching it from the system page by page takes a third of the time of `lite`.
+    # Dask's defaults return it to the system at once, and so do malloc's defaults for a second thread, in which a
+    # worker runs its tasks.
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
 }
-"""Of a local worker; what is read as a process starts, so that it must be set before."""
+"""Environment variables of local workers, which are read when the process starts."""
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
-"""How a local worker without a GPU starts."""
+"""Start method of local workers without a GPU."""
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without importing torch."""
+    """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
@@ -49,7 +49,7 @@ def gpus() -> list[str]:
 
 
 def this_process(for_gpus: Sequence[str]) -> Any:
-    """A single worker that is a thread of this process, for looking into a fault or for a machine of one core."""
+    """Return a cluster with one worker that is a thread of this process, for debugging or a machine with one core."""
     from distributed import LocalCluster
 
     return LocalCluster(
@@ -64,15 +64,17 @@ def this_process(for_gpus: Sequence[str]) -> Any:
 
 
 def local_workers(workers: int | None, for_gpus: Sequence[str], worker_bytes: int) -> Any:
-    """Worker processes of this machine, each with a nanny that starts it again when it dies.
+    """Return a cluster of local worker processes, with nannies that restart them when they die.
 
-    There are as many as are asked for, else one for each core or GPU, but no more than there is memory for.
+    There are `workers` of them, by default one per core or GPU, but no more than fit into memory.
 
-    Whoever reaches a port of Dask runs code as its user. All ports are on loopback, and a certificate made for this
-    cluster, which exists in memory only, keeps out other users of the machine.
+    Anyone who can connect to a port of Dask can run code as its user. All ports are on loopback, and a temporary
+    certificate, which exists in memory only, keeps out other users of the machine.
 
     Args:
-        worker_bytes: memory that a worker needs.
+        workers: the number of workers; None for the default.
+        for_gpus: the GPUs to use, one per worker; empty for CPU workers.
+        worker_bytes: bytes of memory that a worker needs.
     """
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.security import Security
@@ -81,8 +83,8 @@ def local_workers(workers: int | None, for_gpus: Sequence[str], worker_bytes: in
     count = min(wanted, workers_that_fit(worker_bytes))
     if count < wanted:
         print(
-            f"{count} instead of {wanted} workers: one needs about {worker_bytes / 1e9:.1f} GB, and there are "
-            f"{workers_memory() / 1e9:.1f} GB for all of them",
+            f"{count} instead of {wanted} workers: a worker needs about {worker_bytes / 1e9:.1f} GB, and "
+            f"{workers_memory() / 1e9:.1f} GB are available for all of them",
             file=sys.stderr,
         )
     security = Security.temporary()
@@ -94,14 +96,14 @@ def local_workers(workers: int | None, for_gpus: Sequence[str], worker_bytes: in
         "dashboard_address": f"{LOOPBACK}:0",
         "security": security,
     }
-    ours = dict(os.environ) | ENVIRONMENT
-    # Set before the worker imports anything: transformers freezes CUDA_VISIBLE_DEVICES when it is imported.
-    of_gpus: list[dict[str, Any]] = [
-        {"env": ours | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]
+    environment = dict(os.environ) | ENVIRONMENT
+    # Set before the worker imports anything: transformers reads CUDA_VISIBLE_DEVICES when it is imported.
+    gpu_options: list[dict[str, Any]] = [
+        {"env": environment | {"CUDA_VISIBLE_DEVICES": gpu}, "resources": GPU} for gpu in for_gpus[:count]
     ]
     specification = {
-        number: {"cls": Nanny, "options": options | own}
-        for number, own in enumerate(of_gpus or [{"env": ours}] * count)
+        number: {"cls": Nanny, "options": options | worker_options}
+        for number, worker_options in enumerate(gpu_options or [{"env": environment}] * count)
     }
     scheduler_options = {
         "host": LOOPBACK,
@@ -118,10 +120,10 @@ def local_workers(workers: int | None, for_gpus: Sequence[str], worker_bytes: in
 
 
 def prepare_forks(imports: Sequence[str]) -> None:
-    """Start the process that workers are forked from, with these modules in it; it ends with ours.
+    """Start the fork server with these modules imported; it ends with this process.
 
-    A worker is then there in an instant, also the one that replaces another that a clip has killed, instead of
-    importing torch first. Done once: what later clusters import besides is imported by their workers.
+    Workers, also those that replace a dead one, then start at once instead of importing torch first. The fork server
+    starts only once: workers of later clusters import other modules themselves.
     """
     from multiprocessing import forkserver, set_forkserver_preload
 
@@ -130,7 +132,7 @@ def prepare_forks(imports: Sequence[str]) -> None:
     try:
         set_forkserver_preload(["distributed", *imports])
         shorten_sockets()
-        with interrupts(signal.SIG_IGN):  # inherited: Ctrl-C is the driver's to answer
+        with interrupts(signal.SIG_IGN):  # inherited by workers: only the driver handles Ctrl-C
             forkserver.ensure_running()
     finally:
         os.environ.clear()

@@ -1,4 +1,4 @@
-"""Dask's nannies: the processes that replace a worker when it dies."""
+"""Wait for Dask's nannies, the processes that restart a worker when it dies."""
 
 import contextlib
 import time
@@ -9,19 +9,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 POLL_S = 0.02
-"""How often a nanny is asked whether it watches its worker."""
+"""Seconds between two requests to a nanny."""
 PATIENCE_S = 30.0
-"""How long a worker waits for its nanny before it begins without one."""
+"""Seconds that a worker waits for its nanny before it starts without it."""
 
 _watched = False
-"""Whether this worker process is known to be watched."""
+"""Whether the nanny of this worker process is known to be ready."""
 
 
 def in_watched_worker(work: Callable[[list[T]], R], items: list[T]) -> R:
-    """Do the work once this worker's nanny is ready to replace it.
+    """Return `work(items)`, computed once this worker's nanny is ready to restart it.
 
-    A worker takes tasks before its nanny has noted that it is up. Were it killed in between, the nanny would give up
-    ("nanny-start-failed") and no worker would follow. A worker without a nanny begins at once.
+    A worker accepts tasks before its nanny has recorded that it is running. If it were killed in between, the nanny
+    would give up ("nanny-start-failed") and not restart it. A worker without a nanny starts at once.
     """
     global _watched
     if not _watched:
@@ -36,7 +36,7 @@ def _wait_for_nanny() -> None:
 
     worker = get_worker()
     if worker.nanny:
-        with contextlib.suppress(OSError, TimeoutError):  # a nanny that is gone replaces nobody; the work can be done
+        with contextlib.suppress(OSError, TimeoutError):  # the work does not need the nanny
             sync(worker.loop, _until_ready, worker, callback_timeout=PATIENCE_S)
 
 
@@ -55,7 +55,7 @@ async def _until_ready(worker: Any) -> None:
 
 
 def _is_ready(dask_worker: Any) -> bool:
-    """Whether the nanny, which is what Dask passes here, has a worker that is up."""
+    """Return whether the worker of a nanny is running; Dask passes the nanny as `dask_worker`."""
     from distributed import Status
 
     return dask_worker.process is not None and dask_worker.process.status is Status.running

@@ -1,4 +1,4 @@
-"""Want of memory: workers that die of it before anything is done are the fault of the run, not of a clip."""
+"""Detect workers that run out of memory before any clip is done, which no clip is blamed for."""
 
 import time
 from typing import Any
@@ -7,18 +7,18 @@ from hfv_builder.records import UsageError
 from pipelines.workers.limits import memory_kills
 
 TOPIC = "worker-restart-memory"
-"""Under which Dask's nannies report that they end a worker that has more than its share."""
+"""Topic under which Dask's nannies report workers that they kill for using too much memory."""
 REPORT_S = 0.2
-"""How long such a report may be on its way after the worker has ended."""
+"""Seconds that such a report may take to arrive after the worker has died."""
 CHANCES = 3
-"""Deaths beside one for each worker that are borne before anything is done."""
+"""Number of deaths that are tolerated before any shard completes, in addition to one per worker."""
 
 
 class Shortage:
-    """Counts the workers that died for want of memory since it was made."""
+    """Count the workers that ran out of memory since this object was created."""
 
     def __init__(self, client: Any) -> None:
-        """Begin to count.
+        """Start counting.
 
         Args:
             client: a `distributed.Client`.
@@ -29,27 +29,27 @@ class Shortage:
         self._workers()
 
     def deaths(self) -> int:
-        """Return how many have died, of those that just died too."""
+        """Return how many workers have died, including those that died just now."""
         time.sleep(REPORT_S)
         return self._count() - self._before
 
     def is_certain(self) -> bool:
-        """Return whether so many have died that no single clip can be the cause."""
+        """Return whether too many workers have died for a single clip to be the cause."""
         return self.deaths() >= CHANCES + len(self._workers())
 
     def error(self) -> UsageError:
-        """Return the sentence that says so."""
+        """Return the error that reports the lack of memory."""
         workers = self._workers()
         shares = [worker["memory_limit"] for worker in workers if worker["memory_limit"]]
         share = f" with {min(shares) / 1e6:.0f} MB each" if shares else ""
         cure = f"fewer workers (--workers N, now {len(workers)}) or more memory" if len(workers) > 1 else "more memory"
         return UsageError(
-            f"workers{share} run out of memory before a single clip is done: give the run {cure}; nothing is lost, "
-            "and no clip is blamed"
+            f"workers{share} run out of memory before any clip is done; run with {cure}; nothing is lost, and no clip "
+            "is marked as failed"
         )
 
     def _workers(self) -> list[dict[str, Any]]:
-        """The workers, or those of before while the last of them is being replaced."""
+        """Return the workers, or the last known ones while none is connected."""
         self._known = list(self._client.scheduler_info(n_workers=-1)["workers"].values()) or self._known
         return self._known
 

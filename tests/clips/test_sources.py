@@ -46,7 +46,7 @@ def test_a_users_own_are_added_or_replace(tmp_path: Path) -> None:
         ('[mine]\nname = "M"\nframes = 3', r"mine\.frames: is not a field of a source"),
         ("[mine]\nquantity = 3", r"mine\.name: field required"),
         ('[mine]\nname = "M"\nfps = "fast"', r"mine\.fps: "),
-        ('[Mine]\nname = "M"', "'Mine' cannot name a generator"),
+        ('[Mine]\nname = "M"', "'Mine' is not a valid name of a generator"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> None:
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> Non
 
 @pytest.mark.parametrize("name", ["", "Kling", "a/b", "../up", "1st", "kling 2", "a=b", ".hidden", "k" * 65, "kling\n"])
 def test_names_that_cannot_be_a_folder(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot name a generator"):
+    with pytest.raises(UsageError, match="is not a valid name of a generator"):
         check_name(name)
 
 

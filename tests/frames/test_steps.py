@@ -79,5 +79,5 @@ def test_pairs_are_taken_of_what_a_rate_leaves() -> None:
 
 
 def test_a_rate_without_times_is_the_clips_failure() -> None:
-    with pytest.raises(ClipError, match="no times, which the profile's rate needs"):
+    with pytest.raises(ClipError, match="no times, which the profile's rate requires"):
         choose(np.full(4, np.nan), Sampling(rate=6))

@@ -115,7 +115,7 @@ def _with_display_rotation(source: Path, target: Path, degrees: int) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"no video at all", "FFmpeg cannot read it"), (None, "is not there")],
+    [(b"", "empty"), (b"no video at all", "FFmpeg cannot read it"), (None, "does not exist")],
 )
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_what_is_no_video(tmp_path: Path, decoder: Decoder, content: bytes | None, reason: str) -> None:

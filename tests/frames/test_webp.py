@@ -60,7 +60,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ClipError, match="decord cannot decode it"):
         list(decode(path, decoder="decord"))
     monkeypatch.setattr(webp, "MAX_PIXELS", 1000)
-    with pytest.raises(ClipError, match="its 6 frames of 96x64 are too many to read as a WebP"):
+    with pytest.raises(ClipError, match="its 6 frames of 96x64 are too many for a WebP"):
         probe(path)
 
 

@@ -103,7 +103,7 @@ def test_a_scheduler_started_by_hand(
     write_clip(folder / "new.mp4", moving_square(8, seed=77))
     scheduler.send_signal(signal.SIGKILL)
     scheduler.wait()
-    with pytest.raises(UsageError, match="no Dask scheduler answers at"):
+    with pytest.raises(UsageError, match="no Dask scheduler responds at"):
         catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
 
@@ -128,7 +128,7 @@ def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Started, capsys:
         with Cluster(scheduler=client.scheduler.address).connect():
             pass
     told = capsys.readouterr().err
-    assert told.count("warning: a clip that crashes its worker will end 4 workers instead of one") == 1
+    assert told.count("warning: a clip that crashes its worker will kill 4 workers instead of one") == 1
     assert "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0" in told
 
 
@@ -148,5 +148,5 @@ def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: Started) -> None:
         scheduler.kill()
         scheduler.wait()
         client.close()
-        with pytest.raises(UsageError, match=r"scheduler at tcp://.* has gone; nothing is lost"):
+        with pytest.raises(UsageError, match=r"scheduler at tcp://.* is gone; nothing is lost"):
             list(found)

@@ -136,8 +136,8 @@ def test_rows_stay_while_their_disk_is_away(
         outcome = catalog(manifests, "kling", folder, cluster=cluster)
     assert rows(manifests, CLIPS) == before
     assert (outcome.summary["unseen"], outcome.summary["dropped"]) == (2, 2)  # the other two are young and read again
-    assert "2 rows kept unseen" in outcome.text
-    assert f"delete {manifests.folder(CLIPS, generator='kling')} and catalogue the others" in outcome.text
+    assert "2 rows kept unchecked" in outcome.text
+    assert f"delete {manifests.folder(CLIPS, generator='kling')} and catalogue the other folders again" in outcome.text
 
     if away != "failing":
         unplugged.rename(disk)
@@ -261,15 +261,15 @@ def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> 
     folder = clips_folder(count=1)
     empty = tmp_path / "empty"
     empty.mkdir()
-    refused("nowhere is not there.*--clips", "kling", tmp_path / "nowhere")
+    refused("nowhere does not exist.*--clips", "kling", tmp_path / "nowhere")
     refused("no clip in", "kling", empty)
-    refused("cannot name a generator", "Kling!", folder)
+    refused("is not a valid name of a generator", "Kling!", folder)
     refused("says that kling is fake", "kling", folder, real=True)
     refused("cannot be read", "kling", folder, prompts=tmp_path / "nowhere.csv")
     (tmp_path / "p.csv").write_text("name,text\n")
     refused("no column file and prompt", "kling", folder, prompts=tmp_path / "p.csv")
     (tmp_path / "p.csv").write_text("file,prompt\n001.mp4,a dance\n")
-    refused(r"p.csv gives no clip in .* a prompt: line 2, '001.mp4'", "kling", folder, prompts=tmp_path / "p.csv")
+    refused(r"p.csv has no prompt for any clip in .*: line 2, '001.mp4'", "kling", folder, prompts=tmp_path / "p.csv")
     (manifests.root / "sources.toml").parent.mkdir(exist_ok=True)
     (manifests.root / "sources.toml").write_text("[x")
     refused("not valid TOML", "kling", folder)

@@ -73,7 +73,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["catalog", "--generator", "kling", "--clips", "nowhere"], "/nowhere is not there"),
+        (["catalog", "--generator", "kling", "--clips", "nowhere"], "/nowhere does not exist"),
         (["score", "--generator", "klnig"], "/m, which is empty"),
         (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
         (["label"], "/m has no clips yet"),
@@ -188,7 +188,7 @@ def test_no_option_takes_nothing_for_something(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["catalog", "--generator", "k", "--clips", "file"], "/file is a file, no folder; name the folder that holds"),
+        (["catalog", "--generator", "k", "--clips", "file"], "/file is a file; give the folder that contains"),
         (["catalog", "--generator", "k", "--clips", "clips", "--manifests", "file"], "Not a directory"),
         (["status", "--manifests", "file"], "/file has no clips yet"),
         (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),

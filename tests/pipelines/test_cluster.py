@@ -257,7 +257,7 @@ def test_a_gpu_is_worked_on_in_this_process_too(monkeypatch: pytest.MonkeyPatch)
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.workers.cluster.PATIENCE", "1s")
     with (
-        pytest.raises(UsageError, match="no Dask scheduler answers at"),
+        pytest.raises(UsageError, match="no Dask scheduler responds at"),
         Cluster(scheduler="tcp://127.0.0.1:9").connect(),
     ):
         pass

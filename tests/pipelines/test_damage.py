@@ -80,7 +80,7 @@ def test_too_little_is_a_failure_with_figures(tmp_path: Path, cut: float) -> Non
     frames = 120
     path = damaged(tmp_path / "clip.mov", frames, list(range(round(cut * frames), frames)))
     with pytest.raises(
-        ClipError, match=f"^{round(cut * frames)} of 120 frames can be decoded; the profile asks for 90 %$"
+        ClipError, match=f"^{round(cut * frames)} of 120 frames can be decoded; the profile requires 90 %$"
     ):
         list(decode(path))
     assert sum(len(chunk.index) for chunk in decode(path, min_decoded=0.3)) == round(cut * frames)
@@ -126,7 +126,7 @@ def test_rows_say_what_is_missing(tmp_path: Path, manifests: Manifests, cluster:
         if row["status"] == "ok":
             assert dict(row["components"])["frames_missing"] == 2
         else:
-            assert row["error"] == "10 of 40 frames can be decoded; the profile asks for 90 %"
+            assert row["error"] == "10 of 40 frames can be decoded; the profile requires 90 %"
     (odd,) = outcome.summary["suspicious"]
     assert odd["file"].endswith("scored.mov")
     assert odd["why"] == "2 frames cannot be decoded"

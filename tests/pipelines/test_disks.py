@@ -110,11 +110,11 @@ def test_clips_that_are_unmounted_half_way(
 
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.score.execution.score_shard", then_unmount)
-        with pytest.raises(UsageError, match=r"are out of reach .*mount it and run the same command again"):
+        with pytest.raises(UsageError, match=r"are not accessible .*mount the folder and run the same command again"):
             score(manifests, "kling", LITE, cluster=Cluster(workers=0))
     scored = rows(manifests, SCORES)
     assert [row["status"] for row in scored] == ["ok"] * 3
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         catalog(manifests, "kling", away, cluster=cluster)
     assert rows(manifests, CLIPS) == catalogued
     with contextlib.suppress(FileExistsError):

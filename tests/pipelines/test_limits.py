@@ -163,8 +163,8 @@ def test_as_many_workers_as_there_are_cores_and_memory_for(
     err = capsys.readouterr().err
     if count < wanted:
         assert err == (
-            f"{count} instead of {wanted} workers: one needs about 1.0 GB, and there are {memory_gb:.1f} GB for all of "
-            "them\n"
+            f"{count} instead of {wanted} workers: a worker needs about 1.0 GB, and {memory_gb:.1f} GB are available "
+            "for all of them\n"
         )
     else:
         assert err == ""

@@ -49,9 +49,9 @@ def test_no_value_of_one_file_stops_the_others(manifests: Manifests, tmp_path: P
     }
     assert found[".mp4"]["error"] is None
     assert found[".ts"]["error"].startswith(f"its timestamps jump before frame {COUNT}")
-    assert found[".avi"]["error"] == f"it declares 4294967295 frames and holds {COUNT}"
+    assert found[".avi"]["error"] == f"it declares 4294967295 frames and has {COUNT}"
     assert {Path(row["file"]).suffix for row in outcome.summary["odd"]} == {".ts", ".avi"}
-    assert "odd, settled as it says, and scored" in outcome.text
+    assert "will be scored, with remarks" in outcome.text
 
 
 def test_a_remark_is_no_reason_not_to_score(manifests: Manifests, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_label_takes_the_profile_asked_for(quick: Quick) -> None:
     assert len(fingerprints) == 2
     with pytest.raises(UsageError, match="no scores of profile 'c'; give --profile a or b"):
         label(quick.manifests, profile="c")
-    with pytest.raises(UsageError, match=r"'\.\./a' cannot name a profile"):
+    with pytest.raises(UsageError, match=r"'\.\./a' is not a valid name of a profile"):
         label(quick.manifests, profile="../a")
     quick.run(named("paper"))
     assert label(quick.manifests).summary["profile"] == "paper"
@@ -250,7 +250,7 @@ def test_an_embedding_is_of_the_newest_success(quick: Quick, embedded: Any) -> N
 def test_a_file_whose_name_cannot_name_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.toml"
     file.write_text('base = "lite"\n')
-    with pytest.raises(UsageError, match=r"cannot name a profile: .*such as mine or paper-16"):
+    with pytest.raises(UsageError, match=r"is not a valid name of a profile: .*such as mine or paper-16"):
         load_profile(str(file))
 
 

@@ -147,14 +147,14 @@ def test_prompts_in_names(manifests: Manifests, clips_folder: Fill) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("p.csv", "file,prompt\nnope.mp4,x\n", "p.csv gives no clip in .* a prompt: line 2, 'nope.mp4': no clip"),
-        ("p.csv", 'file,prompt\na.mp4,"open\n', "line 2, 'a.mp4': a quote is opened here and not closed"),
+        ("p.csv", "file,prompt\nnope.mp4,x\n", "p.csv has no prompt for any clip in .*: line 2, 'nope.mp4': no clip"),
+        ("p.csv", 'file,prompt\na.mp4,"open\n', "line 2, 'a.mp4': a quote that is opened here is not closed"),
         ("p.csv", "file,prompt\na.mp4,\n", "its prompt is empty"),
-        ("p.csv", "file,prompt\n", "p.csv holds no prompts"),
-        ("p.json", "[]", "p.json holds no prompts"),
-        ("p.jsonl", "", "p.jsonl holds no prompts"),
+        ("p.csv", "file,prompt\n", "p.csv contains no prompts"),
+        ("p.json", "[]", "p.json contains no prompts"),
+        ("p.jsonl", "", "p.jsonl contains no prompts"),
         ("texts/other.txt", "x", "other.txt.*no clip has this name"),
-        ("texts/none.md", "x", "texts holds no prompts"),
+        ("texts/none.md", "x", "texts contains no prompts"),
     ],
 )
 def test_prompts_that_no_clip_gets_are_an_error(tmp_path: Path, name: str, content: str, sentence: str) -> None:

@@ -24,7 +24,7 @@ def client(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client
 
 @pytest.mark.parametrize("shards", [[[1]], [[1, 2], [3, 4], [5, 6]]], ids=["a clip", "clips"])
 def test_nothing_that_can_be_done_is_the_fault_of_the_run(client: Client, shards: Any) -> None:
-    with pytest.raises(UsageError, match="workers with 419 MB each run out of memory before a single clip is done"):
+    with pytest.raises(UsageError, match="workers with 419 MB each run out of memory before any clip is done"):
         list(run_shards(client, partial(hoard, hungry={*range(10)}), iter(shards)))
 
 

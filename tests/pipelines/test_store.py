@@ -220,7 +220,7 @@ def test_what_a_store_cannot_do_is_one_sentence(
     bucket: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["catalog", "--generator", "kling", "--manifests", str(bucket), "--clips", str(bucket / "none")]) == 2
-    assert "/none is not there" in capsys.readouterr().err
+    assert "/none does not exist" in capsys.readouterr().err
     assert main(["status", "--manifests", "nostore://x"]) == 2
     assert "nostore://x cannot be used" in capsys.readouterr().err
     assert main(["review", "--manifests", str(bucket / "m")]) == 2
@@ -268,7 +268,7 @@ def test_a_store_that_refuses_is_one_sentence(
     bucket: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Any], Any], error: Exception
 ) -> None:
     failing(monkeypatch, bucket, error)
-    with pytest.raises(UsageError, match=r"/x.* cannot be .*; nothing is lost: see that the store answers"):
+    with pytest.raises(UsageError, match=r"/x.* cannot be .*; nothing is lost: check the connection"):
         work(bucket / "x")
 
 

@@ -23,7 +23,7 @@ def test_a_fault_of_ours_is_not_laid_on_the_store() -> None:
 
 @pytest.mark.parametrize("text", ["http://127.0.0.1:9/a.mp4", "https://host/a", "zip://a::s3://b/c"])
 def test_a_web_address_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is no store of files; copy them"):
+    with pytest.raises(UsageError, match=r"is not an object store; copy the files"):
         place(text)
 
 
