@@ -65,9 +65,9 @@ label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the 
 	@$(BIN)/hfv label $(GENERATORS) $(call flag,PROFILE,--profile) \
 	  $(call switch,ALLOW_MIXED,--allow-mixed) $(call switch,BY_FORMAT,--by-format) $(COMMON)
 
-split: $(READY)  ## divide the labelled clips into train and val
-	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,OVERLAP,--overlap) \
-	  $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
+split: $(READY)  ## divide the labelled clips into train, val and test
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,PROTOCOL,--protocol) \
+	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -116,12 +116,25 @@ def parser() -> argparse.ArgumentParser:
         "--by-format", action="store_true", help="rank the clips of each size, rate and length among themselves"
     )
 
-    split = command("split", "divide the labelled clips into train and val", several, everywhere)
+    split = command("split", "divide the labelled clips into train, val and test", several, everywhere)
     split.add_argument(
         "--labels",
         choices=("auto", "final"),
         default="auto",
         help="the automatic labels, or those that reviewers made final (default: auto)",
+    )
+    split.add_argument(
+        "--protocol",
+        choices=("pooled", "hfv"),
+        default="pooled",
+        help="pooled: 80/20 inside every generator; hfv, as the paper: generators of role train in sources.toml to "
+        "train and val, the others to test (default: pooled)",
+    )
+    split.add_argument(
+        "--group",
+        choices=("content", "prompt"),
+        default="content",
+        help="what is never on two sides: one content, or all clips of one prompt (default: content)",
     )
     split.add_argument(
         "--allow-partial", action="store_true", help="count the votes on clips that have fewer than were asked for"

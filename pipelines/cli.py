@@ -130,7 +130,13 @@ def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.split import split
 
     return split(
-        manifests, options.generator, options.labels, allow_partial=options.allow_partial, overlap=options.overlap
+        manifests,
+        options.generator,
+        options.labels,
+        protocol=options.protocol,
+        group=options.group,
+        allow_partial=options.allow_partial,
+        overlap=options.overlap,
     )
 
 
