@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.release.arguments import add_arguments as add_release
 from pipelines.workers.cluster import KINDS
 
 INTO = "the manifests to export into (default: those of --manifests; with --db, a folder beside that database)"
@@ -142,6 +143,8 @@ def parser() -> argparse.ArgumentParser:
     split.add_argument(
         "--overlap", type=_votes, metavar="N", help="votes that a clip needs (default: as the review was set to)"
     )
+
+    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
 
     command("status", "show what is done, failed and left", everywhere)
 

@@ -140,6 +140,12 @@ def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     )
 
 
+def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.release.commands import run
+
+    return run(manifests, options, _cluster(options))
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -210,6 +216,7 @@ STAGES = {
     "score": _score,
     "label": _label,
     "split": _split,
+    "release": _release,
     "status": _status,
     "weights": _weights,
     "review": _review,

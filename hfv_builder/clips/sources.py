@@ -38,6 +38,7 @@ class Source:
     height: PositiveInt | None = None
     min_side: PositiveInt = MIN_SIDE
     licence: str | None = None
+    terms: str | None = None
     url: str | None = None
 
 

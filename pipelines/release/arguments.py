@@ -1,0 +1,33 @@
+"""The arguments of `hfv release`; the standard library alone."""
+
+import argparse
+from pathlib import Path
+
+OUT = Path("releases")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add them to the command's parser."""
+    parser.add_argument(
+        "what",
+        metavar="NAME|init|verify",
+        help="make a release of this name; init: write a release.toml to fill in; verify: check a release",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the release to verify")
+    parser.add_argument("--version", metavar="V", help="of the release, such as 1.0.0")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR", help=f"where the release's folder goes (default: {OUT})"
+    )
+    parser.add_argument(
+        "--media",
+        choices=("original", "none"),
+        default="original",
+        help="original: the catalogued files; none: metadata only (default: original)",
+    )
+    parser.add_argument("--format", choices=("folder",), default="folder", help="folder (default: folder)")
+    parser.add_argument(
+        "--allow-lite", action="store_true", help="release labels of the profile lite, which are not for publishing"
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="the release.toml (default: in the manifests folder)"
+    )

@@ -1,0 +1,142 @@
+"""Make a release: gather the manifests, put the clips in place, write what describes them, check nothing is missing."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from hfv_builder.records import UsageError
+from hfv_builder.release.checksums import FILE as CHECKSUMS
+from hfv_builder.release.checksums import checksums_text, sha256_of
+from hfv_builder.release.dataset import Dataset
+from hfv_builder.release.files import written_files
+from hfv_builder.release.media import Media, Placed
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+from pipelines.release.arguments import OUT
+from pipelines.release.gather import FACTS, gather
+from pipelines.release.staging import Staging, staging
+from pipelines.release.worker import ClipFile, place_shard
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import run_shards
+
+SHARD = 64
+"""Clips that one task puts in place."""
+IMPORTS = ("pipelines.release.worker", "av", "cv2", "decord")
+"""What every worker needs."""
+
+
+def release(
+    manifests: Manifests,
+    name: ReleaseName,
+    *,
+    out: Path = OUT,
+    media: str = Media.ORIGINAL,
+    allow_lite: bool = False,
+    settings: Place | None = None,
+    cluster: Cluster | None = None,
+) -> Outcome:
+    """Make the folder `NAME-VERSION` in `out` from what the manifests hold.
+
+    Args:
+        media: `original` puts the catalogued files in place, `none` leaves them out.
+        allow_lite: release labels of the profile `lite`.
+        settings: the release.toml; None takes that of the manifests folder.
+
+    Raises:
+        UsageError: the manifests are not ready, the release is there already, or it cannot be written.
+    """
+    started = time.time()
+    with staging(out, name) as stage:
+        dataset = gather(manifests, name, media=media, allow_lite=allow_lite, settings=settings)
+        placed = {} if media == Media.NONE else _place(dataset, stage, cluster or Cluster())
+        dataset = _with_media(dataset, placed)
+        sums = {path: each.sha256 for path, each in placed.items()}
+        for path, content in written_files(dataset):
+            stage.write(path, content)
+            sums[path] = sha256_of(content)
+        stage.forget_work()
+        stage.drop_others(sums)
+        stage.write(CHECKSUMS, checksums_text(sums))
+        stage.finish()
+    return _outcome(dataset, stage.final, placed, started)
+
+
+def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> dict[str, Placed]:
+    """Have the files of all clips put in place by workers; what became of each, by path.
+
+    Raises:
+        UsageError: some clips cannot be released.
+    """
+    work = partial(place_shard, folder=stage.folder, out=stage.final.parent)
+    placed: dict[str, Placed] = {}
+    errors: list[str] = []
+    with (
+        cluster.connect(imports=IMPORTS) as client,
+        tqdm(total=len(dataset.rows), desc=f"release {dataset.name.folder}", unit="clip", disable=None) as bar,
+    ):
+        for done in run_shards(client, work, _shards(dataset.rows), wait_s=cluster.wait_s):
+            if done.result is None:
+                errors += [f"{clip.source}: {done.error}" for clip in done.items]
+            else:
+                placed |= done.result.placed
+                errors += done.result.errors
+            bar.update(len(done.items))
+    if errors:
+        shown = sorted(errors)[:SHOWN]
+        more = f"\n… and {len(errors) - len(shown)} more" if len(errors) > len(shown) else ""
+        raise UsageError(
+            f"{len(errors)} of {len(dataset.rows)} clips cannot be released; put them back or run `hfv catalog` for "
+            f"their "
+            f"folders again, then the stages behind it:\n{chr(10).join(shown)}{more}"
+        )
+    return dict(sorted(placed.items()))
+
+
+def _shards(rows: pd.DataFrame) -> Iterator[list[ClipFile]]:
+    columns = [rows[name] for name in ("generator", "clip_id", "source", "sha256", "path")]
+    shard: list[ClipFile] = []
+    for generator, clip_id, source, sha256, path in zip(*columns, strict=True):
+        shard.append(ClipFile(generator=generator, clip_id=clip_id, source=source, sha256=sha256, path=path))
+        if len(shard) == SHARD:
+            yield shard
+            shard = []
+    if shard:
+        yield shard
+
+
+def _with_media(dataset: Dataset, placed: dict[str, Placed]) -> Dataset:
+    """The data set with what the released files say of themselves."""
+    rows = dataset.rows.set_index("path", drop=False)
+    for path, each in placed.items():
+        if each.media is not Media.ORIGINAL:
+            rows.loc[path, "media"] = each.media.value
+        if each.probe is not None:
+            rows.loc[path, FACTS] = [getattr(each.probe, name) for name in FACTS]
+    return replace(dataset, rows=rows.reset_index(drop=True))
+
+
+def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: float) -> Outcome:
+    sizes = dataset.rows.groupby(["folder"]).size()
+    rows = [{"folder": folder, "clips": int(count)} for folder, count in sizes.items()]
+    changed = Counter(each.media.value for each in placed.values() if each.media is not Media.ORIGINAL)
+    notes = ", ".join(f"{count} {what}" for what, count in sorted(changed.items()))
+    note = f"{notes}, since decord or `datasets` cannot read the catalogued files" if changed else ""
+    summary = {
+        "release": str(final),
+        "clips": len(dataset.clips),
+        "folders": rows,
+        "bytes": sum(each.bytes for each in placed.values()),
+        "changed": dict(changed),
+        "profile": dataset.profile,
+        "protocol": dataset.protocol,
+    }
+    next_ = f"the release is {final}; next: hfv release verify {final}"
+    return Outcome(summary=summary, text=paragraphs(table(rows), note, next_), started=started)

@@ -1,0 +1,102 @@
+"""What a worker does for a release: put the files of some clips in their places."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hfv_builder.frames.video import Probe
+from hfv_builder.records import ClipError
+from hfv_builder.release.media import Media, Placed, place_original
+from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.places import blame_disks, local_copy, place
+from pipelines.release.staging import DISKS, WORK, writing
+
+RECIPE = "1"
+"""Changes whenever the same clip would give other bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFile:
+    """A clip that goes into the release."""
+
+    generator: str
+    clip_id: str
+    source: str
+    """The catalogued path or URL."""
+    sha256: str
+    """Of the catalogued file."""
+    path: str
+    """Where it goes, relative to the release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardResult:
+    """What became of some clips."""
+
+    placed: dict[str, Placed]
+    """By path relative to the release."""
+    errors: list[str]
+    """What is wrong with the others, a sentence each."""
+
+
+def place_shard(clips: Sequence[ClipFile], *, folder: Path, out: Path) -> ShardResult:
+    """Put the files of some clips in their places, unless an earlier run has done so.
+
+    Args:
+        folder: in which the release is made.
+        out: the folder that a person knows it by.
+
+    Raises:
+        UsageError: the release cannot be written, or the clips' folder is out of reach.
+    """
+    key = json.dumps([RECIPE, [asdict(clip) for clip in clips]])
+    journal = folder / WORK / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    if (known := _known(journal, folder)) is not None:
+        return ShardResult(placed=known, errors=[])
+    placed: dict[str, Placed] = {}
+    errors = []
+    for clip in clips:
+        try:
+            placed[clip.path] = _place(clip, folder, out)
+        except ClipError as error:
+            errors.append(f"{clip.source}: {error}")
+    if not errors:
+        with writing(out), part_file(journal) as part:
+            part.write_text(json.dumps({path: asdict(each) for path, each in placed.items()}))
+    return ShardResult(placed=placed, errors=errors)
+
+
+def _place(clip: ClipFile, folder: Path, out: Path) -> Placed:
+    source = place(clip.source)
+    try:
+        with local_copy(source) as file:
+            if not file.is_file():
+                raise FileNotFoundError
+            return place_original(file, folder / clip.path, expected=clip.sha256)
+    except FileNotFoundError as error:
+        blame_disks(source, error)
+        raise ClipError(f"it is gone; run `hfv catalog --generator {clip.generator}` for its folder") from None
+    except OSError as error:
+        if error.errno in DISKS:
+            with writing(out):
+                raise
+        raise ClipError((error.strerror or str(error)).lower()) from None
+
+
+def _known(journal: Path, folder: Path) -> dict[str, Placed] | None:
+    """What an earlier run put in place; None if not all of it is there."""
+    try:
+        rows: dict[str, dict[str, Any]] = json.loads(journal.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    found = {}
+    for path, row in rows.items():
+        probe = row["probe"] and Probe(**row["probe"])
+        found[path] = Placed(**(row | {"media": Media(row["media"]), "probe": probe}))
+        target = folder / path
+        if not target.is_file() or target.stat().st_size != found[path].bytes:
+            return None
+    return found
