@@ -133,7 +133,7 @@ def _metadata_file(path: str, sha256: str) -> dict[str, Any]:
         "name": path,
         "description": "A row per clip of this folder.",
         "contentUrl": path,
-        "encodingFormat": "application/vnd.apache.parquet",
+        "encodingFormat": "application/x-parquet",
         "sha256": sha256,
     }
 
