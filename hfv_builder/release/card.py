@@ -35,6 +35,7 @@ MEDIA = {
     "uniform": "decoded and encoded alike, whatever the source",
     "none": "not part of this release; `hfv release attach` puts them in place",
 }
+QUERY = "select generator, label, count(*) from '{folder}/*/*/{file}' group by all order by all"
 HUB_LICENCE = re.compile(r"[a-z0-9.+-]+")
 """What licence ids of the Hugging Face hub look like."""
 
@@ -108,9 +109,15 @@ def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
         ),
         Snippet(
             what="DuckDB",
-            code=f"import duckdb\n\nprint(duckdb.read_parquet('{folder}/*/*/{METADATA}')"
-            ".aggregate('generator, label, count(*) as clips').order('generator, label'))",
+            code=f'import duckdb\n\nprint(duckdb.sql("{QUERY.format(folder=folder, file=METADATA)}"))',
         ),
+    ]
+
+
+def data_files(config: Config) -> list[dict[str, Any]]:
+    """The files of a configuration, as the card's YAML names them."""
+    return [
+        {"split": split, "path": [f"{folder}/**" for folder in folders]} for split, folders in config.folders.items()
     ]
 
 
@@ -130,10 +137,7 @@ def _card_data(dataset: Dataset) -> DatasetCardData:
             {
                 "config_name": config.name,
                 **({"default": True} if number == 0 else {}),
-                "data_files": [
-                    {"split": split, "path": [f"{folder}/**" for folder in folders]}
-                    for split, folders in config.folders.items()
-                ],
+                "data_files": data_files(config),
             }
             for number, config in enumerate(dataset.configs)
         ],

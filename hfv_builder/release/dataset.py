@@ -65,7 +65,7 @@ class Dataset:
     @property
     def configs(self) -> list[Config]:
         """The configurations: train and validation, and one for each evaluation set and variant."""
-        return list(_configs(self.rows))
+        return list(configs_of(self.rows))
 
 
 def with_places(clips: pd.DataFrame, variant: str = "") -> pd.DataFrame:
@@ -81,13 +81,19 @@ def with_places(clips: pd.DataFrame, variant: str = "") -> pd.DataFrame:
     return clips.assign(variant=variant, folder=folders, file_name=names, path=paths)
 
 
-def _configs(rows: pd.DataFrame) -> Iterator[Config]:
+def configs_of(rows: pd.DataFrame) -> Iterator[Config]:
+    """The configurations that these rows make.
+
+    Args:
+        rows: columns folder, split and label.
+    """
     training = [(TRAIN, "train"), (VALIDATION, "validation")]
     there = {*rows["folder"]}
     if folders := {split: (folder,) for folder, split in training if folder in there}:
         yield Config(name=DEFAULT, folders=folders)
     test = rows[rows["split"].eq(Split.TEST)]
-    for _, own in sorted(test.groupby("variant"), key=lambda item: str(item[0])):
+    variants = test["folder"].str.partition("@")[2]
+    for _, own in sorted(test.groupby(variants), key=lambda item: str(item[0])):
         is_real = own["label"].eq(Label.REAL)
         footage = sorted(own.loc[is_real, "folder"].unique())
         for folder in sorted(own.loc[~is_real, "folder"].unique()):

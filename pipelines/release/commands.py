@@ -23,7 +23,7 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
             raise UsageError("name the release to check: `hfv release verify DIR`")
         from pipelines.release.verify import verify
 
-        return verify(options.folder, cluster=cluster)
+        return verify(options.folder, threads=options.workers)
     if options.folder is not None:
         raise UsageError(f"{options.what} takes no folder: did you mean `hfv release verify {options.folder}`?")
     if options.what == "init":

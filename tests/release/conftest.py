@@ -1,0 +1,34 @@
+"""One small release for all tests that only look at one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.manifest import Manifests
+from pipelines.release.stage import release
+from pipelines.workers.cluster import Cluster
+from tests.release.sample import fill
+
+NAME = ReleaseName(name="small", version="1.0.0")
+
+
+@pytest.fixture(scope="session")
+def here() -> Iterator[Cluster]:
+    """A cluster that works in this process."""
+    with Cluster(workers=0).connect() as client:
+        yield Cluster(client=client)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    """Manifests that are ready to be released; nobody may change them."""
+    return fill(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def made(filled: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of them; nobody may change it."""
+    out = tmp_path_factory.mktemp("releases")
+    return Path(release(filled, NAME, out=out, cluster=here).summary["release"])
