@@ -224,7 +224,14 @@ STAGES = {
     "demo": _demo,
 }
 """What each command calls."""
-EXTRAS = {"score": "models", "weights": "models", "review": "review", "reviews": "review", "demo": "demo"}
+EXTRAS = {
+    "score": "models",
+    "weights": "models",
+    "release": "release",
+    "review": "review",
+    "reviews": "review",
+    "demo": "demo",
+}
 """The extra that has what a command needs beside the base."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split"})

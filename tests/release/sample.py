@@ -1,7 +1,7 @@
 """Small labelled and split manifests with real clips, as the stages before a release leave them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -107,13 +107,20 @@ def catalogue(manifests: Manifests, generator: str, files: list[Path]) -> None:
 
 
 def write_scores(
-    manifests: Manifests, generator: str, metric: str, ids: list[str], scores: np.ndarray, profile: str
+    manifests: Manifests,
+    generator: str,
+    metric: str,
+    ids: list[str],
+    scores: Iterable[float],
+    profile: str,
+    *,
+    fingerprint: str = "f",
 ) -> None:
     """Write a score of each clip."""
     rows = [
         dict.fromkeys(SCORES.schema.names)
         | {"clip_id": clip, "generator": generator, "metric": metric, "score": float(value), "profile": profile}
-        | {"fingerprint": f"f-{metric}", "status": "ok"}
+        | {"fingerprint": f"{fingerprint}-{metric}", "status": "ok"}
         for clip, value in zip(ids, scores, strict=True)
     ]
     table = pa.Table.from_pylist(rows, schema=SCORES.schema)

@@ -1,0 +1,330 @@
+"""Making a release: the same bytes however it is made, nothing half-made, and one sentence for what is not ready."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from hfv_builder.records import UsageError
+from hfv_builder.release.media import Media
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.lock import lock
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS
+from pipelines.cli import main
+from pipelines.label.stage import label
+from pipelines.release import stage, staging, worker
+from pipelines.release.stage import release
+from pipelines.release.verify import verify
+from pipelines.split import split
+from pipelines.workers.cluster import Cluster
+from tests.conftest import moving_square, write_clip
+from tests.killed import killed_after
+from tests.release.sample import FAKE, catalogue, fill, write_scores
+
+NAME = ReleaseName(name="small", version="1.0.0")
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Cluster]:
+    """A cluster that works in this process."""
+    with Cluster(workers=0).connect() as client:
+        yield Cluster(client=client)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests and clips that are ready to be released."""
+    root = tmp_path_factory.mktemp("original")
+    fill(root, clips=6)
+    return root
+
+
+@pytest.fixture
+def ready(original: Path, tmp_path: Path) -> Manifests:
+    """A copy of the manifests; the clips are shared."""
+    return Manifests(Path(shutil.copytree(original / "manifests", tmp_path / "manifests")))
+
+
+def sums(folder: Path) -> str:
+    return (folder / "SHA256SUMS").read_text()
+
+
+def test_the_bytes_do_not_depend_on_workers_or_interruptions(
+    ready: Manifests, tmp_path: Path, cluster: Cluster, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SHARD", 5)
+    with_two = release(ready, NAME, out=tmp_path / "two", cluster=cluster)
+    two = tmp_path / "two" / "small-1.0.0"
+    assert with_two.summary["clips"] == 24
+    out, killed = tmp_path / "killed", 0
+    final = out / "small-1.0.0"
+    for survived in (0, 1, 3, 7, 9, 12, 14, 17, 20, 22, 23, 24, 25, 26, 28, 30, 60, 200):
+        if final.exists():
+            break
+        killed += 1
+        with killed_after(survived):
+            release(ready, NAME, out=out, cluster=here)
+        assert not any(path.name == NAME.folder and not (path / "SHA256SUMS").exists() for path in out.glob("*"))
+    assert killed > 5
+    assert final.exists()
+    assert sums(final) == sums(two)
+    assert not list(out.glob("*.incomplete"))
+    assert [path.name for path in final.rglob(".*")] == []
+
+
+def test_hard_links_where_they_can_be_and_copies_elsewhere(
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(ready, NAME, out=tmp_path / "a", cluster=here)
+    clip = next((tmp_path / "a").rglob("*.mp4"))
+    assert clip.stat().st_nlink > 1
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(os, "link", refused)
+    release(ready, NAME, out=tmp_path / "b", cluster=here)
+    copied = tmp_path / "b" / clip.relative_to(tmp_path / "a")
+    assert copied.stat().st_nlink == 1
+    assert copied.read_bytes() == clip.read_bytes()
+    assert sums(tmp_path / "a" / NAME.folder) == sums(tmp_path / "b" / NAME.folder)
+
+
+def test_what_others_cannot_read_becomes_h264_and_is_listed(tmp_path: Path, here: Cluster) -> None:
+    def write(path: Path, number: int) -> Path:
+        codec, suffix = {0: ("ffv1", ".mkv"), 1: ("mpeg4", ".avi")}.get(number, ("libx264", ".mp4"))
+        made = write_clip(path.with_suffix(suffix), moving_square(8, seed=number), codec=codec)
+        return made.rename(path)  # whatever its name says
+
+    manifests = fill(tmp_path, clips=4, write=write)
+    outcome = release(manifests, NAME, out=tmp_path, cluster=here)
+    assert outcome.summary["changed"] == {"encoded": 1, "remuxed": 1}
+    assert "1 encoded, 1 remuxed" in outcome.text
+    made = tmp_path / NAME.folder
+    rows = pd.concat(map(pd.read_parquet, made.rglob("metadata.parquet")))
+    assert rows["media"].value_counts().to_dict() == {"original": 14, "encoded": 1, "remuxed": 1}
+    assert rows["num_frames"].eq(8).all()
+    assert "1 clips: encoded anew as H.264" in (made / "README.md").read_text()
+    assert [problem for problem in verify(made).summary["problems"]] == []
+
+
+def test_metadata_alone(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    release(ready, NAME, out=tmp_path, media=Media.NONE, cluster=here)
+    made = tmp_path / NAME.folder
+    assert not list(made.rglob("*.mp4"))
+    assert pd.read_parquet(made / "data/train/metadata.parquet")["media"].eq("none").all()
+    assert verify(made).summary["problems"] == []
+
+
+def change(
+    manifests: Manifests, table: Any, generator: str, edit: Callable[[dict[str, Any]], object], rows: int = 1
+) -> None:
+    found = manifests.read(table, generator=generator).to_pylist()
+    for row in found[:rows]:
+        edit(row)
+    manifests.replace(table, [pa.Table.from_pylist(found, schema=table.schema)], generator=generator)
+
+
+def unlabelled(manifests: Manifests) -> None:
+    rows = manifests.read(LABELS, generator="seed")
+    manifests.replace(LABELS, [rows.slice(1)], generator="seed")
+
+
+def relabelled(manifests: Manifests) -> None:
+    ids = manifests.read(CLIPS, generator="seed")["clip_id"].to_pylist()
+    for metric in ("spatial", "appearance", "motion"):
+        write_scores(manifests, "seed", metric, ids, list(range(len(ids))), "other")
+    label(manifests, ["seed"], profile="other")
+
+
+def scored_anew(manifests: Manifests) -> None:
+    ids = manifests.read(CLIPS, generator="seed")["clip_id"].to_pylist()
+    write_scores(manifests, "seed", "motion", ids, list(range(len(ids))), "mine", fingerprint="new")
+
+
+def lite(manifests: Manifests) -> None:
+    for generator in FAKE:
+        ids = manifests.read(CLIPS, generator=generator)["clip_id"].to_pylist()
+        for metric in ("spatial", "appearance", "motion"):
+            write_scores(manifests, generator, metric, ids, list(range(len(ids))), "lite")
+    label(manifests, profile="lite")
+    split(manifests, protocol="hfv")
+
+
+def edit_file(name: str, old: str, new: str) -> Callable[[Manifests], None]:
+    def edit(manifests: Manifests) -> None:
+        path = Path(str(manifests.root / name))
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return edit
+
+
+REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
+    "unlabelled clip": (unlabelled, "1 of 6 clips of seed have no label yet: run `hfv label"),
+    "split of older labels": (
+        lambda m: change(m, SPLITS, "seed", lambda row: row.update(fingerprint="old"), 3),
+        "the splits of 3 clips of seed are older than their labels: run `hfv split",
+    ),
+    "split that says otherwise": (
+        lambda m: change(m, SPLITS, "seed", lambda row: row.update(label=(row["label"] + 1) % 3)),
+        "the splits of 1 clips of seed are older",
+    ),
+    "no split": (lambda m: m.replace(SPLITS, [], generator="other"), "6 labelled clips of other are not split yet"),
+    "labels of older scores": (scored_anew, "the labels of seed are older than its scores"),
+    "mixed profiles": (relabelled, "are older than their labels"),
+    "mixed protocols": (
+        lambda m: split(m, ["seed"]),
+        r"the splits follow different protocols \(hfv: .*; pooled: seed\)",
+    ),
+    "lite": (lite, "the labels were made with the profile lite"),
+    "no licence": (edit_file("sources.toml", 'licence = "MIT"', ""), "no licence is given for third.2"),
+    "unknown source": (edit_file("sources.toml", '["third.2"]', "[unknown]"), "no licence is given for third.2"),
+    "no words": (lambda m: Path(str(m.root / "release.toml")).unlink(), "run `hfv release init`, fill it in"),
+    "missing word": (edit_file("release.toml", '"It is small."', '""'), r"release.toml: rai.limitations is missing"),
+    "no creator": (edit_file("release.toml", 'name = "Anna"', 'name = " "'), r"release.toml: creators.name is missing"),
+    "unknown word": (edit_file("release.toml", "[rai]", "[rai]\nrisk = 1"), r"release.toml: rai.risk: unknown field"),
+    "no date": (edit_file("release.toml", "2026-01-31", "soon"), "date_published is no date: write it as 2026-11-26"),
+    "broken words": (edit_file("release.toml", "[rai]", "[rai"), "release.toml is not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_ready_is_refused_in_one_sentence(
+    ready: Manifests, tmp_path: Path, case: str, here: Cluster
+) -> None:
+    spoil, sentence = REFUSED[case]
+    spoil(ready)
+    with pytest.raises(UsageError, match=sentence) as refused:
+        release(ready, NAME, out=tmp_path, cluster=here)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / NAME.folder).exists()
+
+
+def test_profiles_are_not_mixed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    relabelled(ready)
+    split(ready, protocol="hfv")
+    with pytest.raises(UsageError, match=r"different profiles \(mine: other, third.2; other: seed\)"):
+        release(ready, NAME, out=tmp_path, cluster=here)
+
+
+def test_lite_is_said_in_the_first_line(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    lite(ready)
+    release(ready, NAME, out=tmp_path, allow_lite=True, cluster=here)
+    text = (tmp_path / NAME.folder / "README.md").read_text().split("---\n")[2].strip()
+    assert text.splitlines()[0].startswith("**Made with the profile `lite`")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "sentence"),
+    [
+        ("", "1.0.0", "cannot name a release"),
+        ("a/b", "1.0.0", "cannot name a release"),
+        ("init", "1.0.0", "cannot name a release"),
+        ("a", "1", "is not a semantic version"),
+        ("a", "01.0.0", "is not a semantic version"),
+        ("a", "1.0.0/..", "is not a semantic version"),
+    ],
+)
+def test_names_that_cannot_be(name: str, version: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        ReleaseName(name=name, version=version)
+
+
+def test_a_release_is_never_changed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    release(ready, NAME, out=tmp_path, cluster=here)
+    before = sums(tmp_path / NAME.folder)
+    with pytest.raises(UsageError, match="is there already, and a release is never changed"):
+        release(ready, NAME, out=tmp_path, cluster=here)
+    assert sums(tmp_path / NAME.folder) == before
+
+
+def test_two_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    with (
+        lock(tmp_path, f"release-{NAME.folder}"),
+        pytest.raises(UsageError, match="another hfv is at work on release-"),
+    ):
+        release(ready, NAME, out=tmp_path, cluster=here)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for module, name in ((staging, "part_file"), (worker, "place_original")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            with pytest.raises(
+                UsageError, match=r"cannot write to .*: no space left on device; make room, or .* --out DIR"
+            ):
+                release(ready, NAME, out=tmp_path, cluster=here)
+        assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0.incomplete"]
+    release(ready, NAME, out=tmp_path, cluster=here)
+    assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0"]
+
+
+def test_a_target_that_is_a_file(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(UsageError, match=r"cannot write to .*/out: "):
+        release(ready, NAME, out=tmp_path / "out", cluster=here)
+
+
+def test_clips_that_changed_or_went_are_named(original: Path, tmp_path: Path, here: Cluster) -> None:
+    root = Path(shutil.copytree(original, tmp_path / "copy"))
+    manifests = Manifests(root / "manifests")
+    for generator in (*FAKE, "film"):
+        catalogue(manifests, generator, sorted((root / "clips" / generator).glob("*.mp4")))
+    changed, gone = (root / "clips/seed" / name for name in ("000.mp4", "001.mp4"))
+    write_clip(changed, moving_square(8, seed=77))
+    gone.unlink()
+    with pytest.raises(UsageError) as refused:
+        release(manifests, NAME, out=tmp_path, cluster=here)
+    lines = str(refused.value).splitlines()
+    assert lines[0].startswith("2 of 24 clips cannot be released")
+    assert lines[1:] == [
+        f"{changed}: the file has changed since it was catalogued",
+        f"{gone}: it is gone; run `hfv catalog --generator seed` for its folder",
+    ]
+    assert not (tmp_path / NAME.folder).exists()
+
+
+def test_leftovers_of_another_run_are_no_part_of_it(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    left = tmp_path / f"{NAME.folder}.incomplete" / "data/train/old/ab"
+    left.mkdir(parents=True)
+    (left / "old.mp4").write_text("x")
+    release(ready, NAME, out=tmp_path, cluster=here)
+    assert not (tmp_path / NAME.folder / "data/train/old").exists()
+
+
+def test_the_command_line(
+    ready: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    where = ["--manifests", str(ready.root), "--workers", "0"]
+    assert main(["release", "small", "--version", "1.0.0", *where]) == 0
+    assert "hfv release verify" in capsys.readouterr().out
+    clip = next(Path("releases").rglob("*.mp4"))
+    assert main(["release", "verify", "releases/small-1.0.0"]) == 0
+    clip.unlink()
+    assert main(["release", "verify", "releases/small-1.0.0"]) == 3
+    capsys.readouterr()
+    for arguments, sentence in (
+        (["release", "small"], "give the version of small"),
+        (["release", "verify"], "name the release to check"),
+        (["release", "small", "releases", "--version", "1.0.0"], "small takes no folder"),
+        (["release", "init", *where], "release.toml is there already"),
+    ):
+        assert main(arguments) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["release", "init", "--manifests", "new"]) == 0
+    assert main(["release", "small", "--version", "1.0.0", "--manifests", "new"]) == 2
+    assert "title is missing: fill it in" in capsys.readouterr().err
