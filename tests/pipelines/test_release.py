@@ -24,8 +24,10 @@ from pipelines.release.stage import release
 from pipelines.release.verify import verify
 from pipelines.split import split
 from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import run_shards
 from tests.conftest import moving_square, write_clip
 from tests.killed import killed_after
+from tests.release.inline import inline
 from tests.release.sample import FAKE, catalogue, fill, write_scores
 
 NAME = ReleaseName(name="small", version="1.0.0")
@@ -33,9 +35,9 @@ NAME = ReleaseName(name="small", version="1.0.0")
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Cluster]:
-    """A cluster that works in this process."""
-    with Cluster(workers=0).connect() as client:
-        yield Cluster(client=client)
+    """A cluster that works in this thread."""
+    with inline() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def test_the_bytes_do_not_depend_on_workers_or_interruptions(
     ready: Manifests, tmp_path: Path, cluster: Cluster, here: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "SHARD", 5)
-    with_two = release(ready, NAME, out=tmp_path / "two", cluster=cluster)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "run_shards", run_shards)
+        with_two = release(ready, NAME, out=tmp_path / "two", cluster=cluster)
     two = tmp_path / "two" / "small-1.0.0"
     assert with_two.summary["clips"] == 24
     out, killed = tmp_path / "killed", 0
@@ -260,7 +264,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for module, name in ((staging, "part_file"), (worker, "place_original")):
+    for module, name in ((worker, "place_original"), (staging, "part_file")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, full)
             with pytest.raises(
@@ -326,5 +330,5 @@ def test_the_command_line(
         assert main(arguments) == 2
         assert sentence in capsys.readouterr().err
     assert main(["release", "init", "--manifests", "new"]) == 0
-    assert main(["release", "small", "--version", "1.0.0", "--manifests", "new"]) == 2
+    assert main(["release", "small", "--version", "2.0.0", "--manifests", "new"]) == 2
     assert "title is missing: fill it in" in capsys.readouterr().err

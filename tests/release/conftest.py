@@ -1,6 +1,5 @@
 """One small release for all tests that only look at one."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,17 +7,10 @@ import pytest
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
-from pipelines.workers.cluster import Cluster
+from tests.release.inline import inline
 from tests.release.sample import fill
 
 NAME = ReleaseName(name="small", version="1.0.0")
-
-
-@pytest.fixture(scope="session")
-def here() -> Iterator[Cluster]:
-    """A cluster that works in this process."""
-    with Cluster(workers=0).connect() as client:
-        yield Cluster(client=client)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +20,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 
 
 @pytest.fixture(scope="session")
-def made(filled: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of them; nobody may change it."""
     out = tmp_path_factory.mktemp("releases")
-    return Path(release(filled, NAME, out=out, cluster=here).summary["release"])
+    with inline() as cluster:
+        return Path(release(filled, NAME, out=out, cluster=cluster).summary["release"])
