@@ -1,17 +1,22 @@
 """All files of a release that are written from what is known, and not from clips."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from hfv_builder.release import card, croissant, licences
+from hfv_builder.release import card, croissant, licences, report
 from hfv_builder.release.checksums import sha256_of
 from hfv_builder.release.dataset import DEFAULT, Dataset
 from hfv_builder.release.humansam import humansam_files
 from hfv_builder.release.layout import METADATA
 from hfv_builder.release.metadata import metadata_table, parquet
+from hfv_builder.release.sheets import RGB, Sheet
 
 
-def written_files(dataset: Dataset) -> Iterator[tuple[str, str | bytes]]:
-    """The files as paths relative to the release and their content: equal data sets give equal bytes."""
+def written_files(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> Iterator[tuple[str, str | bytes]]:
+    """The files as paths relative to the release and their content: equal data sets give equal bytes.
+
+    Args:
+        sheets: an image of each clip that stands for its class in the report.
+    """
     sums: dict[str, str] = {}
     for folder, rows in dataset.by_folder.items():
         content = parquet(metadata_table(rows))
@@ -24,6 +29,7 @@ def written_files(dataset: Dataset) -> Iterator[tuple[str, str | bytes]]:
     yield licences.FILE, licences.licences_csv(counts, dataset.sources)
     yield croissant.FILE, croissant.croissant(dataset, sums, list(stages(dataset)))
     yield card.FILE, card.card(dataset)
+    yield report.FILE, report.report(dataset, sheets)
 
 
 def stages(dataset: Dataset) -> Iterator[str]:

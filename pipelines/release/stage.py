@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hfv_builder.records import UsageError
+from hfv_builder.release import sheets
 from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import checksums_text, sha256_of
 from hfv_builder.release.dataset import Dataset
@@ -26,6 +27,7 @@ from pipelines.release.staging import Staging, staging
 from pipelines.release.worker import ClipFile, place_shard
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
+from pipelines.workers.local import cores
 
 SHARD = 64
 """Clips that one task puts in place."""
@@ -59,7 +61,9 @@ def release(
         placed = {} if media == Media.NONE else _place(dataset, stage, cluster or Cluster())
         dataset = _with_media(dataset, placed)
         sums = {path: each.sha256 for path, each in placed.items()}
-        for path, content in written_files(dataset):
+        files = {path: stage.folder / path for path in placed}
+        images = sheets.draw(sheets.choose(dataset.clips), files, threads=cores())
+        for path, content in written_files(dataset, images):
             stage.write(path, content)
             sums[path] = sha256_of(content)
         stage.forget_work()
