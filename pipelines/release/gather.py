@@ -1,12 +1,14 @@
 """What the manifests say of all clips that a release is to hold."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.agreement import agreement
 from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.labelling.scored import origin_of_labels
-from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.records import METRICS, Split, Status, UsageError
 from hfv_builder.release.dataset import Dataset, with_places
 from hfv_builder.release.metadata import FINGERPRINTS
 from hfv_builder.release.name import ReleaseName
@@ -22,10 +24,19 @@ CLIP_COLUMNS = ["clip_id", "generator", "is_real", "path", "sha256", "bytes", "p
 FACTS = ["width", "height", "fps", "num_frames", "duration_s"]
 
 
-def gather(manifests: Manifests, name: ReleaseName, *, media: str, allow_lite: bool, settings: Place | None) -> Dataset:
+def gather(
+    manifests: Manifests,
+    name: ReleaseName,
+    *,
+    media: str,
+    allow_lite: bool,
+    settings: Place | None,
+    variants: Sequence[str] = (),
+) -> Dataset:
     """Read what is to be released from the manifests.
 
     Args:
+        variants: those made of each evaluation set.
         settings: the release.toml; None takes that of the manifests folder.
 
     Raises:
@@ -64,11 +75,14 @@ def gather(manifests: Manifests, name: ReleaseName, *, media: str, allow_lite: b
     rows = _reviewed(rows, review_columns(decisions, labels))
     counts = vote_counts(decisions, labels)
     by_prompt = rows["policy"].str.endswith("-by-prompt").all()
+    rows = rows.assign(media=media)
+    test = rows[rows["split"].eq(Split.TEST)]
+    places = [with_places(rows), *(with_places(test, variant) for variant in variants)]
     return Dataset(
         name=name,
         settings=words,
         sources={generator: sources[generator] for generator in chosen},
-        rows=with_places(rows.assign(media=media)).sort_values("path", ignore_index=True),
+        rows=pd.concat(places).sort_values("path", ignore_index=True),
         profile=profile,
         protocol=str(rows["protocol"].iloc[0]),
         group="prompt" if by_prompt else "content",

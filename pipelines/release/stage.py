@@ -18,6 +18,7 @@ from hfv_builder.release.dataset import Dataset
 from hfv_builder.release.files import written_files
 from hfv_builder.release.media import Media, Placed
 from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.recipe import Recipe
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -74,17 +75,18 @@ def release(
 
 
 def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> dict[str, Placed]:
-    """Have the files of all clips put in place by workers; what became of each, by path.
+    """Have the files of all clips put in place by workers; what became of each file, by path.
 
     Raises:
         UsageError: some clips cannot be released.
     """
-    work = partial(place_shard, folder=stage.folder, out=stage.final.parent)
+    recipe = Recipe(media=dataset.media)
+    work = partial(place_shard, recipe=recipe, folder=stage.folder, out=stage.final.parent)
     placed: dict[str, Placed] = {}
     errors: list[str] = []
     with (
         cluster.connect(imports=IMPORTS) as client,
-        tqdm(total=len(dataset.rows), desc=f"release {dataset.name.folder}", unit="clip", disable=None) as bar,
+        tqdm(total=len(dataset.clips), desc=f"release {dataset.name.folder}", unit="clip", disable=None) as bar,
     ):
         for done in run_shards(client, work, _shards(dataset.rows), wait_s=cluster.wait_s):
             if done.result is None:
@@ -97,7 +99,7 @@ def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> dict[str, Plac
         shown = sorted(errors)[:SHOWN]
         more = f"\n… and {len(errors) - len(shown)} more" if len(errors) > len(shown) else ""
         raise UsageError(
-            f"{len(errors)} of {len(dataset.rows)} clips cannot be released; put them back or run `hfv catalog` for "
+            f"{len(errors)} of {len(dataset.clips)} clips cannot be released; put them back or run `hfv catalog` for "
             f"their "
             f"folders again, then the stages behind it:\n{chr(10).join(shown)}{more}"
         )
@@ -105,15 +107,17 @@ def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> dict[str, Plac
 
 
 def _shards(rows: pd.DataFrame) -> Iterator[list[ClipFile]]:
-    columns = [rows[name] for name in ("generator", "clip_id", "source", "sha256", "path")]
-    shard: list[ClipFile] = []
-    for generator, clip_id, source, sha256, path in zip(*columns, strict=True):
-        shard.append(ClipFile(generator=generator, clip_id=clip_id, source=source, sha256=sha256, path=path))
-        if len(shard) == SHARD:
-            yield shard
-            shard = []
-    if shard:
-        yield shard
+    """The clips with all files that are made of each, a bounded number at a time."""
+    columns = [rows[name] for name in ("generator", "clip_id", "source", "sha256", "variant", "path")]
+    clips: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for *clip, variant, path in zip(*columns, strict=True):
+        clips.setdefault(tuple(clip), []).append((variant, path))
+    files = [
+        ClipFile(generator=generator, clip_id=clip_id, source=source, sha256=sha256, paths=tuple(sorted(paths)))
+        for (generator, clip_id, source, sha256), paths in clips.items()
+    ]
+    for at in range(0, len(files), SHARD):
+        yield files[at : at + SHARD]
 
 
 def _with_media(dataset: Dataset, placed: dict[str, Placed]) -> Dataset:

@@ -9,13 +9,11 @@ from typing import Any
 
 from hfv_builder.frames.video import Probe
 from hfv_builder.records import ClipError
-from hfv_builder.release.media import Media, Placed, place_original
+from hfv_builder.release.media import Media, Placed
+from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.storage.part_file import part_file
 from hfv_builder.storage.places import blame_disks, local_copy, place
 from pipelines.release.staging import DISKS, WORK, writing
-
-RECIPE = "1"
-"""Changes whenever the same clip would give other bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +26,8 @@ class ClipFile:
     """The catalogued path or URL."""
     sha256: str
     """Of the catalogued file."""
-    path: str
-    """Where it goes, relative to the release."""
+    paths: tuple[tuple[str, str], ...]
+    """What goes into the release: the variant, empty for the clip itself, and its file relative to the release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +40,18 @@ class ShardResult:
     """What is wrong with the others, a sentence each."""
 
 
-def place_shard(clips: Sequence[ClipFile], *, folder: Path, out: Path) -> ShardResult:
+def place_shard(clips: Sequence[ClipFile], *, recipe: Recipe, folder: Path, out: Path) -> ShardResult:
     """Put the files of some clips in their places, unless an earlier run has done so.
 
     Args:
+        recipe: how they are made.
         folder: in which the release is made.
         out: the folder that a person knows it by.
 
     Raises:
         UsageError: the release cannot be written, or the clips' folder is out of reach.
     """
-    key = json.dumps([RECIPE, [asdict(clip) for clip in clips]])
+    key = json.dumps([asdict(recipe), [asdict(clip) for clip in clips]])
     journal = folder / WORK / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     if (known := _known(journal, folder)) is not None:
         return ShardResult(placed=known, errors=[])
@@ -60,7 +59,7 @@ def place_shard(clips: Sequence[ClipFile], *, folder: Path, out: Path) -> ShardR
     errors = []
     for clip in clips:
         try:
-            placed[clip.path] = _place(clip, folder, out)
+            placed |= _place(clip, recipe, folder, out)
         except ClipError as error:
             errors.append(f"{clip.source}: {error}")
     if not errors:
@@ -69,13 +68,13 @@ def place_shard(clips: Sequence[ClipFile], *, folder: Path, out: Path) -> ShardR
     return ShardResult(placed=placed, errors=errors)
 
 
-def _place(clip: ClipFile, folder: Path, out: Path) -> Placed:
+def _place(clip: ClipFile, recipe: Recipe, folder: Path, out: Path) -> dict[str, Placed]:
     source = place(clip.source)
     try:
         with local_copy(source) as file:
             if not file.is_file():
                 raise FileNotFoundError
-            return place_original(file, folder / clip.path, expected=clip.sha256)
+            return make_files(file, dict(clip.paths), recipe, folder, expected=clip.sha256)
     except FileNotFoundError as error:
         blame_disks(source, error)
         raise ClipError(f"it is gone; run `hfv catalog --generator {clip.generator}` for its folder") from None

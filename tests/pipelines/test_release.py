@@ -264,7 +264,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for module, name in ((worker, "place_original"), (staging, "part_file")):
+    for module, name in ((worker, "make_files"), (staging, "part_file")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, full)
             with pytest.raises(
