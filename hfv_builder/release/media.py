@@ -74,6 +74,13 @@ def place_original(source: Path, target: Path, *, expected: str) -> Placed:
     media = Media.REMUXED if codec in KEPT and _remux(source, target) else Media.ENCODED
     if media is Media.ENCODED:
         encode(source, target)
+    return made(target, media)
+
+
+def made(target: Path, media: Media) -> Placed:
+    """What a file is that was just written, once it is on the disk."""
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
     return Placed(media=media, sha256=sha256(target), bytes=target.stat().st_size, probe=probe(target))
 
 

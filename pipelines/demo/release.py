@@ -6,7 +6,7 @@ from pathlib import Path
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.settings import FILE
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import put
+from hfv_builder.storage.places import put, writable
 from pipelines.release.stage import release
 from pipelines.split import split
 from pipelines.workers.cluster import Cluster
@@ -58,8 +58,9 @@ social_impact = "None is expected."
 
 def prepare(manifests: Manifests) -> None:
     """Write what `hfv split --protocol hfv` and `hfv release` need to know beside the manifests."""
-    put(manifests.root / "sources.toml", SOURCES)
-    put(manifests.root / FILE, WORDS)
+    folder = writable(manifests.root)
+    put(folder / "sources.toml", SOURCES)
+    put(folder / FILE, WORDS)
 
 
 def split_and_release(manifests: Manifests, out: Path, cluster: Cluster) -> Path:

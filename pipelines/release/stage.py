@@ -67,7 +67,6 @@ def release(
         for path, content in written_files(dataset, images):
             stage.write(path, content)
             sums[path] = sha256_of(content)
-        stage.forget_work()
         stage.drop_others(sums)
         stage.write(CHECKSUMS, checksums_text(sums))
         stage.finish()

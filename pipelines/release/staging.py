@@ -55,7 +55,7 @@ class Staging:
             for parent, folders, names in os.walk(self.folder, topdown=False):
                 for name in names:
                     path = Path(parent, name)
-                    if path.relative_to(self.folder).as_posix() not in kept:
+                    if path.relative_to(self.folder).as_posix() not in kept and path.parent != self.folder / WORK:
                         path.unlink()
                 for name in folders:
                     with contextlib.suppress(OSError):  # it is not empty
@@ -68,6 +68,7 @@ class Staging:
             UsageError: another release of this name is there by now, or the folder cannot be written.
         """
         with writing(self.final.parent):
+            shutil.rmtree(self.folder / WORK, ignore_errors=True)
             for parent, _, _ in os.walk(self.folder):
                 sync(Path(parent))
             try:
@@ -77,10 +78,6 @@ class Staging:
                     raise exists(self.final) from None
                 raise
             sync(self.final.parent)
-
-    def forget_work(self) -> None:
-        """Delete what was known of finished shards."""
-        shutil.rmtree(self.folder / WORK, ignore_errors=True)
 
 
 @contextlib.contextmanager
