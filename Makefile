@@ -72,8 +72,8 @@ split: $(READY)  ## divide the labelled clips into train, val and test
 release: $(READY)  ## make a data set that others load: NAME and VERSION
 	$(call need,NAME,my-set)
 	$(call need,VERSION,1.0.0)
-	@$(BIN)/hfv release "$(NAME)" --version "$(VERSION)" $(call named,OUT,--out) $(call named,MEDIA,--media) \
-	  $(if $(filter command,$(origin ALLOW_LITE)),--allow-lite) $(COMMON) $(WHERE)
+	@$(BIN)/hfv release "$(call given,NAME)" --version "$(call given,VERSION)" $(call flag,OUT,--out) \
+	  $(call flag,MEDIA,--media) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

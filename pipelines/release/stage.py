@@ -28,7 +28,7 @@ from pipelines.release.staging import Staging, staging
 from pipelines.release.worker import ClipFile, place_shard
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
-from pipelines.workers.local import cores
+from pipelines.workers.limits import cores
 
 SHARD = 64
 """Clips that one task puts in place."""

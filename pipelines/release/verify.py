@@ -8,7 +8,7 @@ from tqdm import tqdm
 from hfv_builder.records import DONE, SOME_FAILED
 from hfv_builder.release.verification import verify_release
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.workers.local import cores
+from pipelines.workers.limits import cores
 
 SHOWN = 50
 """Problems that are printed; the rest is counted."""
