@@ -55,6 +55,7 @@ def h264_writer(
     quantiser: int,
     preset: str = "superfast",
     timed: bool = False,
+    shape: float = 1.0,
 ) -> Iterator[H264Writer]:
     """Open an MP4 file for frames; it appears under its name when the block ends well.
 
@@ -67,6 +68,7 @@ def h264_writer(
         quantiser: x264's constant quantiser, 0 (lossless) to 51.
         preset: x264's preset.
         timed: frames come with times of their own.
+        shape: width of a pixel over its height, as it is shown.
     """
     import av
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
@@ -84,6 +86,8 @@ def h264_writer(
         stream: Any = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
+        if shape != 1:
+            stream.codec_context.sample_aspect_ratio = Fraction(shape).limit_denominator(255)
         if timed:
             stream.codec_context.time_base = Fraction(1, TICKS)
         # What OpenCV's conversion makes; untagged, players guess by the size of the image.

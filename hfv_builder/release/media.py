@@ -13,8 +13,9 @@ from pathlib import Path
 
 from hfv_builder.frames.decord_reader import reads
 from hfv_builder.frames.encode import TICKS, h264_writer
+from hfv_builder.frames.facts import Probe, is_plain, probe
 from hfv_builder.frames.media import ffmpeg_errors, open_media
-from hfv_builder.frames.video import Probe, frames, probe
+from hfv_builder.frames.video import frames
 from hfv_builder.records import ClipError
 from hfv_builder.release.checksums import sha256
 from hfv_builder.storage.part_file import part_file
@@ -24,7 +25,7 @@ FICLONE = 0x40049409
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 """What systems say where two files cannot be one."""
 KEPT = ("h264", "hevc", "vp9", "mpeg4")
-"""Codecs that stay as they are, in an MP4 file that decord reads; all others become H.264."""
+"""Codecs that stay as they are, in an MP4 file that players show alike and decord reads; all others become H.264."""
 QUANTISER = 16
 """Of files that are encoded: visually lossless."""
 UNTIMED_FPS = 25
@@ -67,11 +68,12 @@ def place_original(source: Path, target: Path, *, expected: str) -> Placed:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     container, codec = _kind(source)
-    if "mp4" in container and codec in KEPT and reads(source):
+    kept = codec in KEPT and is_plain(source)
+    if kept and "mp4" in container and reads(source):
         link_or_copy(source, target, expected=expected)
         return Placed(media=Media.ORIGINAL, sha256=expected, bytes=target.stat().st_size)
     check(source, expected)
-    media = Media.REMUXED if codec in KEPT and _remux(source, target) else Media.ENCODED
+    media = Media.REMUXED if kept and _remux(source, target) else Media.ENCODED
     if media is Media.ENCODED:
         encode(source, target)
     return made(target, media)
@@ -139,6 +141,7 @@ def encode(source: Path, target: Path) -> None:
                         quantiser=QUANTISER,
                         preset="veryfast",
                         timed=True,
+                        shape=frame.shape,
                     )
                 )
             elif frame.rgb.shape[:2] != (height, width):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hfv_builder.frames.video import Probe
+from hfv_builder.frames.facts import Probe
 from hfv_builder.records import ClipError
 from hfv_builder.release.media import Media, Placed
 from hfv_builder.release.recipe import Recipe, make_files

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from hfv_builder.frames.video import probe
+from hfv_builder.frames.facts import probe
 from hfv_builder.records import METRICS
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
