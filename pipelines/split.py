@@ -118,16 +118,16 @@ def split(
     shared, lists = shared_tables(lost, generators)
     summary: dict[str, Any] = {"classes": rows, "protocol": protocol, "group": group, "moved": moved}
     summary |= {"warnings": warnings, "manifests": str(manifests.root)} | lists
-    told = ""
+    note = ""
     if reviews is not None:
         summary["reviews"] = {"overlap": reviews.overlap, "allow_partial": allow_partial} | dict(sorted(counts.items()))
-        told = report(counts, reviews)
+        note = report(counts, reviews)
     elif counts["failed"]:
-        told = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
+        note = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
     cost = f"val is no longer exactly the top {VAL_PERCENT} %: {moved} clips moved, so that no group is on two sides"
     next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or hfv release NAME --version V"
-    said = [told, cost if moved else "", *(f"warning: {warning}" for warning in warnings), shared, next_]
-    return Outcome(summary=summary, text=paragraphs(table(rows), *said), started=started)
+    notes = [note, cost if moved else "", *(f"warning: {warning}" for warning in warnings), shared, next_]
+    return Outcome(summary=summary, text=paragraphs(table(rows), *notes), started=started)
 
 
 def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
@@ -195,8 +195,8 @@ def _write(manifests: Manifests, result: _Result) -> None:
     rows, result.rows = result.rows, result.rows.iloc[:0]
     table_ = pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)
     manifests.replace(SPLITS, [table_], generator=result.generator)
-    for each in Label:
-        of_class = rows[rows["label"] == each]
+    for name in Label:
+        of_class = rows[rows["label"] == name]
         if len(of_class):
             sizes = {part.value: int((of_class["split"] == part.value).sum()) for part in Split}
-            result.classes.append({"generator": result.generator, "label": str(each), "clips": len(of_class)} | sizes)
+            result.classes.append({"generator": result.generator, "label": str(name), "clips": len(of_class)} | sizes)

@@ -44,11 +44,11 @@ def keep_together(rows: pd.DataFrame, groups: pd.Series) -> pd.Series:
     val = []
     for group in _most_val_first(movable):
         added = Counter(of_group[group])
-        gain = sum(abs(missing[each]) - abs(missing[each] - count) for each, count in added.items())
+        gain = sum(abs(missing[stratum]) - abs(missing[stratum] - count) for stratum, count in added.items())
         if gain > 0:
             val.append(group)
-            for each, count in added.items():
-                missing[each] -= count
+            for stratum, count in added.items():
+                missing[stratum] -= count
     split.loc[movable.index] = np.where(movable["group"].isin(val), Split.VAL.value, Split.TRAIN.value)
     return split
 

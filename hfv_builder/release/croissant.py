@@ -120,10 +120,13 @@ def _responsible(dataset: Dataset, stages: Iterable[str]) -> dict[str, Any]:
 
 
 def _creator(facts: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"@type": "sc:Person" if facts["affiliation"] else "sc:Organization", "name": facts["name"]}
+    creator: dict[str, Any] = {
+        "@type": "sc:Person" if facts["affiliation"] else "sc:Organization",
+        "name": facts["name"],
+    }
     if facts["affiliation"]:
-        found["affiliation"] = {"@type": "sc:Organization", "name": facts["affiliation"]}
-    return found | ({"url": facts["url"]} if facts["url"] else {})
+        creator["affiliation"] = {"@type": "sc:Organization", "name": facts["affiliation"]}
+    return creator | ({"url": facts["url"]} if facts["url"] else {})
 
 
 def _metadata_file(path: str, sha256: str) -> dict[str, Any]:

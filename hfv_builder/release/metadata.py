@@ -97,8 +97,8 @@ def metadata_table(rows: pd.DataFrame) -> pa.Table:
 
 def features() -> dict[str, object]:
     """The columns as features of `datasets`: `label` is a ClassLabel."""
-    found: dict[str, object] = {field.name: _feature(field.type) for field in SCHEMA}
-    return found | {"label": {"names": NAMES, "_type": "ClassLabel"}}
+    columns: dict[str, object] = {field.name: _feature(field.type) for field in SCHEMA}
+    return columns | {"label": {"names": NAMES, "_type": "ClassLabel"}}
 
 
 def _feature(kind: pa.DataType) -> dict[str, object]:

@@ -21,7 +21,7 @@ from hfv_builder.release.layout import file_name
 from hfv_builder.release.metadata import SCHEMA, features
 
 Flags = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 WORDS = (
     *(f"rai:{name}" for name in ("dataLimitations", "dataBiases", "personalSensitiveInformation", "dataUseCases")),
     *("rai:dataSocialImpact", "rai:hasSyntheticData", "prov:wasDerivedFrom", "prov:wasGeneratedBy"),
@@ -63,14 +63,14 @@ def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Proble
     label = rows["label"].to_numpy(np.int64, na_value=-1)
     is_real = label == Label.REAL
     fake = (label >= 0) & (label < Label.REAL)
-    ranks = np.stack([_numbers(rows[f"rank_{metric}"]) for metric in METRICS], axis=1)
+    ranks = np.stack([_floats(rows[f"rank_{metric}"]) for metric in METRICS], axis=1)
     ranked = fake & ~np.isnan(ranks).any(axis=1)
     own = np.full(len(rows), np.nan)
     own[fake] = ranks[fake, label[fake]]
     smallest = np.sort(ranks, axis=1)[:, 0]
     is_auto = rows["label_source"].eq("auto").to_numpy(bool)
-    share = np.where(is_real, 0.0, _numbers(rows["class_rank"]) / _numbers(rows["class_size"]))
-    r_hat, weight = _numbers(rows["r_hat"]), _numbers(rows["confidence_weight"])
+    share = np.where(is_real, 0.0, _floats(rows["class_rank"]) / _floats(rows["class_size"]))
+    r_hat, weight = _floats(rows["r_hat"]), _floats(rows["confidence_weight"])
     columns = (rows[name] for name in ("split", "generator", "clip_id", "folder", "path", "media"))
     misplaced, other = [], []
     for split, generator, clip_id, folder, path, media in zip(*columns, strict=True):
@@ -128,16 +128,16 @@ def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[
 
 def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
     """Whether licences.csv has a licence and the number of clips of every source."""
-    found = {row["source"]: row for row in csv.DictReader(io.StringIO(text)) if row.get("source")}
+    listed = {row["source"]: row for row in csv.DictReader(io.StringIO(text)) if row.get("source")}
     clips = rows[~rows["folder"].str.contains("@")]["generator"].value_counts()
     for generator, count in clips.items():
-        row: Mapping[str, Any] = found.pop(generator, {})
+        row: Mapping[str, Any] = listed.pop(generator, {})
         if not row.get("licence"):
             yield Problem(file=licences.FILE, problem=f"gives no licence of {generator}")
         elif row.get("clips") != str(count):
             problem = f"says {row.get('clips')} clips of {generator}, and there are {count}"
             yield Problem(file=licences.FILE, problem=problem)
-    for generator in found:
+    for generator in listed:
         yield Problem(file=licences.FILE, problem=f"names {generator}, of which there is no clip")
 
 
@@ -151,7 +151,7 @@ def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: s
     for word in WORDS:
         if word not in content or content[word] in ("", [], None):
             yield Problem(file=croissant.FILE, problem=f"does not say {word}")
-    files = {each.get("contentUrl"): each.get("sha256") for each in content.get("distribution", [])}
+    files = {file.get("contentUrl"): file.get("sha256") for file in content.get("distribution", [])}
     for path in metadata:
         if files.get(path) != sums.get(path):
             yield Problem(file=croissant.FILE, problem=f"gives another checksum of {path}, or none")
@@ -163,12 +163,14 @@ def card_problems(rows: pd.DataFrame, configs: Any) -> Iterator[Problem]:
     Args:
         configs: as the card's YAML gives them.
     """
-    found = {each.get("config_name"): each.get("data_files") for each in configs or [] if isinstance(each, dict)}
+    named = {
+        config.get("config_name"): config.get("data_files") for config in configs or [] if isinstance(config, dict)
+    }
     for config in configs_of(rows):
         wanted = card.data_files(config)
-        if found.pop(config.name, None) != wanted:
+        if named.pop(config.name, None) != wanted:
             yield Problem(file=card.FILE, problem=f"does not say which folders the configuration {config.name} has")
-    for name in found:
+    for name in named:
         yield Problem(file=card.FILE, problem=f"names the configuration {name}, of which there are no clips")
 
 
@@ -179,13 +181,13 @@ def _out_of_order(rows: pd.DataFrame, fake: Flags) -> Flags:
     clips = rows.assign(at=np.arange(len(rows)))[fake & base]
     for _, own in clips.groupby(["generator", "label"]):
         ordered = own.sort_values("class_rank")
-        scores = _numbers(ordered[METRICS[ordered["label"].iloc[0]].value])
-        places = _numbers(ordered["class_rank"])
-        bad = np.isnan(scores) | np.isnan(places) | (places < 1) | (places > _numbers(ordered["class_size"]))
+        scores = _floats(ordered[METRICS[ordered["label"].iloc[0]].value])
+        places = _floats(ordered["class_rank"])
+        bad = np.isnan(scores) | np.isnan(places) | (places < 1) | (places > _floats(ordered["class_size"]))
         bad[1:] |= (np.diff(scores) > 0) | (np.diff(places) == 0)
         wrong[ordered["at"].to_numpy()[bad]] = True
     return wrong
 
 
-def _numbers(column: pd.Series) -> Numbers:
+def _floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)

@@ -58,13 +58,13 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
         in [0, 1] that is the released label, null without votes), and of the last decision for this label that marks
         them t_start and t_end (seconds) and box (a dict of x, y, w, h in display pixels); null if nobody marked them.
     """
-    found = []
+    rows = []
     for clip_id, cast, agreeing in votes(decisions, labels):
         if not cast and not agreeing:
             continue
-        moment = next((each for each in reversed(agreeing) if each.t_start is not None), None)
-        box = next((each.box for each in reversed(agreeing) if each.box is not None), None)
-        found.append(
+        moment = next((decision for decision in reversed(agreeing) if decision.t_start is not None), None)
+        box = next((decision.box for decision in reversed(agreeing) if decision.box is not None), None)
+        rows.append(
             {
                 "clip_id": clip_id,
                 "reviewers": len(cast),
@@ -74,4 +74,4 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
                 "box": box and dict(zip("xywh", box, strict=True)),
             }
         )
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -41,13 +41,13 @@ def choose(clips: pd.DataFrame) -> list[Sheet]:
         clips: columns generator, label, clip_id, class_rank and path.
     """
     ordered = clips.sort_values(["generator", "label", "class_rank", "clip_id"])
-    found = []
+    sheets = []
     for _, own in ordered.groupby(["generator", "label"], sort=True):
         label = Label(own["label"].iloc[0])
         count = REAL_CLIPS if label is Label.REAL else 1
         for generator, clip_id, path in own[["generator", "clip_id", "path"]].head(count).itertuples(index=False):
-            found.append(Sheet(generator=generator, label=str(label), clip_id=clip_id, path=path))
-    return found
+            sheets.append(Sheet(generator=generator, label=str(label), clip_id=clip_id, path=path))
+    return sheets
 
 
 def draw(sheets: Iterable[Sheet], files: Mapping[str, Path], *, threads: int = 2) -> dict[Sheet, RGB]:

@@ -62,13 +62,13 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     report.files, report.bytes = len(there), sum(sizes.values())
 
     def check(path: str) -> list[Problem]:
-        found = [Problem(file=path, problem=why) for why in _file_problems(folder / path, sums.get(path))]
+        wrong_here = [Problem(file=path, problem=why) for why in _file_problems(folder / path, sums.get(path))]
         advance(sizes[path])
-        return found
+        return wrong_here
 
     with ThreadPoolExecutor(threads) as pool:
-        for found in pool.map(check, sorted(there)):
-            report.problems += found
+        for wrong_here in pool.map(check, sorted(there)):
+            report.problems += wrong_here
     rows = _rows(folder, sorted(there), report)
     report.problems += _content_problems(folder, rows, there, sums)
     if not report.problems:  # others' tools only say again that something is wrong
@@ -112,7 +112,7 @@ def _file_problems(path: Path, expected: str | None) -> Iterator[str]:
 
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
     """The rows of all metadata that can be read, with folder, path and split."""
-    found = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
+    tables = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
     for path in files:
         if Path(path).name != METADATA:
             continue
@@ -123,12 +123,12 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
             continue
         wrong = [*problems.schema_problems(path, table)]
         report.problems += wrong
-        if any(each.problem.startswith(("columns", "rows")) for each in wrong):
+        if any(problem.problem.startswith(("columns", "rows")) for problem in wrong):
             continue
         at = path.removesuffix(f"/{METADATA}")
         rows = table.to_pandas()
-        found.append(rows.assign(folder=at, path=at + "/" + rows["file_name"], split=split_of(at).value))
-    return pd.concat(found[1:] or found, ignore_index=True)
+        tables.append(rows.assign(folder=at, path=at + "/" + rows["file_name"], split=split_of(at).value))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
@@ -203,10 +203,10 @@ def _try_mlcroissant(folder: Path, rows: pd.DataFrame, report: Report) -> None:
     with _quiet():
         try:
             issues = mlcroissant.Dataset(str(folder / croissant.FILE)).metadata.ctx.issues
-            found = sorted(issues.errors)
+            errors = sorted(issues.errors)
         except Exception as error:
-            found = [str(error)]
-    for text in found:
+            errors = [str(error)]
+    for text in errors:
         report.problems.append(Problem(file=croissant.FILE, problem=f"mlcroissant: {text.strip().splitlines()[0]}"))
 
 

@@ -91,15 +91,15 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
     final = out / name.folder
     if final.exists():
         raise exists(final)
-    found = Staging(folder=out / f"{name.folder}.incomplete", final=final)
+    stage = Staging(folder=out / f"{name.folder}.incomplete", final=final)
     with writing(out):
-        found.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(found.folder, os.W_OK | os.X_OK):
+        stage.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(stage.folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
     with lock(out, f"release-{name.folder}"):
         if final.exists():  # made meanwhile
             raise exists(final)
-        yield found
+        yield stage
 
 
 @contextlib.contextmanager

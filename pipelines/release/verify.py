@@ -28,9 +28,9 @@ def verify(folder: Path, *, threads: int | None = None) -> Outcome:
         report = verify_release(folder.absolute(), threads=threads or cores(), advance=bar.update)
     rows = [vars(problem) for problem in report.problems]
     seconds = time.time() - started
-    told = f"{report.files} files, {report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
+    size = f"{report.files} files, {report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
     verdict = f"{len(rows)} problems" if rows else "nothing is wrong"
-    text = paragraphs(table(rows, limit=SHOWN), "\n".join(report.skipped), f"{folder}: {verdict} ({told})")
+    text = paragraphs(table(rows, limit=SHOWN), "\n".join(report.skipped), f"{folder}: {verdict} ({size})")
     summary = {
         "release": str(folder),
         "files": report.files,
