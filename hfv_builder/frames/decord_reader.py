@@ -40,7 +40,7 @@ def read(path: Path, sampling: Sampling, times: npt.NDArray[np.float64]) -> tupl
 
 
 def reads(path: Path) -> bool:
-    """Whether decord reads the first and the last frame of the clip; True where decord is not installed."""
+    """Return whether decord reads the first and the last frame of the clip; True where decord is not installed."""
     try:
         import decord
     except ImportError:

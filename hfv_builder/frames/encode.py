@@ -101,7 +101,7 @@ def h264_writer(
 
 
 def even(rgb: RGB) -> RGB:
-    """The frame with even sides: an odd one gets its last row or column twice."""
+    """Return the frame with even sides: an odd one gets its last row or column twice."""
     height, width = rgb.shape[:2]
     if height % 2 or width % 2:
         return np.asarray(cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)

@@ -58,7 +58,7 @@ def _strata(rows: pd.DataFrame) -> list[Stratum]:
 
 
 def _most_val_first(rows: pd.DataFrame) -> list[str]:
-    """The groups by falling share of val clips, then by mean place of the clips in their classes, then by name."""
+    """Return the groups by falling share of val clips, then by mean place of their clips, then by name."""
     place = rows["class_rank"].astype("Float64") / rows["class_size"].astype("Float64")
     facts = pd.DataFrame({"group": rows["group"], "val": rows["split"].eq(Split.VAL), "place": place.fillna(0.5)})
     means = facts.groupby("group").mean().reset_index()

@@ -49,7 +49,7 @@ class Snippet:
 
 
 def card(dataset: Dataset) -> str:
-    """The text of the card."""
+    """Return the text of the card."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701 - Markdown
     template = resources.files("hfv_builder.release").joinpath("templates", "card.md").read_text(encoding="utf-8")
     clips = dataset.clips
@@ -85,7 +85,7 @@ def card(dataset: Dataset) -> str:
 
 
 def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
-    """How to load the data set in three ways.
+    """Return how to load the data set in three ways.
 
     Args:
         folder: where it is.
@@ -115,7 +115,7 @@ def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
 
 
 def data_files(config: Config) -> list[dict[str, Any]]:
-    """The files of a configuration, as the card's YAML names them."""
+    """Return the files of a configuration, as the card's YAML names them."""
     return [
         {"split": split, "path": [f"{folder}/**" for folder in folders]} for split, folders in config.folders.items()
     ]

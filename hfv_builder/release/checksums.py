@@ -10,7 +10,7 @@ LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
 def checksums_text(sums: Mapping[str, str]) -> str:
-    """The file's text: a line per file, sorted by path.
+    """Return the file's text: a line per file, sorted by path.
 
     Args:
         sums: SHA-256 in hex, by path relative to the release.
@@ -19,7 +19,7 @@ def checksums_text(sums: Mapping[str, str]) -> str:
 
 
 def read_checksums(text: str) -> tuple[dict[str, str], list[int]]:
-    """The checksums by path, and the numbers of the lines that are none."""
+    """Return the checksums by path, and the numbers of the lines that are none."""
     sums: dict[str, str] = {}
     wrong = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -32,12 +32,12 @@ def read_checksums(text: str) -> tuple[dict[str, str], list[int]]:
 
 
 def sha256_of(content: str | bytes) -> str:
-    """The SHA-256 of a file's content in hex."""
+    """Return the SHA-256 of a file's content in hex."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hex; read block by block.
+    """Return the SHA-256 of a file in hex; read block by block.
 
     Raises:
         OSError: it cannot be read.

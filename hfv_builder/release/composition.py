@@ -15,7 +15,7 @@ SPLITS = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}
 
 
 def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Row]:
-    """A row per source: its clips by split, and what sources.toml (for HFV, the paper's Table 1) expects of it.
+    """Return a row per source: its clips by split, and what sources.toml (for HFV, the paper's Table 1) expects of it.
 
     Args:
         clips: a row per clip with the columns of `metadata.SCHEMA` and `split`.
@@ -40,7 +40,7 @@ def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Ro
 
 
 def labels_table(clips: pd.DataFrame) -> list[Row]:
-    """A row per generator: how many clips have each label, and how many of these reviewers decided."""
+    """Return a row per generator: how many clips have each label, and how many of these reviewers decided."""
     rows = []
     for generator, own in clips.groupby("generator", sort=True):
         counts = own["label"].astype(int).value_counts()
@@ -54,7 +54,7 @@ def labels_table(clips: pd.DataFrame) -> list[Row]:
 
 
 def split_labels_table(clips: pd.DataFrame) -> list[Row]:
-    """A row per split and label: how many clips."""
+    """Return a row per split and label: how many clips."""
     rows = []
     for split, name in SPLITS.items():
         counts = clips.loc[clips["split"].eq(split), "label"].astype(int).value_counts()
@@ -64,7 +64,7 @@ def split_labels_table(clips: pd.DataFrame) -> list[Row]:
 
 
 def scores_table(clips: pd.DataFrame) -> list[Row]:
-    """A row per generator: median and quartiles of each score of its clips that have one, four significant digits."""
+    """Return a row per generator: median and quartiles of each score, four significant digits."""
     rows = []
     for generator, own in clips.groupby("generator", sort=True):
         row: Row = {"generator": str(generator)}
@@ -77,7 +77,7 @@ def scores_table(clips: pd.DataFrame) -> list[Row]:
 
 
 def totals(clips: pd.DataFrame) -> Row:
-    """Clips, hours and how each file was made, of the clips themselves."""
+    """Return clips, hours and how each file was made, of the clips themselves."""
     seconds = float(clips["duration_s"].dropna().sum())
     media = clips["media"].value_counts()
     return {
@@ -90,7 +90,7 @@ def totals(clips: pd.DataFrame) -> Row:
 
 
 def size_category(clips: int) -> str:
-    """The size category of the Hugging Face hub."""
+    """Return the size category of the Hugging Face hub."""
     edges = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
     return next((name for edge, name in edges if clips < edge), "1M<n<10M")
 

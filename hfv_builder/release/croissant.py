@@ -61,7 +61,7 @@ LABELS = "labels"
 
 
 def croissant(dataset: Dataset, sums: Mapping[str, str], stages: Iterable[str]) -> str:
-    """The file's text.
+    """Return the file's text.
 
     Args:
         sums: SHA-256 of every metadata.parquet, by path relative to the release.
@@ -170,7 +170,7 @@ def _labels() -> dict[str, Any]:
 
 
 def _clips(folder: str) -> dict[str, Any]:
-    """The record set of a folder; `box`, which is no plain value, is left to readers of Parquet."""
+    """Return the record set of a folder; `box`, which is no plain value, is left to readers of Parquet."""
     name = folder.removeprefix("data/")
     return {
         "@type": "cr:RecordSet",

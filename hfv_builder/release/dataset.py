@@ -69,7 +69,7 @@ class Dataset:
 
 
 def with_places(clips: pd.DataFrame, variant: str = "") -> pd.DataFrame:
-    """The clips with the columns variant, folder, file_name (relative to the folder) and path (to the release).
+    """Return the clips with the columns variant, folder, file_name (relative to the folder) and path (to the release).
 
     Args:
         clips: columns clip_id, generator and split.
@@ -82,7 +82,7 @@ def with_places(clips: pd.DataFrame, variant: str = "") -> pd.DataFrame:
 
 
 def configs_of(rows: pd.DataFrame) -> Iterator[Config]:
-    """The configurations that these rows make.
+    """Yield the configurations that these rows make.
 
     Args:
         rows: columns folder, split and label.

@@ -27,7 +27,7 @@ STYLE = {
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an SVG element; the same figure gives the same text."""
+    """Return the figure as an SVG element; the same figure gives the same text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawing = text.getvalue()
@@ -35,7 +35,7 @@ def svg(figure: Figure) -> str:
 
 
 def jpeg(image: npt.NDArray[np.uint8], *, quality: int = 85) -> str:
-    """The image, (H, W, 3) uint8 RGB, as the address of a JPEG that holds its data."""
+    """Return the image, (H, W, 3) uint8 RGB, as the address of a JPEG that holds its data."""
     data = io.BytesIO()
     Image.fromarray(image).save(data, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -12,7 +12,7 @@ from hfv_builder.release.sheets import RGB, Sheet
 
 
 def written_files(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> Iterator[tuple[str, str | bytes]]:
-    """The files as paths relative to the release and their content: equal data sets give equal bytes.
+    """Yield the files as paths relative to the release and their content: equal data sets give equal bytes.
 
     Args:
         sheets: an image of each clip that stands for its class in the report.
@@ -33,7 +33,7 @@ def written_files(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> Iterator[tup
 
 
 def stages(dataset: Dataset) -> Iterator[str]:
-    """What was done to make the data set, a sentence each."""
+    """Yield what was done to make the data set, a sentence each."""
     names = ", ".join(source.name for _, source in sorted(dataset.sources.items()))
     yield f"Clips of {names} were catalogued; a clip is identified by the SHA-256 of its file."
     yield f"Spatial, appearance and motion scores were computed with the profile {dataset.profile} of hfv-builder."

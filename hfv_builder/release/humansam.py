@@ -31,13 +31,13 @@ SETS = {
 
 
 def set_name(generator: str) -> str:
-    """The folder of a generator's evaluation set, a `@variant` behind it kept."""
+    """Return the folder of a generator's evaluation set, a `@variant` behind it kept."""
     name, at, variant = generator.partition("@")
     return SETS.get(name, f"{name.replace('.', '-')}_human_dim") + at + variant
 
 
 def humansam_files(rows: pd.DataFrame, sets: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The files, as paths relative to the release and their text.
+    """Yield the files, as paths relative to the release and their text.
 
     Args:
         rows: columns path (relative to the release), label, r_hat, split and generator.

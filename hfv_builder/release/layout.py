@@ -13,7 +13,7 @@ SUFFIX = ".mp4"
 
 
 def folder_of(split: str, generator: str, variant: str = "") -> str:
-    """The folder whose metadata lists a clip, relative to the release.
+    """Return the folder whose metadata lists a clip, relative to the release.
 
     Args:
         variant: of an evaluation set, such as blur3; the clips themselves without it.
@@ -23,16 +23,16 @@ def folder_of(split: str, generator: str, variant: str = "") -> str:
 
 
 def split_of(folder: str) -> Split:
-    """The split of the clips in a folder, from its path relative to the release."""
+    """Return the split of the clips in a folder, from its path relative to the release."""
     return {TRAIN: Split.TRAIN, VALIDATION: Split.VAL}.get(folder, Split.TEST)
 
 
 def stem(generator: str, clip_id: str) -> str:
-    """The name of a clip's file without its suffix; unique, for a clip id is, and without a dot."""
+    """Return the name of a clip's file without its suffix; unique, for a clip id is, and without a dot."""
     return f"{generator.replace('.', '-')}_{clip_id}"
 
 
 def file_name(split: str, generator: str, clip_id: str) -> str:
-    """The file of a clip, relative to the folder whose metadata lists it."""
+    """Return the file of a clip, relative to the folder whose metadata lists it."""
     below = f"{clip_id[:2]}/{stem(generator, clip_id)}{SUFFIX}"
     return below if Split(split) is Split.TEST else f"{generator}/{below}"

@@ -11,7 +11,7 @@ COLUMNS = ("source", "name", "licence", "terms", "url", "clips")
 
 
 def licences_csv(clips: Mapping[str, int], sources: Mapping[str, Source]) -> str:
-    """The file's text: a header and a row per source.
+    """Return the file's text: a header and a row per source.
 
     Args:
         clips: how many clips of each generator are released.

@@ -80,7 +80,7 @@ def place_original(source: Path, target: Path, *, expected: str) -> Placed:
 
 
 def made(target: Path, media: Media) -> Placed:
-    """What a file is that was just written, once it is on the disk."""
+    """Return what a file is that was just written, once it is on the disk."""
     with target.open("rb") as file:
         os.fsync(file.fileno())
     return Placed(media=media, sha256=sha256(target), bytes=target.stat().st_size, probe=probe(target))
@@ -167,7 +167,7 @@ def _copy(source: Path, target: Path) -> str:
 
 
 def _kind(source: Path) -> tuple[str, str]:
-    """The names of the container and of the codec of the first video stream."""
+    """Return the names of the container and of the codec of the first video stream."""
     with open_media(source) as container:
         streams = container.streams.video
         codec = streams[0].codec_context.codec.canonical_name if streams and streams[0].codec_context else ""

@@ -85,7 +85,7 @@ HUGGING_FACE = {"string": "string", "int64": "int64", "int32": "int32", "double"
 
 
 def metadata_table(rows: pd.DataFrame) -> pa.Table:
-    """The rows, sorted by file_name, in the columns of `SCHEMA`, with the features that `datasets` reads.
+    """Return the rows, sorted by file_name, in the columns of `SCHEMA`, with the features that `datasets` reads.
 
     Args:
         rows: the columns of `SCHEMA` and any others; `label` may be null nowhere.
@@ -96,7 +96,7 @@ def metadata_table(rows: pd.DataFrame) -> pa.Table:
 
 
 def features() -> dict[str, object]:
-    """The columns as features of `datasets`: `label` is a ClassLabel."""
+    """Return the columns as features of `datasets`: `label` is a ClassLabel."""
     columns: dict[str, object] = {field.name: _feature(field.type) for field in SCHEMA}
     return columns | {"label": {"names": NAMES, "_type": "ClassLabel"}}
 
@@ -108,7 +108,7 @@ def _feature(kind: pa.DataType) -> dict[str, object]:
 
 
 def parquet(table: pa.Table) -> bytes:
-    """The bytes of the table's file; equal tables give equal bytes."""
+    """Return the bytes of the table's file; equal tables give equal bytes."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
         if len(table):  # `datasets` cannot read a row group without rows

@@ -42,7 +42,7 @@ class Problem:
 
 
 def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
-    """Whether a metadata.parquet has the columns and the types that readers expect."""
+    """Check that a metadata.parquet has the columns and the types that readers expect."""
     if table.schema.names != SCHEMA.names or table.schema.types != SCHEMA.types:
         names = {*table.schema.names} ^ {*SCHEMA.names}
         yield Problem(file=path, problem=f"columns or types differ: {', '.join(sorted(names)) or 'types'}")
@@ -54,7 +54,7 @@ def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
 
 
 def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Problem]:
-    """What the rows of all metadata say that cannot be.
+    """Yield what the rows of all metadata say that cannot be.
 
     Args:
         rows: the columns of `metadata.SCHEMA`, and folder, path (relative to the release) and split.
@@ -93,7 +93,7 @@ def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Proble
 
 
 def side_problems(rows: pd.DataFrame) -> Iterator[Problem]:
-    """Clips that stand on two sides, or twice on one, by what their content is."""
+    """Yield clips that stand on two sides, or twice on one, by what their content is."""
     clips = rows[~rows["folder"].str.contains("@")]
     again = clips["clip_id"].duplicated(keep=False) & ~clips["path"].duplicated(keep=False)
     for clip_id, own in clips[again].groupby("clip_id"):
@@ -106,7 +106,7 @@ def side_problems(rows: pd.DataFrame) -> Iterator[Problem]:
 
 
 def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[Problem]:
-    """Whether HumanSAM's files say what the metadata says.
+    """Check that HumanSAM's files say what the metadata says.
 
     Args:
         texts: the files there are, by path relative to the release.
@@ -127,7 +127,7 @@ def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[
 
 
 def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
-    """Whether licences.csv has a licence and the number of clips of every source."""
+    """Check that licences.csv has a licence and the number of clips of every source."""
     listed = {row["source"]: row for row in csv.DictReader(io.StringIO(text)) if row.get("source")}
     clips = rows[~rows["folder"].str.contains("@")]["generator"].value_counts()
     for generator, count in clips.items():
@@ -142,7 +142,7 @@ def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
 
 
 def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: str) -> Iterator[Problem]:
-    """Whether croissant.json says what it must, and names every metadata.parquet with its checksum."""
+    """Check that croissant.json says what it must, and names every metadata.parquet with its checksum."""
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -158,7 +158,7 @@ def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: s
 
 
 def card_problems(rows: pd.DataFrame, configs: Any) -> Iterator[Problem]:
-    """Whether the card names every configuration and its folders.
+    """Check that the card names every configuration and its folders.
 
     Args:
         configs: as the card's YAML gives them.
@@ -175,7 +175,7 @@ def card_problems(rows: pd.DataFrame, configs: Any) -> Iterator[Problem]:
 
 
 def _out_of_order(rows: pd.DataFrame, fake: Flags) -> Flags:
-    """Fake clips whose class rank is not that of their label's score among those of their generator and label."""
+    """Return the fake clips whose class rank contradicts the score of their label in their generator."""
     wrong = np.zeros(len(rows), np.bool_)
     base = ~rows["folder"].str.contains("@").to_numpy(bool)
     clips = rows.assign(at=np.arange(len(rows)))[fake & base]

@@ -25,7 +25,7 @@ SHOWN_FORMATS = 3
 
 
 def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
-    """The page's text.
+    """Return the page's text.
 
     Args:
         sheets: an image of each clip that stands for its class.
@@ -55,7 +55,7 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
 
 
 def _generators(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> list[dict[str, Any]]:
-    """A row per source, generated ones first: its facts, and images by label."""
+    """Return a row per source, generated ones first: its facts, and images by label."""
     rows = []
     table = {row["generator"]: row for row in composition.sources_table(dataset.clips, dataset.sources)}
     for generator, own in dataset.clips.groupby("generator", sort=True):
@@ -77,7 +77,7 @@ def _formats(clips: pd.DataFrame) -> str:
 
 
 def _composition(clips: pd.DataFrame) -> Figure:
-    """Clips of each source, by label."""
+    """Draw the clips of each source, by label."""
     generators = _ordered(clips)
     figure = Figure(figsize=(9.6, 0.8 + 0.34 * len(generators)), layout="constrained")
     axes = figure.subplots()
@@ -97,7 +97,7 @@ def _composition(clips: pd.DataFrame) -> Figure:
 
 
 def _scores(clips: pd.DataFrame) -> Figure:
-    """Each score of each source: a box between the quartiles, whiskers to the 5th and 95th percentile."""
+    """Draw each score of each source: a box between the quartiles, whiskers to the 5th and 95th percentile."""
     generators = [
         name for name in _ordered(clips) if clips.loc[clips["generator"] == name, METRICS[0].value].notna().any()
     ]
@@ -124,7 +124,7 @@ def _scores(clips: pd.DataFrame) -> Figure:
 
 
 def _facts(clips: pd.DataFrame) -> Figure:
-    """Size, rate and length of the files of each source: what tells sources apart without looking at the content."""
+    """Draw size, rate and length of the files of each source, which tell sources apart without their content."""
     generators = _ordered(clips)
     figure = Figure(figsize=(9.6, 0.9 + 0.32 * len(generators)), layout="constrained")
     facts = {
@@ -151,7 +151,7 @@ def _facts(clips: pd.DataFrame) -> Figure:
 
 
 def _agreements(clips: pd.DataFrame) -> Figure:
-    """Of the reviewed clips of each label, how many votes are the label."""
+    """Draw how many of the votes on reviewed clips are the released label, by label."""
     reviewed = clips[clips["reviewers"].gt(0) & clips["agreement"].notna()]
     figure = Figure(figsize=(9.6, 2.0), layout="constrained")
     axes = figure.subplots()
@@ -168,6 +168,6 @@ def _agreements(clips: pd.DataFrame) -> Figure:
 
 
 def _ordered(clips: pd.DataFrame) -> list[str]:
-    """The sources, generated ones first."""
+    """Return the sources, generated ones first."""
     real = clips.groupby("generator")["label"].min().eq(Label.REAL)
     return [str(name) for name in sorted(real.index, key=lambda name: (bool(real[name]), str(name)))]

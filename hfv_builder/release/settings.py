@@ -55,7 +55,7 @@ class Settings:
 
 
 def template() -> str:
-    """The commented file that `hfv release init` writes."""
+    """Return the commented file that `hfv release init` writes."""
     return resources.files("hfv_builder.release").joinpath("templates", FILE).read_text(encoding="utf-8")
 
 
@@ -91,7 +91,7 @@ def load_settings(path: Place) -> Settings:
 
 
 def _missing(content: dict[str, Any]) -> Iterator[str]:
-    """The fields without a value, in the order of the template; empty ones that may stay empty are none."""
+    """Yield the fields without a value, in the order of the template; empty ones that may stay empty are none."""
     rai = content.get("rai")
     creators = content.get("creators")
     for name in ("title", "description", "licence", "licence_url", "url", "date_published", "citation"):

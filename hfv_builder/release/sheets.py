@@ -35,7 +35,7 @@ class Sheet:
 
 
 def choose(clips: pd.DataFrame) -> list[Sheet]:
-    """One clip for each generator and label: the most anomalous of its class; of a real source the first by id.
+    """Return one clip for each generator and label: the most anomalous of its class; of a real source the first by id.
 
     Args:
         clips: columns generator, label, clip_id, class_rank and path.
@@ -63,7 +63,7 @@ def draw(sheets: Iterable[Sheet], files: Mapping[str, Path], *, threads: int = 2
 
 
 def _strip(path: Path) -> RGB | None:
-    """Frames of a clip side by side; None if it cannot be decoded."""
+    """Return frames of a clip side by side; None if it cannot be decoded."""
     kept: list[RGB] = []
     try:
         kept = [_fitted(frame.rgb) for frame in frames(path)]
@@ -76,7 +76,7 @@ def _strip(path: Path) -> RGB | None:
 
 
 def _fitted(rgb: RGB) -> RGB:
-    """The frame scaled into `SIZE`, its shape kept, on white."""
+    """Return the frame scaled into `SIZE`, its shape kept, on white."""
     height, width = rgb.shape[:2]
     scale = min(SIZE[0] / width, SIZE[1] / height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))

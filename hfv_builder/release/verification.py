@@ -78,7 +78,7 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
 
 
 def _files(folder: Path, report: Report) -> Iterator[str]:
-    """All files, relative to the release; links and others are problems."""
+    """Yield all files, relative to the release; links and others are problems."""
     for parent, folders, names in os.walk(folder):
         for name in [*names, *folders]:
             path = Path(parent, name)
@@ -93,7 +93,7 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
 
 
 def _file_problems(path: Path, expected: str | None) -> Iterator[str]:
-    """What is wrong with one file by itself."""
+    """Yield what is wrong with one file by itself."""
     try:
         if expected is not None and checksums.sha256(path) != expected:
             yield "its bytes are not those of its checksum"
@@ -111,7 +111,7 @@ def _file_problems(path: Path, expected: str | None) -> Iterator[str]:
 
 
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
-    """The rows of all metadata that can be read, with folder, path and split."""
+    """Return the rows of all metadata that can be read, with folder, path and split."""
     tables = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
     for path in files:
         if Path(path).name != METADATA:
@@ -132,7 +132,7 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
-    """What files say of one another."""
+    """Yield what files say of one another."""
     yield from problems.row_problems(rows, sums)
     yield from problems.side_problems(rows)
     clips = {path for path in there if path.endswith(SUFFIX)}

@@ -102,7 +102,7 @@ def _check_settled(manifests: Manifests, generator: str, profile: str) -> None:
 
 
 def _reviewed(rows: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
-    """The rows with what reviewers said of them.
+    """Return the rows with what reviewers said of them.
 
     Raises:
         UsageError: the splits took labels from reviews that are gone.

@@ -106,7 +106,7 @@ def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> dict[str, Plac
 
 
 def _shards(rows: pd.DataFrame) -> Iterator[list[ClipFile]]:
-    """The clips with all files that are made of each, a bounded number at a time."""
+    """Yield the clips with all files that are made of each, a bounded number at a time."""
     columns = [rows[name] for name in ("generator", "clip_id", "source", "sha256", "variant", "path")]
     clips: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for *clip, variant, path in zip(*columns, strict=True):
@@ -120,7 +120,7 @@ def _shards(rows: pd.DataFrame) -> Iterator[list[ClipFile]]:
 
 
 def _with_media(dataset: Dataset, placed: dict[str, Placed]) -> Dataset:
-    """The data set with what the released files say of themselves."""
+    """Return the data set with what the released files say of themselves."""
     rows = dataset.rows.set_index("path", drop=False)
     for path, each in placed.items():
         if each.media is not Media.ORIGINAL:

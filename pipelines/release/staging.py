@@ -82,7 +82,7 @@ class Staging:
 
 @contextlib.contextmanager
 def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
-    """The folder to make a release in, locked while the block runs.
+    """Yield the folder to make a release in, locked while the block runs.
 
     Raises:
         UsageError: the release is there already, another command makes it, or the folder cannot be written.
@@ -121,7 +121,7 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def exists(final: Path) -> UsageError:
-    """The sentence for a release that is there already."""
+    """Return the sentence for a release that is there already."""
     return UsageError(
         f"{final} is there already, and a release is never changed: give another --version (raise its first number "
         f"if clips "

@@ -86,7 +86,7 @@ def _place(clip: ClipFile, recipe: Recipe, folder: Path, out: Path) -> dict[str,
 
 
 def _known(journal: Path, folder: Path) -> dict[str, Placed] | None:
-    """What an earlier run put in place; None if not all of it is there."""
+    """Return what an earlier run put in place; None if not all of it is there."""
     try:
         rows: dict[str, dict[str, Any]] = json.loads(journal.read_bytes())
     except (FileNotFoundError, ValueError):
