@@ -92,6 +92,18 @@ def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Proble
             yield Problem(file=str(path), problem=problem)
 
 
+def frame_problems(rows: pd.DataFrame, frames: Mapping[str, int]) -> Iterator[Problem]:
+    """Yield clips that have another number of frames than their metadata says.
+
+    Args:
+        frames: of each clip that can be opened, by path relative to the release.
+    """
+    for path, count in zip(rows["path"], rows["num_frames"], strict=True):
+        there = frames.get(path, count)
+        if there != count:
+            yield Problem(file=path, problem=f"it has {there} frames, and its metadata says {count}")
+
+
 def side_problems(rows: pd.DataFrame) -> Iterator[Problem]:
     """Yield clips that stand on two sides, or twice on one, by what their content is."""
     clips = rows[~rows["folder"].str.contains("@")]

@@ -17,6 +17,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.release.checksums import checksums_text, sha256
 from hfv_builder.release.verification import verify_release
 from pipelines.release.verify import verify
+from tests.conftest import moving_square, write_clip
 
 TRAIN, VAL, EVAL = (Path(name, "metadata.parquet") for name in ("data/train", "data/validation", "eval/other"))
 Damage = Callable[[Path], object]
@@ -71,6 +72,11 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def cut(path: Path) -> None:
+    shutil.copy(write_clip(path.with_name("short.mp4"), moving_square(4)), path)
+    path.with_name("short.mp4").unlink()
+
+
 def csv(name: str) -> Callable[[Path], Path]:
     return lambda folder: folder / "humansam" / name
 
@@ -92,6 +98,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         "it is not the file that its id names",
     ),
     "truncated clip": (lambda f: os.truncate(a_clip(f), 200), "it cannot be opened"),
+    "clip without its last frames": (lambda f: cut(a_clip(f)), "it has 4 frames, and its metadata says 8"),
     "clip that is text": (lambda f: a_clip(f).write_text("no clip"), "it cannot be opened"),
     "swapped label": (lambda f: edit(f / TRAIN, swap_label), "not that of its smallest rank"),
     "swapped label of a reviewed clip": (
