@@ -76,6 +76,21 @@ def scores_table(clips: pd.DataFrame) -> list[Row]:
     return rows
 
 
+def missing_labels(clips: pd.DataFrame, folders: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Return the labels that no clip of an evaluation set has, by the set's name, of sets that lack some.
+
+    Args:
+        clips: columns folder and label.
+        folders: of each evaluation set.
+    """
+    lacking = {}
+    for name, some in folders.items():
+        there = {*clips.loc[clips["folder"].isin(some), "label"].astype(int)}
+        if absent := [str(label) for label in Label if label not in there]:
+            lacking[name] = absent
+    return lacking
+
+
 def totals(clips: pd.DataFrame) -> Row:
     """Return clips, hours and how each file was made, of the clips themselves."""
     seconds = float(clips["duration_s"].dropna().sum())

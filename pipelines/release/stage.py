@@ -14,6 +14,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.release import sheets
 from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import checksums_text, sha256_of
+from hfv_builder.release.composition import missing_labels
 from hfv_builder.release.dataset import Dataset
 from hfv_builder.release.files import written_files
 from hfv_builder.release.media import Media, Placed
@@ -136,8 +137,14 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
     changed = Counter(each.media.value for each in placed.values() if each.media is not Media.ORIGINAL)
     notes = ", ".join(f"{count} {what}" for what, count in sorted(changed.items()))
     note = f"{notes}, since decord or `datasets` cannot read the catalogued files" if changed else ""
+    sets = {config.name: config.folders["test"] for config in dataset.configs if "test" in config.folders}
+    warnings = [
+        f"the evaluation set {name} has no {' and no '.join(labels)} clip: AUC over four classes is not defined there"
+        for name, labels in missing_labels(dataset.rows, sets).items()
+    ]
     summary = {
         "release": str(final),
+        "warnings": warnings,
         "clips": len(dataset.clips),
         "folders": rows,
         "bytes": sum(each.bytes for each in placed.values()),
@@ -146,4 +153,5 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
         "protocol": dataset.protocol,
     }
     next_ = f"the release is {final}; next: hfv release verify {final}"
-    return Outcome(summary=summary, text=paragraphs(table(rows), note, next_), started=started)
+    said = [note, *(f"warning: {warning}" for warning in warnings), next_]
+    return Outcome(summary=summary, text=paragraphs(table(rows), *said), started=started)

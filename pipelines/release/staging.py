@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from hfv_builder.storage.lock import lock
 from hfv_builder.storage.part_file import part_file
 from hfv_builder.storage.places import sync
 
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
+"""How a URL begins that was taken for a path."""
 WORK = ".work"
 """The folder of what is known of finished shards; it goes away at the end."""
 DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -87,6 +90,8 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
     Raises:
         UsageError: the release is there already, another command makes it, or the folder cannot be written.
     """
+    if URL.match(str(out)):
+        raise UsageError(f"{out} cannot hold a release: name a folder of this machine with --out DIR")
     out = out.absolute()
     final = out / name.folder
     if final.exists():

@@ -14,6 +14,7 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.release.media import Media
 from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.recipe import make_files
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS
@@ -274,6 +275,41 @@ def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
         assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0.incomplete"]
     release(ready, NAME, out=tmp_path, cluster=here)
     assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0"]
+
+
+def test_finished_clips_are_not_made_again(
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SHARD", 5)
+    made: list[str] = []
+
+    def counted(source: Path, paths: dict[str, str], *rest: Any, **more: Any) -> Any:
+        made.extend(paths.values())
+        return make_files(source, paths, *rest, **more)
+
+    monkeypatch.setattr(worker, "make_files", counted)
+    with killed_after(17):
+        release(ready, NAME, out=tmp_path, cluster=here)
+    before = len(made)
+    assert 10 <= before < 24
+    release(ready, NAME, out=tmp_path, cluster=here)
+    assert len(made) - before <= 24 - 10
+    assert {*made} == {path.relative_to(tmp_path / NAME.folder).as_posix() for path in tmp_path.rglob("*.mp4")}
+
+
+def test_sets_that_lack_a_label_are_named(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    rows = ready.read(SPLITS, generator="other").to_pylist()
+    kept = [row | ({"split": None} if row["label"] == 2 else {}) for row in rows]
+    assert kept != rows
+    ready.replace(SPLITS, [pa.Table.from_pylist(kept, schema=SPLITS.schema)], generator="other")
+    outcome = release(ready, NAME, out=tmp_path, cluster=here)
+    assert "the evaluation set other has no motion clip" in outcome.text
+    assert any("other has no motion" in warning for warning in outcome.summary["warnings"])
+
+
+def test_a_store_is_no_place_for_a_release(ready: Manifests, here: Cluster) -> None:
+    with pytest.raises(UsageError, match="name a folder of this machine with --out DIR"):
+        release(ready, NAME, out=Path("s3://bucket/releases"), cluster=here)
 
 
 def test_a_target_that_is_a_file(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
