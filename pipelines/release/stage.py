@@ -153,5 +153,5 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
         "protocol": dataset.protocol,
     }
     next_ = f"the release is {final}; next: hfv release verify {final}"
-    said = [note, *(f"warning: {warning}" for warning in warnings), next_]
-    return Outcome(summary=summary, text=paragraphs(table(rows), *said), started=started)
+    said = "\n".join(f"warning: {warning}" for warning in warnings)
+    return Outcome(summary=summary, text=paragraphs(table(rows), note, said, next_), started=started)
