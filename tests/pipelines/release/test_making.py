@@ -41,14 +41,14 @@ def test_the_bytes_do_not_depend_on_workers_or_interruptions(
     assert with_two.summary["clips"] == 24
     out, killed = tmp_path / "killed", 0
     final = out / "small-1.0.0"
-    for survived in (0, 1, 3, 7, 9, 12, 14, 17, 20, 22, 23, 24, 25, 26, 28, 30, 60, 200):
+    for survived in (0, 3, 9, 17, 22, 25, 28, 40, 200):
         if final.exists():
             break
         killed += 1
         with killed_after(survived):
             release(ready, NAME, out=out, cluster=here)
         assert not any(path.name == NAME.folder and not (path / "SHA256SUMS").exists() for path in out.glob("*"))
-    assert killed > 5
+    assert killed >= 5
     assert final.exists()
     assert sums(final) == sums(two)
     assert not list(out.glob("*.incomplete"))
