@@ -10,7 +10,7 @@ from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, Decision, Kin
 from hfv_builder.labelling.final_labels import standing, undone
 from hfv_builder.records import Label
 
-COLUMNS = ("clip_id", "reviewers", "agreement", "t_start", "t_end", "box")
+COLUMNS = ("clip_id", "supported", "reviewers", "agreement", "t_start", "t_end", "box")
 
 
 def votes(decisions: Iterable[Decision], labels: Mapping[str, int]) -> Iterator[tuple[str, list[int], list[Decision]]]:
@@ -54,9 +54,10 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
         labels: the released label of each clip, by clip id.
 
     Returns:
-        A row per clip with a decision that counts: clip_id, reviewers (how many votes count), agreement (share of them
-        in [0, 1] that is the released label, null without votes), and of the last decision for this label that marks
-        them t_start and t_end (seconds) and box (a dict of x, y, w, h in display pixels); null if nobody marked them.
+        A row per clip with a decision that counts: clip_id, supported (whether one of them is for the label),
+        reviewers (how many votes count), agreement (share of them in [0, 1] that is the released label, null without
+        votes), and of the last decision for this label that marks them t_start and t_end (seconds) and box (a dict of
+        x, y, w, h in display pixels); null if nobody marked them.
     """
     rows = []
     for clip_id, cast, agreeing in votes(decisions, labels):
@@ -67,6 +68,7 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
         rows.append(
             {
                 "clip_id": clip_id,
+                "supported": bool(agreeing),
                 "reviewers": len(cast),
                 "agreement": cast.count(labels[clip_id]) / len(cast) if cast else None,
                 "t_start": moment and moment.t_start,

@@ -104,6 +104,27 @@ def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, st
     return profile
 
 
+def check_reviews(rows: pd.DataFrame, reviews: pd.DataFrame, final: pd.DataFrame) -> None:
+    """Check that labels which the splits took from reviewers are still theirs.
+
+    Args:
+        rows: what `choose_clips` returns, of all generators.
+        reviews: what `reviewed.review_columns` returns.
+        final: columns clip_id and rejected of the `final` manifest.
+
+    Raises:
+        UsageError: nobody says so any more, or clips were rejected since.
+    """
+    taken = rows["label_source"].eq("review")
+    again = "run `hfv reviews export`, then `hfv split --labels final`"
+    gone = taken & ~rows["clip_id"].isin(reviews.loc[reviews["supported"].astype(bool), "clip_id"])
+    if gone.any():
+        raise UsageError(f"{gone.sum()} labels come from reviews that do not say so any more: {again}")
+    rejected = rows["clip_id"].isin(final.loc[final["rejected"].fillna(False).astype(bool), "clip_id"])
+    if taken.any() and rejected.any():
+        raise UsageError(f"{rejected.sum()} clips were rejected by reviewers since they were split: {again}")
+
+
 def check_licences(generators: Iterable[str], sources: Mapping[str, Source]) -> None:
     """Check that every source says under which licence its clips are.
 

@@ -13,11 +13,11 @@ from hfv_builder.release.dataset import Dataset, with_places
 from hfv_builder.release.metadata import FINGERPRINTS
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.reviewed import review_columns, vote_counts
-from hfv_builder.release.selection import Ready, check_licences, check_together, choose_clips
+from hfv_builder.release.selection import Ready, check_licences, check_reviews, check_together, choose_clips
 from hfv_builder.release.settings import FILE, load_settings
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
-from hfv_builder.storage.schema import LABELS, REVIEWS, SCORES, SPLITS
+from hfv_builder.storage.schema import FINAL, LABELS, REVIEWS, SCORES, SPLITS
 from pipelines.generators import catalogued, clips_of, lost_clips
 
 CLIP_COLUMNS = ["clip_id", "generator", "is_real", "path", "sha256", "bytes", "prompt", "status"]
@@ -64,15 +64,19 @@ def gather(
             profile=profiles[generator],
             fresh=bool(fingerprints),
         )
-        found = {column: fingerprints.get(metric) for column, metric in zip(FINGERPRINTS, METRICS, strict=True)}
-        chosen[generator] = choose_clips(ready).assign(profile=profiles[generator] if fingerprints else None, **found)
+        made_with = {name: fingerprints.get(metric) for name, metric in zip(FINGERPRINTS, METRICS, strict=True)}
+        rows = choose_clips(ready)
+        chosen[generator] = rows.assign(profile=profiles[generator] if fingerprints else None, **made_with)
     profile = check_together(chosen, profiles, allow_lite=allow_lite)
     chosen = {generator: rows for generator, rows in chosen.items() if len(rows)}
     check_licences(chosen, sources)
     decisions = read_reviews(manifests)[0] if manifests.parts(REVIEWS) else []
     rows = pd.concat(chosen.values(), ignore_index=True).rename(columns={"path": "source"})
     labels = dict(zip(rows["clip_id"], rows["label"].astype(int), strict=True))
-    rows = _reviewed(rows, review_columns(decisions, labels))
+    reviews = review_columns(decisions, labels)
+    check_reviews(rows, reviews, manifests.read(FINAL, ["clip_id", "rejected"]).to_pandas())
+    rows = rows.merge(reviews, on="clip_id", how="left")
+    rows["reviewers"] = rows["reviewers"].astype("Int32").fillna(0)
     counts = vote_counts(decisions, labels)
     by_prompt = rows["policy"].str.endswith("-by-prompt").all()
     rows = rows.assign(media=media)
@@ -96,23 +100,5 @@ def _check_settled(manifests: Manifests, generator: str, profile: str) -> None:
         if not manifests.is_settled(SCORES, profile=profile, metric=metric.value, generator=generator):
             raise UsageError(
                 f"the {metric} scores of {generator} are not finished: run `hfv score --generator {generator} "
-                f"--profile "
-                f"{profile}` to its end, then `hfv label` and `hfv split`"
+                f"--profile {profile}` to its end, then `hfv label` and `hfv split`"
             )
-
-
-def _reviewed(rows: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with what reviewers said of them.
-
-    Raises:
-        UsageError: the splits took labels from reviews that are gone.
-    """
-    gone = rows["label_source"].eq("review") & ~rows["clip_id"].isin(reviews["clip_id"])
-    if gone.any():
-        raise UsageError(
-            f"{gone.sum()} labels come from reviews that are not there any more: run `hfv reviews export`, then "
-            f"`hfv split "
-            "--labels final`"
-        )
-    found = rows.merge(reviews, on="clip_id", how="left")
-    return found.assign(reviewers=found["reviewers"].astype("Int32").fillna(0))

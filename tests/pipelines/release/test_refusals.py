@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.reviews import as_table
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
 from pipelines.label.stage import label
 from pipelines.release import staging, worker
 from pipelines.release.stage import release
@@ -69,6 +71,32 @@ def edit_file(name: str, old: str, new: str) -> Callable[[Manifests], None]:
     return edit
 
 
+def reviewed(manifests: Manifests) -> tuple[str, Decision]:
+    """Let a reviewer relabel a clip and take the label over; the clip and the decision."""
+    row = manifests.read(SPLITS, generator="seed").to_pylist()[0]
+    clip = str(row["clip_id"])
+    label_ = (row["label"] + 1) % 3
+    said = Decision(decision_id="d", clip_id=clip, reviewer="anna", decision="relabel", label=label_, created_at=1)
+    manifests.replace(REVIEWS, [as_table([said], overlap=1)])
+    split(manifests, labels="final", protocol="hfv")
+    return clip, said
+
+
+def taken_back(manifests: Manifests) -> None:
+    clip, said = reviewed(manifests)
+    undo = Decision(
+        decision_id="u", clip_id=clip, reviewer="anna", decision=None, final=False, created_at=2, undoes=("d",)
+    )
+    manifests.replace(REVIEWS, [as_table([said, undo], overlap=1)])
+
+
+def rejected_since(manifests: Manifests) -> None:
+    reviewed(manifests)
+    other = manifests.read(SPLITS, generator="other")["clip_id"][0].as_py()
+    row = dict.fromkeys(FINAL.schema.names) | {"clip_id": other, "generator": "other", "rejected": True}
+    manifests.replace(FINAL, [pa.Table.from_pylist([row], schema=FINAL.schema)])
+
+
 REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
     "unlabelled clip": (unlabelled, "1 of 6 clips of seed have no label yet: run `hfv label"),
     "split of older labels": (
@@ -86,6 +114,8 @@ REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
         lambda m: split(m, ["seed"]),
         r"the splits follow different protocols \(hfv: .*; pooled: seed\)",
     ),
+    "review taken back": (taken_back, "1 labels come from reviews that do not say so any more"),
+    "rejected since": (rejected_since, "1 clips were rejected by reviewers since they were split"),
     "lite": (lite, "the labels were made with the profile lite"),
     "no licence": (edit_file("sources.toml", 'licence = "MIT"', ""), "no licence is given for third.2"),
     "unknown source": (edit_file("sources.toml", '["third.2"]', "[unknown]"), "no licence is given for third.2"),
