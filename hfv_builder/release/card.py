@@ -14,7 +14,9 @@ from hfv_builder.labelling.splits import VAL_PERCENT
 from hfv_builder.release import composition
 from hfv_builder.release.dataset import DEFAULT, Config, Dataset
 from hfv_builder.release.layout import METADATA
+from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import DESCRIPTIONS
+from hfv_builder.release.operations import VARIANTS
 
 FILE = "README.md"
 PROTOCOLS = {
@@ -70,6 +72,9 @@ def card(dataset: Dataset) -> str:
         evaluation_sets=[config for config in dataset.configs if config.name != DEFAULT],
         agreement=dataset.agreement,
         media_words=MEDIA,
+        uniform=dataset.settings.uniform if dataset.media == Media.UNIFORM else None,
+        variants={name: ", then ".join(map(str, VARIANTS[name])) for name in VARIANTS if name in dataset.variants},
+        left_out=0 if dataset.left_out is None else len(dataset.left_out),
         snippets=snippets(dataset.configs, f"{dataset.name.folder}"),
         columns=DESCRIPTIONS,
         licences=[

@@ -7,6 +7,7 @@ import pandas as pd
 
 from hfv_builder.clips.sources import Source, differences
 from hfv_builder.records import METRICS, Label, Split
+from hfv_builder.release.media import Media
 
 Row = dict[str, Any]
 FACTS = ("width", "height", "fps", "num_frames", "duration_s")
@@ -27,7 +28,7 @@ def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Ro
     rows = []
     for generator, own in clips.groupby("generator", sort=True):
         source = sources[str(generator)]
-        facts = own[list(FACTS)].astype(object)
+        facts = own.loc[own["media"].ne(Media.UNIFORM), list(FACTS)].astype(object)  # those were made to differ
         differing = differences(
             source, [dict(zip(FACTS, values, strict=True)) for values in facts.itertuples(index=False)]
         )

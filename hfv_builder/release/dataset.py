@@ -42,6 +42,8 @@ class Dataset:
     """What is never on two sides, content or prompt."""
     media: str
     """original, uniform or none."""
+    left_out: pd.DataFrame | None = None
+    """Clips that could not be made uniform, with the columns of `left_out.COLUMNS`; None without any."""
     agreement: Agreement | None = None
     """How far reviewers agree on the released clips; None if no clip has two answers."""
 
@@ -54,6 +56,11 @@ class Dataset:
     def clips(self) -> pd.DataFrame:
         """The clips themselves, without variants."""
         return self.rows[self.rows["variant"].eq("")]
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants that evaluation sets have."""
+        return sorted({*self.rows["variant"]} - {""})
 
     @property
     def by_folder(self) -> dict[str, pd.DataFrame]:

@@ -4,20 +4,18 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import math
 import os
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
 
 from hfv_builder.frames.decord_reader import reads
-from hfv_builder.frames.encode import TICKS, h264_writer
 from hfv_builder.frames.facts import Probe, is_plain, probe
 from hfv_builder.frames.media import ffmpeg_errors, open_media
-from hfv_builder.frames.video import frames
 from hfv_builder.records import ClipError
 from hfv_builder.release.checksums import sha256
+from hfv_builder.release.encoding import Encoding
+from hfv_builder.release.outputs import Output, encode
 from hfv_builder.storage.part_file import part_file
 
 FICLONE = 0x40049409
@@ -26,10 +24,8 @@ NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 """What systems say where two files cannot be one."""
 KEPT = ("h264", "hevc", "vp9", "mpeg4")
 """Codecs that stay as they are, in an MP4 file that players show alike and decord reads; all others become H.264."""
-QUANTISER = 16
-"""Of files that are encoded: visually lossless."""
-UNTIMED_FPS = 25
-"""The rate of clips that have none."""
+ENCODING = Encoding(quantiser=16, preset="veryfast")
+"""Of files that common readers cannot read: visually lossless."""
 BLOCK = 1 << 20
 
 
@@ -39,6 +35,8 @@ class Media(StrEnum):
     ORIGINAL = "original"
     REMUXED = "remuxed"
     ENCODED = "encoded"
+    UNIFORM = "uniform"
+    VARIANT = "variant"
     NONE = "none"
 
 
@@ -75,7 +73,7 @@ def place_original(source: Path, target: Path, *, expected: str) -> Placed:
     check(source, expected)
     media = Media.REMUXED if kept and _remux(source, target) else Media.ENCODED
     if media is Media.ENCODED:
-        encode(source, target)
+        encode(source, [Output(path=target, encoding=ENCODING)])
     return made(target, media)
 
 
@@ -118,37 +116,6 @@ def link_or_copy(source: Path, target: Path, *, expected: str) -> None:
     except ClipError:
         target.unlink()
         raise
-
-
-def encode(source: Path, target: Path) -> None:
-    """Encode the frames of a clip as H.264, each at its own time.
-
-    Raises:
-        ClipError: it cannot be decoded.
-    """
-    fps = probe(source).fps or UNTIMED_FPS
-    with contextlib.ExitStack() as stack:
-        writer, time_s = None, 0.0
-        for number, frame in enumerate(frames(source)):
-            if writer is None:
-                height, width = frame.rgb.shape[:2]
-                writer = stack.enter_context(
-                    h264_writer(
-                        target,
-                        width=width,
-                        height=height,
-                        fps=Fraction(fps).limit_denominator(1001),
-                        quantiser=QUANTISER,
-                        preset="veryfast",
-                        timed=True,
-                        shape=frame.shape,
-                    )
-                )
-            elif frame.rgb.shape[:2] != (height, width):
-                raise ClipError(f"frame {frame.index} is not of the size of the frames before it")
-            shown = number / fps if math.isnan(frame.time_s) else frame.time_s
-            time_s = max(shown, time_s + 1 / TICKS) if number else 0.0
-            writer.add(frame.rgb, time_s)
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -73,7 +73,7 @@ DESCRIPTIONS = {
     "fps": "frames per second",
     "num_frames": "frames as the file declares them",
     "duration_s": "seconds",
-    "media": "what was done to the file: original, remuxed, encoded, or none if the release holds no media",
+    "media": "what was done to the file: original, remuxed, encoded, uniform or variant; none if there is no file",
     "profile": "the profile that made the scores",
     "fingerprint": "hash of everything that decides the automatic label",
     "fingerprint_spatial": "hash of everything that decides the spatial score",

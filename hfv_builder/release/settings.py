@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import UsageError
+from hfv_builder.release.encoding import Encoding, Uniform, with_defaults
 from hfv_builder.storage.places import Place, read
 
 FILE = "release.toml"
@@ -50,6 +51,8 @@ class Settings:
     citation: str
     creators: tuple[Creator, ...]
     rai: ResponsibleAI
+    uniform: Uniform
+    variants: Encoding
     language: tuple[str, ...] = ("en",)
     keywords: tuple[str, ...] = ()
 
@@ -78,7 +81,7 @@ def load_settings(path: Place) -> Settings:
     for missing in _missing(content):
         raise UsageError(f"{path}: {missing} is missing: fill it in; the comments there say what belongs in it")
     try:
-        settings = TypeAdapter(Settings).validate_json(json.dumps(content, default=str))
+        settings = TypeAdapter(Settings).validate_json(json.dumps(with_defaults(content), default=str))
         date.fromisoformat(settings.date_published)
     except ValidationError as error:
         first = error.errors()[0]

@@ -20,9 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--media",
-        choices=("original", "none"),
+        choices=("original", "uniform", "none"),
         default="original",
-        help="original: the catalogued files; none: metadata only (default: original)",
+        help="original: the catalogued files; uniform: all encoded alike; none: metadata only (default: original)",
+    )
+    parser.add_argument(
+        "--variants",
+        default="",
+        metavar="A,B,…",
+        help="of each evaluation set: control, blur3, jpeg50, jpeg90, resize0.7, mixed",
     )
     parser.add_argument("--format", choices=("folder",), default="folder", help="folder (default: folder)")
     parser.add_argument(

@@ -4,6 +4,7 @@ import argparse
 
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.operations import variants_of
 from hfv_builder.release.settings import FILE, template
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put, writable
@@ -35,6 +36,7 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         ReleaseName(name=options.what, version=options.version),
         out=options.out,
         media=options.media,
+        variants=variants_of(options.variants),
         allow_lite=options.allow_lite,
         settings=options.settings,
         cluster=cluster,

@@ -81,6 +81,8 @@ def gather(
     by_prompt = rows["policy"].str.endswith("-by-prompt").all()
     rows = rows.assign(media=media)
     test = rows[rows["split"].eq(Split.TEST)]
+    if variants and not len(test):
+        raise UsageError("variants are made of evaluation sets, and no clip is test: run `hfv split --protocol hfv`")
     places = [with_places(rows), *(with_places(test, variant) for variant in variants)]
     return Dataset(
         name=name,
