@@ -35,7 +35,7 @@ MEDIA = {
     "remuxed": "the same encoded frames in an MP4 container, since common readers cannot read the original's",
     "encoded": "encoded anew as H.264, since common readers cannot read the original",
     "uniform": "decoded and encoded alike, whatever the source",
-    "none": "not part of this release; `hfv release attach` puts them in place",
+    "none": "not part of this release; `hfv release attach DIR --clips CLIPS` puts those that you have in place",
 }
 QUERY = "select generator, label, count(*) from '{folder}/*/*/{file}' group by all order by all"
 HUB_LICENCE = re.compile(r"[a-z0-9.+-]+")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from hfv_builder.release import card, croissant, left_out, licences, report
+from hfv_builder.release import card, catalogued, croissant, left_out, licences, report
 from hfv_builder.release.checksums import sha256_of
 from hfv_builder.release.dataset import DEFAULT, Dataset
 from hfv_builder.release.humansam import humansam_files
 from hfv_builder.release.layout import METADATA
+from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import metadata_table, parquet
 from hfv_builder.release.sheets import RGB, Sheet
 
@@ -26,6 +27,8 @@ def written_files(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> Iterator[tup
     sets = [config.name for config in dataset.configs if config.name != DEFAULT and "@" not in config.name]
     yield from humansam_files(dataset.clips, sets)
     counts = {str(name): int(count) for name, count in dataset.clips["generator"].value_counts().items()}
+    if dataset.media == Media.NONE:
+        yield catalogued.FILE, catalogued.catalogued_csv(dataset.clips)
     if dataset.left_out is not None:
         yield left_out.FILE, left_out.left_out_csv(dataset.left_out)
     yield licences.FILE, licences.licences_csv(counts, dataset.sources)

@@ -10,10 +10,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add them to the command's parser."""
     parser.add_argument(
         "what",
-        metavar="NAME|init|verify",
-        help="make a release of this name; init: write a release.toml to fill in; verify: check a release",
+        metavar="NAME|init|verify|attach|push",
+        help="make a release of this name; init: write a release.toml to fill in; "
+        "verify: check a release; attach: put clips into one without media; push: publish one on the hub",
     )
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the release to verify")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the release to verify, attach to or push")
     parser.add_argument("--version", metavar="V", help="of the release, such as 1.0.0")
     parser.add_argument(
         "--out", type=Path, default=OUT, metavar="DIR", help=f"where the release's folder goes (default: {OUT})"
@@ -34,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-lite", action="store_true", help="release labels of the profile lite, which are not for publishing"
     )
+    parser.add_argument("--clips", action="append", metavar="DIR", help="attach: a folder of clips; may be given again")
+    parser.add_argument("--to", metavar="REPO", help="push: the repository on the Hugging Face hub, someone/my-set")
+    parser.add_argument("--private", action="store_true", help="push: make the repository a private one")
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="the release.toml (default: in the manifests folder)"
     )

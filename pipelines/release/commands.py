@@ -12,6 +12,9 @@ from pipelines.outcome import Outcome
 from pipelines.release.stage import release
 from pipelines.workers.cluster import Cluster
 
+ON_A_RELEASE = {"verify": "check", "attach": "attach clips to", "push": "push"}
+"""What can be done with a release that is there."""
+
 
 def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> Outcome:
     """Do what the arguments ask for.
@@ -19,12 +22,8 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
     Raises:
         UsageError: they do not go together.
     """
-    if options.what == "verify":
-        if options.folder is None:
-            raise UsageError("name the release to check: `hfv release verify DIR`")
-        from pipelines.release.verify import verify
-
-        return verify(options.folder, threads=options.workers)
+    if options.what in ON_A_RELEASE:
+        return _with_release(options, cluster)
     if options.folder is not None:
         raise UsageError(f"{options.what} takes no folder: did you mean `hfv release verify {options.folder}`?")
     if options.what == "init":
@@ -41,6 +40,28 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         settings=options.settings,
         cluster=cluster,
     )
+
+
+def _with_release(options: argparse.Namespace, cluster: Cluster) -> Outcome:
+    """Do what the arguments ask for with a release that is there."""
+    folder, what = options.folder, options.what
+    if folder is None:
+        raise UsageError(f"name the release to {ON_A_RELEASE[what]}: `hfv release {what} DIR`")
+    if what == "verify":
+        from pipelines.release.verify import verify
+
+        return verify(folder, threads=options.workers)
+    if what == "attach":
+        if not options.clips:
+            raise UsageError("name the folder with the clips: `hfv release attach DIR --clips DIR`")
+        from pipelines.release.attach import attach
+
+        return attach(folder.absolute(), options.clips, cluster=cluster)
+    if options.to is None:
+        raise UsageError("name the repository: `hfv release push DIR --to someone/my-set`")
+    from pipelines.release.push import push
+
+    return push(folder.absolute(), options.to, private=options.private)
 
 
 def init(manifests: Manifests) -> Outcome:

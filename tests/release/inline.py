@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pipelines.release import stage
+from pipelines.release import attach, stage
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import Done
 
@@ -23,5 +23,6 @@ def inline() -> Iterator[Cluster]:
             yield Done(items=shard, result=work(shard))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "run_shards", at_once)
+        for module in (stage, attach):
+            patch.setattr(module, "run_shards", at_once)
         yield Cluster(client=object())
