@@ -17,6 +17,7 @@ from hfv_builder.release.layout import METADATA
 from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import DESCRIPTIONS
 from hfv_builder.release.operations import VARIANTS
+from hfv_builder.release.shards import SHARD_SUFFIX
 
 FILE = "README.md"
 PROTOCOLS = {
@@ -72,10 +73,11 @@ def card(dataset: Dataset) -> str:
         evaluation_sets=[config for config in dataset.configs if config.name != DEFAULT],
         agreement=dataset.agreement,
         media_words=MEDIA,
+        sharded=dataset.sharded,
         uniform=dataset.settings.uniform if dataset.media == Media.UNIFORM else None,
         variants={name: ", then ".join(map(str, VARIANTS[name])) for name in VARIANTS if name in dataset.variants},
         left_out=0 if dataset.left_out is None else len(dataset.left_out),
-        snippets=snippets(dataset.configs, f"{dataset.name.folder}"),
+        snippets=snippets(dataset.configs, f"{dataset.name.folder}", sharded=dataset.sharded),
         columns=DESCRIPTIONS,
         licences=[
             {"source": source.name, "licence": source.licence, "url": source.url or ""}
@@ -89,13 +91,16 @@ def card(dataset: Dataset) -> str:
     return str(DatasetCard(text))  # which checks the block of YAML
 
 
-def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
+def snippets(configs: Iterable[Config], folder: str, *, sharded: bool = False) -> list[Snippet]:
     """Return how to load the data set in three ways.
 
     Args:
         folder: where it is.
     """
     some = list(configs)
+    column, classes = (
+        ("mp4", 'clips[0]["json"]["label_name"]') if sharded else ("video", 'clips.features["label"].names')
+    )
     config = some[0]
     split, folders = next(iter(config.folders.items()))
     name = "" if config.name == DEFAULT else f", {config.name!r}"
@@ -104,8 +109,8 @@ def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
         Snippet(
             what="`datasets` (it decodes with torchcodec; `decode=False` gives paths)",
             code="from datasets import Video, load_dataset\n\n"
-            f'clips = load_dataset("{folder}"{name}, split="{split}").cast_column("video", Video(decode=False))\n'
-            'print(clips.features["label"].names, clips[0]["video"]["path"])',
+            f'clips = load_dataset("{folder}"{name}, split="{split}").cast_column("{column}", Video(decode=False))\n'
+            f'print({classes}, clips[0]["{column}"]["path"])',
         ),
         Snippet(
             what="pandas",
@@ -119,10 +124,12 @@ def snippets(configs: Iterable[Config], folder: str) -> list[Snippet]:
     ]
 
 
-def data_files(config: Config) -> list[dict[str, Any]]:
+def data_files(config: Config, *, sharded: bool = False) -> list[dict[str, Any]]:
     """Return the files of a configuration, as the card's YAML names them."""
+    files = f"*{SHARD_SUFFIX}" if sharded else "**"
     return [
-        {"split": split, "path": [f"{folder}/**" for folder in folders]} for split, folders in config.folders.items()
+        {"split": split, "path": [f"{folder}/{files}" for folder in folders]}
+        for split, folders in config.folders.items()
     ]
 
 
@@ -142,7 +149,7 @@ def _card_data(dataset: Dataset) -> DatasetCardData:
             {
                 "config_name": config.name,
                 **({"default": True} if number == 0 else {}),
-                "data_files": data_files(config),
+                "data_files": data_files(config, sharded=dataset.sharded),
             }
             for number, config in enumerate(dataset.configs)
         ],

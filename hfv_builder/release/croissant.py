@@ -88,7 +88,7 @@ def croissant(dataset: Dataset, sums: Mapping[str, str], stages: Iterable[str]) 
     content |= _responsible(dataset, stages)
     content["distribution"] = [_metadata_file(path, sums[path]) for path in sorted(sums) if path.endswith(METADATA)]
     if dataset.media != "none":
-        content["distribution"] += [_media_files(folder) for folder in dataset.by_folder]
+        content["distribution"] += [_media_files(folder, dataset.sharded) for folder in dataset.by_folder]
     content["recordSet"] = [_labels(), *(_clips(folder) for folder in dataset.by_folder)]
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
@@ -141,14 +141,15 @@ def _metadata_file(path: str, sha256: str) -> dict[str, Any]:
     }
 
 
-def _media_files(folder: str) -> dict[str, Any]:
+def _media_files(folder: str, sharded: bool) -> dict[str, Any]:
+    kind, files = ("application/x-tar", "*.tar") if sharded else ("video/mp4", "**/*.mp4")
     return {
         "@type": "cr:FileSet",
         "@id": f"{folder}/clips",
         "name": f"{folder}/clips",
         "description": "The clips of this folder; their checksums are in SHA256SUMS.",
-        "encodingFormat": "video/mp4",
-        "includes": f"{folder}/**/*.mp4",
+        "encodingFormat": kind,
+        "includes": f"{folder}/{files}",
     }
 
 

@@ -42,6 +42,8 @@ class Dataset:
     """What is never on two sides, content or prompt."""
     media: str
     """original, uniform or none."""
+    sharded: bool = False
+    """Whether clips are in WebDataset shards."""
     left_out: pd.DataFrame | None = None
     """Clips that could not be made uniform, with the columns of `left_out.COLUMNS`; None without any."""
     agreement: Agreement | None = None

@@ -169,7 +169,7 @@ def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: s
             yield Problem(file=croissant.FILE, problem=f"gives another checksum of {path}, or none")
 
 
-def card_problems(rows: pd.DataFrame, configs: Any) -> Iterator[Problem]:
+def card_problems(rows: pd.DataFrame, configs: Any, *, sharded: bool = False) -> Iterator[Problem]:
     """Check that the card names every configuration and its folders.
 
     Args:
@@ -179,7 +179,7 @@ def card_problems(rows: pd.DataFrame, configs: Any) -> Iterator[Problem]:
         config.get("config_name"): config.get("data_files") for config in configs or [] if isinstance(config, dict)
     }
     for config in configs_of(rows):
-        wanted = card.data_files(config)
+        wanted = card.data_files(config, sharded=sharded)
         if named.pop(config.name, None) != wanted:
             yield Problem(file=card.FILE, problem=f"does not say which folders the configuration {config.name} has")
     for name in named:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +20,7 @@ from huggingface_hub import DatasetCard
 
 from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import ClipError, UsageError
-from hfv_builder.release import card, checksums, croissant, licences, problems
+from hfv_builder.release import card, checksums, croissant, licences, problems, shards
 from hfv_builder.release.catalogued import ATTACHED
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import METADATA, SUFFIX, split_of
@@ -76,6 +77,10 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
             if count is not None:
                 frames[path] = count
     rows = _rows(folder, sorted(there), report)
+    samples = _samples(folder, sorted(there), report)
+    described = rows[rows["path"].isin([*samples])].to_dict("records")
+    report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
+    there |= samples.keys()
     report.problems += problems.frame_problems(rows, frames)
     report.problems += _content_problems(folder, rows, there, sums)
     if attached and (bare := {*rows["path"]} - there):
@@ -146,6 +151,18 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
+def _samples(folder: Path, files: list[str], report: Report) -> dict[str, dict[str, Any]]:
+    """Return the clips that are in shards, by the paths that they have once unpacked, and what their JSON says."""
+    samples: dict[str, dict[str, Any]] = {}
+    for path in files:
+        if path.endswith(shards.SHARD_SUFFIX):
+            try:
+                samples |= {f"{os.path.dirname(path)}/{name}": said for name, said in shards.read_shard(folder / path)}
+            except (OSError, ValueError) as error:
+                report.problems.append(Problem(file=path, problem=f"cannot be read: {error}"))
+    return samples
+
+
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
     """Yield what files say of one another."""
     yield from problems.row_problems(rows, sums)
@@ -160,7 +177,7 @@ def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: d
     checks: dict[str, Callable[[str], Iterator[Problem]]] = {
         licences.FILE: partial(problems.licence_problems, rows),
         croissant.FILE: partial(problems.croissant_problems, _metadata(there), sums),
-        card.FILE: partial(_card_problems, rows),
+        card.FILE: partial(_card_problems, rows, any(path.endswith(shards.SHARD_SUFFIX) for path in there)),
     }
     for name, check in checks.items():
         if name not in there:
@@ -176,9 +193,9 @@ def _metadata(there: set[str]) -> list[str]:
     return sorted(path for path in there if path.endswith(f"/{METADATA}"))
 
 
-def _card_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
+def _card_problems(rows: pd.DataFrame, sharded: bool, text: str) -> Iterator[Problem]:
     configs: object = getattr(DatasetCard(text).data, "configs", None)
-    yield from problems.card_problems(rows, configs)
+    yield from problems.card_problems(rows, configs, sharded=sharded)
 
 
 def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:

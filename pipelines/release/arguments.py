@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,…",
         help="of each evaluation set: control, blur3, jpeg50, jpeg90, resize0.7, mixed",
     )
-    parser.add_argument("--format", choices=("folder",), default="folder", help="folder (default: folder)")
+    parser.add_argument(
+        "--format",
+        choices=("folder", "webdataset"),
+        default="folder",
+        help="folder: a file a clip; webdataset: tar files for those who stream (default: folder)",
+    )
     parser.add_argument(
         "--allow-lite", action="store_true", help="release labels of the profile lite, which are not for publishing"
     )

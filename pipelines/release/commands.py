@@ -36,6 +36,7 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         out=options.out,
         media=options.media,
         variants=variants_of(options.variants),
+        sharded=options.format == "webdataset",
         allow_lite=options.allow_lite,
         settings=options.settings,
         cluster=cluster,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from hfv_builder.storage.places import Place
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.arguments import OUT
 from pipelines.release.gather import gather
+from pipelines.release.packing import pack
 from pipelines.release.staging import Staging, staging
 from pipelines.release.worker import ClipFile, place_shard
 from pipelines.workers.cluster import Cluster
@@ -47,6 +49,7 @@ def release(
     out: Path = OUT,
     media: str = Media.ORIGINAL,
     variants: Sequence[str] = (),
+    sharded: bool = False,
     allow_lite: bool = False,
     settings: Place | None = None,
     cluster: Cluster | None = None,
@@ -56,6 +59,7 @@ def release(
     Args:
         media: `original` puts the catalogued files in place, `uniform` makes all alike, `none` leaves them out.
         variants: names of `VARIANTS`, made of each evaluation set.
+        sharded: pack clips into WebDataset shards.
         allow_lite: release labels of the profile `lite`.
         settings: the release.toml; None takes that of the manifests folder.
 
@@ -63,13 +67,16 @@ def release(
         UsageError: the manifests are not ready, the release is there already, or it cannot be written.
     """
     started = time.time()
-    if variants and media == Media.NONE:
-        raise UsageError("a release without media has no variants: give --media original or uniform with --variants")
+    if media == Media.NONE and (variants or sharded):
+        what = "variants" if variants else "shards"
+        raise UsageError(f"a release without media has no {what}: give --media original or uniform with them")
     with staging(out, name) as stage:
         dataset = gather(manifests, name, media=media, allow_lite=allow_lite, settings=settings, variants=variants)
         placed, left_out = ({}, {}) if media == Media.NONE else _place(dataset, stage, cluster or Cluster())
-        dataset = with_media(dataset, placed, left_out)
+        dataset = replace(with_media(dataset, placed, left_out), sharded=sharded)
         sums = {path: each.sha256 for path, each in placed.items()}
+        if sharded:  # the clips themselves are deleted with all that is no part of the release
+            sums = pack(dataset, {path: placed[path] for path in dataset.rows["path"]}, stage, cluster or Cluster())
         files = {path: stage.folder / path for path in placed}
         images = sheets.draw(sheets.choose(dataset.clips), files, threads=cores())
         for path, content in written_files(dataset, images):

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pipelines.release import attach, stage
+from pipelines.release import attach, packing, stage
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import Done
 
@@ -23,6 +23,6 @@ def inline() -> Iterator[Cluster]:
             yield Done(items=shard, result=work(shard))
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stage, attach):
+        for module in (stage, packing, attach):
             patch.setattr(module, "run_shards", at_once)
         yield Cluster(client=object())

@@ -12,7 +12,8 @@ import pytest
 from hfv_builder.frames.facts import probe
 from hfv_builder.frames.video import frames
 from hfv_builder.records import ClipError
-from hfv_builder.release.media import Media, encode, link_or_copy, place_original
+from hfv_builder.release.media import ENCODING, Media, link_or_copy, place_original
+from hfv_builder.release.outputs import Output, encode
 from tests.conftest import moving_square, write_clip
 
 
@@ -35,12 +36,12 @@ def write_timed(path: Path, times_ms: list[int]) -> Path:
 
 def test_frames_keep_their_times_and_their_looks(tmp_path: Path) -> None:
     source = write_timed(tmp_path / "a.mkv", [0, 40, 120, 160, 400, 440])
-    encode(source, tmp_path / "b.mp4")
+    encode(source, [Output(path=tmp_path / "b.mp4", encoding=ENCODING)])
     before, after = list(frames(source)), list(frames(tmp_path / "b.mp4"))
     assert [frame.time_s for frame in after] == pytest.approx([frame.time_s for frame in before], abs=1e-3)
     for old, new in zip(before, after, strict=True):
         assert np.abs(old.rgb.astype(int) - new.rgb.astype(int)).mean() < 4
-    encode(source, tmp_path / "c.mp4")
+    encode(source, [Output(path=tmp_path / "c.mp4", encoding=ENCODING)])
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "c.mp4").read_bytes()
     facts = probe(tmp_path / "b.mp4")
     assert (facts.codec, facts.pix_fmt, facts.num_frames) == ("h264", "yuv420p", 6)
