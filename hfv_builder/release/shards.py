@@ -103,13 +103,13 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise ValueError(f"it is no whole tar file: {error}") from None
 
 
-def sample_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def sample_of(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what JSON says of a clip, from its metadata."""
     found = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in FIELDS}
     return found | {"label": int(found["label"]), "label_name": str(Label(int(found["label"])))}
 
 
-def _sample(row: Mapping[str, Any]) -> str:
+def _sample(row: Mapping[Any, Any]) -> str:
     return json.dumps(sample_of(row), ensure_ascii=False)
 
 
@@ -121,7 +121,7 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 def check_samples(
-    rows: Sequence[Mapping[str, Any]], samples: Mapping[str, dict[str, Any]]
+    rows: Sequence[Mapping[Any, Any]], samples: Mapping[str, dict[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     """Yield clips of which a shard says something else than the metadata, and what is wrong.
 

@@ -1,5 +1,6 @@
 """WebDataset shards: deterministic, streamed by `datasets`, and unpacked they are the release of folders."""
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_damage_shows(filled: Manifests, here: Cluster, tmp_path: Path) -> None:
         for member, data in members:
             changed = data.replace(b'"label": ', b'"label": 1') if member.name.endswith(".json") else data
             member.size = len(changed)
-            tar.addfile(member, shards.io.BytesIO(changed))
+            tar.addfile(member, io.BytesIO(changed))
     first.write_bytes(first.read_bytes()[:700])
     sums = (made / CHECKSUMS).read_text().splitlines()
     sums = [f"{sha256(made / line[66:])}  {line[66:]}" for line in sums]
