@@ -73,7 +73,7 @@ release: $(READY)  ## make a data set that others load: NAME and VERSION
 	$(call need,NAME,my-set)
 	$(call need,VERSION,1.0.0)
 	@$(BIN)/hfv release "$(call given,NAME)" --version "$(call given,VERSION)" $(call flag,OUT,--out) \
-	  $(call flag,MEDIA,--media) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
+	  $(call flag,MEDIA,--media) $(call flag,VARIANTS,--variants) $(call flag,FORMAT,--format) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
