@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split status weights review bench lint test clean
+.PHONY: help setup demo catalog score label split release status weights review bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,9 +65,15 @@ label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the 
 	@$(BIN)/hfv label $(GENERATORS) $(call flag,PROFILE,--profile) \
 	  $(call switch,ALLOW_MIXED,--allow-mixed) $(call switch,BY_FORMAT,--by-format) $(COMMON)
 
-split: $(READY)  ## divide the labelled clips into train and val
-	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,OVERLAP,--overlap) \
-	  $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
+split: $(READY)  ## divide the labelled clips into train, val and test
+	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,PROTOCOL,--protocol) \
+	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
+
+release: $(READY)  ## make a data set that others load: NAME and VERSION
+	$(call need,NAME,my-set)
+	$(call need,VERSION,1.0.0)
+	@$(BIN)/hfv release "$(call given,NAME)" --version "$(call given,VERSION)" $(call flag,OUT,--out) \
+	  $(call flag,MEDIA,--media) $(call flag,VARIANTS,--variants) $(call flag,FORMAT,--format) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.release.arguments import add_arguments as add_release
 from pipelines.workers.cluster import KINDS
 
 INTO = "manifests to export into (default: those of --manifests; with --db, a folder next to the database)"
@@ -123,12 +124,25 @@ def parser() -> argparse.ArgumentParser:
         "--by-format", action="store_true", help="rank clips only among those of the same size, rate and length"
     )
 
-    split = command("split", "divide the labelled clips into train and val", several, everywhere)
+    split = command("split", "divide the labelled clips into train, val and test", several, everywhere)
     split.add_argument(
         "--labels",
         choices=("auto", "final"),
         default="auto",
         help="automatic labels, or final labels of the review (default: auto)",
+    )
+    split.add_argument(
+        "--protocol",
+        choices=("pooled", "hfv"),
+        default="pooled",
+        help="pooled: 80/20 inside every generator; hfv, as the paper: generators of role train in sources.toml to "
+        "train and val, the others to test (default: pooled)",
+    )
+    split.add_argument(
+        "--group",
+        choices=("content", "prompt"),
+        default="content",
+        help="what is never on two sides: one content, or all clips of one prompt (default: content)",
     )
     split.add_argument(
         "--allow-partial", action="store_true", help="also use clips that have fewer votes than required"
@@ -139,6 +153,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="votes that a clip needs (default: as in the settings of the review)",
     )
+
+    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
 
     command("status", "show what is done, failed and left", everywhere)
 

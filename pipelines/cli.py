@@ -130,8 +130,20 @@ def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.split import split
 
     return split(
-        manifests, options.generator, options.labels, allow_partial=options.allow_partial, overlap=options.overlap
+        manifests,
+        options.generator,
+        options.labels,
+        protocol=options.protocol,
+        group=options.group,
+        allow_partial=options.allow_partial,
+        overlap=options.overlap,
     )
+
+
+def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.release.commands import run
+
+    return run(manifests, options, _cluster(options))
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -205,6 +217,7 @@ STAGES = {
     "score": _score,
     "label": _label,
     "split": _split,
+    "release": _release,
     "status": _status,
     "weights": _weights,
     "review": _review,
@@ -212,7 +225,14 @@ STAGES = {
     "demo": _demo,
 }
 """What each command calls."""
-EXTRAS = {"score": "models", "weights": "models", "review": "review", "reviews": "review", "demo": "demo"}
+EXTRAS = {
+    "score": "models",
+    "weights": "models",
+    "release": "release",
+    "review": "review",
+    "reviews": "review",
+    "demo": "demo",
+}
 """The extra that has what a command needs beside the base."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split"})

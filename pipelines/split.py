@@ -1,42 +1,76 @@
-"""Split: class ranks inside each generator and label, the top 20 % to val."""
+"""Split: class ranks inside each generator and label, and the protocol that makes train, val and test of them."""
 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from hfv_builder.labelling.decisions import Decision, clip_kinds
-from hfv_builder.labelling.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW, final_labels
-from hfv_builder.labelling.reviews import read_reviews
-from hfv_builder.labelling.splits import split_clips
-from hfv_builder.records import METRICS, Label, Split, Status, UsageError
+from hfv_builder.clips.sources import Source, load_sources
+from hfv_builder.labelling.final_labels import final_labels
+from hfv_builder.labelling.groups import keep_together
+from hfv_builder.labelling.splits import POOLED, VAL_PERCENT, Portion, Protocol, split_clips
+from hfv_builder.records import Label, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import LABELS, REVIEWS, SPLITS
-from pipelines.generators import clips_of, for_each, leave_to_owners, lost_clips, shared_tables
+from hfv_builder.storage.schema import SPLITS
+from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.reviewed import Reviews, labelled_clips, load_reviews, report
 
-DEFAULT_OVERLAP = 1
-"""Where the reviews do not say how many votes a clip was to have."""
+Group = Literal["content", "prompt"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reviews:
-    """What reviewers decided, and how many of them it takes."""
+class Rules:
+    """How the clips of all generators are split."""
 
-    decisions: list[Decision]
-    overlap: int
-    allow_partial: bool
+    protocol: Protocol
+    group: Group
+    reviews: Reviews | None
+    lost: pa.Table
+    sources: dict[str, Source]
 
-    @property
-    def votes_needed(self) -> int:
-        """Votes below which the automatic label stays."""
-        return 1 if self.allow_partial else self.overlap
+    def portion(self, generator: str) -> Portion:
+        """What goes to train and val of the generator.
+
+        Raises:
+            UsageError: the protocol needs its role, which no sources.toml gives.
+        """
+        if self.protocol == "pooled":
+            return POOLED
+        source = self.sources.get(generator)
+        if source is None or source.role is None:
+            raise UsageError(
+                f'--protocol hfv needs the role of {generator}: add role = "train" or role = "eval" to its table in '
+                "the sources.toml of the manifests folder"
+            )
+        return Portion(protocol="hfv", train=source.train if source.role == "train" else 0)
+
+    def by_video(self, generator: str) -> bool:
+        """Whether the clips are camera footage of which some are test: those of one video then stay together."""
+        source = self.sources.get(generator)
+        return self.protocol == "hfv" and source is not None and source.real
+
+
+@dataclass(kw_only=True)
+class _Result:
+    """What became of one generator."""
+
+    generator: str
+    rows: pd.DataFrame
+    """The clips in the columns of `splits`, and `group`; empty once they are written."""
+    counts: Counter[str]
+    """What happened to how many clips."""
+    moved: int = 0
+    """Clips that stand on another side than without groups."""
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    """A row for each class, made when the clips are written."""
+    warning: str = ""
 
 
 def split(
@@ -44,6 +78,8 @@ def split(
     generators: Sequence[str] = (),
     labels: Literal["auto", "final"] = "auto",
     *,
+    protocol: Protocol = "pooled",
+    group: Group = "content",
     allow_partial: bool = False,
     overlap: int | None = None,
 ) -> Outcome:
@@ -51,120 +87,116 @@ def split(
 
     Args:
         labels: `final` takes what reviewers made of the automatic labels, and leaves out the clips they rejected.
+        protocol: `pooled` divides every generator 80/20; `hfv` gives the generators of role `train` to train and val
+            and the others to test.
+        group: what is never on two sides: a `content`, or all clips of one `prompt`, whatever their generators.
         allow_partial: let majorities count with fewer votes than the overlap.
         overlap: how many votes a clip was to have; None takes what the reviews say.
 
     Raises:
-        UsageError: a generator has no labels, or final ones are wanted and there are no reviews.
+        UsageError: a generator has no labels or no role, or final ones are wanted and there are no reviews.
     """
     started = time.time()
-    reviews = None
-    if labels == "final":
-        if not manifests.parts(REVIEWS):
-            raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
-        decisions, known = read_reviews(manifests)
-        wanted = next(each for each in (overlap, known, DEFAULT_OVERLAP) if each is not None)
-        reviews = Reviews(decisions=decisions, overlap=wanted, allow_partial=allow_partial)
-    elif allow_partial or overlap is not None:
-        raise UsageError("--allow-partial and --overlap are about reviews: give --labels final too")
+    if group == "prompt" and generators:
+        raise UsageError("--group prompt looks at the clips of all generators: leave --generator out")
+    reviews = load_reviews(manifests, labels, allow_partial=allow_partial, overlap=overlap)
     lost = lost_clips(manifests)
-    rows: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
-    for found in for_each(manifests, "split", generators, partial(_split_one, manifests, lost, reviews)):
-        if isinstance(found, UsageError):
-            raise found
-        rows += found[0]
-        counts += found[1]
+    sources = load_sources(manifests.root)
+    rules = Rules(protocol=protocol, group=group, reviews=reviews, lost=lost, sources=sources)
+    results = []
+    for result in for_each(manifests, "split", generators, partial(_split_one, manifests, rules)):
+        if isinstance(result, UsageError):
+            raise result
+        results.append(result)
+    if group == "prompt":
+        _keep_prompts_together(manifests, results)
     leave_to_owners(manifests, "split", SPLITS, generators)
+    moved = sum(result.moved for result in results)
+    rows = [row for result in results for row in result.classes]
+    counts = sum((result.counts for result in results), Counter[str]())
+    warnings = [result.warning for result in results if result.warning]
     shared, lists = shared_tables(lost, generators)
-    summary: dict[str, Any] = {"classes": rows, "manifests": str(manifests.root)} | lists
-    told = ""
+    summary: dict[str, Any] = {"classes": rows, "protocol": protocol, "group": group, "moved": moved}
+    summary |= {"warnings": warnings, "manifests": str(manifests.root)} | lists
+    note = ""
     if reviews is not None:
         summary["reviews"] = {"overlap": reviews.overlap, "allow_partial": allow_partial} | dict(sorted(counts.items()))
-        told = report(counts, reviews)
+        note = report(counts, reviews)
     elif counts["failed"]:
-        told = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
-    next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or train with them"
-    return Outcome(summary=summary, text=paragraphs(table(rows), told, shared, next_), started=started)
+        note = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
+    cost = f"val is no longer exactly the top {VAL_PERCENT} %: {moved} clips moved, so that no group is on two sides"
+    next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or hfv release NAME --version V"
+    notes = [note, cost if moved else "", *(f"warning: {warning}" for warning in warnings), shared, next_]
+    return Outcome(summary=summary, text=paragraphs(table(rows), *notes), started=started)
 
 
-def report(counts: Counter[str], reviews: Reviews) -> str:
-    """What final labels did, a line for each thing that happened to a clip."""
-    clips = sum(counts[outcome] for outcome in (MAJORITY, ADJUDICATED, DISPUTED, TOO_FEW))
-    needed = reviews.votes_needed
-    lines = [
-        f"final labels of {clips} reviewed clips ({needed} {'vote' if needed == 1 else 'votes'} needed):",
-        f"  {counts[MAJORITY]} by the majority of their votes",
-        f"  {counts[ADJUDICATED]} by an adjudicator",
-        f"  {counts[DISPUTED]} disputed: the automatic label stays until an adjudicator settles them",
-        f"  {counts[TOO_FEW]} with too few votes: the automatic label stays (--allow-partial counts them)",
-    ]
-    if reviews.allow_partial:
-        few = (
-            f"  {counts['partial']} with fewer than {reviews.overlap} votes, which count all the same (--allow-partial)"
-        )
-        lines[-1] = few
-    left_out = {key.removeprefix("left out: "): n for key, n in counts.items() if key.startswith("left out: ")}
-    if left_out:
-        why = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
-        lines.append(f"  left out of the splits by these decisions: {sum(left_out.values())} ({why})")
-    if counts["invalid"]:
-        lines.append(f"  {counts['invalid']} answers do not count: the clip cannot have them")
-    if counts["failed"]:
-        lines.append(f"{counts['failed']} clips are not taken: they cannot be read or have no scores")
-    return "\n".join(lines)
-
-
-def _split_one(
-    manifests: Manifests, lost: pa.Table, reviews: Reviews | None, generator: str
-) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Split one generator; a row for each of its classes, and what happened to how many clips."""
-    labelled = _labelled(manifests, lost, generator)
+def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
+    """Split one generator; its rows are written unless groups across generators may still move some."""
+    portion = rules.portion(generator)
+    labelled = labelled_clips(manifests, rules.lost, generator)
+    reviews = rules.reviews
     decisions, needed = ([], 1) if reviews is None else (reviews.decisions, reviews.votes_needed)
-    final = final_labels(labelled, decisions, overlap=needed)
-    rows = split_clips(final)
+    final = final_labels(labelled, decisions, overlap=needed).reset_index(drop=True)
+    grouped = rules.group == "prompt" or rules.by_video(generator)
+    rows = split_clips(final.assign(group=final["prompt_group"]) if grouped else final, portion)
     rows["label_source"] = final["label_source"].mask(rows["label"].isna())
-    manifests.replace(SPLITS, [pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)], generator=generator)
-
     counts = Counter(final["outcome"].dropna()) + Counter("left out: " + final["reason"].dropna())
     if reviews is not None:
         few = final["votes"].gt(0) & final["votes"].lt(reviews.overlap) & ~final["adjudicated"]
         counts += Counter(partial=int(few.sum()))
     counts += Counter(invalid=int(final["invalid"].sum()))
     counts += Counter(failed=int((rows["label"].isna() & ~final["rejected"]).sum()))
-    found = []
-    for each in Label:
-        of_class = rows[rows["label"] == each]
-        if len(of_class):
-            sizes = {part.value: int((of_class["split"] == part.value).sum()) for part in (Split.TRAIN, Split.VAL)}
-            found.append({"generator": generator, "label": str(each), "clips": len(of_class)} | sizes)
-    return found, counts
+    result = _Result(generator=generator, rows=rows.assign(group=final["prompt_group"]), counts=counts)
+    if rules.by_video(generator) and portion.train and not rows["split"].eq(Split.TEST).any():
+        result.warning = f"no clip of {generator} is left for test: train = {portion.train} in sources.toml takes all"
+    if rules.group == "content":
+        if grouped:
+            _move([result])
+        _write(manifests, result)
+    return result
 
 
-def _labelled(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:
-    """The generator's labels, with what the catalogue says each clip is now.
+def _keep_prompts_together(manifests: Manifests, results: list[_Result]) -> None:
+    """Move the prompts of all generators to one side each, and write the rows.
 
     Raises:
-        UsageError: there are none, or they are older than the catalogue.
+        UsageError: no clip is left to train with, or another command writes there.
     """
-    columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label", "fingerprint"]
-    rows = manifests.read(LABELS, columns, generator=generator)
-    again = f"run `hfv label --generator {generator}`"
-    clips = clips_of(manifests, generator, ["is_real"], lost)
-    if not len(rows) and len(clips):
-        raise UsageError(f"{generator} has no labels yet: {again}")
-    labels: pd.DataFrame = rows.filter(
-        pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks())
-    ).to_pandas()
-    readable = clips.filter(pc.field("status") == Status.OK.value).to_pandas().set_index("clip_id")
-    ok = labels["clip_id"].isin(readable.index).to_numpy(bool)
-    real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)
-    auto = labels["auto_label"].astype("Int32")
-    labelled = auto.notna().to_numpy(bool)
-    stale = ok & labelled & (real != auto.eq(Label.REAL).fillna(False).to_numpy(bool))
-    if stale.any():
+    trains = any(map(_trains, results))
+    _move(results)
+    if trains and not any(map(_trains, results)):
         raise UsageError(
-            f"{stale.sum()} labels of {generator} are older than its catalogue, which says otherwise which clips are "
-            f"real: {again}"
+            "--group prompt leaves no generated clip to train with: all prompts of the generators of role train are "
+            "also prompts of one of role eval; use --group content, or clips of other prompts"
         )
-    return labels.assign(auto_label=auto, kind=clip_kinds(ok=ok, real=real, labelled=labelled))
+    for result in results:
+        with manifests.lock(f"split-{result.generator}"):
+            _write(manifests, result)
+
+
+def _trains(result: _Result) -> bool:
+    """Whether some generated clip is in train."""
+    return bool((result.rows["split"].eq(Split.TRAIN) & result.rows["label"].ne(Label.REAL)).any())
+
+
+def _move(results: list[_Result]) -> None:
+    """Let no group of these clips stand on two sides."""
+    rows = pd.concat([result.rows for result in results], ignore_index=True)
+    split = keep_together(rows, rows["group"])
+    ends = np.cumsum([len(result.rows) for result in results])
+    for result, own in zip(results, np.split(np.arange(len(rows)), ends[:-1]), strict=True):
+        new = split.iloc[own].set_axis(result.rows.index)
+        result.moved = int((new.fillna("") != result.rows["split"].fillna("")).sum())
+        result.rows = result.rows.assign(split=new, policy=result.rows["policy"] + "-by-prompt")
+
+
+def _write(manifests: Manifests, result: _Result) -> None:
+    """Write the splits of a generator and count its classes."""
+    rows, result.rows = result.rows, result.rows.iloc[:0]
+    table_ = pa.Table.from_pandas(rows, SPLITS.schema, preserve_index=False)
+    manifests.replace(SPLITS, [table_], generator=result.generator)
+    for name in Label:
+        of_class = rows[rows["label"] == name]
+        if len(of_class):
+            sizes = {part.value: int((of_class["split"] == part.value).sum()) for part in Split}
+            result.classes.append({"generator": result.generator, "label": str(name), "clips": len(of_class)} | sizes)

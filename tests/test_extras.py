@@ -139,9 +139,22 @@ def test_the_review_app_needs_no_model_library(manifests: Path) -> None:
         assert server.wait(60) == 0
 
 
-@pytest.mark.parametrize(("command", "extra"), [("review", "review"), ("score", "models"), ("demo", "demo")])
+def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
+    argv = command_with(("release",), "release", "init", manifests=tmp_path)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "release.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"), [("review", "review"), ("score", "models"), ("release", "release"), ("demo", "demo")]
+)
 def test_a_missing_extra_is_named(manifests: Path, tmp_path: Path, command: str, extra: str) -> None:
-    options = {"score": ["--generator", "alpha", "--profile", "lite"], "demo": ["--out", str(tmp_path / "demo")]}
+    options = {
+        "score": ["--generator", "alpha", "--profile", "lite"],
+        "release": ["small", "--version", "1.0.0"],
+        "demo": ["--out", str(tmp_path / "demo")],
+    }
     argv = command_with((), command, *options.get(command, []), manifests=manifests)
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -14,7 +14,7 @@ FLOORS = (
     ("hfv_builder.backends.specs", "hfv_builder.profiles"),
     ("hfv_builder.backends", "hfv_builder.metrics"),
     ("hfv_builder.scoring", "hfv_builder.labelling"),
-    ("hfv_builder.samples",),
+    ("hfv_builder.samples", "hfv_builder.release"),
     ("pipelines",),
     ("pipelines.cli",),
 )

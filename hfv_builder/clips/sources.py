@@ -29,6 +29,7 @@ class Source:
     name: str
     real: bool = False
     role: Literal["train", "eval"] | None = None
+    train: PositiveInt | None = None
     quantity: NonNegativeInt | None = None
     duration_s: PositiveFloat | None = None
     fps: PositiveFloat | None = None
@@ -37,6 +38,7 @@ class Source:
     height: PositiveInt | None = None
     min_side: PositiveInt = MIN_SIDE
     licence: str | None = None
+    terms: str | None = None
     url: str | None = None
 
 
@@ -119,4 +121,6 @@ def _read(path: Place) -> dict[str, Source]:
             place = ".".join([generator, *(str(part) for part in first["loc"])])
             wrong = "is not a field of a source" if first["type"] == "unexpected_keyword_argument" else first["msg"]
             raise UsageError(f"{path}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+        if sources[generator].train is not None and not sources[generator].real:
+            raise UsageError(f"{path}: {generator}.train: only a real source can give some of its clips to train")
     return sources

@@ -39,3 +39,17 @@ def read(path: Path, sampling: Sampling, times: npt.NDArray[np.float64]) -> tupl
         reason = re.sub(r"\[[^]]*\] \S+:\d+: ", "", str(error).strip().splitlines()[0])
         raise ClipError(f"decord cannot decode it: {reason}") from None
     return rgb, chosen
+
+
+def reads(path: Path) -> bool:
+    """Return whether decord reads the first and the last frame of the clip; True where decord is not installed."""
+    try:
+        import decord
+    except ImportError:
+        return True
+    decord.logging.set_level(decord.logging.QUIET)
+    try:
+        reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
+        return bool(len(reader.get_batch([0, len(reader) - 1]).shape) == 4)
+    except (decord.DECORDError, RuntimeError):
+        return False

@@ -1,7 +1,9 @@
-"""Class ranks, confidence and the split into train and val (paper, §3.2.3 and §3.4)."""
+"""Class ranks, confidence and the split into train, val and test (paper, §3.2.3 and §3.4)."""
 
 import hashlib
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +11,35 @@ import pandas as pd
 
 from hfv_builder.records import METRICS, Label, Split
 
+Protocol = Literal["pooled", "hfv"]
 VAL_PERCENT = 20
 SEED = 0
-PROTOCOL = "pooled"
-"""How labelled clips become splits: 80/20 inside every generator."""
 POLICY = f"top{VAL_PERCENT}"
 """How the labels of fake clips are split: the most anomalous of each class are val."""
 REAL_POLICY = f"hash{VAL_PERCENT}-seed{SEED}"
 """How real clips are split: those of the smallest hash are val."""
+TEST_POLICY = "test"
+"""How the clips of a generator are split whose clips are all test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portion:
+    """What a protocol gives to train and val of one generator; its other clips are test."""
+
+    protocol: Protocol = "pooled"
+    train: int | None = None
+    """Clips for train and val, chosen by seeded hash of their group; None takes all."""
+
+    def policy(self, *, real: bool) -> str:
+        """The name of the rule, for the column `policy`."""
+        if self.train == 0:
+            return TEST_POLICY
+        rule = REAL_POLICY if real else POLICY
+        return rule if self.train is None else f"train{self.train}-{rule}"
+
+
+POOLED = Portion()
+"""80/20 inside every generator."""
 
 
 def val_size(class_size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -29,20 +52,22 @@ def confidence_weight(r_hat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return np.log(math.e + r_hat)
 
 
-def split_clips(labels: pd.DataFrame) -> pd.DataFrame:
+def split_clips(labels: pd.DataFrame, portion: Portion = POOLED) -> pd.DataFrame:
     """Rank every class inside its generator and split it.
 
     Args:
         labels: a row per clip with columns clip_id, generator, spatial, appearance, motion (float64), label
-            (Int32, null = none) and fingerprint (of the labels).
+            (Int32, null = none) and fingerprint (of the labels). With a column `group` (text, null = the clip alone),
+            whole groups are chosen where `portion` takes some of the clips.
+        portion: what goes to train and val of each of the generators.
 
     Returns:
         The same rows in the same order, with columns clip_id, generator, label, class_rank (Int32, by descending
         score of the label's metric, ties by clip_id; null for real clips), class_size (Int32), r_hat (float64,
-        class_rank / class_size in (0, 1], eq. 6; 0 for real clips), confidence_weight (float64), split (`val` for
-        the top 20 % of each class, of real clips for a seeded 20 % by hash of clip_id; else `train`), protocol,
-        policy and fingerprint. All but the first two are null for a clip that is not taken: it has no label, or no
-        finite score on the metric of its label, and so no place in its class.
+        class_rank / class_size in (0, 1], eq. 6; 0 for real clips), confidence_weight (float64), split (`test` for
+        what `portion` leaves; of the others `val` for the top 20 % of each class, of real clips for a seeded 20 % by
+        hash of clip_id; else `train`), protocol, policy and fingerprint. All but the first two are null for a clip
+        that is not taken: it has no label, or no finite score on the metric of its label, and so no place in its class.
     """
     rows = labels[["clip_id", "generator", "label", "fingerprint"]].reset_index(drop=True)
     order = labels[[metric.value for metric in METRICS]].to_numpy(np.float64)
@@ -54,27 +79,48 @@ def split_clips(labels: pd.DataFrame) -> pd.DataFrame:
     key[real] = [-_hash(clip_id) for clip_id in rows.loc[real, "clip_id"]]
     taken = np.isfinite(key)
 
-    ordered = rows.assign(key=key, place=np.arange(len(rows))).loc[taken]
+    groups = (labels["group"] if "group" in labels else labels["clip_id"]).reset_index(drop=True)
+    chosen = taken & _chosen(rows["generator"], groups.fillna(rows["clip_id"]), taken, portion.train)
+    ordered = rows.assign(key=key, place=np.arange(len(rows)), chosen=chosen).loc[taken]
     ordered = ordered.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
     classes = ordered.groupby(["generator", "label"], sort=False, observed=True)
-    rank = np.zeros(len(rows), np.int64)
-    size = np.zeros(len(rows), np.int64)
+    rank, size, rank_chosen, size_chosen = (np.zeros(len(rows), np.int64) for _ in range(4))
     rank[ordered["place"]] = classes.cumcount() + 1
     size[ordered["place"]] = classes["key"].transform("size")
+    rank_chosen[ordered["place"]] = classes["chosen"].cumsum()
+    size_chosen[ordered["place"]] = classes["chosen"].transform("sum")
     r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake & taken)
 
     rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), ~taken | real)
     rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), ~taken)
     rows["r_hat"] = pd.arrays.FloatingArray(r_hat, ~taken)
     rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), ~taken)
-    rows["split"] = np.where(rank <= val_size(size), Split.VAL.value, Split.TRAIN.value)
-    rows["protocol"] = PROTOCOL
-    rows["policy"] = np.where(real, REAL_POLICY, POLICY)
+    train_or_val = np.where(rank_chosen <= val_size(size_chosen), Split.VAL.value, Split.TRAIN.value)
+    rows["split"] = np.where(chosen, train_or_val, Split.TEST.value)
+    rows["protocol"] = portion.protocol
+    rows["policy"] = np.where(real, portion.policy(real=True), portion.policy(real=False))
     for name in ("label", "split", "protocol", "policy", "fingerprint"):
         rows[name] = rows[name].mask(~taken)
     return rows
 
 
-def _hash(clip_id: str) -> int:
+def _chosen(
+    generators: pd.Series, groups: pd.Series, taken: npt.NDArray[np.bool_], count: int | None
+) -> npt.NDArray[np.bool_]:
+    """Which clips go to train and val: whole groups in the order of their hash, as long as they fit into `count`."""
+    if count is None or count == 0:
+        return np.full(len(groups), count is None)
+    kept: set[tuple[str, str]] = set()
+    sizes = groups[taken].groupby([generators[taken], groups[taken]]).size()
+    left: dict[str, int] = {}
+    for generator, group in sorted(sizes.index, key=lambda key: (_hash(f"train:{key[1]}"), key)):
+        rest = left.get(generator, count) - int(sizes[generator, group])
+        if rest >= 0:
+            left[generator] = rest
+            kept.add((generator, group))
+    return np.array([key in kept for key in zip(generators, groups, strict=True)], np.bool_)
+
+
+def _hash(text: str) -> int:
     """The seeded hash that orders real clips; 53 bits, which float64 holds exactly."""
-    return int.from_bytes(hashlib.sha256(f"{SEED}:{clip_id}".encode()).digest()[:8]) >> 11
+    return int.from_bytes(hashlib.sha256(f"{SEED}:{text}".encode()).digest()[:8]) >> 11

@@ -9,8 +9,8 @@ import numpy as np
 
 from hfv_builder.samples.actions import ACTIONS
 from hfv_builder.samples.anomalies import CLEAN
-from hfv_builder.samples.part_file import part_file
 from hfv_builder.samples.spec import SampleSpec
+from hfv_builder.storage.part_file import part_file
 
 TRUTH_COLUMNS = ("generator", "file", "family", "kind", "action", "severity", "seed")
 

@@ -1,7 +1,5 @@
 """The report of the demo: one self-contained HTML file."""
 
-import base64
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,36 +7,19 @@ from typing import Any
 import jinja2
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from PIL import Image
 
 from hfv_builder.frames.video import decode
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS
+from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
 from hfv_builder.samples import contact_sheet
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
 from hfv_builder.storage.schema import LABELS, SCORES
-
-COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
-"""Colours that colour-blind people can distinguish (Okabe and Ito)."""
-INK = "#30363d"
-STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hfv",  # the same ids in every run
-}
 
 
 def write_report(
@@ -75,8 +56,8 @@ def write_report(
             recovered=f"{recovered:.0%}",
             confusion=confusion,
             metrics=[metric.value for metric in METRICS],
-            distributions=_svg(_distributions(labels, compared)),
-            ranks=_svg(_ranks(compared)),
+            distributions=svg(_distributions(labels, compared)),
+            ranks=svg(_ranks(compared)),
             examples=list(_examples(manifests, compared)),
         )
     put(path, page)
@@ -142,8 +123,8 @@ def _examples(manifests: Manifests, compared: pd.DataFrame) -> Iterator[dict[str
             "action": best["action"],
             "ranks": [int(best[f"rank_{name}"]) for name in METRICS],
             "group_size": int(best["group_size"]),
-            "sheet": _jpeg(contact_sheet([frames], [caption], columns=8)),
-            "traces": _svg(_traces(manifests, best["generator"], best["clip_id"])),
+            "sheet": jpeg(contact_sheet([frames], [caption], columns=8)),
+            "traces": svg(_traces(manifests, best["generator"], best["clip_id"])),
         }
 
 
@@ -166,16 +147,3 @@ def _draw_trace(axes: Axes, frames: Any, trace: Any, metric: str) -> None:
     axes.set_title(f"{metric}, frame by frame", fontsize=9, loc="left")
     axes.set_yticks([])
     axes.set_ylim(bottom=0)
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    drawing = text.getvalue()
-    return drawing[drawing.index("<svg") :]
-
-
-def _jpeg(image: npt.NDArray[np.uint8]) -> str:
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

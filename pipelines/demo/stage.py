@@ -14,13 +14,13 @@ from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_tr
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
 from pipelines.catalog.stage import catalog
+from pipelines.demo.release import prepare, split_and_release
 from pipelines.demo.report import write_report
 from pipelines.label.stage import label
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score.execution import IMPORTS
 from pipelines.score.stage import score
 from pipelines.score.worker_memory import BASE_BYTES
-from pipelines.split import split
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
 
@@ -30,7 +30,7 @@ FAMILIES = [metric.value for metric in METRICS]
 
 
 def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
-    """Render the sample set of this seed into `out/clips`, build its manifests in `out/manifests`, and report.
+    """Render the samples of this seed into `out/clips`, build manifests in `out/manifests`, release them, and report.
 
     Everything that is there already and belongs to this seed is used again.
     """
@@ -43,6 +43,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
     with Cluster(workers=workers).connect(imports=IMPORTS, worker_bytes=BASE_BYTES) as client:
         _render(specs, out, client)
+        prepare(manifests)
         cluster = Cluster(client=client)
         generators = sorted({spec.generator for spec in specs})
         for generator in generators:
@@ -51,8 +52,8 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
             if scored.summary["failed"]:
                 scored.exit_code = OUR_FAULT  # all sample clips are valid
                 return scored
-    labelled = label(manifests, profile=PROFILE)
-    split(manifests)
+        labelled = label(manifests, profile=PROFILE)
+        released = split_and_release(manifests, out / "releases", cluster)
 
     compared = compare(manifests, out / "truth.csv")
     confusion = confusion_matrix(compared)
@@ -61,13 +62,15 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     report = out / "report.html"
     write_report(report, manifests, compared, confusion, recovered, seconds=seconds, seed=seed)
     text = paragraphs(
-        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled and split in {seconds:.0f} s",
+        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split and released in "
+        f"{seconds:.0f} s",
         table(labelled.summary["generators"], "labels:"),
         table(confusion, "injected anomaly (rows) against the label that the ranks gave it (columns):"),
         f"{recovered:.0%} of the {len(compared)} injected anomalies recovered (by chance: 33%)",
         f"{PROFILE} is for trying, testing and teaching: classical stand-ins for the four models, not for publishing",
         f"look at it:   {report}\n"
-        "your clips:   put them in data/clips/NAME, then make score GENERATOR=NAME PROFILE=lite, label, split",
+        f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
+        "your clips:   put them in data/clips/NAME, then make score GENERATOR=NAME PROFILE=lite, label, split, release",
     )
     summary = {
         "clips": len(specs),
@@ -79,6 +82,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         "recovered": round(recovered, 4),
         "report": str(report),
         "manifests": str(manifests.root),
+        "release": str(released),
     }
     return Outcome(summary=summary, text=text, started=started)
 

@@ -52,6 +52,8 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
     for target, variables, expected in (
         ("label", {"GENERATOR": "a b", "MANIFESTS": "/m"}, "--generator a --generator b --manifests /m"),
         ("split", {"LABELS": "final"}, "--labels final"),
+        ("split", {"PROTOCOL": "hfv", "GROUP": "prompt"}, "split --protocol hfv --group prompt"),
+        ("release", {"NAME": "n", "VERSION": "1.0.0", "ALLOW_LITE": "1"}, "release n --version 1.0.0 --allow-lite"),
         ("score", {"GENERATOR": "k", "PROFILE": "lite", "WORKERS": "3"}, "--generator k --profile lite --workers 3"),
         ("score", {"GENERATOR": "k", "RETRY": "1"}, "score --generator k --retry-failed"),
         ("review", {"PORT": "1", "SETTINGS": "s"}, "hfv review --port 1 --settings s"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.samples.part_file import part_file
+from hfv_builder.storage.part_file import part_file
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A release: the folder that others download, from labelled and split clips."""

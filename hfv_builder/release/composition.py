@@ -1,0 +1,121 @@
+"""What a release holds, in figures: the tables of its card and its report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hfv_builder.clips.sources import Source, differences
+from hfv_builder.records import METRICS, Label, Split
+from hfv_builder.release.media import Media
+
+Row = dict[str, Any]
+FACTS = ("width", "height", "fps", "num_frames", "duration_s")
+SPLITS = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}
+"""The splits as `datasets` names them."""
+
+
+def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Row]:
+    """Return a row per source: its clips by split, and what sources.toml (for HFV, the paper's Table 1) expects of it.
+
+    Args:
+        clips: a row per clip with the columns of `metadata.SCHEMA` and `split`.
+
+    Returns:
+        Rows of source (the display name), generator, kind, clips, one column per split, expected (clips; null where
+        nothing is said) and differs (what differs from the expectation, a short text).
+    """
+    rows = []
+    for generator, own in clips.groupby("generator", sort=True):
+        source = sources[str(generator)]
+        facts = own.loc[own["media"].ne(Media.UNIFORM), list(FACTS)].astype(object)  # those were made to differ
+        differing = differences(
+            source, [dict(zip(FACTS, values, strict=True)) for values in facts.itertuples(index=False)]
+        )
+        kind = "real" if source.real else "generated"
+        row: Row = {"source": source.name, "generator": str(generator), "kind": kind}
+        row |= {"clips": len(own)} | _by_split(own)
+        row |= {"expected": source.quantity, "differs": "; ".join(map(_difference, differing))}
+        rows.append(row)
+    return rows
+
+
+def labels_table(clips: pd.DataFrame) -> list[Row]:
+    """Return a row per generator: how many clips have each label, and how many of these reviewers decided."""
+    rows = []
+    for generator, own in clips.groupby("generator", sort=True):
+        counts = own["label"].astype(int).value_counts()
+        row = {"generator": str(generator)} | {str(label): int(counts.get(label, 0)) for label in Label}
+        row |= {
+            "reviewed": int(own["reviewers"].gt(0).sum()),
+            "decided by review": int(own["label_source"].eq("review").sum()),
+        }
+        rows.append(row)
+    return rows
+
+
+def split_labels_table(clips: pd.DataFrame) -> list[Row]:
+    """Return a row per split and label: how many clips."""
+    rows = []
+    for split, name in SPLITS.items():
+        counts = clips.loc[clips["split"].eq(split), "label"].astype(int).value_counts()
+        if len(counts):
+            rows.append({"split": name} | {str(label): int(counts.get(label, 0)) for label in Label})
+    return rows
+
+
+def scores_table(clips: pd.DataFrame) -> list[Row]:
+    """Return a row per generator: median and quartiles of each score, four significant digits."""
+    rows = []
+    for generator, own in clips.groupby("generator", sort=True):
+        row: Row = {"generator": str(generator)}
+        for metric in METRICS:
+            values = own[metric.value].dropna().astype(float)
+            low, middle, high = values.quantile([0.25, 0.5, 0.75]) if len(values) else (None, None, None)
+            row[metric.value] = "–" if middle is None else f"{middle:.4g} ({low:.4g} to {high:.4g})"
+        rows.append(row)
+    return rows
+
+
+def missing_labels(clips: pd.DataFrame, folders: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Return the labels that no clip of an evaluation set has, by the set's name, of sets that lack some.
+
+    Args:
+        clips: columns folder and label.
+        folders: of each evaluation set.
+    """
+    lacking = {}
+    for name, some in folders.items():
+        there = {*clips.loc[clips["folder"].isin(some), "label"].astype(int)}
+        if absent := [str(label) for label in Label if label not in there]:
+            lacking[name] = absent
+    return lacking
+
+
+def totals(clips: pd.DataFrame) -> Row:
+    """Return clips, hours and how each file was made, of the clips themselves."""
+    seconds = float(clips["duration_s"].dropna().sum())
+    media = clips["media"].value_counts()
+    return {
+        "clips": len(clips),
+        "generators": int(clips["generator"].nunique()),
+        "hours": round(seconds / 3600, 2),
+        "media": {str(name): int(media[name]) for name in sorted(media.index)},
+        "reviewed": int(clips["reviewers"].gt(0).sum()),
+    }
+
+
+def size_category(clips: int) -> str:
+    """Return the size category of the Hugging Face hub."""
+    edges = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for edge, name in edges if clips < edge), "1M<n<10M")
+
+
+def _by_split(rows: pd.DataFrame) -> Row:
+    counts = rows["split"].value_counts()
+    return {name: int(counts.get(split, 0)) for split, name in SPLITS.items()}
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    clips = "" if row["clips"] is None else f" in {row['clips']} clips"
+    return f"{row['field']} {row['found']} instead of {row['expected']}{clips}"

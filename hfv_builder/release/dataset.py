@@ -1,0 +1,109 @@
+"""A data set that is to be released: its clips, where each stands, and what is said of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hfv_builder.clips.sources import Source
+from hfv_builder.labelling.agreement import Agreement
+from hfv_builder.records import Label, Split
+from hfv_builder.release.layout import EVALUATION, TRAIN, VALIDATION, file_name, folder_of
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.selection import LITE
+from hfv_builder.release.settings import Settings
+
+DEFAULT = "default"
+"""The name of the configuration with train and validation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What `datasets` loads under one name: folders by split."""
+
+    name: str
+    folders: Mapping[str, tuple[str, ...]]
+    """By the split's name in `datasets`: train, validation or test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """All that a release is made of, but for the files of its clips."""
+
+    name: ReleaseName
+    settings: Settings
+    sources: Mapping[str, Source]
+    rows: pd.DataFrame
+    """A row per clip and variant, with the columns of `metadata.SCHEMA` and of `with_places`."""
+    profile: str
+    """The profile that made the scores."""
+    protocol: str
+    group: str
+    """What is never on two sides, content or prompt."""
+    media: str
+    """original, uniform or none."""
+    sharded: bool = False
+    """Whether clips are in WebDataset shards."""
+    left_out: pd.DataFrame | None = None
+    """Clips that could not be made uniform, with the columns of `left_out.COLUMNS`; None without any."""
+    agreement: Agreement | None = None
+    """How far reviewers agree on the released clips; None if no clip has two answers."""
+
+    @property
+    def is_lite(self) -> bool:
+        """Whether the labels are for trying and not for publishing."""
+        return self.profile == LITE
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """The clips themselves, without variants."""
+        return self.rows[self.rows["variant"].eq("")]
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants that evaluation sets have."""
+        return sorted({*self.rows["variant"]} - {""})
+
+    @property
+    def by_folder(self) -> dict[str, pd.DataFrame]:
+        """The rows of each folder that has a metadata.parquet, by its path relative to the release, sorted."""
+        return {
+            str(folder): rows for folder, rows in sorted(self.rows.groupby("folder"), key=lambda item: str(item[0]))
+        }
+
+    @property
+    def configs(self) -> list[Config]:
+        """The configurations: train and validation, and one for each evaluation set and variant."""
+        return list(configs_of(self.rows))
+
+
+def with_places(clips: pd.DataFrame, variant: str = "") -> pd.DataFrame:
+    """Return the clips with the columns variant, folder, file_name (relative to the folder) and path (to the release).
+
+    Args:
+        clips: columns clip_id, generator and split.
+    """
+    columns = [clips["split"], clips["generator"], clips["clip_id"]]
+    folders = [folder_of(split, generator, variant) for split, generator in zip(*columns[:2], strict=True)]
+    names = [file_name(*place) for place in zip(*columns, strict=True)]
+    paths = [f"{folder}/{name}" for folder, name in zip(folders, names, strict=True)]
+    return clips.assign(variant=variant, folder=folders, file_name=names, path=paths)
+
+
+def configs_of(rows: pd.DataFrame) -> Iterator[Config]:
+    """Yield the configurations that these rows make.
+
+    Args:
+        rows: columns folder, split and label.
+    """
+    training = [(TRAIN, "train"), (VALIDATION, "validation")]
+    there = {*rows["folder"]}
+    if folders := {split: (folder,) for folder, split in training if folder in there}:
+        yield Config(name=DEFAULT, folders=folders)
+    test = rows[rows["split"].eq(Split.TEST)]
+    variants = test["folder"].str.partition("@")[2]
+    for _, own in sorted(test.groupby(variants), key=lambda item: str(item[0])):
+        is_real = own["label"].eq(Label.REAL)
+        footage = sorted(own.loc[is_real, "folder"].unique())
+        for folder in sorted(own.loc[~is_real, "folder"].unique()):
+            yield Config(name=folder.removeprefix(f"{EVALUATION}/"), folders={"test": (folder, *footage)})

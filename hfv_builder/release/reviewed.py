@@ -1,0 +1,79 @@
+"""What reviewers said of the released clips: how many, how far they agree, and where and when they saw the anomaly."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, Decision, Kind, answer_code
+from hfv_builder.labelling.final_labels import standing, undone
+from hfv_builder.records import Label
+
+COLUMNS = ("clip_id", "supported", "reviewers", "agreement", "t_start", "t_end", "box")
+
+
+def votes(decisions: Iterable[Decision], labels: Mapping[str, int]) -> Iterator[tuple[str, list[int], list[Decision]]]:
+    """Read the decisions on each clip that has a label.
+
+    Args:
+        decisions: in any order; those on other clips do not matter.
+        labels: the released label of each clip, by clip id.
+
+    Yields:
+        The clip id, the codes of the votes that count (label ids, `LEFT_OUT` or `NOT_SURE`) in their order, and the
+        decisions for the released label, adjudicators' among them, in their order; sorted by clip id.
+    """
+    rows = list(decisions)
+    taken_back = undone(rows)
+    by_clip: dict[str, list[Decision]] = {}
+    for decision in rows:
+        if decision.clip_id in labels:
+            by_clip.setdefault(decision.clip_id, []).append(decision)
+    for clip_id, own in sorted(by_clip.items()):
+        kind = Kind.REAL if labels[clip_id] == Label.REAL else Kind.GENERATED
+        coded = [(answer_code(decision, kind), decision) for decision in standing(own, taken_back)]
+        cast = [code for code, decision in coded if code is not None and decision.role != ADJUDICATOR]
+        yield clip_id, cast, [decision for code, decision in coded if code == labels[clip_id]]
+
+
+def vote_counts(decisions: Iterable[Decision], labels: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    """Count the answers on each clip, as `agreement.agreement` takes them: (clips, answers), unsure ones left out."""
+    rows = [
+        np.bincount([code for code in cast if code >= 0], minlength=LEFT_OUT + 1)
+        for _, cast, _ in votes(decisions, labels)
+    ]
+    return np.array(rows, np.int64).reshape(-1, LEFT_OUT + 1)
+
+
+def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> pd.DataFrame:
+    """Summarise the decisions on each clip.
+
+    Args:
+        decisions: in any order.
+        labels: the released label of each clip, by clip id.
+
+    Returns:
+        A row per clip with a decision that counts: clip_id, supported (whether one of them is for the label),
+        reviewers (how many votes count), agreement (share of them in [0, 1] that is the released label, null without
+        votes), and of the last decision for this label that marks them t_start and t_end (seconds) and box (a dict of
+        x, y, w, h in display pixels); null if nobody marked them.
+    """
+    rows = []
+    for clip_id, cast, agreeing in votes(decisions, labels):
+        if not cast and not agreeing:
+            continue
+        moment = next((decision for decision in reversed(agreeing) if decision.t_start is not None), None)
+        box = next((decision.box for decision in reversed(agreeing) if decision.box is not None), None)
+        rows.append(
+            {
+                "clip_id": clip_id,
+                "supported": bool(agreeing),
+                "reviewers": len(cast),
+                "agreement": cast.count(labels[clip_id]) / len(cast) if cast else None,
+                "t_start": moment and moment.t_start,
+                "t_end": moment and moment.t_end,
+                "box": box and dict(zip("xywh", box, strict=True)),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,143 @@
+"""Which clips a release holds, and what is not ready to be released."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hfv_builder.clips.sources import Source
+from hfv_builder.records import Label, Status, UsageError
+
+LITE = "lite"
+"""The profile whose labels are for trying and teaching."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The manifests of one generator, a row per clip that counts."""
+
+    generator: str
+    clips: pd.DataFrame
+    """Columns clip_id and status, and any others."""
+    labels: pd.DataFrame
+    """The columns of `labels`."""
+    splits: pd.DataFrame
+    """The columns of `splits`."""
+    profile: str | None
+    """The profile that the labels were made with; None if there are no scores."""
+    fresh: bool
+    """Whether the scores are still those that the labels were made from."""
+
+
+def choose_clips(ready: Ready) -> pd.DataFrame:
+    """Join the manifests of the clips that have a split.
+
+    Returns:
+        A row per clip with the columns of all three tables, sorted by clip_id; `label` is that of the splits.
+
+    Raises:
+        UsageError: some clips have no label or no split, or a stage is older than the one before it.
+    """
+    generator = ready.generator
+    label, split = (f"run `hfv {stage} --generator {generator}`" for stage in ("label", "split"))
+    readable = ready.clips[ready.clips["status"] == Status.OK]
+    unlabelled = ~readable["clip_id"].isin(ready.labels["clip_id"])
+    if unlabelled.any():
+        raise UsageError(f"{unlabelled.sum()} of {len(readable)} clips of {generator} have no label yet: {label}")
+    fake = ready.labels["auto_label"].ne(Label.REAL).fillna(True)
+    if not ready.fresh and fake.any():
+        raise UsageError(f"the labels of {generator} are older than its scores: {label}, then `hfv split`")
+    labels = ready.labels[ready.labels["clip_id"].isin(readable["clip_id"])]
+    both = labels.merge(ready.splits, on=["clip_id", "generator"], how="left", suffixes=("", "_split"), indicator=True)
+    absent = both["_merge"].eq("left_only")
+    if absent.any():
+        raise UsageError(f"{absent.sum()} labelled clips of {generator} are not split yet: {split}")
+    taken = both["split"].notna()
+    stale = taken & both["fingerprint"].fillna("").ne(both["fingerprint_split"].fillna(""))
+    stale |= taken & both["label_source"].eq("auto") & both["label"].ne(both["auto_label"]).fillna(True)
+    if stale.any():
+        raise UsageError(f"the splits of {stale.sum()} clips of {generator} are older than their labels: {split}")
+    rows = both[taken].drop(columns=["fingerprint_split", "_merge"]).merge(readable, on=["clip_id", "generator"])
+    return rows.sort_values("clip_id", ignore_index=True)
+
+
+def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, str | None], *, allow_lite: bool) -> str:
+    """Check that the clips of these generators make one data set.
+
+    Args:
+        chosen: what `choose_clips` returns of each generator.
+        profiles: the profile of each generator's labels.
+
+    Returns:
+        The profile of all labels.
+
+    Raises:
+        UsageError: no clip has a split, the generators differ in profile or protocol, or the profile is `lite`.
+    """
+    if not sum(map(len, chosen.values())):
+        raise UsageError("no clip has a split, so there is nothing to release: run `hfv label`, then `hfv split`")
+    by_profile: dict[str, list[str]] = {}
+    for generator, rows in chosen.items():
+        profile = profiles.get(generator)
+        if profile is not None and rows["label"].ne(Label.REAL).any():
+            by_profile.setdefault(profile, []).append(generator)
+    if len(by_profile) > 1:
+        named = "; ".join(f"{profile}: {_listed(names)}" for profile, names in sorted(by_profile.items()))
+        raise UsageError(
+            f"the labels come from different profiles ({named}), which one release cannot mix: run `hfv label "
+            f"--profile P`"
+            ", then `hfv split`"
+        )
+    protocols: dict[str, list[str]] = {}
+    for generator, rows in chosen.items():
+        for protocol in rows["protocol"].dropna().unique():
+            protocols.setdefault(str(protocol), []).append(generator)
+    if len(protocols) > 1:
+        named = "; ".join(f"{protocol}: {_listed(names)}" for protocol, names in sorted(protocols.items()))
+        raise UsageError(f"the splits follow different protocols ({named}): run `hfv split --protocol P` for all")
+    profile = next(iter(by_profile), "none")
+    if profile == LITE and not allow_lite:
+        raise UsageError(
+            "the labels were made with the profile lite, which is for trying and not for publishing: score with paper, "
+            "or give --allow-lite, and the card says so in its first line"
+        )
+    return profile
+
+
+def check_reviews(rows: pd.DataFrame, reviews: pd.DataFrame, final: pd.DataFrame) -> None:
+    """Check that labels which the splits took from reviewers are still theirs.
+
+    Args:
+        rows: what `choose_clips` returns, of all generators.
+        reviews: what `reviewed.review_columns` returns.
+        final: columns clip_id and rejected of the `final` manifest.
+
+    Raises:
+        UsageError: nobody says so any more, or clips were rejected since.
+    """
+    taken = rows["label_source"].eq("review")
+    again = "run `hfv reviews export`, then `hfv split --labels final`"
+    gone = taken & ~rows["clip_id"].isin(reviews.loc[reviews["supported"].astype(bool), "clip_id"])
+    if gone.any():
+        raise UsageError(f"{gone.sum()} labels come from reviews that do not say so any more: {again}")
+    rejected = rows["clip_id"].isin(final.loc[final["rejected"].fillna(False).astype(bool), "clip_id"])
+    if taken.any() and rejected.any():
+        raise UsageError(f"{rejected.sum()} clips were rejected by reviewers since they were split: {again}")
+
+
+def check_licences(generators: Iterable[str], sources: Mapping[str, Source]) -> None:
+    """Check that every source says under which licence its clips are.
+
+    Raises:
+        UsageError: one does not.
+    """
+    missing = [name for name in generators if name not in sources or not (sources[name].licence or "").strip()]
+    if missing:
+        raise UsageError(
+            f'no licence is given for {_listed(missing)}: add licence = "…" to the table of each in the sources.toml '
+            "of the manifests folder"
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

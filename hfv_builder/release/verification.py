@@ -1,0 +1,254 @@
+"""Verify a release: every byte, every clip, every table, and whether others' tools load it."""
+
+import contextlib
+import csv
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from huggingface_hub import DatasetCard
+
+from hfv_builder.frames.facts import read_timeline
+from hfv_builder.records import ClipError, UsageError
+from hfv_builder.release import card, checksums, croissant, licences, problems, shards
+from hfv_builder.release.catalogued import ATTACHED
+from hfv_builder.release.dataset import configs_of
+from hfv_builder.release.layout import METADATA, SUFFIX, split_of
+from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.release.problems import Problem
+
+INSTALL = "pip install -e '.[release]'"
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What came of a verification."""
+
+    problems: list[Problem] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    skipped: list[str] = field(default_factory=list)
+    """What was not checked, and why; a sentence each."""
+
+
+def verify_release(folder: Path, *, threads: int, advance: Callable[[int], object] = lambda _: None) -> Report:
+    """Check everything about a release.
+
+    Args:
+        threads: files that are read at the same time.
+        advance: called with the number of bytes of each file that was checked.
+
+    Raises:
+        UsageError: there is no release.
+    """
+    if not (folder / checksums.FILE).is_file():
+        raise UsageError(f"{folder} is no release: it has no {checksums.FILE}")
+    report = Report()
+    text = (folder / checksums.FILE).read_text(encoding="utf-8", errors="replace")
+    sums, wrong = checksums.read_checksums(text)
+    report.problems += [Problem(file=checksums.FILE, problem=f"line {number} is no checksum") for number in wrong]
+    there = {*_files(folder, report)} - {checksums.FILE, ATTACHED}
+    attached = _attached(folder)
+    sums = attached | sums
+    report.problems += [Problem(file=path, problem="is missing") for path in sums.keys() - there]
+    report.problems += [Problem(file=path, problem=f"is not in {checksums.FILE}") for path in there - sums.keys()]
+    sizes = {path: (folder / path).stat().st_size for path in there}
+    report.files, report.bytes = len(there), sum(sizes.values())
+
+    def check(path: str) -> tuple[str, list[str], int | None]:
+        wrong, frames = _check_file(folder / path, sums.get(path))
+        advance(sizes[path])
+        return path, wrong, frames
+
+    frames: dict[str, int] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for path, wrong_here, count in pool.map(check, sorted(there)):
+            report.problems += [Problem(file=path, problem=why) for why in wrong_here]
+            if count is not None:
+                frames[path] = count
+    rows = _rows(folder, sorted(there), report)
+    samples = _samples(folder, sorted(there), report)
+    described = rows[rows["path"].isin([*samples])].to_dict("records")
+    report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
+    there |= samples.keys()
+    report.problems += problems.frame_problems(rows, frames)
+    report.problems += _content_problems(folder, rows, there, sums)
+    if attached and (bare := {*rows["path"]} - there):
+        report.skipped.append(f"`datasets` cannot load it until clips are attached in {len(bare)} more places")
+    elif not report.problems:  # others' tools only say again that something is wrong
+        _try_others(folder, rows, report)
+    report.problems = sorted({*report.problems})
+    return report
+
+
+def _attached(folder: Path) -> dict[str, str]:
+    """Return the checksums of clips that were put into a release without media, which it does not list itself."""
+    file = folder / ATTACHED
+    return checksums.read_checksums(file.read_text(encoding="utf-8", errors="replace"))[0] if file.is_file() else {}
+
+
+def _files(folder: Path, report: Report) -> Iterator[str]:
+    """Yield all files, relative to the release; links and others are problems."""
+    for parent, folders, names in os.walk(folder):
+        for name in [*names, *folders]:
+            path = Path(parent, name)
+            relative = path.relative_to(folder).as_posix()
+            if path.is_symlink() or (name in names and not path.is_file()):
+                report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
+        yield from (
+            (Path(parent, name)).relative_to(folder).as_posix()
+            for name in names
+            if Path(parent, name).is_file() and not Path(parent, name).is_symlink()
+        )
+
+
+def _check_file(path: Path, expected: str | None) -> tuple[list[str], int | None]:
+    """Return what is wrong with one file by itself, and how many frames a clip has; None if it is no clip.
+
+    Clips are not decoded: a file of the right checksum that opens and whose packets are all there is the released one.
+    """
+    wrong: list[str] = []
+    try:
+        if expected is not None and checksums.sha256(path) != expected:
+            wrong.append("its bytes are not those of its checksum")
+        if path.suffix == SUFFIX:
+            return wrong, len(read_timeline(path))
+    except ClipError as error:
+        wrong.append(f"it cannot be opened: {error}")
+    except OSError as error:
+        wrong.append(f"it cannot be read: {(error.strerror or str(error)).lower()}")
+    return wrong, None
+
+
+def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
+    """Return the rows of all metadata that can be read, with folder, path and split."""
+    tables = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
+    for path in files:
+        if Path(path).name != METADATA:
+            continue
+        try:
+            table = pq.read_table(folder / path, partitioning=None)
+        except (pa.ArrowInvalid, OSError) as error:
+            report.problems.append(Problem(file=path, problem=f"cannot be read: {str(error).splitlines()[0]}"))
+            continue
+        wrong = [*problems.schema_problems(path, table)]
+        report.problems += wrong
+        if any(problem.problem.startswith(("columns", "rows")) for problem in wrong):
+            continue
+        at = path.removesuffix(f"/{METADATA}")
+        rows = table.to_pandas()
+        tables.append(rows.assign(folder=at, path=at + "/" + rows["file_name"], split=split_of(at).value))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _samples(folder: Path, files: list[str], report: Report) -> dict[str, dict[str, Any]]:
+    """Return the clips that are in shards, by the paths that they have once unpacked, and what their JSON says."""
+    samples: dict[str, dict[str, Any]] = {}
+    for path in files:
+        if path.endswith(shards.SHARD_SUFFIX):
+            try:
+                samples |= {f"{os.path.dirname(path)}/{name}": said for name, said in shards.read_shard(folder / path)}
+            except (OSError, ValueError) as error:
+                report.problems.append(Problem(file=path, problem=f"cannot be read: {error}"))
+    return samples
+
+
+def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
+    """Yield what files say of one another."""
+    yield from problems.row_problems(rows, sums)
+    yield from problems.side_problems(rows)
+    clips = {path for path in there if path.endswith(SUFFIX)}
+    for path in {*rows.loc[rows["media"].ne("none"), "path"]} - clips:
+        yield Problem(file=path, problem="is in the metadata, and there is no such file")
+    for path in clips - {*rows["path"]}:
+        yield Problem(file=path, problem="is in no metadata")
+    texts = {path: (folder / path).read_text(errors="replace") for path in there if path.startswith("humansam/")}
+    yield from problems.humansam_problems(rows, texts)
+    checks: dict[str, Callable[[str], Iterator[Problem]]] = {
+        licences.FILE: partial(problems.licence_problems, rows),
+        croissant.FILE: partial(problems.croissant_problems, _metadata(there), sums),
+        card.FILE: partial(_card_problems, rows, any(path.endswith(shards.SHARD_SUFFIX) for path in there)),
+    }
+    for name, check in checks.items():
+        if name not in there:
+            yield Problem(file=name, problem="is missing")
+            continue
+        try:
+            yield from check((folder / name).read_text(encoding="utf-8"))
+        except (ValueError, csv.Error) as error:
+            yield Problem(file=name, problem=f"cannot be read: {str(error).splitlines()[0]}")
+
+
+def _metadata(there: set[str]) -> list[str]:
+    return sorted(path for path in there if path.endswith(f"/{METADATA}"))
+
+
+def _card_problems(rows: pd.DataFrame, sharded: bool, text: str) -> Iterator[Problem]:
+    configs: object = getattr(DatasetCard(text).data, "configs", None)
+    yield from problems.card_problems(rows, configs, sharded=sharded)
+
+
+def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:
+    """Load the release with `datasets` and `mlcroissant`, where they are installed."""
+    for what, check in (("datasets", _try_datasets), ("mlcroissant", _try_mlcroissant)):
+        try:
+            check(folder, rows, report)
+        except ImportError:
+            report.skipped.append(f"{what} is not installed, so nobody tried it: {INSTALL}")
+
+
+def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory() as cache:
+        for config in configs_of(rows):
+            try:
+                loaded = datasets.load_dataset(str(folder), config.name, streaming=True, cache_dir=cache)
+                if {*loaded} != {*config.folders}:
+                    raise ValueError(f"it has the splits {', '.join(loaded)}")
+                for split in loaded.values():
+                    video = [name for name, kind in split.features.items() if isinstance(kind, datasets.Video)]
+                    for name in video:
+                        split = split.cast_column(name, datasets.Video(decode=False))
+                    next(iter(split))
+            except Exception as error:  # whatever it is, others meet it too
+                why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                problem = f"`datasets` cannot load the configuration {config.name}: {why}"
+                report.problems.append(Problem(file=card.FILE, problem=problem))
+
+
+def _try_mlcroissant(folder: Path, rows: pd.DataFrame, report: Report) -> None:
+    import mlcroissant
+
+    del rows
+    with _quiet():
+        try:
+            issues = mlcroissant.Dataset(str(folder / croissant.FILE)).metadata.ctx.issues
+            errors = sorted(issues.errors)
+        except Exception as error:
+            errors = [str(error)]
+    for text in errors:
+        report.problems.append(Problem(file=croissant.FILE, problem=f"mlcroissant: {text.strip().splitlines()[0]}"))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,1 @@
+"""The stage that makes, checks and publishes a release."""

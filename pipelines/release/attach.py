@@ -1,0 +1,149 @@
+"""Put clips that someone has into a release that came without media."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError
+from hfv_builder.release.catalogued import ATTACHED, FILE, Wanted, read_catalogued
+from hfv_builder.release.checksums import FILE as CHECKSUMS
+from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
+from hfv_builder.release.media import place_original
+from hfv_builder.storage.lock import lock
+from hfv_builder.storage.places import local_copy, place, put
+from pipelines.catalog.folder import list_clips
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+from pipelines.release.stage import IMPORTS
+from pipelines.release.staging import DISKS, writing
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import run_shards
+
+SHARD = 64
+"""Files that one task looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """What became of some files."""
+
+    sums: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the files that were put in place, by path relative to the release."""
+    errors: list[str] = field(default_factory=list)
+    """What is wrong with others, a sentence each."""
+
+
+def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None) -> Outcome:
+    """Put clips in the places where the release's metadata lists them; they are known by their SHA-256.
+
+    Args:
+        folder: a release made with `--media none`.
+        clips: folders or URLs with the clips, under any names.
+
+    Raises:
+        UsageError: the release needs no clips, is damaged or cannot be written, or a folder is not there.
+    """
+    started = time.time()
+    wanted = _wanted(folder)
+    cluster = cluster or Cluster()
+    with lock(folder.parent, f"attach-{folder.name}"):
+        done = _attached(folder)
+        sizes = {each.bytes for each in wanted if each.path not in done}
+        listed = {path: file for each in clips for path, file in list_clips(place(each)).files.items()}
+        files = [path for path, file in listed.items() if file.bytes in sizes]
+        errors: list[str] = []
+        work = partial(attach_shard, folder=folder)
+        try:
+            with (
+                cluster.connect(imports=IMPORTS) as client,
+                tqdm(total=len(files), desc=f"attach {folder.name}", unit="file", disable=None) as bar,
+            ):
+                for shard in run_shards(client, work, _shards(files), wait_s=cluster.wait_s):
+                    if shard.result is None:
+                        errors += [f"{path}: {shard.error}" for path in shard.items]
+                    else:
+                        done |= shard.result.sums
+                        errors += shard.result.errors
+                    bar.update(len(shard.items))
+        finally:
+            put(folder / ATTACHED, checksums_text(done))
+    missing = sorted(each.path for each in wanted if each.path not in done)
+    rows = [{"still without a clip": path} for path in missing]
+    later = "`datasets` loads it once all are there" if missing else ""
+    verdict = f"{len(wanted) - len(missing)} of {len(wanted)} clips of {folder} are in place"
+    text = paragraphs(table(rows, limit=SHOWN), "\n".join(sorted(errors)[:SHOWN]), verdict, later)
+    summary = {"release": str(folder), "attached": len(wanted) - len(missing), "missing": missing, "errors": errors}
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if missing or errors else DONE, started=started)
+
+
+def attach_shard(paths: Sequence[str], *, folder: Path) -> Attached:
+    """Put those of some files in place that the release asks for.
+
+    Args:
+        paths: absolute, or URLs.
+
+    Raises:
+        UsageError: the release cannot be written, or the clips' store does not answer.
+    """
+    done = Attached()
+    targets = _targets(folder, (folder / FILE).stat().st_mtime_ns)
+    for path in paths:
+        try:
+            with local_copy(place(path)) as file:
+                digest = sha256(file)
+                for target in targets.get(digest, ()):
+                    done.sums[target] = place_original(file, folder / target, expected=digest).sha256
+        except ClipError as error:
+            done.errors.append(f"{path}: {error}")
+        except OSError as error:
+            if error.errno in DISKS:
+                with writing(folder.parent):
+                    raise
+            done.errors.append(f"{path}: {(error.strerror or str(error)).lower()}")
+    return done
+
+
+def _shards(files: Sequence[str]) -> Iterator[list[str]]:
+    for at in range(0, len(files), SHARD):
+        yield [*files[at : at + SHARD]]
+
+
+def _wanted(folder: Path) -> list[Wanted]:
+    """The files that the release asks for.
+
+    Raises:
+        UsageError: it asks for none, or its list is damaged.
+    """
+    try:
+        sums, _ = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except OSError:
+        raise UsageError(f"{folder} is no release: it has no {CHECKSUMS}") from None
+    if FILE not in sums:
+        raise UsageError(f"{folder} needs no clips: only a release made with --media none has a {FILE}")
+    try:
+        if sha256(folder / FILE) != sums[FILE]:
+            raise ValueError("its bytes are not those of its checksum")
+        return [*read_catalogued((folder / FILE).read_text(encoding="utf-8"))]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder / FILE} is damaged ({error}): get the release again") from None
+
+
+def _attached(folder: Path) -> dict[str, str]:
+    """The checksums of clips that an earlier run put in place and that are still there."""
+    try:
+        sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {path: digest for path, digest in sums.items() if (folder / path).is_file()}
+
+
+@cache
+def _targets(folder: Path, _changed_ns: int) -> dict[str, list[str]]:
+    """The places of the files that the release asks for, by SHA-256; read once by each worker."""
+    targets: dict[str, list[str]] = {}
+    for each in _wanted(folder):
+        targets.setdefault(each.sha256, []).append(each.path)
+    return targets

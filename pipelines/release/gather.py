@@ -1,0 +1,106 @@
+"""What the manifests say of all clips that a release is to hold."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from hfv_builder.clips.sources import load_sources
+from hfv_builder.labelling.agreement import agreement
+from hfv_builder.labelling.reviews import read_reviews
+from hfv_builder.labelling.scored import origin_of_labels
+from hfv_builder.records import METRICS, Split, Status, UsageError
+from hfv_builder.release.dataset import Dataset, with_places
+from hfv_builder.release.metadata import FINGERPRINTS
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.reviewed import review_columns, vote_counts
+from hfv_builder.release.selection import Ready, check_licences, check_reviews, check_together, choose_clips
+from hfv_builder.release.settings import FILE, load_settings
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place
+from hfv_builder.storage.schema import FINAL, LABELS, REVIEWS, SCORES, SPLITS
+from pipelines.generators import catalogued, clips_of, lost_clips
+
+CLIP_COLUMNS = ["clip_id", "generator", "is_real", "path", "sha256", "bytes", "prompt", "status"]
+FACTS = ["width", "height", "fps", "num_frames", "duration_s"]
+
+
+def gather(
+    manifests: Manifests,
+    name: ReleaseName,
+    *,
+    media: str,
+    allow_lite: bool,
+    settings: Place | None,
+    variants: Sequence[str] = (),
+) -> Dataset:
+    """Read what is to be released from the manifests.
+
+    Args:
+        variants: those made of each evaluation set.
+        settings: the release.toml; None takes that of the manifests folder.
+
+    Raises:
+        UsageError: something is missing, unfinished or does not belong together.
+    """
+    words = load_settings(settings or manifests.root / FILE)
+    sources = load_sources(manifests.root)
+    lost = lost_clips(manifests)
+    chosen: dict[str, pd.DataFrame] = {}
+    profiles: dict[str, str | None] = {}
+    for generator in catalogued(manifests):
+        clips = clips_of(manifests, generator, CLIP_COLUMNS + FACTS, lost).to_pandas()
+        if not clips["status"].eq(Status.OK).any():
+            continue
+        origin = origin_of_labels(manifests, generator)
+        profiles[generator] = origin.profile if origin else None
+        fingerprints = origin.fingerprints if origin else {}
+        if origin:
+            _check_settled(manifests, generator, origin.profile)
+        ready = Ready(
+            generator=generator,
+            clips=clips,
+            labels=manifests.read(LABELS, generator=generator).to_pandas(),
+            splits=manifests.read(SPLITS, generator=generator).to_pandas(),
+            profile=profiles[generator],
+            fresh=bool(fingerprints),
+        )
+        made_with = {name: fingerprints.get(metric) for name, metric in zip(FINGERPRINTS, METRICS, strict=True)}
+        rows = choose_clips(ready)
+        chosen[generator] = rows.assign(profile=profiles[generator] if fingerprints else None, **made_with)
+    profile = check_together(chosen, profiles, allow_lite=allow_lite)
+    chosen = {generator: rows for generator, rows in chosen.items() if len(rows)}
+    check_licences(chosen, sources)
+    decisions = read_reviews(manifests)[0] if manifests.parts(REVIEWS) else []
+    rows = pd.concat(chosen.values(), ignore_index=True).rename(columns={"path": "source"})
+    labels = dict(zip(rows["clip_id"], rows["label"].astype(int), strict=True))
+    reviews = review_columns(decisions, labels)
+    check_reviews(rows, reviews, manifests.read(FINAL, ["clip_id", "rejected"]).to_pandas())
+    rows = rows.merge(reviews, on="clip_id", how="left")
+    rows["reviewers"] = rows["reviewers"].astype("Int32").fillna(0)
+    counts = vote_counts(decisions, labels)
+    by_prompt = rows["policy"].str.endswith("-by-prompt").all()
+    rows = rows.assign(media=media)
+    test = rows[rows["split"].eq(Split.TEST)]
+    if variants and not len(test):
+        raise UsageError("variants are made of evaluation sets, and no clip is test: run `hfv split --protocol hfv`")
+    places = [with_places(rows), *(with_places(test, variant) for variant in variants)]
+    return Dataset(
+        name=name,
+        settings=words,
+        sources={generator: sources[generator] for generator in chosen},
+        rows=pd.concat(places).sort_values("path", ignore_index=True),
+        profile=profile,
+        protocol=str(rows["protocol"].iloc[0]),
+        group="prompt" if by_prompt else "content",
+        media=media,
+        agreement=agreement(counts) if (counts.sum(axis=1) > 1).any() else None,
+    )
+
+
+def _check_settled(manifests: Manifests, generator: str, profile: str) -> None:
+    for metric in METRICS:
+        if not manifests.is_settled(SCORES, profile=profile, metric=metric.value, generator=generator):
+            raise UsageError(
+                f"the {metric} scores of {generator} are not finished: run `hfv score --generator {generator} "
+                f"--profile {profile}` to its end, then `hfv label` and `hfv split`"
+            )

@@ -1,0 +1,41 @@
+"""Verify a release and say what is wrong with it."""
+
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hfv_builder.records import DONE, SOME_FAILED
+from hfv_builder.release.verification import verify_release
+from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.workers.limits import cores
+
+SHOWN = 50
+"""Problems that are printed; the rest is counted."""
+
+
+def verify(folder: Path, *, threads: int | None = None) -> Outcome:
+    """Check every file of the release `folder`; exit code 3 and a table if something is wrong.
+
+    Args:
+        threads: files that are read at the same time; None takes one for each core.
+
+    Raises:
+        UsageError: there is no release.
+    """
+    started = time.time()
+    with tqdm(desc=f"verify {folder.name}", unit="B", unit_scale=True, disable=None) as bar:
+        report = verify_release(folder.absolute(), threads=threads or cores(), advance=bar.update)
+    rows = [vars(problem) for problem in report.problems]
+    seconds = time.time() - started
+    size = f"{report.files} files, {report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
+    verdict = f"{len(rows)} problems" if rows else "nothing is wrong"
+    text = paragraphs(table(rows, limit=SHOWN), "\n".join(report.skipped), f"{folder}: {verdict} ({size})")
+    summary = {
+        "release": str(folder),
+        "files": report.files,
+        "bytes": report.bytes,
+        "problems": rows,
+        "not_checked": report.skipped,
+    }
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if rows else DONE, started=started)

@@ -1,0 +1,110 @@
+"""Labels as the catalogue and the reviewers leave them, and what a person is told of that."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hfv_builder.labelling.decisions import Decision, clip_kinds
+from hfv_builder.labelling.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW
+from hfv_builder.labelling.reviews import read_reviews
+from hfv_builder.records import METRICS, Label, Status, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import LABELS, REVIEWS
+from pipelines.generators import clips_of
+
+DEFAULT_OVERLAP = 1
+"""Where the reviews do not say how many votes a clip was to have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviews:
+    """What reviewers decided, and how many of them it takes."""
+
+    decisions: list[Decision]
+    overlap: int
+    allow_partial: bool
+
+    @property
+    def votes_needed(self) -> int:
+        """Votes below which the automatic label stays."""
+        return 1 if self.allow_partial else self.overlap
+
+
+def load_reviews(manifests: Manifests, labels: str, *, allow_partial: bool, overlap: int | None) -> Reviews | None:
+    """The decisions, if the labels are final ones.
+
+    Raises:
+        UsageError: there are no reviews, or options are given that are about reviews only.
+    """
+    if labels == "final":
+        if not manifests.parts(REVIEWS):
+            raise UsageError(f"{manifests.root} has no reviews yet: run `hfv review`, or `hfv reviews export` after it")
+        decisions, known = read_reviews(manifests)
+        wanted = next(each for each in (overlap, known, DEFAULT_OVERLAP) if each is not None)
+        return Reviews(decisions=decisions, overlap=wanted, allow_partial=allow_partial)
+    if allow_partial or overlap is not None:
+        raise UsageError("--allow-partial and --overlap are about reviews: give --labels final too")
+    return None
+
+
+def report(counts: Counter[str], reviews: Reviews) -> str:
+    """What final labels did, a line for each thing that happened to a clip."""
+    clips = sum(counts[outcome] for outcome in (MAJORITY, ADJUDICATED, DISPUTED, TOO_FEW))
+    needed = reviews.votes_needed
+    lines = [
+        f"final labels of {clips} reviewed clips ({needed} {'vote' if needed == 1 else 'votes'} needed):",
+        f"  {counts[MAJORITY]} by the majority of their votes",
+        f"  {counts[ADJUDICATED]} by an adjudicator",
+        f"  {counts[DISPUTED]} disputed: the automatic label stays until an adjudicator settles them",
+        f"  {counts[TOO_FEW]} with too few votes: the automatic label stays (--allow-partial counts them)",
+    ]
+    if reviews.allow_partial:
+        few = (
+            f"  {counts['partial']} with fewer than {reviews.overlap} votes, which count all the same (--allow-partial)"
+        )
+        lines[-1] = few
+    left_out = {key.removeprefix("left out: "): n for key, n in counts.items() if key.startswith("left out: ")}
+    if left_out:
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
+        lines.append(f"  left out of the splits by these decisions: {sum(left_out.values())} ({why})")
+    if counts["invalid"]:
+        lines.append(f"  {counts['invalid']} answers do not count: the clip cannot have them")
+    if counts["failed"]:
+        lines.append(f"{counts['failed']} clips are not taken: they cannot be read or have no scores")
+    return "\n".join(lines)
+
+
+def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:
+    """The generator's labels, with what the catalogue says each clip is now.
+
+    Raises:
+        UsageError: there are none, or they are older than the catalogue.
+    """
+    columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label", "fingerprint"]
+    rows = manifests.read(LABELS, columns, generator=generator)
+    again = f"run `hfv label --generator {generator}`"
+    clips = clips_of(manifests, generator, ["is_real", "prompt_group"], lost)
+    if not len(rows) and len(clips):
+        raise UsageError(f"{generator} has no labels yet: {again}")
+    labels: pd.DataFrame = rows.filter(
+        pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks())
+    ).to_pandas()
+    readable = clips.filter(pc.field("status") == Status.OK.value).to_pandas().set_index("clip_id")
+    ok = labels["clip_id"].isin(readable.index).to_numpy(bool)
+    real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)
+    auto = labels["auto_label"].astype("Int32")
+    labelled = auto.notna().to_numpy(bool)
+    stale = ok & labelled & (real != auto.eq(Label.REAL).fillna(False).to_numpy(bool))
+    if stale.any():
+        raise UsageError(
+            f"{stale.sum()} labels of {generator} are older than its catalogue, which says otherwise which clips are "
+            f"real: {again}"
+        )
+    groups = clips.select(["clip_id", "prompt_group"]).to_pandas().drop_duplicates("clip_id").set_index("clip_id")
+    group = labels["clip_id"].map(groups["prompt_group"])
+    return labels.assign(
+        auto_label=auto, kind=clip_kinds(ok=ok, real=real, labelled=labelled), prompt_group=group.astype("str")
+    )

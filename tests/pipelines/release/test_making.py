@@ -1,0 +1,160 @@
+"""Making a release: the same bytes however it is made, and nothing half-made."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hfv_builder.records import UsageError
+from hfv_builder.release.media import Media
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.release.recipe import make_files
+from hfv_builder.storage.manifest import Manifests
+from pipelines.cli import main
+from pipelines.release import stage, worker
+from pipelines.release.stage import release
+from pipelines.release.verify import verify
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import run_shards
+from tests.conftest import moving_square, write_clip
+from tests.killed import killed_after
+from tests.release.sample import fill
+
+NAME = ReleaseName(name="small", version="1.0.0")
+
+
+def sums(folder: Path) -> str:
+    return (folder / "SHA256SUMS").read_text()
+
+
+def test_the_bytes_do_not_depend_on_workers_or_interruptions(
+    ready: Manifests, tmp_path: Path, cluster: Cluster, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SHARD", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "run_shards", run_shards)
+        with_two = release(ready, NAME, out=tmp_path / "two", cluster=cluster)
+    two = tmp_path / "two" / "small-1.0.0"
+    assert with_two.summary["clips"] == 24
+    out, killed = tmp_path / "killed", 0
+    final = out / "small-1.0.0"
+    for survived in (0, 3, 9, 17, 22, 25, 28, 40, 200):
+        if final.exists():
+            break
+        killed += 1
+        with killed_after(survived):
+            release(ready, NAME, out=out, cluster=here)
+        assert not any(path.name == NAME.folder and not (path / "SHA256SUMS").exists() for path in out.glob("*"))
+    assert killed >= 5
+    assert final.exists()
+    assert sums(final) == sums(two)
+    assert not list(out.glob("*.incomplete"))
+    assert [path.name for path in final.rglob(".*")] == []
+
+
+def test_hard_links_where_they_can_be_and_copies_elsewhere(
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(ready, NAME, out=tmp_path / "a", cluster=here)
+    clip = next((tmp_path / "a").rglob("*.mp4"))
+    assert clip.stat().st_nlink > 1
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(os, "link", refused)
+    release(ready, NAME, out=tmp_path / "b", cluster=here)
+    copied = tmp_path / "b" / clip.relative_to(tmp_path / "a")
+    assert copied.stat().st_nlink == 1
+    assert copied.read_bytes() == clip.read_bytes()
+    assert sums(tmp_path / "a" / NAME.folder) == sums(tmp_path / "b" / NAME.folder)
+
+
+def test_what_others_cannot_read_becomes_h264_and_is_listed(tmp_path: Path, here: Cluster) -> None:
+    def write(path: Path, number: int) -> Path:
+        codec, suffix = {0: ("ffv1", ".mkv"), 1: ("mpeg4", ".avi")}.get(number, ("libx264", ".mp4"))
+        made = write_clip(path.with_suffix(suffix), moving_square(8, seed=number), codec=codec)
+        return made.rename(path)  # whatever its name says
+
+    manifests = fill(tmp_path, clips=4, write=write)
+    outcome = release(manifests, NAME, out=tmp_path, cluster=here)
+    assert outcome.summary["changed"] == {"encoded": 1, "remuxed": 1}
+    assert "1 encoded, 1 remuxed" in outcome.text
+    made = tmp_path / NAME.folder
+    rows = pd.concat(map(pd.read_parquet, made.rglob("metadata.parquet")))
+    assert rows["media"].value_counts().to_dict() == {"original": 14, "encoded": 1, "remuxed": 1}
+    assert rows["num_frames"].eq(8).all()
+    assert "1 clips: encoded anew as H.264" in (made / "README.md").read_text()
+    assert [problem for problem in verify(made).summary["problems"]] == []
+
+
+def test_metadata_alone(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    release(ready, NAME, out=tmp_path, media=Media.NONE, cluster=here)
+    made = tmp_path / NAME.folder
+    assert not list(made.rglob("*.mp4"))
+    assert pd.read_parquet(made / "data/train/metadata.parquet")["media"].eq("none").all()
+    assert verify(made).summary["problems"] == []
+
+
+def test_a_release_is_never_changed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    release(ready, NAME, out=tmp_path, cluster=here)
+    before = sums(tmp_path / NAME.folder)
+    with pytest.raises(UsageError, match="is there already, and a release is never changed"):
+        release(ready, NAME, out=tmp_path, cluster=here)
+    assert sums(tmp_path / NAME.folder) == before
+
+
+def test_finished_clips_are_not_made_again(
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SHARD", 5)
+    made: list[str] = []
+
+    def counted(source: Path, paths: dict[str, str], *rest: Any, **more: Any) -> Any:
+        made.extend(paths.values())
+        return make_files(source, paths, *rest, **more)
+
+    monkeypatch.setattr(worker, "make_files", counted)
+    with killed_after(17):
+        release(ready, NAME, out=tmp_path, cluster=here)
+    before = len(made)
+    assert 10 <= before < 24
+    release(ready, NAME, out=tmp_path, cluster=here)
+    assert len(made) - before <= 24 - 10
+    assert {*made} == {path.relative_to(tmp_path / NAME.folder).as_posix() for path in tmp_path.rglob("*.mp4")}
+
+
+def test_leftovers_of_another_run_are_no_part_of_it(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    left = tmp_path / f"{NAME.folder}.incomplete" / "data/train/old/ab"
+    left.mkdir(parents=True)
+    (left / "old.mp4").write_text("x")
+    release(ready, NAME, out=tmp_path, cluster=here)
+    assert not (tmp_path / NAME.folder / "data/train/old").exists()
+
+
+def test_the_command_line(
+    ready: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    where = ["--manifests", str(ready.root), "--workers", "0"]
+    assert main(["release", "small", "--version", "1.0.0", *where]) == 0
+    assert "hfv release verify" in capsys.readouterr().out
+    clip = next(Path("releases").rglob("*.mp4"))
+    assert main(["release", "verify", "releases/small-1.0.0"]) == 0
+    clip.unlink()
+    assert main(["release", "verify", "releases/small-1.0.0"]) == 3
+    capsys.readouterr()
+    for arguments, sentence in (
+        (["release", "small"], "give the version of small"),
+        (["release", "verify"], "name the release to check"),
+        (["release", "small", "releases", "--version", "1.0.0"], "small takes no folder"),
+        (["release", "init", *where], "release.toml is there already"),
+    ):
+        assert main(arguments) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["release", "init", "--manifests", "new"]) == 0
+    assert main(["release", "small", "--version", "2.0.0", "--manifests", "new"]) == 2
+    assert "title is missing: fill it in" in capsys.readouterr().err

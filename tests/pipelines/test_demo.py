@@ -1,0 +1,40 @@
+"""The demo, in small: from rendered clips to a release that `datasets` loads."""
+
+from pathlib import Path
+
+import datasets
+import pytest
+
+from hfv_builder.samples import SampleSpec, sample_plan
+from pipelines.demo import stage
+from pipelines.release.verify import verify
+from pipelines.workers.cluster import Cluster
+
+EACH = 4
+"""Clips of each source."""
+
+
+def few(*, seed: int) -> list[SampleSpec]:
+    kept: dict[str, list[SampleSpec]] = {}
+    for spec in sample_plan(seed=seed):
+        kept.setdefault(spec.generator, []).append(spec)
+    return [spec for specs in kept.values() for spec in specs[:: len(specs) // EACH][:EACH]]
+
+
+def test_the_demo_ends_with_a_release_that_loads(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "sample_plan", few)
+    monkeypatch.setattr(stage, "Cluster", lambda **_: cluster)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    outcome = stage.demo(tmp_path / "demo")
+    made = Path(outcome.summary["release"])
+    assert outcome.exit_code == 0
+    assert str(made) in outcome.text
+    datasets.disable_progress_bars()
+    evaluated = datasets.load_dataset(str(made), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
+    assert sum(name == "demo-b" for name in evaluated["generator"]) == EACH
+    assert evaluated.features["label"].names == ["spatial", "appearance", "motion", "real"]
+    trained = datasets.load_dataset(str(made))
+    assert trained["train"].num_rows + trained["validation"].num_rows >= EACH
+    assert verify(made).summary["problems"] == []

@@ -1,0 +1,27 @@
+"""One small release for all tests that only look at one."""
+
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.manifest import Manifests
+from pipelines.release.stage import release
+from tests.release.inline import inline
+from tests.release.sample import fill
+
+NAME = ReleaseName(name="small", version="1.0.0")
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    """Manifests that are ready to be released; nobody may change them."""
+    return fill(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of them; nobody may change it."""
+    out = tmp_path_factory.mktemp("releases")
+    with inline() as cluster:
+        return Path(release(filled, NAME, out=out, cluster=cluster).summary["release"])

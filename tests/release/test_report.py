@@ -1,0 +1,49 @@
+"""The report and the card: everything in one file, and what the manifests say in both."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from huggingface_hub import DatasetCard
+
+
+def test_the_report_needs_no_other_file(made: Path) -> None:
+    page = (made / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|https://|#)', page)
+    assert (
+        page.count("data:image/jpeg;base64,") == 3 * 3 + 3
+    )  # three labels of three generators, three clips of footage
+    assert page.count("<svg") == 3
+    for text in (
+        "Small set",
+        "Nobody is in it.",
+        "CC-BY-4.0",
+        "@misc{small}",
+        "Scores are compared only inside a generator",
+    ):
+        assert text in page
+
+
+def test_the_card_says_what_the_manifests_say(made: Path) -> None:
+    text = (made / "README.md").read_text()
+    block: Any = DatasetCard(text).data
+    assert block["license"] == "cc-by-4.0"
+    assert block["size_categories"] == ["n<1K"]
+    assert [config["config_name"] for config in block["configs"]] == ["default", "other", "third.2"]
+    assert [bool(config.get("default")) for config in block["configs"]] == [True, False, False]
+    assert "48 clips of 4 sources" in text
+    assert re.search(r"\| Seed +\| seed +\| generated +\| 12 +\|", text)
+    assert "Nobody has reviewed the labels" in text
+    for path in made.rglob("metadata.parquet"):
+        for column in pd.read_parquet(path).columns:
+            assert f"| `{column}` |" in text
+
+
+def test_tables_of_the_card_stand_by_themselves(made: Path) -> None:
+    """A heading or a table that follows a line without a blank one between them is no heading and no table."""
+    lines = (made / "README.md").read_text().splitlines()
+    for before, line in pairwise(lines):
+        if line.startswith("#") or (line.startswith("|") and not before.startswith("|")):
+            assert before in ("", "---"), (before, line)

@@ -1,0 +1,67 @@
+"""What reviewers said of a clip, as the metadata carries it."""
+
+import numpy as np
+import pandas as pd
+
+from hfv_builder.labelling.decisions import ADJUDICATOR, Decision
+from hfv_builder.release.dataset import with_places
+from hfv_builder.release.metadata import SCHEMA, metadata_table, parquet
+from hfv_builder.release.reviewed import review_columns, vote_counts
+
+
+def said(number: int, clip: str, reviewer: str, label: int | None, **more: object) -> Decision:
+    decision = "unsure" if label is None else "relabel"
+    facts = {"decision_id": f"d{number}", "clip_id": clip, "reviewer": reviewer, "created_at": number} | more
+    return Decision(**({"decision": decision, "label": label} | facts))  # type: ignore[arg-type]
+
+
+DECISIONS = [
+    said(1, "a", "anna", 2, t_start=0.5, t_end=1.5, box=(1, 2, 30, 40)),
+    said(2, "a", "ben", 2, t_start=0.7, t_end=1.1),
+    said(3, "a", "carl", 0, t_start=9.0, t_end=9.5, box=(9, 9, 9, 9)),
+    said(4, "b", "anna", 1),
+    said(5, "b", "anna", 0),
+    said(6, "b", "judge", 0, role=ADJUDICATOR, box=(5, 6, 7, 8)),
+    said(7, "c", "anna", None),
+    said(8, "d", "anna", 3),
+    said(9, "elsewhere", "anna", 0),
+    said(10, "e", "anna", 0),
+    Decision(decision_id="u", clip_id="e", reviewer="anna", decision=None, final=False, created_at=11, undoes=("d10",)),
+]
+LABELS = {"a": 2, "b": 0, "c": 1, "d": 3, "e": 0, "f": 0}
+
+
+def test_votes_agreement_and_where_the_anomaly_is() -> None:
+    rows = review_columns(DECISIONS, LABELS).set_index("clip_id")
+    assert rows.index.tolist() == ["a", "b", "c", "d"]
+    assert rows["reviewers"].tolist() == [3, 1, 1, 1]
+    assert rows["agreement"].tolist() == [2 / 3, 1.0, 0.0, 1.0]
+    assert (rows.loc["a", "t_start"], rows.loc["a", "t_end"]) == (0.7, 1.1)  # the last for the released label
+    assert rows.loc["a", "box"] == {"x": 1, "y": 2, "w": 30, "h": 40}
+    assert rows.loc["b", "box"] == {"x": 5, "y": 6, "w": 7, "h": 8}
+    assert rows.loc[["c", "d"], "t_start"].isna().all()
+
+
+def test_counts_of_answers_leave_unsure_ones_out() -> None:
+    assert vote_counts(DECISIONS, LABELS).tolist() == [
+        [1, 0, 2, 0, 0],
+        [1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0],
+    ]
+    assert vote_counts([], LABELS).shape == (0, 5)
+
+
+def test_the_metadata_carries_them() -> None:
+    clips = pd.DataFrame({"clip_id": [*LABELS], "generator": "g", "split": "test", "label": [*LABELS.values()]})
+    rows = with_places(clips.merge(review_columns(DECISIONS, LABELS), on="clip_id", how="left"))
+    rows = rows.assign(**{name: None for name in SCHEMA.names if name not in rows})
+    table = metadata_table(rows)
+    assert table.schema.equals(SCHEMA)
+    by_clip = {row["clip_id"]: row for row in table.to_pylist()}
+    assert by_clip["a"]["box"] == {"x": 1, "y": 2, "w": 30, "h": 40}
+    assert by_clip["a"]["t_start"] == 0.7
+    assert by_clip["f"]["box"] is by_clip["f"]["t_start"] is None
+    shuffled = rows.sample(frac=1, random_state=np.random.RandomState(0))
+    assert parquet(metadata_table(shuffled)) == parquet(table)
