@@ -176,11 +176,13 @@ def parser() -> argparse.ArgumentParser:
         "--users", type=_path, metavar="FILE", help="file of users; required unless --host is this machine"
     )
     review.add_argument("--settings", type=_path, metavar="FILE", help="TOML file with settings of the queues")
-    review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers for each clip (default: 1)")
+    review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers per clip (default: 1)")
     review.add_argument(
         "--cache-gb", type=_whole(1, 1_000_000), metavar="GB", help="largest size of all proxies (default: 20)"
     )
-    review.add_argument("--db", type=_path, metavar="FILE", help="the decisions (default: in the manifests folder)")
+    review.add_argument(
+        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
+    )
     review.add_argument("--into", type=_text, metavar="DIR", help=INTO)
     review.add_argument(
         "--name",

@@ -44,7 +44,13 @@ class Media:
     """The media files of clips. No other files can be requested."""
 
     def __init__(self, clips: Clips, cache: Cache, evidence: Callable[[str, str, Metric], Path | None]) -> None:
-        """Make proxies in `cache`; `evidence` gives the image of a clip id, generator and metric."""
+        """Start without making any file.
+
+        Args:
+            clips: the clips.
+            cache: the cache of proxies and film strips.
+            evidence: returns the path of the evidence image of a clip id, generator and metric.
+        """
         self._clips = clips
         self._cache = cache
         self._evidence = evidence
@@ -85,7 +91,7 @@ class Media:
         return Served(path=target, media_type="video/mp4")
 
     def has_video(self, row: int) -> bool:
-        """Whether `video` gives its answer at once, also if that is an error."""
+        """Return whether `video` returns or raises at once."""
         if self._target(row, ".mp4").is_file() or row in self._failed:
             return True
         try:
@@ -94,7 +100,7 @@ class Media:
             return True
 
     def has_strip(self, row: int) -> bool:
-        """Whether `strip` gives its answer at once, also if that is an error."""
+        """Return whether `strip` returns or raises at once."""
         return self._target(row, ".webp").is_file() or row in self._failed
 
     def strip(self, row: int) -> Served:
@@ -214,7 +220,7 @@ class Media:
         return path
 
     def _made(self, row: int, target: Path) -> None:
-        """Wait until the target is there."""
+        """Make the target if it does not exist, and wait for it."""
         if self._cache.has(target):
             return
         try:
