@@ -1,4 +1,4 @@
-"""Labels as the catalogue and the reviewers leave them, and what a person is told of that."""
+"""Labels as the catalogue and the reviewers leave them, and what is reported of that."""
 
 from collections import Counter
 from dataclasses import dataclass
