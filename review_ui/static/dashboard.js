@@ -81,7 +81,7 @@ function quality(stats) {
     box(6, "Influence of the suggestion", "How often the first answer equals the automatic label, with 95 % intervals.",
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
       gap.points == null ? null : make("p", {}, `Showing the label first changes this by ${points(gap.points)} percentage points (95 %: ${interval(gap.from, gap.to, points)}).`)),
-    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median of ${count(stats.seconds.n)} ${decimal(stats.seconds.median, 1)} s, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
+    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s over ${count(stats.seconds.n)} answers, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
     box(12, "Generators", "Automatic labels, and the share of reviewed clips whose label reviewers confirmed or that they rejected, with 95 % intervals.", generators(stats)),
   );
 }
