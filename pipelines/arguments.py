@@ -156,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
 
-    command("status", "show what is done, failed and left", everywhere)
+    command("status", "show how many clips are done, failed and left", everywhere)
 
     weights = command("weights", "download or check the weights that a profile needs", everywhere)
     weights.add_argument("action", choices=("pull", "check"), help="pull: download missing files; check: only report")

@@ -224,7 +224,7 @@ STAGES = {
     "reviews": _reviews,
     "demo": _demo,
 }
-"""What each command calls."""
+"""Function that runs a command."""
 EXTRAS = {
     "score": "models",
     "weights": "models",
@@ -233,7 +233,7 @@ EXTRAS = {
     "reviews": "review",
     "demo": "demo",
 }
-"""The extra that has what a command needs beside the base."""
+"""Extra with the additional packages that a command needs."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split"})
 """Commands that write a run report; others only read, or use other manifests."""

@@ -5,12 +5,10 @@ pixels. Its frames have the presentation times of the original.
 """
 
 import itertools
-import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +23,7 @@ from hfv_builder.frames.facts import is_plain
 from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
 from hfv_builder.records import ClipError
-from hfv_builder.storage.precautions import let_others_read
+from hfv_builder.storage.part_file import part_file
 
 SHORT_SIDE = 720
 LONGEST_S = 600
@@ -48,8 +46,8 @@ def make_proxy(source: Path, target: Path) -> None:
     Raises:
         ClipError: no frame can be decoded.
     """
-    with _aside(target) as hidden:
-        _encode(_timed(source), hidden)
+    with part_file(target) as part:
+        _encode(_timed(source), part)
 
 
 def _timed(source: Path) -> Iterator[Frame]:
@@ -121,17 +119,17 @@ def make_strip(source: Path, target: Path) -> None:
     if not images:
         raise ClipError("no frame can be decoded")
     chosen = [images[i] for i in np.linspace(0, len(images) - 1, STRIP).round().astype(int)]
-    with _aside(target) as hidden:
+    with part_file(target) as part:
         done, data = cv2.imencode(".webp", np.hstack(chosen)[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, 70])
         if not done:
             raise ClipError("its film strip cannot be written")
-        hidden.write_bytes(data.tobytes())
+        part.write_bytes(data.tobytes())
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file, completely or not at all."""
-    with _aside(target) as hidden:
-        shutil.copyfile(source, hidden)
+    with part_file(target) as part:
+        shutil.copyfile(source, part)
 
 
 def plays_everywhere(path: Path, facts: dict[str, Any]) -> bool:
@@ -179,18 +177,3 @@ def _size(height: int, width: int) -> tuple[int, int]:
 
 def _resize(rgb: Rgb, width: int, height: int) -> Rgb:
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-@contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """Yield a temporary file in the folder of the target, and rename it to the target if the block succeeds."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
-    os.close(handle)
-    hidden = Path(name)
-    try:
-        yield hidden
-        let_others_read(hidden)
-        os.replace(hidden, target)
-    finally:
-        hidden.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
 """Name of the file beside the weights that records their revision and hashes."""
@@ -117,9 +118,8 @@ class WeightsDir:
         for file in self.pins[model].files:
             path = self.folder(model) / file.name
             files[file.name] = {"sha256": file_sha256(path), "size": path.stat().st_size}
-        aside = self.folder(model) / f".{RECORD}.{os.getpid()}"
-        aside.write_text(json.dumps({"revision": revision, "files": files}, indent=1) + "\n", encoding="utf-8")
-        aside.replace(self.folder(model) / RECORD)
+        with part_file(self.folder(model) / RECORD) as part:
+            part.write_text(json.dumps({"revision": revision, "files": files}, indent=1) + "\n", encoding="utf-8")
 
     def recorded_revision(self, model: str) -> str | None:
         """Return the revision that was recorded when the weights were downloaded; None if there is no record."""

@@ -65,10 +65,10 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split and released in "
         f"{seconds:.0f} s",
         table(labelled.summary["generators"], "labels:"),
-        table(confusion, "injected anomaly (rows) against the label that the ranks gave it (columns):"),
+        table(confusion, "injected anomaly (rows) and label by the ranks (columns):"),
         f"{recovered:.0%} of the {len(compared)} injected anomalies recovered (by chance: 33%)",
-        f"{PROFILE} is for trying, testing and teaching: classical stand-ins for the four models, not for publishing",
-        f"look at it:   {report}\n"
+        f"{PROFILE} is for trying, testing and teaching, not for publishing: classical models replace the four",
+        f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
         "your clips:   put them in data/clips/NAME, then make score GENERATOR=NAME PROFILE=lite, label, split, release",
     )
