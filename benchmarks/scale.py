@@ -32,7 +32,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.label.stage import label
 from pipelines.score.stage import score
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 
 T = TypeVar("T")

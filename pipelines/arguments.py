@@ -154,7 +154,9 @@ def parser() -> argparse.ArgumentParser:
         help="votes that a clip needs (default: as in the settings of the review)",
     )
 
-    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
+    add_release(
+        command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
+    )
 
     command("status", "show how many clips are done, failed and left", everywhere)
 

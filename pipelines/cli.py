@@ -127,7 +127,7 @@ def _label(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.split import split
+    from pipelines.split.stage import split
 
     return split(
         manifests,

@@ -8,7 +8,7 @@ from hfv_builder.release.settings import FILE
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put, writable
 from pipelines.release.stage import release
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 
 SOURCES = """# The sources of the demo: one to train with, one to evaluate with, and footage for both.

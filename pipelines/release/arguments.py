@@ -1,23 +1,29 @@
 """The arguments of `hfv release`; the standard library alone."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 OUT = Path("releases")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add them to the command's parser."""
+def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str], path: Callable[[str], Path]) -> None:
+    """Add them to the command's parser.
+
+    Args:
+        text: the type of values that must not be empty.
+        path: the type of paths.
+    """
     parser.add_argument(
         "what",
         metavar="NAME|init|verify|attach|push",
         help="make a release of this name; init: write a release.toml to fill in; "
         "verify: check a release; attach: put clips into one without media; push: publish one on the hub",
     )
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the release to verify, attach to or push")
-    parser.add_argument("--version", metavar="V", help="of the release, such as 1.0.0")
+    parser.add_argument("folder", nargs="?", type=path, metavar="DIR", help="the release to verify, attach to or push")
+    parser.add_argument("--version", type=text, metavar="V", help="of the release, such as 1.0.0")
     parser.add_argument(
-        "--out", type=Path, default=OUT, metavar="DIR", help=f"where the release's folder goes (default: {OUT})"
+        "--out", type=path, default=OUT, metavar="DIR", help=f"where the release's folder goes (default: {OUT})"
     )
     parser.add_argument(
         "--media",
@@ -27,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--variants",
+        type=text,
         default="",
         metavar="A,B,…",
         help="of each evaluation set: control, blur3, jpeg50, jpeg90, resize0.7, mixed",
@@ -40,9 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-lite", action="store_true", help="release labels of the profile lite, which are not for publishing"
     )
-    parser.add_argument("--clips", action="append", metavar="DIR", help="attach: a folder of clips; may be given again")
-    parser.add_argument("--to", metavar="REPO", help="push: the repository on the Hugging Face hub, someone/my-set")
+    parser.add_argument(
+        "--clips", action="append", type=text, metavar="DIR", help="attach: a folder of clips; may be given again"
+    )
+    parser.add_argument(
+        "--to", type=text, metavar="REPO", help="push: the repository on the Hugging Face hub, someone/my-set"
+    )
     parser.add_argument("--private", action="store_true", help="push: make the repository a private one")
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="the release.toml (default: in the manifests folder)"
+        "--settings", type=path, metavar="FILE", help="the release.toml (default: in the manifests folder)"
     )

@@ -182,7 +182,7 @@ def test_no_option_takes_nothing_for_something(
     command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        main([*command.split(), option, value])
+        main([*command.split(), option, value, *(["a"] if command == "release" else [])])
     assert end.value.code == 2
     assert f"argument {option}: " in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from hfv_builder.records import METRICS, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS, SCORES, SPLITS
 from pipelines.label.stage import label
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.status import status
 from tests.oracle import label_rows, split_rows
 

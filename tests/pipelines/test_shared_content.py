@@ -19,7 +19,7 @@ from pipelines.catalog.stage import catalog
 from pipelines.generators import catalogued, clips_of
 from pipelines.label.stage import label
 from pipelines.outcome import Outcome
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.status import status
 from pipelines.workers.cluster import Cluster
 from review_ui.clips import Clips

@@ -10,7 +10,7 @@ from hfv_builder.records import METRICS, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS, SPLITS
 from pipelines.label.stage import label
-from pipelines.split import split
+from pipelines.split.stage import split
 from tests.pipelines.test_label_and_split import as_dicts, decision, fill, write_scores
 
 

@@ -9,7 +9,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SPLITS
 from pipelines.label.stage import label
-from pipelines.split import split
+from pipelines.split.stage import split
 from tests.pipelines.test_label_and_split import fill
 
 SOURCES = """

@@ -12,7 +12,7 @@ from hfv_builder.records import METRICS
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.label.stage import label
-from pipelines.split import split
+from pipelines.split.stage import split
 from tests.conftest import moving_square, write_clip
 
 FAKE = ("seed", "other", "third.2")

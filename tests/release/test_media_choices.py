@@ -13,7 +13,7 @@ from hfv_builder.storage.manifest import Manifests
 from pipelines.release import stage
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.killed import killed_after

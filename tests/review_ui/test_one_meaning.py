@@ -15,7 +15,7 @@ from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision, Kin
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, SPLITS, Table
 from pipelines.review import export_reviews
-from pipelines.split import split
+from pipelines.split.stage import split
 from review_ui.board import Board
 from review_ui.clips import Clips, Filter
 from review_ui.settings import Settings

@@ -19,7 +19,7 @@ from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
 from pipelines.label.stage import label
 from pipelines.release import staging, worker
 from pipelines.release.stage import release
-from pipelines.split import split
+from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.release.sample import FAKE, catalogue, write_scores

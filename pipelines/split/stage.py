@@ -20,7 +20,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SPLITS
 from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.reviewed import Reviews, labelled_clips, load_reviews, report
+from pipelines.split.reviewed import Reviews, labelled_clips, load_reviews, report
 
 Group = Literal["content", "prompt"]
 

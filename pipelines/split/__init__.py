@@ -1,0 +1,1 @@
+"""The stage that divides labelled clips into train, val and test."""
