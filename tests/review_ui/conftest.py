@@ -11,11 +11,19 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hfv_builder.storage.manifest import Manifests
+from pipelines.score.execution import IMPORTS
+from pipelines.workers.local import prepare_forks
 from review_ui.app import create_app
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.sample import SHARED, make_sample, write_manifests
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> None:
+    """Start the fork server as clusters need it: one process has one, and the first to need it decides its threads."""
+    prepare_forks(IMPORTS)
 
 
 class Person:
