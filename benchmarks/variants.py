@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 from tabulate import tabulate
 
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts
+from hfv_builder.frames.media import open_media
 from hfv_builder.release.encoding import Encoding, Uniform, with_defaults
 from hfv_builder.release.operations import VARIANTS
 from hfv_builder.release.outputs import Output, encode
@@ -121,7 +122,7 @@ def _plain(source: Path, target: Path) -> None:
     """Decode a clip to RGB and encode it with the same parameters, by PyAV alone."""
     options = {"qp": str(SHARP.quantiser), "preset": SHARP.preset, "x264-params": "threads=1:lookahead_threads=1"}
     into, back = VideoReformatter(), VideoReformatter()
-    with av.open(str(source)) as read, av.open(str(target), "w", options={"movflags": "+faststart"}) as write:
+    with open_media(source) as read, av.open(str(target), "w", options={"movflags": "+faststart"}) as write:
         video = read.streams.video[0]
         video.codec_context.thread_count = 1
         stream: Any = None

@@ -214,10 +214,10 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("review_ui.workshop.Workshop.run", burst)
         media.prepare([0])
-        media._later.submit(lambda: None).result(30)
+        media._later.submit(lambda: None).result(120)
     assert "cannot be prepared" in caplog.text
     media.prepare([1])
-    media._later.submit(lambda: None).result(30)
+    media._later.submit(lambda: None).result(120)
     assert (tmp_path / "proxies" / f"{media._clips.ids[1]}.webp").is_file()
     assert media.strip(0).path.is_file()
     media.close()
@@ -236,7 +236,7 @@ def test_whoever_waits_for_media_of_a_stopping_server_is_told(sample: Manifests,
         closing.start()
         go.set()
         with pytest.raises(ClipError, match="stopping"):
-            waiting.result(30)
+            waiting.result(120)
         closing.join()
     with pytest.raises(ClipError, match="stopping"):
         media.strip(1)
