@@ -172,7 +172,11 @@ def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: d
         yield Problem(file=path, problem="is in the metadata, and there is no such file")
     for path in clips - {*rows["path"]}:
         yield Problem(file=path, problem="is in no metadata")
-    texts = {path: (folder / path).read_text(errors="replace") for path in there if path.startswith("humansam/")}
+    texts = {
+        path: (folder / path).read_text(encoding="utf-8", errors="replace")
+        for path in there
+        if path.startswith("humansam/")
+    }
     yield from problems.humansam_problems(rows, texts)
     checks: dict[str, Callable[[str], Iterator[Problem]]] = {
         licences.FILE: partial(problems.licence_problems, rows),

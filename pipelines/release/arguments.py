@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str]
     parser.add_argument(
         "--variants",
         type=text,
-        default="",
         metavar="A,B,…",
         help="of each evaluation set: control, blur3, jpeg50, jpeg90, resize0.7, mixed",
     )

@@ -35,7 +35,7 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         ReleaseName(name=options.what, version=options.version),
         out=options.out,
         media=options.media,
-        variants=variants_of(options.variants),
+        variants=variants_of(options.variants or ""),
         sharded=options.format == "webdataset",
         allow_lite=options.allow_lite,
         settings=options.settings,
