@@ -74,7 +74,7 @@ def place_shard(clips: Sequence[ClipFile], *, recipe: Recipe, folder: Path, out:
     if not errors:
         with writing(out), part_file(journal) as part:
             files = {path: asdict(each) for path, each in placed.items()}
-            part.write_text(json.dumps({"placed": files, "left_out": left_out}))
+            part.write_text(json.dumps({"placed": files, "left_out": left_out}), encoding="utf-8")
     return ShardResult(placed=placed, errors=errors, left_out=left_out)
 
 
