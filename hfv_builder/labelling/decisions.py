@@ -77,7 +77,7 @@ class Decision:
 
     @property
     def order(self) -> tuple[int, str]:
-        """The sort key of decisions: time, then id. It does not depend on where decisions are stored."""
+        """Return the sort key of a decision: time, then id. It does not depend on where decisions are stored."""
         return self.created_at, self.decision_id
 
     def says(self) -> tuple[object, ...]:

@@ -15,16 +15,16 @@ Protocol = Literal["pooled", "hfv"]
 VAL_PERCENT = 20
 SEED = 0
 POLICY = f"top{VAL_PERCENT}"
-"""How the labels of fake clips are split: the most anomalous of each class are val."""
+"""Rule for fake clips: the most anomalous of every class are val."""
 REAL_POLICY = f"hash{VAL_PERCENT}-seed{SEED}"
-"""How real clips are split: those of the smallest hash are val."""
+"""Rule for real clips: those with the smallest hash are val."""
 TEST_POLICY = "test"
-"""How the clips of a generator are split whose clips are all test."""
+"""Rule for a generator whose clips are all test."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Portion:
-    """What a protocol gives to train and val of one generator; its other clips are test."""
+    """The part of one generator that a protocol assigns to train and val; its other clips are test."""
 
     protocol: Protocol = "pooled"
     train: int | None = None
@@ -43,12 +43,12 @@ POOLED = Portion()
 
 
 def val_size(class_size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many clips of a class are val: ⌊0.2 n + ½⌋, in whole numbers so that no rounding can creep in."""
+    """Return the number of val clips of a class of n clips, ⌊0.2 n + ½⌋, in exact integer arithmetic."""
     return (VAL_PERCENT * class_size + 50) // 100
 
 
 def confidence_weight(r_hat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """α = log(e + r̂) (eq. 7), in (1, 1.32]: the more anomalous, the closer to 1."""
+    """Return the weight α = log(e + r̂) (eq. 7), in (1, 1.32]; it is closer to 1 for more anomalous clips."""
     return np.log(math.e + r_hat)
 
 
@@ -107,7 +107,7 @@ def split_clips(labels: pd.DataFrame, portion: Portion = POOLED) -> pd.DataFrame
 def _chosen(
     generators: pd.Series, groups: pd.Series, taken: npt.NDArray[np.bool_], count: int | None
 ) -> npt.NDArray[np.bool_]:
-    """Which clips go to train and val: whole groups in the order of their hash, as long as they fit into `count`."""
+    """Return the mask of clips for train and val: whole groups by their hash while they fit into `count`."""
     if count is None or count == 0:
         return np.full(len(groups), count is None)
     kept: set[tuple[str, str]] = set()
@@ -122,5 +122,5 @@ def _chosen(
 
 
 def _hash(text: str) -> int:
-    """The seeded hash that orders real clips; 53 bits, which float64 holds exactly."""
+    """Return the seeded hash that orders real clips: 53 bits, which float64 represents exactly."""
     return int.from_bytes(hashlib.sha256(f"{SEED}:{text}".encode()).digest()[:8]) >> 11

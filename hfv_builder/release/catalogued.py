@@ -60,6 +60,6 @@ def read_catalogued(text: str) -> Iterator[Wanted]:
 
 
 def _moment(name: str) -> tuple[str, int | str, int | str]:
-    """The id of the video that a clip is cut from and seconds from its start, as Kinetics names it; empty elsewhere."""
+    """Return the video id and start in seconds of a clip named as in Kinetics; empty for other names."""
     match = KINETICS.fullmatch(PurePath(name).stem)
     return (match["id"], int(match["start"]), int(match["end"])) if match else ("", "", "")

@@ -43,7 +43,7 @@ def with_media(dataset: Dataset, placed: Mapping[str, Placed], left_out: Mapping
 
 
 def _marked(rows: pd.DataFrame, probes: Mapping[str, Probe], dataset: Dataset) -> pd.DataFrame:
-    """The rows with what reviewers marked, where it is in the new files."""
+    """Return the rows with the marks of reviewers moved to their place in the new files."""
     uniform = dataset.settings.uniform if dataset.media == Media.UNIFORM else None
     columns: dict[str, list[Any]] = {name: [] for name in ("t_start", "t_end", "box")}
     for path, *facts in rows.loc[[*probes], ["width", "height", *columns]].itertuples():
@@ -60,7 +60,7 @@ def _marked(rows: pd.DataFrame, probes: Mapping[str, Probe], dataset: Dataset) -
 
 
 def _with_values(rows: pd.DataFrame, name: str, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows with these values, by their index, in one column; its type stays."""
+    """Return the rows with one column set to these values, by index; its type stays."""
     column = rows[name].astype(object).copy()
     column.loc[[*values]] = pd.Series(values, dtype=object)
     return rows.assign(**{name: column.astype(rows[name].dtype)})

@@ -36,7 +36,7 @@ class Operation:
         return np.asarray(Image.open(file))
 
     def __str__(self) -> str:
-        """How the card names it."""
+        """Return the name that the card uses."""
         names = {"blur": "Gaussian blur, σ = {:g} px", "jpeg": "JPEG, Q = {:g}", "resize": "resize by {:g}, linear"}
         return names[self.kind].format(self.value)
 

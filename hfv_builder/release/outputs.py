@@ -80,7 +80,7 @@ def write(shown: Iterable[Frame], outputs: Sequence[Output], *, fps: int | Fract
 
 
 def _timed(source: Path, fps: float) -> Iterator[Frame]:
-    """The frames with strictly rising times that begin at 0."""
+    """Yield the frames with strictly increasing times from 0."""
     time_s = 0.0
     for number, frame in enumerate(frames(source)):
         own = number / fps if math.isnan(frame.time_s) else frame.time_s

@@ -115,11 +115,7 @@ def _scores(clips: pd.DataFrame) -> Figure:
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(f"{metric} score", fontsize=9, loc="left")
-        axes.set_yticks(range(len(generators)), generators)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e6e9ed", linewidth=0.6)
-        axes.set_axisbelow(True)
-    figure.axes[0].invert_yaxis()
+    _name_rows(figure, generators)
     return figure
 
 
@@ -141,13 +137,19 @@ def _facts(clips: pd.DataFrame) -> Figure:
             colour = COLOURS["real"] if name in real else "#8250df"
             axes.scatter(own, heights, s=8, color=colour, alpha=0.5, linewidths=0, rasterized=len(own) > 2000)
         axes.set_title(title, fontsize=9, loc="left")
-        axes.set_yticks(range(len(generators)), generators)
         axes.set_xlim(0, 1.06 * float(values.max()) if values.notna().any() else 1)
+    _name_rows(figure, generators)
+    return figure
+
+
+def _name_rows(figure: Figure, generators: list[str]) -> None:
+    """Give every panel a row per generator, the first on top, and faint vertical lines."""
+    for axes in figure.axes:
+        axes.set_yticks(range(len(generators)), generators)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e6e9ed", linewidth=0.6)
         axes.set_axisbelow(True)
     figure.axes[0].invert_yaxis()
-    return figure
 
 
 def _agreements(clips: pd.DataFrame) -> Figure:

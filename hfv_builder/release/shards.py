@@ -114,7 +114,7 @@ def _sample(row: Mapping[Any, Any]) -> str:
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:
-    """A member that says nothing of who made it and when."""
+    """Return a tar member without owner and time."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size, 0o644
     return entry

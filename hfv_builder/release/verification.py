@@ -32,13 +32,13 @@ INSTALL = "pip install -e '.[release]'"
 
 @dataclass(kw_only=True)
 class Report:
-    """What came of a verification."""
+    """The result of a verification."""
 
     problems: list[Problem] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
     skipped: list[str] = field(default_factory=list)
-    """What was not checked, and why; a sentence each."""
+    """Checks that were skipped, with the reason; one sentence each."""
 
 
 def verify_release(folder: Path, *, threads: int, advance: Callable[[int], object] = lambda _: None) -> Report:
@@ -164,7 +164,7 @@ def _samples(folder: Path, files: list[str], report: Report) -> dict[str, dict[s
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
-    """Yield what files say of one another."""
+    """Yield contradictions between files."""
     yield from problems.row_problems(rows, sums)
     yield from problems.side_problems(rows)
     clips = {path for path in there if path.endswith(SUFFIX)}

@@ -112,7 +112,7 @@ def _shards(files: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _wanted(folder: Path) -> list[Wanted]:
-    """The files that the release asks for.
+    """Return the files that the release asks for.
 
     Raises:
         UsageError: it asks for none, or its list is damaged.
@@ -132,7 +132,7 @@ def _wanted(folder: Path) -> list[Wanted]:
 
 
 def _attached(folder: Path) -> dict[str, str]:
-    """The checksums of clips that an earlier run put in place and that are still there."""
+    """Return the checksums of existing clips that an earlier run attached."""
     try:
         sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def _attached(folder: Path) -> dict[str, str]:
 
 @cache
 def _targets(folder: Path, _changed_ns: int) -> dict[str, list[str]]:
-    """The places of the files that the release asks for, by SHA-256; read once by each worker."""
+    """Return the paths that the release asks for, by SHA-256; read once per worker."""
     targets: dict[str, list[str]] = {}
     for each in _wanted(folder):
         targets.setdefault(each.sha256, []).append(each.path)

@@ -142,7 +142,7 @@ def _remote(api: Any, repository: str) -> Remote:
 
 
 def _check(remote: Remote, sums: Mapping[str, str], name: ReleaseName, repository: str) -> list[str]:
-    """The files that go with this version, which an earlier one left.
+    """Return files of an earlier version in the repository that this version removes.
 
     Raises:
         UsageError: the version is there, or files that no version names.

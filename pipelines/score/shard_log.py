@@ -14,9 +14,9 @@ from pipelines.score.run import ShardResult
 
 @contextlib.contextmanager
 def shard_log(manifests: Manifests, generator: str, profile: str) -> Iterator[Callable[[ShardResult], None]]:
-    """A function that writes a line: the profile, the clips, how many failed, seconds spent, and since the run began.
+    """Yield a function that writes a line: profile, clips, failures, seconds spent, and seconds since the start.
 
-    In a store the log appears when the block ends.
+    In an object store the log appears when the block ends.
 
     Raises:
         UsageError: it cannot be written.

@@ -34,7 +34,7 @@ class Reviews:
 
 
 def load_reviews(manifests: Manifests, labels: str, *, allow_partial: bool, overlap: int | None) -> Reviews | None:
-    """The decisions, if the labels are final ones.
+    """Return the decisions, if final labels are wanted.
 
     Raises:
         UsageError: there are no reviews, or options are given that are about reviews only.
@@ -51,7 +51,7 @@ def load_reviews(manifests: Manifests, labels: str, *, allow_partial: bool, over
 
 
 def report(counts: Counter[str], reviews: Reviews) -> str:
-    """What final labels did, a line for each thing that happened to a clip."""
+    """Report the effect of final labels, one line per kind of effect."""
     clips = sum(counts[outcome] for outcome in (MAJORITY, ADJUDICATED, DISPUTED, TOO_FEW))
     needed = reviews.votes_needed
     lines = [
@@ -78,7 +78,7 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
 
 
 def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:
-    """The generator's labels, with what the catalogue says each clip is now.
+    """Return the labels of a generator with the present catalogue row of every clip.
 
     Raises:
         UsageError: there are none, or they are older than the catalogue.

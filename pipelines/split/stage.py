@@ -175,7 +175,7 @@ def _keep_prompts_together(manifests: Manifests, results: list[_Result]) -> None
 
 
 def _trains(result: _Result) -> bool:
-    """Whether some generated clip is in train."""
+    """Return whether a generated clip is in train."""
     return bool((result.rows["split"].eq(Split.TRAIN) & result.rows["label"].ne(Label.REAL)).any())
 
 

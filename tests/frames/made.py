@@ -1,5 +1,8 @@
 """Clips of every container and codec that can be written here, and what is true of each: the oracle of media facts."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +140,17 @@ def number_of(rgb: Rgb) -> int:
     return sum(1 << bit for bit in range(4) if row[bit * width // 4 + width // 8] > 128)
 
 
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Keep the scheduling of this process: SVT-AV1 makes it a real-time one if it may, which starves all others."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
+@same_priority()
 def make(folder: Path, kind: Kind, case: str = "constant") -> Made:
     """Write a clip of this kind."""
     path = folder / f"{kind.codec}-{case.replace(' ', '-')}.{kind.suffix}"

@@ -1,5 +1,6 @@
 """Every container and codec that can be written here, in every shape it can hold: facts, frames, proxy and strip."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -77,3 +78,9 @@ def _check_strip(made: Made) -> None:
     assert image.shape == (STRIP_HEIGHT, STRIP * round(min(width, 4 * STRIP_HEIGHT)), 3)
     cells = np.split(image, STRIP, axis=1)
     assert [number_of(cell.astype(np.uint8)) for cell in cells] == np.linspace(0, COUNT - 1, STRIP).round().tolist()
+
+
+def test_no_encoder_leaves_this_process_another_priority(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    make(tmp_path, next(kind for kind in KINDS if kind.codec == "libsvtav1"))
+    assert os.sched_getscheduler(0) == before

@@ -1,5 +1,6 @@
 """One small release for all tests that only look at one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,18 @@ import pytest
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
+from pipelines.workers.cluster import Cluster
 from tests.release.inline import inline
 from tests.release.sample import fill
 
 NAME = ReleaseName(name="small", version="1.0.0")
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Cluster]:
+    """A cluster that works in this thread."""
+    with inline() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

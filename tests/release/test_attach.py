@@ -2,7 +2,6 @@
 
 import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -23,16 +22,9 @@ from pipelines.release.verify import verify
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.killed import Killed
-from tests.release.inline import inline
 from tests.release.sample import fill
 
 NAME = ReleaseName(name="bare", version="1.0.0")
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Cluster]:
-    with inline() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

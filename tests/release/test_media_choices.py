@@ -1,6 +1,5 @@
 """Releases with uniform media and with variants: what they hold, and that nothing tells real from fake but content."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
 from tests.killed import killed_after
-from tests.release.inline import inline
 from tests.release.sample import fill
 
 NAME = ReleaseName(name="alike", version="1.0.0")
@@ -31,12 +29,6 @@ def own_kind(path: Path, number: int) -> Path:
     """A clip of a size, rate and length that give its generator away."""
     place, count = number // 1000, 4 if number == SHORT else 14 + number % 3
     return write_clip(path, moving_square(count, width=64 + 16 * place, height=48, seed=number), fps=10 + 2 * place)
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Cluster]:
-    with inline() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

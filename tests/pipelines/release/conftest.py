@@ -1,22 +1,13 @@
 """Manifests that are ready to be released, and a cluster that works in the test's own thread."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hfv_builder.storage.manifest import Manifests
-from pipelines.workers.cluster import Cluster
-from tests.release.inline import inline
+from tests.release.conftest import here as here
 from tests.release.sample import fill
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Cluster]:
-    """A cluster that works in this thread."""
-    with inline() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")
