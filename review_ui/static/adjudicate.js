@@ -4,7 +4,7 @@ import { Ballot } from "./ballot.js";
 import { ANSWERS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
-import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const outbox = new Outbox(document.body.dataset.name);
 const stage = new Stage();
@@ -20,7 +20,7 @@ async function load() {
     const known = new Set([...cases, ...later].map((one) => one.item.clip_id).concat(done));
     cases = [...cases, ...open.cases.filter((one) => !known.has(one.item.clip_id))];
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     toast(problem.message, { bad: true });
   }
   if (!stage.item || !cases.some((one) => one.item === stage.item)) show();

@@ -2,7 +2,7 @@
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { $, TITLES, count, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, count, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const PAGE = 50;
 let listed = 0;
@@ -26,7 +26,7 @@ async function load() {
     $("more").hidden = listed >= total;
     $("more").textContent = `Show more (${count(Math.max(0, total - listed))} left)`;
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     toast(problem.message, { bad: true });
   }
 }

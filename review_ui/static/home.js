@@ -1,7 +1,7 @@
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { $, TITLES, count, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, count, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const form = $("filters");
 const wanted = () => Object.fromEntries(new FormData(form));
@@ -15,7 +15,7 @@ async function load() {
     }
     $("queues").replaceChildren(...offer.queues.map(entry));
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     toast(problem.message, { bad: true });
   }
 }

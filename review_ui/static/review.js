@@ -4,7 +4,7 @@ import { Ballot } from "./ballot.js";
 import { ANSWERS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
-import { $, TITLES, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const HAND = 4; // one visible, three loaded
 const IDLE_S = 300; // longest time that is recorded for one clip
@@ -54,7 +54,7 @@ async function refill() {
   try {
     dealt = await deal();
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     if (revisited && problem.status >= 400 && problem.status < 500) { empty("This clip cannot be answered again", problem.message); return; }
     if (!hand.length) {
       empty("Waiting for the server…", problem.message);

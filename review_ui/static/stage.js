@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { Player, SPEEDS } from "./player.js";
 import { Timeline } from "./timeline.js";
-import { $, TITLES, make } from "./ui.js";
+import { $, TITLES, make, signIn } from "./ui.js";
 
 const PANELS = {
   spatial: "two frames, their depth maps, and the error map",
@@ -231,6 +231,6 @@ export function showOutbox(outbox) {
     box.classList.toggle("bad", Boolean(problem && waiting));
     box.dataset.waiting = waiting;
     // The session has ended. Waiting decisions are in the browser's storage and are sent after signing in.
-    if (problem?.status === 401 && waiting && !outbox.memory.size) location.assign("/enter");
+    if (problem?.status === 401 && waiting && !outbox.memory.size) signIn();
   });
 }

@@ -27,11 +27,20 @@ export function toast(text, { bad = false } = {}) {
   fading = setTimeout(() => box.classList.remove("on"), bad ? 8000 : 2600);
 }
 
+// Opens the page to sign in. Several answers of the server may ask for it at once: the page is opened once.
+let leaving = false;
+addEventListener("pageshow", () => { leaving = false; });
+export function signIn() {
+  if (leaving) return;
+  leaving = true;
+  location.assign("/enter");
+}
+
 export function setUp() {
   $("leave")?.addEventListener("click", async () => {
     if (!confirm("Sign out? Your answers are saved.")) return;
     await call("DELETE", "/api/session").catch(() => null);
-    location.assign("/enter");
+    signIn();
   });
   $("help")?.addEventListener("click", showHelp);
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
