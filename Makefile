@@ -78,8 +78,9 @@ release: $(READY)  ## make a data set that others load: NAME and VERSION
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
 
-weights: $(READY)  ## download the models that PROFILE needs
+weights: $(READY)  ## download the models that PROFILE needs, and try them
 	@$(BIN)/hfv weights pull $(call flag,PROFILE,--profile) $(call flag,DIR,--dir)
+	@$(BIN)/hfv weights try $(call flag,PROFILE,--profile) $(call flag,DIR,--dir) $(call flag,DEVICE,--device)
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \

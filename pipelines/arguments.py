@@ -160,13 +160,24 @@ def parser() -> argparse.ArgumentParser:
 
     command("status", "show how many clips are done, failed and left", everywhere)
 
-    weights = command("weights", "download or check the weights that a profile needs", everywhere)
-    weights.add_argument("action", choices=("pull", "check"), help="pull: download missing files; check: only report")
+    weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
+    weights.add_argument(
+        "action",
+        choices=("pull", "check", "try"),
+        help="pull: download missing files; check: only report; try: test the models on rendered scenes",
+    )
     weights.add_argument(
         "--profile", type=_text, default="paper", metavar="P", help="profile that needs the weights (default: paper)"
     )
     weights.add_argument(
         "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
+    )
+    weights.add_argument("--device", choices=("cpu", "cuda"), help="try: where (default: the GPU if there is one)")
+    weights.add_argument(
+        "--record", type=_path, metavar="FILE", help="try: write the scores of twelve rendered clips to FILE"
+    )
+    weights.add_argument(
+        "--compare", type=_path, metavar="FILE", help="try: compare them with those that another machine recorded"
     )
 
     review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)

@@ -14,23 +14,26 @@ from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import ClipScores, Scorer
 from tests.checkpoints import tiny_store
+from tests.device import DEVICE
 
 Frames = npt.NDArray[np.uint8]
 
 
 def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4, **depth: Any) -> Profile:
-    """The paper profile at a size for tests."""
+    """The paper profile at a size for tests, in fp32 on every device."""
     profile = load_profile("paper")
     return dataclasses.replace(
         profile,
-        flow=dataclasses.replace(profile.flow, backend=backend, long_side=long_side, updates=updates),
-        depth=dataclasses.replace(profile.depth, long_side=long_side, **depth),
+        flow=dataclasses.replace(profile.flow, backend=backend, long_side=long_side, updates=updates, precision="fp32"),
+        depth=dataclasses.replace(profile.depth, long_side=long_side, precision="fp32", **depth),
+        background=dataclasses.replace(profile.background, precision="fp32"),
+        subject=dataclasses.replace(profile.subject, precision="fp32"),
     )
 
 
 @cache
 def scorer(profile: Profile) -> Scorer:
-    return Scorer(resolve(profile, store=tiny_store()), store=tiny_store())
+    return Scorer(resolve(profile, device=DEVICE, store=tiny_store()), store=tiny_store())
 
 
 def chunks(frames: Frames, *sizes: int) -> list[Chunk]:

@@ -1,0 +1,64 @@
+"""Checks of inverse depth on a rendered scene with known distances."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+
+from hfv_builder.backends.base import DepthModel
+from hfv_builder.trial.check import Check
+from hfv_builder.trial.pattern import Floats
+from hfv_builder.trial.solids import View
+from hfv_builder.trial.spearman import spearman
+from hfv_builder.trial.views import YARD
+
+HEIGHT, WIDTH = 432, 576
+SPEARMAN, FLICKER = 0.9, 0.01
+GRAIN = 2.0
+"""Grey levels; deviation of the noise by which the two frames of the still scene differ, as a camera's do."""
+APART = 1.15
+"""Smallest ratio of the distances of two solids whose order is checked."""
+ADVICE = "the weights are not those of a trained model, or its input has the wrong range, channel order or size"
+
+
+def check_depth(model: DepthModel, backend: str) -> Iterator[Check]:
+    """Yield the checks of a depth model, which computes two maps for them."""
+    view = YARD.render(HEIGHT, WIDTH)
+    noise = np.random.default_rng(0).normal(0, GRAIN, (2, *view.rgb.shape))
+    frames = np.clip(np.rint(view.rgb + noise), 0, 255).astype(np.uint8)
+    depth_pass = model.begin()
+    depth_pass.update(torch.from_numpy(frames))
+    maps = depth_pass.compute()[0:2].cpu().double().numpy()
+    size = maps.shape[2], maps.shape[1]
+    truth = cv2.resize(view.inverse_depth, size, interpolation=cv2.INTER_AREA)
+    yield Check(
+        model=backend,
+        name="rank correlation with the true inverse depth",
+        value=spearman(truth, maps[0]),
+        limit=SPEARMAN,
+        least=True,
+        advice=f"{ADVICE}; -1 means that depth is not inverse",
+    )
+    ordered = _share_ordered(view, cv2.resize(maps[0], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
+    yield Check(
+        model=backend, name="pairs of solids in the right order", value=ordered, limit=1.0, least=True, advice=ADVICE
+    )
+    low, high = np.percentile(maps[0], [2, 98])
+    flicker = np.abs(maps[1] - maps[0]).mean() / (high - low) if high > low else np.nan
+    yield Check(
+        model=backend,
+        name="change of the map of a still scene, of its range",
+        value=float(flicker),
+        limit=FLICKER,
+        advice="the map hangs on the noise of the frame; a lower precision than the profile's can cause it",
+    )
+
+
+def _share_ordered(view: View, depth_map: Floats) -> float:
+    """Return the share of pairs of solids at different distances whose nearer one has the larger inverse depth."""
+    numbers = [number for number in np.unique(view.solid) if number >= 0]
+    true = {number: np.median(view.inverse_depth[view.solid == number]) for number in numbers}
+    estimated = {number: np.median(depth_map[view.solid == number]) for number in numbers}
+    pairs = [(near, far) for near in numbers for far in numbers if true[near] > APART * true[far]]
+    return float(np.mean([estimated[near] > estimated[far] for near, far in pairs]))

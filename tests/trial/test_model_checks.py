@@ -1,0 +1,301 @@
+"""The checks of models: good models pass, and each way to be wrong fails one."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hfv_builder.backends import registry
+from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
+from hfv_builder.records import SOME_FAILED, UsageError
+from hfv_builder.trial.check import Check, table
+from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth
+from hfv_builder.trial.embedding import check_embedding
+from hfv_builder.trial.flow import check_flow
+from hfv_builder.trial.moving import PLANES, MovingPlane
+from hfv_builder.trial.references import check_references
+from hfv_builder.trial.views import SCENES, YARD
+from pipelines.trial import try_weights
+from tests.checkpoints import tiny_store
+
+FLOW = Flow(backend="raft_small", long_side=192, updates=2, precision="fp32")
+DEPTH = Depth(backend="depth_pro", long_side=96, scale="none", precision="fp32")
+EMBEDDINGS = [Embedding(backend=name, precision="fp32") for name in ("clip", "dinov2")]
+
+
+@pytest.fixture(autouse=True)
+def _inference() -> Any:
+    with torch.inference_mode():
+        yield
+
+
+class AlteredFlow:
+    """A flow model whose input or output is altered."""
+
+    def __init__(self, model: Any, before: Any = None, after: Any = None) -> None:
+        self.model, self.before, self.after = model, before or _same, after or _same
+
+    def encode(self, frames: Tensor) -> Any:
+        return self.model.encode(self.before(frames))
+
+    def flow(self, first: Any, second: Any) -> Tensor:
+        altered: Tensor = self.after(self.model.flow(first, second))
+        return altered
+
+
+class Altered:
+    """A depth or embedding model whose frames are altered."""
+
+    def __init__(self, model: Any, before: Callable[[Tensor], Tensor]) -> None:
+        self.model, self.before = model, before
+
+    def begin(self) -> "Altered":
+        self.inner = self.model.begin()
+        return self
+
+    def update(self, frames: Tensor) -> None:
+        self.inner.update(self.before(frames))
+
+    def compute(self) -> Any:
+        return self.inner.compute()
+
+
+class TrueDepth:
+    """A depth model that knows the scene of the check, and adds what a test asks for."""
+
+    def __init__(self, alter: Callable[[Tensor], Tensor] = lambda maps: maps) -> None:
+        self.alter = alter
+
+    def begin(self) -> "TrueDepth":
+        return self
+
+    def update(self, frames: Tensor) -> None:
+        self.count = len(frames)
+
+    def compute(self) -> Tensor:
+        inverse = cv2.resize(YARD.render(HEIGHT, WIDTH).inverse_depth, (192, 144), interpolation=cv2.INTER_AREA)
+        return self.alter(torch.from_numpy(inverse).float().repeat(self.count, 1, 1))
+
+
+class SceneNumber:
+    """An embedding model that knows the scenes: colours, their places and the view hardly turn its vectors."""
+
+    def begin(self) -> "SceneNumber":
+        return self
+
+    def update(self, frames: Tensor) -> None:
+        self.frames = frames
+
+    def compute(self) -> Tensor:
+        parts = torch.nn.functional.adaptive_avg_pool2d(self.frames.permute(0, 3, 1, 2).float(), (9, 12)).flatten(1)
+        parts = parts / parts.mean(1, keepdim=True) - 1
+        return torch.nn.functional.normalize(parts, dim=1)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def failed(checks: Any) -> list[str]:
+    return [check.name for check in checks if not check.passed]
+
+
+class TestScenes:
+    @pytest.mark.parametrize("plane", PLANES, ids=lambda plane: plane.name)
+    def test_the_second_frame_is_the_first_one_moved_by_the_flow(self, plane: MovingPlane) -> None:
+        first, second = plane.frames(96, 128).astype(np.float32)
+        flow = plane.flow(96, 128)
+        y, x = np.mgrid[:96, :128]
+        warped = cv2.remap(second, (x + flow[0]).astype(np.float32), (y + flow[1]).astype(np.float32), cv2.INTER_LINEAR)
+        assert np.abs(warped - first)[12:-12, 12:-12].mean() < 2
+        back = plane.reverse_flow(96, 128)
+        there = [
+            cv2.remap(part, (x + flow[0]).astype(np.float32), (y + flow[1]).astype(np.float32), 1) for part in back
+        ]
+        assert np.abs(flow + there)[:, 12:-12, 12:-12].max() < 0.05
+
+    def test_inverse_depth_of_the_ground_and_of_a_sphere(self) -> None:
+        view = YARD.render(240, 320)
+        assert view.inverse_depth[0].max() == 0  # sky
+        assert view.inverse_depth[-1].min() > 1 / 4  # the ground near the camera
+        red = view.solid == 0
+        nearest = 1 / view.inverse_depth[red].max()
+        assert 2.6 < nearest < 3.2  # its centre is at 3.2 m, its radius 0.4 m
+        assert view.rgb[red].mean(0).argmax() == 0
+
+    def test_scenes_are_the_same_every_time(self) -> None:
+        for scene in SCENES:
+            assert np.array_equal(scene.render(36, 48).rgb, scene.render(36, 48).rgb)
+
+
+class TestFlow:
+    @pytest.fixture
+    def good(self) -> Any:
+        return registry.load(Flow(backend="dis", long_side=192), "cpu")
+
+    def test_good_flow_passes(self, good: Any) -> None:
+        assert failed(check_flow(good, "dis", long_side=192)) == []
+
+    @pytest.mark.parametrize(
+        ("after", "count"),
+        [
+            (lambda flow: flow.flip(1), 6),  # y before x
+            (lambda flow: -flow, 6),
+            (lambda flow: flow / 2, 6),
+            (lambda flow: flow + 1, 7),
+            (lambda flow: flow * torch.nan, 7),
+            (torch.zeros_like, 6),
+        ],
+    )
+    def test_wrong_flow_fails(self, good: Any, after: Any, count: int) -> None:
+        assert len(failed(check_flow(AlteredFlow(good, after=after), "dis", long_side=192))) == count
+
+    def test_random_weights_fail(self) -> None:
+        model = registry.load(FLOW, "cpu", tiny_store())
+        assert len(failed(check_flow(model, "raft_small", long_side=192))) >= 6
+
+
+class TestDepth:
+    def test_true_depth_passes(self) -> None:
+        assert failed(check_depth(TrueDepth(), "true")) == []
+
+    @pytest.mark.parametrize(
+        ("alter", "name"),
+        [
+            (lambda maps: -maps, "rank correlation"),
+            (lambda maps: maps.flip(2), "pairs of solids"),
+            (lambda maps: maps.flip(1), "rank correlation"),
+            (lambda maps: torch.zeros_like(maps), "rank correlation"),
+            (lambda maps: maps * torch.nan, "rank correlation"),
+            (lambda maps: maps * torch.linspace(1, 1.1, len(maps))[:, None, None], "still scene"),
+        ],
+    )
+    def test_wrong_depth_fails(self, alter: Any, name: str) -> None:
+        assert any(name in each for each in failed(check_depth(TrueDepth(alter), "true")))
+
+    def test_random_weights_fail(self) -> None:
+        assert failed(check_depth(registry.load(DEPTH, "cpu", tiny_store()), "depth_pro"))
+
+
+class TestEmbedding:
+    def test_a_model_that_sees_scenes_passes(self) -> None:
+        assert failed(check_embedding(SceneNumber(), "scenes")) == []
+
+    def test_a_model_that_sees_brightness_alone_fails(self) -> None:
+        class Brightness(SceneNumber):
+            def compute(self) -> Tensor:
+                mean = self.frames.float().mean((1, 2, 3))
+                return torch.stack([torch.cos(mean / 20), torch.sin(mean / 20)], 1)
+
+        assert "a darker near view is closer than another scene" in failed(check_embedding(Brightness(), "brightness"))
+
+    @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
+    def test_random_weights_fail(self, config: Embedding) -> None:
+        assert failed(check_embedding(registry.load(config, "cpu", tiny_store()), config.backend))
+
+
+def wrong(model: Any, config: Any) -> list[str]:
+    return failed(check_references(model, config, "cpu", tiny_store()))
+
+
+def loaded(config: Any) -> Any:
+    return registry.load(config, "cpu", tiny_store())
+
+
+def forget_half(network: nn.Module) -> None:
+    """Give every other parameter random values, as if the file had not held it."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in list(network.parameters())[::2]:
+        parameter.copy_((parameter.std(correction=0) + 0.1) * torch.randn(parameter.shape, generator=generator))
+
+
+SAME_FOR_ALL = {
+    "blue before red": lambda frames: frames.flip(-1),
+    "cropped": lambda frames: frames[:, :, frames.shape[2] // 4 :],
+    "darker": lambda frames: frames // 2,
+}
+
+
+class TestReferences:
+    @pytest.mark.parametrize("config", [FLOW, DEPTH, *EMBEDDINGS], ids=lambda config: config.backend)
+    def test_our_call_is_the_librarys(self, config: Any) -> None:
+        assert wrong(loaded(config), config) == []
+
+    @pytest.mark.parametrize("config", [DEPTH, *EMBEDDINGS], ids=lambda config: config.backend)
+    @pytest.mark.parametrize("name", SAME_FOR_ALL)
+    def test_other_frames_fail(self, config: Any, name: str) -> None:
+        assert wrong(Altered(loaded(config), SAME_FOR_ALL[name]), config)
+
+    @pytest.mark.parametrize(
+        "before",
+        [lambda frames: frames.flip(1), lambda frames: frames * 0.5 + 0.5, lambda frames: frames * 255],
+        ids=["blue before red", "range 0 to 1", "range 0 to 255"],
+    )
+    def test_other_input_of_raft_fails(self, before: Any) -> None:
+        assert wrong(AlteredFlow(loaded(FLOW), before), FLOW)
+
+    @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
+    def test_another_normalisation_fails(self, config: Embedding) -> None:
+        model = loaded(config)
+        normalize = model._prepare._normalize
+        normalize._mean, normalize._std = torch.full((3, 1, 1), 127.5), torch.full((3, 1, 1), 127.5)
+        assert wrong(model, config)
+
+    def test_another_activation_of_clip_fails(self) -> None:
+        model = loaded(EMBEDDINGS[0])
+        for block in model._network.modules():
+            if hasattr(block, "gelu"):
+                block.gelu = nn.GELU()
+        assert wrong(model, EMBEDDINGS[0])
+
+    def test_half_loaded_weights_fail(self) -> None:
+        raft, depth, clip = loaded(FLOW), loaded(DEPTH), loaded(EMBEDDINGS[0])
+        for network in (raft._model, depth._network, clip._network):
+            forget_half(network)
+        assert wrong(raft, FLOW)
+        assert wrong(depth, DEPTH)
+        assert wrong(clip, EMBEDDINGS[0])
+
+
+def test_a_table_says_what_failed() -> None:
+    checks = [
+        Check(model="a", name="error", value=0.25, limit=0.5, unit="px"),
+        Check(model="a", name="order", value=float("nan"), limit=0.9, least=True),
+    ]
+    assert [check.passed for check in checks] == [True, False]
+    lines = table(checks).splitlines()
+    assert [line.split()[1:] for line in lines[2:]] == [
+        ["error", "0.25", "px", "≤", "0.5", "px", "ok"],
+        ["order", "nan", "≥", "0.9", "FAILED"],
+    ]
+
+
+def test_random_weights_fail_and_the_table_says_why() -> None:
+    paper = load_profile("paper")
+    small = dataclasses.replace(
+        paper,
+        flow=dataclasses.replace(paper.flow, backend="raft_small", long_side=192, updates=1),
+        depth=dataclasses.replace(paper.depth, long_side=96),
+    )
+    outcome = try_weights(small, store=tiny_store(), device="cpu")
+    assert outcome.exit_code == SOME_FAILED
+    assert {check["model"] for check in outcome.summary["checks"]} == {"raft_small", "depth_pro", "clip", "dinov2"}
+    passed = {check["check"] for check in outcome.summary["checks"] if check["passed"]}
+    assert sum("difference to the call of" in name for name in passed) == 5
+    assert outcome.summary["failed"] > 8
+    assert "do not use scores of these models" in outcome.text
+    assert "raft_small: the weights are not those of a trained model" in outcome.text
+    json.loads(outcome.json())
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UsageError, match="no GPU"):
+        try_weights(load_profile("lite"), store=tiny_store(), device="cuda")
