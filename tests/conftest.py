@@ -12,12 +12,17 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("hfv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("hfv", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hfv")
 
 REAL_CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 
 Frames = npt.NDArray[np.uint8]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that wait for browsers and clusters, so that none of them is left for the end."""
+    items.sort(key=lambda item: not {"review_ui", "pipelines"} & set(item.path.parts))
 
 
 @pytest.fixture(scope="session", autouse=True)
