@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split release status weights review bench lint test clean
+.PHONY: help setup demo catalog score label split release status show weights review bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,13 +78,17 @@ release: $(READY)  ## make a data set that others load: NAME and VERSION
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
 
+show: $(READY)  ## all that is known about CLIP: an id, its beginning or a file name
+	$(call need,CLIP,1f3a)
+	@$(BIN)/hfv show "$(call given,CLIP)" $(COMMON)
+
 weights: $(READY)  ## download the models that PROFILE needs, and try them
 	@$(BIN)/hfv weights pull $(call flag,PROFILE,--profile) $(call flag,DIR,--dir)
 	@$(BIN)/hfv weights try $(call flag,PROFILE,--profile) $(call flag,DIR,--dir) $(call flag,DEVICE,--device)
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
-	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(COMMON)
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(COMMON)
 
 bench: $(READY)  ## measure the speed against a plain loop
 	@$(BIN)/python -m benchmarks

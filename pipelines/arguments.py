@@ -160,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
 
     command("status", "show how many clips are done, failed and left", everywhere)
 
+    show = command("show", "print everything that is known about one clip", everywhere)
+    show.add_argument("clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
+
     weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
     weights.add_argument(
         "action",
@@ -225,6 +228,22 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("user", type=_text, metavar="NAME")
     adding.add_argument("--users", type=_path, required=True, metavar="FILE", help="file of users to extend")
     adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
+    for option, what in (("generator", "generator"), ("queue", "queue")):
+        adding.add_argument(
+            f"--{option}",
+            type=_text,
+            action="append",
+            default=[],
+            metavar=option[0].upper(),
+            help=f"deal only clips of this {what}; may be repeated (default: all)",
+        )
+    daily = actions.add_parser(
+        "daily", help="print the work of every reviewer on every day: answers, pace, agreement", parents=[everywhere]
+    )
+    daily.add_argument(
+        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
+    )
+    daily.add_argument("--csv", type=_path, metavar="FILE", help="also write the table to this file")
 
     demo = command("demo", "render sample clips and run every stage on them", everywhere)
     demo.add_argument(

@@ -152,6 +152,12 @@ def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return status(manifests)
 
 
+def _show(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.show import show
+
+    return show(manifests, options.clip)
+
+
 def _weights(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from hfv_builder.backends.weights import WeightsDir
     from hfv_builder.profiles.profile import load_profile
@@ -199,11 +205,15 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.review import add_user, export_reviews
+    from pipelines.review import add_user, daily_summary, export_reviews
 
     if options.action == "export":
         return export_reviews(manifests, db=options.db, into=_into(options), overlap=options.overlap)
-    return add_user(options.user, options.users, role=options.role)
+    if options.action == "daily":
+        return daily_summary(manifests, db=options.db, csv=options.csv)
+    return add_user(
+        options.user, options.users, role=options.role, generators=options.generator, queues=options.queue
+    )
 
 
 def _into(options: argparse.Namespace) -> "Manifests | None":
@@ -226,6 +236,7 @@ STAGES = {
     "split": _split,
     "release": _release,
     "status": _status,
+    "show": _show,
     "weights": _weights,
     "review": _review,
     "reviews": _reviews,

@@ -3,13 +3,18 @@
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, table
 from pipelines.score.old_scores import bring_up_to_date, old_generators
+
+if TYPE_CHECKING:
+    from review_ui.store import DecisionLog
 
 
 def database(manifests: Manifests, db: Path | None = None) -> Path:
@@ -99,6 +104,19 @@ def review(
     return export_reviews(manifests, db=db, into=into)
 
 
+def _opened(path: Path) -> "closing[DecisionLog]":
+    """Open the database of the decisions.
+
+    Raises:
+        UsageError: there is no database, or it cannot be read.
+    """
+    from review_ui.store import DecisionLog
+
+    if not path.is_file():
+        raise UsageError(f"there are no decisions yet: {path} does not exist; start with `hfv review`")
+    return closing(DecisionLog(path))
+
+
 def export_reviews(
     manifests: Manifests, *, db: Path | None = None, into: Manifests | None = None, overlap: int | None = None
 ) -> Outcome:
@@ -114,17 +132,11 @@ def export_reviews(
         UsageError: there is no database, or it cannot be read.
     """
     from review_ui.exports import export
-    from review_ui.store import DecisionLog
 
     path = database(manifests, db)
-    if not path.is_file():
-        raise UsageError(f"there are no decisions yet: {path} does not exist; start with `hfv review`")
-    store = DecisionLog(path)
-    try:
+    with _opened(path) as store:
         target = destination(manifests, db, into)
         rows = export(store, manifests, target, overlap=overlap)
-    finally:
-        store.close()
     word = "decision" if rows == 1 else "decisions"
     text = f"{rows} {word} in {target.root}/reviews, final labels in {target.root}/final"
     if target.root != manifests.root:
@@ -133,8 +145,44 @@ def export_reviews(
     return Outcome(summary={"decisions": rows, "database": str(path), "manifests": str(target.root)}, text=text)
 
 
-def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
+def daily_summary(manifests: Manifests, *, db: Path | None = None, csv: Path | None = None) -> Outcome:
+    """Return the work of every reviewer on every day, the latest day first.
+
+    Args:
+        manifests: the manifests with the clips.
+        db: the database of the decisions; None uses the default below the manifests.
+        csv: a file to write the table to; None writes none.
+
+    Raises:
+        UsageError: there is no database, or a file cannot be read or written.
+    """
+    from review_ui.clips import Clips
+    from review_ui.daily import days, days_csv, printed
+    from review_ui.people import sittings
+
+    with _opened(database(manifests, db)) as store:
+        rows = days(list(sittings(store.decisions(), Clips(manifests))))
+    text = table([printed(row) for row in rows]) or "nobody has answered a clip yet"
+    if csv is not None:
+        try:
+            csv.write_bytes(days_csv(rows))
+        except OSError as error:
+            raise UsageError(f"cannot write to {csv}: {error.strerror}") from None
+        text += f"\n\n{len(rows)} rows in {csv}"
+    return Outcome(summary={"days": rows}, text=text)
+
+
+def add_user(
+    name: str, users: Path, *, role: str = "reviewer", generators: Sequence[str] = (), queues: Sequence[str] = ()
+) -> Outcome:
     """Add a user to the users file and return their token, of which only the hash is stored.
+
+    Args:
+        name: the name of the user.
+        users: the users file; it is created if it does not exist.
+        role: `reviewer` or `adjudicator`.
+        generators: the generators that the user is assigned to; empty for all.
+        queues: the queues that the user is assigned to; empty for all.
 
     Raises:
         UsageError: the name is taken or invalid, or the file cannot be written.
@@ -143,7 +191,7 @@ def add_user(name: str, users: Path, *, role: str = "reviewer") -> Outcome:
 
     if users.exists() and users.stat().st_size and name in read_users(users):
         raise UsageError(f"{users} already has an entry for {name}; delete the entry to make a new token")
-    token, lines = new_user(name, role)
+    token, lines = new_user(name, role, generators=generators, queues=queues)
     try:
         users.touch(mode=0o600)
         with users.open("a", encoding="utf-8") as file:

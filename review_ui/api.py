@@ -1,6 +1,5 @@
 """The JSON API under `/api`, which the pages use for everything."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +13,6 @@ from review_ui.cases import open_cases
 from review_ui.clips import Filter
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
-from review_ui.exports import as_csv, as_parquet
 from review_ui.messages import (
     Adjudication,
     Cases,
@@ -43,7 +41,6 @@ from review_ui.own_answers import own_answers, revisit
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT, QUEUES
-from review_ui.stats import Statistics
 from review_ui.users import NAME, Role
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +71,17 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
     return who
 
 
+def find_adjudicator(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
+    """Return a dependency that returns the session of an adjudicator and rejects other users."""
+
+    async def judge(someone: Annotated[Session, Depends(find_session(sessions))]) -> Session:
+        if not settles(someone):
+            raise Refused(403, f"{someone.name} is a reviewer; only adjudicators may do this")
+        return someone
+
+    return judge
+
+
 def address(request: Request) -> str:
     """Return the network address of the client for the log; behind a reverse proxy that of the proxy."""
     return request.client.host if request.client else "an unknown address"
@@ -98,19 +106,14 @@ async def filters(
     return wanted_of(generator, label, split)
 
 
-def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRouter:
+def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
     """Return the routes of the API."""
     api = APIRouter(prefix="/api", responses=SENTENCES)  # type: ignore[arg-type]
     who = find_session(sessions)
     Someone = Annotated[Session, Depends(who)]
     Wants = Annotated[Filter, Depends(filters)]
 
-    async def adjudicator(someone: Someone) -> Session:
-        if not settles(someone):
-            raise Refused(403, f"{someone.name} is a reviewer; only adjudicators may do this")
-        return someone
-
-    Judge = Annotated[Session, Depends(adjudicator)]
+    Judge = Annotated[Session, Depends(find_adjudicator(sessions))]
 
     def me_of(session: Session) -> dict[str, Any]:
         return {"name": session.name, "role": session.role.value}
@@ -119,7 +122,9 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.post("/queues/{queue}/hand", response_model=Hand, tags=["queues"])
     async def deal(queue: Queue, wanted: Wanted, someone: Someone) -> Response:
         """Fill your hand with clips of this queue. They are reserved for you for `lease_s` seconds."""
-        chosen = wanted_of(wanted.generator, wanted.label, wanted.split)
+        if not someone.has_queue(queue):
+            raise Refused(403, f"you are not assigned to the queue {queue}; see the queues on your start page")
+        chosen = someone.within(queue, wanted_of(wanted.generator, wanted.label, wanted.split))
         return JSONResponse(desk.deal(someone.name, queue, chosen, wanted.count))
 
     @api.post("/decisions", response_model=Kept, tags=["decisions"])
@@ -166,17 +171,19 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
                 "title": title,
                 "about": ABOUT[name],
                 "blind": desk.settings.blind(name),
-                "total": desk.board.total(someone.name, name, wanted),
-                "left": desk.board.left(someone.name, name, wanted),
+                "total": desk.board.total(someone.name, name, someone.within(name, wanted)),
+                "left": desk.board.left(someone.name, name, someone.within(name, wanted)),
             }
             for name, title in QUEUES.items()
+            if someone.has_queue(name)
         ]
+        own = someone.within("labels", wanted).among
         return {
             "queues": states,
-            "generators": desk.clips.generators,
+            "generators": [name for name in desk.clips.generators if own is None or name in own],
             "labels": desk.clips.labels_in_use,
             "splits": desk.clips.splits_in_use,
-            "disputed": len(desk.board.disputed(wanted)),
+            "disputed": len(desk.board.disputed(someone.within("disagreements", wanted))),
         }
 
     @api.delete("/hand", status_code=204, tags=["queues"])
@@ -227,32 +234,11 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
     @api.get("/cases", response_model=Cases, tags=["adjudication"])
     async def cases(someone: Judge, wanted: Wants) -> dict[str, Any]:
         """Return the clips on which reviewers differ or are unsure. For adjudicators."""
-        return open_cases(desk, someone.name, wanted)
+        return open_cases(desk, someone.name, someone.within("disagreements", wanted))
 
     @api.post("/adjudications", response_model=Kept, tags=["adjudication"])
     async def adjudicate(new: Adjudication, someone: Judge) -> dict[str, Any]:
         """Set the final label of a clip. For adjudicators."""
         return await desk.adjudicate(someone.name, new)
 
-    @api.get("/statistics", tags=["results"])
-    async def stats(someone: Someone) -> dict[str, Any]:
-        """Return progress, pace and agreement, at most a few seconds old."""
-        return await statistics.current()
-
-    @api.get("/reviews.csv", tags=["results"], response_class=Response)
-    async def reviews_csv(someone: Judge) -> Response:
-        """Return all decisions as CSV, with the columns of the `reviews` manifest. For adjudicators."""
-        data = await asyncio.to_thread(as_csv, desk.decisions())
-        return _download(data, "text/csv; charset=utf-8", "reviews.csv")
-
-    @api.get("/reviews.parquet", tags=["results"], response_class=Response)
-    async def reviews_parquet(someone: Judge) -> Response:
-        """Return all decisions as Parquet, with the columns of the `reviews` manifest. For adjudicators."""
-        data = await asyncio.to_thread(as_parquet, desk.decisions(), desk.settings.overlap)
-        return _download(data, "application/vnd.apache.parquet", "reviews.parquet")
-
     return api
-
-
-def _download(data: bytes, media_type: str, name: str) -> Response:
-    return Response(data, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})

@@ -16,11 +16,13 @@ from hfv_builder import __version__
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from review_ui.api import find_session, make_api
+from review_ui.browse_api import make_browse
 from review_ui.desk import Desk
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
 from review_ui.pages import HERE, make_media, make_pages, missing
 from review_ui.refused import Refused
+from review_ui.results import make_results
 from review_ui.sessions import Sessions
 from review_ui.settings import Settings
 from review_ui.stats import Statistics
@@ -30,6 +32,20 @@ from review_ui.writer import NotKept
 ABOUT = """The API of the review pages. Sign in with `POST /api/session` and keep the cookie; if the server has a users
 file, `Authorization: Bearer TOKEN` works too. Requests that change something are rejected if a browser sends them from
 another site."""
+
+
+def _check_assignments(users: Mapping[str, User], desk: Desk) -> None:
+    """Check that the users are assigned to generators of the manifests.
+
+    Raises:
+        UsageError: a user is assigned to another one.
+    """
+    for user in users.values():
+        unknown = sorted(set(user.generators or ()) - set(desk.clips.generators))
+        if unknown:
+            known = ", ".join(desk.clips.generators) or "none"
+            desk.close()
+            raise UsageError(f"{user.name} is assigned to the generator {unknown[0]!r}; the manifests have {known}")
 
 
 def create_app(
@@ -58,6 +74,7 @@ def create_app(
     """
     desk = Desk(manifests, db, settings or Settings())
     sessions = Sessions(users, desk.store)
+    _check_assignments(sessions.users or {}, desk)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +95,9 @@ def create_app(
         redoc_url=None,
         openapi_url=None,  # a route of the API, which needs a session
     )
-    app.include_router(make_api(desk, sessions, Statistics(desk)))
+    app.include_router(make_api(desk, sessions))
+    app.include_router(make_results(desk, sessions, Statistics(desk)))
+    app.include_router(make_browse(desk, sessions))
     app.include_router(make_media(desk, sessions))
     app.include_router(make_pages(desk, sessions))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -46,6 +46,8 @@ class Board:
         """Whether a clip needs no more votes."""
         self._voted = np.zeros(len(clips), np.int16)
         """Number of votes per clip, unsure votes included."""
+        self.final = np.full(len(clips), NONE, np.int64)
+        """Per clip, the label id or `LEFT_OUT` of its decisions; NONE while they settle nothing."""
         self._views = Views(clips, settings.calibration)
 
     # ------------------------------------------------------------------ dealing
@@ -67,8 +69,6 @@ class Board:
             hand += self._find(name, queue, wanted, count - len(hand))
         for row in hand:
             self.hands.hold(name, row, queue)
-        if wanted.label is not None:
-            reviewer.informed.update(hand)  # a filter by label reveals the label
         return hand
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:
@@ -194,6 +194,7 @@ class Board:
             (rows.add if belongs else rows.discard)(row)
         self._done[row] = verdict.outcome in DONE
         self._voted[row] = len(voters)
+        self.final[row] = NONE if verdict.code is None else verdict.code
         self._count(row)
 
     def reviewer(self, name: str) -> Reviewer:
@@ -207,6 +208,10 @@ class Board:
     def is_adjudicated(self, row: int) -> bool:
         """Return whether an adjudicator has settled the clip."""
         return row in self._adjudicated
+
+    def is_disputed(self, row: int) -> bool:
+        """Return whether reviewers differ or are unsure about the clip and no adjudicator has settled it."""
+        return row in self._disputed
 
     def disputed(self, wanted: Filter) -> list[int]:
         """Return the rows on which reviewers differ or are unsure and that are not adjudicated."""
@@ -232,15 +237,16 @@ class Board:
     def may_see(self, name: str, row: int, *, adjudicator: bool) -> bool:
         """Return whether the suggestion of a clip, its scores and its evidence may be sent to a user now.
 
-        A reviewer may see them after the first answer, or at once if no blind answer is required. An adjudicator who
-        does not hold the clip may see them if the clip is disputed or adjudicated.
+        A reviewer may see them after the first answer, or at once if no blind answer is required or if they have seen
+        the suggestion before, so that their answer is not blind. An adjudicator who does not hold the clip may see them
+        if the clip is disputed or adjudicated.
         """
         lease = self.reviewer(name).hand.get(row)
         if self.ledger.pending(self.clips.ids[row], name) is not None:
             return True
         if lease is not None:
             return not self.asks_blind(name, row, lease)
-        if self.clips.kinds[row] is Kind.FAILED or name in self.voters(row):
+        if self.clips.kinds[row] is Kind.FAILED or name in self.voters(row) or row in self.reviewer(name).informed:
             return True
         return adjudicator and (row in self._disputed or row in self._adjudicated)
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.decisions import Kind, clip_kinds
-from hfv_builder.records import METRICS, ClipError, Label, Split, Status
+from hfv_builder.records import METRICS, ClipError, Label, Metric, Split, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import URL, Place, place
 from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
@@ -41,6 +41,8 @@ class Filter:
     """A selection of clips. A field that is None selects all."""
 
     generator: str | None = None
+    among: tuple[str, ...] | None = None
+    """The generators that a reviewer is assigned to."""
     label: int | None = None
     """The automatic label."""
     split: str | None = None
@@ -112,6 +114,27 @@ class Clips:
         return _taken(self._labels["margin"], self._label_at)
 
     @cached_property
+    def names(self) -> pa.ChunkedArray:
+        """Per clip, the name of its file, without folders."""
+        return pc.replace_substring_regex(self._clips["path"], r".*[/\\]", "")
+
+    @cached_property
+    def by_id(self) -> Ints:
+        """Per clip, its place when all clips are sorted by id."""
+        return _ordered(self._clips["clip_id"])
+
+    @cached_property
+    def by_name(self) -> Ints:
+        """Per clip, its place when all clips are sorted by file name, in any case."""
+        return _ordered(pc.utf8_lower(self.names))
+
+    @cached_property
+    def scores(self) -> dict[Metric, npt.NDArray[np.float64]]:
+        """Per metric and clip, the score that the label was made from; NaN without one."""
+        filled = {metric: self._labels[metric.value].fill_null(np.nan).to_numpy() for metric in METRICS}
+        return {metric: np.append(column, np.nan)[self._label_at] for metric, column in filled.items()}
+
+    @cached_property
     def split(self) -> Ints:
         """Per clip, the index of its split in `Split`; NONE without a split."""
         return np.append(_places(self._splits["split"], [split.value for split in Split]), NONE)[self._split_at]
@@ -161,16 +184,24 @@ class Clips:
 
     def matches(self, wanted: Filter) -> npt.NDArray[np.bool_]:
         """Return the mask of the rows that the filter selects; an unknown name selects none."""
-        mask = np.ones(len(self), bool)
+        mask, names = np.ones(len(self), bool), self.generators
         if wanted.generator is not None:
-            names = self.generators
             mask &= self.generator == (names.index(wanted.generator) if wanted.generator in names else NONE - 1)
+        if wanted.among is not None:
+            mask &= np.isin(self.generator, [names.index(name) for name in wanted.among if name in names])
         if wanted.label is not None:
             mask &= self.auto_label == wanted.label
         if wanted.split is not None:
             splits = [split.value for split in Split]
             mask &= self.split == (splits.index(wanted.split) if wanted.split in splits else NONE - 1)
         return np.asarray(mask, bool)
+
+    def find(self, text: str, *, names: bool = True) -> npt.NDArray[np.bool_]:
+        """Return the mask of the clips whose id begins with a text or, with `names`, whose file name contains it."""
+        found = pc.starts_with(self._clips["clip_id"], text.lower())
+        if names:
+            found = pc.or_(found, pc.match_substring(self.names, text, ignore_case=True))
+        return np.asarray(found.to_numpy(), bool)
 
     def path(self, row: int) -> Place:
         """Return the catalogued path of the clip's file.
@@ -229,6 +260,13 @@ def _joined(clips: pa.Table, rows: pa.Table) -> Ints:
 def _places(column: Any, names: list[str]) -> Ints:
     """Return the index of each value in `names`; NONE for other values."""
     return _filled(pc.index_in(column, value_set=pa.array(names, pa.string())))
+
+
+def _ordered(column: Any) -> Ints:
+    """Return the place of each value when all are sorted."""
+    places = np.empty(len(column), np.int64)
+    places[pc.sort_indices(column).to_numpy()] = np.arange(len(column))
+    return places
 
 
 def _listed(column: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class Desk:
         for decision in self._import_decisions():
             self._last = max(self._last, decision.created_at)
             self.board.apply(decision)
+        for clip_id, reviewer in self.store.informed():
+            row = self.clips.row.get(clip_id)
+            if row is not None and row not in self.board.reviewer(reviewer).answered:
+                self.board.reviewer(reviewer).informed.add(row)
         leases = self.store.leases()
         for clip_id, reviewer, queue, expires in leases:
             if clip_id in self.clips.row:
@@ -89,6 +94,8 @@ class Desk:
             self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in ended])
         rows = self.board.deal(name, queue, wanted, count)
         hand = self.board.reviewer(name).hand
+        if wanted.label is not None:
+            self.inform(name, rows)  # a filter by label reveals the label
         # Renewals are stored at most once in `RENEW_S`: a restart may lose the last minute of a lease.
         stale = [row for row in rows if hand[row].expires - hand[row].stored > RENEW_S]
         for row in stale:
@@ -101,7 +108,7 @@ class Desk:
     def take(self, name: str, row: int, queue: str) -> None:
         """Put a clip whose suggestion the reviewer knows at the front of their hand."""
         self.board.hands.hold_in_front(name, row, queue)
-        self.board.reviewer(name).informed.add(row)
+        self.inform(name, [row])
         self.store.put_leases([(self.clips.ids[row], name, queue, self.board.reviewer(name).hand[row].expires)])
 
     def release(self, name: str, *, lapse: bool = False) -> None:
@@ -129,6 +136,14 @@ class Desk:
         answer = answer_name(first, self.clips.kinds[row])
         return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
 
+    def inform(self, name: str, rows: Iterable[int]) -> None:
+        """Record that the user knows the suggestions of these clips, so that later answers to them are not blind."""
+        informed = self.board.reviewer(name).informed
+        new = [row for row in rows if row not in informed]
+        informed.update(new)
+        if new:
+            self.store.put_informed([(self.clips.ids[row], name) for row in new])
+
     def demand_sight(self, name: str, row: int, *, adjudicator: bool) -> None:
         """Check that the user may see the clip's scores and evidence.
 
@@ -143,7 +158,7 @@ class Desk:
         visible = self.board.may_see(name, row, adjudicator=adjudicator)
         answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
         if visible and not answered:
-            self.board.reviewer(name).informed.add(row)
+            self.inform(name, [row])
         return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
@@ -181,7 +196,7 @@ class Desk:
         """Store an adjudicator's answer, which settles the clip."""
         row = self.row(new.clip_id)
         kept = await self._keep(self._decision(name, new, role=ADJUDICATOR, queue="adjudication"))
-        self.board.reviewer(name).informed.add(row)
+        self.inform(name, [row])
         return kept | {"suggestion": self._suggestion(row)}
 
     async def undo(self, name: str, new: NewUndo) -> dict[str, Any]:

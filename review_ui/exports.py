@@ -68,9 +68,14 @@ def as_csv(decisions: Iterable[Decision]) -> bytes:
     flat = {"box": pc.binary_join_element_wise(*sides, " "), "undoes": pc.binary_join(rows["undoes"], " ")}
     for name, column in flat.items():
         rows = rows.set_column(rows.schema.names.index(name), name, column)
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(plain(rows), sink)
+    return sink.getvalue()
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Return the rows with an apostrophe before every text that a spreadsheet would take for a formula."""
     for index, field in enumerate(rows.schema):
         if pa.types.is_string(field.type):
             rows = rows.set_column(index, field.name, pc.replace_substring_regex(rows[index], FORMULA, r"'\0"))
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(rows, sink)
-    return sink.getvalue()
+    return rows

@@ -31,6 +31,10 @@ class Ledger:
         """Return whether the decision has been undone."""
         return decision_id in self._undone
 
+    def on(self, clip_id: str) -> list[Decision]:
+        """Return all answers to the clip, undone ones included, oldest first."""
+        return sorted(self._by_clip.get(clip_id, ()), key=lambda decision: decision.order)
+
     def standing(self, clip_id: str) -> list[Decision]:
         """Return the last final answers to the clip, sorted; see `final_labels.standing`."""
         return standing(self._by_clip.get(clip_id, ()), self._undone)

@@ -63,10 +63,17 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
 
         return show
 
-    for path, name in (("/", "home"), ("/review", "review"), ("/answers", "answers"), ("/dashboard", "dashboard")):
+    for path, name in (("/", "home"), *((f"/{name}", name) for name in ("review", "browse", "answers", "dashboard"))):
         pages.add_api_route(path, page(name), methods=["GET"])
     pages.add_api_route("/api-guide", page("api"), methods=["GET"])
     pages.add_api_route("/adjudicate", page("adjudicate", adjudicator=True), methods=["GET"])
+
+    @pages.get("/clip/{clip_id}")
+    async def clip(request: Request, clip_id: str) -> Response:
+        """Return the page of a clip."""
+        if clip_id not in desk.clips.row:
+            return missing(request, sessions)
+        return await page("clip")(request)
 
     @pages.get("/enter")
     async def enter(request: Request) -> Response:

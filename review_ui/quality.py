@@ -8,7 +8,7 @@ import pandas as pd
 
 from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, Kind
 from hfv_builder.records import Label
-from review_ui.clips import NONE, Clips
+from review_ui.clips import NONE, Clips, Ints
 from review_ui.people import Sitting
 from review_ui.shares import difference, share_of
 
@@ -36,24 +36,14 @@ def confusion(clips: Clips, final: pd.DataFrame) -> dict[str, list[list[int]]]:
 def margins(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the share of automatic labels that reviews confirmed, by margin.
 
-    The bins divide the range of margins near the deciles of all ranked clips. They do not overlap, so there are fewer
-    than ten of them if many clips have the same margin.
-
     Returns:
-        For each bin `low` and `high` (its smallest and largest margin), `ranked` (its clips), and of the reviewed ones
-        `clips`, `upheld`, `from` and `to`.
+        For each bin of `margin_bins` `low` and `high` (its smallest and largest margin), `ranked` (its clips), and of
+        the reviewed ones `clips`, `upheld`, `from` and `to`.
     """
-    ranked = np.flatnonzero(clips.margin != NONE)
-    if len(ranked) == 0:
-        return []
-    values = clips.margin[ranked]
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
-    bins = np.searchsorted(edges, values)  # margins up to and including an edge
     reviewed = (final["label_source"] == "review").to_numpy()
     upheld = _upheld(clips, final)
     rows = []
-    for index in np.unique(bins):
-        part = ranked[bins == index]
+    for part in margin_bins(clips):
         checked = part[reviewed[part]]
         confirmed = share_of(int(upheld[checked].sum()), len(checked))
         rows.append(
@@ -68,6 +58,21 @@ def margins(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def margin_bins(clips: Clips) -> list[Ints]:
+    """Return the rows of the ranked clips in bins of increasing margin.
+
+    The bins divide the range of margins near the deciles of all ranked clips. They do not overlap, so there are fewer
+    than ten of them if many clips have the same margin.
+    """
+    ranked = np.flatnonzero(clips.margin != NONE)
+    if len(ranked) == 0:
+        return []
+    values = clips.margin[ranked]
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
+    bins = np.searchsorted(edges, values)  # margins up to and including an edge
+    return [ranked[bins == index] for index in np.unique(bins)]
 
 
 def by_generator(clips: Clips, final: pd.DataFrame) -> list[dict[str, Any]]:

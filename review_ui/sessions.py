@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from review_ui.clips import Filter
 from review_ui.users import Role, User, UsersFile, hashed
 
 LIFE_S = 30 * 86400
@@ -32,6 +33,21 @@ class Session:
     """Hash of the cookie, empty for a bearer token. The cookie itself is never stored."""
     name: str
     role: Role
+    user: User | None = None
+    """The entry of the users file; None on a server without users, where everybody is an adjudicator."""
+
+    def within(self, queue: str, wanted: Filter) -> Filter:
+        """Return the filter, restricted to the generators that the user is assigned to; see `User.within`."""
+        return wanted if self.user is None else self.user.within(queue, wanted)
+
+    def has_queue(self, queue: str) -> bool:
+        """Return whether the user is assigned to this queue."""
+        return self.user is None or self.user.has_queue(queue)
+
+    @property
+    def appointed(self) -> bool:
+        """Whether a users file makes the user an adjudicator."""
+        return self.user is not None and self.user.role is Role.ADJUDICATOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +119,7 @@ class Sessions:
         await asyncio.wrap_future(self._store.put_session(row))
         self._rows[row.key] = row
         self._prune()
-        return cookie, _session(row, role)
+        return cookie, _session(row, role, users)
 
     def find(self, cookie: str) -> Session | None:
         """Return the session of a cookie with the user's current role; None if there is no valid session."""
@@ -121,14 +137,14 @@ class Sessions:
         # The last use is in the future if the clock was set back; it is corrected, so that the session can expire.
         if not 0 <= now - row.used_at <= RENEW_S:
             self._touch(row, now)
-        return _session(row, role)
+        return _session(row, role, users)
 
     def bearer(self, token: str) -> Session | None:
         """Return a session for one request with a bearer token; None if no user has this token."""
         digest = hashed(token)
         for user in (self.users or {}).values():
             if hmac.compare_digest(digest, user.token_hash):
-                return Session(key="", name=user.name, role=user.role)
+                return Session(key="", name=user.name, role=user.role, user=user)
         return None
 
     async def leave(self, session: Session) -> None:
@@ -178,5 +194,5 @@ def _entry(users: Mapping[str, User] | None, name: str) -> tuple[str, Role] | No
     return None if user is None else (user.mark, user.role)
 
 
-def _session(row: SessionRow, role: Role) -> Session:
-    return Session(key=row.key, name=row.name, role=role)
+def _session(row: SessionRow, role: Role, users: Mapping[str, User] | None) -> Session:
+    return Session(key=row.key, name=row.name, role=role, user=users.get(row.name) if users else None)

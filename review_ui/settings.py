@@ -4,7 +4,7 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -93,6 +93,8 @@ class Settings:
     """Share of clips dealt from `labels` that the reviewer has answered before."""
     show_source: bool = True
     """Whether reviewers see the generator or camera data set of a clip."""
+    browse: Literal["done", "open"] = "done"
+    """Who sees labels, scores and decisions of all clips: `done`, reviewers without open blind work; `open`, all."""
     reasons: Reasons = field(default_factory=Reasons)
     """The reasons for which clips can be rejected."""
     cache_gb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 20.0

@@ -12,10 +12,12 @@ from hfv_builder.labelling.decisions import ANSWERS, Decision
 from hfv_builder.labelling.final_labels import DONE, final_labels
 from hfv_builder.records import Label, Split
 from review_ui.clips import NONE, Clips
+from review_ui.daily import days
 from review_ui.desk import Desk
 from review_ui.people import agreements, hourly, pairs, reviewers, seconds, sittings
 from review_ui.quality import by_generator, confusion, margins, pull
 from review_ui.settings import Settings
+from review_ui.stability import stability
 
 FRESH_S = 5.0
 """Seconds for which statistics are reused."""
@@ -73,6 +75,8 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         "generators": by_generator(clips, final),
         "pull": pull(seated, clips),
         "seconds": seconds(seated),
+        "days": days(seated),
+        "stability": stability(clips),
         "answers": list(ANSWERS),
     }
 

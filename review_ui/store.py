@@ -36,6 +36,9 @@ CREATE TABLE sessions (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, bound TEXT NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
 ) STRICT;
 """
+INFORMED = """
+CREATE TABLE IF NOT EXISTS informed (clip_id TEXT, reviewer TEXT, PRIMARY KEY (clip_id, reviewer)) STRICT;
+"""
 SESSION = [field.name for field in fields(SessionRow)]
 DROP_LEASE = "DELETE FROM leases WHERE clip_id = ? AND reviewer = ?"
 
@@ -61,6 +64,7 @@ class DecisionLog(Writer):
                     connection.executescript(f"BEGIN; {marks} {rows.TABLES} {TABLES} COMMIT;")
                 rows.upgrade(connection)
                 _renew_sessions(connection)
+                connection.executescript(INFORMED)
             # Opened without creating it: if the file disappears, an empty database must not replace it.
             super().__init__(path, lambda: _connect(path, "rw"))
         except (sqlite3.Error, OSError) as error:
@@ -110,6 +114,14 @@ class DecisionLog(Writer):
 
         return self._submit(job)
 
+    def put_informed(self, informed: list[tuple[str, str]]) -> "Future[None]":
+        """Store that reviewers have seen the suggestions of clips (clip_id, reviewer) before answering."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR IGNORE INTO informed VALUES (?, ?)", informed)
+
+        return self._submit(job)
+
     def put_session(self, row: SessionRow) -> "Future[None]":
         """Store a session, or replace it."""
 
@@ -137,6 +149,10 @@ class DecisionLog(Writer):
     def leases(self) -> list[tuple[str, str, str, float]]:
         """Return the leases (clip_id, reviewer, queue, expires)."""
         return list(self._read("SELECT clip_id, reviewer, queue, expires FROM leases"))
+
+    def informed(self) -> list[tuple[str, str]]:
+        """Return the clips (clip_id, reviewer) whose suggestions reviewers have seen before answering."""
+        return list(self._read("SELECT clip_id, reviewer FROM informed"))
 
     def sessions(self) -> list[SessionRow]:
         """Return the sessions."""

@@ -1,18 +1,21 @@
 """The users file: names, roles and hashed tokens of those who may review."""
 
 import hashlib
+import json
 import logging
 import re
 import secrets
 import time
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
 from hfv_builder.records import UsageError
+from review_ui.clips import Filter
+from review_ui.settings import QUEUES
 
 NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")
 """Valid names of reviewers. They contain no colon: see `hfv_builder.labelling.reviews`."""
@@ -40,6 +43,18 @@ class User:
     token_hash: str
     """SHA-256 of the token in hexadecimal. Tokens are 256 random bits, so a slow password hash is not needed."""
     role: Role
+    generators: tuple[str, ...] | None = None
+    """The generators whose clips the user is dealt; None deals those of all."""
+    queues: tuple[str, ...] | None = None
+    """The queues that the user works on; None offers all."""
+
+    def has_queue(self, queue: str) -> bool:
+        """Return whether the user is assigned to this queue."""
+        return self.queues is None or queue in self.queues
+
+    def within(self, queue: str, wanted: Filter) -> Filter:
+        """Return the filter, restricted to the user's generators; the calibration set is the same for everybody."""
+        return wanted if queue == "calibration" else replace(wanted, among=self.generators)
 
     @cached_property
     def mark(self) -> str:
@@ -101,6 +116,8 @@ def hashed(token: str) -> str:
 def read_users(path: Path) -> dict[str, User]:
     """Return the users by name, from a TOML file with a table `[NAME]` per user with `token_sha256` and `role`.
 
+    A user with `generators` or `queues`, lists of names, is dealt only clips of those.
+
     Raises:
         UsageError: the file cannot be read, is invalid or has no users.
     """
@@ -116,21 +133,48 @@ def read_users(path: Path) -> dict[str, User]:
             raise UsageError(f"{path}: [{name}] has no token_sha256 of 64 hex digits; {ADVICE}")
         if entry.get("role") not in list(Role):
             raise UsageError(f"{path}: [{name}] has role {entry.get('role')!r}; it must be {' or '.join(Role)}")
-        users[name] = User(name=name, token_hash=entry["token_sha256"], role=Role(entry["role"]))
+        assigned = {field: _names(path, name, field, entry.get(field)) for field in ("generators", "queues")}
+        unknown = sorted(set(assigned["queues"] or ()) - set(QUEUES))
+        if unknown:
+            raise UsageError(f"{path}: [{name}] has queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
+        users[name] = User(name=name, token_hash=entry["token_sha256"], role=Role(entry["role"]), **assigned)
     if not users:
         raise UsageError(f"{path} has no users; {ADVICE}")
     return users
 
 
-def new_user(name: str, role: str = "reviewer") -> tuple[str, str]:
+def _names(path: Path, name: str, field: str, value: object) -> tuple[str, ...] | None:
+    """Return the names of generators or queues in an entry of the users file."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise UsageError(f'{path}: {field} of [{name}] must be a list of names, such as ["kling", "pika"]')
+    return tuple(value)
+
+
+def new_user(
+    name: str, role: str = "reviewer", *, generators: Sequence[str] = (), queues: Sequence[str] = ()
+) -> tuple[str, str]:
     """Return a new token for a user and the TOML lines for the users file.
 
+    Args:
+        name: the name of the user.
+        role: `reviewer` or `adjudicator`.
+        generators: the generators that the user is assigned to; empty for all.
+        queues: the queues that the user is assigned to; empty for all.
+
     Raises:
-        UsageError: the name or the role is invalid.
+        UsageError: the name, the role or a queue is invalid.
     """
+    unknown = sorted(set(queues) - set(QUEUES))
+    if unknown:
+        raise UsageError(f"there is no queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
     if role not in list(Role):
         raise UsageError(f"there is no role {role!r}; choose {' or '.join(Role)}")
     token = secrets.token_urlsafe(32)
-    return token, f'["{name}"]\ntoken_sha256 = "{hashed(token)}"\nrole = "{role}"\n'
+    lines = [f'["{name}"]', f'token_sha256 = "{hashed(token)}"', f'role = "{role}"']
+    # A JSON list of strings is one of TOML too.
+    lines += [f"{field} = {json.dumps(list(v))}" for field, v in (("generators", generators), ("queues", queues)) if v]
+    return token, "\n".join(lines) + "\n"
