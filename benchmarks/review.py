@@ -1,6 +1,7 @@
-"""Measure the review app: `python -m benchmarks.review crowd|kill|browser`.
+"""Measure the review app: `python -m benchmarks.review crowd|browse|kill|browser`.
 
 crowd: 100,000 clips, 50 reviewers at once, 20,000 decisions: start, memory, time to the next clip.
+browse: 100,000 clips in the grid: pages, filters, orders, and searches by id and name.
 kill: kill -9 under load, round after round: every decision that was answered 200 must be there, none twice.
 browser: from a key press to the first frame of the next clip, in Chromium, on the project's own or any other clips.
 """
@@ -150,6 +151,42 @@ def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dic
     return found
 
 
+BROWSED = {
+    "first_page": "?count=48",
+    "sorted": "?count=48&sort=motion&descending=true",
+    "filtered": "?count=48&generator=generator03&label=motion&metric=spatial&score_from=0.5&sort=margin",
+    "last_page": "?count=48&skip=99900",
+    "name": "?count=48&text={digit}77.mp4",
+    "id": "?count=48&text={digit:04x}00000000001",
+}
+"""What is asked of the grid; `digit` differs from request to request."""
+
+
+def measure_browse(root: Path, clips: int, rounds: int = 30) -> dict[str, Any]:
+    """The grid over so many clips: the first request after a start, and pages and searches after it."""
+    make_manifests(root, clips)
+    settings = root / "settings.toml"
+    settings.write_text('browse = "open"\n', encoding="utf-8")
+    server = serve(root, settings)
+
+    async def ask() -> dict[str, Any]:
+        client = Client(server.port, "reader")
+        await client.enter()
+        waits: dict[str, list[float]] = {}
+        for number in range(rounds):
+            for name, query in BROWSED.items():
+                began = time.perf_counter()
+                await client.call("GET", "/api/browse" + query.format(digit=number % 10))
+                waits.setdefault(name if number else f"{name}, first", []).append(time.perf_counter() - began)
+        await client.leave()
+        return {name: _percentiles(seconds) for name, seconds in waits.items()}
+
+    try:
+        return {"clips": clips, "ms": asyncio.run(ask()), "memory_mb": server.memory_mb()}
+    finally:
+        server.stop()
+
+
 def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
     """Kill the server under load, look at what it kept, start it again."""
     make_manifests(root, clips, generators=2)
@@ -247,7 +284,7 @@ def _folder(given: str | None) -> Iterator[Path]:
 def main() -> None:
     """Run one measurement and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("crowd", "kill", "browser"))
+    parser.add_argument("what", choices=("crowd", "browse", "kill", "browser"))
     parser.add_argument("--manifests", help="for browser: manifests of real clips")
     parser.add_argument("--clips", type=int, default=100_000)
     parser.add_argument("--decisions", type=int, default=20_000)
@@ -263,6 +300,8 @@ def main() -> None:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if args.what == "crowd":
             found = measure_crowd(root, args.clips, args.decisions, args.reviewers)
+        elif args.what == "browse":
+            found = measure_browse(root, args.clips)
         elif args.what == "kill":
             found = measure_kill(root, args.rounds)
         else:

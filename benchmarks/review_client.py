@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 from hfv_builder.storage.manifest import Manifests
 from pipelines.review import review
-review(Manifests(Path(sys.argv[1])), port=int(sys.argv[2]))
+settings = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+review(Manifests(Path(sys.argv[1])), port=int(sys.argv[2]), settings=settings)
 """
 
 
@@ -46,13 +47,14 @@ class Server:
         self.process.wait()
 
 
-def serve(root: Path) -> Server:
+def serve(root: Path, settings: Path | None = None) -> Server:
     """Start a server over these manifests and wait until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(root), str(port)], stderr=subprocess.DEVNULL)
+    arguments = [str(root), str(port), *([str(settings)] if settings else [])]
+    process = subprocess.Popen([sys.executable, "-c", SERVER, *arguments], stderr=subprocess.DEVNULL)
     while time.perf_counter() - began < 60:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return Server(process, port, time.perf_counter() - began)

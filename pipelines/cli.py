@@ -211,9 +211,7 @@ def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         return export_reviews(manifests, db=options.db, into=_into(options), overlap=options.overlap)
     if options.action == "daily":
         return daily_summary(manifests, db=options.db, csv=options.csv)
-    return add_user(
-        options.user, options.users, role=options.role, generators=options.generator, queues=options.queue
-    )
+    return add_user(options.user, options.users, role=options.role, generators=options.generator, queues=options.queue)
 
 
 def _into(options: argparse.Namespace) -> "Manifests | None":

@@ -59,7 +59,9 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
         begins = pc.starts_with(rows["clip_id"], name.lower())
         files = pc.replace_substring_regex(rows["path"], r".*[/\\]", "")
         chosen = pc.or_kleene(begins, pc.or_kleene(pc.equal(files, name), pc.equal(rows["path"], name)))
-        found += [(generator, row["clip_id"], row["path"]) for row in rows.filter(pc.fill_null(chosen, False)).to_pylist()]
+        found += [
+            (generator, row["clip_id"], row["path"]) for row in rows.filter(pc.fill_null(chosen, False)).to_pylist()
+        ]
     exact = [row for row in found if name in (row[1], row[2])]
     found = exact or found
     ids = {row[1] or row[2] for row in found}
@@ -70,7 +72,9 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
     if len(ids) > 1:
         some = ", ".join(f"{row[1] or 'no id'} ({row[0]}, {PurePath(row[2]).name})" for row in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise UsageError(f"{len(found)} clips are called {name!r}: {some}{more}; give more of the id, or the whole path")
+        raise UsageError(
+            f"{len(found)} clips are called {name!r}: {some}{more}; give more of the id, or the whole path"
+        )
     rows = [_row_at(manifests, generator, path) for generator, _, path in found]
     # Of several files with this content the one that counts comes first.
     first = min(rows, key=lambda row: (row["status"] != Status.OK, row["generator"], row["path"]))

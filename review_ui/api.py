@@ -1,5 +1,6 @@
 """The JSON API under `/api`, which the pages use for everything."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
+from review_ui.browse_messages import MediaState
 from review_ui.cases import open_cases
 from review_ui.clips import Filter
 from review_ui.desk import Desk
@@ -204,11 +206,16 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         read = partial(frames_of, desk.media, row)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
+    @api.get("/clips/{clip_id}/media", response_model=MediaState, tags=["clips"])
+    async def media(clip_id: Named, someone: Someone) -> dict[str, Any]:
+        """Return whether the video of a clip is ready to play, being made, or waiting to be made."""
+        return await asyncio.to_thread(desk.media.state, desk.row(clip_id))
+
     @api.get("/clips/{clip_id}/evidence", response_model=Evidence, tags=["clips"])
     async def evidence(clip_id: Named, someone: Someone) -> dict[str, Any]:
         """Return frame times, traces and panels. In a blind queue they are available after your first answer."""
         row = desk.row(clip_id)
-        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        desk.sight.demand(someone.name, row, adjudicator=settles(someone))
         read = partial(evidence_of, desk.clips, desk.media, desk.traces, row)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 

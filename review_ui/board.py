@@ -69,6 +69,8 @@ class Board:
             hand += self._find(name, queue, wanted, count - len(hand))
         for row in hand:
             self.hands.hold(name, row, queue)
+        if wanted.label is not None:
+            reviewer.informed.update(hand)  # a filter by label reveals the label
         return hand
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:

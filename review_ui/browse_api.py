@@ -84,7 +84,7 @@ def make_browse(desk: Desk, sessions: Sessions) -> APIRouter:
         rows = select(desk.clips, desk.board, search)
         shown = [int(row) for row in rows[skip : skip + count]]
         if sight:
-            desk.inform(someone.name, shown)
+            desk.sight.inform(someone.name, shown)
         by = Metric(sort) if sort in METRICS else metric
         among = search.wanted.among
         return {
@@ -101,7 +101,7 @@ def make_browse(desk: Desk, sessions: Sessions) -> APIRouter:
         """Return all about one clip: facts, scores among those of its generator, and for adjudicators the decisions."""
         row, sight = desk.row(clip_id), has_sight(desk, someone)
         if sight:
-            desk.inform(someone.name, [row])
+            desk.sight.inform(someone.name, [row])
         item = desk.item(someone.name, row, adjudicator=settles(someone))
         named = desk.settings.show_source or someone.appointed
         return all_about(desk, row, item, sight=sight, named=named, judge=sight and settles(someone))

@@ -9,6 +9,14 @@ Sort = Literal["id", "name", "margin", "spatial", "appearance", "motion"]
 MetricName = Literal["spatial", "appearance", "motion"]
 
 
+class MediaState(Message):
+    """Whether the video of a clip can be played at once."""
+
+    state: Literal["ready", "making", "waiting"]
+    seconds: float | None
+    """For how long it has been made; null unless it is being made."""
+
+
 class Listed(Message):
     """A clip of the grid. Fields that the user may not see now are null."""
 

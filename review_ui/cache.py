@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,17 +27,21 @@ class Cache:
     The time of the last use is stored as the access time of a file, so that it survives a restart.
     """
 
-    def __init__(self, folder: Path, limit: int, *, floor: int = FLOOR) -> None:
+    def __init__(
+        self, folder: Path, limit: int, *, floor: int = FLOOR, held: Callable[[str], bool] = lambda name: False
+    ) -> None:
         """Open the folder, delete what a killed server left unfinished, and what is above the limit.
 
         Args:
             folder: the folder, which is created with the first file. Files with other names in it are left alone.
             limit: largest number of bytes of all files together.
             floor: number of bytes that must stay free on the disk.
+            held: returns whether a file of this name is in use for longer, and is not deleted; called in any thread.
         """
         self._folder = folder
         self._limit = limit
         self._floor = floor
+        self._held = held
         self._lock = threading.Lock()
         self._files: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """Size in bytes and time of the last use, the least recently used file first."""
@@ -106,6 +111,8 @@ class Cache:
         for name, (size, used) in self._files.items():
             if time.time() - used < IN_USE_S:
                 return False  # and so are all that follow
+            if self._held(name):
+                continue
             del self._files[name]
             self._total -= size
             with suppress(OSError):

@@ -15,7 +15,7 @@ def open_cases(desk: Desk, name: str, wanted: Filter) -> dict[str, Any]:
     """Return the first clips on which reviewers differ or are unsure, and how many there are; see `messages.Cases`."""
     rows = desk.board.disputed(wanted)
     # The adjudicator sees the opinions, so a later answer of theirs as a reviewer is not blind.
-    desk.inform(name, rows[:CASES])
+    desk.sight.inform(name, rows[:CASES])
     cases = []
     for row in rows[:CASES]:
         answers = choices(desk.clips.kinds[row], unsure=False)

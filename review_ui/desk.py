@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.refused import Refused
 from review_ui.settings import QUEUES, REVISIT, Settings
+from review_ui.sight import Sight
 from review_ui.store import DecisionLog
 from review_ui.traces import Traces
 from review_ui.turns import Turns
@@ -41,7 +41,6 @@ class Desk:
         self.clips = Clips(manifests)
         self.traces = Traces(manifests)
         self.store = DecisionLog(db)
-        self.media = Media(self.clips, Cache(db.parent / "proxies", int(settings.cache_gb * 1e9)), self.traces.evidence)
         self.turns = Turns()
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
@@ -50,14 +49,13 @@ class Desk:
         for decision in self._import_decisions():
             self._last = max(self._last, decision.created_at)
             self.board.apply(decision)
-        for clip_id, reviewer in self.store.informed():
-            row = self.clips.row.get(clip_id)
-            if row is not None and row not in self.board.reviewer(reviewer).answered:
-                self.board.reviewer(reviewer).informed.add(row)
+        self.sight = Sight(self.board, self.store)
         leases = self.store.leases()
         for clip_id, reviewer, queue, expires in leases:
             if clip_id in self.clips.row:
                 self.board.hands.restore(reviewer, self.clips.row[clip_id], queue, expires)
+        cache = Cache(db.parent / "proxies", int(settings.cache_gb * 1e9), held=self._is_held)
+        self.media = Media(self.clips, cache, self.traces.evidence)
         over = time.time() - LAPSED_S
         self.store.drop_leases([(clip_id, reviewer) for clip_id, reviewer, _, expires in leases if expires < over])
         self.store.put_overlap(settings.overlap)
@@ -68,6 +66,11 @@ class Desk:
             self.media.close()
         finally:
             self.store.close()
+
+    def _is_held(self, file: str) -> bool:
+        """Return whether the clip of this proxy or film strip is in somebody's hand."""
+        row = self.clips.row.get(Path(file).stem)
+        return row is not None and bool(self.board.hands.holders(row))
 
     @property
     def version(self) -> int:
@@ -95,7 +98,7 @@ class Desk:
         rows = self.board.deal(name, queue, wanted, count)
         hand = self.board.reviewer(name).hand
         if wanted.label is not None:
-            self.inform(name, rows)  # a filter by label reveals the label
+            self.sight.inform(name, rows)
         # Renewals are stored at most once in `RENEW_S`: a restart may lose the last minute of a lease.
         stale = [row for row in rows if hand[row].expires - hand[row].stored > RENEW_S]
         for row in stale:
@@ -108,7 +111,7 @@ class Desk:
     def take(self, name: str, row: int, queue: str) -> None:
         """Put a clip whose suggestion the reviewer knows at the front of their hand."""
         self.board.hands.hold_in_front(name, row, queue)
-        self.inform(name, [row])
+        self.sight.inform(name, [row])
         self.store.put_leases([(self.clips.ids[row], name, queue, self.board.reviewer(name).hand[row].expires)])
 
     def release(self, name: str, *, lapse: bool = False) -> None:
@@ -123,7 +126,7 @@ class Desk:
         about = self._about(row)
         lease = self.board.reviewer(name).hand.get(row)
         first = self.board.ledger.pending(self.clips.ids[row], name)
-        visible = self._shows(name, row, adjudicator=adjudicator)
+        visible = self.sight.shows(name, row, adjudicator=adjudicator)
         return about | {
             "shown": visible and (first is None or lease is None or not self.board.asks_blind(name, row, lease)),
             "suggestion": self._suggestion(row) if visible else None,
@@ -135,31 +138,6 @@ class Desk:
         """Return a blind first answer that the reviewer must still keep or change."""
         answer = answer_name(first, self.clips.kinds[row])
         return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
-
-    def inform(self, name: str, rows: Iterable[int]) -> None:
-        """Record that the user knows the suggestions of these clips, so that later answers to them are not blind."""
-        informed = self.board.reviewer(name).informed
-        new = [row for row in rows if row not in informed]
-        informed.update(new)
-        if new:
-            self.store.put_informed([(self.clips.ids[row], name) for row in new])
-
-    def demand_sight(self, name: str, row: int, *, adjudicator: bool) -> None:
-        """Check that the user may see the clip's scores and evidence.
-
-        Raises:
-            Refused: the user must answer first.
-        """
-        if not self._shows(name, row, adjudicator=adjudicator):
-            raise Refused(403, "scores, traces and images of this clip are available after your first answer to it")
-
-    def _shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
-        """Return whether the user may see the clip's suggestion and evidence; record that it was shown."""
-        visible = self.board.may_see(name, row, adjudicator=adjudicator)
-        answered = name in self.board.voters(row) or self.board.ledger.pending(self.clips.ids[row], name) is not None
-        if visible and not answered:
-            self.inform(name, [row])
-        return visible
 
     def _describe(self, row: int) -> dict[str, Any]:
         """Return the fields of a clip that are the same for all users."""
@@ -196,7 +174,7 @@ class Desk:
         """Store an adjudicator's answer, which settles the clip."""
         row = self.row(new.clip_id)
         kept = await self._keep(self._decision(name, new, role=ADJUDICATOR, queue="adjudication"))
-        self.inform(name, [row])
+        self.sight.inform(name, [row])
         return kept | {"suggestion": self._suggestion(row)}
 
     async def undo(self, name: str, new: NewUndo) -> dict[str, Any]:

@@ -5,13 +5,16 @@ A clip in an object store is served from a copy.
 
 import hashlib
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +22,17 @@ from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
 from hfv_builder.scoring.heat import coloured, scale_of
 from hfv_builder.storage.places import Place, local_copy, status
+from review_ui.ahead import Ahead
 from review_ui.cache import Cache
 from review_ui.clips import Clips
 from review_ui.proxies import copy, make_proxy, make_strip, plays_everywhere
-from review_ui.workshop import Workshop
+from review_ui.workshop import Unfinished, Workshop
 
 LOG = logging.getLogger(__name__)
-AHEAD = 8
-"""Number of clips whose media are made in advance."""
+AHEAD = 32
+"""Number of clips of a queue whose media are made in advance."""
+RETRY_S = 60.0
+"""Seconds after which media that were not finished are tried again."""
 CHANGED = "the file has changed since it was catalogued; run `hfv catalog` again"
 LEARNT_FROM = 128
 """Number of clips of a generator from whose error maps the colour scale is computed."""
@@ -54,18 +60,20 @@ class Media:
         self._clips = clips
         self._cache = cache
         self._evidence = evidence
-        self._failed: dict[int, str] = {}
-        self._prepared: set[int] = set()
+        self._failed: dict[int, tuple[str, float]] = {}
+        """The reason why media cannot be made, and the time at which they are tried again."""
         self._making: dict[Path, Future[None]] = {}
+        self._begun: dict[Path, float] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._workshop = Workshop()
         self._checked: dict[int, tuple[int, int]] = {}
         """Size and modification time of files whose content was checked, by row."""
         self._plays = lru_cache(maxsize=4096)(self._plays_everywhere)
-        # Requests must not wait for media that are made in advance.
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
-        self._later = ThreadPoolExecutor(1, thread_name_prefix="media-ahead")
+        # Videos must not wait for the film strips of a grid.
+        self._strips = ThreadPoolExecutor(1, thread_name_prefix="media-strips")
+        self._later = Ahead(self._prepare)
         self._times = lru_cache(maxsize=512)(self._frame_times)
         self._scales = lru_cache(maxsize=None)(self._scale)
 
@@ -73,8 +81,9 @@ class Media:
         """Cancel waiting jobs and kill running ones."""
         self._closed = True
         self._workshop.close()
-        for pool in (self._now, self._later):
+        for pool in (self._now, self._strips):
             pool.shutdown(cancel_futures=True)
+        self._later.close()
 
     def video(self, row: int) -> Served:
         """Return the file to play, after making it if needed, which takes as long as decoding and encoding the clip.
@@ -92,7 +101,7 @@ class Media:
 
     def has_video(self, row: int) -> bool:
         """Return whether `video` returns or raises at once."""
-        if self._target(row, ".mp4").is_file() or row in self._failed:
+        if self._target(row, ".mp4").is_file() or self._failure(row):
             return True
         try:
             return self._original(row) is not None
@@ -101,7 +110,14 @@ class Media:
 
     def has_strip(self, row: int) -> bool:
         """Return whether `strip` returns or raises at once."""
-        return self._target(row, ".webp").is_file() or row in self._failed
+        return self._target(row, ".webp").is_file() or bool(self._failure(row))
+
+    def state(self, row: int) -> dict[str, Any]:
+        """Return whether the video is `ready`, being made (`making`, since `seconds`) or `waiting`. Reads files."""
+        if self.has_video(row):
+            return {"state": "ready", "seconds": None}
+        begun = self._begun.get(self._target(row, ".mp4"))
+        return {"state": "waiting" if begun is None else "making", "seconds": begun and time.monotonic() - begun}
 
     def strip(self, row: int) -> Served:
         """Return the film strip, after making it if needed.
@@ -150,12 +166,11 @@ class Media:
         return [metric for metric in METRICS if self.evidence(row, metric) is not None]
 
     def prepare(self, rows: Iterable[int]) -> None:
-        """Make the media of these clips in the background; errors are reported when a clip is requested."""
-        for row in rows:
-            if row not in self._prepared:
-                self._prepared.add(row)
-                with suppress(RuntimeError):  # the server is stopping
-                    self._later.submit(self._prepare, row)
+        """Make the media of these clips in the background, in this order and before those asked for earlier.
+
+        Errors are reported when a clip is requested.
+        """
+        self._later.want(rows)
 
     def _prepare(self, row: int) -> None:
         try:
@@ -164,8 +179,13 @@ class Media:
             self._make(row, self._target(row, ".webp"))
         except (ClipError, UsageError, OSError):
             return
-        except Exception:  # the futures of this pool are not awaited
+        except Exception:  # the thread must go on
             LOG.exception("media of clip %s cannot be prepared", self._clips.ids[row])
+
+    def _failure(self, row: int) -> str | None:
+        """Return the reason why the media cannot be made; None if there is none, or it is time for another attempt."""
+        reason, again = self._failed.get(row, (None, 0.0))
+        return reason if time.monotonic() < again else None
 
     def _target(self, row: int, suffix: str) -> Path:
         return self._cache.path(f"{self._clips.ids[row]}{suffix}")
@@ -224,7 +244,8 @@ class Media:
         if self._cache.has(target):
             return
         try:
-            self._now.submit(self._make, row, target).result()
+            pool = self._strips if target.suffix == ".webp" else self._now
+            pool.submit(self._make, row, target).result()
         except (CancelledError, RuntimeError) as error:
             if not self._closed:
                 raise
@@ -238,7 +259,7 @@ class Media:
             running = self._making.get(target)
             future: Future[None] = Future()
             if running is None:
-                self._making[target] = future
+                self._making[target], self._begun[target] = future, time.monotonic()
         if running is not None:
             running.result()
             return
@@ -251,10 +272,11 @@ class Media:
         finally:
             with self._lock:
                 self._making.pop(target, None)
+                self._begun.pop(target, None)
 
     def _write(self, row: int, target: Path) -> None:
-        if row in self._failed:
-            raise ClipError(self._failed[row])
+        if reason := self._failure(row):
+            raise ClipError(reason)
         try:
             self._cache.make_room()
             with local_copy(self._source(row)) as file:
@@ -267,8 +289,9 @@ class Media:
                     else:
                         self._workshop.run(make_proxy, file, target)
                 except ClipError as error:
-                    if not self._closed:
-                        self._failed[row] = str(error)  # permanent, unlike a file that is not accessible
+                    if not self._closed:  # permanent, unlike a file that is not accessible, or what was not finished
+                        again = time.monotonic() + RETRY_S if isinstance(error, Unfinished) else math.inf
+                        self._failed[row] = str(error), again
                     raise
             self._cache.add(target)
         except OSError as error:

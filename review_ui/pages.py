@@ -96,6 +96,7 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     Someone = Annotated[Session, Depends(find_session(sessions))]
 
     async def served(name: str, is_made: Callable[[int], bool], make: Callable[[int], Served], clip_id: str) -> Sent:
+        """Return a file of a clip; `name` is that of the reviewer, with what it must not wait for."""
         row = desk.row(clip_id)
         try:
             file = await desk.turns.run(name, partial(is_made, row), partial(make, row))
@@ -112,13 +113,13 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
     @media.get("/{clip_id}/strip.webp", response_class=Sent, responses=IMAGE)
     async def strip(clip_id: Named, someone: Someone) -> Sent:
         """Return twelve frames of the clip side by side."""
-        return await served(someone.name, desk.media.has_strip, desk.media.strip, clip_id)
+        return await served(f"{someone.name}\nstrips", desk.media.has_strip, desk.media.strip, clip_id)
 
     @media.get("/{clip_id}/{metric}.webp", response_class=Response, responses=IMAGE)
     async def panel(clip_id: Named, metric: Metric, someone: Someone) -> Response:
         """Return the image of the metric's worst moment with the scale of its error map."""
         row = desk.row(clip_id)
-        desk.demand_sight(someone.name, row, adjudicator=settles(someone))
+        desk.sight.demand(someone.name, row, adjudicator=settles(someone))
         image = await asyncio.to_thread(desk.media.panel, row, metric)
         if image is None:
             raise Refused(404, f"scoring has written no {metric.value} image of this clip")

@@ -48,10 +48,12 @@ def stability(clips: Clips) -> list[dict[str, Any]]:
             same = _labels(own, rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size)) == labels
             stayed[start : start + size] += np.stack([same[:, chosen].sum(axis=1) for chosen in bins], axis=1)
     shares = stayed / np.maximum(sizes, 1)
-    low, high = np.quantile(shares, [0.025, 0.975], axis=0) if parts else (shares, shares)
+    stay = shares.mean(axis=0)
+    low, high = np.quantile(shares, [0.025, 0.975], axis=0) if parts else (stay, stay)
+    low, high = np.minimum(low, stay), np.maximum(high, stay)  # the mean of very skewed shares may be outside
     return [
         {"low": int(clips.margin[part].min()), "high": int(clips.margin[part].max()), "clips": int(size)}
-        | {"stay": float(shares[:, index].mean()), "from": float(low[index]), "to": float(high[index])}
+        | {"stay": float(stay[index]), "from": float(low[index]), "to": float(high[index])}
         for index, (part, size) in enumerate(zip(parts, sizes, strict=True))
         if size
     ]

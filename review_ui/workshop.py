@@ -18,6 +18,11 @@ DEADLINE_S = 300
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "review_ui.proxies"])
 
+
+class Unfinished(ClipError):
+    """A job was ended before it was done. Another attempt, on a less busy machine, may succeed."""
+
+
 Work = Callable[[Path, Path], None]
 
 
@@ -41,14 +46,15 @@ class Workshop:
             target: the file to write.
 
         Raises:
-            ClipError: the job raises it, exceeds the deadline or crashes, or the server stops.
+            Unfinished: the job exceeds the deadline or crashes, or the server stops.
+            ClipError: the job raises it.
             OSError, RuntimeError: the job raises another exception.
         """
         ours, theirs = _context.Pipe(duplex=False)
         process = _context.Process(target=_do, args=(theirs, work, source, target), daemon=True)
         with self._lock:
             if self._closed:
-                raise ClipError("the server is stopping")
+                raise Unfinished("the server is stopping")
             process.start()
             self._running.add(process)
         theirs.close()
@@ -57,11 +63,12 @@ class Workshop:
             if ours.poll(self._deadline_s):
                 error = ours.recv()
             else:
-                error = ClipError(
+                error = Unfinished(
                     f"making it ready took more than {self._deadline_s:g} s; shorten it, or scale it down"
                 )
         except EOFError:
-            error = ClipError("the server is stopping" if self._closed else "its decoder crashed or ran out of memory")
+            stopping = self._closed
+            error = Unfinished("the server is stopping" if stopping else "its decoder crashed or ran out of memory")
         finally:
             ours.close()
             with self._lock:

@@ -9,10 +9,16 @@ const OPINIONS = { disputed: "reviewers differ", changed: "label changed", confi
 const form = $("search");
 let listed = 0, asked = 0, typing = null;
 
+// Strips are made when they are needed first, so only those in view are asked for.
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) if (isIntersecting) { near.unobserve(target); target.src = target.dataset.src; }
+}, { rootMargin: "200px" });
+
 const wanted = () => Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== "" && value !== "id"));
 
 function tile(clip) {
-  const strip = make("img", { src: `/media/${clip.clip_id}/strip.webp`, alt: "", loading: "lazy" });
+  const strip = make("img", { "data-src": `/media/${clip.clip_id}/strip.webp`, alt: "" });
+  if (!clip.failed) near.observe(strip);
   const word = make("span", { class: "word" }, clip.failed ? "cannot be read" : "");
   const still = make("div", { class: "still" }, word, strip, clip.duration_s == null ? null : make("span", { class: "long" }, `${clip.duration_s.toFixed(1)} s`));
   strip.addEventListener("load", () => strip.classList.add("on"));

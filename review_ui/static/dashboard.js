@@ -1,13 +1,18 @@
 // Progress, quality of automatic labels, and agreement of reviewers. Fetched again every ten seconds.
 import { get } from "./api.js";
 import { counts, shares } from "./charts.js";
+import { downloads } from "./downloads.js";
 import { listen } from "./keys.js";
 import { $, TITLES, count, make, percent, setUp, showHelp, toast } from "./ui.js";
 
 const LABELS = ["spatial", "appearance", "motion", "real"];
 let generator = "";
 
-const box = (span, title, text, ...inside) => make("section", { class: `box span${span}` }, make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
+// `rows` are the figures of the box, to download.
+function box(span, title, text, rows, ...inside) {
+  const section = make("section", { class: `box span${span}` }, downloads(title, rows, () => section), make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
+  return section;
+}
 const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
 
 // A share with the number that it is a share of, and its 95 % interval below.
@@ -58,10 +63,14 @@ function progress(stats) {
 }
 
 function quality(stats) {
+  const range = (row) => (row.low === row.high ? `${row.low}` : `${row.low}–${row.high}`);
   const margins = shares(stats.margins.map((row) => ({
-    label: row.low == null ? "" : row.low === row.high ? `${row.low}` : `${row.low}–${row.high}`, under: row.clips ? `n ${row.clips}` : "",
+    label: range(row), under: row.clips ? `n ${row.clips}` : "",
     value: row.upheld, from: row.from, to: row.to, note: `${row.clips} of ${row.ranked} clips reviewed`,
   })), { name: "Confirmed automatic labels by margin" });
+  const stable = shares(stats.stability.map((row) => ({
+    label: range(row), under: `n ${count(row.clips)}`, value: row.stay, from: row.from, to: row.to, note: `${row.clips} clips`,
+  })), { name: "Labels that stay when clips are drawn again, by margin" });
   const names = Object.keys(stats.confusion);
   if (!names.includes(generator)) generator = "";
   const select = make("select", { "aria-label": "Generator" }, ...names.map((name) => make("option", { value: name, selected: name === generator }, name || "all generators")));
@@ -73,18 +82,25 @@ function quality(stats) {
   const { gap } = pull;
   const points = (value) => decimal(value * 100, 1);
   const times = counts(stats.seconds.edges.map((edge, i, edges) => ({ label: i + 1 < edges.length ? `${edge}–${edges[i + 1]}` : `${edge}+`, count: stats.seconds.counts[i] })), { name: "Number of clips by seconds per clip" });
-  const first = box(6, "Automatic label against final label", "Rows: automatic labels. Columns: final labels.", matrix);
+  const first = box(6, "Automatic label against final label", "Rows: automatic labels. Columns: final labels.", matrices(stats), matrix);
   if (names.length) first.prepend(select);
   $("quality").replaceChildren(
     first,
-    box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by margin in ranks; lines are 95 % intervals.", margins),
-    box(6, "Influence of the suggestion", "How often the first answer equals the automatic label, with 95 % intervals.",
+    box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by margin in ranks; lines are 95 % intervals.", stats.margins, margins),
+    box(6, "Label stability", "Share of labels that stay when the clips of every generator are drawn again with replacement, by margin in ranks; in 95 % of the draws it is within the lines.", stats.stability, stable),
+    box(6, "Influence of the suggestion", "How often the first answer equals the automatic label, with 95 % intervals.", [{ answers: "blind", ...pull.blind }, { answers: "shown", ...pull.shown }],
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
       gap.points == null ? null : make("p", {}, `Showing the label first changes this by ${points(gap.points)} percentage points (95 %: ${interval(gap.from, gap.to, points)}).`)),
-    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s over ${count(stats.seconds.n)} answers, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`, times),
-    box(12, "Generators", "Automatic labels, and the share of reviewed clips whose label reviewers confirmed or that they rejected, with 95 % intervals.", generators(stats)),
+    box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s over ${count(stats.seconds.n)} answers, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`,
+      stats.seconds.edges.map((edge, i, edges) => ({ from: edge, to: edges[i + 1] ?? null, answers: stats.seconds.counts[i] })), times),
+    box(12, "Generators", "Automatic labels, and the share of reviewed clips whose label reviewers confirmed or that they rejected, with 95 % intervals.", stats.generators, generators(stats)),
   );
 }
+
+// The confusion matrices as rows, of every generator and of all.
+const matrices = (stats) => Object.entries(stats.confusion).flatMap(([name, rows]) => rows.map((row, i) => ({
+  generator: name || "all", automatic: LABELS[i], ...Object.fromEntries(row.map((number, j) => [LABELS[j] ?? "rejected", number])),
+})));
 
 function generators(stats) {
   const shown = LABELS.filter((label) => stats.generators.some((row) => row.labels[label]));
@@ -116,7 +132,7 @@ function people(stats) {
     const a = stats.agreement[name];
     const figure = (value, name, low, high, text = decimal) => make("div", {}, make("div", { class: "big" }, text(value)), make("div", { class: "muted" }, name),
       make("div", { class: "muted" }, low == null ? "" : `95 %: ${interval(low, high, text)}`));
-    return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, make("div", { class: "trio" },
+    return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, [a], make("div", { class: "trio" },
       figure(a.percent, "of pairs agree", a.percent_low, a.percent_high, percent),
       figure(a.alpha, "Krippendorff's α", a.alpha_low, a.alpha_high),
       figure(a.ac1, "Gwet's AC1", a.ac1_low, a.ac1_high)));
@@ -127,9 +143,19 @@ function people(stats) {
     ...["unsure", "rejected", "changed", "with_final", "with_self"].map((name) => estimate(row[name]))));
   const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), estimate({ share: pair.percent, n: pair.clips, from: pair.from, to: pair.to })));
   $("people").replaceChildren(...boxes,
-    box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer. Small figures are 95 % intervals.",
+    box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer. Small figures are 95 % intervals.", stats.reviewers,
       make("table", { class: "people" }, header(columns), make("tbody", {}, ...rows))),
-    box(4, "Pairs of reviewers", "Share of clips on which both gave the same answer.", make("table", {}, header(["Pair", "Agree"]), make("tbody", {}, ...pairs))));
+    box(4, "Pairs of reviewers", "Share of clips on which both gave the same answer.", stats.pairs, make("table", {}, header(["Pair", "Agree"]), make("tbody", {}, ...pairs))),
+    box(12, "Days", "The work of every reviewer on every day (UTC). Agreement: share of the clips answered by others too on which the answer is that of most others, with its 95 % interval.", stats.days, days(stats)));
+}
+
+const DAYS = 60; // as many rows are shown; the CSV has all
+
+function days(stats) {
+  const rows = stats.days.slice(0, DAYS).map((row) => make("tr", {}, make("th", { scope: "row" }, row.day), make("td", { class: "n" }, row.reviewer),
+    ...[count(row.answers), count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), count(row.rejected), count(row.unsure)].map((text) => make("td", { class: "n" }, text)),
+    estimate(row.agreement)));
+  return make("table", { class: "people" }, header(["Day", "Reviewer", "Answers", "Clips", "Per hour", "Rejected", "Unsure", "Agreement"]), make("tbody", {}, ...rows));
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];

@@ -57,6 +57,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         ("score", {"GENERATOR": "k", "PROFILE": "lite", "WORKERS": "3"}, "--generator k --profile lite --workers 3"),
         ("score", {"GENERATOR": "k", "RETRY": "1"}, "score --generator k --retry-failed"),
         ("review", {"PORT": "1", "SETTINGS": "s"}, "hfv review --port 1 --settings s"),
+        ("show", {"CLIP": "a b.mp4", "MANIFESTS": "/m"}, "hfv show a b.mp4 --manifests /m"),
         ("catalog", {"GENERATOR": "k", "REAL": "1"}, "--generator k --clips data/clips/k --real"),
     ):
         assignments = [f"{name}={value}" for name, value in variables.items()]

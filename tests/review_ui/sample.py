@@ -61,7 +61,7 @@ def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> 
     """Catalogue, score, label and split these files, with scores that mean nothing."""
     for generator, paths in generators.items():
         rows = [_catalogued(path, generator) for path in paths]
-        manifests.replace(CLIPS, [_table(CLIPS.schema, rows)], generator=generator)
+        manifests.replace(CLIPS, [table_of(CLIPS.schema, rows)], generator=generator)
         good = [row for row in rows if row["status"] == "ok"]
         rng = np.random.default_rng(len(generator))
         scores = rng.random((len(good), 3))
@@ -75,12 +75,12 @@ def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> 
                 | {f"rank_{metric}": int(rank) for metric, rank in zip(METRICS, own, strict=True)}
                 | {"margin": int(placed[1] - placed[0]), "tied": bool(placed[1] == placed[0]), "group_size": len(good)}
             )
-        manifests.replace(LABELS, [_table(LABELS.schema, labels)], generator=generator)
+        manifests.replace(LABELS, [table_of(LABELS.schema, labels)], generator=generator)
         splits = [
             {"clip_id": each["clip_id"], "label": each["auto_label"], "split": "train" if number % 4 else "val"}
             for number, each in enumerate(labels)
         ]
-        manifests.replace(SPLITS, [_table(SPLITS.schema, splits)], generator=generator)
+        manifests.replace(SPLITS, [table_of(SPLITS.schema, splits)], generator=generator)
         for metric in METRICS:
             traces = []
             for row in good:
@@ -88,7 +88,7 @@ def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> 
                 trace = rng.random(steps).tolist()
                 traces.append({"clip_id": row["clip_id"], "score": 0.5, "frames": list(range(steps)), "trace": trace})
             manifests.replace(
-                SCORES, [_table(SCORES.schema, traces)], profile="lite", metric=metric.value, generator=generator
+                SCORES, [table_of(SCORES.schema, traces)], profile="lite", metric=metric.value, generator=generator
             )
 
 
@@ -103,5 +103,5 @@ def _catalogued(path: Path, generator: str) -> dict[str, Any]:
         return row | {"status": "failed", "error": str(error)}
 
 
-def _table(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:
+def table_of(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([dict.fromkeys(schema.names) | row for row in rows], schema=schema)

@@ -12,13 +12,23 @@ from review_ui.users import UsersFile
 from tests.review_ui.browser import Desk, until
 
 CHECKS = (Path(__file__).parent / "checks.js").read_text()
+AXE = """() => axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations.map(
+  (one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`))"""
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: Any, theme: str) -> None:
+def accessible(desk: Desk, at: str) -> None:
+    """Hold the page against the rules of axe-core, in both themes."""
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
+    desk.run(Path(axe.AXE_FILE_PATH).read_text(encoding="utf-8") if not desk.run("!!window.axe") else "null")
+    for _ in range(2):
+        assert desk.run(AXE) == [], f"{at}, {desk.run('document.documentElement.dataset.theme')}"
+        desk.run("document.getElementById('theme').click()")
+
+
+def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(shown=0.0, calibration=2))
-    desk = sit(served, "anna", color_scheme=theme).ready()
-    assert desk.run("document.documentElement.dataset.theme") == theme
+    desk = sit(served, "anna", color_scheme="dark").ready()
+    assert desk.run("document.documentElement.dataset.theme") == "dark"
     look(desk, "blind")
     desk.press("1")
     look(desk, "chosen")
@@ -38,22 +48,33 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
     desk.page.wait_for_selector("#note[open]")
     look(desk, "note")
     desk.press("Escape")
-    for path in ("/", "/answers", "/dashboard", "/api-guide", "/adjudicate", "/nothing", "/review?queue=failed"):
+    for path in (
+        "/",
+        "/answers",
+        "/browse",
+        "/dashboard",
+        "/api-guide",
+        "/adjudicate",
+        "/nothing",
+        "/review?queue=failed",
+    ):
         desk.page.goto(served.url + path)
         desk.page.wait_for_load_state("networkidle")
         look(desk, path)
     desk.page.goto(f"{served.url}/dashboard")
     for tab in ("#tab-quality", "#tab-people"):
         desk.page.click(tab)
-        desk.page.wait_for_timeout(100)
+        desk.page.locator(f"{tab}[aria-selected=true]").wait_for()
         look(desk, tab)
 
 
 def look(desk: Desk, at: str) -> None:
-    """Hold the page against what can be checked of any, on a laptop and on a large screen."""
-    for width, height in ((1920, 1080), (1366, 768)):
+    """Hold the page against what can be checked of any, in both themes, on a laptop and on a large screen."""
+    for width, height, theme in ((1920, 1080, "light"), (1366, 768, "dark")):
         desk.page.set_viewport_size({"width": width, "height": height})
-        assert desk.run(CHECKS) == [], f"{at} at {width}×{height}"
+        desk.run(f"document.documentElement.dataset.theme = '{theme}'")
+        assert desk.run(CHECKS) == [], f"{at} at {width}×{height}, {theme}"
+    accessible(desk, at)
 
 
 def test_a_case_can_be_read_and_named(sample: Manifests, serve: Any, sit: Any) -> None:

@@ -38,6 +38,7 @@ RACE = """(delay) => {
     for (const key of ["2", "Enter"]) press(key);
   });
 }"""
+RACES = 12
 REVEAL = """() => {
   const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   for (const key of ["1", "Enter", "Enter", "Enter", "Enter"]) press(key);
@@ -57,17 +58,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 
 
 def test_keys_meant_for_the_clip_before_never_decide_the_next(many: Manifests, serve: Any, sit: Any) -> None:
-    served = serve(many, settings=Settings(shown=0.5, repeats=0))
+    served = serve(many, settings=Settings(shown=0.8, repeats=0))
     desk = sit(served, "anna").ready()
     raced = 0
     answered = []
-    while raced < 20:
+    while raced < RACES:
         answered.append(desk.opened().clip)
         if desk.phase == "blind":
             # Enter once more does not answer twice; the suggestion comes from the server first.
             assert desk.run(REVEAL) == "saving"
             until(lambda: desk.phase == "revealed")
-        found = desk.run(f"({RACE})({raced * 15})")
+        found = desk.run(f"({RACE})({raced * 300 // RACES})")
         if found["late"]:
             continue
         raced += 1

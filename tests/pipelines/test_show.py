@@ -1,0 +1,89 @@
+"""`hfv show`: which clip is meant, and that all that is known about it is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfv_builder.records import Metric, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS
+from pipelines.cli import main
+from pipelines.show import _bars, show
+from tests.review_ui.sample import make_sample, table_of
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    made = make_sample(tmp_path_factory.mktemp("show"))
+    row = made.read(LABELS, generator="alpha").to_pylist()[0]
+    final = {"clip_id": row["clip_id"], "generator": "alpha", "label": 2, "label_name": "motion", "votes": 3}
+    final |= {"disputed": False, "adjudicated": True, "rejected": False}
+    made.replace(FINAL, [table_of(FINAL.schema, [final])])
+    image = Path(str(made.evidence(row["clip_id"], Metric.MOTION, profile="lite", generator="alpha")))
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"RIFF")
+    return made
+
+
+@pytest.fixture(scope="module")
+def clip(manifests: Manifests) -> dict[str, Any]:
+    wanted = manifests.read(LABELS, generator="alpha")["clip_id"][0].as_py()
+    return next(row for row in manifests.read(CLIPS, generator="alpha").to_pylist() if row["clip_id"] == wanted)
+
+
+def test_a_clip_is_found_by_id_prefix_name_and_path(manifests: Manifests, clip: dict[str, Any]) -> None:
+    name = Path(clip["path"]).name
+    for called in (clip["clip_id"], clip["clip_id"][:10].upper(), name, clip["path"]):
+        assert show(manifests, called).summary["clip"]["clip_id"] == clip["clip_id"]
+
+
+@pytest.mark.parametrize("called", ["a3", "no-such.mp4", "%", "../clips/a0.mp4", "[0-9"])
+def test_nothing_else_is_a_name(manifests: Manifests, called: str) -> None:
+    with pytest.raises(UsageError, match="has the id or file name"):
+        show(manifests, f"{called} ")
+
+
+def test_an_ambiguous_beginning_lists_what_it_may_mean(manifests: Manifests) -> None:
+    ids = sorted(manifests.read(CLIPS)["clip_id"].to_pylist())
+    first = next(digit for digit in "0123456789abcdef" if sum(one[0] == digit for one in ids) != 1)
+    shared = [one for one in ids if one.startswith(first)]
+    if not shared:  # all begin differently; the empty beginning is that of all
+        first, shared = "", ids
+    with pytest.raises(UsageError, match=f"{len(shared)} clips are called") as refused:
+        show(manifests, first)
+    assert all(one in str(refused.value) for one in shared[:10])
+
+
+def test_all_that_is_known_is_said(
+    manifests: Manifests, clip: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", clip["clip_id"], "--manifests", str(manifests.root)]) == 0
+    text = capsys.readouterr().out
+    for said in (clip["path"], clip["prompt"], "width 320", "of 8", "split: ", "worst at frame", "evidence: ", "lite"):
+        assert said in text, said
+    assert "final label: motion, 3 votes, adjudicated" in text
+    assert main(["show", clip["clip_id"], "--json", "--manifests", str(manifests.root)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["label"]["rank_motion"] >= 1
+    assert len(told["scores"]["motion"]["trace"]) == clip["num_frames"] - 1
+    assert main(["show", "nowhere", "--manifests", str(manifests.root)]) == 2
+
+
+def test_a_failed_clip_and_a_copy_are_shown_too(manifests: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "failed" in show(manifests, "broken.mp4").text
+    rows = manifests.read(CLIPS, generator="alpha").to_pylist()
+    copy = rows[0] | {"path": "/elsewhere/copy.mp4", "status": "duplicate"}
+    manifests.replace(CLIPS, [table_of(CLIPS.schema, [copy, *rows])], generator="alpha")
+    for called in (copy["clip_id"], "copy.mp4"):
+        assert show(manifests, called).summary["clip"]["clip_id"] == copy["clip_id"]
+    assert show(manifests, copy["clip_id"]).summary["clip"]["copies"] == ["/elsewhere/copy.mp4"]
+
+
+def test_traces_are_drawn_with_their_largest_value() -> None:
+    import numpy as np
+
+    assert _bars(np.array([0.0, 1.0, np.nan, 0.5])) == "▁█ ▄"
+    assert len(_bars(np.arange(1000.0))) == 60
+    assert _bars(np.zeros(3)) == "▁▁▁"
