@@ -2,6 +2,7 @@
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
+import { load as loadStrip } from "./strips.js";
 import { $, TITLES, count, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const PAGE = 50;
@@ -10,7 +11,8 @@ let listed = 0;
 function entry(one) {
   const said = one.answer === "reject" ? `Reject: ${one.reason}` : TITLES[one.answer];
   const details = [one.source, new Date(one.created_at).toLocaleString(), one.settled ? "settled by an adjudicator" : null];
-  const strip = make("img", { src: `/media/${one.clip_id}/strip.webp`, alt: "", loading: "lazy" });
+  const strip = make("img", { "data-clip": one.clip_id, alt: "" });
+  loadStrip(strip);
   strip.addEventListener("error", () => { strip.hidden = true; }); // a clip that cannot be decoded has none
   return make("li", {}, make("a", { href: `/review?${query({ revisit: one.clip_id })}`, class: `mine ${one.answer}` },
     make("b", {}, said), make("span", { class: "muted" }, details.filter(Boolean).join(" · ")),

@@ -1,6 +1,7 @@
 // The grid of clips: filters, sorting and search, kept in the address; a clip plays while it is hovered or focused.
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
+import { load as loadStrip } from "./strips.js";
 import { $, TITLES, count, make, setUp, showHelp, toast } from "./ui.js";
 
 const PAGE = 48;
@@ -9,16 +10,11 @@ const OPINIONS = { disputed: "reviewers differ", changed: "label changed", confi
 const form = $("search");
 let listed = 0, asked = 0, typing = null;
 
-// Strips are made when they are needed first, so only those in view are asked for.
-const near = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) if (isIntersecting) { near.unobserve(target); target.src = target.dataset.src; }
-}, { rootMargin: "200px" });
-
 const wanted = () => Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== "" && value !== "id"));
 
 function tile(clip) {
-  const strip = make("img", { "data-src": `/media/${clip.clip_id}/strip.webp`, alt: "" });
-  if (!clip.failed) near.observe(strip);
+  const strip = make("img", { "data-clip": clip.clip_id, alt: "" });
+  if (!clip.failed) loadStrip(strip);
   const word = make("span", { class: "word" }, clip.failed ? "cannot be read" : "");
   const still = make("div", { class: "still" }, word, strip, clip.duration_s == null ? null : make("span", { class: "long" }, `${clip.duration_s.toFixed(1)} s`));
   strip.addEventListener("load", () => strip.classList.add("on"));
@@ -97,6 +93,7 @@ async function begin() {
   const given = new URLSearchParams(location.search);
   const fill = () => { for (const [name, value] of given) if (form.elements[name]) form.elements[name].value = value; };
   fill();
+  $("filters").open = !matchMedia("(max-width: 600px)").matches || [...given.keys()].some((name) => name !== "text");
   const known = [...given].every(([name, value]) => form.elements[name]?.value === value);
   if (!known) {
     try { offer(await get("/api/browse?count=1")); } catch { /* the next request says why */ }

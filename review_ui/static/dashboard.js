@@ -10,7 +10,8 @@ let generator = "";
 
 // `rows` are the figures of the box, to download.
 function box(span, title, text, rows, ...inside) {
-  const section = make("section", { class: `box span${span}` }, downloads(title, rows, () => section), make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
+  const section = make("section", { class: `box span${span}` }, make("h2", {}, title), text ? make("p", {}, text) : null, ...inside);
+  section.prepend(downloads(title, rows, section));
   return section;
 }
 const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
@@ -19,7 +20,8 @@ const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(di
 const interval = (low, high, text = percent) => (low == null ? "" : `${text(low)} to ${text(high)}`);
 const estimate = ({ share, n, from, to }) => make("td", { class: "n" },
   ...(n ? [`${percent(share)} of ${count(n)}`, make("small", {}, interval(from, to))] : ["–"]));
-const header = (columns) => make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i ? "n" : "", scope: "col" }, text))));
+// `left` is the number of columns with text.
+const header = (columns, left = 1) => make("thead", {}, make("tr", {}, ...columns.map((text, i) => make("th", { class: i < left ? "" : "n", scope: "col" }, text))));
 
 async function load() {
   let stats;
@@ -87,7 +89,8 @@ function quality(stats) {
   $("quality").replaceChildren(
     first,
     box(6, "Confirmed by margin", "Share of automatic labels that reviewers confirmed, by margin in ranks; lines are 95 % intervals.", stats.margins, margins),
-    box(6, "Label stability", "Share of labels that stay when the clips of every generator are drawn again with replacement, by margin in ranks; in 95 % of the draws it is within the lines.", stats.stability, stable),
+    box(6, "Label stability", "Share of labels that stay when the clips of every generator are drawn again with replacement, by margin in ranks; in 95 % of the draws it is within the lines.", stats.stability,
+      stats.stability.length ? stable : make("p", { class: "muted" }, "There is no generator whose clips are all ranked together.")),
     box(6, "Influence of the suggestion", "How often the first answer equals the automatic label, with 95 % intervals.", [{ answers: "blind", ...pull.blind }, { answers: "shown", ...pull.shown }],
       make("div", { class: "pull" }, ...line("blind", "Blind"), ...line("shown", "Label shown")),
       gap.points == null ? null : make("p", {}, `Showing the label first changes this by ${points(gap.points)} percentage points (95 %: ${interval(gap.from, gap.to, points)}).`)),
@@ -152,10 +155,10 @@ function people(stats) {
 const DAYS = 60; // as many rows are shown; the CSV has all
 
 function days(stats) {
-  const rows = stats.days.slice(0, DAYS).map((row) => make("tr", {}, make("th", { scope: "row" }, row.day), make("td", { class: "n" }, row.reviewer),
+  const rows = stats.days.slice(0, DAYS).map((row) => make("tr", {}, make("th", { scope: "row" }, row.day), make("td", {}, row.reviewer),
     ...[count(row.answers), count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), count(row.rejected), count(row.unsure)].map((text) => make("td", { class: "n" }, text)),
     estimate(row.agreement)));
-  return make("table", { class: "people" }, header(["Day", "Reviewer", "Answers", "Clips", "Per hour", "Rejected", "Unsure", "Agreement"]), make("tbody", {}, ...rows));
+  return make("table", { class: "people" }, header(["Day", "Reviewer", "Answers", "Clips", "Per hour", "Rejected", "Unsure", "Agreement"], 2), make("tbody", {}, ...rows));
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];

@@ -5,7 +5,7 @@ const SCALE = 2, PAD = 24, LINE = 20;
 const STYLES = ["fill", "stroke", "stroke-width", "font-size", "font-family", "font-weight"];
 const FORMULA = /^[=+\-@\t\r\n＋－＝＠]/; // texts that a spreadsheet would take for a formula
 
-// The buttons of a box. `rows` are objects, whose nested objects become columns such as `upheld.n`.
+// The buttons of a box; one without a chart or a table has no PNG. `rows` are objects, whose nested objects become columns such as `upheld.n`.
 export function downloads(title, rows, box) {
   const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   const button = (kind, work) => {
@@ -15,7 +15,7 @@ export function downloads(title, rows, box) {
     });
     return made;
   };
-  return make("span", { class: "downloads" }, button("PNG", () => png(title, box())), button("CSV", async () => new Blob([csv(rows)], { type: "text/csv" })));
+  return make("span", { class: "downloads" }, box.querySelector("svg.chart, table") ? button("PNG", () => png(title, box)) : null, button("CSV", async () => new Blob([csv(rows)], { type: "text/csv" })));
 }
 
 function save(blob, name) {

@@ -1,7 +1,7 @@
-// What the page says while a clip is not visible yet: after two seconds, what the server does about it.
+// What the page says while a clip is not visible yet: after two seconds, for how long, and what the server does about it.
 import { get } from "./api.js";
 
-const ASK_MS = 2000;
+const SILENT_S = 2;
 
 export class Patience {
   // `node` shows the words; `waiting` returns the id of the clip that is waited for, or a false value.
@@ -10,21 +10,26 @@ export class Patience {
   // Starts to wait for another clip.
   begin() {
     this.node.textContent = "Loading…";
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(), ASK_MS);
+    this.since = performance.now();
+    this.state = null;
+    clearInterval(this.timer);
+    this.timer = setInterval(() => this.tell(), 1000);
   }
 
-  async ask() {
-    const id = this.waiting();
-    if (!id) return;
+  tell() {
+    const id = this.waiting(), seconds = Math.round((performance.now() - this.since) / 1000);
+    if (!id) { clearInterval(this.timer); return; }
+    if (seconds < SILENT_S) return;
+    const words = { making: "The server is making this clip playable", waiting: "This clip waits to be made playable" };
+    this.node.textContent = `${words[this.state] ?? "Still loading"}, for ${seconds} s so far…`;
+    this.ask(id);
+  }
+
+  async ask(id) {
+    if (this.asking) return; // the browser may be busy with other requests
+    this.asking = true;
     const media = await get(`/api/clips/${id}/media`).catch(() => null);
-    if (this.waiting() !== id) return;
-    const words = {
-      ready: "Loading…",
-      making: `The server is making this clip playable, for ${Math.round(media?.seconds ?? 0)} s so far…`,
-      waiting: "This clip waits to be made playable…",
-    };
-    this.node.textContent = words[media?.state] ?? "Waiting for the server…";
-    this.timer = setTimeout(() => this.ask(), ASK_MS);
+    this.asking = false;
+    if (this.waiting() === id) this.state = media?.state;
   }
 }

@@ -14,19 +14,18 @@ from review_ui.cache import Cache
 from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.workshop import Unfinished, Workshop
+from tests.review_ui.browser import until
 from tests.review_ui.test_cache import fill, left
 
 
 def test_the_latest_request_comes_first_and_nothing_is_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
-    begun, free, finished = threading.Event(), threading.Event(), threading.Event()
+    begun, free = threading.Event(), threading.Event()
 
     def work(row: int) -> None:
         begun.set()
         free.wait(60)
         done.append(row)
-        if row == 3:
-            finished.set()
 
     monkeypatch.setattr(ahead, "MOST", 5)
     now = [0.0]
@@ -34,17 +33,15 @@ def test_the_latest_request_comes_first_and_nothing_is_done_twice(monkeypatch: p
     line.want([0])
     begun.wait(60)
     line.want([1, 2, 3, 9, 8])
-    line.want([5, 1, 0])  # 0 is being worked on; 9 and 8 do not fit any more
+    line.want([5, 1, 0])  # 0 is being worked on; 8 does not fit any more
     free.set()
-    assert finished.wait(60)
-    assert done == [0, 5, 1, 2, 3]
-    finished.clear()
+    until(lambda: len(done) == 6)
     line.want([3])
     now[0] = ahead.AGAIN_S  # its files may have been deleted since
     line.want([3])
-    assert finished.wait(60)
+    until(lambda: len(done) == 7)
     line.close()
-    assert done == [0, 5, 1, 2, 3, 3]
+    assert done == [0, 5, 1, 2, 3, 9, 3]
 
 
 def test_a_proxy_that_was_not_finished_is_tried_again(

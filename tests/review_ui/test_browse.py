@@ -1,5 +1,7 @@
 """Browsing: what is found and in which order, who may know what, and the page of a clip."""
 
+import csv
+import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -236,6 +238,13 @@ def test_labels_with_a_wide_margin_stay(seed: int) -> None:
     assert stability(ranked) == []
 
 
+def saved(desk: Any, title: str) -> bytes:
+    """The file that this button of the dashboard downloads."""
+    with desk.page.expect_download() as download:
+        desk.page.get_by_label(title, exact=True).click()
+    return Path(download.value.path()).read_bytes()
+
+
 def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(browse="open", shown=1.0))
     desk = sit(served, "anna", "/browse")
@@ -263,6 +272,15 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
     until(lambda: desk.page.locator("#lanes path").count() == 3)
     assert desk.page.locator("#among svg").count() == 3
     accessible(desk, "a clip")
+    desk.page.goto(f"{served.url}/dashboard")
+    desk.page.click("#tab-quality")
+    for title, magic in (("Confirmed by margin as PNG", b"\x89PNG"), ("Generators as PNG", b"\x89PNG")):
+        assert saved(desk, title).startswith(magic)
+    rows = list(csv.DictReader(io.StringIO(saved(desk, "Generators as CSV").decode())))
+    assert [(row["generator"], row["clips"], row["upheld.n"]) for row in rows] == [
+        ("alpha", "8", "0"),
+        ("beta", "2", "0"),
+    ]
     screen = {"width": PHONE[0], "height": PHONE[1]}
     phone = sit(
         served, "ben", "/browse?generator=alpha", has_touch=True, is_mobile=True, screen=screen, viewport=screen
