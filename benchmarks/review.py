@@ -1,7 +1,6 @@
-"""Measure the review app: `python -m benchmarks.review crowd|browse|kill|browser`.
+"""Measure the review app: `python -m benchmarks.review crowd|kill|browser`.
 
 crowd: 100,000 clips, 50 reviewers at once, 20,000 decisions: start, memory, time to the next clip.
-browse: 100,000 clips in the grid: pages, filters, orders, and searches by id and name.
 kill: kill -9 under load, round after round: every decision that was answered 200 must be there, none twice.
 browser: from a key press to the first frame of the next clip, in Chromium, on the project's own or any other clips.
 """
@@ -140,8 +139,8 @@ def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dic
                 "decisions": len(done.kept),
                 "per_second": len(done.kept) / (time.perf_counter() - began),
                 "server_cpu_ms_per_decision": round((server.cpu_s() - busy) / len(done.kept) * 1000, 2),
-                "next_clip_ms": _percentiles(done.waits),
-                "decision_ms": _percentiles(done.kept),
+                "next_clip_ms": percentiles(done.waits),
+                "decision_ms": percentiles(done.kept),
                 "errors": len(done.errors),
                 "clips_given_to_two": sum(len(names) > 1 for names in done.whose.values()),
             }
@@ -149,42 +148,6 @@ def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dic
     finally:
         server.stop()
     return found
-
-
-BROWSED = {
-    "first_page": "?count=48",
-    "sorted": "?count=48&sort=motion&descending=true",
-    "filtered": "?count=48&generator=generator03&label=motion&metric=spatial&score_from=0.5&sort=margin",
-    "last_page": "?count=48&skip=99900",
-    "name": "?count=48&text={digit}77.mp4",
-    "id": "?count=48&text={digit:04x}00000000001",
-}
-"""What is asked of the grid; `digit` differs from request to request."""
-
-
-def measure_browse(root: Path, clips: int, rounds: int = 30) -> dict[str, Any]:
-    """The grid over so many clips: the first request after a start, and pages and searches after it."""
-    make_manifests(root, clips)
-    settings = root / "settings.toml"
-    settings.write_text('browse = "open"\n', encoding="utf-8")
-    server = serve(root, settings)
-
-    async def ask() -> dict[str, Any]:
-        client = Client(server.port, "reader")
-        await client.enter()
-        waits: dict[str, list[float]] = {}
-        for number in range(rounds):
-            for name, query in BROWSED.items():
-                began = time.perf_counter()
-                await client.call("GET", "/api/browse" + query.format(digit=number % 10))
-                waits.setdefault(name if number else f"{name}, first", []).append(time.perf_counter() - began)
-        await client.leave()
-        return {name: _percentiles(seconds) for name, seconds in waits.items()}
-
-    try:
-        return {"clips": clips, "ms": asyncio.run(ask()), "memory_mb": server.memory_mb()}
-    finally:
-        server.stop()
 
 
 def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
@@ -259,14 +222,15 @@ def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
         server.stop()
     return {
         "presses": len(times),
-        "first_frame_ms": _percentiles([ms / 1000 for ms in times]),
-        "suggestion_ms": _percentiles(asked),
+        "first_frame_ms": percentiles([ms / 1000 for ms in times]),
+        "suggestion_ms": percentiles(asked),
         "clips_an_hour_without_looking": round(3600 / each),
         "clips_an_hour_looking_5_s": round(3600 / (5 + each)),
     }
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Percentiles in milliseconds."""
     if not seconds:
         return {}
     return {f"p{p}": round(float(np.percentile(seconds, p)) * 1000, 1) for p in (50, 95, 99, 100)}
@@ -284,7 +248,7 @@ def _folder(given: str | None) -> Iterator[Path]:
 def main() -> None:
     """Run one measurement and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("crowd", "browse", "kill", "browser"))
+    parser.add_argument("what", choices=("crowd", "kill", "browser"))
     parser.add_argument("--manifests", help="for browser: manifests of real clips")
     parser.add_argument("--clips", type=int, default=100_000)
     parser.add_argument("--decisions", type=int, default=20_000)
@@ -300,8 +264,6 @@ def main() -> None:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if args.what == "crowd":
             found = measure_crowd(root, args.clips, args.decisions, args.reviewers)
-        elif args.what == "browse":
-            found = measure_browse(root, args.clips)
         elif args.what == "kill":
             found = measure_kill(root, args.rounds)
         else:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
 from pipelines.release.arguments import add_arguments as add_release
+from pipelines.review_arguments import add_review, add_reviews
 from pipelines.workers.cluster import KINDS
-
-INTO = "manifests to export into (default: those of --manifests; with --db, a folder next to the database)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -184,66 +183,9 @@ def parser() -> argparse.ArgumentParser:
     )
 
     review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)
-    review.add_argument(
-        "--host", type=_text, default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
-    )
-    review.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen on (default: 8000)")
-    review.add_argument(
-        "--users", type=_path, metavar="FILE", help="file of users; required unless --host is this machine"
-    )
-    review.add_argument("--settings", type=_path, metavar="FILE", help="TOML file with settings of the queues")
-    review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers per clip (default: 1)")
-    review.add_argument(
-        "--cache-gb", type=_whole(1, 1_000_000), metavar="GB", help="largest size of all proxies (default: 20)"
-    )
-    review.add_argument(
-        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
-    )
-    review.add_argument("--into", type=_text, metavar="DIR", help=INTO)
-    review.add_argument(
-        "--name",
-        type=_text,
-        action="append",
-        default=[],
-        metavar="HOST",
-        help="another host name of the server; may be repeated",
-    )
-
-    reviews = command("reviews", "export the decisions of reviewers, or add a reviewer", everywhere)
-    actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
-    export.add_argument(
-        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
-    )
-    export.add_argument("--into", type=_text, metavar="DIR", help=INTO)
-    export.add_argument(
-        "--overlap",
-        type=_votes,
-        metavar="N",
-        help="votes that a clip needs (default: as in the settings of the review)",
-    )
-    adding = actions.add_parser(
-        "add-user", help="add a reviewer or adjudicator and print the token", parents=[everywhere]
-    )
-    adding.add_argument("user", type=_text, metavar="NAME")
-    adding.add_argument("--users", type=_path, required=True, metavar="FILE", help="file of users to extend")
-    adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
-    for option, what in (("generator", "generator"), ("queue", "queue")):
-        adding.add_argument(
-            f"--{option}",
-            type=_text,
-            action="append",
-            default=[],
-            metavar=option[0].upper(),
-            help=f"deal only clips of this {what}; may be repeated (default: all)",
-        )
-    daily = actions.add_parser(
-        "daily", help="print the work of every reviewer on every day: answers, pace, agreement", parents=[everywhere]
-    )
-    daily.add_argument(
-        "--db", type=_path, metavar="FILE", help="database of decisions (default: in the manifests folder)"
-    )
-    daily.add_argument("--csv", type=_path, metavar="FILE", help="also write the table to this file")
+    add_review(review, text=_text, path=_path, whole=_whole)
+    reviews = command("reviews", "export or sum up the decisions of reviewers, or add a reviewer", everywhere)
+    add_reviews(reviews, everywhere, text=_text, path=_path, whole=_whole)
 
     demo = command("demo", "render sample clips and run every stage on them", everywhere)
     demo.add_argument(
@@ -284,7 +226,6 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 DIGITS = 20
 _workers = _whole(0, 100_000)
 _processes = _whole(1, 100_000)
-_port = _whole(1, 65_535)
 _votes = _whole(1, 100)
 _seconds = _whole(1, 366 * 86_400)
 _minutes = _whole(1, 366 * 1_440)

@@ -64,6 +64,7 @@ class Desk:
         """Stop preparing media, finish writing and close the database."""
         try:
             self.media.close()
+            self.turns.close()
         finally:
             self.store.close()
 

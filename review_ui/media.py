@@ -69,7 +69,7 @@ class Media:
         self._workshop = Workshop()
         self._checked: dict[int, tuple[int, int]] = {}
         """Size and modification time of files whose content was checked, by row."""
-        self._plays = lru_cache(maxsize=4096)(self._plays_everywhere)
+        self._plays = lru_cache(maxsize=4096)(lambda row, file, _: plays_everywhere(file, clips.media_facts(row)))
         self._now = ThreadPoolExecutor(2, thread_name_prefix="media")
         # Videos must not wait for the film strips of a grid.
         self._strips = ThreadPoolExecutor(1, thread_name_prefix="media-strips")
@@ -201,9 +201,6 @@ class Media:
             return None
         self._check_content(row, source)
         return source if self._plays(row, source, self._checked[row]) else None
-
-    def _plays_everywhere(self, row: int, source: Path, _: tuple[int, int]) -> bool:
-        return plays_everywhere(source, self._clips.media_facts(row))
 
     def _check_content(self, row: int, file: Path) -> None:
         """Check that the file has the catalogued content, again whenever it changes.

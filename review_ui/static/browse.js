@@ -2,13 +2,13 @@
 import { get, query } from "./api.js";
 import { listen } from "./keys.js";
 import { load as loadStrip } from "./strips.js";
-import { $, TITLES, count, make, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, count, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const PAGE = 48;
 const TYPING_MS = 200;
 const OPINIONS = { disputed: "reviewers differ", changed: "label changed", confirmed: "label confirmed", rejected: "rejected", open: "" };
 const form = $("search");
-let listed = 0, asked = 0, typing = null;
+let listed = 0, asked = 0, typing = null, shown = null;
 
 const wanted = () => Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== "" && value !== "id"));
 
@@ -68,7 +68,8 @@ function offer(listing) {
 async function load({ more = false } = {}) {
   const number = ++asked;
   const values = wanted();
-  if (!more) { history.replaceState(null, "", `?${query(values)}`); }
+  shown = query(values);
+  if (!more) { history.replaceState(null, "", `?${shown}`); }
   try {
     const listing = await get(`/api/browse?${query({ ...values, skip: more ? listed : 0, count: PAGE })}`);
     if (number !== asked) return;
@@ -81,7 +82,7 @@ async function load({ more = false } = {}) {
     $("more").textContent = `Show more (${count(Math.max(0, listing.total - listed))} left)`;
     if (more) $("grid").children[listed - tiles.length]?.querySelector("a").focus();
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     if (number !== asked) return;
     $("total").textContent = "";
     toast(problem.message, { bad: true });
@@ -103,8 +104,9 @@ async function begin() {
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); load(); });
-form.addEventListener("change", () => load());
-form.elements.text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(load, TYPING_MS); });
+// A text field changes when it loses the focus too, perhaps to a tile, which must stay.
+form.addEventListener("change", () => { clearTimeout(typing); if (query(wanted()) !== shown) load(); });
+form.elements.text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => load(), TYPING_MS); });
 $("more").addEventListener("click", () => load({ more: true }));
 setUp();
 listen({ help: showHelp });

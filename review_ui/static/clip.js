@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { listen } from "./keys.js";
 import { Stage } from "./stage.js";
-import { $, TITLES, count, make, percent, setUp, showHelp, toast } from "./ui.js";
+import { $, TITLES, count, make, percent, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const id = location.pathname.split("/").at(-1);
 const stage = new Stage();
@@ -68,7 +68,7 @@ async function load() {
     await stage.show(item, item.shown);
     document.body.dataset.phase = "clip";
   } catch (problem) {
-    if (problem.status === 401) location.assign("/enter");
+    if (problem.status === 401) signIn();
     toast(problem.message, { bad: true });
   }
 }

@@ -22,8 +22,11 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--d
 
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> None:
-    """Start the fork server as clusters need it: one process has one, and the first to need it decides its threads."""
-    prepare_forks(IMPORTS)
+    """Start the fork server as clusters need it: one process has one, and the first to need it decides its threads.
+
+    It has what media are made with, too. Without that every proxy and film strip would import it anew, in seconds.
+    """
+    prepare_forks((*IMPORTS, "review_ui.proxies"))
 
 
 class Person:
