@@ -1,4 +1,4 @@
-"""Measure the grid over 100,000 clips, `python -m benchmarks.browse`: pages, filters, orders, searches by id and name."""
+"""Measure the grid over 100,000 clips, `python -m benchmarks.browse`: pages, filters, orders, and searches."""
 
 import asyncio
 import json
