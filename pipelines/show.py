@@ -77,7 +77,7 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
         )
     rows = [_row_at(manifests, generator, path) for generator, _, path in found]
     # Of several files with this content the one that counts comes first.
-    first = min(rows, key=lambda row: (row["status"] != Status.OK, row["generator"], row["path"]))
+    first: dict[str, Any] = min(rows, key=lambda row: (row["status"] != Status.OK, row["generator"], row["path"]))
     return first | {"copies": [row["path"] for row in rows if row is not first]}
 
 

@@ -16,6 +16,7 @@ def open_cases(desk: Desk, name: str, wanted: Filter) -> dict[str, Any]:
     rows = desk.board.disputed(wanted)
     # The adjudicator sees the opinions, so a later answer of theirs as a reviewer is not blind.
     desk.sight.inform(name, rows[:CASES])
+    desk.media.prepare(rows[:CASES])
     cases = []
     for row in rows[:CASES]:
         answers = choices(desk.clips.kinds[row], unsure=False)

@@ -61,7 +61,7 @@ class Media:
         self._cache = cache
         self._evidence = evidence
         self._failed: dict[int, tuple[str, float]] = {}
-        """The reason why media cannot be made, and the time at which they are tried again."""
+        """The reason why media cannot be made, and the time of the attempt; infinite if another one would be in vain."""
         self._making: dict[Path, Future[None]] = {}
         self._begun: dict[Path, float] = {}
         self._lock = threading.Lock()
@@ -184,8 +184,8 @@ class Media:
 
     def _failure(self, row: int) -> str | None:
         """Return the reason why the media cannot be made; None if there is none, or it is time for another attempt."""
-        reason, again = self._failed.get(row, (None, 0.0))
-        return reason if time.monotonic() < again else None
+        reason, tried = self._failed.get(row, (None, 0.0))
+        return reason if time.monotonic() < tried + RETRY_S else None
 
     def _target(self, row: int, suffix: str) -> Path:
         return self._cache.path(f"{self._clips.ids[row]}{suffix}")
@@ -287,8 +287,8 @@ class Media:
                         self._workshop.run(make_proxy, file, target)
                 except ClipError as error:
                     if not self._closed:  # permanent, unlike a file that is not accessible, or what was not finished
-                        again = time.monotonic() + RETRY_S if isinstance(error, Unfinished) else math.inf
-                        self._failed[row] = str(error), again
+                        tried = time.monotonic() if isinstance(error, Unfinished) else math.inf
+                        self._failed[row] = str(error), tried
                     raise
             self._cache.add(target)
         except OSError as error:

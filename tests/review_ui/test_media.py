@@ -22,6 +22,7 @@ from review_ui.clips import Clips
 from review_ui.media import Media
 from review_ui.pages import Sent
 from review_ui.proxies import plays_everywhere
+from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
 from tests.review_ui.test_proxies import facts, times_of
@@ -214,11 +215,9 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("review_ui.workshop.Workshop.run", burst)
         media.prepare([0])
-        media._later.submit(lambda: None).result(120)
-    assert "cannot be prepared" in caplog.text
+        until(lambda: "cannot be prepared" in caplog.text)
     media.prepare([1])
-    media._later.submit(lambda: None).result(120)
-    assert (tmp_path / "proxies" / f"{media._clips.ids[1]}.webp").is_file()
+    until((tmp_path / "proxies" / f"{media._clips.ids[1]}.webp").is_file)
     assert media.strip(0).path.is_file()
     media.close()
 
@@ -226,11 +225,10 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
 def test_whoever_waits_for_media_of_a_stopping_server_is_told(sample: Manifests, tmp_path: Path) -> None:
     media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9), lambda *_: None)
     go = threading.Event()
-    for _ in range(2):  # both threads are busy
-        media._now.submit(go.wait, 30)
+    media._strips.submit(go.wait, 30)  # its thread is busy
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(media.strip, 0)
-        while not media._now._work_queue.qsize():
+        while not media._strips._work_queue.qsize():
             time.sleep(0.01)
         closing = threading.Thread(target=media.close)
         closing.start()

@@ -56,6 +56,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
         "/api-guide",
         "/adjudicate",
         "/nothing",
+        "/enter",
         "/review?queue=failed",
     ):
         desk.page.goto(served.url + path)

@@ -108,7 +108,7 @@ def test_nothing_covers_a_control_on_a_small_screen(
         look(desk, dialog)
         tap(desk, f"{dialog} .row button")
         desk.page.wait_for_selector(f"{dialog}[open]", state="detached")
-    for path in ("/dashboard", "/api-guide", "/adjudicate", "/answers", "/nothing"):
+    for path in ("/dashboard", "/api-guide", "/adjudicate", "/answers", "/browse", "/nothing"):
         desk.page.goto(served.url + path)
         desk.page.wait_for_load_state("networkidle")
         look(desk, path)
