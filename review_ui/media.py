@@ -61,7 +61,7 @@ class Media:
         self._cache = cache
         self._evidence = evidence
         self._failed: dict[int, tuple[str, float]] = {}
-        """The reason why media cannot be made, and the time of the attempt; infinite if another one would be in vain."""
+        """The reason why media cannot be made, and the time of the attempt; infinite if another would be in vain."""
         self._making: dict[Path, Future[None]] = {}
         self._begun: dict[Path, float] = {}
         self._lock = threading.Lock()

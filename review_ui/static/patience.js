@@ -1,7 +1,7 @@
 // What the page says while a clip is not visible yet: after two seconds, for how long, and what the server does about it.
 import { get } from "./api.js";
 
-const SILENT_S = 2;
+const SILENT_S = 2, AGAIN_S = 5; // not every second, since screen readers read it aloud
 
 export class Patience {
   // `node` shows the words; `waiting` returns the id of the clip that is waited for, or a false value.
@@ -11,7 +11,7 @@ export class Patience {
   begin() {
     this.node.textContent = "Loading…";
     this.since = performance.now();
-    this.state = null;
+    this.state = this.told = null;
     clearInterval(this.timer);
     this.timer = setInterval(() => this.tell(), 1000);
   }
@@ -19,7 +19,8 @@ export class Patience {
   tell() {
     const id = this.waiting(), seconds = Math.round((performance.now() - this.since) / 1000);
     if (!id) { clearInterval(this.timer); return; }
-    if (seconds < SILENT_S) return;
+    if (seconds < SILENT_S || (this.told && seconds < this.told + AGAIN_S)) return;
+    this.told = seconds;
     const words = { making: "The server is making this clip playable", waiting: "This clip waits to be made playable" };
     this.node.textContent = `${words[this.state] ?? "Still loading"}, for ${seconds} s so far…`;
     this.ask(id);
