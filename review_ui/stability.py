@@ -38,12 +38,14 @@ def stability(clips: Clips) -> list[dict[str, Any]]:
     for generator in range(len(clips.generators)):
         rows = np.flatnonzero((clips.generator == generator) & (place != NONE))
         own, labels = scores[rows], clips.auto_label[rows]
-        if not np.isfinite(own).all() or not np.array_equal(_labels(own, np.ones((1, len(rows)), int))[0], labels):
+        if not len(rows) or not np.isfinite(own).all():
+            continue
+        if not np.array_equal(_labels(own, np.ones((1, len(rows)), np.int64))[0], labels):
             continue
         bins = [place[rows] == index for index in range(len(parts))]
         sizes += [int(chosen.sum()) for chosen in bins]
-        rng, block = np.random.default_rng(generator), max(1, BLOCK // max(1, len(rows)))
-        for start in range(0, REPLICATES if len(rows) else 0, block):
+        rng, block = np.random.default_rng(generator), max(1, BLOCK // len(rows))
+        for start in range(0, REPLICATES, block):
             size = min(block, REPLICATES - start)
             same = _labels(own, rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size)) == labels
             stayed[start : start + size] += np.stack([same[:, chosen].sum(axis=1) for chosen in bins], axis=1)

@@ -187,6 +187,7 @@ function paint() {
   document.body.dataset.phase = phase;
   $("phase").hidden = !["blind", "saving"].includes(phase);
   $("question").textContent = question(item);
+  $("question").hidden = phase === "empty";
   const tags = {};
   if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
   if (item?.given) tags[item.given] = ["your answer"];

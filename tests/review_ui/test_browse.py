@@ -215,7 +215,7 @@ def test_labels_with_a_wide_margin_stay(seed: int) -> None:
         """Clips of one generator: the first stands out on each metric in turn, the others hardly differ."""
 
         def __init__(self, rng: np.random.Generator) -> None:
-            self.generators = ["a"]
+            self.generators = ["a", "without ranks"]
             scores = rng.random((60, 3))
             scores[:30, 0] += np.arange(30)
             scores[30:, 1] += np.arange(30)
