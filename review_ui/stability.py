@@ -12,9 +12,6 @@ from review_ui.quality import margin_bins
 
 REPLICATES = 200
 """Number of resamplings of each generator."""
-BLOCK = 1_000_000
-"""Number of clips of all resamplings that are ranked together, which limits the memory to about 60 MB."""
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -37,18 +34,16 @@ def stability(clips: Clips) -> list[dict[str, Any]]:
     scores = np.stack([clips.scores[metric] for metric in METRICS], axis=1)
     for generator in range(len(clips.generators)):
         rows = np.flatnonzero((clips.generator == generator) & (place != NONE))
-        own, labels = scores[rows], clips.auto_label[rows]
-        if not len(rows) or not np.isfinite(own).all():
+        if not len(rows) or not np.isfinite(scores[rows]).all():
             continue
-        if not np.array_equal(_labels(own, np.ones((1, len(rows)), np.int64))[0], labels):
+        ranking, labels, bins = Ranking(scores[rows]), clips.auto_label[rows], place[rows]
+        if not np.array_equal(ranking.labels(np.ones(len(rows), np.int64)), labels):
             continue
-        bins = [place[rows] == index for index in range(len(parts))]
-        sizes += [int(chosen.sum()) for chosen in bins]
-        rng, block = np.random.default_rng(generator), max(1, BLOCK // len(rows))
-        for start in range(0, REPLICATES, block):
-            size = min(block, REPLICATES - start)
-            same = _labels(own, rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size)) == labels
-            stayed[start : start + size] += np.stack([same[:, chosen].sum(axis=1) for chosen in bins], axis=1)
+        sizes += np.bincount(bins, minlength=len(parts))
+        rng = np.random.default_rng(generator)
+        for replicate in range(REPLICATES):
+            drawn = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
+            stayed[replicate] += np.bincount(bins[ranking.labels(drawn) == labels], minlength=len(parts))
     shares = stayed / np.maximum(sizes, 1)
     stay = shares.mean(axis=0)
     low, high = np.quantile(shares, [0.025, 0.975], axis=0) if parts else (stay, stay)
@@ -61,26 +56,34 @@ def stability(clips: Clips) -> list[dict[str, Any]]:
     ]
 
 
-def _labels(scores: Floats, drawn: Ints) -> Ints:
-    """Return the label of every clip among the clips that were drawn.
+class Ranking:
+    """The clips of a generator, sorted once, to be labelled among any draw of them."""
 
-    Args:
-        scores: (clips, 3), finite.
-        drawn: (replicates, clips), how often each clip was drawn.
+    def __init__(self, scores: Floats) -> None:
+        """Sort the clips by each metric; `scores` are (clips, 3) and finite."""
+        self._order = [np.argsort(-column, kind="stable") for column in scores.T]
+        sides = zip(self._order, -scores.T, strict=True)
+        self._first = [np.searchsorted(column[order], column) for order, column in sides]
+        median = np.median(scores, axis=0)
+        spread = np.median(np.abs(scores - median), axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self._z = np.nan_to_num(np.where(scores == median, 0.0, (scores - median) / spread)).T
 
-    Returns:
-        (replicates, clips), the metric on which the fewest drawn clips score higher. Equal ranks are settled by the
-        larger robust z-score among all clips, then by the order of the metrics.
-    """
-    above = np.empty((scores.shape[1], *drawn.shape), np.int64)
-    for metric, column in enumerate(scores.T):
-        order = np.argsort(-column, kind="stable")
-        counted = np.zeros((len(drawn), len(column) + 1), np.int64)
-        np.cumsum(drawn[:, order], axis=1, out=counted[:, 1:])
-        above[metric] = counted[:, np.searchsorted(-column[order], -column)]
-    median = np.median(scores, axis=0)
-    spread = np.median(np.abs(scores - median), axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.nan_to_num(np.where(scores == median, 0.0, (scores - median) / spread))
-    best = above == above.min(axis=0)
-    return np.asarray(np.where(best, z.T[:, None, :], -np.inf).argmax(axis=0), np.int64)
+    def labels(self, drawn: Ints) -> Ints:
+        """Return the label of every clip among the clips that were drawn.
+
+        Args:
+            drawn: (clips,), how often each clip was drawn.
+
+        Returns:
+            (clips,), the metric on which the fewest drawn clips score higher. Equal ranks are settled by the larger
+            robust z-score among all clips, then by the order of the metrics.
+        """
+        counted = np.zeros((len(self._order), len(drawn) + 1), np.int64)
+        for row, order in zip(counted, self._order, strict=True):
+            np.cumsum(drawn[order], out=row[1:])
+        above = np.stack([row[first] for row, first in zip(counted, self._first, strict=True)])
+        labels, best = above.argmin(axis=0), above == above.min(axis=0)
+        tied = np.flatnonzero(best.sum(axis=0) > 1)
+        labels[tied] = np.where(best[:, tied], self._z[:, tied], -np.inf).argmax(axis=0)
+        return np.asarray(labels, np.int64)
