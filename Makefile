@@ -67,7 +67,8 @@ label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the 
 
 split: $(READY)  ## divide the labelled clips into train, val and test
 	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,PROTOCOL,--protocol) \
-	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
+	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) \
+	  $(call switch,STRONG_ONLY,--strong-only) $(COMMON)
 
 release: $(READY)  ## make a data set that others load: NAME and VERSION
 	$(call need,NAME,my-set)

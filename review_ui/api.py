@@ -14,14 +14,13 @@ from review_ui.cases import open_cases
 from review_ui.clips import Filter
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
+from review_ui.evidence_messages import Evidence, Frames
 from review_ui.exports import as_csv, as_parquet
 from review_ui.messages import (
     Adjudication,
     Cases,
     ClipId,
     Entry,
-    Evidence,
-    Frames,
     Generator,
     Hand,
     Item,
@@ -42,7 +41,7 @@ from review_ui.messages import (
 from review_ui.own_answers import own_answers, revisit
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
-from review_ui.settings import ABOUT, QUEUES
+from review_ui.settings import ABOUT
 from review_ui.stats import Statistics
 from review_ui.users import NAME, Role
 
@@ -169,7 +168,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
                 "total": desk.board.total(someone.name, name, wanted),
                 "left": desk.board.left(someone.name, name, wanted),
             }
-            for name, title in QUEUES.items()
+            for name, title in desk.settings.titles.items()
         ]
         return {
             "queues": states,
@@ -202,7 +201,7 @@ def make_api(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIRoute
         """Return frame times, traces and panels. In a blind queue they are available after your first answer."""
         row = desk.row(clip_id)
         desk.demand_sight(someone.name, row, adjudicator=settles(someone))
-        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row)
+        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row, marks=desk.settings.marks)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
     @api.get("/answers", response_model=OwnAnswers, tags=["decisions"])

@@ -87,6 +87,7 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
         ("label", "BY_FORMAT", "--by-format"),
         ("label", "ALLOW_MIXED", "--allow-mixed"),
         ("split", "ALLOW_PARTIAL", "--allow-partial"),
+        ("split", "STRONG_ONLY", "--strong-only"),
     ],
 )
 def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
