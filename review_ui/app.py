@@ -19,6 +19,7 @@ from review_ui.api import find_session, make_api
 from review_ui.desk import Desk
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
+from review_ui.guide import make_guide
 from review_ui.pages import HERE, make_media, make_pages, missing
 from review_ui.refused import Refused
 from review_ui.sessions import Sessions
@@ -79,6 +80,7 @@ def create_app(
         openapi_url=None,  # a route of the API, which needs a session
     )
     app.include_router(make_api(desk, sessions, Statistics(desk)))
+    app.include_router(make_guide(desk, sessions))
     app.include_router(make_media(desk, sessions))
     app.include_router(make_pages(desk, sessions))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -127,7 +127,7 @@ class Clips:
         at = int(self._split_at[row])
         rank, size = (self._splits[name][at].as_py() for name in ("class_rank", "class_size"))
         in_class = rank is not None and size is not None and rank <= val_size(np.array(size))
-        return in_class or self.split_name(row) == Split.VAL
+        return bool(in_class) or self.split_name(row) == Split.VAL
 
     @cached_property
     def is_real(self) -> npt.NDArray[np.bool_]:

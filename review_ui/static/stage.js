@@ -14,7 +14,8 @@ const RETRY_MS = 2000;
 // Characters that the server rejects in notes; pasted text may contain them.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]+/g;
 
-// Dispatches "visible" when the first frame of a clip is shown, and "unplayable" when the reason is why there is none.
+// Dispatches "visible" when the first frame of a clip is shown, "unplayable" when the reason is why there is none, and "known"
+// when its frames, and its evidence if that may be shown, have arrived.
 export class Stage extends EventTarget {
   constructor() {
     super();
@@ -124,6 +125,7 @@ export class Stage extends EventTarget {
     this.known = evidence ?? this.known;
     this.player.times = this.known?.frame_times ?? [];
     this.paint();
+    this.dispatchEvent(new Event("known"));
   }
 
   // Shows or hides everything that reveals the automatic label.
