@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,8 +75,9 @@ def render_guide(markdown: str) -> str:
 
 def _sections(parser: MarkdownIt, tokens: Sequence[Token]) -> Iterator[str]:
     starts = [i for i, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h2"]
-    yield parser.renderer.render(tokens[: starts[0] if starts else None], parser.options, {})
-    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+    bounds = [*starts, len(tokens)]
+    yield parser.renderer.render(tokens[: bounds[0]], parser.options, {})
+    for start, end in pairwise(bounds):
         first = tokens[start + 1].content.lower().split(maxsplit=1)[:1]
         name = first[0] if first and first[0] in COLOURED else "other"
         yield f'<section class="{name}">{parser.renderer.render(tokens[start:end], parser.options, {})}</section>'

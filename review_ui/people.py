@@ -126,9 +126,9 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
         by_name[sitting.reviewer].append(sitting)
     rows = []
     for name, of_reviewer in sorted(by_name.items(), key=lambda entry: -len(entry[1])):
-        checked = [s.last == truth[s.clip_id] for s in of_reviewer if s.clip_id in truth and s.last != NOT_SURE]
-        repeated = repeats(of_reviewer)
         labelling = [s for s in of_reviewer if not s.marks]
+        checked = [s.last == truth[s.clip_id] for s in labelling if s.clip_id in truth and s.last != NOT_SURE]
+        repeated = repeats(of_reviewer)
         durations = [s.seconds for s in labelling if s.seconds is not None]
         rows.append(
             {
@@ -136,8 +136,8 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
                 "clips": len({s.clip_id for s in of_reviewer}),
                 "per_hour": hourly([s.ended for s in labelling], now),
                 "seconds": float(np.median(durations)) if durations else None,
-                "unsure": share_of(sum(s.last == NOT_SURE for s in of_reviewer), len(of_reviewer)),
-                "rejected": share_of(sum(s.last == LEFT_OUT for s in of_reviewer), len(of_reviewer)),
+                "unsure": share_of(sum(s.last == NOT_SURE for s in labelling), len(labelling)),
+                "rejected": share_of(sum(s.last == LEFT_OUT for s in labelling), len(labelling)),
                 "changed": changed(of_reviewer),
                 "with_final": share_of(sum(checked), len(checked)),
                 "with_self": share_of(sum(repeated), len(repeated)),
