@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split release status weights review bench lint test clean
+.PHONY: help setup demo catalog score label split release status weights review guide bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ weights: $(READY)  ## download the models that PROFILE needs, and try them
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
 	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(COMMON)
+
+guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide
+	@$(BIN)/python -c 'from hfv_builder.samples.examples import write_examples; write_examples("review_ui/guide")'
 
 bench: $(READY)  ## measure the speed against a plain loop
 	@$(BIN)/python -m benchmarks

@@ -44,8 +44,9 @@ def example_frames(spec: SampleSpec) -> npt.NDArray[np.uint8]:
     return frames[:, TOP : TOP + CROPPED_HEIGHT, LEFT : LEFT + CROPPED_WIDTH]
 
 
-def write_examples(folder: Path) -> None:
+def write_examples(folder: str | Path) -> None:
     """Write all examples into a folder; the same encoder writes the same bytes."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, spec in EXAMPLES.items():
         size = {"width": CROPPED_WIDTH, "height": CROPPED_HEIGHT}

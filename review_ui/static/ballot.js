@@ -9,8 +9,8 @@ const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be pla
 export const ANOMALIES = ["spatial", "appearance", "motion"];
 const STRENGTHS = { weak: "Weak", strong: "Strong" };
 const HINTS = {
-  spatial: "broken shapes or depth",
-  appearance: "drifting or flickering looks",
+  spatial: "wrong order, depth or size in space",
+  appearance: "does not keep its looks or shape",
   motion: "impossible or jerky movement",
   none: "looks real; the clip is left out",
   real: "recorded by a camera",
