@@ -49,7 +49,8 @@ def write_examples(folder: str | Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, spec in EXAMPLES.items():
-        size = {"width": CROPPED_WIDTH, "height": CROPPED_HEIGHT}
-        with h264_writer(folder / name, **size, fps=FPS, quantiser=QUANTISER, preset="slow") as writer:
+        with h264_writer(
+            folder / name, width=CROPPED_WIDTH, height=CROPPED_HEIGHT, fps=FPS, quantiser=QUANTISER, preset="slow"
+        ) as writer:
             for frame in example_frames(spec):
                 writer.add(frame)

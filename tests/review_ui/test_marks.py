@@ -74,7 +74,7 @@ def test_one_marks_what_one_has_answered(start: Callable[..., TestClient], manif
         **{"t_start": None, "t_end": None, "box": None},
     }
     assert all(item["marking"] and item["shown"] for item in items)
-    marks = {"t_start": 0.25, "t_end": 1.0, "box": [10, 20, 30, 40]}
+    marks: dict[str, Any] = {"t_start": 0.25, "t_end": 1.0, "box": [10, 20, 30, 40]}
     marked = anna.decide(one, "spatial", strength="weak", **marks)
     anna.decide(three, "motion")  # it has no place
     assert anna.hand(4, MARKS) == []

@@ -81,7 +81,7 @@ def test_a_second_key_of_candidates_by_keyboard(sample: Manifests, serve: Any, s
     assert desk.run(CHECKS) == []
     desk.press("2")  # another anomaly has another strength
     assert desk.run(PRESSED) == []
-    wanted = {desk.give("s"): "strong"}  # kept when the suggestion is shown
+    wanted: dict[str, str | None] = {desk.give("s"): "strong"}  # kept when the suggestion is shown
     desk.opened().press("3", "w", "w")
     assert desk.run(PRESSED) == []
     wanted[desk.give()] = None
