@@ -86,7 +86,7 @@ def test_the_span_around_the_worst_moment() -> None:
     ends = np.linspace(0.75, 3.25, 6)  # steps overlap: the last frame of one is the first of the next
     # median 1.5, largest 9: neighbours of at least 5.25 belong to it
     assert worst_span(np.array([1.0, 1, 6, 9, 2, 1]), begins, ends) == (1.0, 2.25)
-    assert worst_span(np.array([9.0, 8, np.nan, 9, 2, 1]), begins, ends) == (0.0, 1.25)
+    assert worst_span(np.array([9.0, 8, np.nan, 7, 1, 1]), begins, ends) == (0.0, 1.25)
     assert worst_span(np.array([1.0, 1, 1, 1, 1, 9]), begins, ends) == (2.5, 3.25)
     assert worst_span(np.full(6, 2.0), begins, ends) == (0.0, 3.25)
     assert worst_span(np.full(6, np.nan), begins, ends) is None
