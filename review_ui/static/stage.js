@@ -93,7 +93,6 @@ export class Stage extends EventTarget {
     this.paintState();
     this.paint(); // at once, so that nothing of the previous clip stays visible
     await this.learn();
-    if (this.item === item && this.known?.unplayable) this.explain(item.clip_id);
   }
 
   // Shows the suggestion after the first answer is saved.
@@ -122,10 +121,15 @@ export class Stage extends EventTarget {
     const { item, shown } = this;
     const evidence = await this.ask(item, shown);
     if (this.item !== item || this.shown !== shown) return;
-    this.known = evidence ?? this.known;
-    this.player.times = this.known?.frame_times ?? [];
+    if (!evidence) { // the server is busy, or cannot be reached
+      setTimeout(() => this.item === item && this.shown === shown && this.learn(), RETRY_MS);
+      return;
+    }
+    this.known = evidence;
+    this.player.times = this.known.frame_times;
     this.paint();
     this.dispatchEvent(new Event("known"));
+    if (this.known.unplayable) this.explain(item.clip_id);
   }
 
   // Shows or hides everything that reveals the automatic label.
