@@ -92,7 +92,7 @@ def test_one_marks_what_one_has_answered(start: Callable[..., TestClient], manif
 
 
 BODY = {"decision_id": "0" * 32, "answer": "spatial"}
-WRONG = [
+WRONG: list[tuple[dict[str, Any], str]] = [
     ({"t_start": 1.0}, "a span has both t_start and t_end"),
     ({"t_start": 1.0, "t_end": 1.0}, "t_start 1 is not before t_end 1"),
     ({"t_start": -1.0, "t_end": 1.0}, "t_start: input should be greater"),
