@@ -46,7 +46,8 @@ def test_the_others_go_to_train_and_nothing_else_moves(manifests: Manifests) -> 
         assert row["split"] == ("train" if moved else before[clip]["split"])
         assert {**row, "split": 0, "policy": 0} == {**before[clip], "split": 0, "policy": 0}
     policies = Counter((row["generator"], row["policy"]) for row in after.values())
-    assert policies == {("seed", "top20-strong"): 30, ("other", "test"): 30, ("film", "train6-hash20-seed0"): 10}
+    film = ("film", "train6-hash20-seed0-by-prompt")
+    assert policies == {("seed", "top20-strong"): 30, ("other", "test"): 30, film: 10}
     weak = len(said) - 2
     assert outcome.summary["strong_only"] == {"weak": weak, "not_judged": 1, "val": 2}
     line = f"strong anomalies only: {weak + 1} clips moved from val to train ({weak} weak, 1 not judged); 2 generated"

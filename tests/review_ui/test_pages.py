@@ -53,6 +53,7 @@ def look(desk: Desk, at: str) -> None:
     """Hold the page against what can be checked of any, on a laptop and on a large screen."""
     for width, height in ((1920, 1080), (1366, 768)):
         desk.page.set_viewport_size({"width": width, "height": height})
+        desk.page.wait_for_function(f"innerWidth === {width} && innerHeight === {height}")
         assert desk.run(CHECKS) == [], f"{at} at {width}×{height}"
 
 
