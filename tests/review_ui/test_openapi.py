@@ -46,6 +46,8 @@ def test_no_request_breaks_the_server(anna: Person) -> None:
             case.path_parameters["clip_id"] = clip
         if clip is not None and isinstance(case.body, dict) and "clip_id" in case.body:
             case.body["clip_id"] = clip
+            if "answer" in case.body:  # few bodies made up by chance fit together
+                case.body |= {"answer": "spatial", "reason": None, "t_start": None, "t_end": None, "box": None}
         own = {"Cookie": f"hfv_session={anna.cookie}"}
         body = case.body if isinstance(case.body, dict | list) else None
         response = anna.client.request(
