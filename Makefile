@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split release status show weights review bench lint test clean
+.PHONY: help setup demo catalog score label split release status show weights review guide bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,7 +67,8 @@ label: $(READY)  ## rank the scores of PROFILE (else the only one) and name the 
 
 split: $(READY)  ## divide the labelled clips into train, val and test
 	@$(BIN)/hfv split $(GENERATORS) $(call flag,LABELS,--labels) $(call flag,PROTOCOL,--protocol) \
-	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) $(COMMON)
+	  $(call flag,GROUP,--group) $(call flag,OVERLAP,--overlap) $(call switch,ALLOW_PARTIAL,--allow-partial) \
+	  $(call switch,STRONG_ONLY,--strong-only) $(COMMON)
 
 release: $(READY)  ## make a data set that others load: NAME and VERSION
 	$(call need,NAME,my-set)
@@ -89,6 +90,9 @@ weights: $(READY)  ## download the models that PROFILE needs, and try them
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
 	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(COMMON)
+
+guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide
+	@$(BIN)/python -c 'from hfv_builder.samples.examples import write_examples; write_examples("review_ui/guide")'
 
 bench: $(READY)  ## measure the speed against a plain loop
 	@$(BIN)/python -m benchmarks

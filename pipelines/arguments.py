@@ -152,6 +152,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="votes that a clip needs (default: as in the settings of the review)",
     )
+    split.add_argument(
+        "--strong-only",
+        action="store_true",
+        help="with final labels: keep in val only the anomalies that reviewers called strong, and train on the others",
+    )
 
     add_release(
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path

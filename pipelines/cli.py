@@ -137,6 +137,7 @@ def _split(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         group=options.group,
         allow_partial=options.allow_partial,
         overlap=options.overlap,
+        strong_only=options.strong_only,
     )
 
 

@@ -15,13 +15,12 @@ from review_ui.cases import open_cases
 from review_ui.clips import Filter
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
+from review_ui.evidence_messages import Evidence, Frames
 from review_ui.messages import (
     Adjudication,
     Cases,
     ClipId,
     Entry,
-    Evidence,
-    Frames,
     Generator,
     Hand,
     Item,
@@ -42,7 +41,7 @@ from review_ui.messages import (
 from review_ui.own_answers import own_answers, revisit
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
-from review_ui.settings import ABOUT, QUEUES
+from review_ui.settings import ABOUT
 from review_ui.users import NAME, Role
 
 LOG = logging.getLogger(__name__)
@@ -176,7 +175,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
                 "total": desk.board.total(someone.name, name, someone.within(name, wanted)),
                 "left": desk.board.left(someone.name, name, someone.within(name, wanted)),
             }
-            for name, title in QUEUES.items()
+            for name, title in desk.settings.titles.items()
             if someone.has_queue(name)
         ]
         own = someone.within("labels", wanted).among
@@ -216,7 +215,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         """Return frame times, traces and panels. In a blind queue they are available after your first answer."""
         row = desk.row(clip_id)
         desk.sight.demand(someone.name, row, adjudicator=settles(someone))
-        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row)
+        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row, marks=desk.settings.marks)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
     @api.get("/answers", response_model=OwnAnswers, tags=["decisions"])

@@ -20,6 +20,7 @@ from review_ui.browse_api import make_browse
 from review_ui.desk import Desk
 from review_ui.exports import export
 from review_ui.guard import LOOPBACK, Guard
+from review_ui.guide import make_guide
 from review_ui.pages import HERE, make_media, make_pages, missing
 from review_ui.refused import Refused
 from review_ui.results import make_results
@@ -98,6 +99,7 @@ def create_app(
     app.include_router(make_api(desk, sessions))
     app.include_router(make_results(desk, sessions, Statistics(desk)))
     app.include_router(make_browse(desk, sessions))
+    app.include_router(make_guide(desk, sessions))
     app.include_router(make_media(desk, sessions))
     app.include_router(make_pages(desk, sessions))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hfv_builder.labelling.decisions import REVIEWER, Decision, Kind
+from hfv_builder.labelling.decisions import LABELS, REVIEWER, Decision, Kind, answer_code
 from hfv_builder.labelling.final_labels import DONE, settle
 from review_ui.clips import NONE, Clips, Filter, Ints
 from review_ui.hands import Hands, Lease, Reviewer
 from review_ui.ledger import Ledger
-from review_ui.settings import QUEUES, Settings
+from review_ui.settings import AGAIN, MARKS, QUEUES, Settings
 from review_ui.views import Views
 
 SHARED = ("labels", "failed")
@@ -69,8 +69,8 @@ class Board:
             hand += self._find(name, queue, wanted, count - len(hand))
         for row in hand:
             self.hands.hold(name, row, queue)
-        if wanted.label is not None:
-            reviewer.informed.update(hand)  # a filter by label reveals the label
+        if wanted.label is not None or queue == MARKS:
+            reviewer.informed.update(hand)  # a filter by label reveals the label, and an own answer was followed by it
         return hand
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:
@@ -87,6 +87,8 @@ class Board:
         reviewer = self.reviewer(name)
         if queue == "repeats":
             return len(self._old(reviewer, wanted))
+        if queue == MARKS:
+            return len(self._unmarked(reviewer, wanted))
         if queue == "disagreements":
             return sum(row not in reviewer.answered for row in self.disputed(wanted))
         view, now = self._views.view(queue, wanted), self._clock()
@@ -97,8 +99,8 @@ class Board:
         return max(0, view.open - int(np.count_nonzero(view.has[answered] & ~done[answered])))
 
     def total(self, name: str, queue: str, wanted: Filter) -> int:
-        """Return the number of clips in the queue; for `repeats`, the number left for this reviewer."""
-        return self.left(name, queue, wanted) if queue == "repeats" else len(self.view(queue, wanted))
+        """Return the number of clips in the queue; of a queue of the reviewer's own answers, the number left."""
+        return self.left(name, queue, wanted) if queue in ("repeats", MARKS) else len(self.view(queue, wanted))
 
     def view(self, queue: str, wanted: Filter) -> Ints:
         """Return the rows of a queue in dealing order; for `repeats` these are all clips."""
@@ -111,6 +113,8 @@ class Board:
         reviewer = self.reviewer(name)
         if queue == "repeats":
             return [row for row in self._old(reviewer, wanted) if row not in reviewer.hand][:count]
+        if queue == MARKS:
+            return [row for row in self._unmarked(reviewer, wanted) if row not in reviewer.hand][:count]
         if queue == "disagreements":
             free = [row for row in self.disputed(wanted) if not self.hands.holders(row)]
             return [row for row in free if row not in reviewer.answered][:count]
@@ -138,6 +142,20 @@ class Board:
         """Return the rows that the reviewer has answered once, oldest first."""
         fits = self._views.fits(wanted)
         return [row for row in reviewer.answered if row not in reviewer.repeated and fits[row]]
+
+    def _unmarked(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
+        """Return the rows in which the reviewer found an anomaly and has not yet said when and where, oldest first."""
+        fits = self._views.fits(wanted)
+        return [
+            row
+            for row, vote in reviewer.answered.items()
+            if self.clips.kinds[row] is Kind.GENERATED
+            and answer_code(vote, Kind.GENERATED) in LABELS[Kind.GENERATED]
+            and vote.queue != MARKS
+            and vote.t_start is None
+            and vote.box is None
+            and fits[row]
+        ]
 
     def _repeat(self, reviewer: Reviewer, wanted: Filter) -> list[int]:
         """Return a clip that the reviewer answered a while ago, if a repeat is due; else nothing."""
@@ -232,6 +250,8 @@ class Board:
         """Return whether the reviewer must answer the clip, held by this lease, before the suggestion is shown."""
         if self.clips.kinds[row] is not Kind.GENERATED or self.clips.auto_label[row] == NONE:
             return False  # there is no suggestion to hide: real clips are never ranked
+        if lease.queue in AGAIN:
+            return False
         queue = lease.queue if lease.queue in QUEUES else "labels"
         by_chance = shown_from_start(self.clips.ids[row], name, self.settings.shown)
         return self.settings.blind(queue) and row not in self.reviewer(name).informed and not by_chance

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.decisions import Kind, clip_kinds
+from hfv_builder.labelling.splits import val_size
 from hfv_builder.records import METRICS, ClipError, Label, Metric, Split, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import URL, Place, place
@@ -31,7 +32,7 @@ LABEL_COLUMNS = (
     "clip_id generator spatial appearance motion rank_spatial rank_appearance rank_motion auto_label margin tied "
     "group_size"
 )
-SPLIT_COLUMNS = "clip_id generator label split"
+SPLIT_COLUMNS = "clip_id generator label split class_rank class_size"
 
 Ints = npt.NDArray[np.int64]
 
@@ -138,6 +139,18 @@ class Clips:
     def split(self) -> Ints:
         """Per clip, the index of its split in `Split`; NONE without a split."""
         return np.append(_places(self._splits["split"], [split.value for split in Split]), NONE)[self._split_at]
+
+    def is_candidate(self, row: int) -> bool:
+        """Return whether the clip is a generated one in val, or in train among the top 20 % of its class.
+
+        The latter are in train because reviewers did not find them strong, or because of their group.
+        """
+        if self.kinds[row] is not Kind.GENERATED or self.split_name(row) not in (Split.VAL, Split.TRAIN):
+            return False
+        at = int(self._split_at[row])
+        rank, size = (self._splits[name][at].as_py() for name in ("class_rank", "class_size"))
+        in_class = rank is not None and size is not None and rank <= val_size(np.array(size))
+        return bool(in_class) or self.split_name(row) == Split.VAL
 
     @cached_property
     def is_real(self) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,9 @@ from hfv_builder.labelling.decisions import (
 )
 from hfv_builder.labelling.reviews import when
 from hfv_builder.records import Label
-from review_ui.messages import Answer
+from review_ui.messages import Adjudication, Answer, NewDecision
+
+Detail = dict[str, Any]
 
 NAMES = {
     "spatial": "Spatial",
@@ -102,7 +104,8 @@ def opinion(given: Sequence[Decision], kind: Kind) -> dict[str, Any]:
         kind: the kind of the clip.
     """
     last = given[-1]
-    before = given[-2] if len(given) > 1 and not given[-2].final else last
+    # An answer in the second pass, or one that was changed later, does not make the first one less blind.
+    first = next((decision for decision in reversed(given) if decision.blind), None)
     return {
         "decision_id": last.decision_id,
         "reviewer": last.reviewer,
@@ -110,7 +113,50 @@ def opinion(given: Sequence[Decision], kind: Kind) -> dict[str, Any]:
         "reason": last.reason,
         "note": last.note,
         "blind": last.blind,
-        "first": answer_name(before, kind) if before.blind else None,
+        "first": None if first is None else answer_name(first, kind),
         "seconds": last.seconds,
         "created_at": when(last.created_at).isoformat(),
-    }
+    } | details(last)
+
+
+def first_answer(first: Decision, kind: Kind) -> dict[str, Any]:
+    """Return a blind first answer that the reviewer must still keep or change, as `messages.First`."""
+    said = {"answer": answer_name(first, kind), "reason": first.reason, "strength": first.strength}
+    return {"decision_id": first.decision_id} | said
+
+
+def given_answer(vote: Decision, kind: Kind) -> dict[str, Any]:
+    """Return the reviewer's answer that counts now, as `messages.Given`."""
+    return {"answer": answer_name(vote, kind), "reason": vote.reason} | details(vote)
+
+
+def details(decision: Decision) -> dict[str, Any]:
+    """Return what a decision says beside its answer, as `messages.Details`."""
+    box = None if decision.box is None else list(decision.box)
+    return {"strength": decision.strength, "t_start": decision.t_start, "t_end": decision.t_end, "box": box}
+
+
+def details_of(new: NewDecision | Adjudication, label: int | None, size: tuple[int | None, int | None]) -> Detail:
+    """Return strength, t_start, t_end and box of an answer, as fields of a decision.
+
+    Args:
+        new: the request.
+        label: the label that it gives.
+        size: width and height of the clip, None if unknown.
+
+    Raises:
+        ValueError: they do not fit the answer or the clip; the message is one sentence.
+    """
+    marks = new.strength, new.t_start, new.t_end, new.box
+    if label not in LABELS[Kind.GENERATED] and any(mark is not None for mark in marks):
+        raise ValueError("only an anomaly has a strength, a span and a box: leave them out with this answer")
+    if (new.t_start is None) != (new.t_end is None):
+        raise ValueError("a span has both t_start and t_end; give the other one too")
+    if new.t_start is not None and new.t_end is not None and new.t_start >= new.t_end:
+        raise ValueError(f"t_start {new.t_start:g} is not before t_end {new.t_end:g}")
+    box = None if new.box is None else (new.box[0], new.box[1], new.box[2], new.box[3])
+    if box is not None:
+        ends = box[0] + box[2], box[1] + box[3]
+        if any(limit is not None and end > limit for end, limit in zip(ends, size, strict=True)):
+            raise ValueError(f"the box ends at {ends[0]}, {ends[1]}, outside the clip of {size[0]} × {size[1]} pixels")
+    return {"strength": new.strength, "t_start": new.t_start, "t_end": new.t_end, "box": box}

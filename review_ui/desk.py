@@ -13,12 +13,12 @@ from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
 from review_ui.cache import Cache
 from review_ui.clips import Clips, Filter
-from review_ui.decision import answer_name, choices, verdict_of
+from review_ui.decision import choices, details_of, first_answer, given_answer, verdict_of
 from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
 from review_ui.refused import Refused
-from review_ui.settings import QUEUES, REVISIT, Settings
+from review_ui.settings import AGAIN, MARKS, QUEUES, Settings
 from review_ui.sight import Sight
 from review_ui.store import DecisionLog
 from review_ui.traces import Traces
@@ -92,7 +92,13 @@ class Desk:
         return row
 
     def deal(self, name: str, queue: str, wanted: Filter, count: int) -> dict[str, Any]:
-        """Fill the reviewer's hand and return it with the number of clips left; see `messages.Hand`."""
+        """Fill the reviewer's hand and return it with the number of clips left; see `messages.Hand`.
+
+        Raises:
+            Refused: this review has no such queue.
+        """
+        if queue == MARKS and not self.settings.marks:
+            raise Refused(409, "this review has no second pass; set marks = true in its settings")
         ended = self.board.hands.ended()
         if ended:
             self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in ended])
@@ -128,17 +134,15 @@ class Desk:
         lease = self.board.reviewer(name).hand.get(row)
         first = self.board.ledger.pending(self.clips.ids[row], name)
         visible = self.sight.shows(name, row, adjudicator=adjudicator)
+        again, vote = lease is not None and lease.queue in AGAIN, self.board.reviewer(name).answered.get(row)
         return about | {
             "shown": visible and (first is None or lease is None or not self.board.asks_blind(name, row, lease)),
             "suggestion": self._suggestion(row) if visible else None,
-            "first": None if first is None else self._first(first, row),
+            "first": first and first_answer(first, self.clips.kinds[row]),
+            "given": vote and given_answer(vote, self.clips.kinds[row]) if again else None,
+            "marking": again and self.settings.marks,
             "lease_s": 0.0 if lease is None else max(0.0, lease.expires - time.time()),
         }
-
-    def _first(self, first: Decision, row: int) -> dict[str, Any]:
-        """Return a blind first answer that the reviewer must still keep or change."""
-        answer = answer_name(first, self.clips.kinds[row])
-        return {"decision_id": first.decision_id, "answer": answer, "reason": first.reason}
 
     def _describe(self, row: int) -> dict[str, Any]:
         """Return the fields of a clip that are the same for all users."""
@@ -148,6 +152,7 @@ class Desk:
         kind = self.clips.kinds[row]
         facts |= {"answers": choices(kind), "reasons": self.settings.reasons.of(kind)}
         facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
+        facts |= {"candidate": self.clips.is_candidate(row)}
         return facts if self.settings.show_source else facts | {"source": None, "generator": None}
 
     # --------------------------------------------------------------- decisions
@@ -204,7 +209,7 @@ class Desk:
         await self._keep(undo)
         row = self.clips.row.get(last.clip_id)
         if fresh and row is not None and last.role == REVIEWER:
-            self.take(name, row, last.queue if last.queue in (*QUEUES, REVISIT) else "labels")
+            self.take(name, row, last.queue if last.queue in (*QUEUES, *AGAIN) else "labels")
         return {
             "decision_id": new.decision_id,
             "undoes": list(undo.undoes),
@@ -222,6 +227,8 @@ class Desk:
         try:
             auto, reasons = int(self.clips.auto_label[row]), self.settings.reasons.of(kind)
             verdict = verdict_of(new.answer, new.reason, kind, auto, reasons)
+            about = self._about(row)
+            verdict |= details_of(new, verdict["label"], (about["width"], about["height"]))
         except ValueError as error:
             raise Refused(422, str(error)) from None
         return Decision(

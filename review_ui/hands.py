@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hfv_builder.labelling.decisions import Decision
-from review_ui.settings import HAND, REVISIT
+from review_ui.settings import AGAIN, HAND
 
 LAPSED_S = 86400.0
 """Seconds after the end of a lease for which an answer is still accepted, since a reviewer may have been offline."""
@@ -121,7 +121,7 @@ class Hands:
     @staticmethod
     def _repeats(reviewer: Reviewer, row: int, queue: str) -> bool:
         """Return whether the clip was dealt to the reviewer again; who chooses to look again is not asked twice."""
-        return row in reviewer.answered and queue != REVISIT
+        return row in reviewer.answered and queue not in AGAIN
 
     def _let_lapse(self, reviewer: Reviewer, name: str, row: int, lease: Lease) -> None:
         reviewer.lapsed[row] = lease

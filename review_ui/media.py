@@ -20,7 +20,7 @@ import numpy as np
 
 from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import METRICS, ClipError, Metric, UsageError
-from hfv_builder.scoring.heat import coloured, scale_of
+from hfv_builder.scoring.heat import Errors, coloured, errors_of, scale_of
 from hfv_builder.storage.places import Place, local_copy, status
 from review_ui.ahead import Ahead
 from review_ui.cache import Cache
@@ -147,6 +147,11 @@ class Media:
         """Return the evidence image as a WebP, its error map coloured on the scale of the generator. Reads files."""
         image = self._image(row, metric)
         return image and coloured(image, metric, self._scales(int(self._clips.generator[row]), metric))
+
+    def errors(self, row: int, metric: Metric) -> Errors | None:
+        """Return the error map of the metric's evidence image; None if there is none. Reads files."""
+        image = self._image(row, metric)
+        return None if image is None else errors_of(image)
 
     def _scale(self, generator: int, metric: Metric) -> float:
         """Return the error that is white in maps of this generator, computed from evenly spread clips."""

@@ -8,7 +8,8 @@ from review_ui.settings import HAND
 
 Settled = Literal["spatial", "appearance", "motion", "none", "real", "reject"]
 Answer = Literal["spatial", "appearance", "motion", "none", "real", "reject", "unsure"]
-Queue = Literal["labels", "calibration", "disagreements", "failed", "repeats"]
+Queue = Literal["labels", "calibration", "disagreements", "failed", "repeats", "marks"]
+Strength = Literal["weak", "strong"]
 LabelName = Literal["spatial", "appearance", "motion", "real"]
 SplitName = Literal["train", "val", "test"]
 DecisionId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{16,64}$")]
@@ -20,12 +21,26 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=T
 """One of the reasons of the clip, see `Item.reasons`, or `no anomaly`."""
 Note = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True, pattern=TEXT)]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=1, le=10**6)]
+Box = tuple[Annotated[int, Field(ge=0, le=10**6)], Annotated[int, Field(ge=0, le=10**6)], Side, Side]
 
 
 class Message(BaseModel):
     """Base class that rejects unknown fields, so that a misspelt field is an error."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Details(Message):
+    """How strong an anomaly is, and when and where it is."""
+
+    strength: Strength | None = None
+    """Asked of validation candidates; null if the reviewer gave none."""
+    t_start: Seconds | None = None
+    """Seconds in the clip when the anomaly begins; given together with `t_end`."""
+    t_end: Seconds | None = None
+    box: Box | None = None
+    """x, y, width and height in pixels of the clip as it is shown (`Item.width`, `Item.height`)."""
 
 
 class Entry(Message):
@@ -56,6 +71,14 @@ class First(Message):
     """A blind first answer that the reviewer must still keep or change."""
 
     decision_id: str
+    answer: Answer
+    reason: str | None
+    strength: Strength | None
+
+
+class Given(Details):
+    """The reviewer's answer that counts now."""
+
     answer: Answer
     reason: str | None
 
@@ -98,6 +121,12 @@ class Item(Message):
     suggestion: dict[str, Any] | None
     """label, margin, tied, group_size, ranks and scores; null for a clip without a label, or while it is hidden."""
     first: First | None
+    candidate: bool
+    """Whether the clip is a candidate for val, whose anomaly has a strength."""
+    given: Given | None
+    """The earlier answer; null unless the clip was dealt to be answered again by somebody who knows that answer."""
+    marking: bool
+    """Whether the page asks when and where the anomaly is."""
     lease_s: float
     """Seconds for which the clip stays reserved for the reviewer."""
 
@@ -133,7 +162,7 @@ class Offer(Message):
     disputed: int
 
 
-class NewDecision(Message):
+class NewDecision(Details):
     """One answer to one clip."""
 
     decision_id: DecisionId
@@ -188,7 +217,7 @@ class Undone(Message):
     duplicate: bool
 
 
-class Adjudication(Message):
+class Adjudication(Details):
     """An adjudicator's answer to a clip, which becomes its final label."""
 
     decision_id: DecisionId
@@ -199,7 +228,7 @@ class Adjudication(Message):
     seconds: Seconds | None = None
 
 
-class Opinion(Message):
+class Opinion(Details):
     """One reviewer's answer to a clip."""
 
     decision_id: str
@@ -226,27 +255,6 @@ class Cases(Message):
 
     cases: list[Case]
     total: int
-
-
-class Trace(Message):
-    """The trace of one metric over the clip."""
-
-    score: float | None
-    times: list[float]
-    """Seconds in the served video of each value; for a step between two frames the time of the first."""
-    values: list[float | None]
-    worst: int | None
-    """Index of the largest value."""
-    error: str | None
-
-
-class Frames(Message):
-    """The times of the frames in the served video."""
-
-    frame_times: list[float]
-    """Time of each frame in seconds; empty if the clip cannot be played."""
-    unplayable: str | None
-    """The reason why the clip cannot be played; null if it can."""
 
 
 class OwnAnswer(Message):
@@ -278,14 +286,6 @@ class Revisit(Message):
     item: Item
     answer: Answer
     """The answer that counts now."""
-
-
-class Evidence(Frames):
-    """The evidence for the automatic label."""
-
-    traces: dict[str, Trace]
-    panels: list[str]
-    """The metrics that have an image of their worst moment."""
 
 
 class Problem(Message):

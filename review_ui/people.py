@@ -14,7 +14,7 @@ from hfv_builder.labelling.agreement import agreement
 from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, NOT_SURE, REVIEWER, Decision, Kind, answer_code
 from hfv_builder.labelling.final_labels import MAJORITY, undone
 from review_ui.clips import Clips
-from review_ui.settings import REVISIT
+from review_ui.settings import AGAIN, MARKS
 from review_ui.shares import share_of
 
 PAUSE_S = 180.0
@@ -38,8 +38,13 @@ class Sitting:
 
     @property
     def revisit(self) -> bool:
-        """Whether the reviewer changed or confirmed an earlier answer of theirs on their own initiative."""
-        return self.answers[-1].queue == REVISIT
+        """Whether the reviewer changed or confirmed an answer of theirs that they knew."""
+        return self.answers[-1].queue in AGAIN
+
+    @property
+    def marks(self) -> bool:
+        """Whether this is the second pass, in which the reviewer says when and where the anomaly is."""
+        return self.answers[-1].queue == MARKS
 
     @property
     def first(self) -> int | None:
@@ -121,17 +126,18 @@ def reviewers(seated: list[Sitting], final: pd.DataFrame, now: float) -> list[di
         by_name[sitting.reviewer].append(sitting)
     rows = []
     for name, of_reviewer in sorted(by_name.items(), key=lambda entry: -len(entry[1])):
-        checked = [s.last == truth[s.clip_id] for s in of_reviewer if s.clip_id in truth and s.last != NOT_SURE]
+        labelling = [s for s in of_reviewer if not s.marks]
+        checked = [s.last == truth[s.clip_id] for s in labelling if s.clip_id in truth and s.last != NOT_SURE]
         repeated = repeats(of_reviewer)
-        durations = [s.seconds for s in of_reviewer if s.seconds is not None]
+        durations = [s.seconds for s in labelling if s.seconds is not None]
         rows.append(
             {
                 "name": name,
                 "clips": len({s.clip_id for s in of_reviewer}),
-                "per_hour": hourly([s.ended for s in of_reviewer], now),
+                "per_hour": hourly([s.ended for s in labelling], now),
                 "seconds": float(np.median(durations)) if durations else None,
-                "unsure": share_of(sum(s.last == NOT_SURE for s in of_reviewer), len(of_reviewer)),
-                "rejected": share_of(sum(s.last == LEFT_OUT for s in of_reviewer), len(of_reviewer)),
+                "unsure": share_of(sum(s.last == NOT_SURE for s in labelling), len(labelling)),
+                "rejected": share_of(sum(s.last == LEFT_OUT for s in labelling), len(labelling)),
                 "changed": changed(of_reviewer),
                 "with_final": share_of(sum(checked), len(checked)),
                 "with_self": share_of(sum(repeated), len(repeated)),
@@ -195,7 +201,7 @@ def pairs(seated: list[Sitting]) -> list[dict[str, Any]]:
 
 def seconds(seated: list[Sitting]) -> dict[str, Any]:
     """Return the median, the quartiles and a histogram of the seconds per clip."""
-    durations = np.array([s.seconds for s in seated if s.seconds is not None])
+    durations = np.array([s.seconds for s in seated if s.seconds is not None and not s.marks])
     edges = [0, 2, 4, 6, 8, 10, 15, 20, 30, 60]
     if len(durations) == 0:
         return {"n": 0, "median": None, "quartiles": None, "edges": edges, "counts": [0] * len(edges)}

@@ -32,12 +32,17 @@ QUEUES = {
 """Titles of the queues by name, in display order."""
 REVISIT = "revisit"
 """`Decision.queue` of an answer that replaces an earlier one of the same reviewer, who chose to look again."""
+MARKS = "marks"
+"""The queue of the second pass: the reviewer's own answers, to mark when and where the anomaly is."""
+AGAIN = (REVISIT, MARKS)
+"""Queues of answers to a clip that the reviewer knows: neither first answers nor repeats."""
 ABOUT = {
     "labels": "Validation candidates first, then by increasing margin.",
     "calibration": "The same clips for all reviewers, to measure agreement.",
     "disagreements": "Clips on which reviewers differ or are unsure.",
     "failed": "Clips that could not be read or scored.",
     "repeats": "Clips that you have answered before, to measure consistency.",
+    MARKS: "Your own answers: mark when and where the anomaly is.",
 }
 """Descriptions of the queues on the start page."""
 
@@ -97,13 +102,20 @@ class Settings:
     """Who sees labels, scores and decisions of all clips: `done`, reviewers without open blind work; `open`, all."""
     reasons: Reasons = field(default_factory=Reasons)
     """The reasons for which clips can be rejected."""
+    marks: bool = False
+    """Whether there is a second pass, in which reviewers mark when and where the anomaly of their answer is."""
     cache_gb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 20.0
     """Largest size of all proxies and film strips together, in 10⁹ bytes; the least recently used ones are deleted."""
     queues: dict[str, QueueSettings] = field(default_factory=_queues)
 
     def blind(self, queue: str) -> bool:
         """Return whether reviewers of this queue answer before the suggestion is shown."""
-        return self.queues[queue].blind
+        return queue != MARKS and self.queues[queue].blind
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the queues that this review has, by name."""
+        return QUEUES | ({MARKS: "When and where"} if self.marks else {})
 
 
 def load_settings(path: Path | None, *, overlap: int | None = None, cache_gb: float | None = None) -> Settings:

@@ -14,6 +14,7 @@ from hfv_builder.records import Label, Split
 from review_ui.clips import NONE, Clips
 from review_ui.daily import days
 from review_ui.desk import Desk
+from review_ui.details import marks, strengths
 from review_ui.people import agreements, hourly, pairs, reviewers, seconds, sittings
 from review_ui.quality import by_generator, confusion, margins, pull
 from review_ui.settings import Settings
@@ -55,7 +56,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
     final = final_labels(clips.labels(), decisions, overlap=settings.overlap)
     done = np.asarray(final["outcome"].isin(DONE), bool)
     seated = list(sittings(decisions, clips))
-    pace = hourly([sitting.ended for sitting in seated], now)
+    pace = hourly([sitting.ended for sitting in seated if not sitting.marks], now)
     left = int((~done & ~clips.failed).sum())
     return {
         "total": int((~clips.failed).sum()),
@@ -77,6 +78,8 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         "seconds": seconds(seated),
         "days": days(seated),
         "stability": stability(clips),
+        "strengths": strengths(seated, clips),
+        "marks": marks(seated),
         "answers": list(ANSWERS),
     }
 

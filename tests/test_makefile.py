@@ -61,6 +61,13 @@ def test_label_takes_a_profile_from_the_command_line_alone(tmp_path: Path) -> No
     assert make(tmp_path, "score", "GENERATOR=k")[1].splitlines()[1] == "score --generator k"
 
 
+def test_the_examples_of_the_guide_are_rendered_into_the_package(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/given\n')
+    (tmp_path / "python").chmod(0o755)
+    assert make(tmp_path, "guide")[0] == 0
+    assert 'write_examples("review_ui/guide")' in (tmp_path / "given").read_text()
+
+
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
 TARGETS = ("demo", "catalog", "score", "label", "split", "status", "weights", "review")
 
@@ -87,6 +94,7 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
         ("label", "BY_FORMAT", "--by-format"),
         ("label", "ALLOW_MIXED", "--allow-mixed"),
         ("split", "ALLOW_PARTIAL", "--allow-partial"),
+        ("split", "STRONG_ONLY", "--strong-only"),
     ],
 )
 def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:

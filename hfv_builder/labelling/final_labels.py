@@ -19,8 +19,12 @@ import numpy as np
 import pandas as pd
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, NOT_SURE, Decision, Kind, answer_code, rejection
+from hfv_builder.labelling.strength import agreed_strength
 
-ADDED = ("label", "label_source", "votes", "disputed", "adjudicated", "rejected", "reason", "outcome", "invalid")
+ADDED = (
+    *("label", "label_source", "votes", "disputed", "adjudicated", "rejected", "reason", "outcome", "invalid"),
+    "strength",
+)
 """The columns that `final_labels` adds."""
 ADJUDICATED, MAJORITY, DISPUTED, TOO_FEW = "adjudicated", "majority", "disputed", "too few votes"
 """The outcomes of the decisions on a clip."""
@@ -44,6 +48,8 @@ class Verdict:
     """One of the four outcomes; None if no decision counts."""
     invalid: int
     """Number of decisions that do not count because the clip cannot have that answer."""
+    strength: str | None = None
+    """`weak` or `strong`, by those who gave this label; None if it is the automatic one, or nobody gave a strength."""
 
 
 def undone(decisions: Iterable[Decision]) -> set[str]:
@@ -104,6 +110,7 @@ def settle(given: Iterable[Decision], kind: Kind, *, overlap: int = 1) -> Verdic
         reason=_reason(judged[-1:] or votes) if final == LEFT_OUT else None,
         outcome=outcome,
         invalid=invalid,
+        strength=agreed_strength(decision for code, decision in votes + judged if code == final),
     )
 
 
@@ -126,8 +133,8 @@ def final_labels(labels: pd.DataFrame, decisions: Iterable[Decision], *, overlap
     Returns:
         The rows of `labels` in the same order, with label (Int32; null for a rejected or failed clip), label_source
         (`review` or `auto`), votes (Int32), disputed, adjudicated, rejected (bool), reason (of the rejection), outcome
-        (of the decisions; null if none counts) and invalid (Int32, number of decisions that do not count because the
-        clip cannot have that answer).
+        (of the decisions; null if none counts), invalid (Int32, number of decisions that do not count because the
+        clip cannot have that answer) and strength (`weak`, `strong` or null).
     """
     rows = list(decisions)
     taken_back = undone(rows)
@@ -159,4 +166,5 @@ def final_labels(labels: pd.DataFrame, decisions: Iterable[Decision], *, overlap
     final["reason"] = column([verdict.reason for verdict in verdicts], None, "str")
     final["outcome"] = column([verdict.outcome for verdict in verdicts], None, "str")
     final["invalid"] = column([verdict.invalid for verdict in verdicts], 0, "Int32")
+    final["strength"] = column([verdict.strength for verdict in verdicts], None, "str")
     return final

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, Decision, Kind, answer_code
 from hfv_builder.labelling.final_labels import standing, undone
+from hfv_builder.labelling.marks import agreed
 from hfv_builder.records import Label
 
 COLUMNS = ("clip_id", "supported", "reviewers", "agreement", "t_start", "t_end", "box")
@@ -56,23 +57,22 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
     Returns:
         A row per clip with a decision that counts: clip_id, supported (whether one of them is for the label),
         reviewers (how many votes count), agreement (share of them in [0, 1] that is the released label, null without
-        votes), and of the last decision for this label that marks them t_start and t_end (seconds) and box (a dict of
-        x, y, w, h in display pixels); null if nobody marked them.
+        votes), and as those who gave this label marked them (`marks.agreed`) t_start and t_end (seconds) and box (a
+        dict of x, y, w, h in display pixels); null if nobody did.
     """
     rows = []
     for clip_id, cast, agreeing in votes(decisions, labels):
         if not cast and not agreeing:
             continue
-        moment = next((decision for decision in reversed(agreeing) if decision.t_start is not None), None)
-        box = next((decision.box for decision in reversed(agreeing) if decision.box is not None), None)
+        span, box = agreed(agreeing)
         rows.append(
             {
                 "clip_id": clip_id,
                 "supported": bool(agreeing),
                 "reviewers": len(cast),
                 "agreement": cast.count(labels[clip_id]) / len(cast) if cast else None,
-                "t_start": moment and moment.t_start,
-                "t_end": moment and moment.t_end,
+                "t_start": span and span[0],
+                "t_end": span and span[1],
                 "box": box and dict(zip("xywh", box, strict=True)),
             }
         )

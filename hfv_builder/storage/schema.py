@@ -139,6 +139,7 @@ REVIEWS = Table(
             "undoes": pa.list_(STRING),
         }
     ),
+    later=("strength", "t_start", "t_end", "box"),
     # No stage can make decisions again.
     cure="restore it from a copy, or move it away and write the decisions of the database with `hfv reviews export`",
 )

@@ -17,6 +17,8 @@ from pipelines.generators import clips_of
 
 DEFAULT_OVERLAP = 1
 """Where the reviews do not say how many votes a clip was to have."""
+MOVED_AS = {"weak": "to train: weak", "not_judged": "to train: not judged"}
+"""Keys of the counts of clips that `--strong-only` moves to train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,15 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
     if counts["failed"]:
         lines.append(f"{counts['failed']} clips are not taken: they cannot be read or have no scores")
     return "\n".join(lines)
+
+
+def report_strong(counts: Counter[str], val: int) -> str:
+    """Report the effect of `--strong-only`, with the number of generated clips that are left in val."""
+    weak, unjudged = counts[MOVED_AS["weak"]], counts[MOVED_AS["not_judged"]]
+    line = (
+        f"strong anomalies only: {weak + unjudged} clips moved from val to train ({weak} weak, {unjudged} not judged)"
+    )
+    return f"{line}; {val} generated clips are left in val" + ("" if val else ": no reviewer called one of them strong")
 
 
 def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:

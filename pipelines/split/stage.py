@@ -14,13 +14,14 @@ import pyarrow as pa
 from hfv_builder.clips.sources import Source, load_sources
 from hfv_builder.labelling.final_labels import final_labels
 from hfv_builder.labelling.groups import keep_together
-from hfv_builder.labelling.splits import POOLED, VAL_PERCENT, Portion, Protocol, split_clips
+from hfv_builder.labelling.splits import POOLED, TEST_POLICY, VAL_PERCENT, Portion, Protocol, split_clips
+from hfv_builder.labelling.strength import WEAK, only_strong
 from hfv_builder.records import Label, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SPLITS
 from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.split.reviewed import Reviews, labelled_clips, load_reviews, report
+from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, load_reviews, report, report_strong
 
 Group = Literal["content", "prompt"]
 
@@ -32,6 +33,8 @@ class Rules:
     protocol: Protocol
     group: Group
     reviews: Reviews | None
+    strong_only: bool
+    """Whether generated clips of val must be strong anomalies."""
     lost: pa.Table
     sources: dict[str, Source]
 
@@ -63,7 +66,7 @@ class _Result:
 
     generator: str
     rows: pd.DataFrame
-    """The clips in the columns of `splits`, and `group`; empty once they are written."""
+    """The clips in the columns of `splits`, `group` and `strength`; empty once they are written."""
     counts: Counter[str]
     """What happened to how many clips."""
     moved: int = 0
@@ -82,6 +85,7 @@ def split(
     group: Group = "content",
     allow_partial: bool = False,
     overlap: int | None = None,
+    strong_only: bool = False,
 ) -> Outcome:
     """Split the labelled clips of these generators, or of all.
 
@@ -92,24 +96,27 @@ def split(
         group: what is never on two sides: a `content`, or all clips of one `prompt`, whatever their generators.
         allow_partial: let majorities count with fewer votes than the overlap.
         overlap: how many votes a clip was to have; None takes what the reviews say.
+        strong_only: keep in val only the generated clips that reviewers find strong; the others go to train.
 
     Raises:
         UsageError: a generator has no labels or no role, or final ones are wanted and there are no reviews.
     """
     started = time.time()
+    if strong_only and labels != "final":
+        raise UsageError("--strong-only is about what reviewers say of the clips: give --labels final too")
     if group == "prompt" and generators:
         raise UsageError("--group prompt looks at the clips of all generators: leave --generator out")
     reviews = load_reviews(manifests, labels, allow_partial=allow_partial, overlap=overlap)
     lost = lost_clips(manifests)
     sources = load_sources(manifests.root)
-    rules = Rules(protocol=protocol, group=group, reviews=reviews, lost=lost, sources=sources)
+    rules = Rules(protocol=protocol, group=group, reviews=reviews, strong_only=strong_only, lost=lost, sources=sources)
     results = []
     for result in for_each(manifests, "split", generators, partial(_split_one, manifests, rules)):
         if isinstance(result, UsageError):
             raise result
         results.append(result)
     if group == "prompt":
-        _keep_prompts_together(manifests, results)
+        _keep_prompts_together(manifests, rules, results)
     leave_to_owners(manifests, "split", SPLITS, generators)
     moved = sum(result.moved for result in results)
     rows = [row for result in results for row in result.classes]
@@ -126,7 +133,12 @@ def split(
         note = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
     cost = f"val is no longer exactly the top {VAL_PERCENT} %: {moved} clips moved, so that no group is on two sides"
     next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or hfv release NAME --version V"
-    notes = [note, cost if moved else "", *(f"warning: {warning}" for warning in warnings), shared, next_]
+    strong = ""
+    if strong_only:
+        val = sum(row["val"] for row in rows if row["label"] != str(Label.REAL))
+        summary["strong_only"] = {name: counts[key] for name, key in MOVED_AS.items()} | {"val": val}
+        strong = report_strong(counts, val)
+    notes = [note, strong, cost if moved else "", *(f"warning: {warning}" for warning in warnings), shared, next_]
     return Outcome(summary=summary, text=paragraphs(table(rows), *notes), started=started)
 
 
@@ -146,24 +158,32 @@ def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
         counts += Counter(partial=int(few.sum()))
     counts += Counter(invalid=int(final["invalid"].sum()))
     counts += Counter(failed=int((rows["label"].isna() & ~final["rejected"]).sum()))
-    result = _Result(generator=generator, rows=rows.assign(group=final["prompt_group"]), counts=counts)
+    rows = rows.assign(group=final["prompt_group"], strength=final["strength"])
+    if rules.strong_only:
+        left = only_strong(rows, rows["strength"])
+        moves = left.fillna("") != rows["split"].fillna("")
+        weak = moves & rows["strength"].eq(WEAK).fillna(False)
+        counts += Counter({MOVED_AS["weak"]: int(weak.sum()), MOVED_AS["not_judged"]: int((moves & ~weak).sum())})
+        ruled = rows["label"].ne(Label.REAL).fillna(False).astype(bool) & rows["policy"].ne(TEST_POLICY).fillna(False)
+        rows = rows.assign(split=left, policy=rows["policy"].mask(ruled, rows["policy"] + "-strong"))
+    result = _Result(generator=generator, rows=rows, counts=counts)
     if rules.by_video(generator) and portion.train and not rows["split"].eq(Split.TEST).any():
         result.warning = f"no clip of {generator} is left for test: train = {portion.train} in sources.toml takes all"
     if rules.group == "content":
         if grouped:
-            _move([result])
+            _move(rules, [result])
         _write(manifests, result)
     return result
 
 
-def _keep_prompts_together(manifests: Manifests, results: list[_Result]) -> None:
+def _keep_prompts_together(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
     """Move the prompts of all generators to one side each, and write the rows.
 
     Raises:
         UsageError: no clip is left to train with, or another command writes there.
     """
     trains = any(map(_trains, results))
-    _move(results)
+    _move(rules, results)
     if trains and not any(map(_trains, results)):
         raise UsageError(
             "--group prompt leaves no generated clip to train with: all prompts of the generators of role train are "
@@ -179,10 +199,12 @@ def _trains(result: _Result) -> bool:
     return bool((result.rows["split"].eq(Split.TRAIN) & result.rows["label"].ne(Label.REAL)).any())
 
 
-def _move(results: list[_Result]) -> None:
+def _move(rules: Rules, results: list[_Result]) -> None:
     """Let no group of these clips stand on two sides."""
     rows = pd.concat([result.rows for result in results], ignore_index=True)
     split = keep_together(rows, rows["group"])
+    if rules.strong_only:
+        split = only_strong(rows.assign(split=split), rows["strength"], rows["group"])
     ends = np.cumsum([len(result.rows) for result in results])
     for result, own in zip(results, np.split(np.arange(len(rows)), ends[:-1]), strict=True):
         new = split.iloc[own].set_axis(result.rows.index)

@@ -56,15 +56,15 @@ function show(since) {
   notes.show(current.item.clip_id);
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
     make("span", { class: "by", title: opinion.reviewer }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
-    make("span", { class: "muted" }, [blindness(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
+    make("span", { class: "muted" }, [opinion.strength, blindness(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
     ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((text) => make("span", { class: "said", title: text }, text)))));
 }
 
-function keep({ answer, reason, since }) {
+function keep({ answer, reason, strength, since }) {
   const [current] = cases.splice(0, 1);
   const id = newId();
   const seconds = Math.min(3600, (performance.now() - began) / 1000);
-  const sent = outbox.put("/api/adjudications", { decision_id: id, clip_id: current.item.clip_id, answer, reason, note: notes.take(current.item.clip_id), seconds });
+  const sent = outbox.put("/api/adjudications", { decision_id: id, clip_id: current.item.clip_id, answer, reason, strength, note: notes.take(current.item.clip_id), seconds });
   made.push({ id, case: current });
   done.push(current.item.clip_id);
   show(since);
@@ -86,7 +86,8 @@ function skip() { if (cases.length + later.length > 1) { later.push(cases.shift(
 
 const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id) };
 const answers = Object.fromEntries(ANSWERS.filter((action) => action !== "unsure").map((action) => [action, (event) => ballot.press(action, event)]));
-listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
+const weigh = Object.fromEntries(["weak", "strong"].map((strength) => [strength, (event) => ballot.weigh(strength, event)]));
+listen({ ...stage.keys, ...answers, ...weigh, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 for (const name of ["visible", "unplayable"]) stage.addEventListener(name, () => { began ??= performance.now(); ballot.visible(name === "visible"); });
 ballot.addEventListener("keep", ({ detail }) => keep(detail));

@@ -6,9 +6,11 @@ import { $, make, toast } from "./ui.js";
 
 const LOOK_MS = 700;
 const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be played
+export const ANOMALIES = ["spatial", "appearance", "motion"];
+const STRENGTHS = { weak: "Weak", strong: "Strong" };
 const HINTS = {
-  spatial: "broken shapes or depth",
-  appearance: "drifting or flickering looks",
+  spatial: "wrong order, depth or size in space",
+  appearance: "does not keep its looks or shape",
   motion: "impossible or jerky movement",
   none: "looks real; the clip is left out",
   real: "recorded by a camera",
@@ -26,12 +28,17 @@ export class Ballot extends EventTarget {
     this.seen = true;
     this.opensAt = Infinity;
     $("confirm").addEventListener("click", (event) => this.keep(event));
+    $("strength").append(...Object.entries(STRENGTHS).map(([strength, title]) => {
+      const button = make("button", { type: "button", "data-strength": strength, "aria-pressed": "false" }, make("kbd", { "data-key": strength }, sign(keyOf(strength))), make("b", {}, title));
+      button.addEventListener("click", (event) => this.weigh(strength, event));
+      return button;
+    }));
   }
 
   // Shows the answers to a clip, or to none. `chosen` is an earlier answer of the reviewer.
   show(item, chosen = null) {
     this.item = item;
-    this.chosen = chosen && { answer: chosen.answer, reason: chosen.reason };
+    this.chosen = chosen && { answer: chosen.answer, reason: chosen.reason, strength: chosen.strength ?? null };
     this.tags = {};
     this.busy = false;
     this.seen = true;
@@ -78,7 +85,21 @@ export class Ballot extends EventTarget {
     const reason = choice.answer === "reject" ? await askReason(item.reasons) : null;
     if (choice.answer === "reject" && !reason) return;
     if (this.item !== item || this.busy) return; // answered in another tab
-    this.chosen = { answer: choice.answer, reason };
+    // Another anomaly has another strength.
+    const strength = [this.chosen, item.given].find((said) => said?.answer === choice.answer)?.strength ?? null;
+    this.chosen = { answer: choice.answer, reason, strength };
+    this.paint();
+    this.dispatchEvent(new Event("chosen"));
+  }
+
+  // Whether the chosen answer can have a strength: an anomaly of a validation candidate.
+  get weighs() { return Boolean(this.item?.candidate) && ANOMALIES.includes(this.chosen?.answer); }
+
+  // Sets the strength of the chosen anomaly; the same one again takes it back.
+  weigh(strength, event) {
+    if (!this.open(event)) return;
+    if (!this.weighs) { if (this.item.candidate) toast("Choose an anomaly first, then how strong it is."); return; }
+    this.chosen = { ...this.chosen, strength: this.chosen.strength === strength ? null : strength };
     this.paint();
   }
 
@@ -111,6 +132,11 @@ export class Ballot extends EventTarget {
       button.classList.toggle("chosen", chosen);
       button.querySelector(".tag").textContent = (this.tags[answer] ?? []).join(" · ");
       button.classList.toggle("suggested", (this.tags[answer] ?? []).includes("automatic"));
+    }
+    $("strength").hidden = !this.item?.candidate;
+    for (const button of $("strength").querySelectorAll("button")) {
+      button.setAttribute("aria-disabled", String(!open || !this.weighs));
+      button.setAttribute("aria-pressed", String(this.weighs && this.chosen.strength === button.dataset.strength));
     }
     const confirm = $("confirm");
     confirm.hidden = !this.item;

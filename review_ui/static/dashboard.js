@@ -96,6 +96,7 @@ function quality(stats) {
       gap.points == null ? null : make("p", {}, `Showing the label first changes this by ${points(gap.points)} percentage points (95 %: ${interval(gap.from, gap.to, points)}).`)),
     box(6, "Seconds per clip", stats.seconds.median == null ? "" : `Median ${decimal(stats.seconds.median, 1)} s over ${count(stats.seconds.n)} answers, interquartile range ${stats.seconds.quartiles.map((s) => decimal(s, 1)).join(" to ")} s.`,
       stats.seconds.edges.map((edge, i, edges) => ({ from: edge, to: edges[i + 1] ?? null, answers: stats.seconds.counts[i] })), times),
+    box(12, "Strength of validation candidates", "How many of the anomalies in the top 20 % of their class reviewers call strong, with 95 % intervals. make split LABELS=final STRONG_ONLY=1 keeps only these in val.", stats.strengths.labels, strengths(stats)),
     box(12, "Generators", "Automatic labels, and the share of reviewed clips whose label reviewers confirmed or that they rejected, with 95 % intervals.", stats.generators, generators(stats)),
   );
 }
@@ -111,6 +112,25 @@ function generators(stats) {
     make("tbody", {}, ...stats.generators.map((row) => make("tr", {}, make("th", { scope: "row" }, row.generator),
       ...[row.clips, ...shown.map((label) => row.labels[label])].map((number) => make("td", { class: "n" }, count(number))),
       estimate(row.upheld), estimate(row.rejected), make("td", { class: "n" }, count(row.disputed))))));
+}
+
+function strengths({ strengths: { labels, agreement } }) {
+  const rows = labels.map((row) => make("tr", {}, make("th", { scope: "row" }, TITLES[row.label]), ...[row.answers, row.none].map((number) => make("td", { class: "n" }, count(number))), estimate(row.strong)));
+  const pairs = agreement.n ? `Reviewers who gave the same label agree on its strength in ${percent(agreement.share)} of ${count(agreement.n)} pairs (95 %: ${interval(agreement.from, agreement.to)}).` : "No two reviewers have judged the same anomaly yet.";
+  return make("div", {}, make("table", {}, header(["Anomaly", "Answers", "Not judged", "Strong"]), make("tbody", {}, ...rows)), make("p", { class: "muted" }, pairs));
+}
+
+// How far the marks of reviewers overlap; null if nobody has marked anything.
+function overlaps({ marks }) {
+  if (!marks.marked) return null;
+  const row = (name, title) => {
+    const { n, mean, from, to, good } = marks[name];
+    return make("tr", {}, make("th", { scope: "row" }, title), make("td", { class: "n" }, count(n)),
+      make("td", { class: "n" }, ...(n ? [decimal(mean), make("small", {}, interval(from, to, decimal))] : ["–"])), estimate(good));
+  };
+  return box(12, "When and where", `Overlap (intersection over union) of the marks of reviewers who gave a clip the same label, with 95 % intervals. ${count(marks.marked)} ${marks.marked === 1 ? "answer has" : "answers have"} marks.`,
+    ["span", "box"].map((name) => ({ of: name, ...marks[name] })),
+    make("table", {}, header(["", "Clips with two marks or more", "Mean overlap", "At least 0.5"]), make("tbody", {}, row("span", "Time"), row("box", "Place"))));
 }
 
 function confusion(stats) {
@@ -149,6 +169,7 @@ function people(stats) {
     box(8, "Reviewers", "Changed: blind answers that were changed after the suggestion was shown. With final, with self: agreement with the final label and with the reviewer's own earlier answer. Small figures are 95 % intervals.", stats.reviewers,
       make("table", { class: "people" }, header(columns), make("tbody", {}, ...rows))),
     box(4, "Pairs of reviewers", "Share of clips on which both gave the same answer.", stats.pairs, make("table", {}, header(["Pair", "Agree"]), make("tbody", {}, ...pairs))),
+    ...[overlaps(stats)].filter(Boolean),
     box(12, "Days", "The work of every reviewer on every day (UTC). Agreement: share of the clips answered by others too on which the answer is that of most others, with its 95 % interval.", stats.days, days(stats)));
 }
 

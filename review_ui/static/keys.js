@@ -7,15 +7,21 @@ export const ACTIONS = {
   fourth: ["4", "No anomaly, or Real footage"],
   reject: ["r", "Reject, then a reason (1–9)"],
   unsure: ["u", "Unsure"],
+  weak: ["w", "Weak (validation candidate)"],
+  strong: ["s", "Strong (validation candidate)"],
   confirm: ["Enter", "Save the chosen answer"],
   undo: ["z", "Undo"],
   note: ["n", "Note"],
-  skip: ["s", "Later (when adjudicating)"],
+  skip: ["l", "Later (when adjudicating)"],
   play: [" ", "Play or pause"],
   back: ["ArrowLeft", "One frame back"],
   forward: ["ArrowRight", "One frame forward"],
   slower: ["[", "Slower"],
   faster: ["]", "Faster"],
+  from: ["i", "The anomaly begins here"],
+  to: ["o", "The anomaly ends here"],
+  unmark: ["x", "Remove its time and box"],
+  guide: ["g", "Guide to the answers"],
   help: ["?", "Keys"],
 };
 export const ANSWERS = ["spatial", "appearance", "motion", "fourth", "reject", "unsure"];
@@ -34,7 +40,9 @@ export const sign = (key) => SIGNS[key] ?? key.toUpperCase();
 export function actionOf(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  return Object.keys(ACTIONS).find((action) => keyOf(action) === key) ?? null;
+  // A key that the reviewer has assigned goes before the default key of an action that is newer than the assignment.
+  const holds = (action) => keyOf(action) === key;
+  return Object.keys(custom).find((action) => action in ACTIONS && holds(action)) ?? Object.keys(ACTIONS).find(holds) ?? null;
 }
 
 // Assigns a key to an action; the action that had the key gets the old one. Escape and Tab cannot be assigned.

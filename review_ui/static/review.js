@@ -1,14 +1,16 @@
 // The review page: choose an answer, save it, see the suggestion, keep or change the answer, next clip.
 import { get, newId, post } from "./api.js";
 import { Ballot } from "./ballot.js";
+import { guide } from "./guide.js";
 import { ANSWERS, listen } from "./keys.js";
+import { Marking } from "./marking.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const HAND = 4; // one visible, three loaded
 const IDLE_S = 300; // longest time that is recorded for one clip
-const QUEUE_TITLES = { labels: "Confirm labels", calibration: "Calibration set", disagreements: "Second look", failed: "Failed media", repeats: "Repeats" };
+const QUEUE_TITLES = { labels: "Confirm labels", calibration: "Calibration set", disagreements: "Second look", failed: "Failed media", repeats: "Repeats", marks: "When and where" };
 
 const address = new URLSearchParams(location.search);
 const queue = address.get("queue") in QUEUE_TITLES ? address.get("queue") : "labels";
@@ -18,11 +20,13 @@ const name = document.body.dataset.name;
 const outbox = new Outbox(name);
 const stage = new Stage();
 const notes = new Notes();
+const marking = new Marking(stage);
 const tabs = new BroadcastChannel(`hfv.${name}`);
 const ballot = new Ballot((chosen, title) => {
   const name = chosen.answer === "reject" ? `Reject: ${chosen.reason}` : title;
   if (phase === "saving") return outbox.failures ? "Waiting for the server…" : "Saving…";
   if (phase === "revealed" && chosen.answer !== hand[0].first.answer) return chosen.answer === "reject" ? name : `Change to ${name}`;
+  if (queue === "marks" && chosen.answer === hand[0].given?.answer) return marking.ready ? `Confirm ${name}` : "Loading…";
   return chosen.answer === "reject" ? name : `Keep ${name}`;
 });
 
@@ -45,8 +49,8 @@ const history = {
 async function deal() {
   if (!revisited) return post(`/api/queues/${queue}/hand`, { count: HAND, ...wanted });
   if (done.includes(revisited)) { location.assign("/answers"); return { items: [], left: 1 }; }
-  const { item, answer } = await post(`/api/answers/${revisited}/hand`);
-  return { items: [{ ...item, given: answer }], left: null };
+  const { item } = await post(`/api/answers/${revisited}/hand`);
+  return { items: [item], left: null };
 }
 
 async function refill() {
@@ -82,8 +86,9 @@ function show(since) {
   if (!item) { empty("Loading…", ""); refill(); return; }
   phase = item.first ? "revealed" : item.shown ? "shown" : "blind";
   stage.prepare(hand);
-  ballot.show(item, item.first);
+  ballot.show(item, item.first ?? (queue === "marks" && !revisited ? item.given : null));
   stage.show(item, phase !== "blind", since);
+  marking.show(item, ballot.chosen?.answer ?? item.given?.answer);
   notes.show(item.clip_id);
   restart(null);
   paint();
@@ -93,6 +98,7 @@ function empty(title, text) {
   phase = "empty";
   stage.clear();
   ballot.show(null);
+  marking.show(null);
   $("message").replaceChildren(make("b", {}, title), text);
   $("message").hidden = false;
   paint();
@@ -101,19 +107,23 @@ function empty(title, text) {
 // ------------------------------------------------------------------ answers
 
 // The time spent on an answer starts when the clip, or its suggestion, becomes visible.
-function restart(now) { began = now; hidden = 0; hiddenSince = document.hidden ? performance.now() : 0; }
+function restart(now) { began = now; hidden = 0; hiddenSince = document.hidden || guide.isOpen ? performance.now() : 0; }
 
 function spent() {
   const now = performance.now();
   return Math.round(Math.min(IDLE_S, Math.max(0, now - (began ?? now) - hidden - (hiddenSince ? now - hiddenSince : 0)) / 1000) * 1000) / 1000;
 }
 
-function keep({ answer, reason, since }) {
+function keep({ answer, reason, strength, since }) {
   const item = hand[0];
   const first = phase === "blind";
-  const decision = { decision_id: newId(), clip_id: item.clip_id, answer, reason, seconds: spent(), final: !first, note: first ? "" : notes.take(item.clip_id) };
+  if (marking.asked && !marking.ready) { toast("The worst moment is still loading."); return; }
+  const decision = {
+    decision_id: newId(), clip_id: item.clip_id, answer, reason, strength, seconds: spent(), final: !first,
+    note: first ? "" : notes.take(item.clip_id), ...marking.read(answer),
+  };
   if (first) {
-    item.first = { decision_id: decision.decision_id, answer, reason };
+    item.first = { decision_id: decision.decision_id, answer, reason, strength };
     phase = "saving";
     ballot.busy = true;
     paint();
@@ -175,6 +185,7 @@ function undo() {
 
 function question(item) {
   if (phase === "empty") return "";
+  if (queue === "marks" && item.marking) return "When and where is it?";
   if (item.given) return "Change your answer?";
   if (phase === "saving" || phase === "revealed") return "Keep your answer?";
   const answers = item.answers.map((choice) => choice.answer);
@@ -190,7 +201,7 @@ function paint() {
   $("question").hidden = phase === "empty";
   const tags = {};
   if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
-  if (item?.given) tags[item.given] = ["your answer"];
+  if (item?.given) tags[item.given.answer] = ["your answer"];
   const suggested = ["revealed", "shown"].includes(phase) && item.suggestion?.label;
   if (suggested) (tags[suggested] ??= []).push("automatic");
   ballot.tag(tags);
@@ -205,14 +216,18 @@ function paintWhere() {
 
 // ------------------------------------------------------------------- wiring
 
-const acts = { undo, note: () => phase !== "empty" && notes.ask(hand[0].clip_id) };
+const acts = { undo, note: () => phase !== "empty" && notes.ask(hand[0].clip_id), ...marking.acts };
+const weigh = Object.fromEntries(["weak", "strong"].map((strength) => [strength, (event) => ballot.weigh(strength, event)]));
 const answers = Object.fromEntries(ANSWERS.map((action) => [action, (event) => ballot.press(action, event)]));
-listen({ ...stage.keys, ...answers, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
+listen({ ...stage.keys, ...answers, ...weigh, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 
 for (const name of ["visible", "unplayable"]) {
   stage.addEventListener(name, () => { if (began === null) restart(performance.now()); ballot.visible(name === "visible"); });
 }
+ballot.addEventListener("chosen", () => { marking.choose(ballot.chosen.answer); ballot.paint(); });
+stage.addEventListener("known", () => ballot.paint());
+guide.addEventListener("changed", resume);
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
 const isOurs = (id) => phase === "saving" && hand[0].first.decision_id === id;
 outbox.addEventListener("kept", ({ detail }) => isOurs(detail.body.decision_id) && reveal(detail.answer.suggestion));
@@ -234,14 +249,15 @@ tabs.addEventListener("message", ({ data }) => {
   const current = hand[0].clip_id === data.answered;
   if (current) { advance(); toast("You answered this clip in another tab."); refill(); } else hand = hand.filter((item) => item.clip_id !== data.answered);
 });
-document.addEventListener("visibilitychange", () => {
-  const now = performance.now();
-  if (document.hidden) hiddenSince = now;
-  else if (hiddenSince) { hidden += now - hiddenSince; hiddenSince = 0; }
-});
+// Time with another tab in front, or with the guide open, is not spent on the clip.
+function resume() {
+  if (document.hidden || guide.isOpen) hiddenSince ||= performance.now();
+  else if (hiddenSince) { hidden += performance.now() - hiddenSince; hiddenSince = 0; }
+}
+document.addEventListener("visibilitychange", resume);
 addEventListener("pageshow", (event) => { if (event.persisted) refill(); });
 setInterval(refill, 4 * 60 * 1000); // renews the leases
 setUp();
 showOutbox(outbox);
 outbox.tell();
-outbox.flush().then(refill);
+outbox.flush().then(() => guide.first()).then(refill);

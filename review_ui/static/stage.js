@@ -15,7 +15,8 @@ const RETRY_MS = 2000;
 // Characters that the server rejects in notes; pasted text may contain them.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]+/g;
 
-// Dispatches "visible" when the first frame of a clip is shown, and "unplayable" when the reason is why there is none.
+// Dispatches "visible" when the first frame of a clip is shown, "unplayable" when the reason is why there is none, and "known"
+// when its frames, and its evidence if that may be shown, have arrived.
 export class Stage extends EventTarget {
   constructor() {
     super();
@@ -95,7 +96,6 @@ export class Stage extends EventTarget {
     this.paintState();
     this.paint(); // at once, so that nothing of the previous clip stays visible
     await this.learn();
-    if (this.item === item && this.known?.unplayable) this.explain(item.clip_id);
   }
 
   // Shows the suggestion after the first answer is saved.
@@ -124,9 +124,15 @@ export class Stage extends EventTarget {
     const { item, shown } = this;
     const evidence = await this.ask(item, shown);
     if (this.item !== item || this.shown !== shown) return;
-    this.known = evidence ?? this.known;
-    this.player.times = this.known?.frame_times ?? [];
+    if (!evidence) { // the server is busy, or cannot be reached
+      setTimeout(() => this.item === item && this.shown === shown && this.learn(), RETRY_MS);
+      return;
+    }
+    this.known = evidence;
+    this.player.times = this.known.frame_times;
     this.paint();
+    this.dispatchEvent(new Event("known"));
+    if (this.known.unplayable) this.explain(item.clip_id);
   }
 
   // Shows or hides everything that reveals the automatic label.

@@ -1,5 +1,6 @@
 """A served app and a reviewer at a browser, as tests speak of them."""
 
+import json
 import socket
 import threading
 import time
@@ -53,10 +54,20 @@ class Desk:
     """A reviewer at a browser of their own."""
 
     def __init__(
-        self, chromium: Any, served: Served, name: str, path: str = "/review", *, token: str = "", **options: Any
+        self,
+        chromium: Any,
+        served: Served,
+        name: str,
+        path: str = "/review",
+        *,
+        token: str = "",
+        guided: bool = True,
+        **options: Any,
     ) -> None:
         self.context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}} | options)
         self.context.set_default_timeout(120_000)  # generous: the machine may be busy
+        if guided:  # has read the guide, which is shown before the first clip
+            self.context.add_init_script(f"localStorage.setItem({json.dumps(f'hfv.guide.{name}')}, 'seen')")
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

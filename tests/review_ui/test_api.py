@@ -63,7 +63,7 @@ def test_blind_first_then_keep_or_change(start: Callable[..., TestClient]) -> No
     first = anna.decide(item["clip_id"], "spatial", blind=True, final=False, seconds=4.0)
     again = anna.hand()[0]
     assert again["clip_id"] == item["clip_id"]
-    assert again["first"] == {"decision_id": first, "answer": "spatial", "reason": None}
+    assert again["first"] == {"decision_id": first, "answer": "spatial", "reason": None, "strength": None}
     anna.decide(item["clip_id"], "motion", seconds=1.5)
     assert anna.hand()[0]["clip_id"] != item["clip_id"]
     rows = pq.read_table(io.BytesIO(anna.send("GET", "/api/reviews.parquet").content)).to_pylist()

@@ -73,6 +73,7 @@ def look(desk: Desk, at: str) -> None:
     """Hold the page against what can be checked of any, in both themes, on a laptop and on a large screen."""
     for width, height, theme in ((1920, 1080, "light"), (1366, 768, "dark")):
         desk.page.set_viewport_size({"width": width, "height": height})
+        desk.page.wait_for_function(f"innerWidth === {width} && innerHeight === {height}")
         desk.run(f"document.documentElement.dataset.theme = '{theme}'")
         assert desk.run(CHECKS) == [], f"{at} at {width}×{height}, {theme}"
     accessible(desk, at)
