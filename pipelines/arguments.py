@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.audit.arguments import add_arguments as add_audit
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.workers.cluster import KINDS
 
@@ -158,6 +159,11 @@ def parser() -> argparse.ArgumentParser:
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
     )
 
+    add_audit(
+        command("audit", "say what a careful reviewer would object to", several, cluster, everywhere),
+        text=_text,
+        path=_path,
+    )
     command("status", "show how many clips are done, failed and left", everywhere)
 
     weights = command("weights", "download, check or try the weights that a profile needs", everywhere)

@@ -146,6 +146,21 @@ def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return run(manifests, options, _cluster(options))
 
 
+def _audit(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from hfv_builder.storage.places import place
+    from pipelines.audit.stage import audit
+
+    return audit(
+        manifests,
+        options.generator,
+        against=place(path_text(options.against)) if options.against else None,
+        release=options.release,
+        topics=place(path_text(options.topics)) if options.topics else None,
+        retry_failed=options.retry_failed,
+        cluster=_cluster(options),
+    )
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -225,6 +240,7 @@ STAGES = {
     "label": _label,
     "split": _split,
     "release": _release,
+    "audit": _audit,
     "status": _status,
     "weights": _weights,
     "review": _review,
@@ -236,13 +252,14 @@ EXTRAS = {
     "score": "models",
     "weights": "models",
     "release": "release",
+    "audit": "audit",
     "review": "review",
     "reviews": "review",
     "demo": "demo",
 }
 """Extra with the additional packages that a command needs."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
-RECORDED = frozenset({"catalog", "score", "label", "split"})
+RECORDED = frozenset({"catalog", "score", "label", "split", "audit"})
 """Commands that write a run report; others only read, or use other manifests."""
 
 

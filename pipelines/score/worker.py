@@ -111,7 +111,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
     profile = run.resolved.profile
 
     def frames(job: ClipJob) -> Iterator[Any]:
-        with _file(job) as file:
+        with catalogued_file(job) as file:
             yield from decode(
                 file,
                 decoder=profile.decoder,
@@ -129,7 +129,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
 
 
 @contextlib.contextmanager
-def _file(job: ClipJob) -> Iterator[Path]:
+def catalogued_file(job: ClipJob) -> Iterator[Path]:
     """Yield the file of the clip, after checking that its content is the catalogued one.
 
     Raises:
