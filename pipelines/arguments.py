@@ -8,6 +8,7 @@ from pathlib import Path
 from hfv_builder.records import METRICS, Metric
 from pipelines.audit.arguments import add_arguments as add_audit
 from pipelines.release.arguments import add_arguments as add_release
+from pipelines.select.arguments import add_arguments as add_select
 from pipelines.workers.cluster import KINDS
 
 INTO = "manifests to export into (default: those of --manifests; with --db, a folder next to the database)"
@@ -141,9 +142,9 @@ def parser() -> argparse.ArgumentParser:
     )
     split.add_argument(
         "--group",
-        choices=("content", "prompt"),
+        choices=("content", "prompt", "near"),
         default="content",
-        help="what is never on two sides: one content, or all clips of one prompt (default: content)",
+        help="what is never on two sides: one content, all clips of one prompt, or near duplicates (default: content)",
     )
     split.add_argument(
         "--allow-partial", action="store_true", help="also use clips that have fewer votes than required"
@@ -159,6 +160,11 @@ def parser() -> argparse.ArgumentParser:
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
     )
 
+    add_select(
+        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere),
+        count=_whole(1, 10_000_000),
+        seed=_seed,
+    )
     add_audit(
         command("audit", "say what a careful reviewer would object to", several, cluster, everywhere),
         text=_text,
@@ -195,6 +201,9 @@ def parser() -> argparse.ArgumentParser:
         "--users", type=_path, metavar="FILE", help="file of users; required unless --host is this machine"
     )
     review.add_argument("--settings", type=_path, metavar="FILE", help="TOML file with settings of the queues")
+    review.add_argument(
+        "--clips", type=_path, metavar="LIST", help="review only the clips whose ids are in this file, one per line"
+    )
     review.add_argument("--overlap", type=_votes, metavar="N", help="reviewers per clip (default: 1)")
     review.add_argument(
         "--cache-gb", type=_whole(1, 1_000_000), metavar="GB", help="largest size of all proxies (default: 20)"

@@ -161,6 +161,19 @@ def _audit(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     )
 
 
+def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.select.stage import select
+
+    return select(
+        manifests,
+        options.generator,
+        per_generator=options.per_generator,
+        balance=options.balance,
+        seed=options.seed,
+        everything=options.all,
+    )
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -209,6 +222,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         db=options.db,
         into=_into(options),
         names=options.name,
+        clips=options.clips,
         verbose=options.verbose,
     )
 
@@ -240,6 +254,7 @@ STAGES = {
     "label": _label,
     "split": _split,
     "release": _release,
+    "select": _select,
     "audit": _audit,
     "status": _status,
     "weights": _weights,
@@ -259,7 +274,7 @@ EXTRAS = {
 }
 """Extra with the additional packages that a command needs."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
-RECORDED = frozenset({"catalog", "score", "label", "split", "audit"})
+RECORDED = frozenset({"catalog", "score", "label", "split", "select", "audit"})
 """Commands that write a run report; others only read, or use other manifests."""
 
 

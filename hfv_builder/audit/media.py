@@ -14,6 +14,14 @@ BORDER = 0.02
 """Share of the area that is borders, likewise."""
 TRUNCATED = 0.98
 """Share of the declared frames below which a clip is truncated."""
+FLAGS = {
+    "frozen or duplicated frames": "repeat a quarter of their frames or more",
+    "black frames": "are black for a tenth of their frames or more",
+    "hard cuts": "have a hard cut",
+    "black or white borders": "have black or white borders",
+    "truncated files": "end before their declared length, or have frames that cannot be decoded",
+}
+"""What can be wrong with a clip, as a finding and as the verb of its sentence."""
 
 
 def media(clips: pd.DataFrame) -> Report:
@@ -35,20 +43,27 @@ def media(clips: pd.DataFrame) -> Report:
         findings.append(
             judge("clips without signals", "all", part, says, advice=advice, clips=tuple(lacking["clip_id"]))
         )
+    bad = flags(known)
     for generator, own in known.groupby("generator", sort=True):
-        for name, bad, what in (
-            ("frozen or duplicated frames", own["frozen"].ge(FROZEN), "repeat a quarter of their frames or more"),
-            ("black frames", own["black"].ge(BLACK), "are black for a tenth of their frames or more"),
-            ("hard cuts", own["cuts"].ge(1), "have a hard cut"),
-            ("black or white borders", own["border"].ge(BORDER), "have black or white borders"),
-            (
-                "truncated files",
-                _truncated(own),
-                "end before their declared length, or have frames that cannot be decoded",
-            ),
-        ):
-            findings.append(_judged(name, str(generator), own, bad.fillna(False).astype(bool), what))
+        findings += [_judged(name, str(generator), own, bad.loc[own.index, name], what) for name, what in FLAGS.items()]
     return Report(area=Area.MEDIA, findings=tuple(findings))
+
+
+def flags(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return what is wrong with each clip: a row per clip, a bool column for each of `FLAGS`; False without signals.
+
+    Args:
+        clips: a row per clip with num_frames and the columns of `signals`.
+    """
+    declared = clips["num_frames"].astype("Float64")
+    found = {
+        "frozen or duplicated frames": clips["frozen"].ge(FROZEN),
+        "black frames": clips["black"].ge(BLACK),
+        "hard cuts": clips["cuts"].ge(1),
+        "black or white borders": clips["border"].ge(BORDER),
+        "truncated files": clips["missing"].gt(0) | (clips["decoded"].astype("Float64") < TRUNCATED * declared),
+    }
+    return pd.DataFrame({name: bad.astype("boolean").fillna(False).astype(bool) for name, bad in found.items()})
 
 
 def _judged(name: str, generator: str, own: pd.DataFrame, bad: pd.Series, what: str) -> Finding:
@@ -57,8 +72,3 @@ def _judged(name: str, generator: str, own: pd.DataFrame, bad: pd.Series, what: 
     advice = "hfv review --clips LIST, and reject them as broken"
     clips = tuple(own.loc[bad, "clip_id"])
     return judge(name, generator, share(count, len(own)), says, advice=advice, clips=clips)
-
-
-def _truncated(own: pd.DataFrame) -> pd.Series:
-    declared = own["num_frames"].astype("Float64")
-    return own["missing"].gt(0) | (own["decoded"].astype("Float64") < TRUNCATED * declared)

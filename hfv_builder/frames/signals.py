@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 from hfv_builder.frames.hashing import SIDE, frame_hash
 
-VERSION = "1"
-"""Raise it when the same frames give other signals."""
 THUMB = 48
 """Rows and columns of the samples of a frame that steps are compared by."""
 KEPT_SIDE = 128

@@ -34,21 +34,27 @@ CLIP_COLUMNS = [
 ]
 LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size")
 SIGNAL_COLUMNS = ("clip_id", "decoded", "missing", "brightness", "change", "frozen", "black", "cuts", "border")
-METADATA = "metadata.parquet"
+METADATA, VARIANT = "metadata.parquet", "@"
+"""The table of each folder of a release, and what the names of folders of changed copies contain."""
 
 
-def clips_table(manifests: Manifests, generators: Sequence[str], lost: pa.Table) -> pd.DataFrame:
+def clips_table(
+    manifests: Manifests, generators: Sequence[str], lost: pa.Table, *, selected: bool = True
+) -> pd.DataFrame:
     """Return a row per readable clip that counts, sorted by generator and clip_id.
 
     Args:
         lost: from `generators.lost_clips`.
+        selected: leave out the clips that `hfv select` did not choose.
 
     Returns:
         The columns of `clips`, labels, splits, final labels and signals, `pixels`, `bytes_per_frame` and `reviewed`.
     """
     tables = []
     for generator in generators:
-        clips = _frame(clips_of(manifests, generator, [*CLIP_COLUMNS], lost), [*CLIP_COLUMNS, "status"])
+        clips = _frame(
+            clips_of(manifests, generator, [*CLIP_COLUMNS], lost, selected=selected), [*CLIP_COLUMNS, "status"]
+        )
         clips = clips[clips["status"].eq(Status.OK.value)].drop(columns="status")
         for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
             rows = _frame(manifests.read(table, columns, generator=generator), columns)
@@ -86,6 +92,8 @@ def released_clips(folder: Path) -> pd.DataFrame:
     """
     tables = []
     for path in sorted(folder.rglob(METADATA)):
+        if VARIANT in path.parent.name:
+            continue
         rows = pq.read_table(path).to_pandas()
         files = [path.parent / name for name in rows.get("file_name", pd.Series(dtype=str))]
         rows["bytes"] = [file.stat().st_size if file.is_file() else np.nan for file in files]

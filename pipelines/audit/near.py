@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.audit.near import Pairs, Vectors, near_duplicates, near_groups
-from hfv_builder.frames.signals import VERSION
+from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SIGNALS

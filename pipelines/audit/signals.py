@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from hfv_builder.frames.signals import VERSION
+from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import ClipError, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SIGNALS

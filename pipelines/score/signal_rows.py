@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hfv_builder.frames.signals import VERSION, Signals
+from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import Status, reason
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SIGNALS
+
+if TYPE_CHECKING:
+    from hfv_builder.frames.signals import Signals
 
 Row = dict[str, Any]
 
@@ -20,7 +23,7 @@ def add_signals(manifests: Manifests, generator: str, rows: Sequence[Row]) -> No
     manifests.add(SIGNALS, pa.Table.from_pylist(rows, SIGNALS.schema), name=name, generator=generator)
 
 
-def signal_row(clip_id: str, generator: str, signals: Signals | None, error: Exception | None = None) -> Row:
+def signal_row(clip_id: str, generator: str, signals: "Signals | None", error: Exception | None = None) -> Row:
     """Return the row of a clip; without signals, one that says why."""
     row = dict.fromkeys(SIGNALS.schema.names) | {"clip_id": clip_id, "generator": generator, "version": VERSION}
     if signals is not None:
