@@ -8,7 +8,7 @@ from hfv_builder.audit.finding import Estimate
 
 LEVEL = 0.95
 Z = float(norm.ppf((1 + LEVEL) / 2))
-BOOTSTRAPS = 1000
+BOOTSTRAPS = 400
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -67,7 +67,9 @@ class SignalWatch:
 
     def __init__(self, chunks: Iterable[Any]) -> None:
         self._chunks = chunks
-        self._decoded = self._missing = 0
+        self.decoded = 0
+        """Frames so far."""
+        self._missing = 0
         self._kept: list[tuple[int, Grey]] = []
         self._stride = 1
         self._last: npt.NDArray[np.float32] | None = None
@@ -93,7 +95,7 @@ class SignalWatch:
         small = (cv2.resize(self._kept[place][1][box], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for place in places)
         hashes = [(self._kept[place][0], frame_hash(image)) for place, image in zip(places, small, strict=True)]
         return Signals(
-            decoded=self._decoded,
+            decoded=self.decoded,
             missing=self._missing,
             frames=[index for index, value in hashes if value is not None],
             hashes=[value for _, value in hashes if value is not None],
@@ -106,23 +108,22 @@ class SignalWatch:
         )
 
     def _update(self, rgb: npt.NDArray[np.uint8], index: int) -> None:
-        height, width = rgb.shape[:2]
-        rows, columns = (np.linspace(0, side - 1, THUMB).astype(np.intp) for side in (height, width))
-        thumb = cv2.cvtColor(rgb[rows[:, None], columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        sampled = cv2.resize(rgb, (THUMB, THUMB), interpolation=cv2.INTER_NEAREST)
+        thumb = cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY).astype(np.float32)
         self._levels.append(float(thumb.mean()))
-        self._black.append(bool(np.quantile(thumb, 0.95) < BLACK))
+        self._black.append(bool(np.count_nonzero(thumb < BLACK) >= 0.95 * thumb.size))
         if self._last is not None:
-            self._changes.append(float(np.abs(thumb - self._last).mean()))
-            self._alike.append(_correlation(thumb, self._last))
+            change = float(np.abs(thumb - self._last).mean())
+            self._changes.append(change)
+            self._alike.append(_correlation(thumb, self._last) if change > CUT else 1.0)
         self._last = thumb
-        if self._decoded % self._stride == 0:
-            grey = cv2.cvtColor(
-                cv2.resize(rgb, (KEPT_SIDE, KEPT_SIDE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
-            )
-            self._kept.append((index, np.asarray(grey, np.uint8)))
+        if self.decoded % self._stride == 0:
+            sampled = cv2.resize(rgb, (2 * KEPT_SIDE, 2 * KEPT_SIDE), interpolation=cv2.INTER_NEAREST)
+            small = cv2.resize(sampled, (KEPT_SIDE, KEPT_SIDE), interpolation=cv2.INTER_AREA)
+            self._kept.append((index, np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)))
             if len(self._kept) > KEPT:
                 self._kept, self._stride = self._kept[::2], 2 * self._stride
-        self._decoded += 1
+        self.decoded += 1
 
 
 def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:

@@ -104,7 +104,8 @@ def released_clips(folder: Path) -> pd.DataFrame:
     codec = clips["codec"] if "codec" in clips else pd.Series("", clips.index)
     group = clips["prompt_group"] if "prompt_group" in clips else clips.get("prompt", pd.Series(pd.NA, clips.index))
     per_frame = clips["bytes"] / clips["num_frames"].clip(lower=1)
-    return clips.assign(codec=codec, prompt_group=group, bytes_per_frame=per_frame)
+    facts: pd.DataFrame = clips.assign(codec=codec, prompt_group=group, bytes_per_frame=per_frame)
+    return facts
 
 
 def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:

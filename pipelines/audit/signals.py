@@ -11,10 +11,9 @@ from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import ClipError, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SIGNALS
-from hfv_builder.storage.supersession import newest_signals
 from pipelines.audit.worker import signal_shard
 from pipelines.generators import clips_of
-from pipelines.score.compaction import SCORED_ROWS, settle
+from pipelines.score.compaction import compact_signals
 from pipelines.score.run import ClipJob
 from pipelines.score.signal_rows import add_signals, signal_row
 from pipelines.workers.cluster import Cluster
@@ -38,9 +37,9 @@ def complete_signals(
         retry_failed: try clips again that failed.
 
     Raises:
-        UsageError: another command computes them, or no worker is available.
+        UsageError: another command computes them, such as `hfv score`, or no worker is available.
     """
-    with manifests.lock(f"signals-{generator}"):
+    with manifests.lock(f"score-{generator}"):  # scoring writes signals too
         manifests.recover(SIGNALS, generator=generator)
         clips = clips_of(manifests, generator, ["path", "num_frames"], lost)
         todo = _lacking(manifests, generator, clips, retry_failed=retry_failed)
@@ -48,11 +47,6 @@ def complete_signals(
             _compute(manifests, generator, todo, cluster)
         compact_signals(manifests, generator, len(clips))
     return len(todo)
-
-
-def compact_signals(manifests: Manifests, generator: str, clips: int) -> None:
-    """Compact the signals of a generator into parts sorted by clip_id."""
-    settle(manifests, SIGNALS, newest_signals, clips=clips, part_rows=SCORED_ROWS, generator=generator)
 
 
 def _lacking(manifests: Manifests, generator: str, clips: pa.Table, *, retry_failed: bool) -> pa.Table:

@@ -111,7 +111,7 @@ def _with_fields(clips: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 def _evenness(values: pd.Series, every: pd.Series) -> float:
     """Return the evenness over all values that the generator has."""
     counts = values.value_counts().reindex(every.unique(), fill_value=0)
-    return evenness(counts.to_numpy(np.int64)) if len(counts) > 1 else 1.0
+    return evenness(np.asarray(counts, np.int64)) if len(counts) > 1 else 1.0
 
 
 def _reasons(clips: pd.DataFrame, selected: pd.Series, fields: Sequence[str]) -> pd.Series:
