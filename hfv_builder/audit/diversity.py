@@ -104,11 +104,9 @@ def _evenness(topic: str, table: pd.DataFrame) -> Finding:
     value = evenness(counts.to_numpy(np.int64))
     none = int((~table.any(axis=1)).sum())
     shown = f" ({', '.join(absent[:8])}{', …' if len(absent) > 8 else ''})" if absent else ""
-    says = (
-        f"the prompts name {len(counts) - len(absent)} of {len(counts)} {topic}, with evenness {value:.2f}; "
-        f"{len(absent)} are missing{shown}; "
-        f"{none} of {len(table)} prompts name none"
-    )
+    says = f"the prompts name {len(counts) - len(absent)} of {len(counts)} {topic}, with evenness {value:.2f}"
+    says += f"; {len(absent)} are missing{shown}" if absent else ""
+    says += f"; {none} of {len(table)} prompts name none" if none else ""
     advice = "hfv select --balance activity" if topic == "activities" else "hfv select --balance background"
     return judge(f"evenness of {topic}", "all", Estimate(value=value), says, advice=advice)
 
