@@ -103,7 +103,7 @@ def succeed(manifests: Manifests, generator: str) -> None:
         manifests.replace(SCORES, [pa.Table.from_pylist(done, SCORES.schema)], **keys)
 
 
-@pytest.mark.parametrize("command", ["catalog", "label", "split", "status"])
+@pytest.mark.parametrize("command", ["catalog", "select", "label", "split", "status"])
 def test_the_base_catalogues_labels_and_splits(manifests: Path, tmp_path: Path, command: str) -> None:
     options = []
     if command == "catalog":
@@ -147,7 +147,8 @@ def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("review", "review"), ("score", "models"), ("release", "release"), ("demo", "demo")]
+    ("command", "extra"),
+    [("review", "review"), ("score", "models"), ("release", "release"), ("audit", "audit"), ("demo", "demo")],
 )
 def test_a_missing_extra_is_named(manifests: Path, tmp_path: Path, command: str, extra: str) -> None:
     options = {

@@ -4,8 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hfv_builder.records import Split
 
@@ -64,6 +62,9 @@ def join_groups(*columns: pd.Series) -> pd.Series:
     Returns:
         Text, the number of the group, with that index.
     """
+    from scipy.sparse import coo_array  # takes a while to import, and most splits join nothing
+    from scipy.sparse.csgraph import connected_components
+
     count = len(columns[0])
     leaders = []
     for column in columns:

@@ -31,7 +31,7 @@ AREAS: dict[str, Callable[[pd.DataFrame], tuple[Finding, ...]]] = {
 @pytest.fixture(autouse=True)
 def _few_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hfv_builder.audit.shortcuts.PERMUTATIONS", 3)
-    monkeypatch.setattr("hfv_builder.audit.shortcuts.OF_LABELS", 2)
+    monkeypatch.setattr("hfv_builder.audit.shortcuts.FEWER", 2)
 
 
 @pytest.mark.parametrize("area", AREAS)
