@@ -25,6 +25,7 @@ OURS = "hfv-builder"
 RUN = """
 import sys
 from importlib import metadata
+from importlib.machinery import PathFinder
 extras, modules, argv = {arguments}
 
 def missing(name, known=metadata.distribution):
@@ -33,7 +34,11 @@ def missing(name, known=metadata.distribution):
     return known(name)
 
 metadata.distribution = missing
-sys.modules.update(dict.fromkeys(modules))
+
+def find_spec(name, path=None, target=None, find=PathFinder.find_spec):
+    return None if name.partition(".")[0] in modules else find(name, path, target)
+
+PathFinder.find_spec = find_spec
 from pipelines.cli import main
 sys.exit(main(argv))
 """
