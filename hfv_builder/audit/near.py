@@ -15,8 +15,10 @@ CANDIDATE = 3
 """Bits in which a frame of one clip may differ from a frame of another for the two clips to be compared."""
 SAME = 8.0
 """Bits up to which the frames of two clips may differ in the median for the clips to be near duplicates."""
+SURE = 3.0
+"""Bits up to which they need no confirmation: bars change an embedding and no hash."""
 ALIKE = 0.9
-"""Cosine of the mean embeddings below which two clips are not near duplicates after all."""
+"""Cosine of the mean embeddings below which other clips are not near duplicates after all."""
 AT_ONCE = 20_000
 """Pairs of clips that are compared together."""
 
@@ -57,15 +59,14 @@ def near_duplicates(
     clip = np.repeat(np.arange(len(hashes)), counts)
     flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
     first, second = _candidates(clip, flat, mirrored=mirrored)
-    if vectors is not None:
-        cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
-        kept = ~(cosine < ALIKE)  # NaN contradicts nothing
-        first, second = first[kept], second[kept]
     parts = [slice(at, at + AT_ONCE) for at in range(0, len(first), AT_ONCE)]
     bits = np.concatenate(
         [np.zeros(0), *(_bits(frames[first[part]], frames[second[part]], mirrored) for part in parts)]
     )
     near = bits <= SAME
+    if vectors is not None:
+        cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
+        near &= (bits <= SURE) | ~(cosine < ALIKE)  # NaN contradicts nothing
     return Pairs(first=first[near], second=second[near], bits=bits[near])
 
 

@@ -108,8 +108,12 @@ def test_copies_are_found_and_other_clips_are_not() -> None:
 
 
 def test_embeddings_can_contradict() -> None:
-    hashes = [[1, 2, 4], [1, 2, 4], [1, 2, 4]]
+    hashes = [[0, 0, 0], [0, 31 << 8, 31 << 20], [0, 31 << 8, 31 << 20]]  # the first is five bits from the others
     vectors = np.array([[1, 0], [0, 1], [np.nan, np.nan]], np.float32)
+    pairs = near_duplicates(hashes, vectors)
+    assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (1, 2)}
+    vectors[1] = [0, 1]  # but equal frames need no confirmation
+    vectors[2] = [1, 0]
     pairs = near_duplicates(hashes, vectors)
     assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (1, 2)}
     assert near_groups(near_duplicates([[1], [], [1], [~1 & (1 << 64) - 1]], mirrored=False), 4).tolist() == [
