@@ -85,23 +85,21 @@ def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
+    again = f"hfv score --generator {generator} --profile FILE.toml with other measures, then hfv label"
     for place, one in enumerate(SCORES):
         for other in SCORES[place + 1 :]:
             found = rank_correlation(*(own[name].to_numpy(np.float64) for name in (one, other)))
             if found is not None:
-                says = f"the scores {one} and {other} of {generator} order its clips alike: ρ = {_signed(found)}"
-                advice = (
-                    "look at both scores' evidence in hfv review; a profile with other backends may tell them apart"
-                )
+                says = f"the scores {one} and {other} of {generator} go together: ρ = {_signed(found)}"
                 subject = f"{generator}: {one} and {other}"
-                yield judge("two scores that agree", subject, strength(found), says, advice=advice)
+                yield judge("two scores that agree", subject, strength(found), says, advice=again)
     for score in SCORES:
         for column, name in CONFOUNDS.items():
             found = rank_correlation(own[score].to_numpy(np.float64), own[column].to_numpy(np.float64, na_value=np.nan))
             if found is not None:
                 says = f"the {score} score of {generator} goes with the {name} of its clips: ρ = {_signed(found)}"
                 by_format = column in ("pixels", "num_frames")
-                advice = f"hfv label --generator {generator} --by-format" if by_format else "hfv review --clips LIST"
+                advice = f"hfv label --generator {generator} --by-format" if by_format else again
                 subject = f"{generator}: {score} and {name}"
                 yield judge("score that follows a confound", subject, strength(found), says, advice=advice)
 
