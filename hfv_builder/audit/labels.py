@@ -20,6 +20,8 @@ CONFOUNDS = {
     "num_frames": "length",
 }
 """Columns that no score should follow."""
+UNMASKED = "unmasked_warp_error"
+"""Column with this component of the motion scores; null where it is not known."""
 LEAST = 20
 """Clips of a generator, and real clips for the reference rule, below which nothing is said."""
 CLOSE = 0.01
@@ -32,8 +34,8 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
     """Return how well founded the labels are.
 
     Args:
-        clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size
-            and the columns of `CONFOUNDS`.
+        clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
+            `UNMASKED` and the columns of `CONFOUNDS`.
         others: for each other profile its label of each clip, by clip id.
     """
     fake = clips[~clips["is_real"] & clips["auto_label"].notna()]
@@ -102,6 +104,10 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
                 advice = f"hfv label --generator {generator} --by-format" if by_format else again
                 subject = f"{generator}: {score} and {name}"
                 yield judge("score that follows a confound", subject, strength(found), says, advice=advice)
+    found = rank_correlation(own["motion"].to_numpy(np.float64), own[UNMASKED].to_numpy(np.float64, na_value=np.nan))
+    if found is not None:
+        says = f"the motion score of {generator} and its warp error without occlusion mask: ρ = {_signed(found)}"
+        yield judge("motion score against unmasked warp error", generator, found, says)
 
 
 def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.Series]) -> Iterator[Finding]:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
+from hfv_builder.audit.labels import UNMASKED
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
-from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.records import METRICS, Metric, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import FINAL, LABELS, SCORES, SIGNALS, SPLITS
 from pipelines.generators import clips_of
@@ -59,7 +60,8 @@ def clips_table(
         for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
             rows = _frame(manifests.read(table, columns, generator=generator), columns)
             clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
-        tables.append(clips.sort_values("clip_id"))
+        unmasked = clips["clip_id"].map(_unmasked(manifests, generator)).astype(float)
+        tables.append(clips.assign(**{UNMASKED: unmasked}).sort_values("clip_id"))
     clips = pd.concat(tables, ignore_index=True)
     final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
     final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})
@@ -121,6 +123,17 @@ def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
     labelled = label_clips(scores.sort_values("clip_id", ignore_index=True).assign(generator=generator))
     found: pd.Series = labelled.set_index("clip_id")["auto_label"].dropna()
     return found
+
+
+def _unmasked(manifests: Manifests, generator: str) -> dict[str, float]:
+    """Return the warp error of all pixels of each clip, from the scores that the labels were made from."""
+    origin = origin_of_labels(manifests, generator)
+    if origin is None:
+        return {}
+    keys = {"profile": origin.profile, "metric": Metric.MOTION.value, "generator": generator}
+    rows = manifests.read(SCORES, ["clip_id", "components"], **keys)
+    parts = zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True)
+    return {clip_id: value for clip_id, own in parts for name, value in own or () if name == UNMASKED}
 
 
 def _frame(rows: pa.Table, columns: Sequence[str] | None) -> pd.DataFrame:

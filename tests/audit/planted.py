@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hfv_builder.audit.diversity import load_topics
+from hfv_builder.audit.labels import UNMASKED
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.records import METRICS
@@ -49,6 +50,7 @@ def clean(seed: int = 0) -> pd.DataFrame:
             "black": 0.0,
             "cuts": 0,
             "border": 0.0,
+            UNMASKED: np.nan,
             **{metric.value: scores[:, place] for place, metric in enumerate(METRICS)},
         }
     )

@@ -159,3 +159,11 @@ def test_labels_of_another_profile_are_compared() -> None:
     other = [each for each in labels(clips, {"lite": (fake + 1) % 3}).findings if "profile" in each.finding]
     assert {each.severity for each in other} == {Severity.ERROR}
     assert sum(len(each.clips) for each in other) == len(fake)
+
+
+def test_the_motion_score_is_compared_with_the_warp_error_of_all_pixels() -> None:
+    clips = clean()
+    clips["unmasked_warp_error"] = -clips["motion"]
+    found = [each for each in labels(clips, {}).findings if each.finding == "motion score against unmasked warp error"]
+    assert [each.estimate and round(each.estimate.value, 6) for each in found] == [-1, -1, -1]
+    assert {each.severity for each in found} == {Severity.OK}
