@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score label split release status show weights review guide bench lint test clean
+.PHONY: help setup demo catalog score select label split audit release status show weights review guide bench lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,14 @@ release: $(READY)  ## make a data set that others load: NAME and VERSION
 	@$(BIN)/hfv release "$(call given,NAME)" --version "$(call given,VERSION)" $(call flag,OUT,--out) \
 	  $(call flag,MEDIA,--media) $(call flag,VARIANTS,--variants) $(call flag,FORMAT,--format) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
 
+select: $(READY)  ## choose a balanced subset before labelling
+	@$(BIN)/hfv select $(GENERATORS) $(call flag,PER_GENERATOR,--per-generator) $(call flag,BALANCE,--balance) \
+	  $(call flag,SEED,--seed) $(call switch,ALL,--all) $(COMMON)
+
+audit: $(READY)  ## say what a careful reviewer would object to
+	@$(BIN)/hfv audit $(GENERATORS) $(call flag,AGAINST,--against) $(call flag,RELEASE,--release) \
+	  $(call flag,TOPICS,--topics) $(call switch,RETRY,--retry-failed) $(COMMON) $(WHERE)
+
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
 
@@ -89,7 +97,8 @@ weights: $(READY)  ## download the models that PROFILE needs, and try them
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
-	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(COMMON)
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) \
+	  $(COMMON)
 
 guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide
 	@$(BIN)/python -c 'from hfv_builder.samples.examples import write_examples; write_examples("review_ui/guide")'

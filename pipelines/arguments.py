@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.audit.arguments import add_arguments as add_audit
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.review_arguments import add_review, add_reviews
+from pipelines.select.arguments import add_arguments as add_select
 from pipelines.workers.cluster import KINDS
 
 
@@ -139,9 +141,9 @@ def parser() -> argparse.ArgumentParser:
     )
     split.add_argument(
         "--group",
-        choices=("content", "prompt"),
+        choices=("content", "prompt", "near"),
         default="content",
-        help="what is never on two sides: one content, or all clips of one prompt (default: content)",
+        help="what is never on two sides: one content, all clips of one prompt, or near duplicates (default: content)",
     )
     split.add_argument(
         "--allow-partial", action="store_true", help="also use clips that have fewer votes than required"
@@ -162,6 +164,16 @@ def parser() -> argparse.ArgumentParser:
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
     )
 
+    add_select(
+        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere),
+        count=_whole(1, 10_000_000),
+        seed=_seed,
+    )
+    add_audit(
+        command("audit", "say what a careful reviewer would object to", several, cluster, everywhere),
+        text=_text,
+        path=_path,
+    )
     command("status", "show how many clips are done, failed and left", everywhere)
 
     show = command("show", "print everything that is known about one clip", everywhere)

@@ -147,6 +147,34 @@ def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return run(manifests, options, _cluster(options))
 
 
+def _audit(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from hfv_builder.storage.places import place
+    from pipelines.audit.stage import audit
+
+    return audit(
+        manifests,
+        options.generator,
+        against=place(path_text(options.against)) if options.against else None,
+        release=options.release,
+        topics=place(path_text(options.topics)) if options.topics else None,
+        retry_failed=options.retry_failed,
+        cluster=_cluster(options),
+    )
+
+
+def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.select.stage import select
+
+    return select(
+        manifests,
+        options.generator,
+        per_generator=options.per_generator,
+        balance=options.balance,
+        seed=options.seed,
+        everything=options.all,
+    )
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -201,6 +229,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         db=options.db,
         into=_into(options),
         names=options.name,
+        clips=options.clips,
         verbose=options.verbose,
     )
 
@@ -234,6 +263,8 @@ STAGES = {
     "label": _label,
     "split": _split,
     "release": _release,
+    "select": _select,
+    "audit": _audit,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -246,13 +277,14 @@ EXTRAS = {
     "score": "models",
     "weights": "models",
     "release": "release",
+    "audit": "audit",
     "review": "review",
     "reviews": "review",
     "demo": "demo",
 }
 """Extra with the additional packages that a command needs."""
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
-RECORDED = frozenset({"catalog", "score", "label", "split"})
+RECORDED = frozenset({"catalog", "score", "label", "split", "select", "audit"})
 """Commands that write a run report; others only read, or use other manifests."""
 
 

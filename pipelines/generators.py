@@ -11,7 +11,7 @@ from hfv_builder.clips.ownership import HOLDER, counted_rows, lost_rows, repeate
 from hfv_builder.clips.sources import check_name
 from hfv_builder.records import Status, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, Table
+from hfv_builder.storage.schema import CLIPS, SELECTION, Table
 from pipelines.outcome import SHOWN, paragraphs, table
 from pipelines.workers.limits import cores
 
@@ -50,12 +50,15 @@ def for_each(
         return list(pool.map(attempt, dict.fromkeys(generators or catalogued(manifests))))
 
 
-def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None) -> pa.Table:
+def clips_of(
+    manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None, *, selected: bool = False
+) -> pa.Table:
     """Return the clips of a generator that count: one row for each content that no other generator owns.
 
     Args:
         columns: the columns to read; those that decide which clips count are added.
         lost: the result of `lost_clips`, if the caller has it.
+        selected: leave out the clips that `hfv select` did not choose.
 
     Raises:
         UsageError: it has no clips, or its catalogue is not finished.
@@ -74,6 +77,10 @@ def clips_of(manifests: Manifests, generator: str, columns: list[str], lost: pa.
     if lost is None:
         lost = lost_rows(holders(manifests, rows["clip_id"].combine_chunks()))
     rows = counted_rows(rows, lost)
+    if selected:
+        choice = manifests.read(SELECTION, ["clip_id", "selected"], generator=generator)
+        dropped = choice.filter(pc.invert(pc.fill_null(choice["selected"], True)))["clip_id"].combine_chunks()
+        rows = rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=dropped)))
     valid = pc.equal(rows["status"], Status.OK.value)
     error = pc.if_else(valid, pa.scalar(None, pa.string()), rows["error"])  # of a valid clip it is only a remark
     return rows.set_column(rows.column_names.index("error"), "error", error)

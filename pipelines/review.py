@@ -46,6 +46,7 @@ def review(
     db: Path | None = None,
     into: Manifests | None = None,
     names: Sequence[str] = (),
+    clips: Path | None = None,
     verbose: bool = False,
 ) -> Outcome:
     """Serve the app until it is stopped, then export the decisions.
@@ -61,6 +62,7 @@ def review(
         db: the database of the decisions; None uses the default below the manifests.
         into: the manifests to export to; None uses `destination`.
         names: additional host names of the server, such as that of a reverse proxy.
+        clips: a file with the ids of the clips to review, one per line; None reviews all.
         verbose: whether requests are logged.
 
     Raises:
@@ -89,6 +91,7 @@ def review(
             users=users_file,
             hosts=(*names_of(host), *names),
             into=destination(manifests, db, into),
+            only=None if clips is None else read_list(clips),
         )
         # The manifests stay in memory; excluding them from garbage collection avoids pauses.
         gc.freeze()
@@ -115,6 +118,22 @@ def _opened(path: Path) -> "closing[DecisionLog]":
     if not path.is_file():
         raise UsageError(f"there are no decisions yet: {path} does not exist; start with `hfv review`")
     return closing(DecisionLog(path))
+
+
+def read_list(path: Path) -> frozenset[str]:
+    """Return the clip ids in the first column of a text or CSV file, such as the lists that `hfv audit` writes.
+
+    Raises:
+        UsageError: it cannot be read, or has no clip id.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    ids = frozenset(name for line in lines if (name := line.partition(",")[0].strip()) and name != "clip_id")
+    if not ids:
+        raise UsageError(f"{path} has no clip ids: give a file with one id per line, as `hfv audit` writes them")
+    return ids
 
 
 def export_reviews(

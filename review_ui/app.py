@@ -1,7 +1,7 @@
 """The web app: create the FastAPI application with its routes, pages and error handlers."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def create_app(
     hosts: Iterable[str] = LOOPBACK,
     export_on_exit: bool = True,
     into: Manifests | None = None,
+    only: Collection[str] | None = None,
 ) -> FastAPI:
     """Return the app for reviewing the clips of these manifests.
 
@@ -69,11 +70,12 @@ def create_app(
         hosts: the accepted host names of requests.
         export_on_exit: whether the manifests `reviews` and `final` are written when the server stops.
         into: the manifests to write; None writes into `manifests`.
+        only: ids of the clips to review; None reviews all.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
     """
-    desk = Desk(manifests, db, settings or Settings())
+    desk = Desk(manifests, db, settings or Settings(), only)
     sessions = Sessions(users, desk.store)
     _check_assignments(sessions.users or {}, desk)
 

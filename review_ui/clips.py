@@ -1,6 +1,7 @@
 """The clips of the manifests in memory, as compact columns for 100 000 clips and more."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,8 +53,12 @@ class Filter:
 class Clips:
     """The rows of clips, labels and splits, joined by generator and clip_id. Methods identify a clip by its row."""
 
-    def __init__(self, manifests: Manifests) -> None:
+    def __init__(self, manifests: Manifests, only: Collection[str] | None = None) -> None:
         """Read the manifests.
+
+        Args:
+            manifests: the manifests.
+            only: ids of the clips that filters select from; None selects from all.
 
         Raises:
             UsageError: a part cannot be read.
@@ -70,6 +75,7 @@ class Clips:
         self.ids: list[str] = _listed(clips["clip_id"])
         self.row = {clip_id: row for row, clip_id in enumerate(self.ids)}
         self._clips = clips
+        self._listed = np.array([only is None or clip_id in only for clip_id in self.ids], bool)
         self._labels = _rows(manifests, LABELS, LABEL_COLUMNS)
         self._splits = _rows(manifests, SPLITS, SPLIT_COLUMNS)
         self._sources = load_sources(manifests.root)
@@ -197,7 +203,7 @@ class Clips:
 
     def matches(self, wanted: Filter) -> npt.NDArray[np.bool_]:
         """Return the mask of the rows that the filter selects; an unknown name selects none."""
-        mask, names = np.ones(len(self), bool), self.generators
+        mask, names = self._listed.copy(), self.generators
         if wanted.generator is not None:
             mask &= self.generator == (names.index(wanted.generator) if wanted.generator in names else NONE - 1)
         if wanted.among is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ RENEW_S = 60.0
 class Desk:
     """One review: its clips, queues and decisions. All methods must be called in the event loop."""
 
-    def __init__(self, manifests: Manifests, db: Path, settings: Settings) -> None:
+    def __init__(self, manifests: Manifests, db: Path, settings: Settings, only: Collection[str] | None = None) -> None:
         """Open manifests and database; import decisions of the `reviews` manifest that the database lacks.
 
         Raises:
@@ -38,7 +39,7 @@ class Desk:
         """
         self.manifests = manifests
         self.settings = settings
-        self.clips = Clips(manifests)
+        self.clips = Clips(manifests, only)
         self.traces = Traces(manifests)
         self.store = DecisionLog(db)
         self.turns = Turns()

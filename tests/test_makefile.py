@@ -68,8 +68,19 @@ def test_the_examples_of_the_guide_are_rendered_into_the_package(tmp_path: Path)
     assert 'write_examples("review_ui/guide")' in (tmp_path / "given").read_text()
 
 
+def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
+    chosen = ["GENERATOR=a b", "PER_GENERATOR=720", "BALANCE=activity,format", "SEED=3"]
+    assert make(tmp_path, "select", *chosen)[1] == (
+        "select --generator a --generator b --per-generator 720 --balance activity,format --seed 3\n"
+    )
+    assert make(tmp_path, "audit", "AGAINST=theirs.csv", "RELEASE=out/a-1.0.0", "TOPICS=t.toml", "WORKERS=1")[1] == (
+        "audit --against theirs.csv --release out/a-1.0.0 --topics t.toml --workers 1\n"
+    )
+    assert make(tmp_path, "review", "LIST=some.txt")[1] == "review --clips some.txt\n"
+
+
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
-TARGETS = ("demo", "catalog", "score", "label", "split", "status", "weights", "review")
+TARGETS = ("demo", "catalog", "score", "select", "label", "split", "audit", "status", "weights", "review")
 
 
 def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
@@ -95,6 +106,8 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
         ("label", "ALLOW_MIXED", "--allow-mixed"),
         ("split", "ALLOW_PARTIAL", "--allow-partial"),
         ("split", "STRONG_ONLY", "--strong-only"),
+        ("select", "ALL", "--all"),
+        ("audit", "RETRY", "--retry-failed"),
     ],
 )
 def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:

@@ -53,6 +53,30 @@ def keep_together(rows: pd.DataFrame, groups: pd.Series) -> pd.Series:
     return split
 
 
+def join_groups(*columns: pd.Series) -> pd.Series:
+    """Return the groups of clips that share a group in one of the columns, directly or by a chain of others.
+
+    Args:
+        columns: the groups of each clip, text, with one index; null is no group.
+
+    Returns:
+        Text, the number of the group, with that index.
+    """
+    from scipy.sparse import coo_array  # takes a while to import, and most splits join nothing
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(columns[0])
+    leaders = []
+    for column in columns:
+        names = pd.factorize(column.reset_index(drop=True))[0]
+        first = pd.Series(np.arange(count)).groupby(names).transform("min").to_numpy()
+        leaders.append(np.where(names < 0, np.arange(count), first))
+    ends = (np.tile(np.arange(count), len(columns)), np.concatenate(leaders))
+    links = coo_array((np.ones(count * len(columns), np.int8), ends), shape=(count, count))
+    group = connected_components(links, directed=False)[1]
+    return pd.Series(group, columns[0].index).astype("str")
+
+
 def _strata(rows: pd.DataFrame) -> list[Stratum]:
     return [*zip(rows["generator"].astype(str), rows["label"].astype(int), strict=True)]
 

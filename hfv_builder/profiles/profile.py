@@ -138,6 +138,11 @@ class Profile:
         return metric is Metric.MOTION and self.motion.metric == "flow_acceleration"
 
     @property
+    def decodes_all(self) -> bool:
+        """Whether scoring decodes every frame, with the default decoder."""
+        return not self.pairs and not self.rate and self.decoder == "pyav"
+
+    @property
     def runs(self) -> bool:
         """Whether any metric needs runs of three frames. If so, all metrics compare the frames of these runs."""
         return any(map(self.looks_at_runs, Metric))

@@ -30,6 +30,7 @@ PROTOCOLS = {
 GROUPS = {
     "content": "No content is on two sides.",
     "prompt": "No content and no prompt is on two sides, so validation is not exactly the top of each label.",
+    "near": "No content and no near duplicate is on two sides, so validation is not exactly the top of each label.",
 }
 MEDIA = {
     "original": "the file as it came from its source",

@@ -1,7 +1,9 @@
 """The two motion metrics: warp error of the frames, and acceleration of the optical flow."""
 
 import math
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from hfv_builder.metrics.acceleration import relative_to_speed
@@ -12,6 +14,9 @@ from hfv_builder.scoring.base import Frames, MetricPass, Moment, image_size
 from hfv_builder.scoring.runs import Runs
 from hfv_builder.scoring.score import NO_FLOW, Score, score_of, score_of_pairs
 
+UNMASKED = "unmasked_warp_error"
+"""Component of a motion score: the warp error of all pixels, pooled as the score is."""
+
 
 class WarpErrorPass(MetricPass):
     """Motion score of the HFV paper: warp error of the frames along the flow between them."""
@@ -19,6 +24,7 @@ class WarpErrorPass(MetricPass):
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._trace: list[Tensor] = []
+        self._unmasked: list[Tensor] = []
         self._frame_indices: list[int] = []
 
     def update(self, frames: Frames) -> None:
@@ -28,11 +34,20 @@ class WarpErrorPass(MetricPass):
             return
         flow, mask = matches.compared(image_size(matches.first), occlusion=self._profile.motion.occlusion)
         self._trace.append(warp_error(matches.first, matches.second, flow, mask))
+        if mask is not None:
+            self._unmasked.append(warp_error(matches.first, matches.second, flow))
         self._frame_indices += matches.frame_indices
 
     def compute(self) -> Score:
-        """Return the score of all frames; the trace has a value for the first frame of every pair."""
-        return score_of_pairs(self._trace, self._frame_indices, self._profile.motion.pool)
+        """Return the score of all frames; the trace has a value for the first frame of every pair.
+
+        With an occlusion mask the warp error of all pixels is a component, for the audit; the score does not use it.
+        """
+        score = score_of_pairs(self._trace, self._frame_indices, self._profile.motion.pool)
+        every = pool(torch.cat(self._unmasked).tolist(), self._profile.motion.pool) if self._unmasked else None
+        if every is None or not math.isfinite(every):
+            return score
+        return replace(score, components=score.components | {UNMASKED: every})
 
 
 class AccelerationPass(MetricPass):

@@ -184,4 +184,54 @@ SPLITS = Table(
     ),
 )
 
-TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, FINAL, SPLITS)
+SIGNALS = Table(
+    name="signals",
+    partition=("generator",),
+    schema=pa.schema(
+        {
+            "clip_id": STRING,
+            "generator": STRING,
+            "version": STRING,
+            "frames": pa.list_(INT32),
+            "hashes": pa.list_(pa.uint64()),
+            "decoded": INT32,
+            "missing": INT32,
+            "brightness": FLOAT64,
+            "change": FLOAT64,
+            "frozen": FLOAT64,
+            "black": FLOAT64,
+            "cuts": INT32,
+            "border": FLOAT64,
+            "status": STRING,
+            "error": STRING,
+        }
+    ),
+    cure="delete it and run `hfv audit` again",
+)
+
+SELECTION = Table(
+    name="selection",
+    partition=("generator",),
+    schema=pa.schema({"clip_id": STRING, "generator": STRING, "selected": BOOL, "reason": STRING}),
+    cure="delete it and run `hfv select` again",
+)
+
+AUDIT = Table(
+    name="audit",
+    partition=(),
+    schema=pa.schema(
+        {
+            "finding": STRING,
+            "area": STRING,
+            "subject": STRING,
+            "value": FLOAT64,
+            "low": FLOAT64,
+            "high": FLOAT64,
+            "severity": STRING,
+            "advice": STRING,
+        }
+    ),
+    cure="delete it and run `hfv audit` again",
+)
+
+TABLES = (CLIPS, SCORES, EMBEDDINGS, LABELS, REVIEWS, FINAL, SPLITS, SIGNALS, SELECTION, AUDIT)

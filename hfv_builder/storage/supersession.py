@@ -58,6 +58,17 @@ def newest_embeddings(parts: Sequence[pa.Table]) -> list[pa.Table]:
     ]
 
 
+def newest_signals(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    """Return the newest success of every clip of one generator, else its newest failure, in a list of one table.
+
+    Args:
+        parts: tables with the columns of `signals`, newest last.
+    """
+    rows = pa.concat_tables([part.append_column("age", pa.repeat(-i, len(part))) for i, part in enumerate(parts)])
+    rows = rows.sort_by([("clip_id", "ascending"), ("status", "descending"), ("age", "ascending")])
+    return [rows.filter(_changes(rows, "clip_id")).drop_columns("age")]
+
+
 def _changes(rows: pa.Table, *columns: str) -> pa.Array:
     """Return, for each row of a sorted table, whether it differs from the previous row in one of these columns."""
     differs = np.zeros(len(rows), bool)

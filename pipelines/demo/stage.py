@@ -70,6 +70,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         f"{PROFILE} is for trying, testing and teaching, not for publishing: classical models replace the four",
         f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
+        f"its audit:    hfv audit --manifests {manifests.root} says what a careful reviewer would object to\n"
         "your clips:   put them in data/clips/NAME, then make score GENERATOR=NAME PROFILE=lite, label, split, release",
     )
     summary = {

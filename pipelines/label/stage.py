@@ -71,7 +71,7 @@ def _label_one(
     manifests: Manifests, lost: pa.Table, generator: str, *, profile: str | None, allow_mixed: bool, by_format: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
     """Label one generator; return its summary row, a row for each of its formats if it has several, and warnings."""
-    clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost).sort_by("clip_id")
+    clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost, selected=True).sort_by("clip_id")
     is_real = len(clips) > 0 and clips["is_real"][0].as_py()
     ids = clips["clip_id"].combine_chunks()
     scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})

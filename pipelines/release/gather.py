@@ -48,7 +48,7 @@ def gather(
     chosen: dict[str, pd.DataFrame] = {}
     profiles: dict[str, str | None] = {}
     for generator in catalogued(manifests):
-        clips = clips_of(manifests, generator, CLIP_COLUMNS + FACTS, lost).to_pandas()
+        clips = clips_of(manifests, generator, CLIP_COLUMNS + FACTS, lost, selected=True).to_pandas()
         if not clips["status"].eq(Status.OK).any():
             continue
         origin = origin_of_labels(manifests, generator)
@@ -78,7 +78,7 @@ def gather(
     rows = rows.merge(reviews, on="clip_id", how="left")
     rows["reviewers"] = rows["reviewers"].astype("Int32").fillna(0)
     counts = vote_counts(decisions, labels)
-    by_prompt = rows["policy"].str.endswith("-by-prompt").all()
+    group = next((name for name in ("prompt", "near") if rows["policy"].str.endswith(f"-by-{name}").all()), "content")
     rows = rows.assign(media=media)
     test = rows[rows["split"].eq(Split.TEST)]
     if variants and not len(test):
@@ -91,7 +91,7 @@ def gather(
         rows=pd.concat(places).sort_values("path", ignore_index=True),
         profile=profile,
         protocol=str(rows["protocol"].iloc[0]),
-        group="prompt" if by_prompt else "content",
+        group=group,
         media=media,
         agreement=agreement(counts) if (counts.sum(axis=1) > 1).any() else None,
     )

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
-from hfv_builder.storage.schema import EMBEDDINGS, SCORES, Table
-from hfv_builder.storage.supersession import MADE_WITH, newest_embeddings, newest_scores
+from hfv_builder.storage.schema import EMBEDDINGS, SCORES, SIGNALS, Table
+from hfv_builder.storage.supersession import MADE_WITH, newest_embeddings, newest_scores, newest_signals
 from pipelines.score.run import ScoringRun
 
 AT_ONCE = 8
@@ -23,7 +23,7 @@ EMBEDDED_ROWS = 500
 
 
 def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
-    """Compact the scores of this profile and the embeddings of the generator; finish interrupted replacements first.
+    """Compact scores of this profile, embeddings and signals of the generator; finish interrupted replacements first.
 
     Args:
         clips: the number of clips of the generator.
@@ -47,6 +47,13 @@ def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
     for keys in run.manifests.partitions(EMBEDDINGS, generator=run.generator):
         run.manifests.recover(EMBEDDINGS, **keys)
         settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
+    compact_signals(run.manifests, run.generator, clips)
+
+
+def compact_signals(manifests: Manifests, generator: str, clips: int) -> None:
+    """Compact the signals of a generator; finish an interrupted replacement first."""
+    manifests.recover(SIGNALS, generator=generator)
+    settle(manifests, SIGNALS, newest_signals, clips=clips, part_rows=SCORED_ROWS, generator=generator)
 
 
 def settle(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hfv_builder.frames.checks import Watch
+from hfv_builder.frames.signals import SignalWatch
 from hfv_builder.records import Metric, NotScored, Status, UsageError
 from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
@@ -19,6 +20,7 @@ from pipelines.environment import environment, environment_id, keep
 from pipelines.score.models import scorer_of
 from pipelines.score.rows import Row, embeddings_table, score_row
 from pipelines.score.run import ClipJob, ScoringRun, ShardResult
+from pipelines.score.signal_rows import add_signals, signal_row
 from pipelines.workers.deadline import deadline
 from pipelines.workers.faults import OUR_FAULTS, described
 
@@ -37,16 +39,20 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     made_by_id = environment_id(made_by)
     started, decode_s, evidence_s = time.perf_counter(), 0.0, 0.0
     faults: list[str] = []
+    looked_at: list[Row] = []
     scored = 0
     with _decoded(valid, run) as decoded, deadline(run.deadline_s) as begin:
         for job, chunks in decoded:
             begin()
-            watch = Watch(chunks)
+            signals = SignalWatch(chunks)
+            watch = Watch(signals)
             found, raised = _score(job, watch, scorer, run)
             if isinstance(raised, OUR_FAULTS):
                 faults.append(described(raised))
             scored += bool(found.scores)
             decode_s += watch.seconds
+            if found.scores and signals.decoded and profile.decodes_all:
+                looked_at.append(signal_row(job.clip_id, run.generator, signals.compute()))
             declared = None if profile.pairs or profile.rate else job.num_frames
             odd = watch.suspicions(declared) if found.scores else {}
             for metric in job.metrics:
@@ -71,6 +77,8 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
             for metric in job.metrics:
                 rows[metric].append(score_row(job.clip_id, metric, run, None, job.error, environment=made_by_id))
     keep(run.manifests, made_by)
+    if looked_at:
+        add_signals(run.manifests, run.generator, looked_at)
     _write_rows(rows, embeddings, run)
     return ShardResult(
         clips=clips,
@@ -111,7 +119,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
     profile = run.resolved.profile
 
     def frames(job: ClipJob) -> Iterator[Any]:
-        with _file(job) as file:
+        with catalogued_file(job) as file:
             yield from decode(
                 file,
                 decoder=profile.decoder,
@@ -129,7 +137,7 @@ def _decoded(shard: list[ClipJob], run: ScoringRun) -> Iterator[Iterable[tuple[C
 
 
 @contextlib.contextmanager
-def _file(job: ClipJob) -> Iterator[Path]:
+def catalogued_file(job: ClipJob) -> Iterator[Path]:
     """Yield the file of the clip, after checking that its content is the catalogued one.
 
     Raises:

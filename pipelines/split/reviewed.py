@@ -12,7 +12,7 @@ from hfv_builder.labelling.final_labels import ADJUDICATED, DISPUTED, MAJORITY, 
 from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import LABELS, REVIEWS
+from hfv_builder.storage.schema import LABELS, REVIEWS, SELECTION
 from pipelines.generators import clips_of
 
 DEFAULT_OVERLAP = 1
@@ -97,9 +97,13 @@ def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.D
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label", "fingerprint"]
     rows = manifests.read(LABELS, columns, generator=generator)
     again = f"run `hfv label --generator {generator}`"
-    clips = clips_of(manifests, generator, ["is_real", "prompt_group"], lost)
+    clips = clips_of(manifests, generator, ["is_real", "prompt_group"], lost, selected=True)
     if not len(rows) and len(clips):
         raise UsageError(f"{generator} has no labels yet: {again}")
+    if manifests.parts(SELECTION, generator=generator) and {*rows["clip_id"].to_pylist()} != {
+        *clips["clip_id"].to_pylist()
+    }:
+        raise UsageError(f"the labels of {generator} are older than its selection: {again}")
     labels: pd.DataFrame = rows.filter(
         pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks())
     ).to_pandas()

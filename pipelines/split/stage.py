@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from hfv_builder.clips.sources import Source, load_sources
 from hfv_builder.labelling.final_labels import final_labels
-from hfv_builder.labelling.groups import keep_together
+from hfv_builder.labelling.groups import join_groups, keep_together
 from hfv_builder.labelling.splits import POOLED, TEST_POLICY, VAL_PERCENT, Portion, Protocol, split_clips
 from hfv_builder.labelling.strength import WEAK, only_strong
 from hfv_builder.records import Label, Split, UsageError
@@ -23,7 +23,9 @@ from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_t
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, load_reviews, report, report_strong
 
-Group = Literal["content", "prompt"]
+Group = Literal["content", "prompt", "near"]
+ACROSS: tuple[Group, ...] = ("prompt", "near")
+"""Groups that clips of several generators can share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,8 @@ def split(
         labels: `final` takes what reviewers made of the automatic labels, and leaves out the clips they rejected.
         protocol: `pooled` divides every generator 80/20; `hfv` gives the generators of role `train` to train and val
             and the others to test.
-        group: what is never on two sides: a `content`, or all clips of one `prompt`, whatever their generators.
+        group: what is never on two sides: a `content`, all clips of one `prompt`, or `near` duplicates, whatever their
+            generators.
         allow_partial: let majorities count with fewer votes than the overlap.
         overlap: how many votes a clip was to have; None takes what the reviews say.
         strong_only: keep in val only the generated clips that reviewers find strong; the others go to train.
@@ -104,8 +107,8 @@ def split(
     started = time.time()
     if strong_only and labels != "final":
         raise UsageError("--strong-only is about what reviewers say of the clips: give --labels final too")
-    if group == "prompt" and generators:
-        raise UsageError("--group prompt looks at the clips of all generators: leave --generator out")
+    if group in ACROSS and generators:
+        raise UsageError(f"--group {group} looks at the clips of all generators: leave --generator out")
     reviews = load_reviews(manifests, labels, allow_partial=allow_partial, overlap=overlap)
     lost = lost_clips(manifests)
     sources = load_sources(manifests.root)
@@ -115,8 +118,10 @@ def split(
         if isinstance(result, UsageError):
             raise result
         results.append(result)
-    if group == "prompt":
-        _keep_prompts_together(manifests, rules, results)
+    if group == "near":
+        _group_near_duplicates(manifests, rules, results)
+    if group in ACROSS:
+        _keep_groups_together(manifests, rules, results)
     leave_to_owners(manifests, "split", SPLITS, generators)
     moved = sum(result.moved for result in results)
     rows = [row for result in results for row in result.classes]
@@ -176,8 +181,28 @@ def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
     return result
 
 
-def _keep_prompts_together(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
-    """Move the prompts of all generators to one side each, and write the rows.
+def _group_near_duplicates(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
+    """Let the groups of these clips be those of near duplicates; camera footage of one video stays together too.
+
+    Raises:
+        UsageError: clips have no frame hashes.
+    """
+    from pipelines.audit.near import near_groups_for_split
+
+    near = near_groups_for_split(
+        manifests, [clip for each in results for clip in each.rows["clip_id"][each.rows["label"].notna()]]
+    )
+    rows = pd.concat(
+        [each.rows.assign(video=each.rows["group"] if rules.by_video(each.generator) else None) for each in results]
+    )
+    joined = join_groups(rows["clip_id"].map(near), rows["video"])
+    ends = np.cumsum([len(each.rows) for each in results])
+    for each, own in zip(results, np.split(joined.to_numpy(), ends[:-1]), strict=True):
+        each.rows = each.rows.assign(group=pd.array(own, "str"))
+
+
+def _keep_groups_together(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
+    """Move the groups of all generators to one side each, and write the rows.
 
     Raises:
         UsageError: no clip is left to train with, or another command writes there.
@@ -185,9 +210,10 @@ def _keep_prompts_together(manifests: Manifests, rules: Rules, results: list[_Re
     trains = any(map(_trains, results))
     _move(rules, results)
     if trains and not any(map(_trains, results)):
+        what = "prompts" if rules.group == "prompt" else "near duplicates"
         raise UsageError(
-            "--group prompt leaves no generated clip to train with: all prompts of the generators of role train are "
-            "also prompts of one of role eval; use --group content, or clips of other prompts"
+            f"--group {rules.group} leaves no generated clip to train with: all {what} of the generators of role train "
+            f"are also {what} of one of role eval; use --group content, or other clips"
         )
     for result in results:
         with manifests.lock(f"split-{result.generator}"):
@@ -201,6 +227,7 @@ def _trains(result: _Result) -> bool:
 
 def _move(rules: Rules, results: list[_Result]) -> None:
     """Let no group of these clips stand on two sides."""
+    by = "near" if rules.group == "near" else "prompt"
     rows = pd.concat([result.rows for result in results], ignore_index=True)
     split = keep_together(rows, rows["group"])
     if rules.strong_only:
@@ -209,7 +236,7 @@ def _move(rules: Rules, results: list[_Result]) -> None:
     for result, own in zip(results, np.split(np.arange(len(rows)), ends[:-1]), strict=True):
         new = split.iloc[own].set_axis(result.rows.index)
         result.moved = int((new.fillna("") != result.rows["split"].fillna("")).sum())
-        result.rows = result.rows.assign(split=new, policy=result.rows["policy"] + "-by-prompt")
+        result.rows = result.rows.assign(split=new, policy=result.rows["policy"] + f"-by-{by}")
 
 
 def _write(manifests: Manifests, result: _Result) -> None:

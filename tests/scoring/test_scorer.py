@@ -156,6 +156,18 @@ def test_a_static_clip_scores_nothing(profile: Profile) -> None:
     assert all(math.isfinite(part) for score in found.scores.values() for part in score.components.values())
 
 
+def test_the_warp_error_of_all_pixels_comes_along() -> None:
+    frames = walk(4)
+    masked = paper(backend="dis")
+    unmasked = dataclasses.replace(masked, motion=dataclasses.replace(masked.motion, occlusion=False))
+    score, other = (
+        scorer(each).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION] for each in (masked, unmasked)
+    )
+    assert score.components["unmasked_warp_error"] == pytest.approx(other.value)
+    assert score.value != pytest.approx(other.value)
+    assert "unmasked_warp_error" not in other.components
+
+
 def test_clips_embeddings_come_along() -> None:
     frames = walk(5)
     found = scorer(paper()).score(chunks(frames, 3, 2))

@@ -1,0 +1,155 @@
+"""Labels: how much they hang on chance, on what the scores should not measure, and on the choice of the rule."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from hfv_builder.audit.estimates import Floats, rank_correlation, share, strength
+from hfv_builder.audit.finding import Area, Estimate, Finding, Report
+from hfv_builder.audit.limits import judge, not_computed
+from hfv_builder.audit.reference import reference_labels
+from hfv_builder.audit.stability import changed_labels
+from hfv_builder.records import METRICS, Label
+
+SCORES = [metric.value for metric in METRICS]
+CONFOUNDS = {
+    "change": "change from frame to frame",
+    "brightness": "brightness",
+    "pixels": "size",
+    "num_frames": "length",
+}
+"""Columns that no score should follow."""
+UNMASKED = "unmasked_warp_error"
+"""Column with this component of the motion scores; null where it is not known."""
+LEAST = 20
+"""Clips of a generator, and real clips for the reference rule, below which nothing is said."""
+CLOSE = 0.01
+"""Share of a generator's clips that is a small margin."""
+UNSTABLE = 0.5
+"""Share of draws from which on a clip's label counts as decided by chance."""
+
+
+def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
+    """Return how well founded the labels are.
+
+    Args:
+        clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
+            `UNMASKED` and the columns of `CONFOUNDS`.
+        others: for each other profile its label of each clip, by clip id.
+    """
+    fake = clips[~clips["is_real"] & clips["auto_label"].notna()]
+    real = clips.loc[clips["is_real"], SCORES].dropna().to_numpy(np.float64)
+    if fake.empty:
+        why = "no generated clip has a label yet"
+        return Report(area=Area.LABELS, findings=(not_computed("tied labels", why, advice="hfv label"),))
+    findings: list[Finding] = []
+    mixes: dict[str, dict[str, Floats]] = {}
+    for generator, own in fake.groupby("generator", sort=True):
+        if len(own) < LEAST:
+            continue
+        findings += _chance(str(generator), own)
+        findings += _scores(str(generator), own)
+        mixes[str(generator)] = {"rank rule": _mix(own["auto_label"].to_numpy(np.int64))}
+        findings += _others(str(generator), own, others)
+        if len(real) >= LEAST:
+            findings += _reference(str(generator), own, real, mixes[str(generator)])
+    if len(real) < LEAST:
+        why = f"the reference rule needs {LEAST} scored real clips, and there are {len(real)}"
+        findings.append(not_computed("clips within the real range", why, advice="hfv score --generator REAL"))
+    return Report(area=Area.LABELS, findings=tuple(findings), data={"mixes": mixes})
+
+
+def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
+    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64))
+    says = f"{_percent(changed)} of the labels of {generator} change when its clips are drawn again"
+    unstable = tuple(own.loc[by_clip >= UNSTABLE, "clip_id"])
+    advice = "hfv review (the clips with the smallest margins come first)"
+    yield judge("labels that chance would change", generator, changed, says, advice=advice, clips=unstable)
+    small = own["margin"].to_numpy(np.float64) < CLOSE * own["group_size"].to_numpy(np.float64)
+    estimate = share(int(small.sum()), len(own))
+    says = f"{_percent(estimate)} of the labels of {generator} are decided by less than 1 % of its ranks"
+    close = tuple(own.loc[small, "clip_id"])
+    yield judge(
+        "labels with a margin under 1 %", generator, estimate, says, advice="hfv review --clips LIST", clips=close
+    )
+    tied = own["tied"].fillna(False).to_numpy(bool)
+    estimate = share(int(tied.sum()), len(own))
+    says = f"{_percent(estimate)} of the labels of {generator} are settled between equal ranks"
+    yield judge(
+        "tied labels",
+        generator,
+        estimate,
+        says,
+        advice="hfv review --clips LIST",
+        clips=tuple(own.loc[tied, "clip_id"]),
+    )
+
+
+def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
+    again = f"hfv score --generator {generator} --profile FILE.toml with other measures, then hfv label"
+    for place, one in enumerate(SCORES):
+        for other in SCORES[place + 1 :]:
+            found = rank_correlation(*(own[name].to_numpy(np.float64) for name in (one, other)))
+            if found is not None:
+                says = f"the scores {one} and {other} of {generator} go together: ρ = {_signed(found)}"
+                subject = f"{generator}: {one} and {other}"
+                yield judge("two scores that agree", subject, strength(found), says, advice=again)
+    for score in SCORES:
+        for column, name in CONFOUNDS.items():
+            found = rank_correlation(own[score].to_numpy(np.float64), own[column].to_numpy(np.float64, na_value=np.nan))
+            if found is not None:
+                says = f"the {score} score of {generator} goes with the {name} of its clips: ρ = {_signed(found)}"
+                by_format = column in ("pixels", "num_frames")
+                advice = f"hfv label --generator {generator} --by-format" if by_format else again
+                subject = f"{generator}: {score} and {name}"
+                yield judge("score that follows a confound", subject, strength(found), says, advice=advice)
+    found = rank_correlation(own["motion"].to_numpy(np.float64), own[UNMASKED].to_numpy(np.float64, na_value=np.nan))
+    if found is not None:
+        says = f"the motion score of {generator} and its warp error without occlusion mask: ρ = {_signed(found)}"
+        yield judge("motion score against unmasked warp error", generator, found, says)
+
+
+def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.Series]) -> Iterator[Finding]:
+    for profile, labels_ in others.items():
+        theirs = own["clip_id"].map(labels_)
+        both = theirs.notna()
+        if both.sum() < LEAST:
+            continue
+        differs = both & theirs.ne(own["auto_label"])
+        estimate = share(int(differs.sum()), int(both.sum()))
+        says = f"{_percent(estimate)} of the labels of {generator} are others under the profile {profile}"
+        clips = tuple(own.loc[differs, "clip_id"])
+        subject = f"{generator}: {profile}"
+        advice = "hfv review --clips LIST"
+        yield judge("labels that another profile changes", subject, estimate, says, advice=advice, clips=clips)
+
+
+def _reference(generator: str, own: pd.DataFrame, real: Floats, mix: dict[str, Floats]) -> Iterator[Finding]:
+    found, within = reference_labels(own[SCORES].to_numpy(np.float64), real)
+    mix["reference rule"] = _mix(found)
+    estimate = share(int(within.sum()), len(own))
+    says = f"{_percent(estimate)} of the clips of {generator} are within the real range on all three scores"
+    advice = "hfv review --clips LIST (a clip without an anomaly can be rejected)"
+    clips = tuple(own.loc[within, "clip_id"])
+    yield judge("clips within the real range", generator, estimate, says, advice=advice, clips=clips)
+    differs = found != own["auto_label"].to_numpy(np.int64)
+    estimate = share(int(differs.sum()), len(own))
+    mixed = ", ".join(f"{100 * part:.0f} % {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
+    says = f"{_percent(estimate)} of the labels of {generator} are others by the reference rule, which gives {mixed}"
+    clips = tuple(own.loc[differs, "clip_id"])
+    advice = "hfv review --clips LIST"
+    yield judge("labels that the reference rule changes", generator, estimate, says, advice=advice, clips=clips)
+
+
+def _mix(found: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Floats:
+    return np.asarray(np.bincount(found, minlength=int(Label.REAL))[: int(Label.REAL)] / len(found))
+
+
+def _percent(estimate: Estimate) -> str:
+    interval = "" if estimate.low is None else f" ({100 * estimate.low:.1f} to {100 * (estimate.high or 0):.1f})"
+    return f"{100 * estimate.value:.1f} %{interval}"
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.2f} ({estimate.low:+.2f} to {estimate.high:+.2f})"

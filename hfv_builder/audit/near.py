@@ -1,0 +1,112 @@
+"""Groups of near duplicates: clips that show the same frames after encoding, resizing, trimming, mirroring or bars."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hfv_builder.audit.hamming import Hashes, Ints, near_pairs
+from hfv_builder.frames.hashing import MIRROR
+
+CANDIDATE = 3
+"""Bits in which a frame of one clip may differ from a frame of another for the two clips to be compared."""
+SAME = 8.0
+"""Bits up to which the frames of two clips may differ in the median for the clips to be near duplicates."""
+SURE = 3.0
+"""Bits up to which they need no confirmation: bars change an embedding and no hash."""
+ALIKE = 0.9
+"""Cosine of the mean embeddings below which other clips are not near duplicates after all."""
+AT_ONCE = 20_000
+"""Pairs of clips that are compared together."""
+
+Vectors = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Pairs of near duplicates; (p,) arrays. Every clip of a group is linked to another by one of them."""
+
+    first: Ints
+    """Positions of clips."""
+    second: Ints
+    """Positions of clips, larger than `first`."""
+    bits: Floats
+    """Bits in which the frames differ in the median."""
+
+
+def near_duplicates(
+    hashes: Sequence[Sequence[int] | Hashes], vectors: Vectors | None = None, *, mirrored: bool = True
+) -> Pairs:
+    """Return the pairs of near duplicates.
+
+    Two clips are compared if a frame of one differs in at most `CANDIDATE` bits from a frame of the other. Each frame
+    has a distance from the other clip: the bits in which it differs from the frame there that is most like it.
+
+    Args:
+        hashes: the frame hashes of each clip.
+        vectors: (n, D), the L2-normalised mean embedding of each clip, NaN where there is none; None if there are none.
+        mirrored: also find clips that are mirrored left to right.
+    """
+    counts = np.array([len(own) for own in hashes], np.int64)
+    frames = np.zeros((len(hashes), max(1, int(counts.max(initial=1)))), np.uint64)
+    for row, own in enumerate(hashes):
+        if len(own):  # repeating frames of a short clip hardly moves a median
+            frames[row] = np.resize(np.asarray(own, np.uint64), frames.shape[1])
+    clip = np.repeat(np.arange(len(hashes)), counts)
+    flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
+    first, second = _candidates(clip, flat, mirrored=mirrored)
+    parts = [slice(at, at + AT_ONCE) for at in range(0, len(first), AT_ONCE)]
+    bits = np.concatenate(
+        [np.zeros(0), *(_bits(frames[first[part]], frames[second[part]], mirrored) for part in parts)]
+    )
+    near = bits <= SAME
+    if vectors is not None:
+        cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
+        near &= (bits <= SURE) | ~(cosine < ALIKE)  # NaN contradicts nothing
+    return Pairs(first=first[near], second=second[near], bits=bits[near])
+
+
+def near_groups(pairs: Pairs, clips: int) -> Ints:
+    """Return the group of each clip, (clips,) int64: clips that are linked by pairs share a number."""
+    links = coo_array((np.ones(len(pairs.first), np.int8), (pairs.first, pairs.second)), shape=(clips, clips))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, Ints]:
+    """Return the pairs of clips to compare, first < second, sorted.
+
+    Args:
+        clip: (h,), the clip of each hash.
+        hashes: (h,) uint64.
+        mirrored: also compare with the mirrored hashes.
+    """
+    if mirrored:
+        clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
+    order = np.lexsort((clip, hashes))
+    clip, hashes = clip[order], hashes[order]
+    unique, start = np.unique(hashes, return_index=True)
+    leader = clip[np.repeat(start, np.diff(np.append(start, len(clip))))]
+    same = hashes[1:] == hashes[:-1]
+    one, other = near_pairs(unique, CANDIDATE)
+    # Of the clips that share a hash, each is compared with the first and the next: a common title card costs no square.
+    firsts = np.concatenate([leader, clip[:-1][same], clip[start[one]]])
+    seconds = np.concatenate([clip, clip[1:][same], clip[start[other]]])
+    low, high = np.minimum(firsts, seconds), np.maximum(firsts, seconds)
+    size = int(clip.max(initial=0)) + 1
+    pairs = np.unique((low * size + high)[low < high])
+    return pairs // size, pairs % size
+
+
+def _bits(one: Hashes, other: Hashes, mirrored: bool) -> Floats:
+    """Return the bits in which the frames of pairs of clips, (p, F) each, differ in the median."""
+    masks = (0, MIRROR) if mirrored else (0,)
+    found = []
+    for mask in masks:
+        differing = np.bitwise_count(one[:, :, None] ^ other[:, None, :] ^ np.uint64(mask))
+        there, back = (np.median(differing.min(axis=axis), axis=1) for axis in (2, 1))
+        found.append(np.maximum(there, back))
+    return np.asarray(np.min(found, axis=0), np.float64)

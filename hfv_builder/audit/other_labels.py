@@ -1,0 +1,88 @@
+"""Labels of others in a CSV file: HumanSAM's lists, our own tables, or any file with names and labels."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from hfv_builder.records import Label, UsageError
+
+HUMANSAM = {0: Label.APPEARANCE, 1: Label.SPATIAL, 2: Label.MOTION, 3: Label.REAL}
+"""The ids of HumanSAM's released lists, which have no header."""
+FILES = ("clip_id", "file_name", "file", "path", "filename", "video", "name", "clip")
+LABELS = ("label", "auto_label", "label_name", "class")
+NAMES = {str(label): label for label in Label}
+
+
+def read_labels(text: str, where: str) -> dict[str, int]:
+    """Return the label of each file by its stem or clip id.
+
+    Args:
+        text: of a CSV file. Without a header its columns are file, label and anything, and numbers are HumanSAM's ids.
+            With a header the file and the label have a name of `FILES` and `LABELS`, and numbers are the paper's ids.
+        where: name of the file, for errors.
+
+    Raises:
+        UsageError: it has no columns for the files and the labels, or a label is unknown.
+    """
+    rows = [row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) if any(cell.strip() for cell in row)]
+    if not rows:
+        raise UsageError(f"{where} is empty: give a CSV file with lines file,label")
+    names = [cell.strip().lower() for cell in rows[0]]
+    file = next((names.index(name) for name in FILES if name in names), None)
+    label = next((names.index(name) for name in LABELS if name in names), None)
+    ids: Mapping[int, Label] = {int(known): known for known in Label}
+    first = 2
+    if file is None or label is None:
+        if len(rows[0]) < 2 or _label(rows[0][1], HUMANSAM) is None:
+            raise UsageError(
+                f"{where} has no column for the file ({', '.join(FILES)}) and the label ({', '.join(LABELS)}): name "
+                "them in its first line, or give lines file,label without a header"
+            )
+        file, label, ids, first = 0, 1, HUMANSAM, 1
+    else:
+        rows = rows[1:]
+    found = {}
+    for number, row in enumerate(rows, first):
+        if len(row) <= max(file, label):
+            raise UsageError(f"{where}, line {number}: it has {len(row)} columns; the first line has more")
+        known = _label(row[label], ids)
+        if known is None:
+            raise UsageError(f"{where}, line {number}: {row[label]!r} is no label; use {', '.join(NAMES)} or their ids")
+        found[stem(row[file])] = int(known)
+    return found
+
+
+def matched(labels: Mapping[str, int], clips: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Return the labels by clip id.
+
+    Args:
+        labels: from `read_labels`.
+        clips: clip id and path of each clip. A path matches by its stem, or as the name of a release,
+            `GENERATOR_CLIPID`. A stem that several clips have matches none of them.
+    """
+    found: dict[str, int] = {}
+    by_stem: dict[str, list[str]] = {}
+    for clip_id, path in clips:
+        by_stem.setdefault(stem(path), []).append(clip_id)
+        if clip_id in labels:
+            found[clip_id] = labels[clip_id]
+    released = {name.rpartition("_")[2]: label for name, label in labels.items()}
+    for name, owners in by_stem.items():
+        if name in labels and len({*owners}) == 1:
+            found.setdefault(owners[0], labels[name])
+        for clip_id in owners:
+            if clip_id in released:
+                found.setdefault(clip_id, released[clip_id])
+    return found
+
+
+def stem(path: str) -> str:
+    """Return the name of a file without its folder and its extension."""
+    name = PurePosixPath(path.strip().replace("\\", "/")).name
+    return PurePosixPath(name).stem
+
+
+def _label(text: str, ids: Mapping[int, Label]) -> Label | None:
+    text = text.strip().lower()
+    return NAMES.get(text) or (ids.get(int(text)) if text.isascii() and text.isdecimal() else NAMES.get(text))

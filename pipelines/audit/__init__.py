@@ -1,0 +1,1 @@
+"""The stage that says what a careful reviewer would object to."""

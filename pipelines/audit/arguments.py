@@ -1,0 +1,25 @@
+"""The arguments of `hfv audit`; the standard library alone."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str], path: Callable[[str], Path]) -> None:
+    """Add them to the command's parser.
+
+    Args:
+        text: the type of values that must not be empty.
+        path: the type of paths.
+    """
+    parser.add_argument(
+        "--against",
+        type=text,
+        metavar="LABELS.csv",
+        help="labels of others to compare with: HumanSAM's lists, or a table with file and label",
+    )
+    parser.add_argument("--release", type=path, metavar="DIR", help="also look at the files of this release")
+    parser.add_argument(
+        "--topics", type=text, metavar="FILE", help="TOML file of activities and backgrounds (default: ours)"
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="look again at clips that failed before")

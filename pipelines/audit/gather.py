@@ -1,0 +1,144 @@
+"""One table of all clips with everything that the manifests say of them, for the audit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfv_builder.audit.labels import SCORES as SCORE_NAMES
+from hfv_builder.audit.labels import UNMASKED
+from hfv_builder.audit.leakage import NEAR
+from hfv_builder.labelling.labels import label_clips
+from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
+from hfv_builder.records import METRICS, Metric, Status, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import FINAL, LABELS, SCORES, SIGNALS, SPLITS
+from pipelines.generators import clips_of
+
+CLIP_COLUMNS = [
+    "clip_id",
+    "generator",
+    "is_real",
+    "path",
+    "bytes",
+    "width",
+    "height",
+    "fps",
+    "num_frames",
+    "duration_s",
+    "codec",
+    "prompt",
+    "prompt_group",
+]
+LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size")
+SIGNAL_COLUMNS = ("clip_id", "decoded", "missing", "brightness", "change", "frozen", "black", "cuts", "border")
+METADATA, VARIANT = "metadata.parquet", "@"
+"""The table of each folder of a release, and what the names of folders of changed copies contain."""
+
+
+def clips_table(
+    manifests: Manifests, generators: Sequence[str], lost: pa.Table, *, selected: bool = True
+) -> pd.DataFrame:
+    """Return a row per readable clip that counts, sorted by generator and clip_id.
+
+    Args:
+        lost: from `generators.lost_clips`.
+        selected: leave out the clips that `hfv select` did not choose.
+
+    Returns:
+        The columns of `clips`, labels, splits, final labels and signals, `pixels`, `bytes_per_frame` and `reviewed`.
+    """
+    tables = []
+    for generator in generators:
+        clips = _frame(
+            clips_of(manifests, generator, [*CLIP_COLUMNS], lost, selected=selected), [*CLIP_COLUMNS, "status"]
+        )
+        clips = clips[clips["status"].eq(Status.OK.value)].drop(columns="status")
+        for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
+            rows = _frame(manifests.read(table, columns, generator=generator), columns)
+            clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
+        unmasked = clips["clip_id"].map(_unmasked(manifests, generator)).astype(float)
+        tables.append(clips.assign(**{UNMASKED: unmasked}).sort_values("clip_id"))
+    clips = pd.concat(tables, ignore_index=True)
+    final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
+    final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})
+    clips = clips.merge(final, on="clip_id", how="left")
+    return clips.assign(
+        is_real=clips["is_real"].fillna(False).astype(bool),
+        reviewed=clips["votes"].fillna(0).gt(0) | clips["adjudicated"].fillna(False).astype(bool),
+        pixels=clips["width"].astype("Float64") * clips["height"].astype("Float64"),
+        bytes_per_frame=clips["bytes"].astype("Float64") / clips["num_frames"].astype("Float64").clip(lower=1),
+        **{NEAR: pd.Series(pd.NA, clips.index, "str")},
+    )
+
+
+def labels_of_other_profiles(manifests: Manifests, generators: Sequence[str]) -> dict[str, pd.Series]:
+    """Return the label that each other profile with scores gives, by profile, as label ids by clip id."""
+    found: dict[str, list[pd.Series]] = {}
+    for generator in generators:
+        origin = origin_of_labels(manifests, generator)
+        for profile in scored_profiles(manifests, [generator]):
+            if origin is not None and profile != origin.profile:
+                found.setdefault(profile, []).append(_labels(manifests, profile, generator))
+    return {profile: pd.concat(parts) for profile, parts in sorted(found.items())}
+
+
+def released_clips(folder: Path) -> pd.DataFrame:
+    """Return the clips of a release with their facts, as `clips_table` does.
+
+    Raises:
+        UsageError: it is no release.
+    """
+    tables = []
+    for path in sorted(folder.rglob(METADATA)):
+        if VARIANT in path.parent.name:
+            continue
+        rows = pq.read_table(path).to_pandas()
+        files = [path.parent / name for name in rows.get("file_name", pd.Series(dtype=str))]
+        rows["bytes"] = [file.stat().st_size if file.is_file() else np.nan for file in files]
+        tables.append(rows)
+    if not tables:
+        raise UsageError(f"{folder} is no release: it has no {METADATA}; make one with `hfv release NAME --version V`")
+    clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
+    codec = clips["codec"] if "codec" in clips else pd.Series("", clips.index)
+    group = clips["prompt_group"] if "prompt_group" in clips else clips.get("prompt", pd.Series(pd.NA, clips.index))
+    per_frame = clips["bytes"] / clips["num_frames"].clip(lower=1)
+    facts: pd.DataFrame = clips.assign(codec=codec, prompt_group=group, bytes_per_frame=per_frame)
+    return facts
+
+
+def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
+    scores: pd.DataFrame | None = None
+    for metric in METRICS:
+        rows = manifests.read(
+            SCORES, ["clip_id", "score", "status"], profile=profile, metric=metric.value, generator=generator
+        ).to_pandas()
+        own = rows[rows["status"].eq(Status.OK.value)].drop_duplicates("clip_id")[["clip_id", "score"]]
+        own = own.rename(columns={"score": metric.value})
+        scores = own if scores is None else scores.merge(own, on="clip_id", how="outer")
+    assert scores is not None  # noqa: S101 - there are metrics
+    labelled = label_clips(scores.sort_values("clip_id", ignore_index=True).assign(generator=generator))
+    found: pd.Series = labelled.set_index("clip_id")["auto_label"].dropna()
+    return found
+
+
+def _unmasked(manifests: Manifests, generator: str) -> dict[str, float]:
+    """Return the warp error of all pixels of each clip, from the scores that the labels were made from."""
+    origin = origin_of_labels(manifests, generator)
+    if origin is None:
+        return {}
+    keys = {"profile": origin.profile, "metric": Metric.MOTION.value, "generator": generator}
+    rows = manifests.read(SCORES, ["clip_id", "components"], **keys)
+    parts = zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True)
+    return {clip_id: value for clip_id, own in parts for name, value in own or () if name == UNMASKED}
+
+
+def _frame(rows: pa.Table, columns: Sequence[str] | None) -> pd.DataFrame:
+    """Return the columns of the table with nullable types, so that integers stay integers."""
+    chosen = rows if columns is None else rows.select([*columns])
+    kinds = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = chosen.to_pandas(types_mapper=kinds.get)
+    return frame

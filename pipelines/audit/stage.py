@@ -1,0 +1,159 @@
+"""Audit: what a careful reviewer would object to in the data set, with figures and the commands that cure it."""
+
+import dataclasses
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from hfv_builder.audit.agreement import agreement
+from hfv_builder.audit.diversity import diversity, load_topics
+from hfv_builder.audit.finding import Finding, Report, Severity
+from hfv_builder.audit.labels import labels
+from hfv_builder.audit.leakage import NEAR, leakage
+from hfv_builder.audit.media import media
+from hfv_builder.audit.other_labels import matched, read_labels
+from hfv_builder.audit.page import page, verdict
+from hfv_builder.audit.people import people
+from hfv_builder.audit.shortcuts import shortcuts
+from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.places import Place, put, read, writable
+from hfv_builder.storage.schema import AUDIT
+from pipelines.audit.gather import clips_table, labels_of_other_profiles, released_clips
+from pipelines.audit.near import groups_of_clips
+from pipelines.audit.signals import complete_signals
+from pipelines.audit.thumbnails import pictures_of
+from pipelines.generators import catalogued, lost_clips
+from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.workers.cluster import Cluster
+
+PAGE = "audit.html"
+LISTS = "audit-clips"
+LIST = "LIST"
+"""Word in an advice that stands for the path of the finding's clips."""
+SHOWN_PAIRS = 6
+
+
+def audit(
+    manifests: Manifests,
+    generators: Sequence[str] = (),
+    *,
+    against: Place | None = None,
+    release: Path | None = None,
+    topics: Place | None = None,
+    retry_failed: bool = False,
+    cluster: Cluster | None = None,
+) -> Outcome:
+    """Write the findings on the clips of these generators, or of all, to the `audit` manifest and to `audit.html`.
+
+    Args:
+        against: a CSV file with labels of others to compare with.
+        release: the folder of a release whose files are looked at too.
+        topics: a TOML file with activities and backgrounds; None takes those of the package.
+        retry_failed: try clips again that could not be looked at.
+
+    Raises:
+        UsageError: there are no clips, or a file cannot be read.
+    """
+    started = time.time()
+    cluster = cluster or Cluster()
+    words = load_topics(None if topics is None else _text(topics), str(topics))
+    theirs = None if against is None else read_labels(_text(against), str(against))
+    released = None if release is None else released_clips(release)
+    names = list(dict.fromkeys(generators or catalogued(manifests)))
+    lost = lost_clips(manifests)
+    computed = sum(complete_signals(manifests, name, lost, cluster, retry_failed=retry_failed) for name in names)
+    clips = clips_table(manifests, names, lost)
+    if clips.empty:
+        raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
+    groups, pairs = groups_of_clips(manifests, clips["clip_id"].tolist())
+    clips[NEAR] = clips["clip_id"].map(groups)
+    reports = [
+        shortcuts(clips, released),
+        leakage(clips, pairs),
+        labels(clips, labels_of_other_profiles(manifests, names)),
+        agreement(clips, _matched(theirs, clips), str(against)),
+        diversity(clips, words),
+        people(),
+        media(clips),
+    ]
+    with manifests.lock("audit"):
+        reports = [_listed(manifests, report) for report in reports]
+        findings = [finding for report in reports for finding in report.findings]
+        manifests.replace(AUDIT, [_table(findings)])
+        images = pictures_of(clips, pairs.head(SHOWN_PAIRS))
+        path = manifests.root / PAGE
+        put(path, page(reports, clips, images, str(manifests.root)))
+    return _outcome(manifests, findings, clips, computed, path, started)
+
+
+def _text(path: Place) -> str:
+    try:
+        return read(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+
+
+def _matched(theirs: dict[str, int] | None, clips: pd.DataFrame) -> dict[str, int] | None:
+    return None if theirs is None else matched(theirs, zip(clips["clip_id"], clips["path"], strict=True))
+
+
+def _listed(manifests: Manifests, report: Report) -> Report:
+    """Write the clips of the findings that need something done as lists, and name these in their advice."""
+    findings = []
+    for finding in report.findings:
+        if finding.clips and finding.severity is not Severity.OK:
+            name = re.sub(r"[^a-z0-9.]+", "-", f"{finding.finding} {finding.subject}".lower()).strip("-")
+            path = writable(manifests.root / LISTS) / f"{name}.txt"
+            put(path, "".join(f"{clip_id}\n" for clip_id in finding.clips))
+            advice = re.sub(rf"\b{LIST}\b", str(path).replace("\\", "/"), finding.advice)
+            finding = dataclasses.replace(finding, advice=advice)
+        findings.append(finding)
+    return dataclasses.replace(report, findings=tuple(findings))
+
+
+def _table(findings: Sequence[Finding]) -> pa.Table:
+    rows = []
+    for finding in findings:
+        found = finding.estimate
+        rows.append(
+            {
+                "finding": finding.finding,
+                "area": finding.area.value,
+                "subject": finding.subject,
+                "value": found and found.value,
+                "low": found and found.low,
+                "high": found and found.high,
+                "severity": finding.severity.value,
+                "advice": finding.advice or None,
+            }
+        )
+    return pa.Table.from_pylist(rows, AUDIT.schema)
+
+
+def _outcome(
+    manifests: Manifests, findings: Sequence[Finding], clips: pd.DataFrame, computed: int, path: Place, started: float
+) -> Outcome:
+    counts = Counter(finding.severity for finding in findings)
+    bad = sorted(
+        (each for each in findings if each.severity.rank >= Severity.NOTE.rank), key=lambda each: -each.severity.rank
+    )
+    rows = [{"severity": each.severity.value, "area": each.area.value, "finding": each.says} for each in bad]
+    summary: dict[str, Any] = {
+        "verdict": verdict(findings),
+        "clips": len(clips),
+        "computed": computed,
+        "severities": {severity.value: counts[severity] for severity in Severity},
+        "report": str(path),
+        "manifests": str(manifests.root),
+        "findings": _table(findings).to_pylist(),
+    }
+    note = f"signals of {computed} clips were computed; scored clips have them already" if computed else ""
+    text = paragraphs(verdict(findings), table(rows, limit=20), note, f"report: {path}")
+    return Outcome(summary=summary, text=text, started=started)

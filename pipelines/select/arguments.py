@@ -1,0 +1,40 @@
+"""The arguments of `hfv select`; the standard library alone."""
+
+import argparse
+from collections.abc import Callable
+
+FIELDS = ("activity", "background", "format", "prompt", "quality")
+"""What a choice can be balanced by."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, count: Callable[[str], int], seed: Callable[[str], int]) -> None:
+    """Add them to the command's parser.
+
+    Args:
+        count: the type of a number of clips.
+        seed: the type of a seed.
+    """
+    parser.add_argument(
+        "--per-generator",
+        type=count,
+        metavar="N",
+        help="clips of each generator (default: as many as the smallest has)",
+    )
+    parser.add_argument(
+        "--balance",
+        type=_fields,
+        default=FIELDS,
+        metavar="FIELD,…",
+        help=f"what to balance, of {','.join(FIELDS)} (default: all)",
+    )
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of the choice among equal clips (default: 0)"
+    )
+    parser.add_argument("--all", action="store_true", help="take all clips again")
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if wrong := [name for name in names if name not in FIELDS]:
+        raise argparse.ArgumentTypeError(f"there is no field {wrong[0]!r}; choose from {','.join(FIELDS)}")
+    return tuple(name for name in FIELDS if name in names)

@@ -1,0 +1,86 @@
+"""Labels of others: HumanSAM's ids are mapped, ours are not, and names match by stem, by id and by release."""
+
+import pytest
+
+from hfv_builder.audit.agreement import agreement
+from hfv_builder.audit.diversity import evenness, load_topics, named
+from hfv_builder.audit.other_labels import matched, read_labels
+from hfv_builder.records import UsageError
+from tests.audit.planted import clean
+
+
+def test_ids_of_humansam_are_mapped_and_ours_are_not() -> None:
+    assert read_labels("a.mp4,0,0.3\nsub/b.mp4,1,0.5\nc.mp4,2,1\nd.mp4,3,0.0\n", "t") == {
+        "a": 1,
+        "b": 0,
+        "c": 2,
+        "d": 3,
+    }
+    assert read_labels("\ufefffile,label\na.mp4,0\nb.mp4,motion\n", "t") == {"a": 0, "b": 2}
+    assert read_labels("clip_id,generator,auto_label\n0f,kling,1\n", "t") == {"0f": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("who,what\n1,2\n", "has no column for the file"),
+        ("file,label\na.mp4,9\n", "line 2: '9' is no label"),
+        ("file,label\na.mp4\n", "line 2: it has 1 columns"),
+    ],
+)
+def test_other_files_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_labels(text, "theirs.csv")
+
+
+def test_names_match_by_stem_by_id_and_by_the_name_in_a_release() -> None:
+    clips = [("1" * 16, "/a/x.mp4"), ("2" * 16, "/b/y.mp4"), ("3" * 16, "/c/z.mp4"), ("4" * 16, "/d/x.mp4")]
+    labels = {"y": 0, "3" * 16: 1, f"kling_{'1' * 16}": 2, "x": 1}
+    assert matched(labels, clips) == {"2" * 16: 0, "3" * 16: 1, "1" * 16: 2}  # two clips are named x
+
+
+def test_agreement_is_that_of_each_generator_and_lists_what_differs() -> None:
+    clips = clean()
+    fake = clips[~clips["is_real"]]
+    theirs = dict(zip(fake["clip_id"], fake["auto_label"].astype(int), strict=True))
+    wrong = fake.loc[fake["generator"].eq("pika"), "clip_id"].tolist()[:60]
+    theirs |= {clip: (theirs[clip] + 1) % 3 for clip in wrong}
+    report = agreement(clips, theirs, "theirs.csv")
+    found = {each.subject: each for each in report.findings if each.finding == "agreement with the other labels"}
+    assert {name: each.estimate and each.estimate.value for name, each in found.items()} == {
+        "kling": 1,
+        "pika": 0.5,
+        "sora": 1,
+    }
+    assert {*found["pika"].clips} == {*wrong}
+    assert report.data["confusions"]["pika"].sum() == 120
+    none = agreement(clips, {"unknown": 1}, "theirs.csv").findings
+    assert [each.says for each in none if each.estimate is None and "theirs.csv" in each.says]
+
+
+def test_words_count_whole_and_inflected() -> None:
+    import pandas as pd
+
+    prompts = pd.Series(
+        ["A man RUNS fast", "a brunch", "she is jogging", "dancing couples", "two dancers", "he carried it", None]
+    )
+    words = {"run": ["run", "jog"], "dance": ["dance", "dancer"], "carry": ["carry"], "room": ["living room"]}
+    found = named(prompts, words)
+    assert found["run"].tolist() == [True, False, True, False, False, False, False]
+    assert found["dance"].tolist() == [False, False, False, True, True, False, False]
+    assert found["carry"].tolist() == [False] * 5 + [True, False]
+    topics = load_topics()
+    assert {name: len(words) for name, words in topics.items()} == {"activities": 80, "backgrounds": 20}
+    assert load_topics('[activities]\na = ["b"]\n[backgrounds]\nc = ["d"]')["activities"] == {"a": ["b"]}
+    for text in ("nonsense", "[activities]\na = 1", '[activities]\na = ["b"]'):
+        with pytest.raises(UsageError, match=r"mine\.toml"):
+            load_topics(text, "mine.toml")
+
+
+def test_evenness() -> None:
+    import numpy as np
+
+    assert evenness(np.array([5, 5, 5, 5])) == pytest.approx(1)
+    assert evenness(np.array([20, 0, 0, 0])) == 0
+    assert evenness(np.array([0, 0])) == 0

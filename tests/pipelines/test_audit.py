@@ -1,0 +1,207 @@
+"""The audit from manifests to findings: resumable, the same with any number of workers, and what it writes."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from hfv_builder.audit.shortcuts import FACTS, separate
+from hfv_builder.profiles.profile import load_profile
+from hfv_builder.records import Split, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SELECTION, SIGNALS, SPLITS
+from pipelines.audit.gather import released_clips
+from pipelines.audit.signals import complete_signals
+from pipelines.audit.stage import audit
+from pipelines.audit.worker import signal_shard
+from pipelines.catalog.stage import catalog
+from pipelines.generators import clips_of, lost_clips
+from pipelines.label.stage import label
+from pipelines.review import read_list
+from pipelines.score.run import ClipJob
+from pipelines.score.stage import score
+from pipelines.select.stage import select
+from pipelines.split.stage import split
+from pipelines.workers.cluster import Cluster
+from review_ui.clips import Clips, Filter
+from tests.conftest import moving_square, write_clip
+from tests.pipelines.conftest import rows
+from tests.pipelines.test_label_and_split import fill
+
+HERE = Cluster(workers=0)
+
+
+def test_findings_depend_on_no_workers_and_no_interruption(
+    tmp_path: Path, clips_folder: Callable[..., Path], cluster: Cluster
+) -> None:
+    folder = clips_folder(count=5, broken=True)
+    write_clip(folder / "copy.mp4", moving_square(8, seed=0), pix_fmt="yuv444p")
+    one, two = (Manifests(tmp_path / name) for name in ("one", "two"))
+    for manifests in (one, two):
+        catalog(manifests, "kling", folder, cluster=HERE)
+    first = clips_of(two, "kling", ["path"]).filter(pa.compute.field("status") == "ok").to_pylist()[:2]
+    jobs = [ClipJob(clip_id=row["clip_id"], path=row["path"], metrics=()) for row in first]
+    assert signal_shard(jobs, manifests=two, generator="kling") == 0  # what an interrupted run left
+    outcome, other = audit(one, cluster=cluster), audit(two, cluster=HERE)
+    assert (outcome.summary["computed"], other.summary["computed"]) == (6, 4)
+    assert rows(one, SIGNALS) == rows(two, SIGNALS)
+    assert one.read(AUDIT).to_pylist() == outcome.summary["findings"]
+    found = [str(manifests.read(AUDIT).to_pylist()).replace(str(manifests.root), "") for manifests in (one, two)]
+    assert found[0] == found[1]
+    texts = {manifests: (manifests.local_root / "audit.html").read_text() for manifests in (one, two)}
+    pages = [text.replace(str(manifests.root), "") for manifests, text in texts.items()]
+    assert pages[0] == pages[1]
+    assert audit(one, cluster=HERE).summary["computed"] == 0
+    near = next(each for each in outcome.summary["findings"] if each["finding"] == "near duplicates")
+    assert near["value"] == pytest.approx(2 / 6)
+    listed = read_list(one.local_root / "audit-clips" / "near-duplicates-all.txt")
+    assert len(listed) == 2
+    assert str(one.root / "audit-clips") in near["advice"]
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", pages[0])  # one file with everything in it
+    assert outcome.text.startswith(outcome.summary["verdict"])
+    json.loads(outcome.json())
+
+
+def test_scoring_leaves_the_signals_that_the_audit_would_compute(
+    manifests: Manifests, tmp_path: Path, clips_folder: Callable[..., Path]
+) -> None:
+    folder = clips_folder(count=2)
+    catalog(manifests, "kling", folder, cluster=HERE)
+    score(manifests, "kling", load_profile("lite"), cluster=HERE)
+    scored = rows(manifests, SIGNALS)
+    assert len(scored) == 2
+    assert complete_signals(manifests, "kling", lost_clips(manifests), HERE) == 0
+    other = Manifests(tmp_path / "other")
+    catalog(other, "kling", folder, cluster=HERE)
+    assert complete_signals(other, "kling", lost_clips(other), HERE) == 2
+    assert rows(other, SIGNALS) == scored
+    some = replace(load_profile("lite"), name="some", pairs=2)
+    assert not some.decodes_all
+
+
+def test_a_clip_that_cannot_be_looked_at_says_why_and_is_tried_again_when_asked(
+    manifests: Manifests, clips_folder: Callable[..., Path]
+) -> None:
+    folder = clips_folder(count=2)
+    catalog(manifests, "kling", folder, cluster=HERE)
+    (folder / "000.mp4").write_bytes(b"changed")
+    lost = lost_clips(manifests)
+    assert complete_signals(manifests, "kling", lost, HERE) == 2
+    assert complete_signals(manifests, "kling", lost, HERE) == 0
+    bad = [row for row in rows(manifests, SIGNALS) if row["status"] != "ok"]
+    assert len(bad) == 1
+    assert "has changed since it was catalogued" in bad[0]["error"]
+    assert complete_signals(manifests, "kling", lost, HERE, retry_failed=True) == 1
+    assert audit(manifests, cluster=HERE).summary["severities"]["note"] > 0
+
+
+def with_hashes(manifests: Manifests, generator: str, hashes: dict[str, list[int]]) -> None:
+    known = [dict.fromkeys(SIGNALS.schema.names) | {"version": "1", "status": "ok", "decoded": 9}] * len(hashes)
+    table = [row | {"clip_id": clip, "hashes": own} for row, (clip, own) in zip(known, hashes.items(), strict=True)]
+    manifests.replace(SIGNALS, [pa.Table.from_pylist(table, SIGNALS.schema)], generator=generator)
+
+
+def test_near_duplicates_stand_on_one_side(manifests: Manifests) -> None:
+    names = ("kling", "pika")
+    ids = {name: fill(manifests, name, [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)]) for name in names}
+    label(manifests, names)
+    with pytest.raises(UsageError, match=r"60 have none: run `hfv audit`"):
+        split(manifests, group="near")
+    for place, name in enumerate(names):  # clip n of one generator is a copy of clip n + 1 of the other
+        own = {clip: [(7 * (n + place) + 1) * 0x9E3779B97F4A7C15 % 2**64] for n, clip in enumerate(ids[name])}
+        with_hashes(manifests, name, own)
+    split(manifests)
+    before = sides(manifests)
+    outcome = split(manifests, group="near")
+    after = sides(manifests)
+    pairs = [(ids["kling"][n + 1], ids["pika"][n]) for n in range(29)]
+    assert any(before[one] != before[other] for one, other in pairs)
+    assert all(after[one] == after[other] for one, other in pairs)
+    assert outcome.summary["moved"] > 0
+    assert {row["policy"] for row in manifests.read(SPLITS).to_pylist()} == {"top20-by-near"}
+    with pytest.raises(UsageError, match="leave --generator out"):
+        split(manifests, ["kling"], group="near")
+
+
+def sides(manifests: Manifests) -> dict[str, Split]:
+    return {row["clip_id"]: row["split"] for row in manifests.read(SPLITS).to_pylist()}
+
+
+def test_a_selection_is_what_label_and_split_use(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)])
+    clips = manifests.read(CLIPS).to_pylist()
+    for number, row in enumerate(clips):
+        row["prompt"] = "a man walks" if number % 3 else "a woman dances in the snow"
+    manifests.replace(CLIPS, [pa.Table.from_pylist(clips, CLIPS.schema)], generator="kling")
+    label(manifests)
+    outcome = select(manifests, per_generator=10, balance=("activity",), seed=3)
+    assert outcome.summary["generators"][0]["activity"].endswith("→ 1.00")
+    chosen = {row["clip_id"] for row in manifests.read(SELECTION).to_pylist() if row["selected"]}
+    assert len(chosen) == 10
+    assert {*ids} == {row["clip_id"] for row in manifests.read(SELECTION).to_pylist()}
+    with pytest.raises(UsageError, match="labels of kling are older than its selection"):
+        split(manifests)
+    label(manifests)
+    assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == chosen
+    split(manifests)
+    assert {*sides(manifests)} == chosen
+    select(manifests, everything=True)
+    label(manifests)
+    assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == {*ids}
+
+
+def test_a_list_of_clips_is_all_that_the_review_app_deals(manifests: Manifests, tmp_path: Path) -> None:
+    ids = fill(manifests, "kling", [(1, 2, 3)] * 4)
+    path = tmp_path / "list.txt"
+    path.write_text(f"{ids[1]}\n{ids[3]}\n\nunknown\n")
+    clips = Clips(manifests, read_list(path))
+    assert [clips.ids[row] for row in clips.matches(Filter()).nonzero()[0]] == [ids[1], ids[3]]
+    assert Clips(manifests).matches(Filter()).all()
+    path.write_text("clip_id,why\n")
+    with pytest.raises(UsageError, match="has no clip ids"):
+        read_list(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_list(tmp_path / "absent.txt")
+
+
+def test_other_labels_of_a_file_are_compared(manifests: Manifests, tmp_path: Path) -> None:
+    ids = fill(manifests, "kling", [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)])
+    label(manifests)
+    with_hashes(manifests, "kling", {clip: [] for clip in ids})
+    truth = {row["clip_id"]: row["auto_label"] for row in manifests.read(LABELS).to_pylist()}
+    humansam = {0: 1, 1: 0, 2: 2}
+    theirs = tmp_path / "train_4.csv"
+    theirs.write_text("".join(f"videos/{clip}.mp4,{humansam[number]},0.5\n" for clip, number in truth.items()))
+    found = {each["finding"]: each for each in audit(manifests, against=theirs, cluster=HERE).summary["findings"]}
+    assert found["agreement with the other labels"]["value"] == 1
+    assert found["kappa with the other labels"]["value"] == 1
+    with pytest.raises(UsageError, match="cannot be read"):
+        audit(manifests, against=tmp_path / "absent.csv", cluster=HERE)
+    with pytest.raises(UsageError, match="is no release"):
+        audit(manifests, release=tmp_path, cluster=HERE)
+
+
+def test_the_files_of_a_release_are_looked_at(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder, real in (("data/train", False), ("eval/film", True), ("eval/film@blur3", True)):
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        ids = [f"{folder[-4:]}{number}" for number in range(20)]
+        for name in ids:
+            (place / f"{name}.mp4").write_bytes(bytes(int(rng.integers(4000, 9000)) + 9000 * real))
+        columns = {"file_name": [f"{name}.mp4" for name in ids], "clip_id": ids, "is_real": real, "prompt": None}
+        facts = {"width": 64, "height": 64, "fps": 24.0, "num_frames": 8, "duration_s": 1.0}
+        table = pd.DataFrame(columns | facts | {"generator": [f"g{number % 2}" for number in range(20)]})
+        table.to_parquet(place / "metadata.parquet")
+    released = released_clips(tmp_path)
+    assert len(released) == 40  # without the changed copies
+    assert released["bytes_per_frame"].min() >= 500
+    found = separate(released[list(FACTS)], released["is_real"].to_numpy(np.int64), [*map(str, range(40))])
+    assert found is not None
+    assert found.area.value == 1
