@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.detect.arguments import add_evaluate, add_train
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.review_arguments import add_review, add_reviews
 from pipelines.workers.cluster import KINDS
@@ -160,6 +161,21 @@ def parser() -> argparse.ArgumentParser:
 
     add_release(
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
+    )
+
+    add_train(
+        command("train", "train a detector on a release", everywhere),
+        text=_text,
+        path=_path,
+        whole=_processes,
+        seed=_seed,
+    )
+    add_evaluate(
+        command("evaluate", "evaluate detectors on a release, beside the floors", everywhere),
+        text=_text,
+        path=_path,
+        whole=_processes,
+        seed=_seed,
     )
 
     command("status", "show how many clips are done, failed and left", everywhere)

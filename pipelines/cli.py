@@ -147,6 +147,18 @@ def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return run(manifests, options, _cluster(options))
 
 
+def _train(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import run_train
+
+    return run_train(manifests, options)
+
+
+def _evaluate(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import run_evaluate
+
+    return run_evaluate(manifests, options)
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -234,6 +246,8 @@ STAGES = {
     "label": _label,
     "split": _split,
     "release": _release,
+    "train": _train,
+    "evaluate": _evaluate,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -246,6 +260,8 @@ EXTRAS = {
     "score": "models",
     "weights": "models",
     "release": "release",
+    "train": "detect",
+    "evaluate": "detect",
     "review": "review",
     "reviews": "review",
     "demo": "demo",

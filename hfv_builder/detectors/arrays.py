@@ -20,7 +20,7 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     from safetensors.numpy import save
 
     with part_file(path) as part:
-        part.write_bytes(save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}))
+        part.write_bytes(save({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}))
 
 
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

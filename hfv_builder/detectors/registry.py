@@ -20,6 +20,8 @@ class DetectorSpec:
     """What it sees of a clip, for people."""
     is_floor: bool = False
     """Whether it stands in every table, for what can be told without looking at the content."""
+    has_epochs: bool = False
+    """Whether validation clips choose the epoch."""
 
 
 DETECTORS: Mapping[str, DetectorSpec] = {
@@ -32,7 +34,9 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "clip-prompt": DetectorSpec(
         module="clip_prompt", looks_at="embeddings of 16 frames, compared with those of prompts"
     ),
-    "ft-clip": DetectorSpec(module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP"),
+    "ft-clip": DetectorSpec(
+        module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
+    ),
 }
 FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
 

@@ -1,10 +1,10 @@
 """The folder of a run: what was trained, how, on what, and what it predicts. Read again without running anything.
 
-    run.json              detector, configuration, classes, release, versions, whether it is done
-    weights.safetensors   what was learnt
-    curve.parquet         a row per epoch: epoch, loss, val_accuracy
-    predictions/          a table per release: clip_id, set, variant and four probabilities
-    state/                of a training that is not done
+run.json              detector, configuration, classes, release, versions, whether it is done
+weights.safetensors   what was learnt
+curve.parquet         a row per epoch: epoch, loss, val_accuracy
+predictions/          a table per release: clip_id, set, variant and four probabilities
+state/                of a training that is not done
 """
 
 import json
