@@ -61,7 +61,8 @@ class Machine:
     def _pairs(self, x: npt.NDArray[Any]) -> Floats:
         if self.kernel == "linear":
             return np.asarray(x.astype(np.float64) @ self.weights + self.offsets)
-        return np.asarray(kernel_matrix(self.kernel, x, self.vectors, self.gamma) @ self.weights + self.offsets)
+        own = x.astype(self.vectors.dtype)  # support vectors are in double precision, landmarks in single
+        return np.asarray(kernel_matrix(self.kernel, own, self.vectors, self.gamma) @ self.weights + self.offsets)
 
 
 def kernel_matrix(kernel: Kernel, x: npt.NDArray[Any], y: npt.NDArray[Any], gamma: float) -> npt.NDArray[Any]:

@@ -40,6 +40,7 @@ def match(table: pd.DataFrame, sets: pd.DataFrame) -> Matched:
     Raises:
         UsageError: columns are missing.
     """
+    table = table.reset_index(drop=True)
     probabilities, has_four = _probabilities(table)
     clips = sets.drop_duplicates(["clip_id", "variant"])
     known = _known(table, clips)
