@@ -55,6 +55,7 @@ class FeatureCache:
         table, row = self._places[content]
         shape = table["shape"][row].as_py()
         values = np.frombuffer(table["values"][row].as_buffer(), np.dtype(table["dtype"][row].as_py()))
+        values.flags.writeable = False
         return values.reshape(shape)
 
     def add(self, features: Mapping[str, npt.NDArray[Any]]) -> None:

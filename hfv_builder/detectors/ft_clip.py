@@ -68,7 +68,7 @@ class FtClip:
         folder = surroundings.weights.open("clip")
         model: Any = load_clip(folder)
         self._vectors = embed_prompts(model, folder, self._prompts).to(surroundings.device)
-        self._scale = float(model.logit_scale.exp())
+        self._scale = float(model.logit_scale.detach().exp())
         self._tower = model.visual.to(surroundings.device)
         mean, std = ([255 * value for value in own] for own in (model.visual.image_mean, model.visual.image_std))
         self._normalize = Normalize(mean, std, surroundings.device)

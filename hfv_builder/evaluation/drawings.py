@@ -16,15 +16,18 @@ from hfv_builder.release.figures import svg
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8250df", "#7a6a00")
 """Of trained detectors, told apart by colour-blind people too (Okabe and Ito); they repeat with another line."""
 FLOOR = "#8c959f"
-LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+Line = str | tuple[int, tuple[float, float]]
+LINES: tuple[Line, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 """Of floors, and of detectors whose colour is used already."""
+DASHES = {LINES[0]: "none", LINES[1]: "7 3", LINES[2]: "2 2.5"}
+"""The lines as `stroke-dasharray`, for keys."""
 WIDTH = 9.6
 GRID = "#e6e9ed"
 
 
-def looks(contenders: Iterable[Contender]) -> dict[str, tuple[str, object]]:
+def looks(contenders: Iterable[Contender]) -> dict[str, tuple[str, Line]]:
     """Return the colour and the line of each detector; floors are grey and differ by their line."""
-    own: dict[str, tuple[str, object]] = {}
+    own: dict[str, tuple[str, Line]] = {}
     trained = floors = 0
     for contender in contenders:
         if contender.is_floor:
@@ -90,7 +93,7 @@ def calibration(results: Results) -> str:
             colour, line = own[contender.name]
             bins = scores.reliability
             sizes = 4 + 30 * np.sqrt(bins.clips / max(1.0, bins.clips.sum()))
-            axes.plot(bins.stated, bins.observed, color=colour, linestyle=line, linewidth=1)
+            axes.plot(bins.stated, bins.observed, color=colour, linestyle=line, linewidth=0.8, alpha=0.6)
             axes.scatter(bins.stated, bins.observed, s=sizes, color=colour, linewidths=0)
 
     own = looks(results.contenders)
@@ -150,10 +153,10 @@ def _panels(
     results: Results, draw: Callable[[Axes, str], None], x: str, y: str, *, columns: int = 4, square: bool = True
 ) -> str:
     """Draw a panel per set, at most `columns` side by side."""
-    columns = min(columns, max(2, len(results.sets)))
+    columns = min(columns, len(results.sets))
     rows = -(-len(results.sets) // columns)
-    side = WIDTH / columns
-    drawing = Figure(figsize=(WIDTH, rows * min(side, 3.4) + 0.3), layout="constrained")
+    side = min(WIDTH / columns, 3.4)
+    drawing = Figure(figsize=(columns * side, rows * side + 0.3), layout="constrained")
     panels = drawing.subplots(rows, columns, squeeze=False)
     for place, axes in enumerate(panels.ravel()):
         if place >= len(results.sets):

@@ -43,7 +43,13 @@ def page(
         return environment.get_template(FILE).render(
             release=release,
             contenders=[
-                {"name": one.name, "colour": own[one.name][0], "is_floor": one.is_floor, "looks_at": looks_at[one.name]}
+                {
+                    "name": one.name,
+                    "colour": own[one.name][0],
+                    "dashes": drawings.DASHES[own[one.name][1]],
+                    "is_floor": one.is_floor,
+                    "looks_at": looks_at[one.name],
+                }
                 for one in results.contenders
             ],
             clips=_clips(results),

@@ -48,7 +48,9 @@ def set_rows(results: Results, figure: str) -> list[Row]:
         for one in results.sets:
             scores = results.scores.get((contender.name, one, ""))
             row[one] = NONE if scores is None else percent(scores.values[figure], *scores.interval(figure))
-        rows.append(row | {MEAN: percent(*results.mean(contender.name, "", figure))})
+        if len(results.sets) > 1:
+            row[MEAN] = percent(*results.mean(contender.name, "", figure))
+        rows.append(row)
     return rows
 
 
