@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.evaluation.metrics import Floats, Ints
+from hfv_builder.evaluation.metrics import Counts, Floats, Ints
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -23,15 +23,15 @@ class Bootstrap:
         self._seed = seed
         self._known: dict[bytes, npt.NDArray[np.float32]] = {}
 
-    def counts(self, strata: Ints, clips: Sequence[str]) -> Floats:
-        """Return how often each clip counts in each draw, (draws, n); every stratum keeps its number of clips.
+    def counts(self, strata: Ints, clips: Sequence[str]) -> Counts:
+        """Return how often each clip counts in each draw, (draws, n) float32; every stratum keeps its number of clips.
 
         Args:
             strata: (n,), the class of each clip.
             clips: (n,), their ids.
         """
         names = np.asarray(clips, dtype=np.str_)
-        counts = np.empty((self.draws, len(names)))
+        counts = np.empty((self.draws, len(names)), np.float32)
         for stratum in np.unique(strata):
             members = np.flatnonzero(strata == stratum)
             members = members[np.argsort(names[members], kind="stable")]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -17,7 +18,7 @@ def once(clips: int) -> Floats:
     return np.ones((1, clips))
 
 
-def confusion(truth: Ints, predicted: Ints, classes: int, counts: Floats) -> Floats:
+def confusion(truth: Ints, predicted: Ints, classes: int, counts: Counts) -> Floats:
     """Return confusion matrices, (B, classes, classes) float64: rows are the truth, columns the prediction.
 
     Args:
@@ -28,7 +29,7 @@ def confusion(truth: Ints, predicted: Ints, classes: int, counts: Floats) -> Flo
     """
     cells = np.zeros((len(truth), classes * classes))
     cells[np.arange(len(truth)), truth * classes + predicted] = 1
-    return np.asarray(counts @ cells).reshape(-1, classes, classes)
+    return np.asarray(counts @ cells.astype(counts.dtype), np.float64).reshape(-1, classes, classes)
 
 
 def accuracy(matrices: Floats) -> Floats:
@@ -54,7 +55,7 @@ def macro_f1(matrices: Floats) -> Floats:
     return _ratio(f1.sum(axis=1), (occurrences > 0).sum(axis=1).astype(np.float64))
 
 
-def auc(positive: Bools, score: Floats, counts: Floats) -> Floats:
+def auc(positive: Bools, score: Floats, counts: Counts) -> Floats:
     """Return the area under the ROC curve, (B,) in [0, 1]: P(positive above negative) + ½ P(equal).
 
     NaN where a draw has no positive or no negative clip.
@@ -64,18 +65,22 @@ def auc(positive: Bools, score: Floats, counts: Floats) -> Floats:
         score: (n,), higher = more likely positive; equal scores count half.
         counts: (B, n).
     """
-    if not len(score):
+    own, other = np.flatnonzero(positive), np.flatnonzero(~positive)
+    if not (len(own) and len(other)):
         return np.full(len(counts), np.nan)
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
-    weights = counts[:, order]
-    own = np.add.reduceat(weights * positive[order], starts, axis=1)
-    other = np.add.reduceat(weights * ~positive[order], starts, axis=1)
-    below = np.cumsum(other, axis=1) - other / 2
-    return _ratio((own * below).sum(axis=1), own.sum(axis=1) * other.sum(axis=1))
+    other = other[np.argsort(score[other], kind="stable")]
+    below = np.zeros((len(counts), len(other) + 1), counts.dtype)
+    np.cumsum(counts[:, other], axis=1, out=below[:, 1:])
+    first, last = (np.searchsorted(score[other], score[own], side=side) for side in ("left", "right"))
+    own_counts = counts[:, own]
+    wins = (own_counts * below[:, first]).sum(axis=1, dtype=np.float64)
+    if (first != last).any():
+        wins = (wins + (own_counts * below[:, last]).sum(axis=1, dtype=np.float64)) / 2
+    pairs = own_counts.sum(axis=1, dtype=np.float64) * below[:, -1]
+    return _ratio(wins, pairs)
 
 
-def macro_auc(truth: Ints, probabilities: Floats, counts: Floats) -> Floats:
+def macro_auc(truth: Ints, probabilities: Floats, counts: Counts) -> Floats:
     """Return the mean over the classes of the area under the ROC curve of one class against the rest, (B,).
 
     NaN unless every class has a clip: the mean over other classes would be another figure.

@@ -8,7 +8,7 @@ import pandas as pd
 from hfv_builder.evaluation import metrics
 from hfv_builder.evaluation.bootstrap import Bootstrap, interval
 from hfv_builder.evaluation.calibration import Reliability, reliability
-from hfv_builder.evaluation.metrics import Bools, Floats, Ints
+from hfv_builder.evaluation.metrics import Bools, Counts, Floats, Ints
 from hfv_builder.records import Label
 
 PROBABILITIES = tuple(f"p_{label}" for label in Label)
@@ -76,7 +76,7 @@ def score_set(rows: pd.DataFrame, bootstrap: Bootstrap) -> SetScores:
     )
 
 
-def _figures(truth: Ints, four: Floats | None, p_real: Floats, counts: Floats) -> dict[str, Floats]:
+def _figures(truth: Ints, four: Floats | None, p_real: Floats, counts: Counts) -> dict[str, Floats]:
     is_real = truth == Label.REAL
     called = (p_real > REAL_ABOVE).astype(np.int64)
     binary = metrics.confusion(is_real.astype(np.int64), called, 2, counts)

@@ -220,7 +220,7 @@ def _is_done(run: Run) -> bool:
     if not run.folder.exists():
         run.folder.mkdir(parents=True)
     if not (run.folder / "run.json").exists():
-        if any(run.folder.iterdir()):
+        if any(not path.name.startswith(".") for path in run.folder.iterdir()):  # but for what a kill leaves
             raise UsageError(f"{run.folder} is not empty and not a run: give another --out")
         return False
     known = read_run(run.folder)
