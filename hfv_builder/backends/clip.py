@@ -36,7 +36,8 @@ def prepare_frames(frames: Tensor, side: int) -> Tensor:
     height, width = frames.shape[1:3]
     short = min(height, width)
     size = (int(side * height / short), int(side * width / short))
-    return center_crop(resized(frames, size), [side, side])
+    images: Tensor = center_crop(resized(frames, size), [side, side])
+    return images
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:

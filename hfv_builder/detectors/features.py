@@ -73,7 +73,7 @@ def fill(
     contents: dict[str, str],
     *,
     threads: int,
-    advance: Callable[[int], None] = lambda count: None,
+    advance: Callable[[int], object] = lambda count: None,
 ) -> dict[str, str]:
     """Compute the features of the clips that the cache lacks, each content once.
 

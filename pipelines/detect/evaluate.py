@@ -69,6 +69,7 @@ def evaluate_runs(
     summary = {
         "release": release.folder.name,
         "results": str(out),
+        "table": summary_rows,
         "figures": [row for row in figures_table(results).to_dict("records") if row["set"] == "mean"],
         "remarks": [*remarks, *tables.notes(results)],
         "failed": rows,

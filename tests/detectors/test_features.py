@@ -77,7 +77,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 
 def test_shapes_and_types_stay(tmp_path: Path) -> None:
-    arrays = {"a": np.zeros((0, 5), np.float16), "b": np.arange(6).reshape(1, 2, 3), "c": np.array(1.5)}
+    arrays: dict[str, Any] = {"a": np.zeros((0, 5), np.float16), "b": np.arange(6).reshape(1, 2, 3), "c": np.array(1.5)}
     FeatureCache(tmp_path, "f").add(arrays)
     cache = FeatureCache(tmp_path, "f")
     for content, array in arrays.items():

@@ -1,5 +1,7 @@
 """Predictions of other programs: what fits, and that everything else is named."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -11,7 +13,7 @@ CLIPS = truth(sets=("kling",))
 FOUR = {"p_spatial": 0.1, "p_appearance": 0.2, "p_motion": 0.3, "p_real": 0.4}
 
 
-def predictions(**columns: object) -> pd.DataFrame:
+def predictions(**columns: Any) -> pd.DataFrame:
     """A row per clip with equal probabilities, by clip_id."""
     return pd.DataFrame({"clip_id": CLIPS["clip_id"], **FOUR}).assign(**columns)
 
