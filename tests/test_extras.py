@@ -147,12 +147,14 @@ def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("review", "review"), ("score", "models"), ("release", "release"), ("demo", "demo")]
+    ("command", "extra"),
+    [("review", "review"), ("score", "models"), ("release", "release"), ("evaluate", "detect"), ("demo", "demo")],
 )
 def test_a_missing_extra_is_named(manifests: Path, tmp_path: Path, command: str, extra: str) -> None:
     options = {
         "score": ["--generator", "alpha", "--profile", "lite"],
         "release": ["small", "--version", "1.0.0"],
+        "evaluate": ["--release", str(tmp_path)],
         "demo": ["--out", str(tmp_path / "demo")],
     }
     argv = command_with((), command, *options.get(command, []), manifests=manifests)

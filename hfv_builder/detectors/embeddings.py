@@ -50,7 +50,7 @@ class FrameEmbeddings:
             self._revision = tower_revision(name, weights.root / name, device)
         else:
             if BACKENDS[name].weights is not None:
-                weights.require([name])
+                _require(name, weights)
             self._revision = revision(self._config, device, weights)
 
     @property
@@ -93,6 +93,13 @@ class FrameEmbeddings:
             return vectors
 
         return embed
+
+
+def _require(name: str, weights: WeightsDir) -> None:
+    try:
+        weights.require([name])
+    except UsageError as error:
+        raise UsageError(f'{error}; clip-svm can do with embedding = "{LITE}", which needs none either') from None
 
 
 def chosen_embedding(name: str, *, is_lite: bool) -> str:

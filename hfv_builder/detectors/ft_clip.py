@@ -133,8 +133,8 @@ class FtClip:
 
     def _accuracy(self, val: Samples) -> float:
         """Return the share of validation clips whose mean frame is nearest to the prompts of their class."""
-        own = np.flatnonzero(val.classes >= 0)
-        if not len(own):
+        own = np.flatnonzero(val.classes >= 0).tolist()
+        if not own:
             return float("nan")
         vectors = self._vectors.cpu().numpy()
         right = [

@@ -47,7 +47,9 @@ def evaluate_runs(
     own = [read_run(run) for run in dict.fromkeys(runs)]
     names = _unique_names(own)
     floors, remarks = _floors(release, out / "floors", place)
-    contenders, looks_at, failed = [], {}, {}
+    contenders: list[Contender] = []
+    looks_at: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for run, name in [*((floor, floor.name) for floor in floors), *zip(own, names, strict=True)]:
         predicted = predict(run, release, place)
         failed |= predicted.failed
@@ -113,10 +115,13 @@ def _unique_names(runs: Sequence[Run]) -> list[str]:
     """Return the names of the runs; those of equal names get the folder above too."""
     names = [run.name for run in runs]
     taken = {*FLOORS}
-    return [
-        name if names.count(name) == 1 and name not in taken else f"{run.folder.absolute().parent.name}/{name}"
-        for run, name in zip(runs, names, strict=True)
-    ]
+    unique: list[str] = []
+    for run, name in zip(runs, names, strict=True):
+        if names.count(name) > 1 or name in taken:
+            name = f"{run.folder.absolute().parent.name}/{name}"
+        same = sum(known == name or known.startswith(f"{name} (") for known in unique)
+        unique.append(f"{name} ({same + 1})" if same else name)
+    return unique
 
 
 def _remarks(release: Release, runs: Sequence[Run]) -> list[str]:

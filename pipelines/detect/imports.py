@@ -38,6 +38,8 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
         UsageError: the file cannot be read, or lacks columns; or the folder holds something else.
     """
     started = time.time()
+    if Path(name).name != name or name.startswith("."):
+        raise UsageError(f"{name!r} cannot name a run: give a name without slashes, such as their-model")
     release = read_release(folder)
     matched = match(_read(file), release.sets)
     out = out or RUNS / release.folder.name / name

@@ -67,7 +67,7 @@ def train(
     )
     seconds = time.time() - started
     rows = [{"clip": path, "error": error} for path, error in failed.items()]
-    curve = run.curve().to_dict("records")
+    curve: Any = run.curve().to_dict("records")
     text = paragraphs(
         table(curve[-5:], "the last epochs:"),
         table(rows, f"{len(rows)} clips cannot be read and were left out:", limit=10),

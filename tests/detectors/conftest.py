@@ -1,14 +1,24 @@
 """One small release and one tiny checkpoint for all tests of detectors."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.detectors import forest
 from hfv_builder.detectors.reader import Release, read_release
 from pipelines.detect.prepare import Workplace
 from tests.detectors.sample import write_release
 from tests.detectors.weights import tiny_clip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_trees() -> Iterator[None]:
+    """Forests of a few trees, which are enough for these clips."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest, "TREES", 20)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A small release written by hand whose labels can be seen: each has a colour of its own."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,10 +67,13 @@ def _rows(
                 scores = {
                     metric.value: rng.random() + (2 if label == place else 0) for place, metric in enumerate(METRICS)
                 }
+                below = file_name(split, source, clip_id)
+                made = write(release / folder_of(split, source) / below, label, number)
                 for name in ("", variant) if variant and split == "test" else ("",):
                     folder = folder_of(split, source, name)
-                    below = file_name(split, source, clip_id)
-                    write(release / folder / below, label, number)
+                    if name:
+                        (release / folder / below).parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copy(made, release / folder / below)
                     yield (
                         dict.fromkeys(SCHEMA.names)
                         | scores

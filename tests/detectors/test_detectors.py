@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Detector, Fitting, Samples
 from hfv_builder.detectors.config import Config
 from hfv_builder.detectors.reader import Release
@@ -16,7 +17,10 @@ from hfv_builder.records import Split, UsageError
 from pipelines.detect.prepare import Workplace, prepare
 from pipelines.detect.train import run_name, surroundings_of
 
-SMALL = {"ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3}, "clip-svm": {"frames": 3}}
+SMALL: dict[str, dict[str, object]] = {
+    "ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3},
+    "clip-svm": {"frames": 3},
+}
 """Settings that make a detector quick."""
 LEARNS = {"metadata": False, "chance": False, "clip-prompt": False}
 """Detectors that cannot tell the sample's colours."""
@@ -64,7 +68,7 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
     order = np.random.default_rng(0).permutation(len(test.rows))
     turned = Samples(
         rows=test.rows.iloc[order].reset_index(drop=True),
-        features=[test.features[place] for place in order],  # type: ignore[arg-type]
+        features=[test.features[place] for place in order],
         classes=test.classes[order],
     )
     np.testing.assert_allclose(again.predict(turned), probabilities[order], atol=1e-9)
@@ -117,13 +121,16 @@ def test_prompts_by_numpy(release: Release, place: Workplace, tmp_path: Path) ->
         ("clip-svm", {"c": -1}, "clip-svm: c: input should be greater than 0"),
         ("clip-svm", {"embedding": "clop"}, "no embedding 'clop': choose from auto, clip"),
         ("clip-svm", {"embedding": "siglip"}, "hf download timm/ViT-B-16-SigLIP"),
+        ("clip-svm", {"embedding": "clip"}, r"missing or damaged .* embedding = \"lab_histogram\""),
         ("clip-prompt", {"prompts": {"cat": ("a cat",)}}, "prompts.cat: the classes are fake, real"),
         ("clip-prompt", {"prompts": {"real": ()}}, "prompts.real: give at least one prompt"),
     ],
 )
 def test_wrong_configurations(
-    name: str, values: dict[str, object], sentence: str, release: Release, place: Workplace
+    name: str, values: dict[str, object], sentence: str, release: Release, place: Workplace, tmp_path: Path
 ) -> None:
+    if values == {"embedding": "clip"}:
+        place = replace(place, weights=WeightsDir(root=tmp_path))
     with pytest.raises(UsageError, match=sentence):
         made(name, release, place, **values)
 

@@ -45,10 +45,10 @@ def test_a_plain_script_gives_the_same(kernel: kernels.Kernel, classes: int) -> 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_the_approximation_agrees_with_the_exact_machine(kernel: kernels.Kernel) -> None:
-    train, labels = clips(3, count=150)
+    train, labels = clips(3, count=100)
     x, y = np.concatenate([unit(v) for v in train]), np.repeat(labels, [len(v) for v in train])
-    test = np.concatenate([unit(v) for v in clips(3, seed=0, count=200)[0][150:]])
-    exact, near = (kernels.fit(kernel, x, y, 3, exact=limit).decisions(test) for limit in (10_000, 100))
+    test = np.concatenate([unit(v) for v in clips(3, seed=0, count=140)[0][100:]])
+    exact, near = (kernels.fit(kernel, x, y, 3, exact=limit).decisions(test) for limit in (10_000, 50))
     assert (exact.argmax(axis=1) == near.argmax(axis=1)).mean() > 0.96
     assert min(np.corrcoef(exact[:, label], near[:, label])[0, 1] for label in range(3)) > 0.93
 

@@ -47,7 +47,8 @@ def test_clips_in_shards_are_those_of_folders(folder: Path, tmp_path: Path) -> N
     made = tmp_path / "sharded"
     shutil.copytree(folder, made)
     (made / "SHA256SUMS").unlink()
-    before = {path: read_release(folder).content(path) for path in read_release(folder).rows["path"]}
+    whole = read_release(folder)
+    before = {path: whole.content(path) for path in whole.rows["path"]}
     for table in made.rglob("metadata.parquet"):
         with tarfile.open(table.parent / "shard-000000.tar", "w") as tar:
             for clip in sorted(table.parent.rglob("*.mp4")):

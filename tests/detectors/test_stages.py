@@ -116,6 +116,8 @@ def test_predictions_of_others_join_the_table(run: Path, folder: Path, place: Wo
     assert "theirs: two classes only" in evaluated.text
     with pytest.raises(UsageError, match="holds a trained run"):
         import_predictions("svm", file, folder, out=run)
+    with pytest.raises(UsageError, match="cannot name a run"):
+        import_predictions("../x", file, folder)
     with pytest.raises(UsageError, match="cannot be read"):
         import_predictions("x", tmp_path / "none.csv", folder, out=tmp_path / "x")
 
