@@ -75,9 +75,9 @@ def page(
 
 
 def _clips(results: Results) -> int:
-    first = results.contenders[0].name
-    own = [results.scores[key] for key in results.scores if key[0] == first and not key[2]]
-    return sum(scores.clips + len(scores.missing) for scores in own)
+    """Return how many clips the sets have; footage that sets share counts once."""
+    own = results.contenders[0].predictions
+    return int(own.loc[own["variant"].eq(""), "clip_id"].nunique())
 
 
 def _ece(results: Results) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from hfv_builder.evaluation.scores import FIGURES, PROBABILITIES, REAL_ABOVE, Se
 from hfv_builder.records import Label
 
 KEYS = ["clip_id", "set", "variant"]
+CONTROL = "control"
 MEAN = "mean"
 """The set that stands for the mean over all sets."""
 
@@ -41,7 +42,7 @@ class Results:
     contenders: tuple[Contender, ...]
     sets: tuple[str, ...]
     variants: tuple[str, ...]
-    """The clips as they are, "", come first."""
+    """The clips as they are, "", come first, then those that are only encoded."""
     scores: Mapping[tuple[str, str, str], SetScores]
     """By contender, set and variant."""
 
@@ -92,7 +93,9 @@ def evaluate(contenders: Sequence[Contender], truth: pd.DataFrame, *, draws: int
     return Results(
         contenders=tuple(contenders),
         sets=tuple(sorted({one for one, _ in groups})),
-        variants=tuple(sorted({variant for _, variant in groups})),
+        variants=tuple(
+            sorted({variant for _, variant in groups}, key=lambda name: (name != "", name != CONTROL, name))
+        ),
         scores=scores,
     )
 

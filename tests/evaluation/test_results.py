@@ -104,6 +104,7 @@ def test_the_page_holds_everything_and_asks_for_nothing() -> None:
     assert "&lt;svm&gt;" in text
     assert "<svm>" not in text
     assert "take care." in text
+    assert "<b>14</b>clips in them" in text  # two of 16 are shared
     for heading in ("Summary", "By evaluation set", "ROC curves", "Confusion", "Robustness", "Across generators"):
         assert f"<h2>{heading}</h2>" in text
     assert text.count("<svg xmlns") == 5
