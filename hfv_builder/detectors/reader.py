@@ -55,7 +55,7 @@ class Release:
         Without test clips the validation clips are evaluated: each generator makes a set with all real ones.
         """
         parts = []
-        for config in () if self.is_pooled else configs_of(self.rows):
+        for config in configs_of(self.rows):
             if "test" in config.folders:
                 name, _, variant = config.name.partition("@")
                 own = self.rows[self.rows["folder"].isin(config.folders["test"])]
