@@ -95,7 +95,7 @@ def notes(results: Results) -> list[str]:
             lines.append(f"{name} is not defined in {where}, where a class has no clip; its mean leaves them out")
     two = [contender.name for contender in results.contenders if _tells_two(results, contender.name)]
     if two:
-        lines.append(f"{', '.join(two)}: two classes only, so the figures of four classes are not defined")
+        lines.append(f"{', '.join(two)}: only p(real) is known, so the figures of four classes are not defined")
     for contender in results.contenders:
         own_scores = [scores for (name, _, _), scores in results.scores.items() if name == contender.name]
         if missing := {clip for scores in own_scores for clip in scores.missing}:

@@ -113,7 +113,7 @@ def test_predictions_of_others_join_the_table(run: Path, folder: Path, place: Wo
     assert outcome.exit_code == SOME_FAILED  # one clip is missing, and no variant has predictions
     assert outcome.details["problems"].num_rows == 1 + len(table)
     evaluated = evaluate_runs([run, tmp_path / "theirs"], folder, out=tmp_path / "out", place=place)
-    assert "theirs: two classes only" in evaluated.text
+    assert "theirs: only p(real) is known" in evaluated.text
     with pytest.raises(UsageError, match="holds a trained run"):
         import_predictions("svm", file, folder, out=run)
     with pytest.raises(UsageError, match="cannot name a run"):

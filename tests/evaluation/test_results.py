@@ -24,7 +24,7 @@ def test_figures_of_a_right_and_a_two_class_detector() -> None:
     assert right.confusion.tolist() == (2 * np.eye(4)).tolist()
     assert (two.values["binary_auc"], two.confusion) == (1.0, None)
     assert np.isnan(two.values["accuracy"])
-    assert any("two: two classes only" in note for note in tables.notes(results))
+    assert any("two: only p(real) is known" in note for note in tables.notes(results))
     row = next(row for row in tables.summary_rows(results) if row["run"] == "two")
     assert (row["ACC"], row["AUC real/fake"]) == (tables.NONE, "100.0 (100.0–100.0)")
 
