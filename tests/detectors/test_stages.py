@@ -1,10 +1,6 @@
 """`hfv train`, `hfv evaluate` and `hfv evaluate import`: folders, refusals, kills."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +10,12 @@ from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.run_folder import PREDICTIONS, read_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
+from pipelines.detect import train as stage
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
-from tests.killed import killed_after
+from tests.killed import Killed, killed_after
 
 QUICK = {"frames": 3, "target": "anomaly"}
 SLOW = {"frames": 2, "frames_per_epoch": 1, "epochs": 3, "target": "binary", "patience": 9}
@@ -136,38 +133,21 @@ def test_killed_and_trained_again(run: Path, folder: Path, weights: object, tmp_
     assert (tmp_path / "run" / WHOLE).read_bytes() == (run / WHOLE).read_bytes()
 
 
-KILL = """
-import os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from hfv_builder.backends.weights import PINS, WeightsDir
-from hfv_builder.detectors import run_folder
-from pipelines.detect import train as stage
-from pipelines.detect.prepare import Workplace
-from tests import checkpoints
-folder, root, out, cache = map(Path, sys.argv[1:])
-weights = WeightsDir(root=root, pins={**PINS, "clip": checkpoints.repinned(root / "clip", "clip")})
-def kill(folder, curve):
-    if len(curve) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-stage.write_curve = kill
-from tests.detectors.test_stages import SLOW
-stage.train("ft-clip", folder, values=SLOW, out=out, place=Workplace(cache=cache, device="cpu", weights=weights))
-"""
-
-
-def test_sigkill_in_an_epoch_and_trained_again(folder: Path, place: Workplace, tmp_path: Path) -> None:
-    assert place.weights is not None
-    assert place.cache is not None
+def test_killed_in_an_epoch_and_trained_again(
+    folder: Path, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     outcome = train("ft-clip", folder, values=SLOW, out=whole, place=place)
     assert [row["epoch"] for row in outcome.summary["curve"]] == [1, 2, 3]
-    arguments = [str(path) for path in (folder, place.weights.root, killed, place.cache)]
-    done = subprocess.run(
-        [sys.executable, "-c", KILL, *arguments], cwd=Path(__file__).parents[2], env=os.environ, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+
+    def kill(folder: Path, curve: list[dict[str, float]]) -> None:
+        if len(curve) == 2:
+            raise Killed
+
+    monkeypatch.setattr(stage, "write_curve", kill)
+    with pytest.raises(Killed):
+        train("ft-clip", folder, values=SLOW, out=killed, place=place)
+    monkeypatch.undo()
     assert not read_run(killed).done
     with pytest.raises(UsageError, match="not trained to its end: run `hfv train ft-clip"):
         evaluate_runs([killed], folder, out=tmp_path / "out", place=place)

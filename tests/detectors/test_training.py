@@ -1,5 +1,8 @@
 """Training by epochs: killed anywhere and called again, it ends with the same weights."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,31 @@ def test_killed_after_every_epoch(tmp_path: Path) -> None:
         with pytest.raises(Killed):
             train(tmp_path / "killed", report=die)
     weights, again = train(tmp_path / "killed", report=die)
+    assert again == curve
+    assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tests.detectors.test_training import train
+def kill(curve, epochs):
+    if len(curve) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+train(Path(sys.argv[1]), report=kill)
+"""
+
+
+def test_sigkill_in_an_epoch(tmp_path: Path) -> None:
+    expected, curve = train(tmp_path / "whole")
+    command = [sys.executable, "-c", KILL, str(tmp_path / "killed")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == -signal.SIGKILL
+    epochs: list[int] = []
+    weights, again = train(tmp_path / "killed", report=lambda curve, _: epochs.append(len(curve)))
+    assert epochs == [3, 4, 5, 6]
     assert again == curve
     assert all((weights[name] == expected[name]).all() for name in expected)
 
