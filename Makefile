@@ -28,7 +28,8 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score select label split audit release status show weights review guide bench lint test clean
+.PHONY: help setup demo catalog score select label split audit release train evaluate status show weights review guide bench \
+  lint test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +84,19 @@ select: $(READY)  ## choose a balanced subset before labelling
 audit: $(READY)  ## say what a careful reviewer would object to
 	@$(BIN)/hfv audit $(GENERATORS) $(call flag,AGAINST,--against) $(call flag,RELEASE,--release) \
 	  $(call flag,TOPICS,--topics) $(call switch,RETRY,--retry-failed) $(COMMON) $(WHERE)
+
+ONTO       = --release "$(call given,RELEASE)" $(call flag,OUT,--out) $(call flag,CACHE,--cache) $(call flag,DEVICE,--device) \
+  $(call flag,THREADS,--threads) $(call flag,SEED,--seed) $(COMMON)
+
+train: $(READY)  ## train DETECTOR on RELEASE
+	$(call need,DETECTOR,clip-svm)
+	$(call need,RELEASE,releases/my-set-1.0.0)
+	@$(BIN)/hfv train "$(call given,DETECTOR)" $(call flag,CONFIG,--config) $(call flag,TARGET,--target) \
+	  $(foreach s,$(call given,SET),--set "$(s)") $(GENERATORS) $(call switch,RESUME,--resume) $(ONTO) $(GOES_ON)
+
+evaluate: $(READY)  ## tables of RUNS on RELEASE, beside the floors
+	$(call need,RELEASE,releases/my-set-1.0.0)
+	@$(BIN)/hfv evaluate $(foreach r,$(call given,RUNS),"$(r)") $(ONTO) $(GOES_ON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
 from pipelines.audit.arguments import add_arguments as add_audit
+from pipelines.detect.arguments import add_evaluate, add_train
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.review_arguments import add_review, add_reviews
 from pipelines.select.arguments import add_arguments as add_select
@@ -174,6 +175,21 @@ def parser() -> argparse.ArgumentParser:
         text=_text,
         path=_path,
     )
+    add_train(
+        command("train", "train a detector on a release", everywhere),
+        text=_text,
+        path=_path,
+        whole=_processes,
+        seed=_seed,
+    )
+    add_evaluate(
+        command("evaluate", "evaluate detectors on a release, beside the floors", everywhere),
+        text=_text,
+        path=_path,
+        whole=_processes,
+        seed=_seed,
+    )
+
     command("status", "show how many clips are done, failed and left", everywhere)
 
     show = command("show", "print everything that is known about one clip", everywhere)

@@ -175,6 +175,18 @@ def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     )
 
 
+def _train(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import run_train
+
+    return run_train(manifests, options)
+
+
+def _evaluate(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import run_evaluate
+
+    return run_evaluate(manifests, options)
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -265,6 +277,8 @@ STAGES = {
     "release": _release,
     "select": _select,
     "audit": _audit,
+    "train": _train,
+    "evaluate": _evaluate,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -278,6 +292,8 @@ EXTRAS = {
     "weights": "models",
     "release": "release",
     "audit": "audit",
+    "train": "detect",
+    "evaluate": "detect",
     "review": "review",
     "reviews": "review",
     "demo": "demo",

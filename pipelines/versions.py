@@ -10,7 +10,7 @@ from hfv_builder.backends.specs import BACKENDS
 MODEL_PACKAGES = sorted({package for spec in BACKENDS.values() for package in spec.packages})
 PACKAGES = ("hfv-builder", "av", "numpy", *MODEL_PACKAGES)
 """The packages that decide scores."""
-OTHERS = ("pandas", "pyarrow", "distributed")
+OTHERS = ("pandas", "pyarrow", "distributed", "scikit-learn", "safetensors")
 
 
 def packages() -> dict[str, str]:

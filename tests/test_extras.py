@@ -153,12 +153,20 @@ def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "extra"),
-    [("review", "review"), ("score", "models"), ("release", "release"), ("audit", "audit"), ("demo", "demo")],
+    [
+        ("review", "review"),
+        ("score", "models"),
+        ("release", "release"),
+        ("audit", "audit"),
+        ("evaluate", "detect"),
+        ("demo", "demo"),
+    ],
 )
 def test_a_missing_extra_is_named(manifests: Path, tmp_path: Path, command: str, extra: str) -> None:
     options = {
         "score": ["--generator", "alpha", "--profile", "lite"],
         "release": ["small", "--version", "1.0.0"],
+        "evaluate": ["--release", str(tmp_path)],
         "demo": ["--out", str(tmp_path / "demo")],
     }
     argv = command_with((), command, *options.get(command, []), manifests=manifests)

@@ -15,7 +15,8 @@ FLOORS = (
     ("hfv_builder.backends", "hfv_builder.metrics"),
     ("hfv_builder.scoring", "hfv_builder.labelling"),
     ("hfv_builder.samples", "hfv_builder.release"),
-    ("hfv_builder.audit", "hfv_builder.trial"),
+    ("hfv_builder.audit", "hfv_builder.evaluation", "hfv_builder.trial"),
+    ("hfv_builder.detectors",),
     ("pipelines",),
     ("pipelines.cli",),
 )

@@ -80,18 +80,58 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
 
 
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
-TARGETS = ("demo", "catalog", "score", "select", "label", "split", "audit", "status", "weights", "review")
+NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r")
+"""What these targets cannot do without."""
+TARGETS = (
+    "demo",
+    "catalog",
+    "score",
+    "select",
+    "label",
+    "split",
+    "audit",
+    "train",
+    "evaluate",
+    "status",
+    "weights",
+    "review",
+)
 
 
 def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
     assert {"CLUSTER", "DEVICE", "PROFILE", "GENERATOR", "REAL", "MANIFESTS", "PROMPTS"} <= set(VARIABLES)
-    code, plain, _ = make(tmp_path, *TARGETS, "GENERATOR=k")
+    code, plain, _ = make(tmp_path, *TARGETS, *NEEDED)
     assert code == 0
     other: Any = dict.fromkeys(VARIABLES, "not-meant-for-us")
-    assert make(tmp_path, *TARGETS, "GENERATOR=k", **other) == (0, plain, "")
+    assert make(tmp_path, *TARGETS, *NEEDED, **other) == (0, plain, "")
     code, given, err = make(tmp_path, "score", **other)
     assert (code, given) == (2, "")
     assert "score needs GENERATOR: make score GENERATOR=kling" in err
+
+
+def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
+    code, given, _ = make(
+        tmp_path,
+        "train",
+        "evaluate",
+        "DETECTOR=clip-svm",
+        "RELEASE=releases/my set",
+        "TARGET=binary",
+        "SET=kernel=linear c=2.0",
+        "GENERATOR=a b",
+        "RUNS=runs/x runs/y",
+        codes={"train": 3},
+    )
+    assert code == 0
+    assert given.splitlines() == [
+        "train clip-svm --target binary --set kernel=linear --set c=2.0 --generator a --generator b "
+        "--release releases/my set",
+        "evaluate runs/x runs/y --release releases/my set",
+    ]
+    code, given, err = make(tmp_path, "train", "DETECTOR=clip-svm")
+    assert (code, given) == (2, "")
+    assert "train needs RELEASE: make train RELEASE=releases/my-set-1.0.0" in err
+    assert "--resume" in make(tmp_path, "train", *NEEDED, "RESUME=1")[1]
 
 
 @pytest.mark.parametrize("value", ["0", "no", "No", "NO", "false", "False", "off", "n", "", " "])
@@ -116,5 +156,6 @@ def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, valu
 
 
 def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:
-    empty = [f"{name}=" for name in VARIABLES if name != "GENERATOR"]
-    assert make(tmp_path, *TARGETS, "GENERATOR=k", *empty) == make(tmp_path, *TARGETS, "GENERATOR=k")
+    given = {need.partition("=")[0] for need in NEEDED}
+    empty = [f"{name}=" for name in VARIABLES if name not in given]
+    assert make(tmp_path, *TARGETS, *NEEDED, *empty) == make(tmp_path, *TARGETS, *NEEDED)

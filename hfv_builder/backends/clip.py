@@ -28,11 +28,16 @@ class Prepare:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Return the frames resized, cropped and normalised: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
-        height, width = frames.shape[1:3]
-        short = min(height, width)
-        size = (int(self._side * height / short), int(self._side * width / short))
-        images = center_crop(resized(frames, size), [self._side, self._side])
-        return self._normalize(images)
+        return self._normalize(prepare_frames(frames, self._side))
+
+
+def prepare_frames(frames: Tensor, side: int) -> Tensor:
+    """Return the frames resized and cropped, in whole grey levels: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    size = (int(side * height / short), int(side * width / short))
+    images: Tensor = center_crop(resized(frames, size), [side, side])
+    return images
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:

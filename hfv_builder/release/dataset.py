@@ -101,7 +101,7 @@ def configs_of(rows: pd.DataFrame) -> Iterator[Config]:
     if folders := {split: (folder,) for folder, split in training if folder in there}:
         yield Config(name=DEFAULT, folders=folders)
     test = rows[rows["split"].eq(Split.TEST)]
-    variants = test["folder"].str.partition("@")[2]
+    variants = test["folder"].map(lambda folder: folder.partition("@")[2])  # there may be no test clip
     for _, own in sorted(test.groupby(variants), key=lambda item: str(item[0])):
         is_real = own["label"].eq(Label.REAL)
         footage = sorted(own.loc[is_real, "folder"].unique())

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from hfv_builder.evaluation.page import FILE as RESULTS_PAGE
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, OUR_FAULT, UsageError
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
 from pipelines.catalog.stage import catalog
+from pipelines.demo.detectors import train_and_evaluate
 from pipelines.demo.release import prepare, split_and_release
 from pipelines.demo.report import write_report
 from pipelines.label.stage import label
@@ -54,6 +56,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
                 return scored
         labelled = label(manifests, profile=PROFILE)
         released = split_and_release(manifests, out / "releases", cluster)
+    detected = train_and_evaluate(manifests, released, out, threads=workers)
 
     compared = compare(manifests, out / "truth.csv")
     confusion = confusion_matrix(compared)
@@ -62,14 +65,19 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     report = out / "report.html"
     write_report(report, manifests, compared, confusion, recovered, seconds=seconds, seed=seed)
     text = paragraphs(
-        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split and released in "
+        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split, released and judged in "
         f"{seconds:.0f} s",
         table(labelled.summary["generators"], "labels:"),
         table(confusion, "injected anomaly (rows) and label by the ranks (columns):"),
         f"{recovered:.0%} of the {len(compared)} injected anomalies recovered (by chance: 33%)",
+        table(
+            detected.summary["table"],
+            "detectors on the release, in percent (95 % interval); the first three are floors:",
+        ),
         f"{PROFILE} is for trying, testing and teaching, not for publishing: classical models replace the four",
         f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
+        f"the table:    {out / 'results' / RESULTS_PAGE}\n"
         f"its audit:    hfv audit --manifests {manifests.root} says what a careful reviewer would object to\n"
         "your clips:   put them in data/clips/NAME, then make score GENERATOR=NAME PROFILE=lite, label, split, release",
     )
@@ -84,6 +92,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         "report": str(report),
         "manifests": str(manifests.root),
         "release": str(released),
+        "detectors": detected.summary["figures"],
     }
     return Outcome(summary=summary, text=text, started=started)
 

@@ -21,13 +21,20 @@ TABLE_1 = {
     "Kinetics-400": (810, None, None, None, None, None),
 }
 
+DEEPACTION = "deepaction-"
+
 
 def test_table_1(tmp_path: Path) -> None:
     sources = load_sources(tmp_path)
-    found = {s.name: (s.quantity, s.duration_s, s.fps, s.num_frames, s.width, s.height) for s in sources.values()}
+    paper = {name: s for name, s in sources.items() if not name.startswith(DEEPACTION)}
+    found = {s.name: (s.quantity, s.duration_s, s.fps, s.num_frames, s.width, s.height) for s in paper.values()}
     assert found == TABLE_1
-    assert {name for name, s in sources.items() if s.real} == {"k400"}
-    assert {name for name, s in sources.items() if s.role == "train"} == {"cogvideox-2b", "k400"}
+    assert {name for name, s in paper.items() if s.real} == {"k400"}
+    assert {name for name, s in paper.items() if s.role == "train"} == {"cogvideox-2b", "k400"}
+    others = {name: s for name, s in sources.items() if name.startswith(DEEPACTION)}
+    assert len(others) == 7
+    assert {name for name, s in others.items() if s.real} == {f"{DEEPACTION}pexels"}
+    assert {s.licence for s in others.values() if not s.real} == {"CC-BY-4.0"}
     assert all(check_name(name) == name and s.licence and s.url for name, s in sources.items())
 
 

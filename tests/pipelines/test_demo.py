@@ -31,6 +31,9 @@ def test_the_demo_ends_with_a_release_that_loads(
     made = Path(outcome.summary["release"])
     assert outcome.exit_code == 0
     assert str(made) in outcome.text
+    assert "clip-svm-binary" in outcome.text
+    assert {row["run"] for row in outcome.summary["detectors"]} == {"chance", "metadata", "prior", "clip-svm-binary"}
+    assert (tmp_path / "demo" / "results" / "results.html").is_file()
     datasets.disable_progress_bars()
     evaluated = datasets.load_dataset(str(made), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
     assert sum(name == "demo-b" for name in evaluated["generator"]) == EACH

@@ -1,0 +1,1 @@
+"""Detectors: classifiers that learn from a release and give each clip probabilities."""

@@ -1,0 +1,38 @@
+"""Arrays in a safetensors file: what was learnt is data, and opening it runs no code.
+
+scikit-learn's own way, pickle, runs code on loading and breaks between versions. Its models here are few arrays, from
+which the predictions are computed in numpy.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import part_file
+
+
+def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write the arrays, atomically; equal arrays give equal bytes."""
+    from safetensors.numpy import save
+
+    with part_file(path) as part:
+        part.write_bytes(save({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}))
+
+
+def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays in the file.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): train the detector again") from None

@@ -1,0 +1,45 @@
+"""The floor `chance`: every clip gets the share of each class in train."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.base import Curve, Fitting, Samples, Surroundings
+from hfv_builder.detectors.config import Config as Config
+
+Floats = npt.NDArray[np.float64]
+
+
+class Chance:
+    """A detector that looks at nothing."""
+
+    def __init__(self, classes: int) -> None:
+        self._shares: Floats = np.full(classes, 1 / classes)
+
+    def extractor(self) -> None:
+        """Return None: it needs no features."""
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Count the classes."""
+        counts = np.bincount(train.classes, minlength=len(self._shares))
+        self._shares = counts / counts.sum()
+        return []
+
+    def predict(self, samples: Samples) -> Floats:
+        """Return the same shares for every clip, (n, classes)."""
+        return np.tile(self._shares, (len(samples.rows), 1))
+
+    def save(self, path: Path) -> None:
+        """Write the shares."""
+        save_arrays(path, {"shares": self._shares})
+
+    def load(self, path: Path) -> None:
+        """Read the shares."""
+        self._shares = load_arrays(path)["shares"]
+
+
+def create(config: Config, surroundings: Surroundings) -> Chance:
+    """Return the detector."""
+    return Chance(len(surroundings.classes))

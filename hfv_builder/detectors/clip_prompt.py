@@ -1,0 +1,75 @@
+"""The detector `clip-prompt`: a frame is of the class with the nearest prompt; no training (arXiv 2412.00526)."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from hfv_builder.detectors import config as shared
+from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.base import Curve, Extractor, Fitting, Floats, Samples, Surroundings
+from hfv_builder.detectors.embeddings import FrameEmbeddings
+from hfv_builder.detectors.frame_machine import unit
+from hfv_builder.detectors.frames import FRAMES
+from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
+from hfv_builder.detectors.targets import Target
+from hfv_builder.detectors.votes import vote
+
+SHARPNESS = 100.0
+"""Cosines are multiplied by it before they become probabilities: the largest scale that CLIP learns."""
+
+
+@dataclass(frozen=True, kw_only=True, config=shared.STRICT)
+class Config(shared.Config):
+    """Prompts are texts by class, such as `[prompts]` with `real = ["a photo"]`; see `prompts.PROMPTS`."""
+
+    target: Target = "binary"
+    prompts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    frames: PositiveInt = FRAMES
+
+
+class ClipPrompt:
+    """Cosine similarity of frames with prompts; the clip is decided by the votes of its frames."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self._config, self._surroundings = config, surroundings
+        self._prompts = prompts_of(surroundings.classes, config.prompts)
+        self._vectors: Floats | None = None
+
+    def extractor(self) -> Extractor:
+        """Return what computes the embeddings; those of `clip-svm` with CLIP.
+
+        Raises:
+            UsageError: the weights are missing.
+        """
+        own = self._surroundings
+        return FrameEmbeddings("clip", own.device, own.weights, count=self._config.frames)
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Embed the prompts; the clips are not looked at."""
+        folder = self._surroundings.weights.open("clip")
+        self._vectors = embed_prompts(load_clip(folder), folder, self._prompts).numpy().astype(np.float64)
+        return []
+
+    def predict(self, samples: Samples) -> Floats:
+        """Return the probabilities by the votes of the frames, (n, classes)."""
+        if self._vectors is None:
+            raise RuntimeError("call fit or load first")
+        clips = [samples.features[place] for place in range(len(samples.rows))]
+        return np.stack([vote(SHARPNESS * unit(frames).astype(np.float64) @ self._vectors.T) for frames in clips])
+
+    def save(self, path: Path) -> None:
+        """Write the vectors of the classes."""
+        if self._vectors is None:
+            raise RuntimeError("call fit or load first")
+        save_arrays(path, {"vectors": self._vectors})
+
+    def load(self, path: Path) -> None:
+        """Read the vectors of the classes."""
+        self._vectors = load_arrays(path)["vectors"]
+
+
+def create(config: Config, surroundings: Surroundings) -> ClipPrompt:
+    """Return the detector."""
+    return ClipPrompt(config, surroundings)

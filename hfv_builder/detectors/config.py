@@ -1,0 +1,89 @@
+"""The configuration of a run: keys that all detectors share, and those of one."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from hfv_builder.detectors.targets import Target
+from hfv_builder.records import UsageError
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """What every detector can be told."""
+
+    target: Target = "anomaly"
+    """What it tells apart: real and fake, the four labels, or the generators."""
+    seed: NonNegativeInt = 0
+    generators: tuple[str, ...] = ()
+    """Train with the clips of these generators and all real ones; empty: with all."""
+
+
+C = TypeVar("C", bound=Config)
+
+
+def read_config(path: Path | None, settings: list[str]) -> dict[str, Any]:
+    """Return the keys of a TOML file, replaced by single settings.
+
+    Args:
+        path: the file; None for none.
+        settings: texts such as `kernel="rbf"`; a value that is not TOML is a text.
+
+    Raises:
+        UsageError: the file cannot be read, or a setting is not KEY=VALUE.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path} is not valid TOML: {error}") from None
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {setting!r} is not KEY=VALUE, such as --set kernel=linear")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text
+    return values
+
+
+def config_of(kind: type[C], values: Mapping[str, Any], where: str) -> C:
+    """Return the configuration of a detector.
+
+    Args:
+        kind: its class.
+        values: by key.
+        where: what error messages call the place of the values.
+
+    Raises:
+        UsageError: a key is unknown, or a value is wrong.
+    """
+    try:
+        config: C = TypeAdapter(kind).validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        known = ", ".join(kind.__dataclass_fields__)
+        wrong = (
+            f"is unknown; known are {known}" if first["type"] == "unexpected_keyword_argument" else first["msg"].lower()
+        )
+        raise UsageError(f"{where}: {key}: {wrong}") from None
+    return config
+
+
+def config_values(config: Config) -> dict[str, Any]:
+    """Return the configuration as it can be written to JSON and read by `config_of`."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return values

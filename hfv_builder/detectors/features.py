@@ -1,0 +1,122 @@
+"""Compute the features of clips that the cache lacks, and give them to detectors by row."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.detectors.base import Extractor
+from hfv_builder.detectors.feature_cache import FeatureCache
+from hfv_builder.detectors.reader import Release
+from hfv_builder.records import ClipError, reason
+
+PART = 32
+"""Clips of one file of the cache; what is lost at most when the process is killed."""
+PART_BYTES = 64 << 20
+"""Bytes of features in memory before they are written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cached:
+    """The features of some contents, in their order."""
+
+    cache: FeatureCache
+    contents: Sequence[str]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.contents)
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        """Return the features of a clip, read-only."""
+        return self.cache[self.contents[place]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """Stands for the features of clips whose detector needs none."""
+
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return self.count
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        """Return an empty array."""
+        return np.empty(0)
+
+
+def contents_of(release: Release, paths: Sequence[str], *, threads: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the SHA-256 of each file by path, and by path why a file cannot be read."""
+
+    def one(path: str) -> tuple[str, str | None, str]:
+        try:
+            return path, release.content(path), ""
+        except (ClipError, OSError) as error:
+            return path, None, reason(error)
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = list(pool.map(one, paths))
+    good = {path: content for path, content, _ in done if content is not None}
+    return good, {path: error for path, content, error in done if content is None}
+
+
+def fill(
+    cache: FeatureCache,
+    extractor: Extractor,
+    release: Release,
+    contents: dict[str, str],
+    *,
+    threads: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> dict[str, str]:
+    """Compute the features of the clips that the cache lacks, each content once.
+
+    Args:
+        contents: SHA-256 by path.
+        threads: clips that are read at the same time.
+        advance: called with the number of clips that are done.
+
+    Returns:
+        Why a clip has no features, by path. Nothing of it is kept, so the next run tries again.
+    """
+    firsts: dict[str, str] = {}
+    for path, content in sorted(contents.items()):
+        firsts.setdefault(content, path)
+    missing = [path for content, path in firsts.items() if content not in cache]
+    failed: dict[str, str] = {}
+    pending: dict[str, npt.NDArray[Any]] = {}
+
+    def one(path: str) -> tuple[str, npt.NDArray[Any] | None, str]:
+        try:
+            with release.file(path) as file:
+                return path, extractor.extract(file), ""
+        except (ClipError, OSError) as error:
+            return path, None, reason(error)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for path, features, error in _ahead(pool, one, missing, 2 * threads):
+            advance(1)
+            if features is None:
+                failed[contents[path]] = error
+                continue
+            pending[contents[path]] = features
+            if len(pending) == PART or sum(array.nbytes for array in pending.values()) > PART_BYTES:
+                cache.add(pending)
+                pending = {}
+    cache.add(pending)
+    return {path: failed[content] for path, content in contents.items() if content in failed}
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[str], Any], items: Sequence[str], count: int) -> Iterator[Any]:
+    """Yield the results in order, with at most `count` under way, so that memory stays bounded."""
+    rest = iter(items)
+    waiting = [pool.submit(work, item) for item in itertools.islice(rest, count)]
+    while waiting:
+        yield waiting.pop(0).result()
+        waiting += [pool.submit(work, item) for item in itertools.islice(rest, 1)]

@@ -1,0 +1,43 @@
+"""Which frames of a clip detectors look at, and their pixels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.frames.facts import read_timeline
+from hfv_builder.frames.video import frames
+from hfv_builder.records import ClipError
+
+FRAMES = 16
+RGB = npt.NDArray[np.uint8]
+
+
+def even_places(total: int, count: int = FRAMES) -> npt.NDArray[np.int64]:
+    """Return distinct places spread evenly over `total`, the first and the last among them; all if there are not more.
+
+    >>> even_places(9, 3).tolist()
+    [0, 4, 8]
+    """
+    if total <= count:
+        return np.arange(total)
+    # In integers: a half is rounded up on every machine.
+    return (2 * np.arange(count) * (total - 1) + count - 1) // (2 * (count - 1)) if count > 1 else np.array([0])
+
+
+def even_frames(path: Path, count: int = FRAMES) -> Iterator[RGB]:
+    """Yield evenly spread frames of a clip, each (H, W, 3); those that cannot be decoded are left out.
+
+    Raises:
+        ClipError: the file is not a video, or none of the frames can be decoded.
+    """
+    chosen = {*even_places(len(read_timeline(path)), count).tolist()}
+    last, yielded = max(chosen), 0
+    for frame in frames(path, only=chosen):
+        yielded += 1
+        yield frame.rgb
+        if frame.index == last:
+            break
+    if not yielded:
+        raise ClipError(f"none of the {len(chosen)} frames that are looked at can be decoded")

@@ -1,0 +1,185 @@
+"""The detector `ft-clip`: the image tower of CLIP fine-tuned on frames, then a support vector machine on its vectors.
+
+The paper (arXiv 2412.00526) does not give its recipe. Ours: fixed prompts of the classes, and cross-entropy of the
+scaled cosines between frames and prompts.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from hfv_builder.backends.embedding import Normalize
+from hfv_builder.detectors import config as shared
+from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.base import (
+    Arrays,
+    Curve,
+    Extractor,
+    Fitting,
+    Floats,
+    Samples,
+    Surroundings,
+    balanced_weights,
+)
+from hfv_builder.detectors.frame_images import FrameImages
+from hfv_builder.detectors.frame_machine import fit_frames, machine_arrays, machine_of, vote_frames
+from hfv_builder.detectors.frames import FRAMES
+from hfv_builder.detectors.kernels import EXACT, Kernel, Machine
+from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
+from hfv_builder.detectors.training import Schedule, train_network
+
+BATCH = 64
+"""Frames."""
+TOWER = "tower."
+"""Prefix of the tower's tensors in the weights."""
+
+
+@dataclass(frozen=True, kw_only=True, config=shared.STRICT)
+class Config(shared.Config):
+    """All values are our choice."""
+
+    kernel: Kernel = "rbf"
+    c: PositiveFloat = 1.0
+    frames: PositiveInt = FRAMES
+    exact: PositiveInt = EXACT
+    prompts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    epochs: PositiveInt = 10
+    frames_per_epoch: PositiveInt = 4
+    """Frames of a clip that an epoch takes, by chance."""
+    rate: PositiveFloat = 1e-5
+    weight_decay: float = 0.05
+    patience: PositiveInt = 3
+    """Epochs without a better validation accuracy after which training ends."""
+
+
+class FtClip:
+    """A fine-tuned tower and a machine on its vectors."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self._config, self._surroundings = config, surroundings
+        self._prompts = prompts_of(surroundings.classes, config.prompts)
+        folder = surroundings.weights.open("clip")
+        model: Any = load_clip(folder)
+        self._vectors = embed_prompts(model, folder, self._prompts).to(surroundings.device)
+        self._scale = float(model.logit_scale.detach().exp())
+        self._tower = model.visual.to(surroundings.device)
+        mean, std = ([255 * value for value in own] for own in (model.visual.image_mean, model.visual.image_std))
+        self._normalize = Normalize(mean, std, surroundings.device)
+        self._side = int(np.max(model.visual.image_size))
+        self._machine: Machine | None = None
+
+    def extractor(self) -> Extractor:
+        """Return what reads the frames."""
+        return FrameImages(self._side, self._config.frames)
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Fine-tune the tower, choose the epoch by the accuracy on validation frames, then fit the machine."""
+        config, count = self._config, len(self._surroundings.classes)
+        share = torch.tensor(balanced_weights(train.classes, count), dtype=torch.float32, device=self._vectors.device)
+
+        def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+            places = _drawn_frames(train.features, config.frames_per_epoch, rng)
+            for start in range(0, len(places), BATCH):
+                yield lambda part=places[start : start + BATCH]: self._loss(train, part, share)  # type: ignore[misc]
+
+        schedule = Schedule(
+            epochs=config.epochs,
+            rate=config.rate,
+            weight_decay=config.weight_decay,
+            patience=config.patience,
+            seed=config.seed,
+        )
+        curve = train_network(self._tower, batches, lambda: self._accuracy(val), schedule, fitting)
+        self._machine = fit_frames(
+            config.kernel,
+            _Embedded(train.features, self._embed),
+            train.classes,
+            count,
+            c=config.c,
+            seed=config.seed,
+            exact=config.exact,
+        )
+        return curve
+
+    def predict(self, samples: Samples) -> Floats:
+        """Return the probabilities by the votes of the frames, (n, classes)."""
+        return vote_frames(self._fitted, _Embedded(samples.features, self._embed))
+
+    def save(self, path: Path) -> None:
+        """Write tower and machine."""
+        tower = {TOWER + name: tensor.cpu().numpy() for name, tensor in self._tower.state_dict().items()}
+        save_arrays(path, tower | machine_arrays(self._fitted))
+
+    def load(self, path: Path) -> None:
+        """Read tower and machine."""
+        arrays = load_arrays(path)
+        own = {name.removeprefix(TOWER): torch.from_numpy(arrays[name]) for name in arrays if name.startswith(TOWER)}
+        self._tower.load_state_dict(own)
+        self._tower.eval()
+        self._machine = machine_of(arrays)
+
+    def _loss(self, train: Samples, places: Sequence[tuple[int, int]], share: Tensor) -> Tensor:
+        images = torch.from_numpy(np.stack([train.features[clip][frame] for clip, frame in places]))
+        truth = torch.from_numpy(train.classes[[clip for clip, _ in places]]).to(share.device)
+        cosines = normalize(self._tower(self._prepared(images)), dim=1) @ self._vectors.T
+        return cross_entropy(self._scale * cosines, truth, weight=share)
+
+    def _accuracy(self, val: Samples) -> float:
+        """Return the share of validation clips whose mean frame is nearest to the prompts of their class."""
+        own = np.flatnonzero(val.classes >= 0).tolist()
+        if not own:
+            return float("nan")
+        vectors = self._vectors.cpu().numpy()
+        right = [
+            (self._embed(val.features[clip]) @ vectors.T).mean(axis=0).argmax() == val.classes[clip] for clip in own
+        ]
+        return float(np.mean(right))
+
+    def _embed(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        with torch.inference_mode():
+            vectors = self._tower(self._prepared(torch.from_numpy(images.copy())))
+            return np.asarray(normalize(vectors.float(), dim=1).cpu().numpy())
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        return self._normalize(images.to(self._vectors.device).float())
+
+    @property
+    def _fitted(self) -> Machine:
+        if self._machine is None:
+            raise RuntimeError("call fit or load first")
+        return self._machine
+
+
+class _Embedded:
+    """The vectors of clips, computed when asked for."""
+
+    def __init__(self, images: Arrays, embed: Callable[[Any], Any]) -> None:
+        self._images, self._embed = images, embed
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, place: int) -> Any:
+        return self._embed(self._images[place])
+
+
+def _drawn_frames(clips: Arrays, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Return places of clip and frame for one epoch, in random order: `count` distinct frames of every clip."""
+    places = [(clip, int(frame)) for clip in range(len(clips)) for frame in rng.permutation(len(clips[clip]))[:count]]
+    return [places[place] for place in rng.permutation(len(places))]
+
+
+def create(config: Config, surroundings: Surroundings) -> FtClip:
+    """Return the detector.
+
+    Raises:
+        UsageError: the weights of CLIP are missing or damaged.
+    """
+    return FtClip(config, surroundings)

@@ -1,0 +1,39 @@
+"""The floor `prior`: what the three scores of the release tell, from which its automatic labels are made."""
+
+import numpy as np
+
+from hfv_builder.detectors.base import Curve, Fitting, Samples, Surroundings
+from hfv_builder.detectors.config import Config as Config
+from hfv_builder.detectors.tabular import Floats, Tabular
+from hfv_builder.records import METRICS, UsageError
+
+
+class Prior(Tabular):
+    """A forest over the three scores."""
+
+    def extractor(self) -> None:
+        """Return None: the scores are in the tables of the release."""
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Fit the forest.
+
+        Raises:
+            UsageError: clips without scores, which would be told by that alone.
+        """
+        lacking = np.asarray(np.isnan(self.table(train)).any(axis=1))
+        if lacking.any():
+            sources = ", ".join(sorted(train.rows["generator"][lacking].unique()))
+            raise UsageError(
+                f"prior needs the three scores of every clip to train with, and {lacking.sum()} of {len(lacking)} have "
+                f"none ({sources}): run `hfv score --generator G` for these sources before the release is made"
+            )
+        return super().fit(train, val, fitting)
+
+    def table(self, samples: Samples) -> Floats:
+        """Return the scores, (n, 3); NaN where there is none."""
+        return samples.rows[[metric.value for metric in METRICS]].to_numpy(np.float64, na_value=np.nan)
+
+
+def create(config: Config, surroundings: Surroundings) -> Prior:
+    """Return the detector."""
+    return Prior(len(surroundings.classes), surroundings.seed)

@@ -1,0 +1,179 @@
+"""Read a release: its clips, its evaluation sets, and where the files are. Any folder in the format of a release does.
+
+Needed is a metadata.parquet with file_name and label in `data/train`, `data/validation` or `eval/SET`. Other columns of
+the format may be missing; they are null then.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfv_builder.records import ClipError, Label, Split, UsageError
+from hfv_builder.release.checksums import FILE as CHECKSUMS
+from hfv_builder.release.checksums import read_checksums, sha256
+from hfv_builder.release.dataset import configs_of
+from hfv_builder.release.layout import EVALUATION, METADATA, SUFFIX, split_of
+from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.release.shards import SHARD_SUFFIX
+
+FOLDERS = ("data/*", f"{EVALUATION}/*")
+NEEDED = ("file_name", "label")
+SET_COLUMNS = ["clip_id", "set", "variant", "label", "generator", "path"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release that was read."""
+
+    folder: Path
+    checksum: str
+    """SHA-256 of what identifies it: its SHA256SUMS, else its tables."""
+    rows: pd.DataFrame
+    """A row per clip and variant, by path: the columns of `metadata.SCHEMA`, and folder, split, variant and path."""
+    sums: dict[str, str] = field(repr=False)
+    """SHA-256 by path, as SHA256SUMS gives them."""
+
+    def clips(self, *splits: Split) -> pd.DataFrame:
+        """Return the rows of these splits, without variants."""
+        return self.rows[self.rows["split"].isin(splits) & self.rows["variant"].eq("")]
+
+    @cached_property
+    def sets(self) -> pd.DataFrame:
+        """A row per clip and evaluation set: clip_id, set, variant, label, generator, path.
+
+        Without test clips the validation clips are evaluated: each generator makes a set with all real ones.
+        """
+        parts = []
+        for config in configs_of(self.rows):
+            if "test" in config.folders:
+                name, _, variant = config.name.partition("@")
+                own = self.rows[self.rows["folder"].isin(config.folders["test"])]
+                parts.append(own.assign(set=name, variant=variant))
+        if not parts:
+            held_out = self.clips(Split.VAL)
+            is_real = held_out["label"].eq(Label.REAL)
+            for generator, own in held_out[~is_real].groupby("generator", sort=True):
+                parts.append(pd.concat([own, held_out[is_real]]).assign(set=str(generator), variant=""))
+        if not parts:
+            raise UsageError(f"{self.folder} has no clips to evaluate on: neither eval/ nor data/validation has any")
+        return pd.concat(parts, ignore_index=True)[SET_COLUMNS]
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the evaluation sets are made of validation clips."""
+        return not self.rows["split"].eq(Split.TEST).any()
+
+    @contextlib.contextmanager
+    def file(self, path: str) -> Iterator[Path]:
+        """Yield a file with the content of the clip; one in a shard is copied for as long as the block runs.
+
+        Raises:
+            ClipError: it is not there.
+        """
+        if (own := self.folder / path).is_file():
+            yield own
+        elif path in self._members:
+            shard, offset, size = self._members[path]
+            with tempfile.NamedTemporaryFile(prefix="hfv-", suffix=SUFFIX) as copy:
+                with shard.open("rb") as tar:
+                    tar.seek(offset)
+                    shutil.copyfileobj(_Part(tar, size), copy)
+                copy.flush()
+                yield Path(copy.name)
+        else:
+            raise ClipError("its file is not in the release; a release without media gets it by `hfv release attach`")
+
+    def content(self, path: str) -> str:
+        """Return the SHA-256 of the clip's file in hex.
+
+        Raises:
+            ClipError: it is not there.
+        """
+        if path in self.sums and (self.folder / path).is_file():
+            return self.sums[path]
+        with self.file(path) as file:
+            return sha256(file)
+
+    @cached_property
+    def _members(self) -> dict[str, tuple[Path, int, int]]:
+        """Where clips are in shards: the shard, the first byte and the number of bytes, by path."""
+        members: dict[str, tuple[Path, int, int]] = {}
+        for shard in (shard for pattern in FOLDERS for shard in self.folder.glob(f"{pattern}/*{SHARD_SUFFIX}")):
+            below = shard.parent.relative_to(self.folder).as_posix()
+            with tarfile.open(shard, "r:") as tar:
+                members |= {f"{below}/{entry.name}": (shard, entry.offset_data, entry.size) for entry in tar}
+        return members
+
+
+class _Part:
+    """The next bytes of a file, as something to read."""
+
+    def __init__(self, file: object, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most as many as are left."""
+        data: bytes = self._file.read(self._left if size < 0 else min(size, self._left))  # type: ignore[attr-defined]
+        self._left -= len(data)
+        return data
+
+
+def read_release(folder: Path) -> Release:
+    """Read the tables of a release.
+
+    Raises:
+        UsageError: it is not a release, or a table is damaged or lacks a column.
+    """
+    tables = sorted(table for pattern in FOLDERS for table in folder.glob(f"{pattern}/{METADATA}"))
+    if not tables:
+        raise UsageError(
+            f"{folder} is not a release: neither data/ nor eval/ has a {METADATA}; make one with `hfv release`, or "
+            "give --release the folder that holds README.md"
+        )
+    rows = pd.concat([_read(table, folder) for table in tables], ignore_index=True)
+    sums: dict[str, str] = {}
+    identity = b"".join(table.read_bytes() for table in tables)
+    if (path := folder / CHECKSUMS).is_file():
+        identity = path.read_bytes()
+        sums, _ = read_checksums(identity.decode("utf-8", errors="replace"))
+    return Release(
+        folder=Path(os.path.abspath(folder)),
+        checksum=hashlib.sha256(identity).hexdigest(),
+        rows=rows.sort_values("path", ignore_index=True),
+        sums=sums,
+    )
+
+
+def _read(table: Path, release: Path) -> pd.DataFrame:
+    """Return the rows of one metadata.parquet; missing columns are null."""
+    try:
+        content = pq.ParquetFile(table).read()
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{table} cannot be read ({str(error).splitlines()[0]}): download the release again") from None
+    if missing := [name for name in NEEDED if name not in content.column_names]:
+        raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
+    folder = table.parent.relative_to(release).as_posix()
+    rows: pd.DataFrame = content.to_pandas().reindex(columns=SCHEMA.names)
+    labels = {int(label) for label in Label}
+    if not (rows["label"].notna().all() and set(rows["label"].astype(int)) <= labels):
+        raise UsageError(f"{table} has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)")
+    rows["label"] = rows["label"].astype(int)
+    stems = rows["file_name"].str.rpartition("/")[2].str.removesuffix(SUFFIX)
+    rows["clip_id"] = rows["clip_id"].where(rows["clip_id"].notna(), stems)
+    own, _, variant = folder.rpartition("/")[2].partition("@")
+    rows["generator"] = rows["generator"].where(rows["generator"].notna(), own)
+    rows["is_real"] = rows["label"].eq(Label.REAL)
+    return rows.assign(
+        folder=folder, split=split_of(folder).value, variant=variant, path=folder + "/" + rows["file_name"]
+    )

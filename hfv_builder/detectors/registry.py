@@ -1,0 +1,76 @@
+"""The table of detectors. A module is imported when its detector is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from hfv_builder.detectors.base import Detector, Surroundings
+from hfv_builder.detectors.config import Config, config_of
+from hfv_builder.records import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """One detector, a row of the table."""
+
+    module: str
+    """The module of `hfv_builder.detectors` with its `Config` and `create(config, surroundings)`."""
+    looks_at: str
+    """What it sees of a clip, for people."""
+    is_floor: bool = False
+    """Whether it stands in every table, for what can be told without looking at the content."""
+    has_epochs: bool = False
+    """Whether validation clips choose the epoch."""
+
+
+DETECTORS: Mapping[str, DetectorSpec] = {
+    "chance": DetectorSpec(module="chance", looks_at="nothing: the share of each class in train", is_floor=True),
+    "metadata": DetectorSpec(
+        module="metadata", looks_at="size, rate, length, bytes and codec of the file", is_floor=True
+    ),
+    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True),
+    "clip-svm": DetectorSpec(module="clip_svm", looks_at="embeddings of 16 frames, by a support vector machine"),
+    "clip-prompt": DetectorSpec(
+        module="clip_prompt", looks_at="embeddings of 16 frames, compared with those of prompts"
+    ),
+    "ft-clip": DetectorSpec(
+        module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
+    ),
+}
+FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
+
+
+def spec_of(name: str) -> DetectorSpec:
+    """Return the row of a detector.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in DETECTORS:
+        raise UsageError(f"there is no detector {name!r}: choose from {', '.join(DETECTORS)}")
+    return DETECTORS[name]
+
+
+def configure(name: str, values: Mapping[str, Any], where: str) -> Config:
+    """Return the configuration of a detector from values by key.
+
+    Raises:
+        UsageError: there is no such detector, a key is unknown, or a value is wrong; `where` says in which place.
+    """
+    kind: type[Config] = _module(name).Config
+    return config_of(kind, values, where)
+
+
+def create(name: str, config: Config, surroundings: Surroundings) -> Detector:
+    """Return an untrained detector.
+
+    Raises:
+        UsageError: it lacks weights, or cannot tell the target apart.
+    """
+    detector: Detector = _module(name).create(config, surroundings)
+    return detector
+
+
+def _module(name: str) -> Any:
+    return import_module(f"hfv_builder.detectors.{spec_of(name).module}")

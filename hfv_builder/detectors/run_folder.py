@@ -1,0 +1,143 @@
+"""The folder of a run: what was trained, how, on what, and what it predicts. Read again without running anything.
+
+run.json              detector, configuration, classes, release, versions, whether it is done
+weights.safetensors   what was learnt
+curve.parquet         a row per epoch: epoch, loss, val_accuracy
+predictions/          a table per release: clip_id, set, variant and four probabilities
+state/                of a training that is not done
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfv_builder.detectors.targets import Target
+from hfv_builder.evaluation.results import KEYS
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import part_file
+
+IMPORTED = "imported"
+"""The detector of a run whose predictions came from elsewhere."""
+PREDICTIONS = pa.schema({**dict.fromkeys(KEYS, pa.string()), **dict.fromkeys(PROBABILITIES, pa.float64())})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specification:
+    """Everything that decides what a training gives. Equal ones give equal figures on a CPU."""
+
+    detector: str
+    config: dict[str, Any]
+    target: Target
+    classes: tuple[str, ...]
+    real: tuple[str, ...]
+    """The generators among the classes that are camera footage."""
+    generators: tuple[str, ...]
+    """Those of the clips that it is trained with."""
+    release: str
+    """The name of the release's folder."""
+    checksum: str
+    """Of the release."""
+    fingerprint: str
+    """Of the features; empty without any."""
+    clips: str
+    """Hash of the clips that can be read."""
+    is_lite: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run that was read."""
+
+    folder: Path
+    specification: Specification
+    done: bool
+    facts: dict[str, Any]
+    """For people: versions, device, seconds, numbers of clips."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        """The file of what was learnt."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """The folder of a training that is not done."""
+        return self.folder / "state"
+
+    def curve(self) -> pd.DataFrame:
+        """Return the learning curve: epoch, loss, val_accuracy; empty for a detector without epochs."""
+        path = self.folder / "curve.parquet"
+        return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["epoch", "loss", "val_accuracy"])
+
+    def predictions_path(self, release: str, checksum: str) -> Path:
+        """Return the file of the predictions for a release."""
+        return self.folder / "predictions" / f"{release}-{checksum[:12]}.parquet"
+
+
+def read_run(folder: Path) -> Run:
+    """Read the folder of a run.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    path = folder / "run.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = content["specification"]
+        lists = {name: tuple(known[name]) for name in ("classes", "real", "generators")}
+        specification = Specification(**known | lists)
+        return Run(folder=folder, specification=specification, done=content["done"], facts=content["facts"])
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): train the detector again into another --out") from None
+
+
+def write_run(run: Run) -> None:
+    """Write run.json, atomically."""
+    content = {"specification": asdict(run.specification), "done": run.done, "facts": run.facts}
+    with part_file(run.folder / "run.json") as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_curve(folder: Path, curve: list[dict[str, float]]) -> None:
+    """Write the learning curve, atomically."""
+    with part_file(folder / "curve.parquet") as part:
+        pd.DataFrame(curve).to_parquet(part)
+
+
+def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) -> None:
+    """Write predictions, sorted, atomically.
+
+    Args:
+        path: the file.
+        predictions: the columns of `PREDICTIONS`.
+        made_by: what identifies the weights, so that predictions of others are not taken for theirs.
+    """
+    rows = predictions[PREDICTIONS.names].sort_values(["set", "variant", "clip_id"])
+    table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
+    with part_file(path) as part:
+        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), part, compression="zstd")
+
+
+def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
+    """Return predictions; None if there are none of these weights."""
+    try:
+        table = pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowException):
+        return None
+    if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:
+        return None
+    rows: pd.DataFrame = table.to_pandas()
+    return rows

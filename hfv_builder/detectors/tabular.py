@@ -1,0 +1,47 @@
+"""The shared part of detectors that see a few numbers of a clip: a forest."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hfv_builder.detectors import forest
+from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.base import Curve, Fitting, Samples
+
+Floats = npt.NDArray[np.float64]
+
+
+class Tabular:
+    """A detector whose subclass says which numbers it sees."""
+
+    def __init__(self, classes: int, seed: int) -> None:
+        self._classes, self._seed = classes, seed
+        self._forest: forest.Forest | None = None
+
+    def table(self, samples: Samples) -> Floats:
+        """Return the numbers of each clip, (n, numbers) float64; NaN if unknown."""
+        raise NotImplementedError
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Fit the forest."""
+        self._forest = forest.fit(self.table(train), train.classes, self._classes, seed=self._seed)
+        return []
+
+    def predict(self, samples: Samples) -> Floats:
+        """Return the probabilities, (n, classes)."""
+        return self._fitted.probabilities(self.table(samples))
+
+    def save(self, path: Path) -> None:
+        """Write the trees as arrays."""
+        save_arrays(path, self._fitted.arrays())
+
+    def load(self, path: Path) -> None:
+        """Read the trees."""
+        self._forest = forest.forest_of(load_arrays(path))
+
+    @property
+    def _fitted(self) -> forest.Forest:
+        if self._forest is None:
+            raise RuntimeError("call fit or load first")
+        return self._forest

@@ -1,0 +1,61 @@
+"""What a detector tells apart, and how its probabilities become those of the four classes."""
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import Label, UsageError
+
+Target = Literal["binary", "anomaly", "generator"]
+FAKE, REAL = "fake", "real"
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def classes_of(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
+    """Return the names of the classes: fake and real, the four labels, or the generators in the rows.
+
+    Raises:
+        UsageError: the rows have fewer than two classes, or a class without a clip.
+    """
+    names: tuple[str, ...] = {"binary": (FAKE, REAL), "anomaly": tuple(map(str, Label))}.get(
+        target, tuple(sorted(rows["generator"].unique()))
+    )
+    absent = sorted(set(range(len(names))) - set(class_ids(rows, target, names).tolist()))
+    if absent or len(names) < 2:
+        what = f"no {names[absent[0]]} clip" if absent else "one generator only"
+        raise UsageError(
+            f"the clips to train with have {what}: choose another --target, or train with a larger release"
+        )
+    return names
+
+
+def class_ids(rows: pd.DataFrame, target: Target, classes: Sequence[str]) -> Ints:
+    """Return the class of each row, (n,) int64, as its place in `classes`; −1 for a generator that is not there."""
+    if target == "generator":
+        return pd.Index(classes).get_indexer(pd.Index(rows["generator"])).astype(np.int64)
+    labels = rows["label"].to_numpy(np.int64)
+    return (labels == Label.REAL).astype(np.int64) if target == "binary" else labels
+
+
+def four_probabilities(
+    probabilities: Floats, target: Target, classes: Sequence[str], real: Collection[str]
+) -> pd.DataFrame:
+    """Return the columns `PROBABILITIES`. The three of the anomalies are NaN if the detector does not tell them apart.
+
+    Args:
+        probabilities: (n, classes); NaN where there is none.
+        target: what the detector tells apart.
+        classes: the names of its classes.
+        real: the classes among them that are camera footage; of the target `generator`.
+    """
+    if target == "anomaly":
+        return pd.DataFrame(probabilities, columns=list(PROBABILITIES))
+    is_real = [name in real if target == "generator" else name == REAL for name in classes]
+    four = np.full((len(probabilities), len(Label)), np.nan)
+    four[:, Label.REAL] = probabilities[:, is_real].sum(axis=1)
+    return pd.DataFrame(four, columns=list(PROBABILITIES))

@@ -1,0 +1,120 @@
+"""Predictions of any program as those of a detector: matched with the clips of a release, all that differs is named."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hfv_builder.evaluation.results import KEYS
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import Label, UsageError
+
+REAL, FAKE = f"p_{Label.REAL}", "p_fake"
+SLACK = 1e-3
+"""Largest difference of the sum of a clip's probabilities to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Predictions by clip, and every row and clip that does not fit."""
+
+    predictions: pd.DataFrame
+    """A row per clip, set and variant of the release: `KEYS` and `PROBABILITIES`, null where there is no prediction."""
+    problems: tuple[tuple[str, str], ...]
+    """What a row or clip is called, and what is wrong with it."""
+    has_four: bool
+    """Whether the four classes are told apart."""
+
+
+def match(table: pd.DataFrame, sets: pd.DataFrame) -> Matched:
+    """Return the predictions for the clips of a release.
+
+    A clip with two rows that differ has no prediction, since neither row can be preferred; two equal rows count once.
+
+    Args:
+        table: `file` (a path in the release, or a file's name) or `clip_id`, perhaps `variant`, and the columns
+            `PROBABILITIES`, or p_real, or p_fake and p_real.
+        sets: the clips of the release: `KEYS` and path.
+
+    Raises:
+        UsageError: columns are missing.
+    """
+    table = table.reset_index(drop=True)
+    probabilities, has_four = _probabilities(table)
+    clips = sets.drop_duplicates(["clip_id", "variant"])
+    known = _known(table, clips)
+    names = table["file" if "file" in table else "clip_id"].astype(str)
+    wrong = _wrong(probabilities, has_four=has_four)
+    problems = [(name, "not in the evaluation sets") for name in names[known.isna()]]
+    problems += [(name, reason) for name, reason in zip(names, wrong, strict=True) if reason]
+    rows = probabilities.assign(place=known)[known.notna() & ~wrong.astype(bool)].drop_duplicates()
+    doubled = rows["place"].duplicated(keep=False)
+    paths = clips["path"].to_dict()
+    problems += [(paths[place], "two rows that differ") for place in sorted({*rows.loc[doubled, "place"]})]
+    twice = known[known.notna() & known.duplicated(keep="first")]
+    problems += [
+        (paths[place], "more than one row, all equal") for place in sorted({*twice} - {*rows.loc[doubled, "place"]})
+    ]
+    rows = rows[~doubled].set_index("place")
+    problems += [(path, "no prediction") for place, path in paths.items() if place not in rows.index]
+    placed = clips[["clip_id", "variant"]].join(rows)
+    joined = sets[KEYS].merge(placed, how="left", on=["clip_id", "variant"])
+    return Matched(
+        predictions=joined[[*KEYS, *PROBABILITIES]], problems=tuple(sorted(set(problems))), has_four=has_four
+    )
+
+
+def _probabilities(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Return the columns `PROBABILITIES`, and whether all four are given; p_fake is checked against p_real."""
+    has_four = set(PROBABILITIES) <= {*table.columns}
+    if not has_four and (REAL not in table or any(name in table for name in PROBABILITIES if name != REAL)):
+        raise UsageError(
+            f"the predictions have the columns {', '.join(map(str, table.columns))}: give {', '.join(PROBABILITIES)}, "
+            f"or {FAKE} and {REAL}"
+        )
+    numbers = table.reindex(columns=[*PROBABILITIES, FAKE]).apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    if not has_four and FAKE in table:
+        numbers.loc[(numbers[FAKE] + numbers[REAL] - 1).abs() > SLACK, REAL] = np.inf
+    return numbers[list(PROBABILITIES)], has_four
+
+
+def _wrong(probabilities: pd.DataFrame, *, has_four: bool) -> pd.Series:
+    """Return what is wrong with each row; empty if nothing is."""
+    own = probabilities if has_four else probabilities[[REAL]]
+    reasons = pd.Series("", index=own.index)
+    if has_four:
+        reasons[(own.sum(axis=1, skipna=False) - 1).abs() > SLACK] = "its probabilities do not sum to 1"
+    outside = ((own < 0) | (own > 1)).any(axis=1)
+    reasons[outside] = (
+        "a probability is outside of 0 to 1" if has_four else "p_real is no probability, or not 1 − p_fake"
+    )
+    reasons[own.isna().any(axis=1)] = "a probability is missing or not a number"
+    return reasons
+
+
+def _known(table: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
+    """Return the index in `clips` of each row; NaN for a row of no clip."""
+    variants = table["variant"].fillna("").astype(str) if "variant" in table else pd.Series("", index=table.index)
+    if "clip_id" in table:
+        places = {(clip, variant): place for place, clip, variant in clips[["clip_id", "variant"]].itertuples()}
+        own = zip(table["clip_id"].astype(str), variants, strict=True)
+        return pd.Series([places.get(key) for key in own], index=table.index, dtype="float64")
+    if "file" not in table:
+        raise UsageError("the predictions have neither a column file nor clip_id: add one, with a row per clip")
+    names: Mapping[tuple[str, str], int] = dict(_names(clips))
+    keys = [
+        (file.replace("\\", "/").removeprefix("./"), variant)
+        for file, variant in zip(table["file"].astype(str), variants, strict=True)
+    ]
+    found = [names.get((file, "*"), names.get((file.rpartition("/")[2], variant))) for file, variant in keys]
+    return pd.Series(found, index=table.index, dtype="float64")
+
+
+def _names(clips: pd.DataFrame) -> Iterator[tuple[tuple[str, str], int]]:
+    """Yield what a clip may be called: its path, which names the variant, and its file's name with or without end."""
+    for place, path, variant in clips[["path", "variant"]].itertuples():
+        name = path.rpartition("/")[2]
+        yield (path, "*"), place
+        yield (name, variant), place
+        yield (name.rpartition(".")[0], variant), place

@@ -1,0 +1,121 @@
+"""Results as tables: rows for people, Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from hfv_builder.evaluation.results import MEAN, Results
+
+Row = dict[str, Any]
+NONE = "–"
+NAMES = {
+    "accuracy": "ACC",
+    "auc": "AUC",
+    "macro_f1": "F1",
+    "binary_accuracy": "ACC real/fake",
+    "binary_auc": "AUC real/fake",
+}
+"""How tables call the figures."""
+PLAIN = "as they are"
+"""How tables call the clips without a variant."""
+
+
+def percent(value: float, low: float = np.nan, high: float = np.nan) -> str:
+    """Return a figure in percent with its interval: `91.2 (88.0–94.1)`; a dash if it is not defined."""
+    if np.isnan(value):
+        return NONE
+    interval = "" if np.isnan(low) else f" ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{100 * value:.1f}{interval}"
+
+
+def summary_rows(results: Results) -> list[Row]:
+    """Return a row per detector: its figures as means over all sets, of clips as they are."""
+    rows = []
+    for contender in results.contenders:
+        row: Row = {"run": contender.name, "kind": "floor" if contender.is_floor else contender.detector}
+        row |= {NAMES[figure]: percent(*results.mean(contender.name, "", figure)) for figure in NAMES}
+        rows.append(row)
+    return rows
+
+
+def set_rows(results: Results, figure: str) -> list[Row]:
+    """Return a row per detector: a figure in every set and its mean, of clips as they are."""
+    rows = []
+    for contender in results.contenders:
+        row: Row = {"run": contender.name}
+        for one in results.sets:
+            scores = results.scores.get((contender.name, one, ""))
+            row[one] = NONE if scores is None else percent(scores.values[figure], *scores.interval(figure))
+        if len(results.sets) > 1:
+            row[MEAN] = percent(*results.mean(contender.name, "", figure))
+        rows.append(row)
+    return rows
+
+
+def variant_rows(results: Results, figure: str) -> list[Row]:
+    """Return a row per detector: the mean of a figure over all sets under every variant."""
+    return [
+        {"run": contender.name}
+        | {variant or PLAIN: percent(*results.mean(contender.name, variant, figure)) for variant in results.variants}
+        for contender in results.contenders
+    ]
+
+
+def matrix_rows(results: Results, figure: str = "binary_auc") -> list[Row]:
+    """Return the cross-generator matrix, a row per trained detector: what it was trained on, the figure in each set."""
+    rows = []
+    for contender in results.contenders:
+        if contender.is_floor or not contender.trained_on:
+            continue
+        row: Row = {"trained on": contender.trained_on, "run": contender.name}
+        for one in results.sets:
+            scores = results.scores.get((contender.name, one, ""))
+            row[one] = NONE if scores is None else percent(scores.values[figure])
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row["trained on"], row["run"]))
+
+
+def confusion_rows(matrix: Sequence[Sequence[float]], labels: Sequence[str]) -> list[Row]:
+    """Return a row per true label: how many clips got each label."""
+    return [
+        {"truth": label} | {name: int(count) for name, count in zip(labels, counts, strict=True)}
+        for label, counts in zip(labels, matrix, strict=True)
+    ]
+
+
+def notes(results: Results) -> list[str]:
+    """Return what the figures lack: sets in which one is not defined, detectors that lack predictions."""
+    lines = []
+    for figure, name in NAMES.items():
+        own = [one.name for one in results.contenders if not np.isnan(results.mean(one.name, "", figure)[0])]
+        if undefined := sorted({one for contender in own for one in results.undefined(figure, contender)}):
+            where = ", ".join(undefined)
+            lines.append(f"{name} is not defined in {where}, where a class has no clip; its mean leaves them out")
+    two = [contender.name for contender in results.contenders if _tells_two(results, contender.name)]
+    if two:
+        lines.append(f"{', '.join(two)}: only p(real) is known, so the figures of four classes are not defined")
+    for contender in results.contenders:
+        own_scores = [scores for (name, _, _), scores in results.scores.items() if name == contender.name]
+        if missing := {clip for scores in own_scores for clip in scores.missing}:
+            lines.append(f"{contender.name} has no prediction for {len(missing)} clips, which its figures do not count")
+    return lines
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return a Markdown table; empty without rows."""
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True) if rows else ""
+
+
+def latex(rows: Sequence[Row], caption: str) -> str:
+    """Return a LaTeX table for the package booktabs; empty without rows. Special characters of cells are escaped."""
+    if not rows:
+        return ""
+    body = tabulate(rows, headers="keys", tablefmt="latex_booktabs", disable_numparse=True).replace(NONE, "--")
+    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+
+
+def _tells_two(results: Results, name: str) -> bool:
+    own = [scores for (contender, _, _), scores in results.scores.items() if contender == name and scores.clips]
+    return bool(own) and all(scores.confusion is None for scores in own)

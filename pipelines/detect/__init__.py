@@ -1,0 +1,1 @@
+"""Train detectors on a release, and evaluate them."""

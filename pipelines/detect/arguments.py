@@ -1,0 +1,80 @@
+"""The arguments of `hfv train` and `hfv evaluate`; the standard library alone."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+Text = Callable[[str], str]
+Paths = Callable[[str], Path]
+Whole = Callable[[str], int]
+
+
+def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
+    """Add the arguments of `hfv train`.
+
+    Args:
+        parser: of the command.
+        text: the type of values that must not be empty.
+        path: the type of paths.
+        whole: the type of counts.
+        seed: the type of seeds.
+    """
+    parser.add_argument(
+        "detector",
+        type=text,
+        metavar="DETECTOR",
+        help="clip-svm, clip-prompt, ft-clip, or one of the floors chance, metadata, prior",
+    )
+    parser.add_argument("--config", type=path, metavar="FILE", help="TOML file with the detector's configuration")
+    parser.add_argument(
+        "--set", type=text, action="append", default=[], metavar="KEY=VALUE", help="one value of it; may be repeated"
+    )
+    parser.add_argument(
+        "--target",
+        choices=("binary", "anomaly", "generator"),
+        help="what to tell apart: real and fake, the four labels, or the generators (default: the detector's own)",
+    )
+    parser.add_argument(
+        "--generator",
+        type=text,
+        action="append",
+        default=[],
+        metavar="G",
+        help="train with the clips of this generator and all real ones; may be repeated (default: all)",
+    )
+    parser.add_argument("--seed", type=seed, metavar="N", help="of everything that is random (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own configuration")
+    _add_places(parser, path=path, whole=whole, out="runs/RELEASE/NAME")
+
+
+def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
+    """Add the arguments of `hfv evaluate`; see `add_train`."""
+    parser.add_argument(
+        "runs",
+        type=path,
+        nargs="*",
+        metavar="RUN|import",
+        help="folders of runs; the floors are added (default: the floors alone); import: make a run of --predictions",
+    )
+    parser.add_argument("--name", type=text, metavar="N", help="import: the name of the run")
+    parser.add_argument(
+        "--predictions",
+        type=path,
+        metavar="FILE",
+        help="import: CSV or .parquet with file or clip_id, and p_spatial, p_appearance, p_motion, p_real, or p_fake "
+        "and p_real",
+    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the bootstrap (default: 0)")
+    _add_places(parser, path=path, whole=whole, out="results/RELEASE; of import: runs/RELEASE/NAME")
+
+
+def _add_places(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole, out: str) -> None:
+    parser.add_argument("--release", type=path, required=True, metavar="DIR", help="the folder of the release")
+    parser.add_argument("--out", type=path, metavar="DIR", help=f"folder to write to (default: {out})")
+    parser.add_argument(
+        "--cache", type=path, metavar="DIR", help="folder of computed features (default: features, next to the release)"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
+    parser.add_argument(
+        "--threads", type=whole, metavar="N", help="clips read at the same time (default: one per core)"
+    )

@@ -1,0 +1,53 @@
+"""`hfv train` and `hfv evaluate`: from their arguments to the stages."""
+
+import argparse
+from pathlib import Path
+
+from hfv_builder.detectors.config import read_config
+from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
+from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.imports import import_predictions
+from pipelines.detect.prepare import Workplace
+from pipelines.detect.train import train
+from pipelines.outcome import Outcome
+
+IMPORT = Path("import")
+
+
+def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Train the detector that the arguments describe.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    values = read_config(options.config, options.set)
+    values |= {name: value for name, value in (("target", options.target), ("seed", options.seed)) if value is not None}
+    if options.generator:
+        values["generators"] = options.generator
+    if options.resume and values:
+        raise UsageError("a run that is resumed has its own configuration: leave out the other options, or --resume")
+    place = _place(manifests, options)
+    return train(options.detector, options.release, values=values, out=options.out, resume=options.resume, place=place)
+
+
+def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Evaluate runs, or import predictions.
+
+    Raises:
+        UsageError: the arguments do not go together.
+    """
+    if options.runs == [IMPORT]:
+        if options.name is None or options.predictions is None:
+            raise UsageError(
+                "name the run and the file: `hfv evaluate import --name N --predictions FILE --release DIR`"
+            )
+        return import_predictions(options.name, options.predictions, options.release, out=options.out)
+    if options.name is not None or options.predictions is not None:
+        raise UsageError("--name and --predictions belong to `hfv evaluate import`")
+    place = _place(manifests, options)
+    return evaluate_runs(options.runs, options.release, out=options.out, seed=options.seed, place=place)
+
+
+def _place(manifests: Manifests, options: argparse.Namespace) -> Workplace:
+    return Workplace(cache=options.cache, device=options.device, threads=options.threads, manifests=manifests)

@@ -1,0 +1,179 @@
+"""Evaluate runs on a release, beside the floors, and write tables and a page."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure
+from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
+from hfv_builder.evaluation import tables
+from hfv_builder.evaluation.page import FILE, page
+from hfv_builder.evaluation.results import Contender, Results, differences_table, evaluate, figures_table
+from hfv_builder.records import DONE, SOME_FAILED, UsageError
+from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.places import put
+from pipelines.detect.predict import predict
+from pipelines.detect.prepare import Workplace
+from pipelines.detect.train import train_run
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+
+RESULTS = Path("results")
+TARGETS = ("anomaly", "binary")
+"""What floors are trained to tell apart: the first that the release has clips for."""
+
+
+def evaluate_runs(
+    runs: Sequence[Path], folder: Path, *, out: Path | None = None, seed: int = 0, place: Workplace | None = None
+) -> Outcome:
+    """Evaluate runs and the floors on the evaluation sets of a release; write tables and a page.
+
+    Args:
+        runs: folders of runs.
+        folder: the release.
+        out: where results go; None: `results/RELEASE`.
+        seed: of the bootstrap.
+        place: where to compute.
+
+    Raises:
+        UsageError: a run or the release is not right, or nothing can be written.
+    """
+    started = time.time()
+    place = place or Workplace()
+    release = read_release(folder)
+    out = out or RESULTS / release.folder.name
+    own = [read_run(run) for run in dict.fromkeys(runs)]
+    names = _unique_names(own)
+    floors, remarks = _floors(release, out / "floors", place)
+    contenders: list[Contender] = []
+    looks_at: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for run, name in [*((floor, floor.name) for floor in floors), *zip(own, names, strict=True)]:
+        predicted = predict(run, release, place)
+        failed |= predicted.failed
+        contenders.append(_contender(run, name, predicted.rows))
+        detector = run.specification.detector
+        looks_at[name] = "imported predictions" if detector == IMPORTED else DETECTORS[detector].looks_at
+    remarks += _remarks(release, own)
+    results = evaluate(contenders, release.sets, seed=seed)
+    differences = differences_table(results, release.sets)
+    _write(results, differences, out, release=release.folder.name, looks_at=looks_at, remarks=remarks)
+    summary_rows = tables.summary_rows(results)
+    rows = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
+    text = paragraphs(
+        table(summary_rows, f"{release.folder.name}, means over {len(results.sets)} sets in percent (95 % interval):"),
+        "\n".join([*remarks, *tables.notes(results)]),
+        table(rows, f"{len(rows)} clips cannot be read, and no figure counts them:", limit=SHOWN),
+        f"the page is {out / FILE}; results.parquet, results.md and results.tex are beside it",
+    )
+    summary = {
+        "release": release.folder.name,
+        "results": str(out),
+        "table": summary_rows,
+        "figures": [row for row in figures_table(results).to_dict("records") if row["set"] == "mean"],
+        "remarks": [*remarks, *tables.notes(results)],
+        "failed": rows,
+        "seconds": round(time.time() - started, 1),
+    }
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
+
+
+def _floors(release: Release, folder: Path, place: Workplace) -> tuple[list[Run], list[str]]:
+    """Return the trained floors, and why one cannot be trained."""
+    floors, remarks = [], []
+    for name in FLOORS:
+        reasons: list[UsageError] = []
+        for target in TARGETS:
+            try:
+                config = configure(name, {"target": target}, name)
+                at = folder / release.checksum[:12] / target / name
+                floors.append(train_run(name, config, release, at, place, quiet=True)[0])
+                break
+            except UsageError as error:
+                reasons.append(error)
+        else:
+            remarks.append(f"the floor {name} is left out: {reasons[-1]}")
+    return floors, remarks
+
+
+def _contender(run: Run, name: str, predictions: pd.DataFrame) -> Contender:
+    specification = run.specification
+    spec = DETECTORS.get(specification.detector)
+    return Contender(
+        name=name,
+        detector=specification.detector,
+        target=specification.target,
+        trained_on=" + ".join(specification.generators),
+        is_floor=bool(spec and spec.is_floor),
+        predictions=predictions,
+    )
+
+
+def _unique_names(runs: Sequence[Run]) -> list[str]:
+    """Return the names of the runs; those of equal names get the folder above too."""
+    names = [run.name for run in runs]
+    taken = {*FLOORS}
+    unique: list[str] = []
+    for run, name in zip(runs, names, strict=True):
+        if names.count(name) > 1 or name in taken:
+            name = f"{run.folder.absolute().parent.name}/{name}"
+        same = sum(known == name or known.startswith(f"{name} (") for known in unique)
+        unique.append(f"{name} ({same + 1})" if same else name)
+    return unique
+
+
+def _remarks(release: Release, runs: Sequence[Run]) -> list[str]:
+    """Return what readers must know of these runs on this release."""
+    remarks = []
+    if release.is_pooled:
+        remarks.append("the release has no test clips: the sets are its validation clips, of the generators in train")
+    if others := [run.name for run in runs if run.specification.checksum not in ("", release.checksum)]:
+        remarks.append(f"{', '.join(others)}: trained on another release; clips of its train may be in these sets")
+    return remarks
+
+
+def _write(
+    results: Results,
+    differences: pd.DataFrame,
+    out: Path,
+    *,
+    release: str,
+    looks_at: dict[str, str],
+    remarks: list[str],
+) -> None:
+    """Write all results.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    parts = {"Means over the sets": tables.summary_rows(results)}
+    parts |= {
+        f"{tables.NAMES[figure]} by set": tables.set_rows(results, figure) for figure in ("binary_auc", "accuracy")
+    }
+    if len(results.variants) > 1:
+        parts |= {
+            f"{tables.NAMES[figure]} by variant": tables.variant_rows(results, figure)
+            for figure in ("accuracy", "binary_auc")
+        }
+    if matrix := tables.matrix_rows(results):
+        parts["AUC real/fake across generators"] = matrix
+    notes = [*remarks, *tables.notes(results)]
+    text = [f"# Detectors on {release}", "In percent, with 95 % bootstrap intervals.", *(f"- {note}" for note in notes)]
+    for title, rows in parts.items():
+        text += [f"## {title}", tables.markdown(rows)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        put(out / "results.md", "\n\n".join(text) + "\n")
+        put(
+            out / "results.tex",
+            "\n".join(tables.latex(rows, f"{title}, in percent.".replace("%", r"\%")) for title, rows in parts.items()),
+        )
+        put(out / FILE, page(results, differences, release=release, looks_at=looks_at, remarks=remarks))
+        with part_file(out / "results.parquet") as part:
+            figures_table(results).to_parquet(part)
+        with part_file(out / "differences.parquet") as part:
+            differences.to_parquet(part)
+    except OSError as error:
+        raise UsageError(f"results cannot be written to {out} ({error.strerror}): give another --out") from None

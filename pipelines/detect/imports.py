@@ -1,0 +1,91 @@
+"""Import the predictions of another program as a run."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from hfv_builder.backends.weights import file_sha256
+from hfv_builder.detectors.reader import read_release
+from hfv_builder.detectors.run_folder import (
+    IMPORTED,
+    Run,
+    Specification,
+    read_run,
+    write_predictions,
+    write_run,
+)
+from hfv_builder.evaluation.imported import match
+from hfv_builder.records import DONE, SOME_FAILED, UsageError
+from pipelines.detect.train import RUNS
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+
+
+def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None = None) -> Outcome:
+    """Make a run of the predictions in a CSV or Parquet file; `hfv evaluate` takes it like any other.
+
+    Every clip without a prediction, and every row that fits none, is named; exit code 3 if there is one.
+
+    Args:
+        name: of the run.
+        file: the predictions.
+        folder: the release that they are for.
+        out: the run's folder; None: in `runs/RELEASE`.
+
+    Raises:
+        UsageError: the file cannot be read, or lacks columns; or the folder holds something else.
+    """
+    started = time.time()
+    if Path(name).name != name or name.startswith("."):
+        raise UsageError(f"{name!r} cannot name a run: give a name without slashes, such as their-model")
+    release = read_release(folder)
+    matched = match(_read(file), release.sets)
+    out = out or RUNS / release.folder.name / name
+    made_by = file_sha256(file)
+    specification = Specification(
+        detector=IMPORTED,
+        config={},
+        target="anomaly" if matched.has_four else "binary",
+        classes=(),
+        real=(),
+        generators=(),
+        release=release.folder.name,
+        checksum="",
+        fingerprint="",
+        clips="",
+        is_lite=False,
+    )
+    if out.exists() and any(out.iterdir()) and read_run(out).specification.detector != IMPORTED:
+        raise UsageError(f"{out} holds a trained run: give another --name")
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(folder=out, specification=specification, done=True, facts={"weights": made_by, "file": file.name})
+    write_run(run)
+    write_predictions(run.predictions_path(release.folder.name, release.checksum), matched.predictions, made_by=made_by)
+    rows = [{"clip": clip, "problem": problem} for clip, problem in matched.problems]
+    usable = int(matched.predictions.drop_duplicates(["clip_id", "variant"])["p_real"].notna().sum())
+    text = paragraphs(
+        table(rows, f"{len(rows)} rows or clips do not fit:", limit=SHOWN),
+        f"predictions for {usable} clips of {release.folder.name} ({specification.target}) are in {out}; next: hfv "
+        f"evaluate {out} --release {folder}",
+    )
+    details = {"problems": pa.Table.from_pylist(rows)} if rows else {}
+    summary = {"run": str(out), "clips": usable, "specification": asdict(specification)}
+    return Outcome(
+        summary=summary, text=text, details=details, exit_code=SOME_FAILED if rows else DONE, started=started
+    )
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """Return the table in a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file)
+        return pd.read_csv(file, dtype={"clip_id": str, "file": str, "variant": str}, skipinitialspace=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{file} cannot be read as {file.suffix or 'CSV'} ({error}): give CSV or .parquet") from None

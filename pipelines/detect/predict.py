@@ -1,0 +1,68 @@
+"""Predictions of a run for the evaluation sets of a release; made once and kept in the run's folder."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.registry import configure, create
+from hfv_builder.detectors.run_folder import IMPORTED, Run, read_predictions, write_predictions
+from hfv_builder.detectors.targets import four_probabilities
+from hfv_builder.evaluation.results import KEYS
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import UsageError
+from pipelines.detect.prepare import Workplace, prepare
+from pipelines.detect.train import surroundings_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """What a run predicts."""
+
+    rows: pd.DataFrame
+    """A row per clip, set and variant: `KEYS` and `PROBABILITIES`, null for a clip that cannot be read."""
+    failed: dict[str, str]
+    """Why a clip cannot be read, by path."""
+
+
+def predict(run: Run, release: Release, place: Workplace) -> Predicted:
+    """Return the predictions of a run, which are computed if they are not in its folder.
+
+    Raises:
+        UsageError: the run is not done, or was trained on clips of another profile's release.
+    """
+    path = run.predictions_path(release.folder.name, release.checksum)
+    made_by = str(run.facts.get("weights", ""))
+    known = read_predictions(path, made_by=made_by)
+    if known is not None:
+        return Predicted(rows=known, failed={})
+    known_run = run.specification
+    if known_run.detector == IMPORTED:
+        raise UsageError(
+            f"{run.folder} has no predictions for {release.folder.name}: import them with `hfv evaluate import --name "
+            f"{run.name} --predictions FILE --release {release.folder}`"
+        )
+    if not (run.done and run.weights.is_file()):
+        raise UsageError(
+            f"{run.folder} is not trained to its end: run `hfv train {known_run.detector} --release DIR --out "
+            f"{run.folder} --resume`"
+        )
+    config = configure(known_run.detector, known_run.config, str(run.folder / "run.json"))
+    surroundings = surroundings_of(release, config, known_run.classes, place, lite=known_run.is_lite)
+    detector = create(known_run.detector, config, surroundings)
+    extractor = detector.extractor()
+    if (own := extractor.fingerprint if extractor else "") != known_run.fingerprint:
+        raise UsageError(
+            f"{run.folder} was trained on other features ({known_run.fingerprint}) than those computed here ({own}): "
+            "train it again, or evaluate it with the device, weights and versions it was trained with"
+        )
+    detector.load(run.weights)
+    clips = release.rows[release.rows["path"].isin(release.sets["path"])]
+    ready = prepare(release, clips, detector, known_run.target, known_run.classes, place)
+    rows = ready.samples.rows
+    four = four_probabilities(detector.predict(ready.samples), known_run.target, known_run.classes, known_run.real)
+    joined = release.sets.merge(pd.concat([rows[["path"]], four], axis=1), how="left", on="path")
+    joined = joined[[*KEYS, *PROBABILITIES]]
+    if not ready.failed:  # else the next evaluation tries these clips again
+        write_predictions(path, joined, made_by=made_by)
+    return Predicted(rows=joined, failed=ready.failed)

@@ -1,0 +1,138 @@
+"""What training and evaluation share: where features are kept, and that all clips have theirs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.detectors.base import Detector, Extractor, Samples
+from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
+from hfv_builder.detectors.feature_cache import FeatureCache
+from hfv_builder.detectors.features import Cached, Nothing, contents_of, fill
+from hfv_builder.detectors.frames import even_places
+from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.targets import Target, class_ids
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import EMBEDDINGS
+from pipelines.workers.limits import cores
+from pipelines.workers.local import gpus
+
+LITE = "lite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where a run computes."""
+
+    cache: Path | None = None
+    """The folder of all features; None: `features` next to the release."""
+    device: str | None = None
+    """cpu or cuda; None: a GPU if there is one."""
+    threads: int | None = None
+    """Clips that are read at the same time; None: one for each core."""
+    manifests: Manifests | None = None
+    """Manifests whose embeddings are taken where they are of the release's clips."""
+    weights: WeightsDir | None = None
+    """None: the default directory."""
+
+    @property
+    def chosen_device(self) -> str:
+        """The device that is used."""
+        return self.device or ("cuda" if gpus() else "cpu")
+
+    def cache_of(self, release: Release) -> Path:
+        """Return the folder of all features."""
+        return self.cache or release.folder.parent / "features"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Clips with their features."""
+
+    samples: Samples
+    failed: dict[str, str]
+    """Why a clip is not among them, by path."""
+    contents: tuple[str, ...]
+    """What identifies the file of each sample: its SHA-256, or the clip id where no file is needed."""
+
+
+def is_lite(release: Release) -> bool:
+    """Return whether the release was made with the profile lite."""
+    profiles = release.rows["profile"].dropna()
+    return bool(len(profiles)) and bool(profiles.eq(LITE).all())
+
+
+def prepare(
+    release: Release, rows: pd.DataFrame, detector: Detector, target: Target, classes: Sequence[str], place: Workplace
+) -> Prepared:
+    """Return the clips that can be read, with their features, which are computed if the cache lacks them.
+
+    Args:
+        release: the release.
+        rows: of its clips; equal files are read once.
+        detector: says which features it needs.
+        target: what it tells apart.
+        classes: the names of its classes.
+        place: where to compute.
+    """
+    extractor = detector.extractor()
+    rows = rows.reset_index(drop=True)
+    ids = class_ids(rows, target, classes)
+    if extractor is None:
+        samples = Samples(rows=rows, features=Nothing(count=len(rows)), classes=ids)
+        return Prepared(samples=samples, failed={}, contents=tuple(rows["clip_id"]))
+    threads = place.threads or cores()
+    contents, failed = contents_of(release, rows["path"].drop_duplicates().tolist(), threads=threads)
+    cache = FeatureCache(place.cache_of(release), extractor.fingerprint)
+    if place.manifests is not None and isinstance(extractor, FrameEmbeddings):
+        take_embeddings(place.manifests, cache, extractor, release, rows, contents)
+    missing = len({*contents.values()} - {content for content in contents.values() if content in cache})
+    with tqdm(total=missing, desc="features", unit="clip", disable=None if missing else True) as bar:
+        failed |= fill(cache, extractor, release, contents, threads=threads, advance=bar.update)
+    kept = ~rows["path"].isin([*failed]).to_numpy()
+    rows = rows[kept].reset_index(drop=True)
+    own = tuple(contents[path] for path in rows["path"])
+    samples = Samples(rows=rows, features=Cached(cache=cache, contents=own), classes=ids[kept])
+    return Prepared(samples=samples, failed=dict(sorted(failed.items())), contents=own)
+
+
+def take_embeddings(
+    manifests: Manifests,
+    cache: FeatureCache,
+    extractor: Extractor,
+    release: Release,
+    rows: pd.DataFrame,
+    contents: dict[str, str],
+) -> None:
+    """Copy embeddings from the manifests into the cache: of files that are the catalogued ones, of all their frames.
+
+    They are what `extractor` would compute, so nothing depends on whether they are there.
+    """
+    if not isinstance(extractor, FrameEmbeddings) or extractor.name not in BACKEND_NAMES:
+        return
+    lengths = dict(zip(rows["path"], rows["num_frames"], strict=True))
+    wanted = {
+        content[:16]: (content, int(lengths[path]))
+        for path, content in contents.items()
+        if content not in cache and pd.notna(lengths[path])
+    }
+    for keys in manifests.partitions(EMBEDDINGS, model=extractor.name) if wanted else ():
+        table = manifests.read(EMBEDDINGS, ["clip_id", "frames", "vectors"], **keys)
+        table = table.filter(pc.is_in(table["clip_id"], value_set=_strings(wanted)))
+        taken = {}
+        for clip_id, frames, vectors in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
+            content, total = wanted[clip_id]
+            if frames == list(range(total)):
+                taken[content] = np.array(vectors, np.float16)[even_places(total, extractor.count)]
+        cache.add(taken)
+
+
+def _strings(values: "dict[str, tuple[str, int]]") -> object:
+    import pyarrow as pa
+
+    return pa.array(sorted(values), pa.string())

@@ -1,0 +1,239 @@
+"""Train a detector on a release."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.detectors.base import Curve, Detector, Fitting, Surroundings
+from hfv_builder.detectors.config import Config, config_values
+from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.detectors.registry import configure, create, spec_of
+from hfv_builder.detectors.run_folder import Run, Specification, read_run, write_curve, write_run
+from hfv_builder.detectors.targets import classes_of
+from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
+from hfv_builder.storage.path_text import printable
+from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare
+from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.versions import versions
+
+RUNS = Path("runs")
+HELD_OUT = 10
+"""Without test clips, validation clips are evaluated; then one of so many clips of train chooses the epoch."""
+
+
+def train(
+    detector: str,
+    folder: Path,
+    *,
+    values: Mapping[str, Any],
+    out: Path | None = None,
+    resume: bool = False,
+    place: Workplace | None = None,
+) -> Outcome:
+    """Train a detector, or go on where an interrupted training was; a training that is done is not repeated.
+
+    Args:
+        detector: its name in the registry.
+        folder: the release.
+        values: the configuration, by key.
+        out: the run's folder; None: in `runs/RELEASE`, named by the detector and what differs from its defaults.
+        resume: go on with the run in `out`, with its own configuration.
+        place: where to compute.
+
+    Raises:
+        UsageError: the release, the configuration or the folder is not right.
+    """
+    started = time.time()
+    place = place or Workplace()
+    release = read_release(folder)
+    if resume:
+        if out is None:
+            raise UsageError("name the run to go on with: --resume --out DIR")
+        known = read_run(out).specification
+        if known.detector != detector:
+            raise UsageError(f"{out} is a run of {known.detector}: give that name, or another --out")
+        values = known.config
+    config = configure(detector, values, "the configuration")
+    run, failed = train_run(
+        detector, config, release, out or RUNS / release.folder.name / run_name(detector, config), place
+    )
+    seconds = time.time() - started
+    rows = [{"clip": path, "error": error} for path, error in failed.items()]
+    curve: Any = run.curve().to_dict("records")
+    text = paragraphs(
+        table(curve[-5:], "the last epochs:"),
+        table(rows, f"{len(rows)} clips cannot be read and were left out:", limit=10),
+        f"{detector} was trained on {run.facts['clips']} clips of {release.folder.name} "
+        f"({', '.join(run.specification.classes)}) in {seconds:.0f} s",
+        f"the run is {run.folder}; next: hfv evaluate {run.folder} --release {folder}",
+    )
+    summary = {"run": str(run.folder), "detector": detector, "seconds": round(seconds, 1), **run.facts}
+    summary |= {"config": run.specification.config, "curve": curve, "failed": rows}
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
+
+
+def train_run(
+    name: str, config: Config, release: Release, out: Path, place: Workplace, *, quiet: bool = False
+) -> tuple[Run, dict[str, str]]:
+    """Return the trained run, and by path the clips that cannot be read.
+
+    Raises:
+        UsageError: the folder holds another run, or the release lacks what the detector needs.
+    """
+    rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
+    classes = classes_of(rows, config.target)
+    detector = create(name, config, surroundings_of(release, config, classes, place))
+    ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
+    if not len(ready.samples.rows):
+        raise UsageError(f"no clip of {release.folder} can be read, such as {_first(ready.failed)}")
+    classes_of(ready.samples.rows, config.target)
+    run = Run(
+        folder=out,
+        specification=_specification(name, config, release, detector, classes, (ready, val)),
+        done=False,
+        facts=_facts(ready, val, place),
+    )
+    failed = ready.failed | val.failed
+    if _is_done(run):
+        return read_run(out), failed
+    write_run(run)
+    with tqdm(desc=f"train {name}", unit="epoch", disable=True if quiet else None) as bar:
+
+        def report(curve: Curve, epochs: int) -> None:
+            write_curve(out, curve)
+            bar.total = epochs
+            bar.update(len(curve) - bar.n)
+            bar.set_postfix({key: f"{value:.4g}" for key, value in curve[-1].items() if key != "epoch"})
+
+        run.state.mkdir(exist_ok=True)
+        curve = detector.fit(ready.samples, val.samples, Fitting(folder=run.state, report=report))
+    write_curve(out, curve)
+    detector.save(run.weights)
+    run = replace(run, done=True, facts=run.facts | {"weights": file_sha256(run.weights)})
+    write_run(run)
+    shutil.rmtree(run.state, ignore_errors=True)
+    return run, failed
+
+
+def surroundings_of(
+    release: Release, config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool | None = None
+) -> Surroundings:
+    """Return what a detector is made with.
+
+    Args:
+        release: the release.
+        config: of the detector.
+        classes: the names of its classes.
+        place: where it computes.
+        lite: whether it is for releases of the profile lite; None: as this release.
+    """
+    return Surroundings(
+        classes=classes,
+        target=config.target,
+        seed=config.seed,
+        device=place.chosen_device,
+        weights=place.weights or WeightsDir(),
+        is_lite=is_lite(release) if lite is None else lite,
+    )
+
+
+def run_name(detector: str, config: Config) -> str:
+    """Return a name that says what differs from the defaults: `clip-svm-binary-linear`."""
+    fields = type(config).__dataclass_fields__
+    parts = [(name, getattr(config, name)) for name in fields if getattr(config, name) != fields[name].default]
+    texts = ["+".join(map(str, value)) if isinstance(value, tuple) else str(value) for _, value in parts]
+    named = [
+        text if isinstance(getattr(config, name), str | tuple) else f"{name}{text}"
+        for (name, _), text in zip(parts, texts, strict=True)
+    ]
+    return "-".join(
+        [detector, *("".join(c if c.isalnum() or c in "._+" else "_" for c in text)[:40] for text in named)]
+    )
+
+
+def _divided(release: Release, config: Config, *, choose_epoch: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the clips to train with, and those to choose the epoch by, both of the generators that are asked for."""
+    rows, val = release.clips(Split.TRAIN), release.clips(Split.VAL)
+    if release.is_pooled:
+        val = rows[rows["clip_id"].map(_held_out)] if choose_epoch else rows[:0]
+        rows = rows.drop(val.index)
+    if config.generators:
+        known = sorted(rows.loc[rows["label"].ne(Label.REAL), "generator"].unique())
+        if unknown := sorted({*config.generators} - {*known}):
+            raise UsageError(f"no clip of {unknown[0]} is in train: choose from {', '.join(known)}")
+        kept = [own["generator"].isin(config.generators) | own["label"].eq(Label.REAL) for own in (rows, val)]
+        rows, val = rows[kept[0]], val[kept[1]]
+    if not len(rows):
+        raise UsageError(f"{release.folder} has no clips to train with: data/train is empty")
+    return rows.sort_values("clip_id"), val.sort_values("clip_id")
+
+
+def _held_out(clip_id: str) -> bool:
+    return int(hashlib.sha256(clip_id.encode()).hexdigest()[:8], 16) % HELD_OUT == 0
+
+
+def _specification(
+    name: str,
+    config: Config,
+    release: Release,
+    detector: Detector,
+    classes: tuple[str, ...],
+    parts: tuple[Prepared, ...],
+) -> Specification:
+    rows = parts[0].samples.rows
+    extractor = detector.extractor()
+    contents = "\n".join(content for part in parts for content in ("-", *part.contents))
+    return Specification(
+        detector=name,
+        config=config_values(config),
+        target=config.target,
+        classes=classes,
+        real=tuple(sorted(rows.loc[rows["label"].eq(Label.REAL), "generator"].unique())),
+        generators=tuple(sorted(rows.loc[rows["label"].ne(Label.REAL), "generator"].unique())),
+        release=release.folder.name,
+        checksum=release.checksum,
+        fingerprint=extractor.fingerprint if extractor else "",
+        clips=hashlib.sha256(contents.encode()).hexdigest(),
+        is_lite=is_lite(release),
+    )
+
+
+def _facts(ready: Prepared, val: Prepared, place: Workplace) -> dict[str, Any]:
+    counts = {"clips": len(ready.samples.rows), "val_clips": len(val.samples.rows)}
+    return counts | {"device": place.chosen_device, "versions": versions()}
+
+
+def _is_done(run: Run) -> bool:
+    """Return whether the folder holds this run, trained.
+
+    Raises:
+        UsageError: it holds another one, or something else.
+    """
+    if not run.folder.exists():
+        run.folder.mkdir(parents=True)
+    if not (run.folder / "run.json").exists():
+        if any(not path.name.startswith(".") for path in run.folder.iterdir()):  # but for what a kill leaves
+            raise UsageError(f"{run.folder} is not empty and not a run: give another --out")
+        return False
+    known = read_run(run.folder)
+    if known.specification != run.specification:
+        differing = [
+            name for name, value in vars(run.specification).items() if value != getattr(known.specification, name)
+        ]
+        raise UsageError(
+            f"{run.folder} holds a run that differs in {', '.join(differing)}: give another --out, or delete it"
+        )
+    return known.done and run.weights.is_file()
+
+
+def _first(failed: Mapping[str, str]) -> str:
+    path = min(failed)
+    return printable(f"{path}: {failed[path]}")

@@ -1,0 +1,163 @@
+"""One suite for every detector of the registry."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.detectors.base import Detector, Fitting, Samples
+from hfv_builder.detectors.config import Config
+from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
+from hfv_builder.detectors.targets import class_ids, classes_of, four_probabilities
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import Split, UsageError
+from pipelines.detect.prepare import Workplace, prepare
+from pipelines.detect.train import run_name, surroundings_of
+
+SMALL: dict[str, dict[str, object]] = {
+    "ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3},
+    "clip-svm": {"frames": 3},
+}
+"""Settings that make a detector quick."""
+LEARNS = {"metadata": False, "chance": False, "clip-prompt": False}
+"""Detectors that cannot tell the sample's colours."""
+
+
+def made(name: str, release: Release, place: Workplace, **values: object) -> tuple[Detector, Config, Samples, Samples]:
+    """A detector, and samples to train and to test with."""
+    config = configure(name, SMALL.get(name, {}) | values, name)
+    rows = release.clips(Split.TRAIN)
+    classes = classes_of(rows, config.target)
+    detector = create(name, config, surroundings_of(release, config, classes, place))
+    train, test = (
+        prepare(release, part, detector, config.target, classes, place).samples
+        for part in (rows, release.clips(Split.TEST))
+    )
+    return detector, config, train, test
+
+
+TARGETS = {"ft-clip": ("anomaly",)}
+"""Where one target is enough."""
+PAIRS = [(name, target) for name in DETECTORS for target in TARGETS.get(name, ("binary", "anomaly", "generator"))]
+
+
+@pytest.mark.parametrize(("name", "target"), PAIRS)
+def test_every_detector(name: str, target: str, release: Release, place: Workplace, tmp_path: Path) -> None:
+    detector, config, train, test = made(name, release, place, target=target)
+    curve = detector.fit(train, test, Fitting(folder=tmp_path))
+    assert bool(curve) == DETECTORS[name].has_epochs
+    probabilities = detector.predict(test)
+    count = {"binary": 2, "anomaly": 4, "generator": 2}[target]
+    assert probabilities.shape == (len(test.rows), count)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
+    if LEARNS.get(name, True) and target == "anomaly":
+        assert (probabilities.argmax(axis=1) == test.classes).mean() > 0.8
+
+    detector.save(tmp_path / "weights.safetensors")
+    surroundings = surroundings_of(release, config, classes_of(train.rows, config.target), place)
+    again = create(name, config, surroundings)
+    again.load(tmp_path / "weights.safetensors")
+    assert (again.predict(test) == probabilities).all()
+    again.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
+
+    order = np.random.default_rng(0).permutation(len(test.rows))
+    turned = Samples(
+        rows=test.rows.iloc[order].reset_index(drop=True),
+        features=[test.features[place] for place in order],
+        classes=test.classes[order],
+    )
+    np.testing.assert_allclose(again.predict(turned), probabilities[order], atol=1e-9)
+    (tmp_path / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="cannot be read"):
+        again.load(tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in ("ft-clip", "chance", "clip-prompt")])
+def test_the_same_seed_gives_the_same_weights(name: str, release: Release, place: Workplace, tmp_path: Path) -> None:
+    for file in ("a", "b"):
+        detector, _, train, test = made(name, release, place, seed=3, target="anomaly")
+        detector.fit(train, test, Fitting(folder=tmp_path))
+        detector.save(tmp_path / file)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_prompts_by_numpy(release: Release, place: Workplace, tmp_path: Path) -> None:
+    prompts = {"real": ("a red square", "a film"), "fake": ("a drawing",)}
+    detector, _, train, test = made("clip-prompt", release, place, prompts=prompts)
+    detector.fit(train, test, Fitting(folder=tmp_path))
+    import open_clip
+    import torch
+
+    assert place.weights is not None
+    local = f"local-dir:{place.weights.root / 'clip'}"
+    model, tokenize = open_clip.create_model(local).eval(), open_clip.get_tokenizer(local)
+    vectors = []
+    for texts in (prompts["fake"], prompts["real"]):
+        with torch.inference_mode():
+            own = model.encode_text(tokenize([*texts])).numpy().astype(np.float64)
+        mean = (own / np.linalg.norm(own, axis=1, keepdims=True)).mean(axis=0)
+        vectors.append(mean / np.linalg.norm(mean))
+    probabilities = detector.predict(test)
+    for clip, own in enumerate(probabilities):
+        frames = np.asarray(test.features[clip], np.float64)
+        frames /= np.linalg.norm(frames, axis=1, keepdims=True)
+        cosines = frames @ np.array(vectors).T
+        votes = np.bincount(cosines.argmax(axis=1), minlength=2)
+        mean = np.exp(100 * (cosines.mean(axis=0) - cosines.mean(axis=0).max()))
+        np.testing.assert_allclose(own, (votes + mean / mean.sum()) / (len(frames) + 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "sentence"),
+    [
+        ("clip-svn", {}, "there is no detector 'clip-svn': choose from chance, metadata"),
+        ("clip-svm", {"kernl": "rbf"}, "kernl: is unknown; known are target, seed"),
+        ("clip-svm", {"kernel": "sigmoid"}, "clip-svm: kernel: input should be"),
+        ("clip-svm", {"c": -1}, "clip-svm: c: input should be greater than 0"),
+        ("clip-svm", {"embedding": "clop"}, "no embedding 'clop': choose from auto, clip"),
+        ("clip-svm", {"embedding": "siglip"}, "hf download timm/ViT-B-16-SigLIP"),
+        ("clip-svm", {"embedding": "clip"}, r"missing or damaged .* embedding = \"lab_histogram\""),
+        ("clip-prompt", {"prompts": {"cat": ("a cat",)}}, "prompts.cat: the classes are fake, real"),
+        ("clip-prompt", {"prompts": {"real": ()}}, "prompts.real: give at least one prompt"),
+    ],
+)
+def test_wrong_configurations(
+    name: str, values: dict[str, object], sentence: str, release: Release, place: Workplace, tmp_path: Path
+) -> None:
+    if values == {"embedding": "clip"}:
+        place = replace(place, weights=WeightsDir(root=tmp_path))
+    with pytest.raises(UsageError, match=sentence):
+        made(name, release, place, **values)
+
+
+def test_prior_refuses_clips_without_scores(release: Release, place: Workplace, tmp_path: Path) -> None:
+    detector, _, train, test = made("prior", release, place)
+    rows = train.rows.copy()
+    rows.loc[rows["generator"].eq("film"), "motion"] = None
+    with pytest.raises(UsageError, match=r"4 of 16 have none \(film\): run `hfv score"):
+        detector.fit(replace(train, rows=rows), test, Fitting(folder=tmp_path))
+
+
+def test_targets(release: Release) -> None:
+    rows = release.clips(Split.TRAIN)
+    assert classes_of(rows, "generator") == ("film", "sora")
+    assert class_ids(release.clips(Split.TEST), "generator", ("film", "sora")).tolist().count(-1) == 12
+    with pytest.raises(UsageError, match="no motion clip"):
+        classes_of(rows[rows["label"] != 2], "anomaly")
+    with pytest.raises(UsageError, match="one generator only"):
+        classes_of(rows[rows["label"] == 3], "generator")
+    four = four_probabilities(np.array([[0.7, 0.2, 0.1]]), "generator", ("film", "sora", "veo"), ("film",))
+    assert four["p_real"].tolist() == [0.7]
+    assert four[list(PROBABILITIES[:3])].isna().all(axis=None)
+
+
+def test_floors_and_names_of_runs() -> None:
+    assert FLOORS == ("chance", "metadata", "prior")
+    config = configure("clip-svm", {"target": "binary", "kernel": "linear", "generators": ["a", "b"], "c": 2.0}, "x")
+    assert run_name("clip-svm", config) == "clip-svm-binary-a+b-linear-c2.0"
+    assert run_name("chance", configure("chance", {}, "x")) == "chance"

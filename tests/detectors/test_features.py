@@ -1,0 +1,85 @@
+"""Features: computed once, whoever asks, and lost by no kill."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hfv_builder.detectors.feature_cache import FeatureCache
+from hfv_builder.detectors.features import PART, contents_of, fill
+from hfv_builder.detectors.reader import Release
+from hfv_builder.records import ClipError, UsageError
+from tests.killed import killed_after
+
+
+class Counting:
+    """An extractor that notes what it reads."""
+
+    fingerprint = "size of the file"
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def extract(self, path: Path) -> Any:
+        self.read.append(path.name)
+        if path.stat().st_size == 0:
+            raise ClipError("it is empty")
+        return np.array([[path.stat().st_size]], np.int32)
+
+
+def test_a_content_is_computed_once(release: Release, tmp_path: Path) -> None:
+    paths = release.rows["path"].tolist()
+    contents, failed = contents_of(release, paths, threads=2)
+    assert failed == {}
+    assert len({*contents.values()}) < len(paths)  # the variants of this sample are copies
+    first, again = Counting(), Counting()
+    assert fill(FeatureCache(tmp_path, "f"), first, release, contents, threads=2) == {}
+    assert len(first.read) == len({*contents.values()})
+    cache = FeatureCache(tmp_path, "f")
+    assert fill(cache, again, release, contents, threads=1) == {}
+    assert again.read == []
+    for path, content in contents.items():
+        assert cache[content].tolist() == [[(release.folder / path).stat().st_size]]
+    assert not cache[content].flags.writeable
+    assert "x" not in FeatureCache(tmp_path, "another fingerprint")
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_tried_again(release: Release, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    cache = FeatureCache(tmp_path / "cache", "f")
+    extractor = Counting()
+    for _ in range(2):
+        assert fill(cache, extractor, release, {str(empty): "e"}, threads=1) == {str(empty): "it is empty"}
+    assert len(extractor.read) == 2
+
+
+@pytest.mark.parametrize("survived", range(6))
+def test_killed_and_filled_again(release: Release, tmp_path: Path, survived: int) -> None:
+    contents = {path: f"{place:03d}" for place, path in enumerate(release.rows["path"])}
+    assert len(contents) > PART
+    with killed_after(survived):
+        fill(FeatureCache(tmp_path, "f"), Counting(), release, contents, threads=1)
+    cache = FeatureCache(tmp_path, "f")
+    fill(cache, Counting(), release, contents, threads=1)
+    assert all(content in cache for content in contents.values())
+    assert not [*tmp_path.rglob("*.part")] or survived < 6
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "f")
+    cache.add({"a": np.zeros(3), "b": np.ones((2, 2), np.float16)})
+    file = next(cache.folder.glob("*.arrow"))
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(UsageError, match=r"is damaged .* delete it"):
+        FeatureCache(tmp_path, "f")
+
+
+def test_shapes_and_types_stay(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"a": np.zeros((0, 5), np.float16), "b": np.arange(6).reshape(1, 2, 3), "c": np.array(1.5)}
+    FeatureCache(tmp_path, "f").add(arrays)
+    cache = FeatureCache(tmp_path, "f")
+    for content, array in arrays.items():
+        assert cache[content].dtype == array.dtype
+        np.testing.assert_array_equal(cache[content], array)

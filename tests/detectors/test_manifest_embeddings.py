@@ -1,0 +1,46 @@
+"""Embeddings of manifests are those that would be computed, so they are taken, and only where they fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.detectors.embeddings import FrameEmbeddings
+from hfv_builder.detectors.feature_cache import FeatureCache
+from hfv_builder.detectors.features import contents_of
+from hfv_builder.detectors.reader import Release
+from hfv_builder.frames.video import decode
+from hfv_builder.profiles.profile import Embedding
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import EMBEDDINGS
+from pipelines.detect.prepare import take_embeddings
+
+
+@pytest.mark.parametrize("name", ["lab_histogram", "clip"])
+def test_taken_embeddings_equal_computed_ones(name: str, release: Release, weights: WeightsDir, tmp_path: Path) -> None:
+    from hfv_builder.backends.registry import load
+
+    extractor = FrameEmbeddings(name, "cpu", weights, count=3)
+    rows = release.rows.iloc[:4]
+    contents, _ = contents_of(release, rows["path"].tolist(), threads=1)
+    stored = []
+    for place, path in enumerate(rows["path"]):
+        model = load(Embedding(backend=name, precision="fp32"), "cpu", weights).begin()
+        for chunk in decode(release.folder / path):
+            model.update(torch.from_numpy(chunk.rgb))
+        vectors = model.compute().half().numpy()
+        frames = list(range(5)) if place else [0, 1, 2, 3]  # of the first clip not all frames were looked at
+        stored.append({"clip_id": contents[path][:16], "generator": "g", "model": name, "frames": frames})
+        stored[-1]["vectors"] = vectors[frames].tolist()
+    manifests = Manifests(tmp_path / "manifests")
+    manifests.replace(EMBEDDINGS, [pa.Table.from_pylist(stored, EMBEDDINGS.schema)], model=name, generator="g")
+    cache = FeatureCache(tmp_path / "cache", extractor.fingerprint)
+    take_embeddings(manifests, cache, extractor, release, rows, contents)
+    for place, (path, content) in enumerate(contents.items()):
+        assert (content in cache) == bool(place)
+        if place:
+            computed = extractor.extract(release.folder / path)
+            np.testing.assert_allclose(cache[content].astype(float), computed.astype(float), atol=1e-3)

@@ -1,0 +1,93 @@
+"""Predictions of other programs: what fits, and that everything else is named."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hfv_builder.evaluation.imported import match
+from hfv_builder.records import UsageError
+from tests.evaluation.sample import truth
+
+CLIPS = truth(sets=("kling",))
+FOUR = {"p_spatial": 0.1, "p_appearance": 0.2, "p_motion": 0.3, "p_real": 0.4}
+
+
+def predictions(**columns: Any) -> pd.DataFrame:
+    """A row per clip with equal probabilities, by clip_id."""
+    return pd.DataFrame({"clip_id": CLIPS["clip_id"], **FOUR}).assign(**columns)
+
+
+def test_four_and_two_probabilities() -> None:
+    four = match(predictions(), CLIPS)
+    assert (four.has_four, four.problems) == (True, ())
+    assert four.predictions["p_real"].eq(0.4).all()
+    for columns in ({"p_real": 0.4}, {"p_real": 0.4, "p_fake": 0.6}):
+        two = match(pd.DataFrame({"clip_id": CLIPS["clip_id"], **columns}), CLIPS)
+        assert (two.has_four, two.problems) == (False, ())
+        assert two.predictions["p_spatial"].isna().all()
+
+
+@pytest.mark.parametrize("column", ["path", "name", "stem"])
+def test_files_by_path_name_or_stem(column: str) -> None:
+    names = CLIPS["path"]
+    names = names if column == "path" else names.str.rpartition("/")[2]
+    names = names.str.removesuffix(".mp4") if column == "stem" else names
+    assert match(predictions(file=names).drop(columns="clip_id"), CLIPS).problems == ()
+
+
+def test_variants_by_path_or_column() -> None:
+    clips = truth(("", "blur3"), sets=("kling",))
+    own = pd.DataFrame({"file": clips["path"], "p_real": clips["variant"].eq("").astype(float)})
+    by_path = match(own, clips)
+    names = own["file"].str.rpartition("/")[2]
+    by_column = match(own.assign(file=names, variant=clips["variant"]), clips)
+    for matched in (by_path, by_column):
+        assert matched.problems == ()
+        assert matched.predictions.groupby("variant")["p_real"].mean().to_dict() == {"": 1.0, "blur3": 0.0}
+
+
+def test_every_clip_and_row_that_does_not_fit_is_named() -> None:
+    table = predictions()
+    table.loc[0, "p_real"] = 0.9
+    table.loc[1, "p_real"] = None
+    table.loc[2, ["p_real", "p_motion"]] = [-0.4, 1.1]
+    table = pd.concat([table, table.loc[[4]], table.loc[[5]].assign(p_real=0.3, p_motion=0.4)])
+    table = pd.concat([table[table["clip_id"] != "kling-6"], table.loc[[6]].assign(clip_id="another")])
+    matched = match(table, CLIPS)
+    path = dict(zip(CLIPS["clip_id"], CLIPS["path"], strict=True))
+    assert set(matched.problems) == {
+        ("kling-0", "its probabilities do not sum to 1"),
+        ("kling-1", "a probability is missing or not a number"),
+        ("kling-2", "a probability is outside of 0 to 1"),
+        ("another", "not in the evaluation sets"),
+        (path["kling-4"], "more than one row, all equal"),
+        (path["kling-5"], "two rows that differ"),
+        *((path[f"kling-{number}"], "no prediction") for number in (0, 1, 2, 5, 6)),
+    }
+    there = matched.predictions.dropna()["clip_id"]
+    assert set(there) == {"kling-4", "real-3", "real-7"}
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (predictions().drop(columns="clip_id"), "neither a column file nor clip_id"),
+        (
+            predictions().drop(columns="p_motion"),
+            "give p_spatial, p_appearance, p_motion, p_real, or p_fake and p_real",
+        ),
+        (predictions().drop(columns="p_real"), "the predictions have the columns"),
+    ],
+)
+def test_missing_columns(table: pd.DataFrame, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        match(table, CLIPS)
+
+
+def test_two_probabilities_that_contradict_each_other() -> None:
+    table = pd.DataFrame({"clip_id": CLIPS["clip_id"], "p_real": 0.4, "p_fake": 0.5})
+    assert {problem for _, problem in match(table, CLIPS).problems} == {
+        "p_real is no probability, or not 1 − p_fake",
+        "no prediction",
+    }

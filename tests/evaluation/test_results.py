@@ -1,0 +1,112 @@
+"""Tables and the page of several detectors."""
+
+import numpy as np
+import pytest
+
+from hfv_builder.evaluation import tables
+from hfv_builder.evaluation.page import page
+from hfv_builder.evaluation.results import MEAN, differences_table, evaluate, figures_table
+from hfv_builder.evaluation.scores import FIGURES
+from tests.evaluation.sample import SETS, contender, truth
+
+VARIANTS = ("", "blur3")
+
+
+def test_figures_of_a_right_and_a_two_class_detector() -> None:
+    clips = truth()
+    results = evaluate(
+        [contender("right", clips, skill=1), contender("two", clips, skill=1, two=True)], clips, draws=50
+    )
+    right, two = results.scores["right", "kling", ""], results.scores["two", "kling", ""]
+    assert set(right.values.values()) == {1.0}
+    assert right.interval("accuracy") == (1.0, 1.0)
+    assert right.confusion is not None
+    assert right.confusion.tolist() == (2 * np.eye(4)).tolist()
+    assert (two.values["binary_auc"], two.confusion) == (1.0, None)
+    assert np.isnan(two.values["accuracy"])
+    assert any("two: only p(real) is known" in note for note in tables.notes(results))
+    row = next(row for row in tables.summary_rows(results) if row["run"] == "two")
+    assert (row["ACC"], row["AUC real/fake"]) == (tables.NONE, "100.0 (100.0–100.0)")
+
+
+def test_missing_predictions_are_counted_and_named() -> None:
+    clips = truth()
+    one = contender("some", clips, skill=0.5)
+    one.predictions.loc[[0, 5], "p_real"] = np.nan
+    scores = evaluate([one], clips, draws=10).scores["some", "kling", ""]
+    assert (scores.clips, scores.missing) == (6, ("kling-0", "kling-5"))
+    one.predictions["p_real"] = np.nan
+    nothing = evaluate([one], clips, draws=10)
+    assert nothing.scores["some", "kling", ""].clips == 0
+    assert np.isnan(nothing.mean("some", "", "binary_auc")).all()
+
+
+def test_sets_without_a_class_are_left_out_of_the_mean_and_named() -> None:
+    clips = truth()
+    clips = clips[~(clips["set"].eq("pika") & clips["label"].eq(1))].reset_index(drop=True)
+    results = evaluate([contender("a", clips, skill=0.6)], clips, draws=20)
+    assert results.undefined("auc", "a") == ["pika"]
+    assert results.mean("a", "", "auc")[0] == results.scores["a", "kling", ""].values["auc"]
+    assert any(note.startswith("AUC is not defined in pika") for note in tables.notes(results))
+
+
+def test_the_long_table_has_every_figure_once() -> None:
+    clips = truth(VARIANTS)
+    results = evaluate([contender("a", clips, skill=0.5), contender("b", clips, skill=0.2)], clips, draws=20)
+    table = figures_table(results)
+    assert not table.duplicated(["run", "set", "variant", "figure"]).any()
+    assert len(table) == 2 * len(VARIANTS) * (len(SETS) * (len(FIGURES) + 1) + len(FIGURES))
+    own = table[table["run"].eq("a") & table["variant"].eq("") & table["figure"].eq("accuracy")].set_index("set")[
+        "value"
+    ]
+    assert own[MEAN] == pytest.approx(own[list(SETS)].mean())
+
+
+def test_equal_inputs_give_equal_tables_in_any_order() -> None:
+    clips = truth(VARIANTS)
+    one = contender("a", clips, skill=0.3)
+    shuffled = clips.sample(frac=1, random_state=1)
+    first, second = (figures_table(evaluate([one], rows, draws=30)) for rows in (clips, shuffled))
+    assert first.equals(second)
+
+
+def test_differences_between_detectors() -> None:
+    clips = truth(clips=40)
+    good, bad = contender("good", clips, skill=0.9), contender("bad", clips, skill=0.0, seed=1)
+    results = evaluate([good, bad], clips, draws=200)
+    row = differences_table(results, clips).iloc[0]
+    assert (row["first"], row["second"]) == ("good", "bad")
+    assert row["value"] > 0
+    assert row["low"] > 0
+    assert row["p"] < 0.05
+
+
+def test_markdown_and_latex_escape_names() -> None:
+    rows = [{"run": "a_b & c", "ACC": "91.0 (90.0–92.0)"}]
+    assert "| a_b & c | 91.0 (90.0–92.0) |" in tables.markdown(rows).replace("  ", " ")
+    text = tables.latex(rows, "Means.")
+    assert r"a\_b \& c" in text
+    assert "90.0--92.0" in text
+    assert text.count(r"\begin") == text.count(r"\end") == 2
+    assert tables.latex([], "Means.") == tables.markdown([]) == ""
+
+
+def test_the_page_holds_everything_and_asks_for_nothing() -> None:
+    clips = truth(VARIANTS)
+    own = [contender("chance", clips, skill=0, is_floor=True), contender("<svm>", clips, skill=0.6)]
+    results = evaluate([*own, contender("two", clips, skill=0.4, two=True)], clips, draws=20)
+    looks_at = {one.name: "frames" for one in results.contenders}
+    text, again = (
+        page(results, differences_table(results, clips), release="r-1.0.0", looks_at=looks_at, remarks=["take care"])
+        for _ in range(2)
+    )
+    assert text == again
+    assert "&lt;svm&gt;" in text
+    assert "<svm>" not in text
+    assert "take care." in text
+    assert "<b>14</b>clips in them" in text  # two of 16 are shared
+    for heading in ("Summary", "By evaluation set", "ROC curves", "Confusion", "Robustness", "Across generators"):
+        assert f"<h2>{heading}</h2>" in text
+    assert text.count("<svg xmlns") == 5
+    assert "src=" not in text
+    assert "<link" not in text

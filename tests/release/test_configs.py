@@ -1,0 +1,21 @@
+"""Configurations of a release, by the folders that have clips."""
+
+import pandas as pd
+
+from hfv_builder.release.dataset import configs_of
+
+
+def test_a_release_without_test_clips_has_train_and_validation_only() -> None:
+    rows = pd.DataFrame({"folder": ["data/train", "data/validation"], "split": ["train", "val"], "label": [0, 3]})
+    configs = [*configs_of(rows)]
+    assert [config.name for config in configs] == ["default"]
+    assert configs[0].folders == {"train": ("data/train",), "validation": ("data/validation",)}
+
+
+def test_evaluation_sets_share_the_real_clips_of_their_variant() -> None:
+    folders = ["eval/kling", "eval/film", "eval/kling@blur3", "eval/film@blur3"]
+    rows = pd.DataFrame({"folder": folders, "split": "test", "label": [0, 3, 0, 3]})
+    assert {config.name: config.folders["test"] for config in configs_of(rows)} == {
+        "kling": ("eval/kling", "eval/film"),
+        "kling@blur3": ("eval/kling@blur3", "eval/film@blur3"),
+    }
