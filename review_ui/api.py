@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse
 from hfv_builder.records import Label
 from review_ui.browse_messages import MediaState
 from review_ui.cases import open_cases
-from review_ui.clips import Filter
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
 from review_ui.evidence_messages import Evidence, Frames
+from review_ui.filter import Filter
 from review_ui.messages import (
     Adjudication,
     Cases,
@@ -215,7 +215,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         """Return frame times, traces and panels. In a blind queue they are available after your first answer."""
         row = desk.row(clip_id)
         desk.sight.demand(someone.name, row, adjudicator=settles(someone))
-        read = partial(evidence_of, desk.clips, desk.media, desk.traces, row, marks=desk.settings.marks)
+        read = partial(evidence_of, desk.clips, desk.media, desk.traces, desk.panels, row, marks=desk.settings.marks)
         return await desk.turns.run(someone.name, partial(desk.media.has_video, row), read)
 
     @api.get("/answers", response_model=OwnAnswers, tags=["decisions"])

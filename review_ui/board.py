@@ -11,7 +11,8 @@ import numpy as np
 
 from hfv_builder.labelling.decisions import LABELS, REVIEWER, Decision, Kind, answer_code
 from hfv_builder.labelling.final_labels import DONE, settle
-from review_ui.clips import NONE, Clips, Filter, Ints
+from review_ui.clips import NONE, Clips, Ints
+from review_ui.filter import Filter
 from review_ui.hands import Hands, Lease, Reviewer
 from review_ui.ledger import Ledger
 from review_ui.settings import AGAIN, MARKS, QUEUES, Settings

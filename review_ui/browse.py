@@ -8,7 +8,8 @@ import numpy.typing as npt
 from hfv_builder.labelling.decisions import LEFT_OUT
 from hfv_builder.records import METRICS, Metric
 from review_ui.board import Board
-from review_ui.clips import NONE, Clips, Filter, Ints
+from review_ui.clips import NONE, Clips, Ints
+from review_ui.filter import Filter
 
 SORTS = ("id", "name", "margin", *(metric.value for metric in METRICS))
 OPINIONS = ("disputed", "changed", "confirmed", "rejected", "open")

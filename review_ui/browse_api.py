@@ -14,8 +14,8 @@ from review_ui.api import SENTENCES, Named, filters, find_session, settles
 from review_ui.browse import Search, select
 from review_ui.browse_messages import ClipPage, Listing, Opinion, Sort
 from review_ui.clip_page import all_about, listed
-from review_ui.clips import Filter
 from review_ui.desk import Desk
+from review_ui.filter import Filter
 from review_ui.messages import TEXT
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions

@@ -3,9 +3,9 @@
 from typing import Any
 
 from hfv_builder.labelling.decisions import REVIEWER
-from review_ui.clips import Filter
 from review_ui.decision import choices, opinion
 from review_ui.desk import Desk
+from review_ui.filter import Filter
 
 CASES = 50
 """Largest number of disputed clips in one response."""

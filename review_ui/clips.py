@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ from hfv_builder.records import METRICS, ClipError, Label, Metric, Split, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import URL, Place, place
 from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
+from review_ui.filter import Filter
 
 NONE = -1
 """Value for null in the integer arrays."""
@@ -36,18 +36,6 @@ LABEL_COLUMNS = (
 SPLIT_COLUMNS = "clip_id generator label split class_rank class_size"
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """A selection of clips. A field that is None selects all."""
-
-    generator: str | None = None
-    among: tuple[str, ...] | None = None
-    """The generators that a reviewer is assigned to."""
-    label: int | None = None
-    """The automatic label."""
-    split: str | None = None
 
 
 class Clips:

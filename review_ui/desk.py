@@ -13,11 +13,13 @@ from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
 from review_ui.cache import Cache
-from review_ui.clips import Clips, Filter
+from review_ui.clips import Clips
 from review_ui.decision import choices, details_of, first_answer, given_answer, verdict_of
+from review_ui.filter import Filter
 from review_ui.hands import LAPSED_S
 from review_ui.media import AHEAD, Media
 from review_ui.messages import Adjudication, NewDecision, NewUndo
+from review_ui.panels import Panels
 from review_ui.refused import Refused
 from review_ui.settings import AGAIN, MARKS, QUEUES, Settings
 from review_ui.sight import Sight
@@ -56,7 +58,8 @@ class Desk:
             if clip_id in self.clips.row:
                 self.board.hands.restore(reviewer, self.clips.row[clip_id], queue, expires)
         cache = Cache(db.parent / "proxies", int(settings.cache_gb * 1e9), held=self._is_held)
-        self.media = Media(self.clips, cache, self.traces.evidence)
+        self.media = Media(self.clips, cache)
+        self.panels = Panels(self.clips, self.traces.evidence)
         over = time.time() - LAPSED_S
         self.store.drop_leases([(clip_id, reviewer) for clip_id, reviewer, _, expires in leases if expires < over])
         self.store.put_overlap(settings.overlap)

@@ -9,6 +9,7 @@ from hfv_builder.records import ClipError, Metric
 from hfv_builder.scoring.region import worst_region
 from review_ui.clips import Clips
 from review_ui.media import Media
+from review_ui.panels import Panels
 from review_ui.traces import Traces
 
 
@@ -20,7 +21,9 @@ def frames_of(media: Media, row: int) -> dict[str, Any]:
         return {"frame_times": [], "unplayable": str(error)}
 
 
-def evidence_of(clips: Clips, media: Media, traces: Traces, row: int, *, marks: bool = False) -> dict[str, Any]:
+def evidence_of(
+    clips: Clips, media: Media, traces: Traces, panels: Panels, row: int, *, marks: bool = False
+) -> dict[str, Any]:
     """Return the result of `frames_of` with `traces` by metric, and in `panels` the metrics with an evidence image.
 
     With `marks` there is also, by metric, a proposal of when and where the anomaly is; see `messages.Mark`.
@@ -39,13 +42,12 @@ def evidence_of(clips: Clips, media: Media, traces: Traces, row: int, *, marks: 
             "worst": None if not np.isfinite(values).any() else int(np.nanargmax(values)),
             "error": scored["error"],
         }
-    panels = [metric.value for metric in media.panels(row)]
-    proposed = {metric: _mark(clips, media, row, times, metric, trace) for metric, trace in placed_traces.items()}
-    return frames | {"traces": placed_traces, "panels": panels, "marks": proposed if marks else {}}
+    proposed = {metric: _mark(clips, panels, row, times, metric, trace) for metric, trace in placed_traces.items()}
+    return frames | {"traces": placed_traces, "panels": panels.metrics(row), "marks": proposed if marks else {}}
 
 
 def _mark(
-    clips: Clips, media: Media, row: int, times: list[float], metric: str, trace: dict[str, Any]
+    clips: Clips, panels: Panels, row: int, times: list[float], metric: str, trace: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the span around the worst moment of a trace, and the box of the largest error in its image."""
     values = np.array([np.nan if value is None else value for value in trace["values"]])
@@ -53,7 +55,7 @@ def _mark(
     shown_until = np.array([*times[1:], 2 * times[-1] - times[-2]] if len(times) > 1 else times)
     lasts = np.minimum(np.searchsorted(times, begins) + 1, len(times) - 1)  # the second frame of each step
     start, end = worst_span(values, begins, shown_until[lasts]) or (None, None)
-    errors = media.errors(row, Metric(metric))
+    errors = panels.errors(row, Metric(metric))
     region = None if errors is None else worst_region(errors)
     facts = clips.facts(row)
     width, height = facts["width"], facts["height"]

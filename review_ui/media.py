@@ -8,19 +8,15 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hfv_builder.frames.facts import read_timeline
-from hfv_builder.records import METRICS, ClipError, Metric, UsageError
-from hfv_builder.scoring.heat import Errors, coloured, errors_of, scale_of
+from hfv_builder.records import ClipError, UsageError
 from hfv_builder.storage.places import Place, local_copy, status
 from review_ui.ahead import Ahead
 from review_ui.cache import Cache
@@ -34,8 +30,6 @@ AHEAD = 32
 RETRY_S = 60.0
 """Seconds after which media that were not finished are tried again."""
 CHANGED = "the file has changed since it was catalogued; run `hfv catalog` again"
-LEARNT_FROM = 128
-"""Number of clips of a generator from whose error maps the colour scale is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +43,15 @@ class Served:
 class Media:
     """The media files of clips. No other files can be requested."""
 
-    def __init__(self, clips: Clips, cache: Cache, evidence: Callable[[str, str, Metric], Path | None]) -> None:
+    def __init__(self, clips: Clips, cache: Cache) -> None:
         """Start without making any file.
 
         Args:
             clips: the clips.
             cache: the cache of proxies and film strips.
-            evidence: returns the path of the evidence image of a clip id, generator and metric.
         """
         self._clips = clips
         self._cache = cache
-        self._evidence = evidence
         self._failed: dict[int, tuple[str, float]] = {}
         """The reason why media cannot be made, and the time of the attempt; infinite if another would be in vain."""
         self._making: dict[Path, Future[None]] = {}
@@ -75,7 +67,6 @@ class Media:
         self._strips = ThreadPoolExecutor(1, thread_name_prefix="media-strips")
         self._later = Ahead(self._prepare)
         self._times = lru_cache(maxsize=512)(self._frame_times)
-        self._scales = lru_cache(maxsize=None)(self._scale)
 
     def close(self) -> None:
         """Cancel waiting jobs and kill running ones."""
@@ -136,39 +127,6 @@ class Media:
             ClipError: the clip cannot be played.
         """
         return self._times(row)
-
-    def evidence(self, row: int, metric: Metric) -> Served | None:
-        """Return the metric's evidence image, as written by scoring; None if there is none."""
-        generator = self._clips.generators[int(self._clips.generator[row])]
-        path = self._evidence(self._clips.ids[row], generator, metric)
-        return Served(path=path, media_type="image/webp") if path else None
-
-    def panel(self, row: int, metric: Metric) -> bytes | None:
-        """Return the evidence image as a WebP, its error map coloured on the scale of the generator. Reads files."""
-        image = self._image(row, metric)
-        return image and coloured(image, metric, self._scales(int(self._clips.generator[row]), metric))
-
-    def errors(self, row: int, metric: Metric) -> Errors | None:
-        """Return the error map of the metric's evidence image; None if there is none. Reads files."""
-        image = self._image(row, metric)
-        return None if image is None else errors_of(image)
-
-    def _scale(self, generator: int, metric: Metric) -> float:
-        """Return the error that is white in maps of this generator, computed from evenly spread clips."""
-        rows = np.flatnonzero(self._clips.generator == generator)
-        sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNT_FROM)).astype(int)]
-        return scale_of(image for row in sample if (image := self._image(int(row), metric)))
-
-    def _image(self, row: int, metric: Metric) -> bytes | None:
-        """Return the content of the evidence image; None if there is none."""
-        served = self.evidence(row, metric)
-        with suppress(OSError):
-            return served.path.read_bytes() if served else None
-        return None
-
-    def panels(self, row: int) -> list[Metric]:
-        """Return the metrics that have an evidence image."""
-        return [metric for metric in METRICS if self.evidence(row, metric) is not None]
 
     def prepare(self, rows: Iterable[int]) -> None:
         """Make the media of these clips in the background, in this order and before those asked for earlier.

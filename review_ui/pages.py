@@ -120,7 +120,7 @@ def make_media(desk: Desk, sessions: Sessions) -> APIRouter:
         """Return the image of the metric's worst moment with the scale of its error map."""
         row = desk.row(clip_id)
         desk.sight.demand(someone.name, row, adjudicator=settles(someone))
-        image = await asyncio.to_thread(desk.media.panel, row, metric)
+        image = await asyncio.to_thread(desk.panels.image, row, metric)
         if image is None:
             raise Refused(404, f"scoring has written no {metric.value} image of this clip")
         return Response(image, media_type="image/webp", headers=CACHED)

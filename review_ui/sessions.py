@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from review_ui.clips import Filter
+from review_ui.filter import Filter
 from review_ui.users import Role, User, UsersFile, hashed
 
 LIFE_S = 30 * 86400

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hfv_builder.records import UsageError
-from review_ui.clips import Filter
+from review_ui.filter import Filter
 from review_ui.settings import QUEUES
 
 NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")

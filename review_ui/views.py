@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from review_ui.clips import Clips, Filter, Ints
+from review_ui.clips import Clips, Ints
+from review_ui.filter import Filter
 
 KEPT = 64
 """Number of cached filters, and of cached pairs of queue and filter."""

@@ -29,7 +29,8 @@ from pipelines.score.stage import score
 from pipelines.select.stage import select
 from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
-from review_ui.clips import Clips, Filter
+from review_ui.clips import Clips
+from review_ui.filter import Filter
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.test_label_and_split import fill

@@ -49,7 +49,7 @@ def test_a_proxy_that_was_not_finished_is_tried_again(
 ) -> None:
     clips = Clips(sample)
     row = next(row for row in range(len(clips)) if clips.media_facts(row)["codec"] == "mpeg4")
-    served = Media(clips, Cache(tmp_path / "proxies", 10**9), lambda *_: None)
+    served = Media(clips, Cache(tmp_path / "proxies", 10**9))
     tried: list[int] = []
 
     def slow(self: Workshop, *_: Any) -> None:

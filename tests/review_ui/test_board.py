@@ -12,7 +12,8 @@ from hfv_builder.records import Split
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from review_ui.board import Board, shown_from_start
-from review_ui.clips import Clips, Filter
+from review_ui.clips import Clips
+from review_ui.filter import Filter
 from review_ui.settings import HAND, Settings
 
 ALL = Filter()

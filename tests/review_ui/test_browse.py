@@ -15,7 +15,8 @@ from hfv_builder.records import METRICS, Label, Metric
 from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
 from review_ui.browse import Search, select
-from review_ui.clips import NONE, Clips, Filter
+from review_ui.clips import NONE, Clips
+from review_ui.filter import Filter
 from review_ui.settings import QueueSettings, Settings
 from review_ui.stability import stability
 from review_ui.users import Role, User, hashed

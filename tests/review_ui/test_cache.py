@@ -83,7 +83,7 @@ def test_a_full_disk_is_told_and_is_not_the_clips_fault(
 ) -> None:
     clips = Clips(sample)
     row = next(row for row in range(len(clips)) if clips.media_facts(row)["codec"] == "mpeg4")
-    media = Media(clips, Cache(tmp_path / "proxies", 10**9), lambda *_: None)
+    media = Media(clips, Cache(tmp_path / "proxies", 10**9))
     real = shutil.disk_usage
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 0))
     with pytest.raises(ClipError, match="of the disk are free"):
@@ -99,7 +99,7 @@ def test_a_proxy_that_was_deleted_is_made_again(
     monkeypatch.setattr(cache, "IN_USE_S", 0.0)
     clips = Clips(sample)
     rows = [row for row in range(len(clips)) if clips.media_facts(row)["codec"] == "h264"][:2]
-    media = Media(clips, Cache(tmp_path / "proxies", 1), lambda *_: None)
+    media = Media(clips, Cache(tmp_path / "proxies", 1))
     served: list[Any] = [media.strip(row).path for row in rows]
     assert not served[0].is_file()
     assert media.strip(rows[0]).path == served[0]

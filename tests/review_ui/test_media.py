@@ -207,7 +207,7 @@ def test_a_file_is_closed_however_its_sending_ends(
 def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
     sample: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9), lambda *_: None)
+    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9))
 
     def burst(*_: object) -> None:
         raise ZeroDivisionError("a fault of ours")
@@ -223,7 +223,7 @@ def test_what_goes_wrong_ahead_of_need_is_logged_and_stops_nothing(
 
 
 def test_whoever_waits_for_media_of_a_stopping_server_is_told(sample: Manifests, tmp_path: Path) -> None:
-    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9), lambda *_: None)
+    media = Media(Clips(sample), Cache(tmp_path / "proxies", 10**9))
     go = threading.Event()
     media._strips.submit(go.wait, 30)  # its thread is busy
     with ThreadPoolExecutor(1) as pool:

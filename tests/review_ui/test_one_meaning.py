@@ -17,7 +17,8 @@ from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, SPLITS, Table
 from pipelines.review import export_reviews
 from pipelines.split.stage import split
 from review_ui.board import Board
-from review_ui.clips import Clips, Filter
+from review_ui.clips import Clips
+from review_ui.filter import Filter
 from review_ui.settings import Settings
 from review_ui.stats import statistics
 from review_ui.store import DecisionLog

@@ -13,7 +13,8 @@ from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
 from review_ui import quality
 from review_ui.board import Board
-from review_ui.clips import Clips, Filter
+from review_ui.clips import Clips
+from review_ui.filter import Filter
 from review_ui.people import hourly, sittings
 from review_ui.settings import REVISIT, Settings
 from review_ui.shares import difference, share_of, wilson

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 import review_ui.desk
 from hfv_builder.storage.manifest import Manifests
-from review_ui.clips import Filter
+from review_ui.filter import Filter
 from review_ui.messages import NewDecision
 from review_ui.settings import Settings
 from review_ui.store import DecisionLog
