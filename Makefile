@@ -127,7 +127,7 @@ lint: $(READY)  ## ruff and mypy --strict
 
 test: $(READY)  ## run the tests
 	@$(BROWSER)
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(call given,PYTEST)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(call given,PYTEST)
 
 clean:  ## remove .venv and caches (never clips, weights or manifests)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

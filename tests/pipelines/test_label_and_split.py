@@ -195,7 +195,7 @@ def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> Non
     assert found["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == found["generators"][0]
 
 
-FOLDERS = ("hunyuanvideo", "sfwan", "cogvideo")
+FOLDERS = ("hunyuanvideo", "cogvideo")
 
 
 def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
