@@ -38,7 +38,7 @@ RACE = """(delay) => {
     for (const key of ["2", "Enter"]) press(key);
   });
 }"""
-RACES = 12
+RACES = 20
 REVEAL = """() => {
   const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   for (const key of ["1", "Enter", "Enter", "Enter", "Enter"]) press(key);
