@@ -128,8 +128,10 @@ def read_list(path: Path) -> frozenset[str]:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a UTF-8 text: give a file with one clip id per line") from None
     ids = frozenset(name for line in lines if (name := line.partition(",")[0].strip()) and name != "clip_id")
     if not ids:
         raise UsageError(f"{path} has no clip ids: give a file with one id per line, as `hfv audit` writes them")

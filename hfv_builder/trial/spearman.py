@@ -2,18 +2,18 @@
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+from scipy.stats import spearmanr
 
 
 def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Return the rank correlation of two sequences of one length; equal values share their mean rank.
 
-    The result is NaN if one of them is constant, or a value is NaN.
+    The result is NaN if one of them is constant or empty, or a value is NaN.
 
     >>> round(spearman([1, 2, 3, 4], [1, 2, 4, 3]), 6)
     0.8
     """
-    ranks = [pd.Series(np.ravel(values)).rank(na_option="keep").to_numpy() for values in (first, second)]
-    if any(np.isnan(rank).any() or np.ptp(rank) == 0 for rank in ranks if len(rank)) or not len(ranks[0]):
+    values = [np.ravel(each) for each in (first, second)]
+    if not all(len(each) and np.ptp(each) > 0 for each in values):
         return float("nan")
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+    return float(spearmanr(*values).statistic)
