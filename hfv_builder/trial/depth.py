@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hfv_builder.backends.base import DepthModel
@@ -22,14 +23,23 @@ APART = 1.15
 ADVICE = "the weights are not those of a trained model, or its input has the wrong range, channel order or size"
 
 
-def check_depth(model: DepthModel, backend: str) -> Iterator[Check]:
-    """Yield the checks of a depth model, which computes two maps for them."""
-    view = YARD.render(HEIGHT, WIDTH)
-    noise = np.random.default_rng(0).normal(0, GRAIN, (2, *view.rgb.shape))
-    frames = np.clip(np.rint(view.rgb + noise), 0, 255).astype(np.uint8)
+def still_scene() -> npt.NDArray[np.uint8]:
+    """Return two frames of a scene at rest with the noise of a camera, (2, HEIGHT, WIDTH, 3) uint8 RGB."""
+    rgb = YARD.render(HEIGHT, WIDTH).rgb
+    noise = np.random.default_rng(0).normal(0, GRAIN, (2, *rgb.shape))
+    return np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)
+
+
+def compute_maps(model: DepthModel) -> torch.Tensor:
+    """Return the model's maps of the still scene, (2, h, w) float32 on the CPU."""
     depth_pass = model.begin()
-    depth_pass.update(torch.from_numpy(frames))
-    maps = depth_pass.compute()[0:2].cpu().double().numpy()
+    depth_pass.update(torch.from_numpy(still_scene()))
+    return depth_pass.compute()[0:2].cpu().float()
+
+
+def check_depth(computed: torch.Tensor, backend: str) -> Iterator[Check]:
+    """Yield the checks of the maps that a depth model gives for the still scene; see `compute_maps`."""
+    view, maps = YARD.render(HEIGHT, WIDTH), computed.numpy().astype(np.float64)
     size = maps.shape[2], maps.shape[1]
     truth = cv2.resize(view.inverse_depth, size, interpolation=cv2.INTER_AREA)
     yield Check(

@@ -9,7 +9,7 @@ from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import SECTIONS, Depth, Flow, Profile
 from hfv_builder.trial.check import Check
-from hfv_builder.trial.depth import check_depth
+from hfv_builder.trial.depth import check_depth, compute_maps
 from hfv_builder.trial.embedding import check_embedding
 from hfv_builder.trial.flow import check_flow
 from hfv_builder.trial.references import check_references
@@ -32,12 +32,13 @@ def check_models(profile: Profile, device: str, store: WeightsDir) -> Iterator[C
         config = getattr(profile, name)
         if BACKENDS[config.backend].weights is None:
             continue
-        model = registry.load(config, device, store)
+        model, maps = registry.load(config, device, store), None
         match config:
             case Flow():
                 yield from check_flow(model, config.backend, long_side=config.long_side)
             case Depth():
-                yield from check_depth(model, config.backend)
+                maps = compute_maps(model)
+                yield from check_depth(maps, config.backend)
             case _:
                 yield from check_embedding(model, config.backend)
-        yield from check_references(model, config, device, store)
+        yield from check_references(model, config, device, store, maps=maps)

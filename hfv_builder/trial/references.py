@@ -18,10 +18,11 @@ from torch.nn.functional import interpolate, normalize
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from hfv_builder.trial.check import Check
+from hfv_builder.trial.depth import compute_maps, still_scene
 from hfv_builder.trial.embedding import HEIGHT, WIDTH, embed
 from hfv_builder.trial.flow import both_flows
 from hfv_builder.trial.moving import PLANES
-from hfv_builder.trial.views import SCENES, YARD
+from hfv_builder.trial.views import SCENES
 
 Reference = Callable[[Sequence[npt.NDArray[np.uint8]]], Tensor]
 """Maps frames of one size, (H, W, 3) uint8, to vectors, (n, D)."""
@@ -38,15 +39,31 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ADVICE = "our code prepares the frames or loads the weights otherwise than the library does; please report it"
 
 
-def check_references(model: Any, config: Flow | Depth | Embedding, device: str, store: WeightsDir) -> Iterator[Check]:
-    """Yield the comparisons of a learnt model with the library's own call, computed in fp32 on the same device."""
+def check_references(
+    model: Any, config: Flow | Depth | Embedding, device: str, store: WeightsDir, *, maps: Tensor | None = None
+) -> Iterator[Check]:
+    """Yield the comparisons of a learnt model with the library's own call, computed in fp32 on the same device.
+
+    Args:
+        model: the loaded model.
+        config: its section of the profile.
+        device: `cpu` or `cuda`.
+        store: the directory of the weights.
+        maps: what `compute_maps` returns for a depth model; None computes it.
+    """
     folder = store.open(config.backend)
     match config:
         case Flow():
             shrunk = config.long_side < max(FLOW_SIZE)
             results = [] if shrunk else [("torchvision", EXACT, _flow_difference(model, config, device, folder))]
         case Depth():
-            results = [("transformers", EXACT, _depth_difference(model, device, folder))]
+            results = [
+                (
+                    "transformers",
+                    EXACT,
+                    _depth_difference(compute_maps(model) if maps is None else maps, device, folder),
+                )
+            ]
         case Embedding():
             library, side, reference = EMBEDDINGS[config.backend](folder, device)
             results = [
@@ -76,22 +93,18 @@ def _flow_difference(model: Any, config: Flow, device: str, folder: Path) -> flo
     return float(np.median(np.hypot(*(there - expected))) / np.median(np.hypot(*expected)))
 
 
-def _depth_difference(model: Any, device: str, folder: Path) -> float:
+def _depth_difference(maps: Tensor, device: str, folder: Path) -> float:
     """Return the median difference of the map, as a share of its range from the 2nd to the 98th percentile."""
     from transformers import DepthProForDepthEstimation, DepthProImageProcessor
 
-    rgb = YARD.render(HEIGHT, WIDTH).rgb
     own: Any = DepthProForDepthEstimation.from_pretrained(folder, local_files_only=True, use_fov_model=False)
     side = 4 * own.config.patch_size
     prepare = DepthProImageProcessor(size={"height": side, "width": side})
-    pixels = prepare(images=[Image.fromarray(rgb)], return_tensors="pt").pixel_values
+    pixels = prepare(images=[Image.fromarray(still_scene()[0])], return_tensors="pt").pixel_values
     expected = own.float().eval().to(device)(pixels.to(device)).predicted_depth
-    depth_pass = model.begin()
-    depth_pass.update(torch.from_numpy(rgb)[None])
-    depth_map = depth_pass.compute()[0:1].float().cpu()
-    expected = interpolate(expected[:, None], depth_map.shape[1:], mode="bilinear", antialias=True)[:, 0].cpu()
+    expected = interpolate(expected[:, None], maps.shape[1:], mode="bilinear", antialias=True)[:, 0].cpu()
     low, high = np.percentile(expected.numpy(), [2, 98])
-    return float((depth_map - expected).abs().median() / (high - low)) if high > low else float("nan")
+    return float((maps[:1] - expected).abs().median() / (high - low)) if high > low else float("nan")
 
 
 def _embedding_difference(model: Any, reference: Reference, height: int, width: int) -> float:

@@ -15,7 +15,7 @@ from hfv_builder.backends import registry
 from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
 from hfv_builder.records import SOME_FAILED, UsageError
 from hfv_builder.trial.check import Check, table
-from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth
+from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth, compute_maps
 from hfv_builder.trial.embedding import check_embedding
 from hfv_builder.trial.flow import check_flow
 from hfv_builder.trial.moving import PLANES, MovingPlane
@@ -163,7 +163,7 @@ class TestFlow:
 
 class TestDepth:
     def test_true_depth_passes(self) -> None:
-        assert failed(check_depth(TrueDepth(), "true")) == []
+        assert failed(check_depth(compute_maps(TrueDepth()), "true")) == []
 
     @pytest.mark.parametrize(
         ("alter", "name"),
@@ -177,10 +177,10 @@ class TestDepth:
         ],
     )
     def test_wrong_depth_fails(self, alter: Any, name: str) -> None:
-        assert any(name in each for each in failed(check_depth(TrueDepth(alter), "true")))
+        assert any(name in each for each in failed(check_depth(compute_maps(TrueDepth(alter)), "true")))
 
     def test_random_weights_fail(self) -> None:
-        assert failed(check_depth(registry.load(DEPTH, "cpu", tiny_store()), "depth_pro"))
+        assert failed(check_depth(compute_maps(registry.load(DEPTH, "cpu", tiny_store())), "depth_pro"))
 
 
 class TestEmbedding:
