@@ -13,7 +13,8 @@ from transformers import DepthProForDepthEstimation
 
 from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import from_pretrained
-from hfv_builder.backends.precision import autocast, compiled
+from hfv_builder.backends.depth_pro_network import DepthProNetwork
+from hfv_builder.backends.precision import autocast
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.size import shrunk_size
 from hfv_builder.frames.spool import Spool
@@ -30,7 +31,7 @@ class DepthPro:
 
     def __init__(self, model: Any, config: Depth, device: str) -> None:
         self._side = TILES * model.config.patch_size
-        self._network = compiled(model.to(device), config.compile)
+        self._network = DepthProNetwork(model.to(device), compiled=config.compile)
         self._config, self._device = config, device
         self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=4e9)
 
@@ -40,14 +41,14 @@ class DepthPro:
 
     def maps(self, frames: Tensor) -> Tensor:
         """Return the maps of these frames: (n, H, W, 3) uint8 RGB to (n, h, w) float32; larger = nearer."""
-        return self._batches.run(self._maps, frames)
+        return self._batches.run(self._maps, frames.to(self._device))
 
     def _maps(self, frames: Tensor) -> Tensor:
         images = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
         # As in the model's own processor: bilinear, without antialiasing, without keeping the aspect ratio.
         images = interpolate(images, (self._side, self._side), mode="bilinear", align_corners=False)
         with autocast(self._config.precision, self._device):
-            inverse = self._network(images).predicted_depth
+            inverse = self._network(images)
         size = shrunk_size(frames.shape[1], frames.shape[2], self._config.long_side)
         return interpolate(inverse.float()[:, None], size, mode="bilinear", antialias=True)[:, 0]
 

@@ -1,5 +1,6 @@
 """Precision and compilation of models."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,6 +16,19 @@ def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
     if precision not in LOWER:
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=LOWER[precision])
+
+
+def forbid_rounding() -> None:
+    """Make CUDA compute fp32 in fp32, and the same bits every time; it uses TF32 for convolutions otherwise."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+
+
+def compile_in_place(modules: Iterable[torch.nn.Module]) -> None:
+    """Compile modules one by one. Those of one kind share their code: seconds, where a whole model takes minutes."""
+    for module in modules:
+        module.compile()
 
 
 def compiled(function: Any, enabled: bool) -> Any:

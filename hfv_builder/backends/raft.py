@@ -93,7 +93,7 @@ class Raft:
         Args:
             frames: (n, C, H, W) float32 in [0, 1], C = 1 or 3.
         """
-        images = shrunk(frames, self._config.long_side)
+        images = shrunk(frames.to(self._device), self._config.long_side)
         height, width = images.shape[-2:]
         padding = (0, _padded(width) - width, 0, _padded(height) - height)
         images = pad(images * 2 - 1, padding, mode="replicate")
@@ -153,7 +153,8 @@ class Raft:
             coordinates of `grid_sample`, (2,).
         """
         n, channels, height, width = first.shape
-        volume = torch.matmul(first.flatten(2).transpose(1, 2), second.flatten(2)) / channels**0.5
+        # Scaling one of the factors is the same, and far smaller than the product.
+        volume = torch.matmul(first.flatten(2).transpose(1, 2) / channels**0.5, second.flatten(2))
         levels = [volume.reshape(n * height * width, 1, height, width)]
         for _ in range(self._model.corr_block.num_levels - 1):
             levels.append(avg_pool2d(levels[-1], 2, 2))
