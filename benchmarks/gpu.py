@@ -46,8 +46,6 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=4)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.backends.cudnn.allow_tf32 = False  # as scoring does
-    torch.backends.cudnn.deterministic = True
     if device == "cpu" and not options.small:
         parser.error("there is no GPU here; --small runs on a CPU")
     height, width, frames = (96, 160, 6) if options.small else (720, 1280, 120)

@@ -1,4 +1,7 @@
-"""Protocols of the three kinds of models: flow, depth and embedding. `specs` lists the implementations."""
+"""Protocols of the three kinds of models: flow, depth and embedding. `specs` lists the implementations.
+
+They move the frames that they are given to their own device; what they return is there.
+"""
 
 from typing import Protocol
 

@@ -52,7 +52,7 @@ class FrameEmbedding:
 
     def embed(self, frames: Tensor) -> Tensor:
         """Return the vectors of these frames: (n, H, W, 3) uint8 RGB to (n, D) float32, L2-normalised."""
-        return self._batches.run(self._embed, frames)
+        return self._batches.run(self._embed, frames.to(self._device))
 
     def _embed(self, frames: Tensor) -> Tensor:
         with autocast(self._config.precision, self._device):
@@ -89,4 +89,7 @@ def resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
     if frames.device.type == "cpu":
         # uint8 interpolation on the CPU is eight times as fast as PIL and differs from it by at most one grey level.
         return interpolate(images, size, mode="bicubic", antialias=True).float()
-    return interpolate(images.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255)
+    # The kernel for uint8 resizes rows first and rounds in between. One step in float differs from it by up to 4 grey
+    # levels in a fifth of the values; two steps differ by 1 in a hundredth, and the kernel of CUDA shrinks further.
+    rows = interpolate(images.float(), (images.shape[2], size[1]), mode="bicubic", antialias=True)
+    return interpolate(rows.round_().clamp_(0, 255), size, mode="bicubic", antialias=True).round_().clamp_(0, 255)

@@ -62,7 +62,10 @@ def load(config: Section, device: str, store: WeightsDir | None = None) -> Any:
     Raises:
         UsageError: its weights are missing, damaged or do not fit.
     """
-    module = import_module(f"hfv_builder.backends.{BACKENDS[config.backend].module}")
+    spec = BACKENDS[config.backend]
+    module = import_module(f"hfv_builder.backends.{spec.module}")
+    if spec.weights is not None and device.startswith("cuda"):
+        import_module("hfv_builder.backends.precision").forbid_rounding()
     return module.load(config, device, store or WeightsDir())
 
 

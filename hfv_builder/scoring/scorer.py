@@ -66,10 +66,6 @@ class Scorer:
         """
         self.profile, self.metrics, self.device = resolved.profile, resolved.metrics, resolved.device
         registry.require(self.profile, self.metrics, store)
-        if self.device.startswith("cuda"):
-            # TF32 is less precise than fp32, and the same frames must give the same bits.
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cudnn.deterministic = True
         sections = sorted(registry.needed_sections(self.metrics))
         self._models = {name: registry.load(getattr(self.profile, name), self.device, store) for name in sections}
 

@@ -47,7 +47,7 @@ def pictures(rgb: Tensor) -> Tensor:
 
 
 def between(model: Any, clip: Tensor) -> Tensor:
-    known = model.encode(clip.to(DEVICE))
+    known = model.encode(clip)
     found: Tensor = model.flow(tuple(each[:-1] for each in known), tuple(each[1:] for each in known))
     return found.cpu()
 
@@ -55,7 +55,7 @@ def between(model: Any, clip: Tensor) -> Tensor:
 def through(model: Any, rgb: Tensor, *, step: int = 99) -> Tensor:
     one_pass = model.begin()
     for start in range(0, len(rgb), step):
-        one_pass.update(rgb[start : start + step].to(DEVICE))
+        one_pass.update(rgb[start : start + step])
     result = one_pass.compute()
     return (result if isinstance(result, Tensor) else result[0 : len(result)]).cpu()
 

@@ -1,6 +1,7 @@
 """The directory of weights: what is missing, damaged or recorded."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -37,7 +38,11 @@ def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) 
     )
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"HFV_WEIGHTS": str(tmp_path)}, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HFV_WEIGHTS": str(tmp_path)},
+        check=True,
     )
     sentence, heavy = done.stdout.strip().splitlines()
     assert heavy == "heavy []"

@@ -23,6 +23,7 @@ from hfv_builder.trial.references import check_references
 from hfv_builder.trial.views import SCENES, YARD
 from pipelines.trial import try_weights
 from tests.checkpoints import tiny_store
+from tests.device import DEVICE
 
 FLOW = Flow(backend="raft_small", long_side=192, updates=2, precision="fp32")
 DEPTH = Depth(backend="depth_pro", long_side=96, scale="none", precision="fp32")
@@ -157,7 +158,7 @@ class TestFlow:
         assert len(failed(check_flow(AlteredFlow(good, after=after), "dis", long_side=192))) == count
 
     def test_random_weights_fail(self) -> None:
-        model = registry.load(FLOW, "cpu", tiny_store())
+        model = registry.load(FLOW, DEVICE, tiny_store())
         assert len(failed(check_flow(model, "raft_small", long_side=192))) >= 6
 
 
@@ -180,7 +181,7 @@ class TestDepth:
         assert any(name in each for each in failed(check_depth(compute_maps(TrueDepth(alter)), "true")))
 
     def test_random_weights_fail(self) -> None:
-        assert failed(check_depth(compute_maps(registry.load(DEPTH, "cpu", tiny_store())), "depth_pro"))
+        assert failed(check_depth(compute_maps(registry.load(DEPTH, DEVICE, tiny_store())), "depth_pro"))
 
 
 class TestEmbedding:
@@ -197,22 +198,23 @@ class TestEmbedding:
 
     @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
     def test_random_weights_fail(self, config: Embedding) -> None:
-        assert failed(check_embedding(registry.load(config, "cpu", tiny_store()), config.backend))
+        assert failed(check_embedding(registry.load(config, DEVICE, tiny_store()), config.backend))
 
 
 def wrong(model: Any, config: Any) -> list[str]:
-    return failed(check_references(model, config, "cpu", tiny_store()))
+    return failed(check_references(model, config, DEVICE, tiny_store()))
 
 
 def loaded(config: Any) -> Any:
-    return registry.load(config, "cpu", tiny_store())
+    return registry.load(config, DEVICE, tiny_store())
 
 
 def forget_half(network: nn.Module) -> None:
     """Give every other parameter random values, as if the file had not held it."""
     generator = torch.Generator().manual_seed(0)
     for parameter in list(network.parameters())[::2]:
-        parameter.copy_((parameter.std(correction=0) + 0.1) * torch.randn(parameter.shape, generator=generator))
+        random = torch.randn(parameter.shape, generator=generator).to(parameter.device)
+        parameter.copy_((parameter.std(correction=0) + 0.1) * random)
 
 
 SAME_FOR_ALL = {
@@ -244,7 +246,8 @@ class TestReferences:
     def test_another_normalisation_fails(self, config: Embedding) -> None:
         model = loaded(config)
         normalize = model._prepare._normalize
-        normalize._mean, normalize._std = torch.full((3, 1, 1), 127.5), torch.full((3, 1, 1), 127.5)
+        normalize._mean.fill_(127.5)
+        normalize._std.fill_(127.5)
         assert wrong(model, config)
 
     def test_another_activation_of_clip_fails(self) -> None:
@@ -283,7 +286,7 @@ def test_random_weights_fail_and_the_table_says_why() -> None:
         flow=dataclasses.replace(paper.flow, backend="raft_small", long_side=192, updates=1),
         depth=dataclasses.replace(paper.depth, long_side=96),
     )
-    outcome = try_weights(small, store=tiny_store(), device="cpu")
+    outcome = try_weights(small, store=tiny_store(), device=DEVICE)
     assert outcome.exit_code == SOME_FAILED
     assert {check["model"] for check in outcome.summary["checks"]} == {"raft_small", "depth_pro", "clip", "dinov2"}
     passed = {check["check"] for check in outcome.summary["checks"] if check["passed"]}
