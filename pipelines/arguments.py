@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         type=_text,
         default="paper",
         metavar="P",
-        help="paper, lite or the path of your own .toml file (default: paper)",
+        help="paper, paper-fast, lite or the path of your own .toml file (default: paper)",
     )
     score.add_argument(
         "--metrics", type=_metrics, default=METRICS, metavar="M,…", help=f"some of {','.join(METRICS)} (default: all)"

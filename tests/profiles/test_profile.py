@@ -14,7 +14,7 @@ from hfv_builder.records import METRICS, Metric, UsageError
 
 
 def test_the_profiles_that_ship() -> None:
-    assert profile_names() == ["lite", "paper"]
+    assert profile_names() == ["lite", "paper", "paper-fast"]
     paper, lite = load_profile("paper"), load_profile("lite")
     assert (paper.motion.metric, paper.motion.pool, paper.motion.occlusion) == ("warp_error", "mean", True)
     assert (paper.spatial.pool, paper.depth.scale, paper.depth.flow_on) == ("mean", "percentile", "depth")
@@ -53,7 +53,7 @@ def test_without_a_base_it_starts_from_paper(tmp_path: Path) -> None:
         ("min_decoded = nan", r"min_decoded: "),
         ("long_side = 1", r"long_side: 1 pixels are too few to compare; give at least 16"),
         ("[depth]\nlong_side = 15", r"depth\.long_side: 15 pixels are too few to compare"),
-        ("base = 'heavy'", r"base = 'heavy' is no profile; choose lite or paper"),
+        ("base = 'heavy'", r"base = 'heavy' is no profile; choose lite, paper, paper-fast"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> None:
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> Non
 
 
 def test_unknown_missing_and_misleading_names(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no profile 'papper'; choose lite or paper"):
+    with pytest.raises(UsageError, match=r"no profile 'papper'; choose lite, paper, paper-fast"):
         load_profile("papper")
     with pytest.raises(UsageError, match=r"nowhere\.toml cannot be read"):
         load_profile(str(tmp_path / "nowhere.toml"))
