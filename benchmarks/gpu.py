@@ -3,18 +3,19 @@
     python -m benchmarks.gpu            on a GPU, true sizes
     python -m benchmarks.gpu --small    anywhere, tiny models and small frames, to see that it runs
 
-For each model: frames (RAFT: pairs, both directions) a second at the true input size, the share of the device's own
-measured matrix speed that this is, and the peak memory. Then whole clips, from the file on, decoded ahead, and the
-share of that time in which the GPU had nothing to do.
+For each model: frames (RAFT: pairs, both directions) a second at the true input size, how many times as fast as the
+plain ways that is, the roofline, and where the time goes. Then whole clips, from the file on, decoded ahead: clips a
+second, the share of that time in which the GPU had nothing to do, how many times as fast as the plain way, and what
+thousands of clips cost.
 """
 
 import argparse
 import dataclasses
 import datetime
+import functools
 import json
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,129 +23,107 @@ import av
 import numpy as np
 import torch
 from tabulate import tabulate
-from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from hfv_builder.backends import registry
+from benchmarks.gpu_models import MODELS, measure, ways
+from benchmarks.roofline import busy_seconds, measure_device, wait
+from hfv_builder.backends.precision import forbid_rounding
 from hfv_builder.backends.registry import resolve
-from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.backends.weights import PINS, WeightsDir
 from hfv_builder.frames import video
 from hfv_builder.frames.prefetch import looking_ahead
 from hfv_builder.profiles.profile import Profile, for_device, load_profile
 from hfv_builder.scoring.scorer import Scorer
-from tests.checkpoints import make
+from tests.checkpoints import make, repinned
+from tests.reference import Reference
 
 RESULTS = Path(__file__).parent / "results"
-MODELS = ("depth_pro", "raft_large", "clip", "dinov2")
+PLAIN_FRAMES = 12
+"""Of the clip that both ways score: the plain way takes seconds a frame."""
+HFV, MANY = 7300, 1_000_000
+"""Clips whose cost is told: as many as the paper's data set has, and a million."""
 
 
 def main() -> None:
-    """Measure, print a table, write it down."""
+    """Measure, print tables, write them down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="The four models on a GPU.")
     parser.add_argument("--small", action="store_true", help="tiny models, small frames: runs on a CPU")
-    parser.add_argument("--compile", action="store_true", help="with torch.compile")
+    parser.add_argument("--compile", action="store_true", help="flow and depth with torch.compile")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=MODELS, help="those to measure on their own")
     parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--weights", type=Path, help="where to keep the random weights for the next run")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not options.small:
         parser.error("there is no GPU here; --small runs on a CPU")
+    if device == "cuda":
+        forbid_rounding()  # for the plain ways too
     height, width, frames = (96, 160, 6) if options.small else (720, 1280, 120)
     with tempfile.TemporaryDirectory(prefix="hfv-gpu-") as temporary:
         root = Path(temporary)
-        store = make(root / "weights", dict.fromkeys(MODELS, "tiny" if options.small else "true"))
-        profile = _profile(device, compiled=options.compile, small=options.small)
-        peak = matrix_speed(device, 512 if options.small else 8192)
-        rows = [bench(each, profile, device, store, peak, (height, width)) for each in MODELS]
+        store = weights(options.weights or root / "weights", "tiny" if options.small else "true")
+        profiles = {
+            name: _profile(name, device, compiled=options.compile, small=options.small)
+            for name in ("paper", "paper-fast")
+        }
+        ceilings = measure_device(device, 512 if options.small else 8192)
+        print(
+            f"{ceilings.name}, torch {torch.__version__}: matrices at {ceilings.flops / 1e12:.1f} TFLOP/s, "
+            f"copies at {ceilings.bandwidth / 1e9:.0f} GB/s",
+            flush=True,
+        )
+        paper = profiles["paper"]
+        reference = Reference(paper, store, device)
+        rows = [
+            measure(name, ways(name, paper, reference, store, device, (height, width)), ceilings, device)
+            for name in options.models
+        ]
+        if rows:
+            print(table(rows), flush=True)
         clips = [render(root / f"{number}.mp4", frames, height, width, number) for number in range(options.clips)]
-        whole = end_to_end(clips, Scorer(resolve(profile, device=device, store=store), store=store), device)
-    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    print(f"{name}, torch {torch.__version__}, matrices at {peak / 1e12:.1f} TFLOP/s")
-    print(tabulate([row.values() for row in rows], headers=list(rows[0]), floatfmt=".4g"))
-    print(tabulate([whole.values()], headers=list(whole), floatfmt=".4g"))
+        short = render(root / "short.mp4", min(frames, PLAIN_FRAMES), height, width, 0)
+        whole = []
+        for name, profile in profiles.items():
+            scorer = Scorer(resolve(profile, device=device, store=store), store=store)
+            whole.append({"profile": name, **end_to_end(clips, scorer, device)})
+            if name == "paper":
+                whole[0]["times_plain"] = against_plain(short, scorer, reference, device)
+    print(tabulate([row.values() for row in whole], headers=[*whole[-1], "times_plain"], floatfmt=".4g"))
     RESULTS.mkdir(exist_ok=True)
     written = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": name,
+        "device": dataclasses.asdict(ceilings),
         "torch": torch.__version__,
-        "matrix_tflops": peak / 1e12,
+        "compiled": options.compile,
         "models": rows,
         "end_to_end": whole,
     }
     (RESULTS / "gpu.json").write_text(json.dumps(written, indent=1) + "\n")
 
 
-def _profile(device: str, *, compiled: bool, small: bool) -> Profile:
-    profile = for_device(load_profile("paper"), device)
-    side = 128 if small else 768
-    changes: dict[str, Any] = {
-        "flow": {"long_side": side},
-        "depth": {"long_side": side},
-        "background": {},
-        "subject": {},
-    }
-    settled = {
-        name: dataclasses.replace(getattr(profile, name), compile=compiled, **change)
-        for name, change in changes.items()
-    }
-    return dataclasses.replace(profile, **settled)
+def weights(root: Path, size: str) -> WeightsDir:
+    """Return random weights; those that are missing are made, on the GPU if there is one, which takes seconds."""
+    if all((root / name).is_dir() for name in MODELS):
+        return WeightsDir(root=root, pins={**PINS, **{name: repinned(root / name, name) for name in MODELS}})
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        return make(root, dict.fromkeys(MODELS, size))
 
 
-def matrix_speed(device: str, side: int) -> float:
-    """FLOP/s of a large matrix product in the precision of the models: what the chip gives at best."""
-    dtype = torch.float16 if device == "cuda" else torch.float32
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    return 2 * side**3 / seconds(lambda: a @ b, device)
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the rows as a table, and below it where the time goes."""
+    cells = [[value for key, value in row.items() if key != "time"] for row in rows]
+    headers = [key for key in rows[0] if key != "time"]
+    lines = [tabulate(cells, headers=headers, floatfmt=".4g"), *(f"{row['model']}: {row['time']}" for row in rows)]
+    return "\n".join(lines)
 
 
-def seconds(run: Callable[[], Any], device: str, *, at_least: float = 2.0) -> float:
-    """Seconds that a run takes, the mean over `at_least` seconds of them after a warm-up."""
-    run()
-    _wait(device)
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < at_least:
-        run()
-        _wait(device)
-        count += 1
-    return (time.perf_counter() - start) / count
-
-
-def bench(
-    name: str, profile: Profile, device: str, store: WeightsDir, peak: float, size: tuple[int, int]
-) -> dict[str, str | float]:
-    """One model on frames that are on the device already."""
-    section = next(
-        section
-        for section in (profile.flow, profile.depth, profile.background, profile.subject)
-        if section.backend == name
+def _profile(name: str, device: str, *, compiled: bool, small: bool) -> Profile:
+    profile = for_device(load_profile(name), device)
+    sides: dict[str, Any] = {"long_side": 128} if small else {}
+    return dataclasses.replace(
+        profile,
+        flow=dataclasses.replace(profile.flow, compile=compiled, **sides),
+        depth=dataclasses.replace(profile.depth, compile=compiled, **sides),
     )
-    model = registry.load(section, device, store)
-    count = 4 if device == "cpu" else {"depth_pro": 16, "raft_large": 17}.get(name, 128)
-    rgb = torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8, device=device)
-
-    @torch.inference_mode()
-    def run() -> Tensor:
-        if name == "raft_large":
-            known = model.encode((rgb.permute(0, 3, 1, 2).float() / 255).contiguous())
-            before, after = tuple(each[:-1] for each in known), tuple(each[1:] for each in known)
-            return torch.cat([model.flow(before, after), model.flow(after, before)])
-        found: Tensor = model.maps(rgb) if name == "depth_pro" else model.embed(rgb)
-        return found
-
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    with FlopCounterMode(display=False) as counter:
-        run()
-    torch._dynamo.reset()  # what has run under the counter would never be compiled
-    spent = seconds(run, device)
-    each = count - 1 if name == "raft_large" else count
-    return {
-        "model": name,
-        "unit": "pairs, both ways" if name == "raft_large" else "frames",
-        "per_s": each / spent,
-        "gflop_each": counter.get_total_flops() / each / 1e9,
-        "share_of_peak": counter.get_total_flops() / spent / peak,
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else float("nan"),
-    }
 
 
 def render(path: Path, frames: int, height: int, width: int, seed: int, rate: int = 24) -> Path:
@@ -164,44 +143,46 @@ def render(path: Path, frames: int, height: int, width: int, seed: int, rate: in
 
 
 def end_to_end(clips: list[Path], scorer: Scorer, device: str) -> dict[str, float]:
-    """All clips from the file on, decoded ahead: clips a second, and the share of the time that the GPU idles."""
-    scorer.score(video.decode(clips[0]))
-    _wait(device)
+    """All clips from the file on, decoded ahead: speed, idle share of the GPU, and what thousands of clips cost."""
+    decode = functools.partial(video.decode, pairs=scorer.profile.pairs)
+    scorer.score(decode(clips[0]))
+    wait(device)
 
     def run(some: list[Path]) -> float:
         start = time.perf_counter()
-        with looking_ahead(some, video.decode, pin=device == "cuda") as ahead:
+        with looking_ahead(some, decode, pin=device == "cuda") as ahead:
             for _, chunks in ahead:
                 scorer.score(chunks)
-        _wait(device)
+        wait(device)
         return time.perf_counter() - start
 
     spent, idle = run(clips), float("nan")
     if device == "cuda":
-        # Apart and short: the profiler takes time itself, and has room for the kernels of a few clips only.
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
-            watched = run(clips[:2])
-        idle = 1 - _busy(profiler) / watched
-    return {"clips_per_s": len(clips) / spent, "gpu_idle": idle}
+        # Apart, since the profiler takes time itself: it tells how long the GPU is busy with one clip.
+        activities = [torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
+            run(clips[:1])
+        idle = 1 - busy_seconds(profiler) / (spent / len(clips))
+    a_clip = spent / len(clips)
+    return {
+        "clips_per_s": 1 / a_clip,
+        "gpu_idle": idle,
+        f"hours_for_{HFV}": HFV * a_clip / 3600,
+        f"hours_for_{MANY}": MANY * a_clip / 3600,
+    }
 
 
-def _busy(profiler: Any) -> float:
-    """Seconds in which at least one kernel or copy ran."""
-    ranges = sorted(
-        (event.time_range.start, event.time_range.end)
-        for event in profiler.events()
-        if event.device_type.name == "CUDA"
-    )
-    total, end = 0.0, float("-inf")
-    for start, stop in ranges:
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total / 1e6
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+def against_plain(clip: Path, scorer: Scorer, reference: Reference, device: str) -> float:
+    """Return how many times as fast as the plain way a short clip is scored, from the file on."""
+    scorer.score(video.decode(clip))
+    wait(device)
+    start = time.perf_counter()
+    scorer.score(video.decode(clip))
+    wait(device)
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    reference.score(clip)
+    return (time.perf_counter() - start) / ours
 
 
 if __name__ == "__main__":

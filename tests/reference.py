@@ -33,12 +33,13 @@ class Result:
 class Reference:
     """The four models, and the three scores one after the other."""
 
-    def __init__(self, profile: Profile, store: WeightsDir) -> None:
-        self.profile = profile
-        self.flow_model = load_raft(profile.flow.backend, store)
-        self.clip_model, self.clip_look = load_clip(store)
-        self.dino_model = load_dinov2(store)
-        self.depth_model = load_depth_pro(store)
+    def __init__(self, profile: Profile, store: WeightsDir, device: str = "cpu") -> None:
+        self.profile, self.device = profile, device
+        self.flow_model = load_raft(profile.flow.backend, store).to(device)
+        model, self.clip_look = load_clip(store)
+        self.clip_model = model.to(device)
+        self.dino_model = load_dinov2(store).to(device)
+        self.depth_model = load_depth_pro(store).to(device)
 
     def score(self, path: Path) -> dict[str, Result]:
         """The three scores of a clip; it is decoded for each."""
@@ -85,7 +86,7 @@ class Reference:
     @torch.inference_mode()
     def flow(self, first: Array, second: Array, size: tuple[int, int]) -> Array:
         """Flow from first to second, each (H, W, C) in [0, 1], as (h, w, 2) in pixels of `size`."""
-        pair = [torch.from_numpy(each).permute(2, 0, 1)[None] for each in (first, second)]
+        pair = [torch.from_numpy(each).permute(2, 0, 1)[None].to(self.device) for each in (first, second)]
         height, width = pair[0].shape[-2:]
         factor = min(1.0, self.profile.flow.long_side / max(height, width))
         small = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -100,20 +101,20 @@ class Reference:
             found = F.interpolate(found, size, mode="bilinear", align_corners=False)
             found[:, 0] *= size[1] / small[1]
             found[:, 1] *= size[0] / small[0]
-        flow: Array = found[0].permute(1, 2, 0).numpy()
+        flow: Array = found[0].permute(1, 2, 0).cpu().numpy()
         return flow
 
     @torch.inference_mode()
     def depth(self, frame: Array) -> Array:
         """Canonical inverse depth of a frame, (h, w)."""
         side = 4 * self.depth_model.config.patch_size
-        picture = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
+        picture = torch.from_numpy(frame).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
         picture = F.interpolate(picture, (side, side), mode="bilinear", align_corners=False)
         inverse = self.depth_model(picture).predicted_depth[:, None]
         height, width = frame.shape[:2]
         factor = min(1.0, self.profile.depth.long_side / max(height, width))
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
-        found: Array = F.interpolate(inverse, size, mode="bilinear", antialias=True)[0, 0].numpy()
+        found: Array = F.interpolate(inverse, size, mode="bilinear", antialias=True)[0, 0].cpu().numpy()
         return found
 
     @torch.inference_mode()
@@ -125,8 +126,8 @@ class Reference:
         picture = torch.from_numpy(frame).permute(2, 0, 1)[None]
         picture = tv.resize(picture, [side], interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
         picture = tv.normalize(tv.center_crop(picture, [side, side]).float() / 255, mean, std)
-        feature = self.clip_model.encode_image(picture)[0]
-        unit: Array = (feature / feature.norm()).numpy()
+        feature = self.clip_model.encode_image(picture.to(self.device))[0]
+        unit: Array = (feature / feature.norm()).cpu().numpy()
         return unit
 
     @torch.inference_mode()
@@ -140,8 +141,8 @@ class Reference:
         picture = torch.from_numpy(frame).permute(2, 0, 1)[None]
         picture = tv.resize(picture, size, interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
         picture = tv.normalize(picture.float() / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-        feature = self.dino_model(picture).pooler_output[0]
-        unit: Array = (feature / feature.norm()).numpy()
+        feature = self.dino_model(picture.to(self.device)).pooler_output[0]
+        unit: Array = (feature / feature.norm()).cpu().numpy()
         return unit
 
 

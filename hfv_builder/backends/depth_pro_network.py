@@ -50,7 +50,7 @@ class DepthProNetwork(nn.Module):
         parts = [cut(image, self.patch_size, overlap) for image, (_, overlap) in zip(scaled, self.scales, strict=True)]
         counts = [len(part) for part in reversed(parts)]
         tokens, kept = self._encode(torch.cat(parts[::-1]), counts[0])
-        levels = list(reversed(tokens.split(counts)))
+        levels = list(reversed(torch.split(tokens, counts)))
         finest = len(levels) - 1
         maps = [self._joined(level, len(images), place) for place, level in enumerate(levels)]
         return maps + [self._joined(kept[index], len(images), finest) for index in self.kept]

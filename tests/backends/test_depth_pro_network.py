@@ -21,16 +21,17 @@ def model(*, side: int, layers: int = 2, kept: tuple[int, int] = (1, 0)) -> Any:
         "patch_size": 16,
         "use_mask_token": False,
     }
-    config = DepthProConfig(
-        fusion_hidden_size=16,
-        patch_size=side,
-        intermediate_hook_ids=list(kept),
-        intermediate_feature_dims=[16, 16],
-        scaled_images_feature_dims=[16, 16, 16],
-        use_fov_model=False,
+    config: dict[str, Any] = {
+        "fusion_hidden_size": 16,
+        "patch_size": side,
+        "intermediate_hook_ids": list(kept),
+        "intermediate_feature_dims": [16, 16],
+        "scaled_images_feature_dims": [16, 16, 16],
+        "use_fov_model": False,
         **{f"{name}_model_config": dict(vit) for name in ("image", "patch", "fov")},
-    )
-    made: Any = DepthProForDepthEstimation(config).eval()
+    }
+    made: Any = DepthProForDepthEstimation(DepthProConfig(**config))
+    made.eval()
     made.head.layers[-2].bias.data.fill_(0.5)
     return made.to(DEVICE)
 
