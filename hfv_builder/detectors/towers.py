@@ -1,10 +1,11 @@
-"""Image towers of models that no score needs: SigLIP by open_clip and Jina CLIP by transformers.
+"""Image towers of models that no score needs: SigLIP by open_clip and Jina CLIP by timm.
 
-Their files are put into the folder of the weights by hand, under the model's name; `docs/detectors.md` says how.
+Their files are put into the folder of the weights by hand, under the model's name; `docs/detectors.md` says how. Code
+that lies beside weights is never run.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from hfv_builder.backends.checkpoint import from_pretrained, unreadable
+from hfv_builder.backends.checkpoint import misfit, unreadable
+from hfv_builder.backends.clip import prepare_frames
+from hfv_builder.backends.embedding import Normalize
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
 
@@ -21,18 +24,24 @@ from hfv_builder.records import UsageError
 class Tower:
     """A row of the table."""
 
-    library: Literal["open_clip", "transformers"]
+    library: Literal["open_clip", "timm"]
     source: str
     """The repository on the Hugging Face hub."""
     weights: str
     """The file of the weights."""
-    code: bool = False
-    """Whether the folder holds the model's own Python code, which is run."""
+    build: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `timm.create_model`."""
 
 
 TOWERS: Mapping[str, Tower] = {
     "siglip": Tower(library="open_clip", source="timm/ViT-B-16-SigLIP", weights="open_clip_model.safetensors"),
-    "jina": Tower(library="transformers", source="jinaai/jina-clip-v1", weights="model.safetensors", code=True),
+    "jina": Tower(
+        library="timm",
+        source="jinaai/jina-clip-v1",
+        weights="model.safetensors",
+        # The tower of EVA-CLIP, whose vectors have its own width.
+        build={"model_name": "eva02_base_patch16_clip_224", "num_classes": 768},
+    ),
 }
 
 
@@ -58,7 +67,7 @@ def load_tower(name: str, folder: Path, device: str) -> Callable[[Tensor], Tenso
         UsageError: the weights are damaged or do not fit.
     """
     tower = TOWERS[name]
-    make = _with_open_clip if tower.library == "open_clip" else _with_transformers
+    make = _with_open_clip if tower.library == "open_clip" else _with_timm
     network = make(folder, device, tower)
 
     def embed(frames: Tensor) -> Tensor:
@@ -86,18 +95,35 @@ def _with_open_clip(folder: Path, device: str, tower: Tower) -> Callable[[Tensor
     return network
 
 
-def _with_transformers(folder: Path, device: str, tower: Tower) -> Callable[[Tensor], Tensor]:
-    from transformers import AutoImageProcessor, AutoModel
+def _with_timm(folder: Path, device: str, tower: Tower) -> Callable[[Tensor], Tensor]:
+    import timm
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    from safetensors.torch import load_file
+    from timm.models.eva import checkpoint_filter_fn
 
-    options: dict[str, Any] = {"trust_remote_code": True} if tower.code else {}
-    model = from_pretrained(AutoModel, folder, **options).to(device)
-    kind: Any = AutoImageProcessor
-    processor = kind.from_pretrained(folder, local_files_only=True, **options)
+    path = folder / tower.weights
+    model = timm.create_model(**tower.build).eval().requires_grad_(False)
+    try:
+        stored = load_file(path)
+    except Exception as error:  # safetensors raises errors of many types
+        raise unreadable(path, error) from None
+    # Under the names of the model's authors, which timm knows with another prefix.
+    prefix = "vision_model."
+    state = {
+        f"visual.{name.removeprefix(prefix)}": value.float()
+        for name, value in stored.items()
+        if name.startswith(prefix)
+    }
+    try:
+        model.load_state_dict(checkpoint_filter_fn(state, model), strict=True)
+    except (RuntimeError, KeyError) as error:
+        raise misfit(path, f"it does not hold {tower.build['model_name']}: {str(error).splitlines()[0]}") from None
+    model, side = model.to(device), model.patch_embed.img_size[0]
+    mean, std = ([255 * value for value in values] for values in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
+    normalized = Normalize(mean, std, device)
 
     def network(frames: Tensor) -> Tensor:
-        images = processor(images=[*frames.numpy()], return_tensors="pt")["pixel_values"]
-        vectors = model.get_image_features(images.to(device))
-        tensor: Tensor = getattr(vectors, "pooler_output", vectors)
-        return tensor
+        vectors: Tensor = model(normalized(prepare_frames(frames.to(device), side)))
+        return vectors
 
     return network

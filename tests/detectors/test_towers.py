@@ -1,5 +1,6 @@
-"""SigLIP by open_clip and Jina by transformers: tiny models in the true formats are loaded by name."""
+"""SigLIP by open_clip and Jina by timm: tiny models in the true formats are loaded by name."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -32,26 +33,38 @@ def open_clip_folder(folder: Path) -> None:
     save_file(CLIP(**config).state_dict(), folder / "open_clip_model.safetensors")
 
 
-def transformers_folder(folder: Path) -> None:
-    """A folder of a two-tower model with the weights and the processor in transformers' format."""
-    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
-
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = SiglipConfig(
-        text_config=small | {"vocab_size": 32, "max_position_embeddings": 8, "projection_size": 16},
-        vision_config=small | {"image_size": SIDE, "patch_size": 16},
-    )
-    SiglipModel(config).save_pretrained(folder)
-    SiglipImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+TINY = {"img_size": SIDE, "embed_dim": 24, "depth": 2, "num_heads": 2, "ref_feat_shape": (2, 2), "num_classes": 16}
+AUTHORS = {
+    "mlp.fc1_g": "mlp.w1",
+    "mlp.fc1_x": "mlp.w2",
+    "mlp.fc2": "mlp.w3",
+    "mlp.norm": "mlp.ffn_ln",
+    "attn.norm": "attn.inner_attn_ln",
+}
+"""Names of parameters in timm, and in the files of EVA-CLIP's authors."""
 
 
-@pytest.mark.parametrize(("name", "write"), [("siglip", open_clip_folder), ("jina", transformers_folder)])
+def jina_folder(folder: Path) -> None:
+    """A folder as `jinaai/jina-clip-v1` is one: both towers in a file, under the names of their authors."""
+    import timm
+    from safetensors.torch import save_file
+
+    stored = {"text_model.embeddings.weight": torch.zeros(4, 4), "logit_scale": torch.ones(1)}
+    for name, value in timm.create_model(**towers.TOWERS["jina"].build).state_dict().items():
+        for ours, theirs in AUTHORS.items():
+            name = name.replace(ours, theirs)
+        stored[f"vision_model.{name}"] = value
+    folder.mkdir()
+    save_file(stored, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(("name", "write"), [("siglip", open_clip_folder), ("jina", jina_folder)])
 def test_a_tower_by_name(name: str, write: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    write(tmp_path / name)  # type: ignore[operator]
     own = towers.TOWERS["jina"]
-    free = towers.Tower(library=own.library, source=own.source, weights=own.weights)  # its tiny model has no code
-    monkeypatch.setattr(towers, "TOWERS", {**towers.TOWERS, "jina": free})
+    small = dataclasses.replace(own, build={**own.build, **TINY})
+    monkeypatch.setattr(towers, "TOWERS", {**towers.TOWERS, "jina": small})
+    write(tmp_path / name)  # type: ignore[operator]
     clip = write_clip(tmp_path / "clip.mp4", moving_square(6))
     extractor = FrameEmbeddings(name, "cpu", WeightsDir(root=tmp_path, pins=PINS), count=3)
     vectors = extractor.extract(clip)
@@ -65,3 +78,12 @@ def test_a_tower_by_name(name: str, write: object, tmp_path: Path, monkeypatch: 
     assert damaged.fingerprint != extractor.fingerprint
     with pytest.raises(UsageError, match="cannot be read"):
         damaged.extract(clip)
+
+
+def test_a_file_of_another_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = towers.TOWERS["jina"]
+    monkeypatch.setattr(towers, "TOWERS", {"jina": dataclasses.replace(own, build={**own.build, **TINY})})
+    jina_folder(tmp_path / "jina")
+    monkeypatch.setattr(towers, "TOWERS", {"jina": dataclasses.replace(own, build={**own.build, **TINY, "depth": 3})})
+    with pytest.raises(UsageError, match="does not hold eva02_base_patch16_clip_224"):
+        towers.load_tower("jina", tmp_path / "jina", "cpu")
