@@ -102,18 +102,15 @@ def _with_timm(folder: Path, device: str, tower: Tower) -> Callable[[Tensor], Te
     from timm.models.eva import checkpoint_filter_fn
 
     path = folder / tower.weights
-    model = timm.create_model(**tower.build).eval().requires_grad_(False)
+    model: Any = timm.create_model(**tower.build).eval().requires_grad_(False)
     try:
         stored = load_file(path)
     except Exception as error:  # safetensors raises errors of many types
         raise unreadable(path, error) from None
     # Under the names of the model's authors, which timm knows with another prefix.
     prefix = "vision_model."
-    state = {
-        f"visual.{name.removeprefix(prefix)}": value.float()
-        for name, value in stored.items()
-        if name.startswith(prefix)
-    }
+    image = {name.removeprefix(prefix): value for name, value in stored.items() if name.startswith(prefix)}
+    state = {f"visual.{name}": value.float() for name, value in image.items()}
     try:
         model.load_state_dict(checkpoint_filter_fn(state, model), strict=True)
     except (RuntimeError, KeyError) as error:
