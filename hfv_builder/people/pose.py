@@ -43,8 +43,8 @@ class PoseDetector:
         return float(expit(float(self._network.get_tensor(self._scores).max())))
 
 
-def load(folder: Path, device: str) -> PoseDetector:
-    """Return the detector whose weights are in the folder; it runs on the CPU whatever the device.
+def load(folder: Path) -> PoseDetector:
+    """Return the detector whose weights are in the folder.
 
     Raises:
         UsageError: the file is no such network.

@@ -44,11 +44,8 @@ def threshold(revision: str) -> float:
     return 0.5 if spec is None else spec.threshold
 
 
-def load(name: str, device: str = "cpu", store: WeightsDir | None = None) -> PersonDetector:
-    """Return the model.
-
-    Args:
-        device: `cpu` or `cuda`; a detector for the CPU alone ignores it.
+def load(name: str, store: WeightsDir | None = None) -> PersonDetector:
+    """Return the model; it runs on the CPU, so that its scores depend on no device.
 
     Raises:
         UsageError: a package or weights are missing, or weights are damaged or do not fit.
@@ -57,7 +54,7 @@ def load(name: str, device: str = "cpu", store: WeightsDir | None = None) -> Per
     if why := lack(name, store, hashed=True):
         raise UsageError(why)
     module: Any = import_module(f"hfv_builder.people.{DETECTORS[name].module}")
-    model: PersonDetector = module.load(store.folder(name), device)
+    model: PersonDetector = module.load(store.folder(name))
     return model
 
 

@@ -19,8 +19,8 @@ PERSON = "person"
 class RtDetr:
     """The model in fp32; looks at one image at a time, so that no score depends on its neighbours."""
 
-    def __init__(self, model: Any, person: int, device: str) -> None:
-        self._model, self._person, self._device = model, person, device
+    def __init__(self, model: Any, person: int) -> None:
+        self._model, self._person = model, person
 
     def scores(self, images: Images) -> Floats:
         """Return the largest probability of a person among the boxes of each image; see `PersonDetector`."""
@@ -28,13 +28,13 @@ class RtDetr:
 
     @torch.inference_mode()
     def _score(self, image: Images) -> float:
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
         scaled = interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True) / 255
         logits = self._model(pixel_values=scaled).logits[0, :, self._person]
         return float(logits.max().sigmoid())
 
 
-def load(folder: Path, device: str) -> RtDetr:
+def load(folder: Path) -> RtDetr:
     """Return the detector whose weights and configuration are in the folder.
 
     Raises:
@@ -42,8 +42,8 @@ def load(folder: Path, device: str) -> RtDetr:
     """
     from transformers import RTDetrForObjectDetection
 
-    model = from_pretrained(RTDetrForObjectDetection, folder).to(device)
+    model = from_pretrained(RTDetrForObjectDetection, folder)
     names = {str(name): int(number) for number, name in model.config.id2label.items()}
     if PERSON not in names:
         raise misfit(folder / "config.json", f"its id2label has no {PERSON!r}")
-    return RtDetr(model, names[PERSON], device)
+    return RtDetr(model, names[PERSON])

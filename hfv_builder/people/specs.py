@@ -25,7 +25,7 @@ class DetectorSpec:
     """One person detector, a row of the table."""
 
     module: str
-    """The module of `hfv_builder.people` that defines its `load(folder, device)`; imported at first use."""
+    """The module of `hfv_builder.people` that defines its `load(folder)`; imported at first use."""
     packages: tuple[str, ...]
     """The distributions that it needs."""
     extra: str

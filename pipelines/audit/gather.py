@@ -34,7 +34,21 @@ CLIP_COLUMNS = [
     "prompt_group",
 ]
 LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size")
-SIGNAL_COLUMNS = ("clip_id", "decoded", "missing", "brightness", "change", "frozen", "black", "cuts", "border")
+SIGNAL_COLUMNS = (
+    "clip_id",
+    "decoded",
+    "missing",
+    "brightness",
+    "change",
+    "frozen",
+    "black",
+    "cuts",
+    "border",
+    "fixed",
+    "person",
+    "person_share",
+    "person_detector",
+)
 METADATA, VARIANT = "metadata.parquet", "@"
 """The table of each folder of a release, and what the names of folders of changed copies contain."""
 

@@ -50,6 +50,10 @@ def clean(seed: int = 0) -> pd.DataFrame:
             "black": 0.0,
             "cuts": 0,
             "border": 0.0,
+            "fixed": None,
+            "person": rng.uniform(0.55, 0.99, count),
+            "person_share": 1.0,
+            "person_detector": "pose 1/1",
             UNMASKED: np.nan,
             **{metric.value: scores[:, place] for place, metric in enumerate(METRICS)},
         }

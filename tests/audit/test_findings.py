@@ -23,7 +23,7 @@ AREAS: dict[str, Callable[[pd.DataFrame], tuple[Finding, ...]]] = {
     "labels": lambda clips: labels(clips, {}).findings,
     "agreement": lambda clips: agreement(clips).findings,
     "diversity": lambda clips: diversity(clips, load_topics()).findings,
-    "people": lambda clips: people().findings,
+    "people": lambda clips: people(clips).findings,
     "media": lambda clips: media(clips).findings,
 }
 
@@ -122,6 +122,7 @@ FAULTS: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str, str]] 
     "changed": ("agreement", _labels_of_noise, "labels that reviewers change", "error"),
     "activity": ("diversity", _one_activity, "evenness of activities", "error"),
     "sides": ("diversity", _activities_by_side, "activities that differ between sides", "error"),
+    "animals": ("people", _with("person", 0.1), "no person detected", "note"),
     "frozen": ("media", _with("frozen", 0.9), "frozen or duplicated frames", "error"),
     "black": ("media", _with("black", 1.0), "black frames", "error"),
     "cut": ("media", _with("cuts", 1), "hard cuts", "warning"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from hfv_builder.audit.shortcuts import FACTS, separate
+from hfv_builder.frames.hashing import VERSION
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Split, UsageError
 from hfv_builder.storage.manifest import Manifests
@@ -103,7 +104,7 @@ def test_a_clip_that_cannot_be_looked_at_says_why_and_is_tried_again_when_asked(
 
 
 def with_hashes(manifests: Manifests, generator: str, hashes: dict[str, list[int]]) -> None:
-    known = [dict.fromkeys(SIGNALS.schema.names) | {"version": "1", "status": "ok", "decoded": 9}] * len(hashes)
+    known = [dict.fromkeys(SIGNALS.schema.names) | {"version": VERSION, "status": "ok", "decoded": 9}] * len(hashes)
     table = [row | {"clip_id": clip, "hashes": own} for row, (clip, own) in zip(known, hashes.items(), strict=True)]
     manifests.replace(SIGNALS, [pa.Table.from_pylist(table, SIGNALS.schema)], generator=generator)
 
