@@ -39,9 +39,7 @@ def _of_detectors(options: argparse.Namespace) -> Outcome:
     return _outcome(options, states, store, options.profile, f"run `hfv weights pull --profile {options.profile}`")
 
 
-def _outcome(
-    options: argparse.Namespace, states: list[FileState], store: WeightsDir, name: str, cures: str
-) -> Outcome:
+def _outcome(options: argparse.Namespace, states: list[FileState], store: WeightsDir, name: str, cures: str) -> Outcome:
     if states and not options.json:
         print(table(states))
     demand(states, store, cures=cures)
@@ -49,6 +47,4 @@ def _outcome(
         {"model": state.model, "revision": state.revision, "file": state.file, "state": state.state} for state in states
     ]
     summary = {"profile": name, "dir": str(store.root), "files": files}
-    return Outcome(
-        summary=summary, text=f"all files are in {store.root}" if states else f"{name} needs no weights"
-    )
+    return Outcome(summary=summary, text=f"all files are in {store.root}" if states else f"{name} needs no weights")

@@ -20,7 +20,8 @@ def people_scores(known: pd.DataFrame) -> Figure:
     """
     sources = [(str(name), own) for name, own in known.groupby("generator", sort=True)]
     figure = Figure(figsize=(WIDTH, 0.7 + 0.55 * len(sources)), layout="constrained")
-    for axes, (name, own) in zip(figure.subplots(len(sources), 1, sharex=True, squeeze=False)[:, 0], sources, strict=True):
+    rows = figure.subplots(len(sources), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, own) in zip(rows, sources, strict=True):
         axes.hist(own["person"].astype(float), np.linspace(0, 1, BINS + 1).tolist(), color="#0969da")
         for limit in sorted({threshold(str(revision)) for revision in own["person_detector"]}):
             axes.axvline(limit, color=INK, linewidth=0.8, linestyle=":")

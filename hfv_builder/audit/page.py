@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hfv_builder.audit import pictures
-from hfv_builder.audit.frame_pictures import overlay, people_scores
 from hfv_builder.audit.finding import Area, Finding, Report, Severity
+from hfv_builder.audit.frame_pictures import overlay, people_scores
 from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
 
 TITLES = {
@@ -23,7 +23,7 @@ TITLES = {
         "How much the labels hang on chance, on what the scores should not measure, and on the rule.",
     ),
     Area.AGREEMENT: ("Agreement", "How far people, and other labels, agree with the automatic ones."),
-    Area.DIVERSITY: ("Diversity", "What the prompts cover."),
+    Area.DIVERSITY: ("Diversity", "What the prompts, and what the clips show by CLIP, cover."),
     Area.PEOPLE: ("People", "Whether a person is in the clip."),
     Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders, or are missing."),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hfv_builder.audit.estimates import share
-from hfv_builder.audit.finding import Area, Finding
+from hfv_builder.audit.finding import Finding
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.overlays import LEAST, Overlays, find_overlays
@@ -53,7 +53,7 @@ def watermarks(clips: pd.DataFrame) -> tuple[list[Finding], list[Place]]:
 
 
 def _overlays(clips: pd.DataFrame) -> Overlays | None:
-    contents = clips[NEAR].fillna(clips["clip_id"]).astype("category").cat.codes.to_numpy(np.int64)
+    contents = clips[NEAR].fillna(clips["clip_id"]).astype("category").cat.codes.to_numpy().astype(np.int64)
     return find_overlays(clips["fixed"].tolist(), contents)
 
 

@@ -1,4 +1,4 @@
-"""The edges that stay where they are throughout a clip, as a map: those of overlays such as watermarks are among them."""
+"""The edges that stay where they are throughout a clip, as a map; those of watermarks are among them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def fixed_edges(kept: Grey) -> bytes | None:
 
 
 def edge_directions(packed: bytes) -> Vectors:
-    """Return the direction in which the brightness rises, (2, `SIDE`, `SIDE`) float32 of length 1, or 0 without an edge.
+    """Return the direction in which the brightness rises, (2, `SIDE`, `SIDE`) float32 of length 1; 0 without an edge.
 
     Args:
         packed: from `fixed_edges`.

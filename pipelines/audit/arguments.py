@@ -28,6 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str]
     parser.add_argument(
         "--people",
         choices=PEOPLE,
-        help="person detector that looks at all clips (default: the light one, if it is there, for clips without a score)",
+        help="person detector that looks at all clips (default: pose, where it is installed, for those without)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="look again at clips that failed before")

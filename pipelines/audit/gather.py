@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
-from hfv_builder.audit.labels import UNMASKED
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
@@ -74,8 +74,9 @@ def clips_table(
         for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
             rows = _frame(manifests.read(table, columns, generator=generator), columns)
             clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
-        unmasked = clips["clip_id"].map(_unmasked(manifests, generator)).astype(float)
-        tables.append(clips.assign(**{UNMASKED: unmasked}).sort_values("clip_id"))
+        parts = _components(manifests, generator)
+        columns = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}
+        tables.append(clips.assign(**columns).sort_values("clip_id"))
     clips = pd.concat(tables, ignore_index=True)
     final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
     final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})
@@ -139,15 +140,19 @@ def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
     return found
 
 
-def _unmasked(manifests: Manifests, generator: str) -> dict[str, float]:
-    """Return the warp error of all pixels of each clip, from the scores that the labels were made from."""
+def _components(manifests: Manifests, generator: str) -> dict[str, dict[str, float]]:
+    """Return each of `COMPONENTS` by clip id, from the motion scores that the labels were made from."""
+    found: dict[str, dict[str, float]] = {name: {} for name in COMPONENTS}
     origin = origin_of_labels(manifests, generator)
     if origin is None:
-        return {}
+        return found
     keys = {"profile": origin.profile, "metric": Metric.MOTION.value, "generator": generator}
     rows = manifests.read(SCORES, ["clip_id", "components"], **keys)
-    parts = zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True)
-    return {clip_id: value for clip_id, own in parts for name, value in own or () if name == UNMASKED}
+    for clip_id, own in zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True):
+        for name, value in own or ():
+            if name in found:
+                found[name][clip_id] = value
+    return found
 
 
 def _frame(rows: pa.Table, columns: Sequence[str] | None) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def _compute(
 
 def _shards(todo: Sequence[Job]) -> Iterator[list[Job]]:
     for start in range(0, len(todo), SHARD):
-        yield [*todo[start : start + SHARD]]
+        yield list(todo[start : start + SHARD])
 
 
 def _job(row: Row) -> ClipJob:

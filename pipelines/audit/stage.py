@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hfv_builder.audit.agreement import agreement
-from hfv_builder.audit.diversity import diversity, load_topics
+from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Area, Finding, Report, Severity
 from hfv_builder.audit.labels import labels
 from hfv_builder.audit.leakage import NEAR, leakage
@@ -21,6 +21,7 @@ from hfv_builder.audit.other_labels import matched, read_labels
 from hfv_builder.audit.page import page, verdict
 from hfv_builder.audit.people import people as find_people
 from hfv_builder.audit.shortcuts import shortcuts
+from hfv_builder.audit.topics import load_topics
 from hfv_builder.people.registry import lack
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.records import UsageError
@@ -28,9 +29,10 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, writable
 from hfv_builder.storage.schema import AUDIT
 from pipelines.audit.gather import clips_table, labels_of_other_profiles, released_clips
-from pipelines.audit.near import groups_of_clips
+from pipelines.audit.near import groups_of_clips, mean_embeddings
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.thumbnails import pictures_of
+from pipelines.audit.topics import MODEL, topics_of_clips
 from pipelines.generators import catalogued, lost_clips
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.person_run import person_run
@@ -80,14 +82,16 @@ def audit(
     clips = clips_table(manifests, names, lost)
     if clips.empty:
         raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
-    groups, pairs = groups_of_clips(manifests, clips["clip_id"].tolist())
+    ids = clips["clip_id"].tolist()
+    embeddings = mean_embeddings(manifests, ids)
+    groups, pairs = groups_of_clips(manifests, ids, embeddings)
     clips[NEAR] = clips["clip_id"].map(groups)
     reports = [
         shortcuts(clips, released),
         leakage(clips, pairs),
         labels(clips, labels_of_other_profiles(manifests, names)),
         agreement(clips, _matched(theirs, clips), str(against)),
-        diversity(clips, words),
+        diversity(clips, words, topics_of_clips(embeddings.get(MODEL), words)),
         find_people(clips, None if detector else lack(next(iter(DETECTORS)))),
         media(clips),
     ]
@@ -96,7 +100,10 @@ def audit(
         reports = [_listed(manifests, report) for report in reports]
         findings = [finding for report in reports for finding in report.findings]
         manifests.replace(AUDIT, [_table(findings)])
-        shown = [*pairs.head(SHOWN_PAIRS)[["first", "second"]].to_numpy().ravel(), *of_area[Area.PEOPLE].get("least", ())]
+        shown = [
+            *pairs.head(SHOWN_PAIRS)[["first", "second"]].to_numpy().ravel(),
+            *of_area[Area.PEOPLE].get("least", ()),
+        ]
         images = pictures_of(clips, shown)
         path = manifests.root / PAGE
         put(path, page(reports, clips, images, str(manifests.root)))

@@ -55,7 +55,7 @@ def people_shard(
     people: PersonRun,
     deadline_s: float | None = None,
 ) -> int:
-    """Write the signals of some clips again, with what the detector says, and return how many clips it could not see."""
+    """Write the signals of some clips again, with what the detector says, and return of how many it says nothing."""
     cv2.setNumThreads(1)
     rows = []
     with deadline(deadline_s) as begin:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hfv_builder.audit.diversity import Topics, evenness, load_topics, named
 from hfv_builder.audit.media import flags
+from hfv_builder.audit.topics import Topics, evenness, load_topics, named
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.labelling.subset import choose_subset
 from hfv_builder.records import UsageError
