@@ -2,12 +2,15 @@
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hfv_builder.people import registry
 from hfv_builder.people.base import People, PersonDetector
 from hfv_builder.people.specs import DETECTORS
-from hfv_builder.people.watch import PersonWatch
 from hfv_builder.records import UsageError
+
+if TYPE_CHECKING:
+    from hfv_builder.people.watch import PersonWatch
 
 _local = threading.local()
 
@@ -59,7 +62,7 @@ def detector_of(run: PersonRun) -> PersonDetector:
     return detector
 
 
-def people_of(watch: PersonWatch, run: PersonRun) -> People | None:
+def people_of(watch: "PersonWatch", run: PersonRun) -> People | None:
     """Return what the detector says of a clip that was decoded to be scored; None if this machine lacks it."""
     try:
         return watch.compute(detector_of(run), run.revision)

