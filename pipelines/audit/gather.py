@@ -1,19 +1,16 @@
 """One table of all clips with everything that the manifests say of them, for the audit."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
-from hfv_builder.records import METRICS, Metric, Status, UsageError
+from hfv_builder.records import METRICS, Metric, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import FINAL, LABELS, SCORES, SIGNALS, SPLITS
 from pipelines.generators import clips_of
@@ -49,8 +46,6 @@ SIGNAL_COLUMNS = (
     "person_share",
     "person_detector",
 )
-METADATA, VARIANT = "metadata.parquet", "@"
-"""The table of each folder of a release, and what the names of folders of changed copies contain."""
 
 
 def clips_table(
@@ -99,30 +94,6 @@ def labels_of_other_profiles(manifests: Manifests, generators: Sequence[str]) ->
             if origin is not None and profile != origin.profile:
                 found.setdefault(profile, []).append(_labels(manifests, profile, generator))
     return {profile: pd.concat(parts) for profile, parts in sorted(found.items())}
-
-
-def released_clips(folder: Path) -> pd.DataFrame:
-    """Return the clips of a release with their facts, as `clips_table` does.
-
-    Raises:
-        UsageError: it is no release.
-    """
-    tables = []
-    for path in sorted(folder.rglob(METADATA)):
-        if VARIANT in path.parent.name:
-            continue
-        rows = pq.read_table(path).to_pandas()
-        files = [path.parent / name for name in rows.get("file_name", pd.Series(dtype=str))]
-        rows["bytes"] = [file.stat().st_size if file.is_file() else np.nan for file in files]
-        tables.append(rows)
-    if not tables:
-        raise UsageError(f"{folder} is no release: it has no {METADATA}; make one with `hfv release NAME --version V`")
-    clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
-    codec = clips["codec"] if "codec" in clips else pd.Series("", clips.index)
-    group = clips["prompt_group"] if "prompt_group" in clips else clips.get("prompt", pd.Series(pd.NA, clips.index))
-    per_frame = clips["bytes"] / clips["num_frames"].clip(lower=1)
-    facts: pd.DataFrame = clips.assign(codec=codec, prompt_group=group, bytes_per_frame=per_frame)
-    return facts
 
 
 def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:

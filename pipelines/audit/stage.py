@@ -28,8 +28,9 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, writable
 from hfv_builder.storage.schema import AUDIT
-from pipelines.audit.gather import clips_table, labels_of_other_profiles, released_clips
+from pipelines.audit.gather import clips_table, labels_of_other_profiles
 from pipelines.audit.near import groups_of_clips, mean_embeddings
+from pipelines.audit.released import released_clips
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.thumbnails import pictures_of
 from pipelines.audit.topics import MODEL, topics_of_clips
@@ -72,7 +73,6 @@ def audit(
     cluster = cluster or Cluster()
     words = load_topics(None if topics is None else _text(topics), str(topics))
     theirs = None if against is None else read_labels(_text(against), str(against))
-    released = None if release is None else released_clips(release)
     names = list(dict.fromkeys(generators or catalogued(manifests)))
     lost = lost_clips(manifests)
     detector = person_run(people)
@@ -82,6 +82,7 @@ def audit(
     clips = clips_table(manifests, names, lost)
     if clips.empty:
         raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
+    released = None if release is None else released_clips(release, clips)
     ids = clips["clip_id"].tolist()
     embeddings = mean_embeddings(manifests, ids)
     groups, pairs = groups_of_clips(manifests, ids, embeddings)
