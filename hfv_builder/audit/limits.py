@@ -36,7 +36,7 @@ LIMITS: dict[str, tuple[Area, Limits]] = {
     "activities that differ between sides": (Area.DIVERSITY, Limits(note=0.2, warning=0.35, error=0.5)),
     "evenness of activities by CLIP": (Area.DIVERSITY, Limits(note=0.7, warning=0.5, error=0.25)),
     "evenness of backgrounds by CLIP": (Area.DIVERSITY, Limits(note=0.7, warning=0.5, error=0.25)),
-    "no person detected": (Area.PEOPLE, Limits(note=0.2, warning=0.5, error=2)),
+    "no person detected": (Area.PEOPLE, Limits(note=1e-9, warning=0.5, error=2)),
     "clips without a person score": (Area.PEOPLE, Limits(note=1e-9, warning=2, error=2)),
     "frozen or duplicated frames": (Area.MEDIA, Limits(note=0.005, warning=0.02, error=0.1)),
     "black frames": (Area.MEDIA, Limits(note=0.005, warning=0.02, error=0.1)),
