@@ -9,6 +9,8 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
+from pipelines.audit.released import released_clips
 from pipelines.release import stage
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
@@ -119,6 +121,8 @@ def test_variants_of_originals(ready: Manifests, here: Cluster, tmp_path: Path) 
     made = tmp_path / NAME.folder
     rows = rows_of(made)
     assert rows["media"].value_counts().to_dict() == {"original": 24, "variant": 13}
+    audited = released_clips(made, ready.read(CLIPS).to_pandas())
+    assert audited["media"].tolist() == ["original"] * 24
     both = rows[rows["folder"].eq("eval/other")].merge(rows[rows["folder"].eq("eval/other@control")], on="clip_id")
     for name in FACTS:
         np.testing.assert_allclose(both[f"{name}_x"], both[f"{name}_y"], rtol=0, atol=0.001, err_msg=name)
