@@ -70,8 +70,8 @@ def clips_table(
             rows = _frame(manifests.read(table, columns, generator=generator), columns)
             clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
         parts = _components(manifests, generator)
-        columns = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}
-        tables.append(clips.assign(**columns).sort_values("clip_id"))
+        known = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}
+        tables.append(clips.assign(**known).sort_values("clip_id"))
     clips = pd.concat(tables, ignore_index=True)
     final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
     final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})

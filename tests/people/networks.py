@@ -57,8 +57,8 @@ def pin_pose(monkeypatch: pytest.MonkeyPatch, network: Path, wheel: Path | None 
     files = (File(name="pose_detection.tflite", sha256=file_sha256(network), size=network.stat().st_size),)
     pin = dataclasses.replace(spec.weights, files=files)
     own: Wheel = dataclasses.replace(held, sha256=file_sha256(wheel)) if wheel else held
-    monkeypatch.setitem(DETECTORS, "pose", dataclasses.replace(spec, weights=pin, wheel=own))  # type: ignore[arg-type]
-    monkeypatch.setitem(PINS, "pose", pin)  # type: ignore[arg-type]
+    monkeypatch.setitem(DETECTORS, "pose", dataclasses.replace(spec, weights=pin, wheel=own))
+    monkeypatch.setitem(PINS, "pose", pin)
 
 
 def wheel_with(network: Path, folder: Path) -> Path:
