@@ -24,8 +24,8 @@ TITLES = {
     ),
     Area.AGREEMENT: ("Agreement", "How far people, and other labels, agree with the automatic ones."),
     Area.DIVERSITY: ("Diversity", "What the prompts, and what the clips show by CLIP, cover."),
-    Area.PEOPLE: ("People", "Whether a person is in the clip."),
-    Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders, or are missing."),
+    Area.PEOPLE: ("People", "Whether a person is in the clip. A detector says which clips to look at; people decide."),
+    Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders or a watermark, or are missing."),
 }
 WORDS = {
     Severity.ERROR: ("serious", "a reviewer would reject the data set for it"),
