@@ -1,6 +1,7 @@
 """Recall of near duplicates at the limit of bits: what re-encoding, scaling and cropping do to the hashes of a clip."""
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import av
 import cv2
@@ -19,7 +20,7 @@ def encoded(frames: Frames, crf: int) -> Frames:
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width = frames.shape[1:3]
-    encoder.pix_fmt, encoder.framerate = "yuv420p", 24
+    encoder.pix_fmt, encoder.framerate = "yuv420p", Fraction(24)
     encoder.options = {"crf": str(crf), "preset": "veryfast", "x264-params": "threads=1"}
     packets = [packet for frame in frames for packet in encoder.encode(av.VideoFrame.from_ndarray(frame))]
     packets += encoder.encode(None)
