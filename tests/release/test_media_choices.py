@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hfv_builder.audit.shortcuts import FACTS as AUDITED
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
@@ -73,6 +74,9 @@ def test_container_facts_tell_nothing(alike: Path, ready: Manifests, here: Clust
     after = after[~after["folder"].str.contains("@")]
     assert auc(before[FACTS], before["is_real"]) > 0.95
     assert auc(after[FACTS], after["is_real"]) == 0.5
+    audited = released_clips(alike, ready.read(CLIPS).to_pandas())
+    assert {*audited["clip_id"]} == {*after["clip_id"]}
+    assert [name for name in AUDITED if audited[name].nunique() > 1] == ["bytes_per_frame"]
     assert after["media"].eq("uniform").all()
     assert verify(alike).summary["problems"] == []
 
