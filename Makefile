@@ -83,7 +83,7 @@ select: $(READY)  ## choose a balanced subset before labelling
 
 audit: $(READY)  ## say what a careful reviewer would object to
 	@$(BIN)/hfv audit $(GENERATORS) $(call flag,AGAINST,--against) $(call flag,RELEASE,--release) \
-	  $(call flag,TOPICS,--topics) $(call switch,RETRY,--retry-failed) $(COMMON) $(WHERE)
+	  $(call flag,TOPICS,--topics) $(call flag,PEOPLE,--people) $(call switch,RETRY,--retry-failed) $(COMMON) $(WHERE)
 
 ONTO       = --release "$(call given,RELEASE)" $(call flag,OUT,--out) $(call flag,CACHE,--cache) $(call flag,DEVICE,--device) \
   $(call flag,THREADS,--threads) $(call flag,SEED,--seed) $(COMMON)

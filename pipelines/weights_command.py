@@ -2,11 +2,12 @@
 
 import argparse
 
-from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.backends.weights import CURES, FileState, WeightsDir
+from hfv_builder.people.specs import PINS, PROFILES
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import UsageError
 from pipelines.outcome import Outcome
-from pipelines.weights import check, demand, pull, table
+from pipelines.weights import check, check_models, demand, pull, pull_models, table
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -15,6 +16,8 @@ def run(options: argparse.Namespace) -> Outcome:
     Raises:
         UsageError: files cannot be downloaded or used, or options do not belong together.
     """
+    if options.profile in PROFILES:
+        return _of_detectors(options)
     store = WeightsDir(root=options.dir) if options.dir else WeightsDir()
     profile = load_profile(options.profile)
     if options.action == "try":
@@ -24,13 +27,24 @@ def run(options: argparse.Namespace) -> Outcome:
     if unused := [name for name in ("device", "record", "compare") if getattr(options, name)]:
         raise UsageError(f"--{unused[0]} goes with `hfv weights try`, not with {options.action}")
     states = (pull if options.action == "pull" else check)(profile, store=store)
+    return _outcome(options, states, store, profile.name, CURES)
+
+
+def _of_detectors(options: argparse.Namespace) -> Outcome:
+    """Download or check the weights of the person detectors that the audit uses."""
+    if options.action == "try":
+        raise UsageError(f"{options.profile} has no scores to try: run `hfv weights check --profile {options.profile}`")
+    store = WeightsDir(root=options.dir, pins=PINS) if options.dir else WeightsDir(pins=PINS)
+    states = (pull_models if options.action == "pull" else check_models)(PROFILES[options.profile], store=store)
+    return _outcome(options, states, store, options.profile, f"run `hfv weights pull --profile {options.profile}`")
+
+
+def _outcome(options: argparse.Namespace, states: list[FileState], store: WeightsDir, name: str, cures: str) -> Outcome:
     if states and not options.json:
         print(table(states))
-    demand(states, store)
+    demand(states, store, cures=cures)
     files = [
         {"model": state.model, "revision": state.revision, "file": state.file, "state": state.state} for state in states
     ]
-    summary = {"profile": profile.name, "dir": str(store.root), "files": files}
-    return Outcome(
-        summary=summary, text=f"all files are in {store.root}" if states else f"{profile.name} needs no weights"
-    )
+    summary = {"profile": name, "dir": str(store.root), "files": files}
+    return Outcome(summary=summary, text=f"all files are in {store.root}" if states else f"{name} needs no weights")

@@ -12,7 +12,7 @@ FLOORS = (
     ("hfv_builder.records",),
     ("hfv_builder.storage", "hfv_builder.frames", "hfv_builder.clips"),
     ("hfv_builder.backends.specs", "hfv_builder.profiles"),
-    ("hfv_builder.backends", "hfv_builder.metrics"),
+    ("hfv_builder.backends", "hfv_builder.metrics", "hfv_builder.people"),
     ("hfv_builder.scoring", "hfv_builder.labelling"),
     ("hfv_builder.samples", "hfv_builder.release"),
     ("hfv_builder.audit", "hfv_builder.evaluation", "hfv_builder.trial"),

@@ -73,9 +73,9 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
     assert make(tmp_path, "select", *chosen)[1] == (
         "select --generator a --generator b --per-generator 720 --balance activity,format --seed 3\n"
     )
-    assert make(tmp_path, "audit", "AGAINST=theirs.csv", "RELEASE=out/a-1.0.0", "TOPICS=t.toml", "WORKERS=1")[1] == (
-        "audit --against theirs.csv --release out/a-1.0.0 --topics t.toml --workers 1\n"
-    )
+    assert make(
+        tmp_path, "audit", "AGAINST=theirs.csv", "RELEASE=out/a-1.0.0", "TOPICS=t.toml", "PEOPLE=pose", "WORKERS=1"
+    )[1] == ("audit --against theirs.csv --release out/a-1.0.0 --topics t.toml --people pose --workers 1\n")
     assert make(tmp_path, "review", "LIST=some.txt")[1] == "review --clips some.txt\n"
 
 

@@ -20,8 +20,12 @@ CONFOUNDS = {
     "num_frames": "length",
 }
 """Columns that no score should follow."""
-UNMASKED = "unmasked_warp_error"
-"""Column with this component of the motion scores; null where it is not known."""
+COMPONENTS = {
+    "unmasked_warp_error": ("motion score against unmasked warp error", "its warp error without occlusion mask"),
+    "flow_acceleration": ("motion score against flow acceleration", "the acceleration of the same flow"),
+}
+"""Columns with components of the motion scores that no rank uses, null where they are not known: the finding and the
+words of its sentence."""
 LEAST = 20
 """Clips of a generator, and real clips for the reference rule, below which nothing is said."""
 CLOSE = 0.01
@@ -35,7 +39,7 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
-            `UNMASKED` and the columns of `CONFOUNDS`.
+            and the columns of `COMPONENTS` and `CONFOUNDS`.
         others: for each other profile its label of each clip, by clip id.
     """
     fake = clips[~clips["is_real"] & clips["auto_label"].notna()]
@@ -104,10 +108,12 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
                 advice = f"hfv label --generator {generator} --by-format" if by_format else again
                 subject = f"{generator}: {score} and {name}"
                 yield judge("score that follows a confound", subject, strength(found), says, advice=advice)
-    found = rank_correlation(own["motion"].to_numpy(np.float64), own[UNMASKED].to_numpy(np.float64, na_value=np.nan))
-    if found is not None:
-        says = f"the motion score of {generator} and its warp error without occlusion mask: ρ = {_signed(found)}"
-        yield judge("motion score against unmasked warp error", generator, found, says)
+    for component, (finding, what) in COMPONENTS.items():
+        values = own[component].to_numpy(np.float64, na_value=np.nan)
+        found = rank_correlation(own["motion"].to_numpy(np.float64), values)
+        if found is not None:
+            says = f"the motion score of {generator} and {what}: ρ = {_signed(found)}"
+            yield judge(finding, generator, found, says)
 
 
 def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.Series]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import pandas as pd
 from hfv_builder.audit.estimates import share
 from hfv_builder.audit.finding import Area, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
+from hfv_builder.audit.watermarks import watermarks
 
 FROZEN = 0.25
 """Share of the steps that repeat a frame, from which on a clip is listed."""
@@ -28,7 +29,11 @@ def media(clips: pd.DataFrame) -> Report:
     """Return what is wrong with the frames.
 
     Args:
-        clips: a row per clip with clip_id, generator, num_frames, and the columns of `signals`, null without them.
+        clips: a row per clip with clip_id, generator, width, height, num_frames, the group of its near duplicates,
+            and the columns of `signals`, null without them.
+
+    Returns:
+        The findings, and as data `places`, the overlays of the sources.
     """
     known = clips[clips["decoded"].notna()]
     if known.empty:
@@ -46,7 +51,8 @@ def media(clips: pd.DataFrame) -> Report:
     bad = flags(known)
     for generator, own in known.groupby("generator", sort=True):
         findings += [_judged(name, str(generator), own, bad.loc[own.index, name], what) for name, what in FLAGS.items()]
-    return Report(area=Area.MEDIA, findings=tuple(findings))
+    marks, places = watermarks(known)
+    return Report(area=Area.MEDIA, findings=(*findings, *marks), data={"places": places})
 
 
 def flags(clips: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from hfv_builder.audit import pictures
 from hfv_builder.audit.finding import Area, Finding, Report, Severity
+from hfv_builder.audit.frame_pictures import overlay, people_scores
 from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
 
 TITLES = {
@@ -22,9 +23,9 @@ TITLES = {
         "How much the labels hang on chance, on what the scores should not measure, and on the rule.",
     ),
     Area.AGREEMENT: ("Agreement", "How far people, and other labels, agree with the automatic ones."),
-    Area.DIVERSITY: ("Diversity", "What the prompts cover."),
-    Area.PEOPLE: ("People", "Whether a person is in the clip."),
-    Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders, or are missing."),
+    Area.DIVERSITY: ("Diversity", "What the prompts, and what the clips show by CLIP, cover."),
+    Area.PEOPLE: ("People", "Whether a person is in the clip. A detector says which clips to look at; people decide."),
+    Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders or a watermark, or are missing."),
 }
 WORDS = {
     Severity.ERROR: ("serious", "a reviewer would reject the data set for it"),
@@ -55,7 +56,7 @@ def page(
     Args:
         reports: of all areas.
         clips: as `gather.clips_table` returns them.
-        images: frames of the near duplicates that are shown, by clip id.
+        images: frames of the near duplicates, and of the clips without a person, that are shown, by clip id.
         where: the place of the manifests.
     """
     environment = jinja2.Environment(
@@ -73,6 +74,7 @@ def page(
         problems=[each for each in ordered if each.severity.rank >= Severity.WARNING.rank],
         areas=areas,
         pairs=_pairs(reports, images),
+        strangers=_strangers(reports, images),
         generators=_generators(clips),
         clips=len(clips),
         where=where,
@@ -117,8 +119,10 @@ def _figures(report: Report, clips: pd.DataFrame) -> list[Figure | None]:
             ]
         case Area.DIVERSITY if data:
             return [pictures.topics(data["counts"])]
+        case Area.PEOPLE if data:
+            return [people_scores(data["known"])]
         case Area.MEDIA:
-            return [pictures.shares(report.findings)]
+            return [pictures.shares(report.findings), *(overlay(each) for each in data.get("places", ()))]
     return []
 
 
@@ -137,6 +141,19 @@ def _pairs(reports: Sequence[Report], images: Mapping[str, npt.NDArray[np.uint8]
                 }
             )
     return shown
+
+
+def _strangers(reports: Sequence[Report], images: Mapping[str, npt.NDArray[np.uint8]]) -> list[dict[str, Any]]:
+    """Return the clips in which no person is detected, those of the lowest scores first, with images."""
+    data = next((report.data for report in reports if report.area is Area.PEOPLE), {})
+    if not data:
+        return []
+    scores = data["known"].set_index("clip_id")["person"]
+    return [
+        {"clip": clip_id, "score": float(scores[clip_id]), "image": jpeg(images[clip_id])}
+        for clip_id in data["least"]
+        if clip_id in images
+    ]
 
 
 def _generators(clips: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,15 +1,9 @@
 """Class prompts, and their embeddings by the text tower of CLIP."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
-
-from hfv_builder.backends.checkpoint import unreadable
+from hfv_builder.backends.clip_text import embed_prompts as embed_prompts
+from hfv_builder.backends.clip_text import load_clip as load_clip
 from hfv_builder.detectors.targets import FAKE, REAL
 from hfv_builder.records import Label, UsageError
 
@@ -36,31 +30,3 @@ def prompts_of(classes: Sequence[str], own: Mapping[str, Sequence[str]]) -> list
     if empty := sorted(name for name, texts in own.items() if not texts):
         raise UsageError(f"prompts.{empty[0]}: give at least one prompt")
     return [[*own.get(name, PROMPTS.get(name, (GENERATOR.format(name),)))] for name in classes]
-
-
-def load_clip(folder: Path) -> Any:
-    """Return the whole model of a CLIP checkpoint, image and text tower, in fp32 and evaluation mode.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    import open_clip
-
-    if not (root := logging.getLogger()).handlers:  # open_clip logs on the root logger, which would add one that prints
-        root.addHandler(logging.NullHandler())
-    try:
-        model = open_clip.create_model(f"local-dir:{folder}", precision="fp32")
-    except Exception as error:  # open_clip raises errors of many types
-        raise unreadable(folder / "open_clip_model.safetensors", error) from None
-    return model.eval()
-
-
-def embed_prompts(model: Any, folder: Path, prompts: Sequence[Sequence[str]]) -> Tensor:
-    """Return one vector per class, (classes, D) float32: the normalised mean of its prompts' normalised embeddings."""
-    import open_clip
-
-    tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
-    with torch.inference_mode():
-        own = [normalize(model.encode_text(tokenize([*texts])).float(), dim=1).mean(dim=0) for texts in prompts]
-        vectors: Tensor = normalize(torch.stack(own), dim=1)
-    return vectors.clone()

@@ -7,8 +7,8 @@ SIDE = 32
 """Rows and columns of the image that is hashed."""
 BITS = 8
 """Rows and columns of frequencies that give a bit each."""
-VERSION = "1"
-"""Raise it when the same frames give other hashes or other `signals`."""
+VERSION = "2"
+"""A whole number. Raise it when the same frames give other hashes or other `signals`."""
 FLAT = 2.0
 """Standard deviation in grey levels below which a frame has no content to hash."""
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.frames.fixed_edges import fixed_edges
 from hfv_builder.frames.hashing import SIDE, frame_hash
 
 THUMB = 48
@@ -60,6 +61,8 @@ class Signals:
     """Number of hard cuts."""
     border: float | None = None
     """Share of the area that is black or white bars on opposite sides."""
+    fixed: bytes | None = None
+    """The `fixed_edges` of the clip; None with too few frames."""
 
 
 class SignalWatch:
@@ -90,7 +93,8 @@ class SignalWatch:
         if not self._kept:
             return Signals(decoded=0, missing=self._missing)
         changes = np.asarray(self._changes)
-        box, border = _without_borders(np.stack([image for _, image in self._kept]))
+        kept = np.stack([image for _, image in self._kept])
+        box, border = _without_borders(kept)
         places = np.unique(np.linspace(0, len(self._kept) - 1, HASHES).round().astype(int))
         small = (cv2.resize(self._kept[place][1][box], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for place in places)
         hashes = [(self._kept[place][0], frame_hash(image)) for place, image in zip(places, small, strict=True)]
@@ -105,6 +109,7 @@ class SignalWatch:
             black=float(np.mean(self._black)),
             cuts=_cuts(changes, np.asarray(self._alike)) if len(changes) else None,
             border=border,
+            fixed=fixed_edges(kept),
         )
 
     def _update(self, rgb: npt.NDArray[np.uint8], index: int) -> None:

@@ -16,6 +16,8 @@ from hfv_builder.scoring.score import NO_FLOW, Score, score_of, score_of_pairs
 
 UNMASKED = "unmasked_warp_error"
 """Component of a motion score: the warp error of all pixels, pooled as the score is."""
+FLOW_ACCELERATION = "flow_acceleration"
+"""Component of a motion score by warp error: the score that the acceleration of the same flow would give."""
 
 
 class WarpErrorPass(MetricPass):
@@ -25,10 +27,12 @@ class WarpErrorPass(MetricPass):
         self._profile = profile
         self._trace: list[Tensor] = []
         self._unmasked: list[Tensor] = []
+        self._acceleration = AccelerationPass(profile)
         self._frame_indices: list[int] = []
 
     def update(self, frames: Frames) -> None:
         """Accumulate the next frames."""
+        self._acceleration.update(frames)
         matches = frames.matches.steps() if frames.matches else None
         if matches is None or not matches.frame_indices:
             return
@@ -41,13 +45,14 @@ class WarpErrorPass(MetricPass):
     def compute(self) -> Score:
         """Return the score of all frames; the trace has a value for the first frame of every pair.
 
-        With an occlusion mask the warp error of all pixels is a component, for the audit; the score does not use it.
+        With an occlusion mask the warp error of all pixels is a component, and the flow acceleration where there are
+        runs of three frames, both for the audit; the score does not use them.
         """
         score = score_of_pairs(self._trace, self._frame_indices, self._profile.motion.pool)
         every = pool(torch.cat(self._unmasked).tolist(), self._profile.motion.pool) if self._unmasked else None
-        if every is None or not math.isfinite(every):
-            return score
-        return replace(score, components=score.components | {UNMASKED: every})
+        known = {UNMASKED: every, FLOW_ACCELERATION: self._acceleration.compute().value}
+        finite = {name: value for name, value in known.items() if value is not None and math.isfinite(value)}
+        return replace(score, components=score.components | finite)
 
 
 class AccelerationPass(MetricPass):

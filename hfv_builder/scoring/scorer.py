@@ -82,7 +82,9 @@ class Scorer:
         """
         passes = {metric: self._begin(metric) for metric in (self.metrics if metrics is None else metrics)}
         matcher = self._matcher(passes)
-        finder = RunFinder() if any(self.profile.looks_at_runs(metric) for metric in passes) else None
+        # Where the flow is there, its acceleration costs next to nothing and is a component of the motion score.
+        with_runs = Metric.MOTION in passes or any(self.profile.looks_at_runs(metric) for metric in passes)
+        finder = RunFinder() if with_runs else None
         small = Spool()
         index: list[int] = []
         shape = 1.0

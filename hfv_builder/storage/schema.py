@@ -202,10 +202,15 @@ SIGNALS = Table(
             "black": FLOAT64,
             "cuts": INT32,
             "border": FLOAT64,
+            "fixed": pa.binary(),
+            "person": FLOAT64,
+            "person_share": FLOAT64,
+            "person_detector": STRING,
             "status": STRING,
             "error": STRING,
         }
     ),
+    later=("fixed", "person", "person_share", "person_detector"),
     cure="delete it and run `hfv audit` again",
 )
 

@@ -61,12 +61,17 @@ def newest_embeddings(parts: Sequence[pa.Table]) -> list[pa.Table]:
 def newest_signals(parts: Sequence[pa.Table]) -> list[pa.Table]:
     """Return the newest success of every clip of one generator, else its newest failure, in a list of one table.
 
+    Of successes of one version, those that a person detector looked at come first: scoring again loses no score.
+
     Args:
         parts: tables with the columns of `signals`, newest last.
     """
     rows = pa.concat_tables([part.append_column("age", pa.repeat(-i, len(part))) for i, part in enumerate(parts)])
-    rows = rows.sort_by([("clip_id", "ascending"), ("status", "descending"), ("age", "ascending")])
-    return [rows.filter(_changes(rows, "clip_id")).drop_columns("age")]
+    rows = rows.append_column("number", pc.cast(rows["version"], pa.int64()))
+    rows = rows.append_column("looked", pc.cast(pc.is_valid(rows["person_detector"]), pa.int8()))
+    falling = [(name, "descending") for name in ("status", "number", "looked")]
+    rows = rows.sort_by([("clip_id", "ascending"), *falling, ("age", "ascending")])
+    return [rows.filter(_changes(rows, "clip_id")).drop_columns(["age", "number", "looked"])]
 
 
 def _changes(rows: pa.Table, *columns: str) -> pa.Array:

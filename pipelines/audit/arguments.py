@@ -4,6 +4,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+PEOPLE = ("pose", "rtdetr")
+"""The person detectors."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str], path: Callable[[str], Path]) -> None:
     """Add them to the command's parser.
@@ -21,5 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str]
     parser.add_argument("--release", type=path, metavar="DIR", help="also look at the files of this release")
     parser.add_argument(
         "--topics", type=text, metavar="FILE", help="TOML file of activities and backgrounds (default: ours)"
+    )
+    parser.add_argument(
+        "--people",
+        choices=PEOPLE,
+        help="person detector that looks at all clips (default: pose, where it is installed, for those without)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="look again at clips that failed before")

@@ -1,19 +1,16 @@
 """One table of all clips with everything that the manifests say of them, for the audit."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
-from hfv_builder.audit.labels import UNMASKED
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
-from hfv_builder.records import METRICS, Metric, Status, UsageError
+from hfv_builder.records import METRICS, Metric, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import FINAL, LABELS, SCORES, SIGNALS, SPLITS
 from pipelines.generators import clips_of
@@ -34,9 +31,21 @@ CLIP_COLUMNS = [
     "prompt_group",
 ]
 LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size")
-SIGNAL_COLUMNS = ("clip_id", "decoded", "missing", "brightness", "change", "frozen", "black", "cuts", "border")
-METADATA, VARIANT = "metadata.parquet", "@"
-"""The table of each folder of a release, and what the names of folders of changed copies contain."""
+SIGNAL_COLUMNS = (
+    "clip_id",
+    "decoded",
+    "missing",
+    "brightness",
+    "change",
+    "frozen",
+    "black",
+    "cuts",
+    "border",
+    "fixed",
+    "person",
+    "person_share",
+    "person_detector",
+)
 
 
 def clips_table(
@@ -60,8 +69,9 @@ def clips_table(
         for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
             rows = _frame(manifests.read(table, columns, generator=generator), columns)
             clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
-        unmasked = clips["clip_id"].map(_unmasked(manifests, generator)).astype(float)
-        tables.append(clips.assign(**{UNMASKED: unmasked}).sort_values("clip_id"))
+        parts = _components(manifests, generator)
+        known = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}
+        tables.append(clips.assign(**known).sort_values("clip_id"))
     clips = pd.concat(tables, ignore_index=True)
     final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
     final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})
@@ -86,30 +96,6 @@ def labels_of_other_profiles(manifests: Manifests, generators: Sequence[str]) ->
     return {profile: pd.concat(parts) for profile, parts in sorted(found.items())}
 
 
-def released_clips(folder: Path) -> pd.DataFrame:
-    """Return the clips of a release with their facts, as `clips_table` does.
-
-    Raises:
-        UsageError: it is no release.
-    """
-    tables = []
-    for path in sorted(folder.rglob(METADATA)):
-        if VARIANT in path.parent.name:
-            continue
-        rows = pq.read_table(path).to_pandas()
-        files = [path.parent / name for name in rows.get("file_name", pd.Series(dtype=str))]
-        rows["bytes"] = [file.stat().st_size if file.is_file() else np.nan for file in files]
-        tables.append(rows)
-    if not tables:
-        raise UsageError(f"{folder} is no release: it has no {METADATA}; make one with `hfv release NAME --version V`")
-    clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
-    codec = clips["codec"] if "codec" in clips else pd.Series("", clips.index)
-    group = clips["prompt_group"] if "prompt_group" in clips else clips.get("prompt", pd.Series(pd.NA, clips.index))
-    per_frame = clips["bytes"] / clips["num_frames"].clip(lower=1)
-    facts: pd.DataFrame = clips.assign(codec=codec, prompt_group=group, bytes_per_frame=per_frame)
-    return facts
-
-
 def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
     scores: pd.DataFrame | None = None
     for metric in METRICS:
@@ -125,15 +111,19 @@ def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
     return found
 
 
-def _unmasked(manifests: Manifests, generator: str) -> dict[str, float]:
-    """Return the warp error of all pixels of each clip, from the scores that the labels were made from."""
+def _components(manifests: Manifests, generator: str) -> dict[str, dict[str, float]]:
+    """Return each of `COMPONENTS` by clip id, from the motion scores that the labels were made from."""
+    found: dict[str, dict[str, float]] = {name: {} for name in COMPONENTS}
     origin = origin_of_labels(manifests, generator)
     if origin is None:
-        return {}
+        return found
     keys = {"profile": origin.profile, "metric": Metric.MOTION.value, "generator": generator}
     rows = manifests.read(SCORES, ["clip_id", "components"], **keys)
-    parts = zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True)
-    return {clip_id: value for clip_id, own in parts for name, value in own or () if name == UNMASKED}
+    for clip_id, own in zip(rows["clip_id"].to_pylist(), rows["components"].to_pylist(), strict=True):
+        for name, value in own or ():
+            if name in found:
+                found[name][clip_id] = value
+    return found
 
 
 def _frame(rows: pa.Table, columns: Sequence[str] | None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Groups of near duplicates among all clips, from the manifests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,15 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SIGNALS
 
 
-def groups_of_clips(manifests: Manifests, clips: Sequence[str]) -> tuple[dict[str, str], pd.DataFrame]:
+def groups_of_clips(
+    manifests: Manifests, clips: Sequence[str], embeddings: Mapping[str, Vectors]
+) -> tuple[dict[str, str], pd.DataFrame]:
     """Return the group of near duplicates of each clip, and the pairs that make the groups.
 
     Args:
-        manifests: with `signals`, and `embeddings` if there are some.
+        manifests: with `signals`.
         clips: ids, in any order.
+        embeddings: from `mean_embeddings` of these clips.
 
     Returns:
         The smallest clip id of the group, by clip id; clips without frame hashes have none. A table of the pairs with
@@ -35,7 +38,10 @@ def groups_of_clips(manifests: Manifests, clips: Sequence[str]) -> tuple[dict[st
     lists = known["hashes"].combine_chunks()
     ends = np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     hashes = np.split(lists.flatten().to_numpy(zero_copy_only=False), ends[:-1]) if ids else []
-    pairs = near_duplicates(hashes, mean_embeddings(manifests, ids))
+    row = {clip_id: place for place, clip_id in enumerate(clips)}
+    most = max(sorted(embeddings), key=lambda model: int(np.isfinite(embeddings[model][:, 0]).sum()), default=None)
+    vectors = None if most is None else embeddings[most][[row[clip_id] for clip_id in ids]]
+    pairs = near_duplicates(hashes, vectors)
     groups = near_groups(pairs, len(ids))
     first_of: dict[int, str] = {}
     for clip_id, group in zip(ids, groups.tolist(), strict=True):  # sorted, so that the first is the smallest
@@ -55,14 +61,14 @@ def near_groups_for_split(manifests: Manifests, clips: Sequence[str]) -> dict[st
     missing = len({*clips} - {*have["clip_id"].to_pylist()})
     if missing:
         raise UsageError(f"--group near needs the frame hashes of all clips, and {missing} have none: run `hfv audit`")
-    return groups_of_clips(manifests, clips)[0]
+    return groups_of_clips(manifests, clips, mean_embeddings(manifests, clips))[0]
 
 
-def mean_embeddings(manifests: Manifests, clips: Sequence[str]) -> Vectors | None:
-    """Return the L2-normalised mean embedding of each clip, (n, D) float32 with NaN where there is none.
+def mean_embeddings(manifests: Manifests, clips: Sequence[str]) -> dict[str, Vectors]:
+    """Return the L2-normalised mean embedding of each clip by each model that has some, by the name of the model.
 
     Returns:
-        Those of the model that has most of the clips; None without embeddings.
+        (n, D) float32 each, a row per clip in the given order, NaN where there is none.
     """
     row = {clip_id: place for place, clip_id in enumerate(clips)}
     found: dict[str, dict[int, Vectors]] = {}
@@ -78,13 +84,12 @@ def mean_embeddings(manifests: Manifests, clips: Sequence[str]) -> Vectors | Non
             for clip_id, start, end in zip(rows["clip_id"].to_pylist(), starts[:-1], starts[1:], strict=True):
                 if clip_id in row and end > start:
                     own[row[clip_id]] = values[start:end].mean(axis=0)
-    if not found:
-        return None
-    chosen = found[max(sorted(found), key=lambda model: len(found[model]))]
-    if not chosen:
-        return None
-    table = np.full((len(clips), len(next(iter(chosen.values())))), np.nan, np.float32)
-    for place, vector in chosen.items():
+    return {model: _rows(own, len(clips)) for model, own in sorted(found.items()) if own}
+
+
+def _rows(vectors: Mapping[int, Vectors], count: int) -> Vectors:
+    table = np.full((count, len(next(iter(vectors.values())))), np.nan, np.float32)
+    for place, vector in vectors.items():
         table[place] = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return table
 

@@ -1,7 +1,8 @@
-"""The signals that clips lack: computed on workers, resumably. Clips that were scored have them already."""
+"""The signals that clips lack: computed on workers, resumably. Clips that were scored have most of them already."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,11 +12,12 @@ from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import ClipError, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SIGNALS
-from pipelines.audit.worker import signal_shard
+from pipelines.audit.worker import PersonJob, looked_at, people_shard, signal_shard, unseen
 from pipelines.generators import clips_of
+from pipelines.person_run import PersonRun
 from pipelines.score.compaction import compact_signals
 from pipelines.score.run import ClipJob
-from pipelines.score.signal_rows import add_signals, signal_row
+from pipelines.score.signal_rows import Row, add_signals, signal_row
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
 
@@ -25,16 +27,24 @@ DEADLINE_S = 900.0
 """Seconds that one clip may take."""
 IMPORTS = ("pipelines.audit.worker", "av", "cv2")
 """Modules that every worker imports before the first task."""
+Job = TypeVar("Job", ClipJob, PersonJob)
 
 
 def complete_signals(
-    manifests: Manifests, generator: str, lost: pa.Table, cluster: Cluster, *, retry_failed: bool = False
+    manifests: Manifests,
+    generator: str,
+    lost: pa.Table,
+    cluster: Cluster,
+    *,
+    retry_failed: bool = False,
+    people: PersonRun | None = None,
 ) -> int:
     """Compute the signals that clips of a generator lack, and return of how many clips.
 
     Args:
         lost: from `generators.lost_clips`.
         retry_failed: try clips again that failed.
+        people: the person detector that looks at the clips; None if there is none.
 
     Raises:
         UsageError: another command computes them, such as `hfv score`, or no worker is available.
@@ -43,36 +53,82 @@ def complete_signals(
         manifests.recover(SIGNALS, generator=generator)
         clips = clips_of(manifests, generator, ["path", "num_frames"], lost)
         todo = _lacking(manifests, generator, clips, retry_failed=retry_failed)
-        if len(todo):
-            _compute(manifests, generator, todo, cluster)
+        if todo:
+            run = partial(signal_shard, manifests=manifests, generator=generator, people=people)
+
+            def failed(job: ClipJob, error: ClipError) -> Row:
+                return signal_row(job.clip_id, generator, None, error)
+
+            _compute(manifests, generator, todo, run, failed, cluster, "signals")
+        unseen_yet = _not_looked_at(manifests, generator, clips, people, retry_failed=retry_failed) if people else []
+        if people and unseen_yet:
+            run = partial(people_shard, manifests=manifests, generator=generator, people=people)
+
+            def blind(job: PersonJob, error: ClipError) -> Row:
+                return looked_at(job.row, unseen(people))
+
+            _compute(manifests, generator, unseen_yet, run, blind, cluster, "people")
         compact_signals(manifests, generator, len(clips))
-    return len(todo)
+    return len(todo) + len(unseen_yet)
 
 
-def _lacking(manifests: Manifests, generator: str, clips: pa.Table, *, retry_failed: bool) -> pa.Table:
+def _lacking(manifests: Manifests, generator: str, clips: pa.Table, *, retry_failed: bool) -> list[ClipJob]:
     rows = manifests.read(SIGNALS, ["clip_id", "version", "status"], generator=generator)
     rows = rows.filter(pc.equal(rows["version"], VERSION))
     if retry_failed:
         rows = rows.filter(pc.equal(rows["status"], Status.OK.value))
     known = rows["clip_id"].combine_chunks()
     readable = pc.equal(clips["status"], Status.OK.value)
-    return clips.filter(pc.and_(readable, pc.invert(pc.is_in(clips["clip_id"], value_set=known)))).sort_by("clip_id")
+    lacking = clips.filter(pc.and_(readable, pc.invert(pc.is_in(clips["clip_id"], value_set=known)))).sort_by("clip_id")
+    return [_job(row) for row in lacking.select(["clip_id", "path", "num_frames"]).to_pylist()]
 
 
-def _compute(manifests: Manifests, generator: str, todo: pa.Table, cluster: Cluster) -> None:
-    seconds = None if cluster.in_this_process else DEADLINE_S
-    work = partial(signal_shard, manifests=manifests, generator=generator, deadline_s=seconds)
+def _not_looked_at(
+    manifests: Manifests, generator: str, clips: pa.Table, people: PersonRun, *, retry_failed: bool
+) -> list[PersonJob]:
+    """Return the clips with signals that the detector has to look at; rows that an interrupted run added count."""
+    compact_signals(manifests, generator, len(clips))
+    names = ["clip_id", "version", "status", "person", "person_detector"]
+    rows = manifests.read(SIGNALS, names, generator=generator)
+    rows = rows.filter(pc.and_(pc.equal(rows["status"], Status.OK.value), pc.equal(rows["version"], VERSION)))
+    wanted = {
+        row["clip_id"]
+        for row in rows.to_pylist()
+        if people.lacks(row["person_detector"]) or (retry_failed and row["person"] is None)
+    }
+    if not wanted:
+        return []
+    jobs = {row["clip_id"]: _job(row) for row in clips.select(["clip_id", "path", "num_frames"]).to_pylist()}
+    whole = manifests.read(SIGNALS, [*SIGNALS.schema.names], generator=generator)
+    whole = whole.filter(pc.is_in(whole["clip_id"], value_set=pa.array(sorted(wanted & {*jobs})))).sort_by("clip_id")
+    return [PersonJob(job=jobs[row["clip_id"]], row=row) for row in whole.to_pylist()]
+
+
+def _compute(
+    manifests: Manifests,
+    generator: str,
+    todo: Sequence[Job],
+    run: Callable[..., int],
+    failed: Callable[[Job, ClipError], Row],
+    cluster: Cluster,
+    what: str,
+) -> None:
+    """Run the work on workers; a clip that kills its worker gets the row of a failure."""
+    work = partial(run, deadline_s=None if cluster.in_this_process else DEADLINE_S)
     with (
         cluster.connect(imports=IMPORTS) as client,
-        tqdm(total=len(todo), desc=f"signals {generator}", unit="clip", disable=None) as bar,
+        tqdm(total=len(todo), desc=f"{what} {generator}", unit="clip", disable=None) as bar,
     ):
         for done in run_shards(client, work, _shards(todo), wait_s=cluster.wait_s):
             if done.error:
-                rows = [signal_row(job.clip_id, generator, None, ClipError(done.error)) for job in done.items]
-                add_signals(manifests, generator, rows)
+                add_signals(manifests, generator, [failed(job, ClipError(done.error)) for job in done.items])
             bar.update(len(done.items))
 
 
-def _shards(todo: pa.Table) -> Iterator[list[ClipJob]]:
-    for batch in todo.select(["clip_id", "path"]).to_batches(max_chunksize=SHARD):
-        yield [ClipJob(clip_id=row["clip_id"], path=row["path"], metrics=()) for row in batch.to_pylist()]
+def _shards(todo: Sequence[Job]) -> Iterator[list[Job]]:
+    for start in range(0, len(todo), SHARD):
+        yield list(todo[start : start + SHARD])
+
+
+def _job(row: Row) -> ClipJob:
+    return ClipJob(clip_id=row["clip_id"], path=row["path"], metrics=(), num_frames=row["num_frames"])

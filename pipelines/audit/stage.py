@@ -12,25 +12,31 @@ import pandas as pd
 import pyarrow as pa
 
 from hfv_builder.audit.agreement import agreement
-from hfv_builder.audit.diversity import diversity, load_topics
-from hfv_builder.audit.finding import Finding, Report, Severity
+from hfv_builder.audit.diversity import diversity
+from hfv_builder.audit.finding import Area, Finding, Report, Severity
 from hfv_builder.audit.labels import labels
 from hfv_builder.audit.leakage import NEAR, leakage
 from hfv_builder.audit.media import media
 from hfv_builder.audit.other_labels import matched, read_labels
 from hfv_builder.audit.page import page, verdict
-from hfv_builder.audit.people import people
+from hfv_builder.audit.people import people as find_people
 from hfv_builder.audit.shortcuts import shortcuts
+from hfv_builder.audit.topics import load_topics
+from hfv_builder.people.registry import lack
+from hfv_builder.people.specs import DETECTORS
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, writable
 from hfv_builder.storage.schema import AUDIT
-from pipelines.audit.gather import clips_table, labels_of_other_profiles, released_clips
-from pipelines.audit.near import groups_of_clips
+from pipelines.audit.gather import clips_table, labels_of_other_profiles
+from pipelines.audit.near import groups_of_clips, mean_embeddings
+from pipelines.audit.released import released_clips
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.thumbnails import pictures_of
+from pipelines.audit.topics import MODEL, topics_of_clips
 from pipelines.generators import catalogued, lost_clips
 from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.person_run import person_run
 from pipelines.workers.cluster import Cluster
 
 PAGE = "audit.html"
@@ -47,6 +53,7 @@ def audit(
     against: Place | None = None,
     release: Path | None = None,
     topics: Place | None = None,
+    people: str | None = None,
     retry_failed: bool = False,
     cluster: Cluster | None = None,
 ) -> Outcome:
@@ -56,6 +63,7 @@ def audit(
         against: a CSV file with labels of others to compare with.
         release: the folder of a release whose files are looked at too.
         topics: a TOML file with activities and backgrounds; None takes those of the package.
+        people: the person detector that looks at all clips; None takes the light one, for clips without a score.
         retry_failed: try clips again that could not be looked at.
 
     Raises:
@@ -65,29 +73,39 @@ def audit(
     cluster = cluster or Cluster()
     words = load_topics(None if topics is None else _text(topics), str(topics))
     theirs = None if against is None else read_labels(_text(against), str(against))
-    released = None if release is None else released_clips(release)
     names = list(dict.fromkeys(generators or catalogued(manifests)))
     lost = lost_clips(manifests)
-    computed = sum(complete_signals(manifests, name, lost, cluster, retry_failed=retry_failed) for name in names)
+    detector = person_run(people)
+    computed = sum(
+        complete_signals(manifests, name, lost, cluster, retry_failed=retry_failed, people=detector) for name in names
+    )
     clips = clips_table(manifests, names, lost)
     if clips.empty:
         raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
-    groups, pairs = groups_of_clips(manifests, clips["clip_id"].tolist())
+    released = None if release is None else released_clips(release, clips)
+    ids = clips["clip_id"].tolist()
+    embeddings = mean_embeddings(manifests, ids)
+    groups, pairs = groups_of_clips(manifests, ids, embeddings)
     clips[NEAR] = clips["clip_id"].map(groups)
     reports = [
         shortcuts(clips, released),
         leakage(clips, pairs),
         labels(clips, labels_of_other_profiles(manifests, names)),
         agreement(clips, _matched(theirs, clips), str(against)),
-        diversity(clips, words),
-        people(),
+        diversity(clips, words, topics_of_clips(embeddings.get(MODEL), words)),
+        find_people(clips, None if detector else lack(next(iter(DETECTORS)))),
         media(clips),
     ]
+    of_area = {report.area: report.data for report in reports}
     with manifests.lock("audit"):
         reports = [_listed(manifests, report) for report in reports]
         findings = [finding for report in reports for finding in report.findings]
         manifests.replace(AUDIT, [_table(findings)])
-        images = pictures_of(clips, pairs.head(SHOWN_PAIRS))
+        shown = [
+            *pairs.head(SHOWN_PAIRS)[["first", "second"]].to_numpy().ravel(),
+            *of_area[Area.PEOPLE].get("least", ()),
+        ]
+        images = pictures_of(clips, shown)
         path = manifests.root / PAGE
         put(path, page(reports, clips, images, str(manifests.root)))
     return _outcome(manifests, findings, clips, computed, path, started)

@@ -1,5 +1,7 @@
 """Small images of clips that the report shows."""
 
+from collections.abc import Collection
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,8 @@ FRAMES = 3
 Image = npt.NDArray[np.uint8]
 
 
-def pictures_of(clips: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Image]:
-    """Return three frames side by side of each clip of the pairs, by clip id; without clips that cannot be read."""
-    wanted = {*pairs["first"], *pairs["second"]}
+def pictures_of(clips: pd.DataFrame, wanted: Collection[str]) -> dict[str, Image]:
+    """Return three frames side by side of each clip with one of these ids, by id; without clips that cannot be read."""
     rows = clips[clips["clip_id"].isin(wanted)].drop_duplicates("clip_id")
     found = {}
     for clip_id, path, count in zip(rows["clip_id"], rows["path"], rows["num_frames"].fillna(1), strict=True):

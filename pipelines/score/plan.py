@@ -12,6 +12,7 @@ from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import Metric, NotScored, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
+from pipelines.person_run import person_run
 from pipelines.score.run import ClipJob, ScoringRun
 from pipelines.versions import packages
 from pipelines.workers.cluster import Cluster
@@ -64,6 +65,8 @@ def plan_run(
         packages=packages(),
         shard_clips=1 if slow else SHARD,
         deadline_s=deadline_s,
+        # Beside learnt models it costs next to nothing; beside classical ones a tenth of the time or more.
+        people=person_run() if registry.learnt(profile, metrics) else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hfv_builder.backends.registry import Resolved
 from hfv_builder.records import ClipError, Metric
 from hfv_builder.storage.manifest import Manifests
+from pipelines.person_run import PersonRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class ScoringRun:
     """Clips that one task scores at most."""
     deadline_s: float | None = None
     """Time limit for one clip, after which its worker is killed; None for no limit."""
+    people: PersonRun | None = None
+    """The person detector that looks at the frames too; None to leave that to `hfv audit`."""
     proven: bool = False
     """Whether a clip was scored in this way before; then an error such as a TypeError is blamed on the clip."""
 

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from hfv_builder.frames.checks import Watch
 from hfv_builder.frames.signals import SignalWatch
+from hfv_builder.people.watch import PersonWatch
 from hfv_builder.records import Metric, NotScored, Status, UsageError
 from hfv_builder.storage.places import blame_disks, local_copy, place, put, writable
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
 from hfv_builder.storage.supersession import MADE_WITH
 from pipelines.environment import environment, environment_id, keep
+from pipelines.person_run import people_of
 from pipelines.score.models import scorer_of
 from pipelines.score.rows import Row, embeddings_table, score_row
 from pipelines.score.run import ClipJob, ScoringRun, ShardResult
@@ -45,14 +47,16 @@ def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
         for job, chunks in decoded:
             begin()
             signals = SignalWatch(chunks)
-            watch = Watch(signals)
+            persons = PersonWatch(signals, job.num_frames or 0) if run.people and profile.decodes_all else None
+            watch = Watch(persons or signals)
             found, raised = _score(job, watch, scorer, run)
             if isinstance(raised, OUR_FAULTS):
                 faults.append(described(raised))
             scored += bool(found.scores)
             decode_s += watch.seconds
             if found.scores and signals.decoded and profile.decodes_all:
-                looked_at.append(signal_row(job.clip_id, run.generator, signals.compute()))
+                people = people_of(persons, run.people) if persons and run.people else None
+                looked_at.append(signal_row(job.clip_id, run.generator, signals.compute(), people=people))
             declared = None if profile.pairs or profile.rate else job.num_frames
             odd = watch.suspicions(declared) if found.scores else {}
             for metric in job.metrics:

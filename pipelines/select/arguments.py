@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-FIELDS = ("activity", "background", "format", "prompt", "quality")
+FIELDS = ("activity", "background", "format", "prompt", "person", "quality")
 """What a choice can be balanced by."""
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from hfv_builder.audit.diversity import Topics, evenness, load_topics, named
 from hfv_builder.audit.media import flags
+from hfv_builder.audit.people import without_person
+from hfv_builder.audit.topics import Topics, evenness, load_topics, named
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.labelling.subset import choose_subset
 from hfv_builder.records import UsageError
@@ -23,6 +24,8 @@ from pipelines.select.arguments import FIELDS
 
 NONE = "none"
 """Value of a field where a clip has none."""
+LAST = {"quality": "faulty", "person": "absent"}
+"""Fields that take some clips last, with the column that says which."""
 
 
 def select(
@@ -38,7 +41,8 @@ def select(
 
     Args:
         per_generator: clips of each; None takes as many as the smallest has.
-        balance: the fields to balance, of `FIELDS`; `quality` only takes clips with frozen, black or cut frames last.
+        balance: the fields to balance, of `FIELDS`; `quality` only takes clips with frozen, black or cut frames last,
+            and `person` takes those in which no person is detected last, and balances how many frames show one.
         seed: of the choice among equal clips.
         everything: choose all clips again.
 
@@ -80,10 +84,12 @@ def _select_one(
 ) -> dict[str, Any]:
     clips = tables[generator]
     fields = [name for name in balance if name != "quality"]
-    flagged = clips["flagged"] if "quality" in balance else pd.Series(False, clips.index)
+    flagged = pd.Series(False, clips.index)
+    for name, column in LAST.items():
+        flagged |= clips[column] & (name in balance)
     subset = choose_subset(clips.assign(flagged=flagged), count, fields, seed=seed)
     rows = clips[["clip_id", "generator"]].assign(
-        selected=subset.selected, reason=_reasons(clips, subset.selected, fields)
+        selected=subset.selected, reason=_reasons(clips.assign(flagged=flagged), subset.selected, fields)
     )
     rows = rows.sort_values("clip_id")
     manifests.replace(
@@ -93,19 +99,28 @@ def _select_one(
     for name in fields:
         before, after = (_evenness(own[name], clips[name]) for own in (clips, clips[subset.selected]))
         row[name] = f"{before:.2f} → {after:.2f}"
-    return row | {"flagged": int(clips.loc[subset.selected, "flagged"].sum()), "gap": f"≤ {subset.gap:.1%}"}
+    return row | {"flagged": int(flagged[subset.selected].sum()), "gap": f"≤ {subset.gap:.1%}"}
 
 
 def _with_fields(clips: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Return the clips with the columns of `FIELDS` and `flagged`."""
+    """Return the clips with the columns of `FIELDS` and of `LAST`."""
     columns: dict[str, pd.Series] = {}
     for field, topic in (("activity", "activities"), ("background", "backgrounds")):
         contained = named(clips["prompt"], topics[topic])
         columns[field] = contained.idxmax(axis=1).where(contained.any(axis=1), NONE)
     formats = [name_formats(own) for _, own in clips.groupby("generator")]
     columns |= {"format": pd.concat(formats), "prompt_field": clips["prompt_group"].fillna(NONE)}
-    flagged = flags(clips).any(axis=1)
-    return clips.assign(**columns, flagged=flagged).drop(columns="prompt").rename(columns={"prompt_field": "prompt"})
+    faulty, absent = flags(clips).any(axis=1), without_person(clips)
+    columns["person_field"] = _person(clips, absent)
+    fields = clips.drop(columns=["prompt", "person"]).assign(**columns, faulty=faulty, absent=absent)
+    return fields.rename(columns={"prompt_field": "prompt", "person_field": "person"})
+
+
+def _person(clips: pd.DataFrame, absent: pd.Series) -> pd.Series:
+    """Return in how many of the frames that the detector looked at a person is detected, as text."""
+    part = clips["person_share"].astype(float)
+    values = pd.Series("some frames", clips.index).mask(part.ge(1), "all frames")
+    return values.mask(absent, "hardly a frame").mask(part.isna(), "not looked at")
 
 
 def _evenness(values: pd.Series, every: pd.Series) -> float:
@@ -119,5 +134,6 @@ def _reasons(clips: pd.DataFrame, selected: pd.Series, fields: Sequence[str]) ->
     for name in fields:
         described = described + f", {name} " + clips[name].astype(str)
     kept = "chosen" + described
-    left = ("enough" + described).where(~clips["flagged"], "frames that freeze, are black, are cut or are missing")
+    left = ("enough" + described).where(~clips["flagged"], "no person is detected")
+    left = left.where(~(clips["flagged"] & clips["faulty"]), "frames that freeze, are black, are cut or are missing")
     return kept.where(selected, left)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hfv_builder.audit.diversity import load_topics
-from hfv_builder.audit.labels import UNMASKED
+from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.leakage import NEAR
+from hfv_builder.audit.topics import load_topics
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.records import METRICS
 
@@ -50,7 +50,11 @@ def clean(seed: int = 0) -> pd.DataFrame:
             "black": 0.0,
             "cuts": 0,
             "border": 0.0,
-            UNMASKED: np.nan,
+            "fixed": None,
+            "person": rng.uniform(0.55, 0.99, count),
+            "person_share": 1.0,
+            "person_detector": "pose 1/1",
+            **dict.fromkeys(COMPONENTS, np.nan),
             **{metric.value: scores[:, place] for place, metric in enumerate(METRICS)},
         }
     )

@@ -3,8 +3,8 @@
 import pytest
 
 from hfv_builder.audit.agreement import agreement
-from hfv_builder.audit.diversity import evenness, load_topics, named
 from hfv_builder.audit.other_labels import matched, read_labels
+from hfv_builder.audit.topics import evenness, load_topics, named
 from hfv_builder.records import UsageError
 from tests.audit.planted import clean
 

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hfv_builder.audit.shortcuts import FACTS as AUDITED
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
+from pipelines.audit.released import released_clips
 from pipelines.release import stage
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
@@ -71,6 +74,9 @@ def test_container_facts_tell_nothing(alike: Path, ready: Manifests, here: Clust
     after = after[~after["folder"].str.contains("@")]
     assert auc(before[FACTS], before["is_real"]) > 0.95
     assert auc(after[FACTS], after["is_real"]) == 0.5
+    audited = released_clips(alike, ready.read(CLIPS).to_pandas())
+    assert {*audited["clip_id"]} == {*after["clip_id"]}
+    assert [name for name in AUDITED if audited[name].nunique() > 1] == ["bytes_per_frame"]
     assert after["media"].eq("uniform").all()
     assert verify(alike).summary["problems"] == []
 
@@ -119,6 +125,8 @@ def test_variants_of_originals(ready: Manifests, here: Cluster, tmp_path: Path) 
     made = tmp_path / NAME.folder
     rows = rows_of(made)
     assert rows["media"].value_counts().to_dict() == {"original": 24, "variant": 13}
+    audited = released_clips(made, ready.read(CLIPS).to_pandas())
+    assert audited["media"].tolist() == ["original"] * 24
     both = rows[rows["folder"].eq("eval/other")].merge(rows[rows["folder"].eq("eval/other@control")], on="clip_id")
     for name in FACTS:
         np.testing.assert_allclose(both[f"{name}_x"], both[f"{name}_y"], rtol=0, atol=0.001, err_msg=name)

@@ -180,6 +180,20 @@ def test_the_warp_error_of_all_pixels_comes_along() -> None:
     assert "unmasked_warp_error" not in other.components
 
 
+def test_the_acceleration_of_the_flow_comes_along_and_changes_no_score() -> None:
+    frames = walk(6)
+    warped = paper(backend="dis")
+    accelerated = dataclasses.replace(
+        warped, motion=dataclasses.replace(warped.motion, metric="flow_acceleration", occlusion=False)
+    )
+    score, other = (
+        scorer(each).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION] for each in (warped, accelerated)
+    )
+    assert score.components["flow_acceleration"] == other.value
+    assert score.value != other.value
+    assert "flow_acceleration" not in scorer(warped).score(chunks(frames[:2])).scores[Metric.MOTION].components
+
+
 def test_clips_embeddings_come_along() -> None:
     frames = walk(5)
     found = scorer(paper()).score(chunks(frames, 3, 2))

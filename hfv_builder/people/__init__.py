@@ -1,0 +1,1 @@
+"""Detectors of people: how sure a model is that a frame shows a person."""

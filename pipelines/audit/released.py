@@ -1,0 +1,72 @@
+"""The clips of a release with the facts of their files, for the audit."""
+
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from hfv_builder.records import UsageError
+from hfv_builder.release.media import Media
+from hfv_builder.release.shards import SHARD_SUFFIX
+
+METADATA, VARIANT = "metadata.parquet", "@"
+"""The table of each folder of a release, and what the names of folders of changed copies contain."""
+
+
+def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips of a release with their facts, as `gather.clips_table` does.
+
+    The bytes are those of the files, in folders or in shards; in a release without media those of the catalogue. The
+    codec is that of the catalogue, or none where all clips were encoded alike.
+
+    Args:
+        folder: the release.
+        catalogued: a row per clip with clip_id, bytes, codec and prompt_group.
+
+    Raises:
+        UsageError: it is no release, or files are missing.
+    """
+    tables = [_facts(path) for path in sorted(folder.rglob(METADATA)) if VARIANT not in path.parent.name]
+    if not tables:
+        raise UsageError(f"{folder} is no release: it has no {METADATA}; make one with `hfv release NAME --version V`")
+    clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
+    known = catalogued.drop_duplicates("clip_id").set_index("clip_id")
+    ours = {name: clips["clip_id"].map(known[name]) for name in ("bytes", "codec", "prompt_group")}
+    size = clips["bytes"].astype("Float64").where(clips["media"].ne(Media.NONE), ours["bytes"].astype("Float64"))
+    if size.isna().any():
+        raise UsageError(f"{folder} lacks files, such as that of {clips.loc[size.isna(), 'clip_id'].iloc[0]}")
+    facts: pd.DataFrame = clips.assign(
+        bytes=size,
+        codec=ours["codec"].where(clips["media"].ne(Media.UNIFORM), ""),
+        prompt_group=ours["prompt_group"],
+        bytes_per_frame=size / clips["num_frames"].clip(lower=1),
+    )
+    return facts
+
+
+def _facts(path: Path) -> pd.DataFrame:
+    """Return the metadata of a folder with the bytes of each file, null without a file."""
+    rows: pd.DataFrame = pq.read_table(path).to_pandas()
+    packed = _packed(path.parent)
+    sizes: list[int | None] = []
+    for name in rows["file_name"]:
+        file = path.parent / str(name)
+        sizes.append(file.stat().st_size if file.is_file() else packed.get(str(name)))
+    return rows.assign(bytes=pd.array(sizes, dtype="Int64"))
+
+
+def _packed(folder: Path) -> dict[str, int]:
+    """Return the bytes of every file in the shards of the folder.
+
+    Raises:
+        UsageError: a shard is damaged.
+    """
+    found: dict[str, int] = {}
+    for shard in sorted(folder.glob(f"*{SHARD_SUFFIX}")):
+        try:
+            with tarfile.open(shard, "r:") as tar:
+                found |= {entry.name: entry.size for entry in tar}
+        except (tarfile.TarError, EOFError) as error:
+            raise UsageError(f"{shard} cannot be read: {error}") from None
+    return found
