@@ -14,9 +14,9 @@ from pipelines.score.execution import IMPORTS
 from pipelines.workers.cluster import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of two local processes."""
+    """A cluster of two local processes, which take time even while they are idle: it ends with these tests."""
     with Cluster(workers=2).connect(imports=IMPORTS) as client:
         yield Cluster(client=client)
 
