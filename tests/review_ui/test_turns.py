@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 from review_ui.turns import AT_ONCE, Turns
+from tests.review_ui.conftest import run_apart
 
 
 def test_one_reviewer_has_few_turns_and_the_others_have_theirs() -> None:
@@ -30,7 +31,7 @@ def test_one_reviewer_has_few_turns_and_the_others_have_theirs() -> None:
         go.set()
         assert await asyncio.gather(*anna, ben) == ["anna"] * len(anna) + ["ben"]
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_an_error_gives_the_turn_back() -> None:
@@ -44,4 +45,4 @@ def test_an_error_gives_the_turn_back() -> None:
             results = await asyncio.gather(turns.run("anna", lambda: False, fail), return_exceptions=True)
             assert isinstance(results[0], ZeroDivisionError)
 
-    asyncio.run(run())
+    run_apart(run())
