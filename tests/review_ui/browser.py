@@ -67,7 +67,9 @@ class Desk:
         self.context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}} | options)
         self.context.set_default_timeout(120_000)  # generous: the machine may be busy
         if guided:  # has read the guide, which is shown before the first clip
-            self.context.add_init_script(f"localStorage.setItem({json.dumps(f'hfv.guide.{name}')}, 'seen')")
+            read = f"localStorage.setItem({json.dumps(f'hfv.guide.{name}')}, 'seen')"
+            # A tab begins with a blank page, which has no storage.
+            self.context.add_init_script(f"if (location.protocol === 'http:') {read}")
         entry = self.context.request.post(
             f"{served.url}/api/session", data={"name": name} | ({"token": token} if token else {})
         )
@@ -130,5 +132,5 @@ class Desk:
         until(lambda: self.run("document.getElementById('saved').textContent") == "Saved")
 
     def close(self) -> None:
-        assert self.faults == []
+        assert self.faults == [], self.faults
         self.context.close()
