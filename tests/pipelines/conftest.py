@@ -37,9 +37,7 @@ def server() -> Iterator[str]:
     load = functools.cache(loader().load_file)
     serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            loader, "load_file", lambda _, path: load(path)
-        )  # else each client reads megabytes anew
+        patch.setattr(loader, "load_file", lambda _, path: load(path))  # else each client reads megabytes anew
         serving.start()
         host, port = serving.get_host_and_port()
         yield f"http://{host}:{port}"
