@@ -1,13 +1,11 @@
 """Fixtures of the review app's tests."""
 
-import asyncio
 import secrets
 import shutil
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,7 +17,6 @@ from review_ui.app import create_app
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.sample import SHARED, make_sample, write_manifests
 
-T = TypeVar("T")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
@@ -69,12 +66,6 @@ class Person:
         return str(body["decision_id"])
 
 
-def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine gives, run by an event loop in a thread of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
-
-
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     """Manifests that no test changes."""
@@ -118,9 +109,9 @@ def anna(client: TestClient) -> Person:
     return Person(client, "anna")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser without a window. Its event loop runs in this thread: tests that need another use `run_apart`."""
+    """A browser without a window."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
     if not any(found):
         pytest.skip("no chromium on the path: apt-get install chromium")

@@ -15,7 +15,6 @@ from hfv_builder.storage.manifest import Manifests
 from review_ui import connections
 from review_ui.connections import Connection, server_config
 from tests.review_ui.browser import Served
-from tests.review_ui.conftest import run_apart
 
 GET = b"GET /enter HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 POST = b"POST /api/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
@@ -93,7 +92,7 @@ def test_who_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
         await running
         return True
 
-    assert run_apart(ends())
+    assert asyncio.run(ends())
 
 
 def test_headers_without_end_are_refused_early(served: Served) -> None:

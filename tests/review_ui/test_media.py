@@ -23,7 +23,7 @@ from review_ui.media import Media
 from review_ui.pages import Sent
 from review_ui.proxies import plays_everywhere
 from tests.review_ui.browser import until
-from tests.review_ui.conftest import Person, run_apart
+from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip
 from tests.review_ui.test_proxies import facts, times_of
 
@@ -200,7 +200,7 @@ def test_a_file_is_closed_however_its_sending_ends(
             task.cancel()
             await asyncio.sleep(0)
 
-    run_apart(sending())
+    asyncio.run(sending())
     gc.collect()  # an open file would warn here, and warnings are errors
 
 

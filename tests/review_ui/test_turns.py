@@ -4,7 +4,6 @@ import asyncio
 import threading
 
 from review_ui.turns import AT_ONCE, Turns
-from tests.review_ui.conftest import run_apart
 
 
 def test_one_reviewer_has_few_turns_and_the_others_have_theirs() -> None:
@@ -31,7 +30,7 @@ def test_one_reviewer_has_few_turns_and_the_others_have_theirs() -> None:
         go.set()
         assert await asyncio.gather(*anna, ben) == ["anna"] * len(anna) + ["ben"]
 
-    run_apart(run())
+    asyncio.run(run())
 
 
 def test_an_error_gives_the_turn_back() -> None:
@@ -45,4 +44,4 @@ def test_an_error_gives_the_turn_back() -> None:
             results = await asyncio.gather(turns.run("anna", lambda: False, fail), return_exceptions=True)
             assert isinstance(results[0], ZeroDivisionError)
 
-    run_apart(run())
+    asyncio.run(run())

@@ -16,7 +16,7 @@ from review_ui.filter import Filter
 from review_ui.messages import NewDecision
 from review_ui.settings import Settings
 from review_ui.store import DecisionLog
-from tests.review_ui.conftest import Person, run_apart
+from tests.review_ui.conftest import Person
 from tests.review_ui.test_writer import WAIT_S, Faulty, full, inject
 
 
@@ -104,7 +104,7 @@ def test_a_request_that_is_cancelled_while_its_decision_is_written_counts(manife
         await asyncio.wrap_future(desk.store._submit(lambda connection: None))
         await asyncio.sleep(0.05)
 
-    run_apart(work())
+    asyncio.run(work())
     assert [each.decision_id for each in desk.store.decisions()] == ["a" * 16]
     assert "a" * 16 in desk.board.ledger.known
     assert desk.deal("anna", "labels", Filter(), 1)["items"][0]["clip_id"] != clip
