@@ -48,7 +48,9 @@ LOG = logging.getLogger(__name__)
 COOKIE = "hfv_session"
 COOKIE_S = 400 * 86400
 """Lifetime of the cookie, the longest that browsers allow. The server expires sessions by their last use."""
-SENTENCES = {status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 421, 422, 503)}
+SENTENCE = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}}
+SENTENCES = {status: SENTENCE for status in (400, 401, 403, 404, 409, 413, 421, 422)} | {503: {"model": Problem}}
+"""The model is given once per route, which describes it: FastAPI builds a validator each time it is given."""
 Named = Annotated[ClipId, Path()]
 
 

@@ -1,5 +1,6 @@
 """What many tests share: small clips made here, and real media where they lie beside the checkout."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,12 @@ Frames = npt.NDArray[np.uint8]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that wait for browsers and clusters, so that none of them is left for the end."""
     items.sort(key=lambda item: not {"review_ui", "pipelines"} & set(item.path.parts))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of garbage collections, of which each would take longer than most tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

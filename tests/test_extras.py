@@ -1,5 +1,6 @@
 """Each extra is enough for its commands: what an installation without the others lacks is blocked, and they run."""
 
+import functools
 import json
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -23,10 +25,10 @@ from tests.review_ui.sample import make_clip, make_sample
 
 OURS = "hfv-builder"
 RUN = """
-import sys
+import contextlib, io, json, sys, traceback
 from importlib import metadata
 from importlib.machinery import PathFinder
-extras, modules, argv = {arguments}
+extras, modules, commands = {arguments}
 
 def missing(name, known=metadata.distribution):
     if name.lower().replace("_", "-") not in extras:
@@ -40,8 +42,34 @@ def find_spec(name, path=None, target=None, find=PathFinder.find_spec):
 
 PathFinder.find_spec = find_spec
 from pipelines.cli import main
-sys.exit(main(argv))
+if len(commands) == 1:
+    sys.exit(main(commands[0]))
+ends = []
+for argv in commands:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        try:
+            code = main(argv)
+        except Exception:
+            code = 1
+            traceback.print_exc()
+    ends.append([code, said.getvalue()])
+print(json.dumps(ends))
 """
+BASE = ("catalog", "select", "label", "split", "status")
+"""What needs no extra."""
+NEEDS = {
+    "review": "review",
+    "score": "models",
+    "release": "release",
+    "audit": "audit",
+    "evaluate": "detect",
+    "demo": "demo",
+}
+"""Commands and the extra that each needs."""
+
+End = tuple[int, str]
+"""The exit code of a command, and what it said."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +82,13 @@ def manifests(sample: Manifests, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sample.local_root, tmp_path / "manifests"))
 
 
+@functools.cache
+def owners() -> Mapping[str, list[str]]:
+    """The distributions of each top-level module; it takes a second to list them."""
+    return metadata.packages_distributions()
+
+
+@functools.cache
 def installed_with(*extras: str) -> set[str]:
     """The distributions that an installation with these extras has, and no others."""
     todo, done = [(OURS, extra) for extra in ("", *extras)], set()
@@ -79,17 +114,16 @@ def _applies(marker: Marker | None, extra: str) -> bool:
 def blocked_modules(*extras: str) -> list[str]:
     """The top-level modules of the distributions that such an installation lacks."""
     have = installed_with(*extras)
-    owners = metadata.packages_distributions()
     return sorted(
         name
-        for name, distributions in owners.items()
+        for name, distributions in owners().items()
         if not any(canonicalize_name(owner) in have for owner in distributions) and not name.startswith("_")
     )
 
 
-def command_with(extras: tuple[str, ...], *argv: str, manifests: Path) -> list[str]:
-    """The command line for an `hfv` of such an installation."""
-    arguments = [sorted(installed_with(*extras)), blocked_modules(*extras), [*argv, "--manifests", str(manifests)]]
+def program_with(extras: tuple[str, ...], *commands: list[str]) -> list[str]:
+    """The command line of an `hfv` of such an installation, or of a process that runs several of its commands."""
+    arguments = [sorted(installed_with(*extras)), blocked_modules(*extras), commands]
     return [sys.executable, "-c", RUN.replace("{arguments}", json.dumps(arguments))]
 
 
@@ -108,27 +142,41 @@ def succeed(manifests: Manifests, generator: str) -> None:
         manifests.replace(SCORES, [pa.Table.from_pylist(done, SCORES.schema)], **keys)
 
 
-@pytest.mark.parametrize("command", ["catalog", "select", "label", "split", "status"])
-def test_the_base_catalogues_labels_and_splits(manifests: Path, tmp_path: Path, command: str) -> None:
-    options = []
-    if command == "catalog":
-        clips = tmp_path / "clips"
-        clips.mkdir()
-        make_clip(clips / "c.mp4")
-        options = ["--generator", "gamma", "--clips", str(clips), "--workers", "0"]
-    if command == "label":
-        options = ["--generator", "alpha"]
-        succeed(Manifests(manifests), "alpha")
-    done = subprocess.run(
-        command_with((), command, *options, manifests=manifests), capture_output=True, text=True, check=False
-    )
+@pytest.fixture(scope="module")
+def ends(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict[str, End]:
+    """How each command ends in an installation without extras, run one after another in one process."""
+    root = tmp_path_factory.mktemp("base")
+    (root / "clips").mkdir()
+    make_clip(root / "clips" / "c.mp4")
+    options = {
+        "catalog": ["--generator", "gamma", "--clips", str(root / "clips"), "--workers", "0"],
+        "label": ["--generator", "alpha"],
+        "score": ["--generator", "alpha", "--profile", "lite"],
+        "release": ["small", "--version", "1.0.0"],
+        "evaluate": ["--release", str(root)],
+        "demo": ["--out", str(root / "demo")],
+    }
+    commands = []
+    for name in (*BASE, *NEEDS):
+        own = Path(shutil.copytree(sample.local_root, root / name))
+        if name == "label":
+            succeed(Manifests(own), "alpha")
+        commands.append([name, *options.get(name, []), "--manifests", str(own)])
+    done = subprocess.run(program_with((), *commands), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return {name: (code, said) for name, (code, said) in zip((*BASE, *NEEDS), json.loads(done.stdout), strict=True)}
+
+
+@pytest.mark.parametrize("command", BASE)
+def test_the_base_catalogues_labels_and_splits(ends: dict[str, End], command: str) -> None:
+    code, said = ends[command]
+    assert code == 0, said
 
 
 def test_the_review_app_needs_no_model_library(manifests: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    argv = command_with(("review",), "review", "--port", str(port), manifests=manifests)
+    argv = program_with(("review",), ["review", "--port", str(port), "--manifests", str(manifests)])
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         assert f"at http://127.0.0.1:{port}" in server.stderr.readline()
@@ -145,32 +193,15 @@ def test_the_review_app_needs_no_model_library(manifests: Path) -> None:
 
 
 def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
-    argv = command_with(("release",), "release", "init", manifests=tmp_path)
+    argv = program_with(("release",), ["release", "init", "--manifests", str(tmp_path)])
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "release.toml").is_file()
 
 
-@pytest.mark.parametrize(
-    ("command", "extra"),
-    [
-        ("review", "review"),
-        ("score", "models"),
-        ("release", "release"),
-        ("audit", "audit"),
-        ("evaluate", "detect"),
-        ("demo", "demo"),
-    ],
-)
-def test_a_missing_extra_is_named(manifests: Path, tmp_path: Path, command: str, extra: str) -> None:
-    options = {
-        "score": ["--generator", "alpha", "--profile", "lite"],
-        "release": ["small", "--version", "1.0.0"],
-        "evaluate": ["--release", str(tmp_path)],
-        "demo": ["--out", str(tmp_path / "demo")],
-    }
-    argv = command_with((), command, *options.get(command, []), manifests=manifests)
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"pip install -e '.[{extra}]'" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(("command", "extra"), NEEDS.items())
+def test_a_missing_extra_is_named(ends: dict[str, End], command: str, extra: str) -> None:
+    code, said = ends[command]
+    assert code == 2
+    assert f"pip install -e '.[{extra}]'" in said
+    assert "Traceback" not in said

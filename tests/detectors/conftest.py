@@ -8,16 +8,18 @@ import pytest
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors import forest
 from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.evaluation import drawings
 from pipelines.detect.prepare import Workplace
 from tests.detectors.sample import write_release
 from tests.detectors.weights import tiny_clip
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_trees() -> Iterator[None]:
-    """Forests of a few trees, which are enough for these clips."""
+def _quick() -> Iterator[None]:
+    """Forests of a few trees, which are enough for these clips, and pages without drawings (tests/evaluation draws)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "TREES", 20)
+        patch.setattr(drawings, "svg", lambda figure: "<svg></svg>")
         yield
 
 

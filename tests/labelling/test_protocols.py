@@ -22,7 +22,7 @@ def grouped(rows: list[tuple[Any, ...]], names: Sequence[str | None]) -> pd.Data
 
 
 @given(rows_of, groups_of, st.sampled_from(PORTIONS))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_no_group_is_on_two_sides(rows: list[tuple[Any, ...]], names: list[str | None], portion: Portion) -> None:
     table = grouped(rows, names)
     split = split_clips(table, portion)
@@ -35,7 +35,7 @@ def test_no_group_is_on_two_sides(rows: list[tuple[Any, ...]], names: list[str |
 
 
 @given(rows_of, groups_of, st.sampled_from(PORTIONS), st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_the_order_of_clips_does_not_matter(
     rows: list[tuple[Any, ...]], names: list[str | None], portion: Portion, random: Any
 ) -> None:

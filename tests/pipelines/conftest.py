@@ -1,8 +1,10 @@
 """Two workers for all tests of stages: starting processes is most of what a small run costs."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ from pipelines.score.execution import IMPORTS
 from pipelines.workers.cluster import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of two local processes."""
+    """A cluster of two local processes, which take time even while they are idle: it ends with these tests."""
     with Cluster(workers=2).connect(imports=IMPORTS) as client:
         yield Cluster(client=client)
 
@@ -30,12 +32,16 @@ def manifests(tmp_path: Path) -> Manifests:
 def server() -> Iterator[str]:
     """The address of an S3 server on this machine."""
     moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    loader: Any = pytest.importorskip("botocore.loaders").JSONFileLoader
     logging.getLogger("werkzeug").disabled = True
+    load = functools.cache(loader().load_file)
     serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    serving.start()
-    host, port = serving.get_host_and_port()
-    yield f"http://{host}:{port}"
-    serving.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "load_file", lambda _, path: load(path))  # else each client reads megabytes anew
+        serving.start()
+        host, port = serving.get_host_and_port()
+        yield f"http://{host}:{port}"
+        serving.stop()
 
 
 @pytest.fixture
@@ -49,6 +55,13 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     found.mkdir()
     yield found
     type(found.fs).clear_instance_cache()  # type: ignore[union-attr]  # it knows the address
+
+
+def kept(bucket: Place) -> list[str]:
+    """The keys of all files in the bucket, asked of the server in this process without a request."""
+    backends: Any = import_module("moto.backends").get_backend("s3")
+    name = bucket.path.split("/")[0]  # type: ignore[union-attr]
+    return list(backends["123456789012"]["aws"].buckets[name].keys)
 
 
 def rows(manifests: Manifests, table: Any, **partition: str) -> list[dict[str, Any]]:

@@ -36,10 +36,23 @@ dask.cli.run_cli()
 """
 
 
+DASK = [sys.executable, "-m", "dask"]
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file of a scheduler that, with two workers, was started from the shell, as docs/clusters.md describes.
+
+    Tests leave both as they were; workers that die are replaced.
+    """
+    with _started(tmp_path_factory.mktemp("by-hand"), DASK, workers=2) as (file, _):
+        yield file
+
+
 @pytest.fixture
-def by_hand(tmp_path: Path) -> Iterator[Started]:
-    """A scheduler and two workers started from the shell, as docs/clusters.md describes; the scheduler's file."""
-    with _started(tmp_path, [sys.executable, "-m", "dask"], workers=2) as started:
+def by_hand_for_one(tmp_path: Path) -> Iterator[Started]:
+    """A scheduler with one worker for one test, and their processes."""
+    with _started(tmp_path, DASK, workers=1) as started:
         yield started
 
 
@@ -83,7 +96,7 @@ def test_a_worker_that_dies_before_its_nanny_knows_it_is_replaced(tmp_path: Path
 
 
 def test_a_scheduler_started_by_hand(
-    by_hand: Started,
+    by_hand_for_one: Started,
     manifests: Manifests,
     clips_folder: Fill,
     cluster: Cluster,
@@ -91,7 +104,7 @@ def test_a_scheduler_started_by_hand(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A catalogue only: workers that are not forked from ours would take long to import torch."""
-    file, (scheduler, *_) = by_hand
+    file, (scheduler, *_) = by_hand_for_one
     folder = clips_folder(count=4, broken=True)
     remote = Manifests(tmp_path / "remote")
     catalog(manifests, "kling", folder, cluster=cluster)
@@ -108,11 +121,8 @@ def test_a_scheduler_started_by_hand(
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
 
 
-def test_workers_started_by_hand_are_replaced_when_they_die(
-    by_hand: Started, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, _ = by_hand
-    with Cluster(scheduler=str(file)).connect() as client:
+def test_workers_started_by_hand_are_replaced_when_they_die(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Cluster(scheduler=str(by_hand)).connect() as client:
         crashed = list(run_shards(client, partial(add, deadly=3), [[1, 2], [3, 4]]))
         hung = list(run_shards(client, partial(hang, forever=3, deadline_s=0.3), [[1], [3]]))
     for done in (crashed, hung):
@@ -121,12 +131,12 @@ def test_workers_started_by_hand_are_replaced_when_they_die(
     assert "crashes its worker" not in capsys.readouterr().err
 
 
-def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Started, capsys: pytest.CaptureFixture[str]) -> None:
-    file, _ = by_hand
-    with Client(scheduler_file=str(file)) as client:
+def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Client(scheduler_file=str(by_hand)) as client:
         client.run_on_scheduler(allow_failures, 3)
         with Cluster(scheduler=client.scheduler.address).connect():
             pass
+        client.run_on_scheduler(allow_failures, 0)
     told = capsys.readouterr().err
     assert told.count("warning: a clip that crashes its worker will kill 4 workers instead of one") == 1
     assert "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0" in told
@@ -139,9 +149,9 @@ def test_every_command_of_the_guide_is_installed_where_it_says() -> None:
     assert "password" in guide  # that is, a scheduler asks for none
 
 
-def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand: Started) -> None:
+def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand_for_one: Started) -> None:
     """The client has given up by the time that the driver asks again."""
-    file, (scheduler, *_) = by_hand
+    file, (scheduler, *_) = by_hand_for_one
     with Cluster(scheduler=str(file)).connect() as client:
         found = run_shards(client, sum, iter([[number] for number in range(100)]))
         next(found)

@@ -58,7 +58,7 @@ RUN = st.tuples(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(runs=st.lists(RUN, min_size=2, max_size=6))
 def test_no_sequence_of_runs_loses_a_success(runs: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

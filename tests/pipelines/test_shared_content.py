@@ -250,7 +250,7 @@ def test_duplicates_of_older_manifests(manifests: Manifests, tmp_path: Path) -> 
 WORLD = st.dictionaries(st.sampled_from(["kling", "pika", "sora", *REAL]), st.text("abcdef", min_size=1), min_size=1)
 
 
-@settings(max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a catalogue takes a while
+@settings(max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a catalogue takes a while
 @given(WORLD, st.data())
 def test_each_content_counts_once_and_never_as_fake_if_footage_has_it(world: dict[str, str], data: Any) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -32,5 +32,5 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of them; nobody may change it."""
     out = tmp_path_factory.mktemp("releases")
-    with inline() as cluster:
+    with inline(drawn=True) as cluster:
         return Path(release(filled, NAME, out=out, cluster=cluster).summary["release"])

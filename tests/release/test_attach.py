@@ -39,21 +39,35 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     return fill(tmp_path_factory.mktemp("bare"), clips=4, write=write)
 
 
-@pytest.fixture
-def bare(ready: Manifests, here: Cluster, tmp_path: Path) -> Path:
-    release(ready, NAME, out=tmp_path, media="none", cluster=here)
-    return tmp_path / NAME.folder
+@pytest.fixture(scope="module")
+def released(ready: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release without media; nobody may change it."""
+    out = tmp_path_factory.mktemp("out")
+    release(ready, NAME, out=out, media="none", cluster=here)
+    return out / NAME.folder
 
 
 @pytest.fixture
-def clips(ready: Manifests, tmp_path: Path) -> Path:
+def bare(released: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(released, tmp_path / NAME.folder))
+
+
+@pytest.fixture(scope="module")
+def mine(ready: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clips as someone else keeps them: other names, each beside another clip that has its old one."""
-    folder = tmp_path / "mine"
+    folder = tmp_path_factory.mktemp("clips") / "mine"
     for number, file in enumerate(sorted(Path(str(ready.root)).parent.joinpath("clips").rglob("*.mp4"))):
         (folder / "a" / "b").mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder / "a" / "b" / f"{number} clip.mp4")
         write_clip(folder / file.name, moving_square(8, seed=900 + number))
     return folder
+
+
+@pytest.fixture
+def clips(mine: Path, tmp_path: Path) -> Path:
+    """A copy of them."""
+    return Path(shutil.copytree(mine, tmp_path / "mine"))
 
 
 def test_clips_are_known_by_their_content(bare: Path, clips: Path, here: Cluster) -> None:

@@ -5,8 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pandas as pd
 from huggingface_hub import DatasetCard
+
+from hfv_builder.release import report
+from hfv_builder.release.figures import STYLE, svg
 
 
 def test_the_report_needs_no_other_file(made: Path) -> None:
@@ -24,6 +28,15 @@ def test_the_report_needs_no_other_file(made: Path) -> None:
         "Scores are compared only inside a generator",
     ):
         assert text in page
+
+
+def test_the_same_clips_are_drawn_the_same(made: Path) -> None:
+    clips = pd.concat(map(pd.read_parquet, sorted(made.rglob("metadata.parquet"))))
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        for draw in (report._composition, report._scores, report._facts):
+            first, second = svg(draw(clips)), svg(draw(clips))
+            assert first == second
+            assert len(first) > 1000
 
 
 def test_the_card_says_what_the_manifests_say(made: Path) -> None:

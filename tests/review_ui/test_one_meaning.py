@@ -83,7 +83,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, Decision]]:
     return made
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=histories(), overlap=st.integers(1, 3), deals=st.lists(st.sampled_from(["anna", "ben"]), max_size=4))
 def test_any_history_means_the_same_everywhere(
     catalogue: Manifests, made: list[tuple[int, Decision]], overlap: int, deals: list[str]
