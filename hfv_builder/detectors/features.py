@@ -1,7 +1,6 @@
 """Compute the features of clips that the cache lacks, and give them to detectors by row."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.base import Extractor
 from hfv_builder.detectors.feature_cache import FeatureCache
 from hfv_builder.detectors.reader import Release
@@ -100,7 +100,7 @@ def fill(
             return path, None, reason(error)
 
     with ThreadPoolExecutor(threads) as pool:
-        for path, features, error in _ahead(pool, one, missing, 2 * threads):
+        for path, features, error in ahead(pool, one, missing, 2 * threads):
             advance(1)
             if features is None:
                 failed[contents[path]] = error
@@ -111,12 +111,3 @@ def fill(
                 pending = {}
     cache.add(pending)
     return {path: failed[content] for path, content in contents.items() if content in failed}
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[str], Any], items: Sequence[str], count: int) -> Iterator[Any]:
-    """Yield the results in order, with at most `count` under way, so that memory stays bounded."""
-    rest = iter(items)
-    waiting = [pool.submit(work, item) for item in itertools.islice(rest, count)]
-    while waiting:
-        yield waiting.pop(0).result()
-        waiting += [pool.submit(work, item) for item in itertools.islice(rest, 1)]
