@@ -49,6 +49,8 @@ class Samples:
     """The columns of `reader.Release.rows`."""
     features: Arrays
     """By row; empty arrays for a detector without an extractor."""
+    further: tuple[Arrays, ...] = ()
+    """By row, what the other extractors of a `features.Combined` computed."""
     classes: Ints
     """(n,), the class of each clip; −1 if the detector has no such class."""
 
@@ -64,6 +66,8 @@ class Surroundings:
     weights: WeightsDir
     is_lite: bool
     """Whether the release was made with the profile lite, which needs no weights."""
+    is_trained: bool = False
+    """Whether `load` follows, so that nothing to start training from is needed."""
 
 
 Curve = list[dict[str, float]]

@@ -37,6 +37,9 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "ft-clip": DetectorSpec(
         module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
     ),
+    "humansam": DetectorSpec(
+        module="humansam", looks_at="8 frames by a video transformer, and the depth of two", has_epochs=True
+    ),
 }
 FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
 

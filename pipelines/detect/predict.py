@@ -1,6 +1,6 @@
 """Predictions of a run for the evaluation sets of a release; made once and kept in the run's folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -49,6 +49,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
         )
     config = configure(known_run.detector, known_run.config, str(run.folder / "run.json"))
     surroundings = surroundings_of(release, config, known_run.classes, place, lite=known_run.is_lite)
+    surroundings = replace(surroundings, is_trained=True)
     detector = create(known_run.detector, config, surroundings)
     extractor = detector.extractor()
     if (own := extractor.fingerprint if extractor else "") != known_run.fingerprint:

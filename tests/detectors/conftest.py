@@ -10,7 +10,7 @@ from hfv_builder.detectors import forest
 from hfv_builder.detectors.reader import Release, read_release
 from pipelines.detect.prepare import Workplace
 from tests.detectors.sample import write_release
-from tests.detectors.weights import tiny_clip
+from tests.detectors.weights import tiny_store
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,8 +35,8 @@ def release(folder: Path) -> Release:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> WeightsDir:
-    """A tiny checkpoint of CLIP."""
-    return tiny_clip(tmp_path_factory.mktemp("weights"))
+    """Tiny checkpoints of CLIP, Depth Pro and InternVideo2."""
+    return tiny_store(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,22 @@ from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Split, UsageError
 from pipelines.detect.prepare import Workplace, prepare
 from pipelines.detect.train import run_name, surroundings_of
+from tests.detectors.weights import BACKBONE
 
 SMALL: dict[str, dict[str, object]] = {
     "ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3},
     "clip-svm": {"frames": 3},
+    "humansam": {
+        "backbone": BACKBONE,
+        "epochs": 12,
+        "warmup": 1.0,
+        "rate": 3e-3,
+        "batch": 4,
+        "operations": 0,
+        "erasing": 0.0,
+        "temporal_views": 1,
+        "spatial_views": 1,
+    },
 }
 """Settings that make a detector quick."""
 LEARNS = {"metadata": False, "chance": False, "clip-prompt": False}
@@ -39,7 +51,7 @@ def made(name: str, release: Release, place: Workplace, **values: object) -> tup
     return detector, config, train, test
 
 
-TARGETS = {"ft-clip": ("anomaly",)}
+TARGETS = {"ft-clip": ("anomaly",), "humansam": ("anomaly",)}
 """Where one target is enough."""
 PAIRS = [(name, target) for name in DETECTORS for target in TARGETS.get(name, ("binary", "anomaly", "generator"))]
 
@@ -69,6 +81,7 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
     turned = Samples(
         rows=test.rows.iloc[order].reset_index(drop=True),
         features=[test.features[place] for place in order],
+        further=tuple([own[place] for place in order] for own in test.further),
         classes=test.classes[order],
     )
     np.testing.assert_allclose(again.predict(turned), probabilities[order], atol=1e-9)
@@ -77,7 +90,9 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
         again.load(tmp_path / "weights.safetensors")
 
 
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in ("ft-clip", "chance", "clip-prompt")])
+@pytest.mark.parametrize(
+    "name", [name for name in DETECTORS if name not in ("ft-clip", "chance", "clip-prompt", "humansam")]
+)
 def test_the_same_seed_gives_the_same_weights(name: str, release: Release, place: Workplace, tmp_path: Path) -> None:
     for file in ("a", "b"):
         detector, _, train, test = made(name, release, place, seed=3, target="anomaly")
