@@ -51,7 +51,7 @@ OPERATIONS: Mapping[str, Callable[[Tensor, float, int], Tensor]] = {
     "invert": lambda images, m, sign: F.invert(images),
     "rotate": lambda images, m, sign: _warp(images, angle=sign * 30 * m),
     "posterize": lambda images, m, sign: F.posterize(images, 4 - int(4 * m)),
-    "solarize": lambda images, m, sign: F.solarize(images, max(0, 256 - int(256 * m))),
+    "solarize": lambda images, m, sign: F.solarize(images, min(255, 256 - int(256 * m))),
     "solarize_add": lambda images, m, sign: _add(images, int(110 * m)),
     "color": lambda images, m, sign: F.adjust_saturation(images, 1 + sign * 0.9 * m),
     "contrast": lambda images, m, sign: F.adjust_contrast(images, 1 + sign * 0.9 * m),

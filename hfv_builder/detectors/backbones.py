@@ -25,7 +25,7 @@ WRAPPERS = ("module", "model")
 """Keys under which training programs put the tensors of a checkpoint."""
 UNUSED = ("head.", "down_norm.", "clip_decoder.", "final_clip_decoder.", "mae_decoder.", "clip_pos_embed")
 """Prefixes of released tensors that only pretraining, or another set of classes, needs."""
-NEW = ("fc_norm.weight", "fc_norm.bias")
+NEW = {"fc_norm.weight": 1.0, "fc_norm.bias": 0.0}
 """Tensors that only a fine-tuned checkpoint has; both start as new in the others."""
 BLOCK = re.compile(r"(?:blocks|encoder\.layer)\.(\d+)\.")
 
@@ -120,16 +120,18 @@ def make_backbone(
         own_file: a file, or a folder of transformers, to use instead; empty for none.
         drop_path: see `VideoTransformer`.
         checkpointing: see `VideoTransformer`.
-        start: load the published weights; otherwise they stay random, for `load_state_dict`.
+        start: load the published weights; otherwise only `load_state_dict` with `assign` gives it any.
 
     Raises:
         UsageError: there is no such backbone, or its weights are missing, damaged or do not fit.
     """
     folder = weights.root / name
     if name in SIZES:
-        own = InternVideo2(name, drop_path=drop_path, checkpointing=checkpointing)
-        if start:
-            own.start(Path(own_file) if own_file else _only_file(folder, name))
+        file = (Path(own_file) if own_file else _only_file(folder, name)) if start else None
+        with torch.device("meta"):  # random weights of these sizes take seconds
+            own = InternVideo2(name, drop_path=drop_path, checkpointing=checkpointing)
+        if file is not None:
+            own.start(file)
         return own
     if name in VJEPA2:
         return _vjepa2(Path(own_file) if own_file else folder, name, drop_path, checkpointing, start=start)
@@ -145,7 +147,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     state = {name: tensor for name, tensor in state.items() if not name.startswith(UNUSED)}
     expected = network.state_dict()
     if not any(name in state for name in NEW):
-        state |= {name: expected[name] for name in NEW}
+        state |= {name: torch.full(expected[name].shape, value) for name, value in NEW.items()}
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     wrong = sorted(name for name in expected.keys() & state.keys() if state[name].shape != expected[name].shape)
     if missing or unknown or wrong:
@@ -161,7 +163,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
             f"the weights {path} do not fit the backbone ({what} {names[0]}{more}): choose the size of backbone that "
             "they are of, or download them again"
         )
-    network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -205,5 +207,5 @@ def _vjepa2(folder: Path, name: str, drop_path: float, checkpointing: bool, *, s
     else:
         model = kind(VJEPA2Config.from_pretrained(folder, drop_path_rate=drop_path))
     if checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     return Vjepa2(model.encoder, model.config)

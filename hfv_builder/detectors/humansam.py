@@ -144,7 +144,7 @@ class HumanSam:
         config = self._config
         weights = rank_weights(train.rows, config.emphasis) if config.rank_loss else np.ones(len(train.rows))
         width = len(train.further[0][0]) if config.depth else 0
-        self._network = network = self._new_network(width)
+        self._network = network = self._new_network(width).to(self._surroundings.device)
         task: Task[Sequence[int], Batch] = Task(
             batches=lambda rng: _batches(len(train.rows), config.batch, rng),
             load=lambda places, rng: self._views.load(train, places, weights, config.views, rng),
@@ -184,20 +184,20 @@ class HumanSam:
         arrays = load_arrays(path)
         try:
             network = self._new_network(int(arrays.pop(DEPTH_WIDTH)))
-            network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+            tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+            network.load_state_dict(tensors, assign=True)
         except (KeyError, RuntimeError) as error:
             raise UsageError(
                 f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
             ) from None
-        self._network = network.eval()
+        self._network = network.to(self._surroundings.device).eval()
 
     def _new_network(self, depth_width: int) -> HumanSamNetwork:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._config.seed)
-            network = HumanSamNetwork(
+            return HumanSamNetwork(
                 self._backbone, len(self._surroundings.classes), cat=self._config.cat, depth_width=depth_width
             )
-        return network.to(self._surroundings.device)
 
     def _schedule(self, network: HumanSamNetwork) -> Schedule:
         config, preset = self._config, self._preset

@@ -8,9 +8,10 @@ import pytest
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors import forest
 from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.detectors.video_transformer import SIZES
 from pipelines.detect.prepare import Workplace
 from tests.detectors.sample import write_release
-from tests.detectors.weights import tiny_store
+from tests.detectors.weights import BACKBONE, TINY, tiny_store
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,6 +19,14 @@ def _few_trees() -> Iterator[None]:
     """Forests of a few trees, which are enough for these clips."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "TREES", 20)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tiny_backbone() -> Iterator[None]:
+    """A backbone of a few parameters among those that can be chosen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, BACKBONE, TINY)
         yield
 
 

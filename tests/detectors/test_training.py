@@ -30,14 +30,16 @@ def train(
     schedule: Schedule = SCHEDULE,
     accuracies: list[float] | None = None,
     survived: int | None = None,
+    norm: bool = True,
     **fitting: Any,
 ) -> tuple[dict[str, Any], Curve]:
-    """A small network with dropout and running means, whose validation accuracies may be given.
+    """A small network with dropout and, unless `norm` is false, running means, whose accuracies may be given.
 
     `survived` is the number of batches after whose losses it is killed.
     """
     torch.manual_seed(1)
-    network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
+    middle = nn.BatchNorm1d(8) if norm else nn.Identity()
+    network = nn.Sequential(nn.Linear(6, 8), middle, nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
     given = iter(accuracies or [])
     lost: list[Any] = []
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hfv_builder.backends.weights import PINS, WeightsDir
-from hfv_builder.detectors.video_transformer import SIZES, Size
+from hfv_builder.detectors.video_transformer import Size
 from tests import checkpoints
 
 CONFIG = checkpoints.CLIP_TINY | {
@@ -37,13 +37,12 @@ BACKBONE = "internvideo2-tiny"
 TINY = Size(dim=32, depth=2, heads=2, pooled=24, side=28)
 
 
-def internvideo2_tensors(size: Size = TINY, *, tuned: bool, seed: int = 0) -> dict[str, Tensor]:
-    """Random tensors under the names of the released files.
+def internvideo2_shapes(size: Size, *, tuned: bool) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the tensors in the released files.
 
     Args:
         size: of the encoder.
         tuned: as of a fine-tuned model; otherwise as of a distilled one.
-        seed: of the values.
     """
     dim, hidden, out = size.dim, int(size.dim * size.mlp), size.pooled
     tokens = 1 + size.frames * (size.side // size.patch) ** 2
@@ -82,7 +81,13 @@ def internvideo2_tensors(size: Size = TINY, *, tuned: bool, seed: int = 0) -> di
     else:
         shapes |= {"clip_pos_embed": (1, tokens, dim), "clip_decoder.0.head.weight": (48, dim)}
         shapes |= {"final_clip_decoder.head.weight": (out, out)}
-    generator = torch.Generator().manual_seed(seed)
+    return shapes
+
+
+def internvideo2_tensors(*, tuned: bool) -> dict[str, Tensor]:
+    """Random tensors of a tiny released file."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = internvideo2_shapes(TINY, tuned=tuned)
     tensors = {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     ones = (
         "norm1.weight",
@@ -102,7 +107,6 @@ def tiny_store(root: Path) -> WeightsDir:
     made = checkpoints.make(root, {"depth_pro": "tiny"})
     store.pins["depth_pro"] = made.pins["depth_pro"]  # type: ignore[index]
     made.record("depth_pro", "random")
-    SIZES[BACKBONE] = TINY
     (root / BACKBONE).mkdir()
     torch.save({"module": internvideo2_tensors(tuned=True)}, root / BACKBONE / "tiny.bin")
     return store
