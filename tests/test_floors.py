@@ -65,6 +65,21 @@ def test_the_review_app_stands_on_the_library_alone() -> None:
     assert {each.split(".")[0] for each in seen} == {"hfv_builder", "review_ui"}
 
 
+def test_training_libraries_stay_in_the_detectors() -> None:
+    """Training libraries take a second to import, which no other command may pay."""
+
+    def outside(name: str) -> Iterator[str]:
+        for node in ast.walk(ast.parse(MODULES[name].read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            if isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+
+    users = {name for name in MODULES if {"accelerate", "timm"} & {own.split(".")[0] for own in outside(name)}}
+    assert users
+    assert all(name.startswith("hfv_builder.detectors.") for name in users)
+
+
 def test_there_is_no_circle() -> None:
     order = [*TopologicalSorter({name: set(imports(name)) - {name} for name in MODULES}).static_order()]
     assert {*order} >= {*MODULES}

@@ -1,11 +1,16 @@
 """The processes of a training: one, or those that `accelerate launch` started, a GPU for each."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for others, such as for the one that computes features."""
 
 
 def are_many() -> bool:
@@ -18,11 +23,13 @@ class Processes:
 
     def __init__(self) -> None:
         """Join the others, and choose the GPU of this process as the current one."""
-        from accelerate import PartialState
+        self.count, self.index = 1, 0
+        self._state: Any = None
+        if are_many():
+            from accelerate import PartialState
 
-        self._state: Any = PartialState()
-        self.count = int(self._state.num_processes)
-        self.index = int(self._state.process_index)
+            self._state = PartialState(timeout=PATIENCE)
+            self.count, self.index = int(self._state.num_processes), int(self._state.process_index)
 
     @property
     def is_main(self) -> bool:
@@ -56,7 +63,19 @@ class Processes:
 
     def wait(self) -> None:
         """Wait until every process is here."""
-        self._state.wait_for_everyone()
+        if self.count > 1:
+            self._state.wait_for_everyone()
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Run the block in the main process, then in the others, which so read what it wrote."""
+        if not self.is_main:
+            self.wait()
+        try:
+            yield
+        finally:
+            if self.is_main:
+                self.wait()
 
     @staticmethod
     def _reduced(tensor: Tensor, how: str) -> Tensor:

@@ -66,8 +66,8 @@ class _Training:
         self._processes = Processes()
         if schedule.batches_per_step % self._processes.count:
             raise UsageError(
-                f"{self._processes.count} processes cannot share {schedule.batches_per_step} batches of a step: set "
-                f"batches_per_step to a multiple of {self._processes.count}"
+                f"{self._processes.count} processes cannot share {schedule.batches_per_step} batches of a step: start "
+                f"one process, or set batches_per_step to a multiple of {self._processes.count}, if the detector has it"
             )
         self._device = next(network.parameters()).device
         self._optimizer = schedule.optimizer(schedule.groups(network), lr=schedule.rate)
