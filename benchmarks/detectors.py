@@ -36,7 +36,7 @@ from tests.conftest import write_clip
 RESULTS = Path(__file__).parent / "results"
 DIM, DEPTH, HEADS = 128, 3, 2
 BACKBONE = "internvideo2-benchmark"
-VIEWS = Views(side=224, frames=8, temporal=4, spatial=3, operations=4, magnitude=7, least_crop=0.08, erasing=0.25)
+VIEWS = Views(side=224, frames=8, operations=4, magnitude=7, least_crop=0.08, erasing=0.25)
 SCHEDULE = Schedule(epochs=1, rate=1e-5, weight_decay=0.05, patience=9, seed=0)
 Load = Callable[[Sequence[int], np.random.Generator], Batch]
 

@@ -163,7 +163,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
             f"the weights {path} do not fit the backbone ({what} {names[0]}{more}): choose the size of backbone that "
             "they are of, or download them again"
         )
-    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    network.load_state_dict({name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}, assign=True)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -183,12 +183,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _only_file(folder: Path, name: str) -> Path:
-    files = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
     if len(files) != 1:
         what = f"has {len(files)} files of weights" if files else "has no weights"
         raise UsageError(
-            f"{folder} {what} of {name}: put one file there, such as `hf download {INTERNVIDEO2} --local-dir {folder}` "
-            "gives, or name it with backbone_weights"
+            f"{folder} {what} of {name}: put one file there, such as `hf download {INTERNVIDEO2} FILE --local-dir "
+            f"{folder}` gives, or name a file with backbone_weights"
         )
     return files[0]
 

@@ -116,8 +116,6 @@ class HumanSam:
         self._views = Views(
             side=self._backbone.side,
             frames=self._backbone.frames,
-            temporal=config.temporal_views,
-            spatial=config.spatial_views,
             operations=config.operations,
             magnitude=config.magnitude,
             least_crop=config.least_crop,
@@ -155,13 +153,14 @@ class HumanSam:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the mean of the probabilities of all views, (n, classes)."""
-        parts = [
-            views.mean(axis=0) for views in map(partial(self.view_probabilities, samples), range(len(samples.rows)))
-        ]
+        parts = [self.view_probabilities(samples, place).mean(axis=0) for place in range(len(samples.rows))]
         return np.stack(parts) if parts else np.empty((0, len(self._surroundings.classes)))
 
     def view_probabilities(self, samples: Samples, place: int) -> Floats:
         """Return the probabilities of the views of a clip, (temporal · spatial views, classes), rows that sum to 1."""
+        return self._judged(samples, place, self._config.temporal_views, self._config.spatial_views)
+
+    def _judged(self, samples: Samples, place: int, temporal: int, spatial: int) -> Floats:
         network, device = self._fitted, self._surroundings.device
         depth = None
         if self._config.depth:
@@ -169,7 +168,7 @@ class HumanSam:
         with torch.inference_mode(), autocast(self._precision, device):
             parts = [
                 network(view[None].to(device), depth).double().softmax(dim=1)
-                for view in self._views.evaluated(samples.features[place])
+                for view in self._views.evaluated(samples.features[place], temporal, spatial)
             ]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
@@ -227,9 +226,9 @@ class HumanSam:
         return weighted_loss(network(own.video, depth), own.truth, own.weights, smoothing=self._config.smoothing)
 
     def _accuracy(self, val: Samples) -> float:
-        """Return the share of validation clips that get the largest probability for their class."""
+        """Return the share of validation clips whose middle view gets the largest probability for their class."""
         known = np.flatnonzero(val.classes >= 0).tolist()
-        right = [self.view_probabilities(val, place).mean(axis=0).argmax() == val.classes[place] for place in known]
+        right = [self._judged(val, place, 1, 1)[0].argmax() == val.classes[place] for place in known]
         return float(np.mean(right)) if right else float("nan")
 
     @property

@@ -49,8 +49,6 @@ class Views:
 
     side: int
     frames: int
-    temporal: int
-    spatial: int
     operations: int
     magnitude: float
     least_crop: float
@@ -81,11 +79,17 @@ class Views:
             weights=torch.from_numpy(weights[own].astype(np.float32)),
         )
 
-    def evaluated(self, clip: npt.NDArray[np.uint8]) -> Iterator[Tensor]:
-        """Yield the views of a clip, (n, 3, h, w), in time and space, each (3, T, side, side) float32, normalised."""
-        for places in view_places(len(clip), self.frames, self.temporal):
+    def evaluated(self, clip: npt.NDArray[np.uint8], temporal: int, spatial: int) -> Iterator[Tensor]:
+        """Yield even views of a clip, each (3, T, side, side) float32, normalised; all in space, then the next in time.
+
+        Args:
+            clip: (n, 3, h, w) uint8.
+            temporal: number of views in time.
+            spatial: number of views in space.
+        """
+        for places in view_places(len(clip), self.frames, temporal):
             images = torch.from_numpy(clip[places])
-            for view in spatial_views(images, self.side, self.spatial):
+            for view in spatial_views(images, self.side, spatial):
                 yield normalized(view).transpose(0, 1)
 
     def _augmented(self, clip: npt.NDArray[np.uint8], rng: np.random.Generator) -> Tensor:

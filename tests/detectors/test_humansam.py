@@ -165,7 +165,7 @@ def test_rates_and_decay_by_name(weights: WeightsDir) -> None:
 def test_every_view_has_its_own_clips_depth_rank_and_label(batch: int, views: int) -> None:
     given = samples(8)
     weights = rank_weights(given.rows, "weakest")
-    maker = Views(side=28, frames=8, temporal=1, spatial=1, operations=0, magnitude=7, least_crop=0.5, erasing=0.0)
+    maker = Views(side=28, frames=8, operations=0, magnitude=7, least_crop=0.5, erasing=0.0)
     places = np.random.default_rng(batch).permutation(8)[:batch]
     loaded = maker.load(given, places.tolist(), weights, views, np.random.default_rng(0))
     assert loaded.video.shape == (batch * views, 3, 8, 28, 28)

@@ -163,6 +163,19 @@ def test_every_optimizer_goes_on(tmp_path: Path, optimizer: Callable[..., torch.
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_goes_on(tmp_path: Path, precision: Any) -> None:
+    schedule = replace(EVERY_STEP, precision=precision, rate=0.05, epochs=2)
+    expected, curve = train(tmp_path / "whole", schedule)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", schedule, survived=7)
+    weights, again = train(tmp_path / "killed", schedule)
+    assert again == curve
+    assert all((weights[name] == expected[name]).all() for name in expected)
+    full, _ = train(tmp_path / "full", replace(schedule, precision="fp32"))
+    assert any((weights[name] != full[name]).any() for name in full)
+
+
 def test_each_parameter_has_its_own_rate_and_decay(tmp_path: Path) -> None:
     def tuning(name: str, parameter: nn.Parameter) -> Tuning:
         return Tuning(scale=0.0) if name.startswith("0.") else Tuning(decays=parameter.ndim > 1)
