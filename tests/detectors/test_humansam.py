@@ -322,6 +322,16 @@ def test_frames_that_are_not_kept_and_clips_that_break(
         broken[0]
 
 
+def test_a_trained_detector_needs_no_published_weights(weights: WeightsDir, tmp_path: Path) -> None:
+    own = detector(weights, depth=False, epochs=1)
+    own.fit(samples(4), samples(0), Fitting(folder=tmp_path))
+    own.save(tmp_path / "weights.safetensors")
+    surroundings = replace(own._surroundings, weights=WeightsDir(root=tmp_path / "none"), is_trained=True)
+    again = create(own._config, surroundings)
+    again.load(tmp_path / "weights.safetensors")
+    assert (again.predict(samples(3)) == own.predict(samples(3))).all()
+
+
 def test_without_published_weights(release: Release, place: Workplace, tmp_path: Path) -> None:
     bare = replace(place, weights=WeightsDir(root=tmp_path))
     with pytest.raises(UsageError, match="has no weights of internvideo2-l: put one file there"):
