@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hfv_builder.backends.checkpoint import from_pretrained, unreadable
-from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.video_transformer import SIZES, AttentionPool, VideoTransformer
 from hfv_builder.records import UsageError
 
@@ -44,6 +44,8 @@ class Backbone(nn.Module):
     """Width of the attention-pooled vector."""
     depth: int
     """Number of blocks."""
+    origin: str = ""
+    """SHA-256 of the published file that it starts from."""
 
     def layer(self, name: str) -> int:
         """Return the layer of a parameter: 0 of the embeddings, 1 … depth of the blocks, depth + 1 after them."""
@@ -80,6 +82,7 @@ class InternVideo2(Backbone):
             UsageError: it cannot be read, or tensors are missing, unknown or of another shape.
         """
         fill(self.network, _tensors(path), path)
+        self.origin = file_sha256(path)
 
     def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """See `Backbone`."""
@@ -208,4 +211,6 @@ def _vjepa2(folder: Path, name: str, drop_path: float, checkpointing: bool, *, s
         model = kind(VJEPA2Config.from_pretrained(folder, drop_path_rate=drop_path))
     if checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    return Vjepa2(model.encoder, model.config)
+    own = Vjepa2(model.encoder, model.config)
+    own.origin = file_sha256(folder / "model.safetensors") if start else ""
+    return own

@@ -30,6 +30,8 @@ from hfv_builder.detectors.schedule import Precision, Schedule, cosine
 from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
 
+ORIGIN = "origin"
+"""Name of the SHA-256 of the published file of the backbone, as ASCII, among the arrays of a trained detector."""
 DEPTH_WIDTH = "depth_width"
 """Name of the width of the depth vector among the arrays of a trained detector; 0 without the branch."""
 
@@ -173,15 +175,17 @@ class HumanSam:
         return np.asarray(torch.cat(parts).cpu().numpy())
 
     def save(self, path: Path) -> None:
-        """Write all parameters, and the width of the depth vector."""
+        """Write all parameters, the width of the depth vector, and what the backbone started from."""
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
         depth = self._fitted.align.out_features if self._fitted.align is not None else 0
-        save_arrays(path, arrays | {DEPTH_WIDTH: np.array(depth)})
+        origin = np.frombuffer(self._backbone.origin.encode(), np.uint8)
+        save_arrays(path, arrays | {DEPTH_WIDTH: np.array(depth), ORIGIN: origin})
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
         arrays = load_arrays(path)
         try:
+            self._backbone.origin = arrays.pop(ORIGIN).tobytes().decode()
             network = self._new_network(int(arrays.pop(DEPTH_WIDTH)))
             tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
             network.load_state_dict(tensors, assign=True)

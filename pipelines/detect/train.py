@@ -91,8 +91,8 @@ def train_run(
     """
     rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(release, config, classes, place))
     processes = Processes()
+    detector = create(name, config, surroundings_of(release, config, classes, place))
     with processes.main_first():
         ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
     if not len(ready.samples.rows):

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from hfv_builder.backends.weights import WeightsDir
+from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.backbones import InternVideo2
 from hfv_builder.detectors.base import Fitting, Samples, Surroundings
 from hfv_builder.detectors.humansam import HumanSam, create
@@ -329,6 +329,7 @@ def test_a_trained_detector_needs_no_published_weights(weights: WeightsDir, tmp_
     surroundings = replace(own._surroundings, weights=WeightsDir(root=tmp_path / "none"), is_trained=True)
     again = create(own._config, surroundings)
     again.load(tmp_path / "weights.safetensors")
+    assert again._backbone.origin == file_sha256(weights.root / BACKBONE / "tiny.bin")
     assert (again.predict(samples(3)) == own.predict(samples(3))).all()
 
 
