@@ -70,7 +70,8 @@ def test_the_review_app_stands_on_the_library_alone() -> None:
 def test_training_libraries_stay_in_the_detectors() -> None:
     """They take a second to import, which no other command may pay."""
     users = {name for name, file in MODULES.items() if TRAINING.search(file.read_text())}
-    assert users == {"hfv_builder.detectors.processes"}
+    assert "hfv_builder.detectors.processes" in users
+    assert all(name.startswith("hfv_builder.detectors.") for name in users)
 
 
 def test_there_is_no_circle() -> None:

@@ -168,11 +168,8 @@ class HumanSam:
         if self._config.depth:
             depth = torch.from_numpy(samples.further[0][place].copy())[None].to(device)
         with torch.inference_mode(), autocast(self._precision, device):
-            parts = [
-                network(view[None].to(device), depth).double().softmax(dim=1)
-                for view in self._views.evaluated(samples.features[place], temporal, spatial)
-            ]
-        return np.asarray(torch.cat(parts).cpu().numpy())
+            views = torch.stack([*self._views.evaluated(samples.features[place], temporal, spatial)])
+            return np.asarray(network(views.to(device), depth).double().softmax(dim=1).cpu().numpy())
 
     def save(self, path: Path) -> None:
         """Write all parameters, the width of the depth vector, and what the backbone started from."""

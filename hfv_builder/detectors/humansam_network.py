@@ -53,7 +53,7 @@ class HumanSamNetwork(nn.Module):
 
         Args:
             video: (n, 3, T, side, side) float, normalised.
-            depth: (n, depth_width) float; None without the depth branch.
+            depth: (n, depth_width) float, or (1, depth_width) for views of one clip; None without the depth branch.
         """
         feature = self.features(video)
         if self.align is not None and depth is not None:

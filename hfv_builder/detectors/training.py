@@ -20,6 +20,8 @@ from hfv_builder.records import UsageError
 
 B = TypeVar("B")
 L = TypeVar("L")
+LOADS, LOSSES = 1, 2
+"""Last words of seeds; without them a first batch would have its epoch's, since numpy pads seeds with zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,7 @@ class _Training:
     def _epoch(self, epoch: int, curve: Curve, losses: list[float]) -> list[float]:
         """Run the steps of an epoch that are not in `losses` yet, and return the losses of all."""
         self._network.train()
+        losses = [*losses]
         seed = self._schedule.seed
         batches = self._task.batches(np.random.default_rng([seed, epoch]))
         share = self._schedule.batches_per_step
@@ -113,7 +116,7 @@ class _Training:
         ]
 
         def load(place: int) -> Any:
-            return self._task.load(batches[place], np.random.default_rng([seed, epoch, place]))
+            return self._task.load(batches[place], np.random.default_rng([seed, epoch, place, LOADS]))
 
         with ThreadPoolExecutor(self._threads) as pool:
             loaded = zip(mine, ahead(pool, load, mine, 2 * self._threads), strict=True)
@@ -123,7 +126,7 @@ class _Training:
                 for group in self._optimizer.param_groups:
                     group["lr"] = group["scale"] * self._schedule.rate_at(done, curve)
                 own = sum(place % self._processes.count == self._processes.index for place in range(start, end))
-                losses = [*losses, self._step(epoch, [next(loaded) for _ in range(own)], end - start)]
+                losses.append(self._step(epoch, [next(loaded) for _ in range(own)], end - start))
                 if (
                     self._processes.is_main
                     and end < len(batches)
@@ -137,7 +140,7 @@ class _Training:
         self._optimizer.zero_grad()
         total = torch.zeros((), device=self._device)
         for place, batch in loaded:
-            torch.manual_seed(int(np.random.default_rng([self._schedule.seed, epoch, place, 1]).integers(2**31)))
+            torch.manual_seed(int(np.random.default_rng([self._schedule.seed, epoch, place, LOSSES]).integers(2**31)))
             with autocast(self._schedule.precision, str(self._device)):
                 loss = self._task.loss(batch) / count
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

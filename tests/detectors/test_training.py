@@ -199,8 +199,8 @@ def test_the_mean_gradient_of_several_batches_makes_a_step(tmp_path: Path) -> No
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
     for place, part in enumerate(np.split(np.random.default_rng([0, 1]).permutation(len(X)), 5)):
-        noise = torch.from_numpy(np.random.default_rng([0, 1, place]).normal(0, 0.01, (8, 6))).float()
-        torch.manual_seed(int(np.random.default_rng([0, 1, place, 1]).integers(2**31)))
+        noise = torch.from_numpy(np.random.default_rng([0, 1, place, 1]).normal(0, 0.01, (8, 6))).float()
+        torch.manual_seed(int(np.random.default_rng([0, 1, place, 2]).integers(2**31)))
         (nn.functional.cross_entropy(network(X[part] + noise), Y[part]) / 5).backward()  # type: ignore[no-untyped-call]
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None
