@@ -105,9 +105,11 @@ def test_distilled_files_and_safetensors(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(tensors, tmp_path / "other.safetensors")
-    second = made(tmp_path / "nowhere", own_file=str(tmp_path / "other.safetensors")).eval()
-    with torch.no_grad():
-        assert all(torch.equal(a, b) for a, b in zip(first(VIDEO), second(VIDEO), strict=True))
+    torch.save(tensors, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("other.safetensors", "old.pth"):
+        other = made(tmp_path / "nowhere", own_file=str(tmp_path / name)).eval()
+        with torch.no_grad():
+            assert all(torch.equal(a, b) for a, b in zip(first(VIDEO), other(VIDEO), strict=True))
     assert path.is_file()
 
 
