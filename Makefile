@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score select label split audit release train evaluate status show weights review guide bench \
+.PHONY: help setup demo catalog score select label split audit release train evaluate predict status show weights review guide bench \
   lint test clean
 
 help:  ## list the targets
@@ -97,6 +97,12 @@ train: $(READY)  ## train DETECTOR on RELEASE
 evaluate: $(READY)  ## tables of RUNS on RELEASE, beside the floors
 	$(call need,RELEASE,releases/my-set-1.0.0)
 	@$(BIN)/hfv evaluate $(foreach r,$(call given,RUNS),"$(r)") $(ONTO) $(GOES_ON)
+
+predict: $(READY)  ## what RUN makes of your own CLIPS, and with OUT where it looks
+	$(call need,RUN,runs/my-set-1.0.0/clip-svm)
+	$(call need,CLIPS,my-clips)
+	@$(BIN)/hfv predict "$(call given,RUN)" $(foreach c,$(call given,CLIPS),"$(c)") $(call flag,OUT,--out) \
+	  $(call flag,DEVICE,--device) $(call flag,THREADS,--threads) $(COMMON) $(GOES_ON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
 from pipelines.audit.arguments import add_arguments as add_audit
-from pipelines.detect.arguments import add_evaluate, add_train
+from pipelines.detect.arguments import add_evaluate, add_predict, add_train
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.review_arguments import add_review, add_reviews
 from pipelines.select.arguments import add_arguments as add_select
@@ -188,6 +188,11 @@ def parser() -> argparse.ArgumentParser:
         path=_path,
         whole=_processes,
         seed=_seed,
+    )
+    add_predict(
+        command("predict", "say what a trained detector makes of your own clips, and why", everywhere),
+        path=_path,
+        whole=_processes,
     )
 
     command("status", "show how many clips are done, failed and left", everywhere)

@@ -187,6 +187,12 @@ def _evaluate(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     return run_evaluate(manifests, options)
 
 
+def _predict(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import run_predict
+
+    return run_predict(manifests, options)
+
+
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     from pipelines.status import status
 
@@ -257,6 +263,7 @@ STAGES = {
     "audit": _audit,
     "train": _train,
     "evaluate": _evaluate,
+    "predict": _predict,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -272,6 +279,7 @@ EXTRAS = {
     "audit": "audit",
     "train": "detect",
     "evaluate": "detect",
+    "predict": "detect",
     "review": "review",
     "reviews": "review",
     "demo": "demo",

@@ -80,7 +80,7 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
 
 
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
-NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r")
+NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r", "RUN=runs/x", "CLIPS=c")
 """What these targets cannot do without."""
 TARGETS = (
     "demo",
@@ -92,6 +92,7 @@ TARGETS = (
     "audit",
     "train",
     "evaluate",
+    "predict",
     "status",
     "weights",
     "review",
@@ -132,6 +133,14 @@ def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
     assert (code, given) == (2, "")
     assert "train needs RELEASE: make train RELEASE=releases/my-set-1.0.0" in err
     assert "--resume" in make(tmp_path, "train", *NEEDED, "RESUME=1")[1]
+
+
+def test_own_clips_are_predicted(tmp_path: Path) -> None:
+    code, given, err = make(tmp_path, "predict", "RUN=runs/x", "CLIPS=a b.mp4", "OUT=maps", codes={"predict": 3})
+    assert (code, given) == (0, "predict runs/x a b.mp4 --out maps\n")
+    assert "make predict: done, but some clips failed" in err
+    assert "predict needs RUN: make predict RUN=runs" in make(tmp_path, "predict", "CLIPS=a")[2]
+    assert "predict needs CLIPS: make predict CLIPS=my-clips" in make(tmp_path, "predict", "RUN=a")[2]
 
 
 @pytest.mark.parametrize("value", ["0", "no", "No", "NO", "false", "False", "off", "n", "", " "])

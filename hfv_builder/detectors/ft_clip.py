@@ -5,10 +5,12 @@ scaled cosines between frames and prompts.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
@@ -21,6 +23,7 @@ from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import (
     Arrays,
     Curve,
+    Evidence,
     Extractor,
     Fitting,
     Floats,
@@ -29,10 +32,18 @@ from hfv_builder.detectors.base import (
     balanced_weights,
 )
 from hfv_builder.detectors.frame_images import FrameImages
-from hfv_builder.detectors.frame_machine import fit_frames, machine_arrays, machine_of, vote_frames
+from hfv_builder.detectors.frame_machine import (
+    fit_frames,
+    frame_evidence,
+    machine_arrays,
+    machine_of,
+    unit,
+    vote_frames,
+)
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.kernels import EXACT, Kernel, Machine
 from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
+from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Schedule
 from hfv_builder.detectors.training import Task, train_network
 
@@ -115,6 +126,20 @@ class FtClip:
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return vote_frames(self._fitted, _Embedded(samples.features, self._embed))
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what reads the frames."""
+        return self.extractor()
+
+    def explain(self, features: npt.NDArray[Any], *, maps: bool) -> Evidence:
+        """Return the votes of the frames, and where the similarity to the prompts of the answer comes from."""
+        evidence = frame_evidence(self._fitted.decisions(unit(self._embed(features))))
+        if not maps:
+            return evidence
+        prompt = self._vectors[int(evidence.probabilities.argmax())]
+        inputs = self._prepared(torch.from_numpy(features.copy()))
+        own = gradient_maps(lambda images: (normalize(self._tower(images), dim=1) @ prompt).sum(), inputs)
+        return replace(evidence, images=features.transpose(0, 2, 3, 1), maps=own)
 
     def save(self, path: Path) -> None:
         """Write tower and machine."""

@@ -22,6 +22,8 @@ class DetectorSpec:
     """Whether it stands in every table, for what can be told without looking at the content."""
     has_epochs: bool = False
     """Whether validation clips choose the epoch."""
+    needs_scores: bool = False
+    """Whether it looks at the three scores of a clip instead of its file."""
 
 
 DETECTORS: Mapping[str, DetectorSpec] = {
@@ -29,7 +31,7 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "metadata": DetectorSpec(
         module="metadata", looks_at="size, rate, length, bytes and codec of the file", is_floor=True
     ),
-    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True),
+    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True, needs_scores=True),
     "clip-svm": DetectorSpec(module="clip_svm", looks_at="embeddings of 16 frames, by a support vector machine"),
     "clip-prompt": DetectorSpec(
         module="clip_prompt", looks_at="embeddings of 16 frames, compared with those of prompts"

@@ -1,4 +1,4 @@
-"""The arguments of `hfv train` and `hfv evaluate`; the standard library alone."""
+"""The arguments of `hfv train`, `hfv evaluate` and `hfv predict`; the standard library alone."""
 
 import argparse
 from collections.abc import Callable
@@ -68,12 +68,28 @@ def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, wh
     _add_places(parser, path=path, whole=whole, out="results/RELEASE; of import: runs/RELEASE/NAME")
 
 
+def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -> None:
+    """Add the arguments of `hfv predict`; see `add_train`."""
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of a run that `hfv train` made")
+    parser.add_argument(
+        "clips", type=path, nargs="+", metavar="CLIPS", help="files of clips, or folders, which are searched for clips"
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="DIR", help="folder for images of where the detector looks (default: none are made)"
+    )
+    _add_computing(parser, whole=whole)
+
+
 def _add_places(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole, out: str) -> None:
     parser.add_argument("--release", type=path, required=True, metavar="DIR", help="the folder of the release")
     parser.add_argument("--out", type=path, metavar="DIR", help=f"folder to write to (default: {out})")
     parser.add_argument(
         "--cache", type=path, metavar="DIR", help="folder of computed features (default: features, next to the release)"
     )
+    _add_computing(parser, whole=whole)
+
+
+def _add_computing(parser: argparse.ArgumentParser, *, whole: Whole) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
     parser.add_argument(
         "--threads", type=whole, metavar="N", help="clips read at the same time (default: one per core)"

@@ -1,4 +1,4 @@
-"""`hfv train` and `hfv evaluate`: from their arguments to the stages."""
+"""`hfv train`, `hfv evaluate` and `hfv predict`: from their arguments to the stages."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.imports import import_predictions
+from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
 from pipelines.outcome import Outcome
@@ -47,6 +48,12 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
         raise UsageError("--name and --predictions belong to `hfv evaluate import`")
     place = _place(manifests, options)
     return evaluate_runs(options.runs, options.release, out=options.out, seed=options.seed, place=place)
+
+
+def run_predict(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Predict the clips that the arguments name."""
+    place = Workplace(device=options.device, threads=options.threads, manifests=manifests)
+    return predict_clips(options.run, options.clips, out=options.out, place=place)
 
 
 def _place(manifests: Manifests, options: argparse.Namespace) -> Workplace:

@@ -92,7 +92,7 @@ def train_run(
     rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
     classes = classes_of(rows, config.target)
     processes = Processes()
-    detector = create(name, config, surroundings_of(release, config, classes, place))
+    detector = create(name, config, surroundings_of(config, classes, place, lite=is_lite(release)))
     with processes.main_first():
         ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
     if not len(ready.samples.rows):
@@ -129,17 +129,14 @@ def train_run(
     return read_run(out), failed
 
 
-def surroundings_of(
-    release: Release, config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool | None = None
-) -> Surroundings:
+def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:
     """Return what a detector is made with.
 
     Args:
-        release: the release.
         config: of the detector.
         classes: the names of its classes.
         place: where it computes.
-        lite: whether it is for releases of the profile lite; None: as this release.
+        lite: whether it is for releases of the profile lite.
     """
     return Surroundings(
         classes=classes,
@@ -147,7 +144,7 @@ def surroundings_of(
         seed=config.seed,
         device=place.chosen_device,
         weights=place.weights or WeightsDir(),
-        is_lite=is_lite(release) if lite is None else lite,
+        is_lite=lite,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.base import Detector, Fitting, Samples
+from hfv_builder.detectors.base import Detector, Explains, Fitting, Floats, Samples
 from hfv_builder.detectors.config import Config
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
@@ -43,7 +43,7 @@ def made(name: str, release: Release, place: Workplace, **values: object) -> tup
     config = configure(name, SMALL.get(name, {}) | values, name)
     rows = release.clips(Split.TRAIN)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(release, config, classes, place))
+    detector = create(name, config, surroundings_of(config, classes, place, lite=True))
     train, test = (
         prepare(release, part, detector, config.target, classes, place).samples
         for part in (rows, release.clips(Split.TEST))
@@ -70,13 +70,14 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
         assert (probabilities.argmax(axis=1) == test.classes).mean() > 0.8
 
     detector.save(tmp_path / "weights.safetensors")
-    surroundings = surroundings_of(release, config, classes_of(train.rows, config.target), place)
+    surroundings = surroundings_of(config, classes_of(train.rows, config.target), place, lite=True)
     again = create(name, config, surroundings)
     again.load(tmp_path / "weights.safetensors")
     assert (again.predict(test) == probabilities).all()
     again.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
 
+    check_evidence(detector, release, test, probabilities)
     order = np.random.default_rng(0).permutation(len(test.rows))
     turned = Samples(
         rows=test.rows.iloc[order].reset_index(drop=True),
@@ -88,6 +89,26 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
     (tmp_path / "weights.safetensors").write_bytes(b"damaged")
     with pytest.raises(UsageError, match="cannot be read"):
         again.load(tmp_path / "weights.safetensors")
+
+
+def check_evidence(detector: Detector, release: Release, test: Samples, probabilities: Floats) -> None:
+    """What an answer rests on: the same probabilities, of views that are some, and maps of what was looked at."""
+    if not isinstance(detector, Explains):
+        return
+    extractor = detector.evidence_extractor()
+    features = extractor.extract(release.folder / test.rows["path"][0])
+    plain, drawn = (detector.explain(features, maps=maps) for maps in (False, True))
+    for evidence in (plain, drawn):
+        np.testing.assert_allclose(evidence.probabilities, probabilities[0], atol=1e-5)
+        assert evidence.views.shape[1] == probabilities.shape[1]
+        np.testing.assert_allclose(evidence.views.sum(axis=1), 1)
+    assert plain.maps is None
+    if drawn.maps is not None:
+        assert drawn.images is not None
+        assert drawn.images.shape == (*drawn.maps.shape, 3)
+        assert drawn.images.dtype == np.uint8
+        assert drawn.maps.min() >= 0
+        assert drawn.maps.max() == 1
 
 
 @pytest.mark.parametrize(
