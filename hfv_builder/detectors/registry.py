@@ -42,6 +42,14 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "humansam": DetectorSpec(
         module="humansam", looks_at="8 frames by a video transformer, and the depth of two", has_epochs=True
     ),
+    "uni-fd": DetectorSpec(
+        module="uni_fd", looks_at="embeddings of 8 frames by a frozen CLIP, by a linear layer", has_epochs=True
+    ),
+    "cnndet": DetectorSpec(module="cnndet", looks_at="16 frames, by a ResNet-50", has_epochs=True),
+    "timesformer": DetectorSpec(
+        module="timesformer", looks_at="8 frames at a time, by attention over space and time", has_epochs=True
+    ),
+    "f3net": DetectorSpec(module="f3net", looks_at="frequencies of 16 frames, by two Xceptions", has_epochs=True),
 }
 FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
 

@@ -1,6 +1,7 @@
 """Tiny checkpoints in the true formats: CLIP, with a text tower that knows all tokens, Depth Pro, and InternVideo2."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ CONFIG = checkpoints.CLIP_TINY | {
 
 
 def tiny_clip(root: Path) -> WeightsDir:
-    """Write the checkpoint, and give the store that finds it."""
+    """Write the checkpoint, also as that of the larger CLIP, and give the store that finds it."""
     from open_clip import CLIP
     from safetensors.torch import save_file
 
@@ -30,6 +31,7 @@ def tiny_clip(root: Path) -> WeightsDir:
         model = CLIP(**CONFIG)
     checkpoints._sharpen(model.visual)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    shutil.copytree(folder, root / "clip-l14")
     return WeightsDir(root=root, pins={**PINS, "clip": checkpoints.repinned(folder, "clip")})
 
 
