@@ -18,7 +18,7 @@ from pipelines.detect.prepare import Workplace, prepare
 from pipelines.detect.train import run_name, surroundings_of
 from tests.detectors.weights import BACKBONE
 
-NETWORK: dict[str, object] = {"pretrained": False, "frames": 2, "batch": 8, "rate": 0.05, "side": 32, "epochs": 8}
+NETWORK: dict[str, object] = {"pretrained": False, "frames": 2, "side": 32, "epochs": 1, "views_per_epoch": 1}
 SMALL: dict[str, dict[str, object]] = {
     "ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3},
     "clip-svm": {"frames": 3},
@@ -33,14 +33,14 @@ SMALL: dict[str, dict[str, object]] = {
         "temporal_views": 1,
         "spatial_views": 1,
     },
-    "uni-fd": {"frames": 2, "copies": 2, "epochs": 20, "rate": 3e-2},
-    "cnndet": NETWORK | {"resized": 36, "layers": (1, 1, 1, 1), "channels": (4, 4, 4, 4), "rate": 1e-2},
+    "uni-fd": {"frames": 2, "copies": 1, "epochs": 1},
+    "cnndet": NETWORK | {"resized": 36, "layers": (1, 1, 1, 1), "channels": (4, 4, 4, 4)},
     "timesformer": NETWORK | {"resized": 36, "width": 32, "depth": 1, "heads": 2, "together": 2},
     "f3net": NETWORK | {"width": 32, "middle": 1},
 }
 """Settings that make a detector quick."""
-LEARNS = {"metadata": False, "chance": False, "clip-prompt": False}
-"""Detectors that cannot tell the sample's colours."""
+LEARNS = dict.fromkeys(("metadata", "chance", "clip-prompt", "uni-fd", "cnndet", "timesformer", "f3net"), False)
+"""Detectors that cannot tell the sample's colours, and those of `test_networks.py`, which shows that they learn."""
 
 
 def made(name: str, release: Release, place: Workplace, **values: object) -> tuple[Detector, Config, Samples, Samples]:
