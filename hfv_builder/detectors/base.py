@@ -141,11 +141,11 @@ class Explains(Protocol):
         A clip is decoded once: `explain` gives its probabilities too.
         """
 
-    def explain(self, features: npt.NDArray[Any], *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return what the answer to one clip rests on.
 
         Args:
-            features: of `evidence_extractor`.
+            clip: one row, with the features of `evidence_extractor`.
             maps: whether `images` and `maps` are asked for; a detector that does not look at places leaves them None.
         """
 

@@ -62,9 +62,9 @@ class ClipPrompt:
         """Return what computes the embeddings."""
         return self.extractor()
 
-    def explain(self, features: npt.NDArray[Any], *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames. An embedding has no places, so there are no maps."""
-        return frame_evidence(self._decisions(features))
+        return frame_evidence(self._decisions(clip.features[0]))
 
     def save(self, path: Path) -> None:
         """Write the vectors of the classes."""

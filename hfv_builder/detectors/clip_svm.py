@@ -1,9 +1,7 @@
 """The detector `clip-svm`: support vector machines on frame embeddings (Bohacek and Farid, arXiv 2412.00526)."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 from pydantic import PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
@@ -71,9 +69,9 @@ class ClipSvm:
         """Return what computes the embeddings."""
         return self.extractor()
 
-    def explain(self, features: npt.NDArray[Any], *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames. An embedding has no places, so there are no maps."""
-        return frame_evidence(self._fitted.decisions(unit(features)))
+        return frame_evidence(self._fitted.decisions(unit(clip.features[0])))
 
     def save(self, path: Path) -> None:
         """Write the machine as arrays."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
@@ -131,8 +130,9 @@ class FtClip:
         """Return what reads the frames."""
         return self.extractor()
 
-    def explain(self, features: npt.NDArray[Any], *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames, and where the similarity to the prompts of the answer comes from."""
+        features = clip.features[0]
         evidence = frame_evidence(self._fitted.decisions(unit(self._embed(features))))
         if not maps:
             return evidence

@@ -141,9 +141,9 @@ class NetworkDetector:
         """Return what reads the frames."""
         return self.extractor()
 
-    def explain(self, features: Array, *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities by each view, and where the value of the answer comes from."""
-        views = self.views(features)
+        views = self.views(clip.features[0])
         each = self._judged(views)
         evidence = Evidence(probabilities=each.mean(axis=0), views=each, view=self.view)
         if not maps:

@@ -1,5 +1,6 @@
 """The detector `uni-fd`: a linear layer on frozen CLIP ViT-L/14 embeddings of frames (Ojha et al., CVPR 2023)."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from hfv_builder.detectors import config as shared
-from hfv_builder.detectors.base import Evidence, Extractor, Surroundings
+from hfv_builder.detectors.base import Evidence, Extractor, Samples, Surroundings
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.frozen_clip import ChangedEmbeddings, FrozenClip
 from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced, with_maps
@@ -78,9 +79,11 @@ class UniFd(NetworkDetector):
         """Return what reads the frames, from which the embeddings are computed."""
         return FrameImages(self._clip.side, self._config.frames)
 
-    def explain(self, features: Array, *, maps: bool) -> Evidence:
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities by each frame, and where in it the value of the answer comes from."""
-        evidence = super().explain(self._clip.embed(features)[None], maps=False)
+        features = clip.features[0]
+        embedded = replace(clip, features=[self._clip.embed(features)[None]])
+        evidence = super().explain(embedded, maps=False)
         if not maps:
             return evidence
         network = nn.Sequential(self._clip.tower, self._fitted)

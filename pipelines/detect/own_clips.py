@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
+from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.registry import DETECTORS
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
@@ -124,26 +125,35 @@ def _answers(
     threads = place.threads or cores()
     with ThreadPoolExecutor(threads) as pool, tqdm(total=len(paths), desc="clips", unit="clip", disable=None) as bar:
         features = ahead(pool, _reader(extractor), paths, 2 * threads)
-        for number, (path, (array, error)) in enumerate(zip(paths, features, strict=True)):
+        for number, (path, (arrays, error)) in enumerate(zip(paths, features, strict=True)):
             bar.update()
             if error := error or str(rows["error"][number]):
                 yield Answer(clip=path, evidence=None, error=error)
                 continue
+            first, *others = arrays
+            clip = Samples(
+                rows=rows.iloc[[number]],
+                features=[first],
+                further=tuple([other] for other in others),
+                classes=np.array([-1]),
+            )
             if explains is not None:
-                evidence = explains.explain(array, maps=out is not None)
+                evidence = explains.explain(clip, maps=out is not None)
             else:
-                samples = Samples(rows=rows.iloc[[number]], features=[array], classes=np.array([-1]))
-                own = detector.predict(samples)
+                own = detector.predict(clip)
                 evidence = Evidence(probabilities=own[0], views=own, view="clip")
             yield Answer(clip=path, evidence=evidence, image=_drawn(path, evidence, out))
 
 
-def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[npt.NDArray[Any], str]]:
-    def read(path: Path) -> tuple[npt.NDArray[Any], str]:
+def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[list[npt.NDArray[Any]], str]]:
+    """Return a function from a clip to its features, one array for each part of the extractor, or to an error."""
+    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
+
+    def read(path: Path) -> tuple[list[npt.NDArray[Any]], str]:
         try:
-            return np.empty(0) if extractor is None else extractor.extract(path), ""
+            return [np.empty(0) if part is None else part.extract(path) for part in parts], ""
         except (ClipError, OSError) as error:
-            return np.empty(0), reason(error)
+            return [], reason(error)
 
     return read
 

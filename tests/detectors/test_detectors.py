@@ -9,6 +9,7 @@ import pytest
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Detector, Explains, Fitting, Floats, Samples
 from hfv_builder.detectors.config import Config
+from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
 from hfv_builder.detectors.targets import class_ids, classes_of, four_probabilities
@@ -101,8 +102,12 @@ def check_evidence(detector: Detector, release: Release, test: Samples, probabil
     if not isinstance(detector, Explains):
         return
     extractor = detector.evidence_extractor()
-    features = extractor.extract(release.folder / test.rows["path"][0])
-    plain, drawn = (detector.explain(features, maps=maps) for maps in (False, True))
+    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
+    first, *others = (part.extract(release.folder / test.rows["path"][0]) for part in parts)
+    clip = Samples(
+        rows=test.rows[:1], features=[first], further=tuple([own] for own in others), classes=test.classes[:1]
+    )
+    plain, drawn = (detector.explain(clip, maps=maps) for maps in (False, True))
     for evidence in (plain, drawn):
         np.testing.assert_allclose(evidence.probabilities, probabilities[0], atol=1e-5)
         assert evidence.views.shape[1] == probabilities.shape[1]
