@@ -102,7 +102,7 @@ predict: $(READY)  ## what RUN makes of your own CLIPS, and with OUT where it lo
 	$(call need,RUN,runs/my-set-1.0.0/clip-svm)
 	$(call need,CLIPS,my-clips)
 	@$(BIN)/hfv predict "$(call given,RUN)" $(foreach c,$(call given,CLIPS),"$(c)") $(call flag,OUT,--out) \
-	  $(call flag,DEVICE,--device) $(call flag,THREADS,--threads) $(COMMON) $(GOES_ON)
+	  $(call switch,KEEP,--keep) $(call flag,DEVICE,--device) $(call flag,THREADS,--threads) $(COMMON) $(GOES_ON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
@@ -117,7 +117,7 @@ weights: $(READY)  ## download the models that PROFILE needs, and try them
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
-	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) \
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) $(call flag,RUN,--run) \
 	  $(COMMON)
 
 guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide

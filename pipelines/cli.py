@@ -226,6 +226,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         into=_into(options),
         names=options.name,
         clips=options.clips,
+        run=options.run,
         verbose=options.verbose,
     )
 

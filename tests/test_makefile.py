@@ -76,7 +76,7 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
     assert make(tmp_path, "audit", "AGAINST=theirs.csv", "RELEASE=out/a-1.0.0", "TOPICS=t.toml", "WORKERS=1")[1] == (
         "audit --against theirs.csv --release out/a-1.0.0 --topics t.toml --workers 1\n"
     )
-    assert make(tmp_path, "review", "LIST=some.txt")[1] == "review --clips some.txt\n"
+    assert make(tmp_path, "review", "LIST=some.txt", "RUN=r")[1] == "review --clips some.txt --run r\n"
 
 
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
@@ -136,8 +136,10 @@ def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
 
 
 def test_own_clips_are_predicted(tmp_path: Path) -> None:
-    code, given, err = make(tmp_path, "predict", "RUN=runs/x", "CLIPS=a b.mp4", "OUT=maps", codes={"predict": 3})
-    assert (code, given) == (0, "predict runs/x a b.mp4 --out maps\n")
+    code, given, err = make(
+        tmp_path, "predict", "RUN=runs/x", "CLIPS=a b.mp4", "OUT=maps", "KEEP=1", codes={"predict": 3}
+    )
+    assert (code, given) == (0, "predict runs/x a b.mp4 --out maps --keep\n")
     assert "make predict: done, but some clips failed" in err
     assert "predict needs RUN: make predict RUN=runs" in make(tmp_path, "predict", "CLIPS=a")[2]
     assert "predict needs CLIPS: make predict CLIPS=my-clips" in make(tmp_path, "predict", "RUN=a")[2]
@@ -157,11 +159,12 @@ def test_own_clips_are_predicted(tmp_path: Path) -> None:
         ("split", "STRONG_ONLY", "--strong-only"),
         ("select", "ALL", "--all"),
         ("audit", "RETRY", "--retry-failed"),
+        ("predict", "KEEP", "--keep"),
     ],
 )
 def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
-    assert flag not in make(tmp_path, target, "GENERATOR=k", f"{variable}={value}")[1]
-    assert flag in make(tmp_path, target, "GENERATOR=k", f"{variable}=1")[1]
+    assert flag not in make(tmp_path, target, *NEEDED, f"{variable}={value}")[1]
+    assert flag in make(tmp_path, target, *NEEDED, f"{variable}=1")[1]
 
 
 def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:

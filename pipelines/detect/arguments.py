@@ -77,6 +77,9 @@ def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -
     parser.add_argument(
         "--out", type=path, metavar="DIR", help="folder for images of where the detector looks (default: none are made)"
     )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the answers in the run's folder, for `hfv review --run RUN`"
+    )
     _add_computing(parser, whole=whole)
 
 

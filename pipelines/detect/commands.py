@@ -53,7 +53,7 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
 def run_predict(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Predict the clips that the arguments name."""
     place = Workplace(device=options.device, threads=options.threads, manifests=manifests)
-    return predict_clips(options.run, options.clips, out=options.out, place=place)
+    return predict_clips(options.run, options.clips, out=options.out, keep=options.keep, place=place)
 
 
 def _place(manifests: Manifests, options: argparse.Namespace) -> Workplace:

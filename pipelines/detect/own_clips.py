@@ -14,16 +14,19 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
+from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.ahead import ahead
+from hfv_builder.detectors.answers import keep_answers
 from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
 from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.registry import DETECTORS
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
+from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
 from hfv_builder.release.metadata import SCHEMA
 from hfv_builder.storage.path_text import path_of, path_text
 from pipelines.catalog.folder import list_clips, no_clip, sift
-from pipelines.detect.own_scores import own_scores
+from pipelines.detect.own_scores import ID, own_scores
 from pipelines.detect.predict import trained_detector
 from pipelines.detect.prepare import Workplace
 from pipelines.outcome import Outcome, paragraphs, table
@@ -43,16 +46,22 @@ class Answer:
 
 
 def predict_clips(
-    folder: Path, clips: Sequence[Path], *, out: Path | None = None, place: Workplace | None = None
+    folder: Path,
+    clips: Sequence[Path],
+    *,
+    out: Path | None = None,
+    keep: bool = False,
+    place: Workplace | None = None,
 ) -> Outcome:
     """Return the probabilities of clips by a run, and what they rest on; exit code 3 if a clip cannot be read.
 
-    Each clip is decoded once, and nothing of it is kept but what goes into `out`.
+    Each clip is decoded once, and nothing of it is kept unless `out` or `keep` asks for it.
 
     Args:
         folder: of the run.
         clips: files, or folders that are searched for clips.
         out: folder for images of where the detector looks; None for none.
+        keep: whether the run's folder keeps the answers by clip id, for `hfv review`.
         place: where to compute.
 
     Raises:
@@ -67,6 +76,8 @@ def predict_clips(
     detector = trained_detector(run, place)
     paths = clips_in(clips)
     answers = [*_answers(run, detector, paths, out, place)]
+    if keep:
+        _keep(run, answers)
     failed = [answer for answer in answers if answer.evidence is None]
     rows = [_row(answer, specification.classes) for answer in answers if answer.evidence is not None]
     errors = [{"clip": path_text(answer.clip), "error": answer.error} for answer in failed]
@@ -175,6 +186,15 @@ def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({error.strerror or error}): give another --out") from None
     return file
+
+
+def _keep(run: Run, answers: Sequence[Answer]) -> None:
+    known = run.specification
+    usable = [(answer.clip, answer.evidence) for answer in answers if answer.evidence is not None]
+    if usable:
+        probabilities = np.stack([evidence.probabilities for _, evidence in usable])
+        four = four_probabilities(probabilities, known.target, known.classes, known.real)
+        keep_answers(run, four.assign(clip_id=[file_sha256(clip)[:ID] for clip, _ in usable]))
 
 
 def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from hfv_builder.detectors import frame_images
+from hfv_builder.detectors.answers import answers_of
 from hfv_builder.detectors.frames import even_frames
 from hfv_builder.detectors.map_image import write_maps
 from hfv_builder.detectors.reader import Release
@@ -63,8 +64,10 @@ def own(folder: Path, tmp_path: Path) -> Path:
 def test_own_clips_get_the_probabilities_of_the_evaluation(
     name: str, runs: Path, own: Path, release: Release, place: Workplace, tmp_path: Path
 ) -> None:
-    outcome = predict_clips(runs / name, [own], out=tmp_path / "out", place=place)
+    outcome = predict_clips(runs / name, [own], out=tmp_path / "out", keep=True, place=place)
     assert outcome.exit_code == SOME_FAILED
+    kept = answers_of(read_run(runs / name))
+    assert len(kept) == 6
     clips = {Path(clip["clip"]).name: clip for clip in outcome.summary["clips"]}
     assert len(clips) == 7
     broken = clips.pop("broken.mp4")
@@ -80,6 +83,8 @@ def test_own_clips_get_the_probabilities_of_the_evaluation(
         np.testing.assert_allclose(
             four, known.loc[clip_id(Path(file)), [f"p_{n}" for n in clip["probabilities"]]], atol=1e-5
         )
+        digest = hashlib.sha256(Path(clip["clip"]).read_bytes()).hexdigest()[:16]
+        assert kept[digest]["answer"] == clip["answer"]
         assert clip["answer"] == max(clip["probabilities"], key=clip["probabilities"].get)
         assert {len(clip["views"])} == {3 if name == "clip-svm" else 2 if name == "ft-clip" else 1}
         if name == "ft-clip":
