@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score select label split audit release train evaluate predict status show weights review guide bench \
+.PHONY: help setup demo catalog score select label split audit release train evaluate predict reproduce status show weights review guide bench \
   lint test clean
 
 help:  ## list the targets
@@ -103,6 +103,10 @@ predict: $(READY)  ## what RUN makes of your own CLIPS, and with OUT where it lo
 	$(call need,CLIPS,my-clips)
 	@$(BIN)/hfv predict "$(call given,RUN)" $(foreach c,$(call given,CLIPS),"$(c)") $(call flag,OUT,--out) \
 	  $(call switch,KEEP,--keep) $(call flag,DEVICE,--device) $(call flag,THREADS,--threads) $(COMMON) $(GOES_ON)
+
+reproduce: $(READY)  ## train and evaluate the paper's detectors on RELEASE, and write its tables
+	$(call need,RELEASE,releases/my-set-1.0.0)
+	@$(BIN)/hfv reproduce $(foreach d,$(call given,DETECTOR),--detector "$(d)") $(call flag,CONFIG,--config) $(ONTO) $(GOES_ON)
 
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)

@@ -175,22 +175,10 @@ def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     )
 
 
-def _train(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import run_train
+def _detect(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import COMMANDS
 
-    return run_train(manifests, options)
-
-
-def _evaluate(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import run_evaluate
-
-    return run_evaluate(manifests, options)
-
-
-def _predict(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import run_predict
-
-    return run_predict(manifests, options)
+    return COMMANDS[options.command](manifests, options)
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -262,9 +250,10 @@ STAGES = {
     "release": _release,
     "select": _select,
     "audit": _audit,
-    "train": _train,
-    "evaluate": _evaluate,
-    "predict": _predict,
+    "train": _detect,
+    "evaluate": _detect,
+    "predict": _detect,
+    "reproduce": _detect,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -281,6 +270,7 @@ EXTRAS = {
     "train": "detect",
     "evaluate": "detect",
     "predict": "detect",
+    "reproduce": "detect",
     "review": "review",
     "reviews": "review",
     "demo": "demo",

@@ -93,6 +93,7 @@ TARGETS = (
     "train",
     "evaluate",
     "predict",
+    "reproduce",
     "status",
     "weights",
     "review",
@@ -143,6 +144,13 @@ def test_own_clips_are_predicted(tmp_path: Path) -> None:
     assert "make predict: done, but some clips failed" in err
     assert "predict needs RUN: make predict RUN=runs" in make(tmp_path, "predict", "CLIPS=a")[2]
     assert "predict needs CLIPS: make predict CLIPS=my-clips" in make(tmp_path, "predict", "RUN=a")[2]
+
+
+def test_the_paper_is_reproduced(tmp_path: Path) -> None:
+    code, given, _ = make(tmp_path, "reproduce", "RELEASE=r", "DETECTOR=cnndet f3net", "CONFIG=c.toml", "SEED=1")
+    assert code == 0
+    assert given == "reproduce --detector cnndet --detector f3net --config c.toml --release r --seed 1\n"
+    assert "reproduce needs RELEASE" in make(tmp_path, "reproduce")[2]
 
 
 @pytest.mark.parametrize("value", ["0", "no", "No", "NO", "false", "False", "off", "n", "", " "])

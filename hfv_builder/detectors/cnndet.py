@@ -46,6 +46,8 @@ class Config(NetworkConfig):
 class CnnDet(NetworkDetector):
     """A ResNet on single frames."""
 
+    published = WEIGHTS
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
         self._config = config

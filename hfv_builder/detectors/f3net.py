@@ -20,6 +20,7 @@ from hfv_builder.detectors.xception import FULL, MIDDLE, Xception
 
 BAND_CHANNELS = 12
 MOMENTUM = 0.9
+WEIGHTS = "xception"
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -59,6 +60,8 @@ class F3Network(nn.Module):
 class F3Net(NetworkDetector):
     """F3-Net on single frames."""
 
+    published = WEIGHTS
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
         self._config = config
@@ -73,10 +76,10 @@ class F3Net(NetworkDetector):
 
     def start(self, network: nn.Module) -> None:
         """Set both Xceptions to ImageNet's weights. Those of the first layer are shared among the channels."""
-        published = Xception(width=self._config.width, middle=self._config.middle)
-        fill(published, "xception", self.surroundings.weights.root, head="fc.")
+        network_of_images = Xception(width=self._config.width, middle=self._config.middle)
+        fill(network_of_images, WEIGHTS, self.surroundings.weights.root, head="fc.")
         for branch, channels in (("of_bands", BAND_CHANNELS), ("of_statistics", BANDS)):
-            state = published.state_dict()
+            state = network_of_images.state_dict()
             state["conv1.weight"] = state["conv1.weight"].repeat(1, channels // 3, 1, 1) / (channels // 3)
             network.get_submodule(branch).load_state_dict(state)
 

@@ -17,9 +17,11 @@ from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Ints, Samples, Surroundings
 from hfv_builder.detectors.frames import FRAMES
+from hfv_builder.detectors.pretrained import weights_file
 from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Pace, Precision, Schedule
 from hfv_builder.detectors.training import Task, train_network
+from hfv_builder.records import UsageError
 
 Array = npt.NDArray[Any]
 
@@ -71,9 +73,18 @@ class NetworkDetector:
 
     view = "frame"
     """What a view is called."""
+    published = ""
+    """The weights that training begins with, a name of `PRETRAINED`; empty for none."""
 
     def __init__(self, config: NetworkConfig, surroundings: Surroundings) -> None:
+        """Make the detector.
+
+        Raises:
+            UsageError: published weights are needed and missing.
+        """
         self.settings, self.surroundings = config, surroundings
+        if self.published and config.pretrained and not surroundings.is_trained:
+            weights_file(self.published, surroundings.weights.root)
         self._network: nn.Module | None = None
 
     def extractor(self) -> Extractor:
@@ -156,8 +167,13 @@ class NetworkDetector:
 
     def load(self, path: Path) -> None:
         """Read the network; published weights are not needed any more."""
-        network = self._made()
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in load_arrays(path).items()})
+        network, arrays = self._made(), load_arrays(path)
+        try:
+            network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        except RuntimeError as error:
+            raise UsageError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
+            ) from None
         self._network = network.to(self.surroundings.device).eval()
 
     def _made(self) -> nn.Module:

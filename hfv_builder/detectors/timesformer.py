@@ -24,6 +24,7 @@ MEAN, STD = 0.45, 0.225
 SLOWER_AFTER = (11, 14)
 """Epochs after which the learning rate is divided by ten."""
 MOMENTUM = 0.9
+WEIGHTS = "timesformer"
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -50,6 +51,7 @@ class Timesformer(NetworkDetector):
     """Divided attention over space and time."""
 
     view = "view"
+    published = WEIGHTS
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
@@ -79,7 +81,7 @@ class Timesformer(NetworkDetector):
 
     def start(self, network: nn.Module) -> None:
         """Set all weights but those of the last layer to the published ones."""
-        fill(network.model, "timesformer", self.surroundings.weights.root, head="classifier.")  # type: ignore[arg-type]
+        fill(network.model, WEIGHTS, self.surroundings.weights.root, head="classifier.")  # type: ignore[arg-type]
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
         """Return a random frame of each part, all cut at one random place and perhaps mirrored."""

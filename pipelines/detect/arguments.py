@@ -1,4 +1,4 @@
-"""The arguments of `hfv train`, `hfv evaluate` and `hfv predict`; the standard library alone."""
+"""The arguments of `hfv train`, `hfv evaluate`, `hfv predict` and `hfv reproduce`; the standard library alone."""
 
 import argparse
 from collections.abc import Callable
@@ -81,6 +81,23 @@ def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -
         "--keep", action="store_true", help="keep the answers in the run's folder, for `hfv review --run RUN`"
     )
     _add_computing(parser, whole=whole)
+
+
+def add_reproduce(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
+    """Add the arguments of `hfv reproduce`; see `add_train`."""
+    parser.add_argument(
+        "--detector",
+        type=text,
+        action="append",
+        default=[],
+        metavar="D",
+        help="train only this one of the paper's detectors; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--config", type=path, metavar="FILE", help="TOML file with a table of configuration for each detector"
+    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of training and bootstrap (default: 0)")
+    _add_places(parser, path=path, whole=whole, out="reproduction/RELEASE")
 
 
 def _add_places(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole, out: str) -> None:
