@@ -5,6 +5,7 @@ Written from the paper and from what the released code does; its code has no lic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +20,14 @@ from hfv_builder.backends.precision import autocast
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.backbones import make_backbone
-from hfv_builder.detectors.base import Curve, Extractor, Fitting, Floats, Samples, Surroundings
+from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings
 from hfv_builder.detectors.clip_frames import SegmentFrames
 from hfv_builder.detectors.features import Combined, Uncached
 from hfv_builder.detectors.humansam_network import HumanSamNetwork, tuning
-from hfv_builder.detectors.humansam_views import Batch, Views
+from hfv_builder.detectors.humansam_views import Batch, Views, pictured
 from hfv_builder.detectors.quarter_depth import DepthVector
 from hfv_builder.detectors.rank_loss import Emphasis, rank_weights, weighted_loss
+from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Precision, Schedule, cosine
 from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
@@ -163,13 +165,29 @@ class HumanSam:
         return self._judged(samples, place, self._config.temporal_views, self._config.spatial_views)
 
     def _judged(self, samples: Samples, place: int, temporal: int, spatial: int) -> Floats:
-        network, device = self._fitted, self._surroundings.device
-        depth = None
-        if self._config.depth:
-            depth = torch.from_numpy(samples.further[0][place].copy())[None].to(device)
+        network, device, depth = self._fitted, self._surroundings.device, self._depth_of(samples, place)
         with torch.inference_mode(), autocast(self._precision, device):
             views = torch.stack([*self._views.evaluated(samples.features[place], temporal, spatial)])
             return np.asarray(network(views.to(device), depth).double().softmax(dim=1).cpu().numpy())
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what reads the frames, and the depth vector."""
+        return self.extractor()
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the probabilities by each view, α, and where the answer comes from in the middle view."""
+        network, views = self._fitted, self.view_probabilities(clip, 0)
+        fusion = float(network.share().detach()) if self._config.depth else None
+        evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=fusion)
+        if not maps:
+            return evidence
+        (video,) = self._views.evaluated(clip.features[0], 1, 1)
+        answer, depth = int(evidence.probabilities.argmax()), self._depth_of(clip, 0)
+        frames = video.transpose(0, 1)
+        own = gradient_maps(
+            lambda inputs: network(inputs.transpose(0, 1)[None], depth)[0, answer], frames.to(self._surroundings.device)
+        )
+        return replace(evidence, images=pictured(frames), maps=own)
 
     def save(self, path: Path) -> None:
         """Write all parameters, the width of the depth vector, and what the backbone started from."""
@@ -191,6 +209,12 @@ class HumanSam:
                 f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
             ) from None
         self._network = network.to(self._surroundings.device).eval()
+
+    def _depth_of(self, samples: Samples, place: int) -> Tensor | None:
+        """Return the depth vector of a clip, (1, D); None without the depth branch."""
+        if not self._config.depth:
+            return None
+        return torch.from_numpy(samples.further[0][place].copy())[None].to(self._surroundings.device)
 
     def _new_network(self, depth_width: int) -> HumanSamNetwork:
         with torch.random.fork_rng(devices=[]):

@@ -103,3 +103,9 @@ class Views:
 def normalized(images: Tensor) -> Tensor:
     """Return images, (…, 3, h, w) uint8, normalised as ImageNet, float32."""
     return (images.float() - MEAN) / STD
+
+
+def pictured(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Return normalised images as they were, (n, 3, h, w) float32 to (n, h, w, 3) uint8."""
+    pixels = (images * STD + MEAN).round().clamp(0, 255).to(torch.uint8)
+    return np.asarray(pixels.permute(0, 2, 3, 1).numpy())

@@ -23,7 +23,8 @@ def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole
         "detector",
         type=text,
         metavar="DETECTOR",
-        help="clip-svm, clip-prompt, ft-clip, or one of the floors chance, metadata, prior",
+        help="clip-svm, clip-prompt, ft-clip, humansam, uni-fd, cnndet, timesformer, f3net, or one of the floors "
+        "chance, metadata, prior",
     )
     parser.add_argument("--config", type=path, metavar="FILE", help="TOML file with the detector's configuration")
     parser.add_argument(

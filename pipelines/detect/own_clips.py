@@ -79,7 +79,9 @@ def predict_clips(
     if keep:
         _keep(run, answers)
     failed = [answer for answer in answers if answer.evidence is None]
-    rows = [_row(answer, specification.classes) for answer in answers if answer.evidence is not None]
+    rows = [
+        _row(answer.clip, answer.evidence, specification.classes) for answer in answers if answer.evidence is not None
+    ]
     errors = [{"clip": path_text(answer.clip), "error": answer.error} for answer in failed]
     about = "" if out is None else _about_images(answers, out, specification.detector)
     text = paragraphs(
@@ -204,11 +206,9 @@ def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:
     return f"{detector} does not look at places in frames, so there are no images"
 
 
-def _row(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
+def _row(clip: Path, evidence: Evidence, classes: Sequence[str]) -> dict[str, Any]:
     """Return the row of a clip in the table for people."""
-    evidence = answer.evidence
-    assert evidence is not None  # noqa: S101 (for the type checker)
-    row: dict[str, Any] = {"clip": path_text(answer.clip), "answer": classes[int(evidence.probabilities.argmax())]}
+    row: dict[str, Any] = {"clip": path_text(clip), "answer": classes[int(evidence.probabilities.argmax())]}
     row |= {name: f"{100 * value:.1f}" for name, value in zip(classes, evidence.probabilities, strict=True)}
     if len(evidence.views) > 1:
         agreeing = int((evidence.views.argmax(axis=1) == evidence.probabilities.argmax()).sum())

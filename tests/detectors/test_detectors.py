@@ -15,6 +15,7 @@ from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
 from hfv_builder.detectors.targets import class_ids, classes_of, four_probabilities
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Split, UsageError
+from pipelines.cli import main
 from pipelines.detect.prepare import Workplace, prepare
 from pipelines.detect.train import run_name, surroundings_of
 from tests.detectors.weights import BACKBONE
@@ -113,6 +114,7 @@ def check_evidence(detector: Detector, release: Release, test: Samples, probabil
         assert evidence.views.shape[1] == probabilities.shape[1]
         np.testing.assert_allclose(evidence.views.sum(axis=1), 1)
     assert plain.maps is None
+    assert plain.fusion is None or 0 <= plain.fusion <= 1
     if drawn.maps is not None:
         assert drawn.images is not None
         assert drawn.images.shape == (*drawn.maps.shape, 3)
@@ -198,6 +200,13 @@ def test_targets(release: Release) -> None:
     four = four_probabilities(np.array([[0.7, 0.2, 0.1]]), "generator", ("film", "sora", "veo"), ("film",))
     assert four["p_real"].tolist() == [0.7]
     assert four[list(PROBABILITIES[:3])].isna().all(axis=None)
+
+
+def test_the_help_names_every_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = capsys.readouterr().out.replace("\n", " ").replace(",", " ").split()
+    assert set(DETECTORS) <= set(words)
 
 
 def test_floors_and_names_of_runs() -> None:

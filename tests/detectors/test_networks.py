@@ -93,6 +93,16 @@ def test_it_learns_what_can_be_seen_and_no_shuffled_labels(name: str, weights: W
     assert chances[1] == pytest.approx(0.25, abs=0.1)
 
 
+def test_the_same_seed_gives_the_same_weights(weights: WeightsDir, tmp_path: Path) -> None:
+    for file in ("a", "b"):
+        detector, side = made("cnndet", weights, share=0.25)
+        train = samples(detector, side, 0, 2)
+        (tmp_path / f"{file} state").mkdir()
+        detector.fit(train, train, Fitting(folder=tmp_path / f"{file} state"))
+        detector.save(tmp_path / file)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_views_of_a_clip() -> None:
     assert parts(16, 8, np.full(8, 0.25)).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
     assert parts(16, 8, np.full(8, 0.75)).tolist() == [1, 3, 5, 7, 9, 11, 13, 15]

@@ -17,6 +17,7 @@ from PIL import Image
 
 from hfv_builder.detectors import frame_images
 from hfv_builder.detectors.answers import answers_of
+from hfv_builder.detectors.base import Evidence
 from hfv_builder.detectors.frames import even_frames
 from hfv_builder.detectors.map_image import write_maps
 from hfv_builder.detectors.reader import Release
@@ -26,6 +27,7 @@ from hfv_builder.records import DONE, METRICS, SOME_FAILED, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.cli import main
+from pipelines.detect import own_clips
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.own_clips import clips_in, predict_clips
 from pipelines.detect.predict import predict
@@ -166,6 +168,20 @@ def test_the_command_line(runs: Path, own: Path, tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "out").exists()  # nothing to draw
     assert main(["predict", str(runs / "metadata"), str(tmp_path / "x.mp4")]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_row_says_how_views_agree_and_what_the_branches_weigh() -> None:
+    views = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+    evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=0.25)
+    row = own_clips._row(Path("a.mp4"), evidence, ("fake", "real"))
+    assert row == {
+        "clip": "a.mp4",
+        "answer": "fake",
+        "fake": "70.0",
+        "real": "30.0",
+        "views that agree": "2 of 3",
+        "video branch": "0.25",
+    }
 
 
 def test_a_map_is_where_the_network_looks(tmp_path: Path) -> None:
