@@ -13,11 +13,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Ints, Samples, Surroundings
 from hfv_builder.detectors.frames import FRAMES
-from hfv_builder.detectors.pretrained import weights_file
+from hfv_builder.detectors.pretrained import ORIGIN, weights_file
 from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Pace, Precision, Schedule
 from hfv_builder.detectors.training import Task, train_network
@@ -86,6 +87,7 @@ class NetworkDetector:
         if self.published and config.pretrained and not surroundings.is_trained:
             weights_file(self.published, surroundings.weights.root)
         self._network: nn.Module | None = None
+        self._origin = ""
 
     def extractor(self) -> Extractor:
         """Return what reads the frames."""
@@ -124,6 +126,7 @@ class NetworkDetector:
         network, config = self._made(), self.settings
         if config.pretrained:
             self.start(network)
+            self._origin = self._published_sha256()
         network = self._network = network.to(self.surroundings.device)
 
         def batches(rng: np.random.Generator) -> Sequence[Ints]:
@@ -162,19 +165,24 @@ class NetworkDetector:
         return with_maps(evidence, views, self._fitted, self.inputs(self._tensor(views)))
 
     def save(self, path: Path) -> None:
-        """Write the network."""
-        save_arrays(path, {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()})
+        """Write the network, and which published file it began with."""
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
+        save_arrays(path, arrays | {ORIGIN: np.frombuffer(self._origin.encode(), np.uint8)})
 
     def load(self, path: Path) -> None:
         """Read the network; published weights are not needed any more."""
         network, arrays = self._made(), load_arrays(path)
         try:
+            self._origin = arrays.pop(ORIGIN).tobytes().decode()
             network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        except RuntimeError as error:
+        except (KeyError, RuntimeError) as error:
             raise UsageError(
                 f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
             ) from None
         self._network = network.to(self.surroundings.device).eval()
+
+    def _published_sha256(self) -> str:
+        return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if self.published else ""
 
     def _made(self) -> nn.Module:
         """Return the network with the random weights of the seed."""

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
 
+ORIGIN = "origin"
+"""Name of the SHA-256 of the published file that training began with, as ASCII, among the arrays of a network."""
 COUNTERS = "num_batches_tracked"
 """Ends the names of counters that not every file has and that nothing reads."""
 

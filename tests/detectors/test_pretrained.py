@@ -5,15 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.base import Surroundings
+from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.detectors.arrays import load_arrays
+from hfv_builder.detectors.base import Fitting, Samples, Surroundings
 from hfv_builder.detectors.frozen_clip import FrozenClip
 from hfv_builder.detectors.network_detector import NetworkDetector
+from hfv_builder.detectors.pretrained import ORIGIN
 from hfv_builder.detectors.registry import configure, create
 from hfv_builder.detectors.xception import Xception
 from hfv_builder.records import UsageError
@@ -67,7 +71,7 @@ PREFIXES = {"cnndet": ("",), "timesformer": ("model.",), "f3net": ("of_bands.", 
 """Where in the detector's network the tensors are."""
 
 
-def made(name: str, root: Path) -> NetworkDetector:
+def made(name: str, root: Path, *, is_trained: bool = False, **values: object) -> NetworkDetector:
     """A detector whose weights are in a folder."""
     surroundings = Surroundings(
         classes=("spatial", "appearance", "motion", "real"),
@@ -76,8 +80,9 @@ def made(name: str, root: Path) -> NetworkDetector:
         device="cpu",
         weights=WeightsDir(root=root),
         is_lite=True,
+        is_trained=is_trained,
     )
-    detector = create(name, configure(name, SMALL.get(name, {}), name), surroundings)
+    detector = create(name, configure(name, SMALL.get(name, {}) | values, name), surroundings)
     assert isinstance(detector, NetworkDetector)
     return detector
 
@@ -117,6 +122,24 @@ def test_every_tensor_comes_from_the_file(name: str, tmp_path: Path) -> None:
     path.write_bytes(b"damaged")
     with pytest.raises(UsageError, match="cannot be read"):
         started(name, tmp_path)
+
+
+def test_a_trained_network_knows_what_it_began_with(tmp_path: Path) -> None:
+    (tmp_path / "resnet50").mkdir()
+    path, _ = resnet50(tmp_path / "resnet50")
+    detector = made("cnndet", tmp_path, epochs=1, side=32)
+    clips = [np.zeros((1, 3, 36, 36), np.uint8)] * 4
+    train = Samples(rows=pd.DataFrame(index=range(4)), features=clips, classes=np.arange(4))
+    detector.fit(train, train, Fitting(folder=tmp_path))
+    detector.save(tmp_path / "weights.safetensors")
+    digest = file_sha256(path)
+    path.unlink()
+    with pytest.raises(UsageError, match="is missing: download it"):
+        made("cnndet", tmp_path)
+    again = made("cnndet", tmp_path, is_trained=True, side=32)  # needs no published weights any more
+    again.load(tmp_path / "weights.safetensors")
+    assert load_arrays(tmp_path / "weights.safetensors")[ORIGIN].tobytes().decode() == digest
+    assert (again.predict(train) == detector.predict(train)).all()
 
 
 def test_first_layers_share_the_colours_weights(tmp_path: Path) -> None:
