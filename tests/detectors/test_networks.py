@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, object]] = {
     "uni-fd": {"rate": 0.01, "epochs": 40, "copies": 1, "batch": 32},
     "cnndet": {"layers": (1, 1, 1, 1), "channels": (4, 4, 4, 4), "rate": 0.01, "epochs": 8},
     "timesformer": {"width": 32, "depth": 1, "heads": 2, "together": 2, "patch": 8, "rate": 0.05, "epochs": 15},
-    "f3net": {"width": 91, "middle": 1, "rate": 0.05, "epochs": 6},
+    "f3net": {"width": 91, "middle": 1, "rate": 0.1, "epochs": 5},
 }
 SHARED = {"pretrained": False, "side": 32, "resized": SIDE, "batch": 16, "views_per_epoch": 2, "frames": FRAMES}
 
