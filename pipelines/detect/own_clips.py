@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Answer:
 
     clip: Path
     evidence: Evidence | None
-    """None for a clip that cannot be read."""
+    """Without images and maps, which would take too much memory; None for a clip that cannot be read."""
     error: str = ""
     image: Path | None = None
     """The WebP that shows where the detector looks."""
@@ -155,7 +155,8 @@ def _answers(
             else:
                 own = detector.predict(clip)
                 evidence = Evidence(probabilities=own[0], views=own, view="clip")
-            yield Answer(clip=path, evidence=evidence, image=_drawn(path, evidence, out))
+            image = _drawn(path, evidence, out)
+            yield Answer(clip=path, evidence=replace(evidence, images=None, maps=None), image=image)
 
 
 def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[list[npt.NDArray[Any]], str]]:

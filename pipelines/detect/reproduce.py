@@ -15,12 +15,12 @@ from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.detectors.targets import classes_of
 from hfv_builder.evaluation.paper import beside, paper_tables
 from hfv_builder.evaluation.tables import markdown
-from hfv_builder.records import Split, UsageError
+from hfv_builder.records import SOME_FAILED, Split, UsageError
 from hfv_builder.storage.places import put
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.prepare import Workplace, is_lite
 from pipelines.detect.train import surroundings_of, train_run
-from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 OUT = Path("reproduction")
 FILE = "paper.md"
@@ -62,6 +62,8 @@ def reproduce(
 ) -> Outcome:
     """Train what is not trained yet, evaluate it, and write the paper's tables beside the figures reached.
 
+    Exit code 3 if a clip cannot be read.
+
     Args:
         folder: the release.
         out: folder of the runs, the results and the tables; None: `reproduction/RELEASE`.
@@ -85,20 +87,26 @@ def reproduce(
         for own in chosen
     ]
     _check(chosen, configs, release, place)
+    failed: dict[str, str] = {}
     for own, config in zip(chosen, configs, strict=True):
-        train_run(own.detector, config, release, out / "runs" / own.name, place)
+        failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
     done = [path.parent for path in sorted((out / "runs").glob("*/run.json")) if read_run(path.parent).done]
     evaluated = evaluate_runs(done, folder, out=out / "results", seed=seed, place=place)
     figures = pd.read_parquet(out / "results" / "results.parquet")
     _write(out / FILE, figures, release.folder.name)
+    unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     text = paragraphs(
+        table(unread, f"{len(unread)} clips cannot be read, and no detector learnt from them:", limit=SHOWN),
         table([{"run": path.name, "folder": str(path)} for path in done], f"{len(done)} runs are evaluated:"),
         evaluated.text,
         f"the tables of the paper, beside these figures, are in {out / FILE}",
     )
     summary = evaluated.summary | {"runs": [str(path) for path in done], "tables": str(out / FILE)}
+    summary |= {"failed": [*unread, *evaluated.summary["failed"]]}
     summary |= {"seconds": round(time.time() - started, 1)}
-    return Outcome(summary=summary, text=text, exit_code=evaluated.exit_code, started=started)
+    return Outcome(
+        summary=summary, text=text, exit_code=SOME_FAILED if failed else evaluated.exit_code, started=started
+    )
 
 
 def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release, place: Workplace) -> None:

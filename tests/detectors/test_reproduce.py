@@ -10,11 +10,12 @@ import pytest
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.registry import configure
 from hfv_builder.evaluation.paper import beside, paper_tables
-from hfv_builder.records import DONE, UsageError
+from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
 from pipelines.detect import reproduce as stage
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.reproduce import COMPARED, PLAN, reproduce
+from pipelines.outcome import Outcome
 
 SMALL: dict[str, Any] = {
     "cnndet": {
@@ -48,6 +49,22 @@ def test_it_trains_once_and_writes_the_tables(folder: Path, place: Workplace, tm
     reproduce(folder, out=tmp_path / "all", detectors=["cnndet"], values=SMALL, place=place)
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert (tmp_path / "all" / "paper.md").read_text() == text
+
+
+def test_clips_that_cannot_be_learnt_from_are_named(
+    folder: Path, place: Workplace, tmp_path: Path, monkeypatch: Any
+) -> None:
+    evaluated = Outcome(summary={"failed": []}, text="")
+    (tmp_path / "results").mkdir()
+    pd.DataFrame({"run": [], "set": [], "variant": [], "figure": [], "value": []}).to_parquet(
+        tmp_path / "results" / "results.parquet"
+    )
+    monkeypatch.setattr(stage, "evaluate_runs", lambda *_, **__: evaluated)
+    monkeypatch.setattr(stage, "train_run", lambda *_: (None, {"data/train/a.mp4": "it is broken"}))
+    outcome = reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=place)
+    assert outcome.exit_code == SOME_FAILED
+    assert "1 clips cannot be read" in outcome.text
+    assert outcome.summary["failed"] == [{"clip": "data/train/a.mp4", "error": "it is broken"}]
 
 
 def test_all_that_is_missing_is_said_at_once(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
