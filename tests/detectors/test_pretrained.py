@@ -42,11 +42,11 @@ def resnet50(folder: Path) -> tuple[Path, State]:
 
 
 def xception(folder: Path) -> tuple[Path, State]:
-    """A folder with the file of timm's Xception, a pickle of tensors."""
+    """A folder with the file of timm's Xception, a pickle of tensors in PyTorch's format before 1.6."""
     network = Xception(width=32, middle=1)
     state = network.state_dict() | {"fc.weight": torch.zeros(1000, network.features), "fc.bias": torch.zeros(1000)}
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    torch.save(state, folder / "xception-43020ad28.pth")
+    torch.save(state, folder / "xception-43020ad28.pth", _use_new_zipfile_serialization=False)
     return folder / "xception-43020ad28.pth", state
 
 
