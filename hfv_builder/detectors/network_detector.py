@@ -144,7 +144,7 @@ class NetworkDetector:
         task: Task[Ints, tuple[Tensor, Tensor]] = Task(
             batches=batches, load=load, loss=loss, validate=lambda: self._accuracy(val)
         )
-        return train_network(network, task, self.schedule(), fitting)
+        return train_network(network, task, self.schedule(), fitting, threads=4)
 
     def predict(self, samples: Samples) -> Floats:
         """Return the mean probabilities of the views, (n, classes)."""
