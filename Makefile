@@ -28,7 +28,7 @@ BROWSER    = command -v chromium >/dev/null || \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo catalog score select label split audit release train evaluate status show weights review guide bench \
+.PHONY: help setup demo catalog score select label split audit release train evaluate predict reproduce status show weights review guide bench \
   lint test clean
 
 help:  ## list the targets
@@ -98,6 +98,16 @@ evaluate: $(READY)  ## tables of RUNS on RELEASE, beside the floors
 	$(call need,RELEASE,releases/my-set-1.0.0)
 	@$(BIN)/hfv evaluate $(foreach r,$(call given,RUNS),"$(r)") $(ONTO) $(GOES_ON)
 
+predict: $(READY)  ## what RUN makes of your own CLIPS, and with OUT where it looks
+	$(call need,RUN,runs/my-set-1.0.0/clip-svm)
+	$(call need,CLIPS,my-clips)
+	@$(BIN)/hfv predict "$(call given,RUN)" $(foreach c,$(call given,CLIPS),"$(c)") $(call flag,OUT,--out) \
+	  $(call switch,KEEP,--keep) $(call flag,DEVICE,--device) $(call flag,THREADS,--threads) $(COMMON) $(GOES_ON)
+
+reproduce: $(READY)  ## train and evaluate the paper's detectors on RELEASE, and write its tables
+	$(call need,RELEASE,releases/my-set-1.0.0)
+	@$(BIN)/hfv reproduce $(foreach d,$(call given,DETECTOR),--detector "$(d)") $(call flag,CONFIG,--config) $(ONTO) $(GOES_ON)
+
 status: $(READY)  ## what is done, failed and left
 	@$(BIN)/hfv status $(COMMON)
 
@@ -111,7 +121,7 @@ weights: $(READY)  ## download the models that PROFILE needs, and try them
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
-	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) \
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) $(call flag,RUN,--run) \
 	  $(COMMON)
 
 guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
 from pipelines.audit.arguments import add_arguments as add_audit
-from pipelines.detect.arguments import add_evaluate, add_train
+from pipelines.detect.arguments import add_evaluate, add_predict, add_reproduce, add_train
 from pipelines.release.arguments import add_arguments as add_release
 from pipelines.review_arguments import add_review, add_reviews
 from pipelines.select.arguments import add_arguments as add_select
@@ -184,6 +184,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add_evaluate(
         command("evaluate", "evaluate detectors on a release, beside the floors", everywhere),
+        text=_text,
+        path=_path,
+        whole=_processes,
+        seed=_seed,
+    )
+    add_predict(
+        command("predict", "say what a trained detector makes of your own clips, and why", everywhere),
+        path=_path,
+        whole=_processes,
+    )
+    add_reproduce(
+        command("reproduce", "train and evaluate all detectors of the paper, and write its tables", everywhere),
         text=_text,
         path=_path,
         whole=_processes,

@@ -176,16 +176,10 @@ def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
     )
 
 
-def _train(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import run_train
+def _detect(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
+    from pipelines.detect.commands import COMMANDS
 
-    return run_train(manifests, options)
-
-
-def _evaluate(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import run_evaluate
-
-    return run_evaluate(manifests, options)
+    return COMMANDS[options.command](manifests, options)
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
@@ -221,6 +215,7 @@ def _review(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
         into=_into(options),
         names=options.name,
         clips=options.clips,
+        run=options.run,
         verbose=options.verbose,
     )
 
@@ -256,8 +251,10 @@ STAGES = {
     "release": _release,
     "select": _select,
     "audit": _audit,
-    "train": _train,
-    "evaluate": _evaluate,
+    "train": _detect,
+    "evaluate": _detect,
+    "predict": _detect,
+    "reproduce": _detect,
     "status": _status,
     "show": _show,
     "weights": _weights,
@@ -273,6 +270,8 @@ EXTRAS = {
     "audit": "audit",
     "train": "detect",
     "evaluate": "detect",
+    "predict": "detect",
+    "reproduce": "detect",
     "review": "review",
     "reviews": "review",
     "demo": "demo",

@@ -47,6 +47,7 @@ def review(
     into: Manifests | None = None,
     names: Sequence[str] = (),
     clips: Path | None = None,
+    run: Path | None = None,
     verbose: bool = False,
 ) -> Outcome:
     """Serve the app until it is stopped, then export the decisions.
@@ -63,6 +64,7 @@ def review(
         into: the manifests to export to; None uses `destination`.
         names: additional host names of the server, such as that of a reverse proxy.
         clips: a file with the ids of the clips to review, one per line; None reviews all.
+        run: a run of a detector whose answers are shown beside the automatic labels; None shows none.
         verbose: whether requests are logged.
 
     Raises:
@@ -70,6 +72,8 @@ def review(
     """
     import uvicorn
 
+    from hfv_builder.detectors.answers import answers_of
+    from hfv_builder.detectors.run_folder import read_run
     from review_ui.app import create_app
     from review_ui.connections import server_config
     from review_ui.guard import is_loopback, names_of
@@ -92,6 +96,7 @@ def review(
             hosts=(*names_of(host), *names),
             into=destination(manifests, db, into),
             only=None if clips is None else read_list(clips),
+            answers={} if run is None else answers_of(read_run(run)),
         )
         # The manifests stay in memory; excluding them from garbage collection avoids pauses.
         gc.freeze()

@@ -33,6 +33,12 @@ def add_review(
     review.add_argument(
         "--clips", type=path, metavar="LIST", help="review only the clips whose ids are in this file, one per line"
     )
+    review.add_argument(
+        "--run",
+        type=path,
+        metavar="RUN",
+        help="run of a detector whose answers are shown beside the automatic labels, after the blind answer",
+    )
     review.add_argument("--settings", type=path, metavar="FILE", help="TOML file with settings of the queues")
     review.add_argument("--overlap", type=votes, metavar="N", help="reviewers per clip (default: 1)")
     review.add_argument(

@@ -59,6 +59,7 @@ def create_app(
     export_on_exit: bool = True,
     into: Manifests | None = None,
     only: Collection[str] | None = None,
+    answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> FastAPI:
     """Return the app for reviewing the clips of these manifests.
 
@@ -71,11 +72,12 @@ def create_app(
         export_on_exit: whether the manifests `reviews` and `final` are written when the server stops.
         into: the manifests to write; None writes into `manifests`.
         only: ids of the clips to review; None reviews all.
+        answers: of a detector, by clip id: run, answer and probabilities; None for no detector.
 
     Raises:
         UsageError: a manifest or the database cannot be read.
     """
-    desk = Desk(manifests, db, settings or Settings(), only)
+    desk = Desk(manifests, db, settings or Settings(), only, answers)
     sessions = Sessions(users, desk.store)
     _check_assignments(sessions.users or {}, desk)
 

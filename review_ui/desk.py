@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,17 @@ RENEW_S = 60.0
 class Desk:
     """One review: its clips, queues and decisions. All methods must be called in the event loop."""
 
-    def __init__(self, manifests: Manifests, db: Path, settings: Settings, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        manifests: Manifests,
+        db: Path,
+        settings: Settings,
+        only: Collection[str] | None = None,
+        answers: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         """Open manifests and database; import decisions of the `reviews` manifest that the database lacks.
+
+        For `only` and `answers` see `create_app`.
 
         Raises:
             UsageError: a manifest or the database cannot be read.
@@ -47,7 +56,8 @@ class Desk:
         self.turns = Turns()
         self.board = Board(self.clips, settings)
         self._about = lru_cache(maxsize=2048)(self._describe)
-        self._suggestion = lru_cache(maxsize=2048)(self.clips.suggestion)
+        self._answers = answers or {}
+        self._suggestion = lru_cache(maxsize=2048)(self._suggest)
         self._last = 0
         for decision in self._import_decisions():
             self._last = max(self._last, decision.created_at)
@@ -158,6 +168,11 @@ class Desk:
         facts |= {"source": self.clips.source(row), "split": self.clips.split_name(row)}
         facts |= {"candidate": self.clips.is_candidate(row)}
         return facts if self.settings.show_source else facts | {"source": None, "generator": None}
+
+    def _suggest(self, row: int) -> dict[str, Any] | None:
+        """Return the automatic label with the detector's answer, which is shown and hidden with it."""
+        suggestion = self.clips.suggestion(row)
+        return suggestion and suggestion | {"detector": self._answers.get(self.clips.ids[row])}
 
     # --------------------------------------------------------------- decisions
 

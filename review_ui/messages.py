@@ -119,7 +119,8 @@ class Item(Message):
     shown: bool
     """Whether the suggestion is shown before the first answer; if not, that answer is blind."""
     suggestion: dict[str, Any] | None
-    """label, margin, tied, group_size, ranks and scores; null for a clip without a label, or while it is hidden."""
+    """label, margin, tied, group_size, ranks, scores, and the answer of a detector (run, answer, probabilities; null
+    without one); null for a clip without a label, or while it is hidden."""
     first: First | None
     candidate: bool
     """Whether the clip is a candidate for val, whose anomaly has a strength."""

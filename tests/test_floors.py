@@ -1,6 +1,7 @@
 """The floors of the house: each imports from those below it, and there is no circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -21,6 +22,7 @@ FLOORS = (
     ("pipelines.cli",),
 )
 """From the lowest up. A module belongs to the longest of these names that it begins with."""
+TRAINING = re.compile(r"^\s*(from|import) (accelerate|timm)\b", re.MULTILINE)
 LEVELS = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 
@@ -63,6 +65,13 @@ def test_no_module_imports_from_a_floor_above(name: str) -> None:
 def test_the_review_app_stands_on_the_library_alone() -> None:
     seen = {each for name in MODULES if name.startswith("review_ui") for each in imports(name)}
     assert {each.split(".")[0] for each in seen} == {"hfv_builder", "review_ui"}
+
+
+def test_training_libraries_stay_in_the_detectors() -> None:
+    """They take a second to import, which no other command may pay."""
+    users = {name for name, file in MODULES.items() if TRAINING.search(file.read_text())}
+    assert "hfv_builder.detectors.processes" in users
+    assert all(name.startswith("hfv_builder.detectors.") for name in users)
 
 
 def test_there_is_no_circle() -> None:

@@ -76,11 +76,11 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
     assert make(
         tmp_path, "audit", "AGAINST=theirs.csv", "RELEASE=out/a-1.0.0", "TOPICS=t.toml", "PEOPLE=pose", "WORKERS=1"
     )[1] == ("audit --against theirs.csv --release out/a-1.0.0 --topics t.toml --people pose --workers 1\n")
-    assert make(tmp_path, "review", "LIST=some.txt")[1] == "review --clips some.txt\n"
+    assert make(tmp_path, "review", "LIST=some.txt", "RUN=r")[1] == "review --clips some.txt --run r\n"
 
 
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
-NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r")
+NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r", "RUN=runs/x", "CLIPS=c")
 """What these targets cannot do without."""
 TARGETS = (
     "demo",
@@ -92,6 +92,8 @@ TARGETS = (
     "audit",
     "train",
     "evaluate",
+    "predict",
+    "reproduce",
     "status",
     "weights",
     "review",
@@ -134,6 +136,23 @@ def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
     assert "--resume" in make(tmp_path, "train", *NEEDED, "RESUME=1")[1]
 
 
+def test_own_clips_are_predicted(tmp_path: Path) -> None:
+    code, given, err = make(
+        tmp_path, "predict", "RUN=runs/x", "CLIPS=a b.mp4", "OUT=maps", "KEEP=1", codes={"predict": 3}
+    )
+    assert (code, given) == (0, "predict runs/x a b.mp4 --out maps --keep\n")
+    assert "make predict: done, but some clips failed" in err
+    assert "predict needs RUN: make predict RUN=runs" in make(tmp_path, "predict", "CLIPS=a")[2]
+    assert "predict needs CLIPS: make predict CLIPS=my-clips" in make(tmp_path, "predict", "RUN=a")[2]
+
+
+def test_the_paper_is_reproduced(tmp_path: Path) -> None:
+    code, given, _ = make(tmp_path, "reproduce", "RELEASE=r", "DETECTOR=cnndet f3net", "CONFIG=c.toml", "SEED=1")
+    assert code == 0
+    assert given == "reproduce --detector cnndet --detector f3net --config c.toml --release r --seed 1\n"
+    assert "reproduce needs RELEASE" in make(tmp_path, "reproduce")[2]
+
+
 @pytest.mark.parametrize("value", ["0", "no", "No", "NO", "false", "False", "off", "n", "", " "])
 @pytest.mark.parametrize(
     ("target", "variable", "flag"),
@@ -148,11 +167,12 @@ def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
         ("split", "STRONG_ONLY", "--strong-only"),
         ("select", "ALL", "--all"),
         ("audit", "RETRY", "--retry-failed"),
+        ("predict", "KEEP", "--keep"),
     ],
 )
 def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
-    assert flag not in make(tmp_path, target, "GENERATOR=k", f"{variable}={value}")[1]
-    assert flag in make(tmp_path, target, "GENERATOR=k", f"{variable}=1")[1]
+    assert flag not in make(tmp_path, target, *NEEDED, f"{variable}={value}")[1]
+    assert flag in make(tmp_path, target, *NEEDED, f"{variable}=1")[1]
 
 
 def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from hfv_builder.storage.part_file import part_file
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write the arrays, atomically; equal arrays give equal bytes."""
-    from safetensors.numpy import save
+    from safetensors.numpy import save_file
 
     with part_file(path) as part:
-        part.write_bytes(save({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}))
+        save_file({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}, part)
 
 
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

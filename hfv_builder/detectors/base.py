@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,8 @@ class Samples:
     """The columns of `reader.Release.rows`."""
     features: Arrays
     """By row; empty arrays for a detector without an extractor."""
+    further: tuple[Arrays, ...] = ()
+    """By row, what the other extractors of a `features.Combined` computed."""
     classes: Ints
     """(n,), the class of each clip; −1 if the detector has no such class."""
 
@@ -64,6 +66,8 @@ class Surroundings:
     weights: WeightsDir
     is_lite: bool
     """Whether the release was made with the profile lite, which needs no weights."""
+    is_trained: bool = False
+    """Whether `load` follows, so that nothing to start training from is needed."""
 
 
 Curve = list[dict[str, float]]
@@ -106,6 +110,43 @@ class Detector(Protocol):
 
         Raises:
             UsageError: the file is damaged.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a detector's answer to one clip rests on."""
+
+    probabilities: Floats
+    """(classes,), what `predict` returns for the clip."""
+    views: Floats
+    """(views, classes), the probabilities by each view alone; rows sum to 1."""
+    view: str
+    """What a view is called, such as `frame`."""
+    fusion: float | None = None
+    """The share of the video branch in the answer, in [0, 1]; None for a detector that joins no branches."""
+    images: npt.NDArray[np.uint8] | None = None
+    """(n, H, W, 3) RGB, what `maps` belong to."""
+    maps: npt.NDArray[np.float32] | None = None
+    """(n, H, W) in [0, 1], how much the answer depends on each place; 1 is the largest of the clip."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a detector offers besides if it can say why it answers as it does."""
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what computes the features that `explain` takes: those of `extractor`, or what they are made of.
+
+        A clip is decoded once: `explain` gives its probabilities too.
+        """
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return what the answer to one clip rests on.
+
+        Args:
+            clip: one row, with the features of `evidence_extractor`.
+            maps: whether `images` and `maps` are asked for; a detector that does not look at places leaves them None.
         """
 
 

@@ -1,16 +1,18 @@
 """The detector `clip-prompt`: a frame is of the class with the nearest prompt; no training (arXiv 2412.00526)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
-from hfv_builder.detectors.base import Curve, Extractor, Fitting, Floats, Samples, Surroundings
+from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings
 from hfv_builder.detectors.embeddings import FrameEmbeddings
-from hfv_builder.detectors.frame_machine import unit
+from hfv_builder.detectors.frame_machine import frame_evidence, unit
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
 from hfv_builder.detectors.targets import Target
@@ -54,20 +56,33 @@ class ClipPrompt:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
-        if self._vectors is None:
-            raise RuntimeError("call fit or load first")
-        clips = [samples.features[place] for place in range(len(samples.rows))]
-        return np.stack([vote(SHARPNESS * unit(frames).astype(np.float64) @ self._vectors.T) for frames in clips])
+        return np.stack([vote(self._decisions(samples.features[place])) for place in range(len(samples.rows))])
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what computes the embeddings."""
+        return self.extractor()
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the votes of the frames. An embedding has no places, so there are no maps."""
+        return frame_evidence(self._decisions(clip.features[0]))
 
     def save(self, path: Path) -> None:
         """Write the vectors of the classes."""
-        if self._vectors is None:
-            raise RuntimeError("call fit or load first")
-        save_arrays(path, {"vectors": self._vectors})
+        save_arrays(path, {"vectors": self._fitted})
 
     def load(self, path: Path) -> None:
         """Read the vectors of the classes."""
         self._vectors = load_arrays(path)["vectors"]
+
+    def _decisions(self, frames: npt.NDArray[Any]) -> Floats:
+        """Return a decision value for each frame and class, (frames, classes)."""
+        return np.asarray(SHARPNESS * unit(frames).astype(np.float64) @ self._fitted.T)
+
+    @property
+    def _fitted(self) -> Floats:
+        if self._vectors is None:
+            raise RuntimeError("call fit or load first")
+        return self._vectors
 
 
 def create(config: Config, surroundings: Surroundings) -> ClipPrompt:

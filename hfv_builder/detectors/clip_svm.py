@@ -7,9 +7,16 @@ from pydantic.dataclasses import dataclass
 
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
-from hfv_builder.detectors.base import Curve, Extractor, Fitting, Floats, Samples, Surroundings
+from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings
 from hfv_builder.detectors.embeddings import AUTO, FrameEmbeddings, chosen_embedding
-from hfv_builder.detectors.frame_machine import fit_frames, machine_arrays, machine_of, vote_frames
+from hfv_builder.detectors.frame_machine import (
+    fit_frames,
+    frame_evidence,
+    machine_arrays,
+    machine_of,
+    unit,
+    vote_frames,
+)
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.kernels import EXACT, Kernel, Machine
 
@@ -57,6 +64,14 @@ class ClipSvm:
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return vote_frames(self._fitted, samples.features)
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what computes the embeddings."""
+        return self.extractor()
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the votes of the frames. An embedding has no places, so there are no maps."""
+        return frame_evidence(self._fitted.decisions(unit(clip.features[0])))
 
     def save(self, path: Path) -> None:
         """Write the machine as arrays."""

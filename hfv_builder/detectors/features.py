@@ -1,18 +1,19 @@
 """Compute the features of clips that the cache lacks, and give them to detectors by row."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.base import Extractor
 from hfv_builder.detectors.feature_cache import FeatureCache
 from hfv_builder.detectors.reader import Release
-from hfv_builder.records import ClipError, reason
+from hfv_builder.records import ClipError, UsageError, reason
 
 PART = 32
 """Clips of one file of the cache; what is lost at most when the process is killed."""
@@ -49,6 +50,66 @@ class Nothing:
     def __getitem__(self, place: int) -> npt.NDArray[Any]:
         """Return an empty array."""
         return np.empty(0)
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Several extractors, each with a cache of its own."""
+
+    parts: tuple[Extractor, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies everything that decides any of the results but the file."""
+        return " + ".join(part.fingerprint for part in self.parts)
+
+    def extract(self, path: Path) -> npt.NDArray[Any]:
+        """Return the features of the first extractor."""
+        return self.parts[0].extract(path)
+
+
+@dataclass(frozen=True)
+class Uncached:
+    """An extractor whose results are too large to be kept: they are computed whenever they are asked for."""
+
+    part: Extractor
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies everything that decides the result but the file."""
+        return self.part.fingerprint
+
+    def extract(self, path: Path) -> npt.NDArray[Any]:
+        """Return the features of the clip."""
+        return self.part.extract(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """The features of clips, computed whenever they are asked for."""
+
+    extractor: Extractor
+    release: Release
+    paths: Sequence[str]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        """Return the features of a clip.
+
+        Raises:
+            UsageError: it cannot be decoded.
+        """
+        path = self.paths[place]
+        try:
+            with self.release.file(path) as file:
+                return self.extractor.extract(file)
+        except (ClipError, OSError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({reason(error)}): set cache_frames = true, which leaves such clips out"
+            ) from None
 
 
 def contents_of(release: Release, paths: Sequence[str], *, threads: int) -> tuple[dict[str, str], dict[str, str]]:
@@ -100,7 +161,7 @@ def fill(
             return path, None, reason(error)
 
     with ThreadPoolExecutor(threads) as pool:
-        for path, features, error in _ahead(pool, one, missing, 2 * threads):
+        for path, features, error in ahead(pool, one, missing, 2 * threads):
             advance(1)
             if features is None:
                 failed[contents[path]] = error
@@ -111,12 +172,3 @@ def fill(
                 pending = {}
     cache.add(pending)
     return {path: failed[content] for path, content in contents.items() if content in failed}
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[str], Any], items: Sequence[str], count: int) -> Iterator[Any]:
-    """Yield the results in order, with at most `count` under way, so that memory stays bounded."""
-    rest = iter(items)
-    waiting = [pool.submit(work, item) for item in itertools.islice(rest, count)]
-    while waiting:
-        yield waiting.pop(0).result()
-        waiting += [pool.submit(work, item) for item in itertools.islice(rest, 1)]

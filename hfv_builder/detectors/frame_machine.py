@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.detectors.base import Arrays, Floats, Ints
+from hfv_builder.detectors.base import Arrays, Evidence, Floats, Ints
 from hfv_builder.detectors.kernels import Kernel, Machine, fit
 from hfv_builder.detectors.votes import vote
 
@@ -40,6 +40,16 @@ def vote_frames(machine: Machine, clips: Arrays) -> Floats:
         ends = np.cumsum([len(vectors) for vectors in own])[:-1]
         parts += [vote(frames) for frames in np.split(decisions, ends)]
     return np.stack(parts) if parts else np.empty((0, machine.classes))
+
+
+def frame_evidence(decisions: Floats) -> Evidence:
+    """Return what the votes of a clip's frames rest on, without maps.
+
+    Args:
+        decisions: (frames, classes), the decision values of each frame.
+    """
+    views = np.stack([vote(frame[None]) for frame in decisions])
+    return Evidence(probabilities=vote(decisions), views=views, view="frame")
 
 
 def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

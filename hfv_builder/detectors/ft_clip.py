@@ -4,7 +4,8 @@ The paper (arXiv 2412.00526) does not give its recipe. Ours: fixed prompts of th
 scaled cosines between frames and prompts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import (
     Arrays,
     Curve,
+    Evidence,
     Extractor,
     Fitting,
     Floats,
@@ -29,14 +31,25 @@ from hfv_builder.detectors.base import (
     balanced_weights,
 )
 from hfv_builder.detectors.frame_images import FrameImages
-from hfv_builder.detectors.frame_machine import fit_frames, machine_arrays, machine_of, vote_frames
+from hfv_builder.detectors.frame_machine import (
+    fit_frames,
+    frame_evidence,
+    machine_arrays,
+    machine_of,
+    unit,
+    vote_frames,
+)
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.kernels import EXACT, Kernel, Machine
 from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
-from hfv_builder.detectors.training import Schedule, train_network
+from hfv_builder.detectors.saliency import gradient_maps
+from hfv_builder.detectors.schedule import Schedule
+from hfv_builder.detectors.training import Task, train_network
 
 BATCH = 64
 """Frames."""
+Places = Sequence[tuple[int, int]]
+"""Clips and their frames."""
 TOWER = "tower."
 """Prefix of the tower's tensors in the weights."""
 
@@ -84,11 +97,12 @@ class FtClip:
         config, count = self._config, len(self._surroundings.classes)
         share = torch.tensor(balanced_weights(train.classes, count), dtype=torch.float32, device=self._vectors.device)
 
-        def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
-            places = _drawn_frames(train.features, config.frames_per_epoch, rng)
-            for start in range(0, len(places), BATCH):
-                yield lambda part=places[start : start + BATCH]: self._loss(train, part, share)  # type: ignore[misc]
-
+        task: Task[Places, tuple[Tensor, Tensor]] = Task(
+            batches=lambda rng: _batches(_drawn_frames(train.features, config.frames_per_epoch, rng)),
+            load=lambda places, rng: _loaded(train, places),
+            loss=lambda loaded: self._loss(*loaded, share),
+            validate=lambda: self._accuracy(val),
+        )
         schedule = Schedule(
             epochs=config.epochs,
             rate=config.rate,
@@ -96,7 +110,7 @@ class FtClip:
             patience=config.patience,
             seed=config.seed,
         )
-        curve = train_network(self._tower, batches, lambda: self._accuracy(val), schedule, fitting)
+        curve = train_network(self._tower, task, schedule, fitting)
         self._machine = fit_frames(
             config.kernel,
             _Embedded(train.features, self._embed),
@@ -112,6 +126,21 @@ class FtClip:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return vote_frames(self._fitted, _Embedded(samples.features, self._embed))
 
+    def evidence_extractor(self) -> Extractor:
+        """Return what reads the frames."""
+        return self.extractor()
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the votes of the frames, and where the similarity to the prompts of the answer comes from."""
+        features = clip.features[0]
+        evidence = frame_evidence(self._fitted.decisions(unit(self._embed(features))))
+        if not maps:
+            return evidence
+        prompt = self._vectors[int(evidence.probabilities.argmax())]
+        inputs = self._prepared(torch.from_numpy(features.copy()))
+        own = gradient_maps(lambda images: (normalize(self._tower(images), dim=1) @ prompt).sum(), inputs)
+        return replace(evidence, images=features.transpose(0, 2, 3, 1), maps=own)
+
     def save(self, path: Path) -> None:
         """Write tower and machine."""
         tower = {TOWER + name: tensor.cpu().numpy() for name, tensor in self._tower.state_dict().items()}
@@ -125,11 +154,9 @@ class FtClip:
         self._tower.eval()
         self._machine = machine_of(arrays)
 
-    def _loss(self, train: Samples, places: Sequence[tuple[int, int]], share: Tensor) -> Tensor:
-        images = torch.from_numpy(np.stack([train.features[clip][frame] for clip, frame in places]))
-        truth = torch.from_numpy(train.classes[[clip for clip, _ in places]]).to(share.device)
+    def _loss(self, images: Tensor, truth: Tensor, share: Tensor) -> Tensor:
         cosines = normalize(self._tower(self._prepared(images)), dim=1) @ self._vectors.T
-        return cross_entropy(self._scale * cosines, truth, weight=share)
+        return cross_entropy(self._scale * cosines, truth.to(share.device), weight=share)
 
     def _accuracy(self, val: Samples) -> float:
         """Return the share of validation clips whose mean frame is nearest to the prompts of their class."""
@@ -170,7 +197,16 @@ class _Embedded:
         return self._embed(self._images[place])
 
 
-def _drawn_frames(clips: Arrays, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+def _batches(places: Places) -> Sequence[Places]:
+    return [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+
+
+def _loaded(train: Samples, places: Places) -> tuple[Tensor, Tensor]:
+    images = torch.from_numpy(np.stack([train.features[clip][frame] for clip, frame in places]))
+    return images, torch.from_numpy(train.classes[[clip for clip, _ in places]])
+
+
+def _drawn_frames(clips: Arrays, count: int, rng: np.random.Generator) -> Places:
     """Return places of clip and frame for one epoch, in random order: `count` distinct frames of every clip."""
     places = [(clip, int(frame)) for clip in range(len(clips)) for frame in rng.permutation(len(clips[clip]))[:count]]
     return [places[place] for place in rng.permutation(len(places))]

@@ -22,6 +22,8 @@ class DetectorSpec:
     """Whether it stands in every table, for what can be told without looking at the content."""
     has_epochs: bool = False
     """Whether validation clips choose the epoch."""
+    needs_scores: bool = False
+    """Whether it looks at the three scores of a clip instead of its file."""
 
 
 DETECTORS: Mapping[str, DetectorSpec] = {
@@ -29,7 +31,7 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "metadata": DetectorSpec(
         module="metadata", looks_at="size, rate, length, bytes and codec of the file", is_floor=True
     ),
-    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True),
+    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True, needs_scores=True),
     "clip-svm": DetectorSpec(module="clip_svm", looks_at="embeddings of 16 frames, by a support vector machine"),
     "clip-prompt": DetectorSpec(
         module="clip_prompt", looks_at="embeddings of 16 frames, compared with those of prompts"
@@ -37,6 +39,17 @@ DETECTORS: Mapping[str, DetectorSpec] = {
     "ft-clip": DetectorSpec(
         module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
     ),
+    "humansam": DetectorSpec(
+        module="humansam", looks_at="8 frames by a video transformer, and the depth of two", has_epochs=True
+    ),
+    "uni-fd": DetectorSpec(
+        module="uni_fd", looks_at="embeddings of 8 frames by a frozen CLIP, by a linear layer", has_epochs=True
+    ),
+    "cnndet": DetectorSpec(module="cnndet", looks_at="16 frames, by a ResNet-50", has_epochs=True),
+    "timesformer": DetectorSpec(
+        module="timesformer", looks_at="8 frames at a time, by attention over space and time", has_epochs=True
+    ),
+    "f3net": DetectorSpec(module="f3net", looks_at="frequencies of 16 frames, by two Xceptions", has_epochs=True),
 }
 FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
 

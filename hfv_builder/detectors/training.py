@@ -1,124 +1,155 @@
-"""Train a network by epochs, so that a killed training goes on where it was and ends with the same weights."""
+"""Train a network by epochs, so that a killed training goes on at its step and ends with the same weights."""
 
-import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.backends.precision import autocast
+from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.base import Curve, Fitting
+from hfv_builder.detectors.processes import Processes
+from hfv_builder.detectors.schedule import Schedule, best_epoch
+from hfv_builder.detectors.training_state import TrainingState
+from hfv_builder.records import UsageError
 
-STATE = "state.safetensors"
+B = TypeVar("B")
+L = TypeVar("L")
+LOADS, LOSSES = 1, 2
+"""Last words of seeds; without them a first batch would have its epoch's, since numpy pads seeds with zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long and how fast."""
+class Task(Generic[B, L]):
+    """What a network learns."""
 
-    epochs: int
-    rate: float
-    """The highest learning rate of AdamW; it grows over the first epoch and then falls as a cosine."""
-    weight_decay: float
-    patience: int
-    """Epochs without a better validation accuracy after which training ends."""
-    seed: int
+    batches: Callable[[np.random.Generator], Sequence[B]]
+    """Returns the batches of an epoch, such as places of clips, whatever `load` takes."""
+    load: Callable[[B, np.random.Generator], L]
+    """Reads and augments a batch. Called in threads, ahead of the device, with random numbers of the batch's own."""
+    loss: Callable[[L], Tensor]
+    """Returns the loss of a loaded batch, a scalar. What it draws from torch is the batch's own as well."""
+    validate: Callable[[], float]
+    """Returns the validation accuracy in [0, 1]; NaN without validation clips, then the last epoch is kept."""
 
 
 def train_network(
-    network: nn.Module,
-    batches: Callable[[np.random.Generator], Iterator[Callable[[], Tensor]]],
-    validate: Callable[[], float],
-    schedule: Schedule,
-    fitting: Fitting,
+    network: nn.Module, task: Task[Any, Any], schedule: Schedule, fitting: Fitting, *, threads: int = 2
 ) -> Curve:
     """Train the parameters that require gradients, keep those of the best epoch, and return the learning curve.
 
-    The state after every epoch is in `fitting.folder`. Each epoch has random numbers of its own, by seed and epoch.
+    The state is in `fitting.folder` after every epoch and every `schedule.state_seconds`. All random numbers depend on
+    seed, epoch and batch alone: not on threads, processes, or where a training was killed.
 
     Args:
         network: is changed, and ends with the weights of the first epoch that has the best validation accuracy.
-        batches: yields, for one epoch, functions that return the loss of a batch.
-        validate: returns the validation accuracy in [0, 1]; NaN without validation clips, then the last epoch is kept.
+        task: what it learns.
         schedule: how long and how fast.
         fitting: the folder, and what to call after every epoch.
+        threads: batches that are loaded at the same time.
+
+    Raises:
+        UsageError: the processes cannot share the batches of a step.
     """
-    learnt = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    optimizer = torch.optim.AdamW(learnt.values(), lr=schedule.rate, weight_decay=schedule.weight_decay)
-    best = {name: value.detach().clone() for name, value in learnt.items()}
-    curve: Curve = []
-    path = fitting.folder / STATE
-    if path.is_file():
-        curve = _restore(path, learnt, optimizer, best)
-    while len(curve) < schedule.epochs and not _ended(curve, schedule.patience):
-        epoch = len(curve) + 1
-        rng = np.random.default_rng([schedule.seed, epoch])
-        torch.manual_seed(int(rng.integers(2**31)))
-        steps = [*batches(rng)]
-        losses = []
-        network.train()
-        for step, loss_of in enumerate(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate * _rate(epoch - 1 + (step + 1) / len(steps), schedule.epochs)
-            optimizer.zero_grad()
-            loss = loss_of()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(float(loss.detach()))
-        network.eval()
-        accuracy = validate()
-        curve.append({"epoch": float(epoch), "loss": float(np.mean(losses)), "val_accuracy": accuracy})
-        if _best_epoch(curve) == epoch:
-            best = {name: value.detach().clone() for name, value in learnt.items()}
-        _keep(path, learnt, optimizer, best, curve)
-        fitting.report(curve, schedule.epochs)
-    with torch.no_grad():
-        for name, value in learnt.items():
-            value.copy_(best[name])
-    network.eval()
-    return curve
+    return _Training(network, task, schedule, fitting, threads).run()
 
 
-def _rate(progress: float, epochs: int) -> float:
-    """Return the share of the highest rate after so many epochs: a linear start, then a cosine."""
-    return min(1.0, progress) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress / epochs)))
+class _Training:
+    def __init__(
+        self, network: nn.Module, task: Task[Any, Any], schedule: Schedule, fitting: Fitting, threads: int
+    ) -> None:
+        self._network, self._task, self._schedule = network, task, schedule
+        self._fitting, self._threads = fitting, threads
+        self._processes = Processes()
+        if schedule.batches_per_step % self._processes.count:
+            raise UsageError(
+                f"{self._processes.count} processes cannot share {schedule.batches_per_step} batches of a step: start "
+                f"one process, or set batches_per_step to a multiple of {self._processes.count}, if the detector has it"
+            )
+        self._device = next(network.parameters()).device
+        self._optimizer = schedule.optimizer(schedule.groups(network), lr=schedule.rate)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=schedule.precision == "fp16")
+        self._state = TrainingState(fitting.folder, network, self._optimizer, self._scaler)
+        self._written = time.monotonic()
 
+    def run(self) -> Curve:
+        curve, losses = self._state.read()
+        while not self._schedule.has_ended(curve):
+            epoch = len(curve) + 1
+            losses = self._epoch(epoch, curve, losses)
+            self._processes.average(self._state.buffers.values())
+            self._network.eval()
+            accuracy = self._processes.agreed(self._task.validate(), self._device)
+            curve.append({"epoch": float(epoch), "loss": float(np.mean(losses)), "val_accuracy": accuracy})
+            losses = []
+            if self._processes.is_main:
+                if best_epoch(curve) == epoch:
+                    self._state.write_best(epoch)
+                self._write(curve, losses)
+                self._state.remove_other_bests(best_epoch(curve))
+                self._fitting.report(curve, self._schedule.epochs)
+            self._processes.wait()
+        if curve:
+            self._state.read_best(best_epoch(curve))
+        self._network.eval()
+        return curve
 
-def _best_epoch(curve: Curve) -> int:
-    """Return the first epoch with the best validation accuracy; the last without one."""
-    values = [row["val_accuracy"] for row in curve]
-    return len(values) if np.isnan(values).any() else int(np.argmax(values)) + 1
+    def _epoch(self, epoch: int, curve: Curve, losses: list[float]) -> list[float]:
+        """Run the steps of an epoch that are not in `losses` yet, and return the losses of all."""
+        self._network.train()
+        losses = [*losses]
+        seed = self._schedule.seed
+        batches = self._task.batches(np.random.default_rng([seed, epoch]))
+        share = self._schedule.batches_per_step
+        starts = range(0, len(batches), share)
+        rest = starts[len(losses) :]
+        mine = [
+            place
+            for start in rest
+            for place in range(start, min(start + share, len(batches)))
+            if place % self._processes.count == self._processes.index
+        ]
 
+        def load(place: int) -> Any:
+            return self._task.load(batches[place], np.random.default_rng([seed, epoch, place, LOADS]))
 
-def _ended(curve: Curve, patience: int) -> bool:
-    return bool(curve) and len(curve) - _best_epoch(curve) >= patience
+        with ThreadPoolExecutor(self._threads) as pool:
+            loaded = zip(mine, ahead(pool, load, mine, 2 * self._threads), strict=True)
+            for start in rest:
+                end = min(start + share, len(batches))
+                done = epoch - 1 + (len(losses) + 1) / len(starts)
+                for group in self._optimizer.param_groups:
+                    group["lr"] = group["scale"] * self._schedule.rate_at(done, curve)
+                own = sum(place % self._processes.count == self._processes.index for place in range(start, end))
+                losses.append(self._step(epoch, [next(loaded) for _ in range(own)], end - start))
+                if (
+                    self._processes.is_main
+                    and end < len(batches)
+                    and time.monotonic() - self._written >= self._schedule.state_seconds
+                ):
+                    self._write(curve, losses)
+        return losses
 
+    def _step(self, epoch: int, loaded: Sequence[tuple[int, Any]], count: int) -> float:
+        """Make a step by the batches of this process, whose losses count 1 / `count`; return the loss of all."""
+        self._optimizer.zero_grad()
+        total = torch.zeros((), device=self._device)
+        for place, batch in loaded:
+            torch.manual_seed(int(np.random.default_rng([self._schedule.seed, epoch, place, LOSSES]).integers(2**31)))
+            with autocast(self._schedule.precision, str(self._device)):
+                loss = self._task.loss(batch) / count
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self._processes.add_gradients(self._state.learnt.values())
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return float(self._processes.sum(total))
 
-def _keep(
-    path: Path, learnt: dict[str, Any], optimizer: torch.optim.Optimizer, best: dict[str, Tensor], curve: Curve
-) -> None:
-    arrays: dict[str, Tensor] = {}
-    for name, value in learnt.items():
-        own = optimizer.state[value]
-        arrays |= {f"now.{name}": value.detach(), f"best.{name}": best[name]}
-        arrays |= {f"adam.{key}.{name}": own[key] for key in ("step", "exp_avg", "exp_avg_sq")}
-    numbers = {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
-    save_arrays(path, numbers | {"curve": np.array([[*row.values()] for row in curve])})
-
-
-def _restore(path: Path, learnt: dict[str, Any], optimizer: torch.optim.Optimizer, best: dict[str, Tensor]) -> Curve:
-    arrays = load_arrays(path)
-    with torch.no_grad():
-        for name, value in learnt.items():
-            value.copy_(torch.from_numpy(arrays[f"now.{name}"]))
-            best[name].copy_(torch.from_numpy(arrays[f"best.{name}"]))
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            state = {key: torch.from_numpy(arrays[f"adam.{key}.{name}"].copy()) for key in keys}
-            optimizer.state[value] = {
-                key: tensor if key == "step" else tensor.to(value.device) for key, tensor in state.items()
-            }
-    return [dict(zip(("epoch", "loss", "val_accuracy"), map(float, row), strict=True)) for row in arrays["curve"]]
+    def _write(self, curve: Curve, losses: list[float]) -> None:
+        self._state.write(curve, losses)
+        self._written = time.monotonic()

@@ -1,4 +1,4 @@
-"""The arguments of `hfv train` and `hfv evaluate`; the standard library alone."""
+"""The arguments of `hfv train`, `hfv evaluate`, `hfv predict` and `hfv reproduce`; the standard library alone."""
 
 import argparse
 from collections.abc import Callable
@@ -23,7 +23,8 @@ def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole
         "detector",
         type=text,
         metavar="DETECTOR",
-        help="clip-svm, clip-prompt, ft-clip, or one of the floors chance, metadata, prior",
+        help="clip-svm, clip-prompt, ft-clip, humansam, uni-fd, cnndet, timesformer, f3net, or one of the floors "
+        "chance, metadata, prior",
     )
     parser.add_argument("--config", type=path, metavar="FILE", help="TOML file with the detector's configuration")
     parser.add_argument(
@@ -68,12 +69,48 @@ def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, wh
     _add_places(parser, path=path, whole=whole, out="results/RELEASE; of import: runs/RELEASE/NAME")
 
 
+def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -> None:
+    """Add the arguments of `hfv predict`; see `add_train`."""
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of a run that `hfv train` made")
+    parser.add_argument(
+        "clips", type=path, nargs="+", metavar="CLIPS", help="files of clips, or folders, which are searched for clips"
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="DIR", help="folder for images of where the detector looks (default: none are made)"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the answers in the run's folder, for `hfv review --run RUN`"
+    )
+    _add_computing(parser, whole=whole)
+
+
+def add_reproduce(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
+    """Add the arguments of `hfv reproduce`; see `add_train`."""
+    parser.add_argument(
+        "--detector",
+        type=text,
+        action="append",
+        default=[],
+        metavar="D",
+        help="train only this one of the paper's detectors; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--config", type=path, metavar="FILE", help="TOML file with a table of configuration for each detector"
+    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of training and bootstrap (default: 0)")
+    _add_places(parser, path=path, whole=whole, out="reproduction/RELEASE")
+
+
 def _add_places(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole, out: str) -> None:
     parser.add_argument("--release", type=path, required=True, metavar="DIR", help="the folder of the release")
     parser.add_argument("--out", type=path, metavar="DIR", help=f"folder to write to (default: {out})")
     parser.add_argument(
         "--cache", type=path, metavar="DIR", help="folder of computed features (default: features, next to the release)"
     )
+    _add_computing(parser, whole=whole)
+
+
+def _add_computing(parser: argparse.ArgumentParser, *, whole: Whole) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
     parser.add_argument(
         "--threads", type=whole, metavar="N", help="clips read at the same time (default: one per core)"

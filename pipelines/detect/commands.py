@@ -1,6 +1,7 @@
-"""`hfv train` and `hfv evaluate`: from their arguments to the stages."""
+"""`hfv train`, `hfv evaluate`, `hfv predict` and `hfv reproduce`: from their arguments to the stages."""
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hfv_builder.detectors.config import read_config
@@ -8,7 +9,9 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.imports import import_predictions
+from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.prepare import Workplace
+from pipelines.detect.reproduce import reproduce
 from pipelines.detect.train import train
 from pipelines.outcome import Outcome
 
@@ -49,5 +52,39 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     return evaluate_runs(options.runs, options.release, out=options.out, seed=options.seed, place=place)
 
 
+def run_predict(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Predict the clips that the arguments name."""
+    place = Workplace(device=options.device, threads=options.threads, manifests=manifests)
+    return predict_clips(options.run, options.clips, out=options.out, keep=options.keep, place=place)
+
+
+def run_reproduce(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Reproduce the tables of the paper.
+
+    Raises:
+        UsageError: the configuration cannot be read.
+    """
+    values = read_config(options.config, [])
+    if wrong := [name for name, own in values.items() if not isinstance(own, dict)]:
+        raise UsageError(f"{options.config}: {wrong[0]} is in no table: begin with [cnndet], or another detector")
+    return reproduce(
+        options.release,
+        out=options.out,
+        detectors=options.detector,
+        values=values,
+        seed=options.seed,
+        place=_place(manifests, options),
+    )
+
+
 def _place(manifests: Manifests, options: argparse.Namespace) -> Workplace:
     return Workplace(cache=options.cache, device=options.device, threads=options.threads, manifests=manifests)
+
+
+COMMANDS: Mapping[str, Callable[[Manifests, argparse.Namespace], Outcome]] = {
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+    "reproduce": run_reproduce,
+}
+"""Function that runs a command."""

@@ -1,9 +1,10 @@
 """Predictions of a run for the evaluation sets of a release; made once and kept in the run's folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from hfv_builder.detectors.base import Detector
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import configure, create
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_predictions, write_predictions
@@ -42,21 +43,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
             f"{run.folder} has no predictions for {release.folder.name}: import them with `hfv evaluate import --name "
             f"{run.name} --predictions FILE --release {release.folder}`"
         )
-    if not (run.done and run.weights.is_file()):
-        raise UsageError(
-            f"{run.folder} is not trained to its end: run `hfv train {known_run.detector} --release DIR --out "
-            f"{run.folder} --resume`"
-        )
-    config = configure(known_run.detector, known_run.config, str(run.folder / "run.json"))
-    surroundings = surroundings_of(release, config, known_run.classes, place, lite=known_run.is_lite)
-    detector = create(known_run.detector, config, surroundings)
-    extractor = detector.extractor()
-    if (own := extractor.fingerprint if extractor else "") != known_run.fingerprint:
-        raise UsageError(
-            f"{run.folder} was trained on other features ({known_run.fingerprint}) than those computed here ({own}): "
-            "train it again, or evaluate it with the device, weights and versions it was trained with"
-        )
-    detector.load(run.weights)
+    detector = trained_detector(run, place)
     clips = release.rows[release.rows["path"].isin(release.sets["path"])]
     ready = prepare(release, clips, detector, known_run.target, known_run.classes, place)
     rows = ready.samples.rows
@@ -66,3 +53,28 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     if not ready.failed:  # else the next evaluation tries these clips again
         write_predictions(path, joined, made_by=made_by)
     return Predicted(rows=joined, failed=ready.failed)
+
+
+def trained_detector(run: Run, place: Workplace) -> Detector:
+    """Return the detector of a run as it was trained.
+
+    Raises:
+        UsageError: the run is not done, or here it would be given other features than in training.
+    """
+    known = run.specification
+    if not (run.done and run.weights.is_file()):
+        raise UsageError(
+            f"{run.folder} is not trained to its end: run `hfv train {known.detector} --release DIR --out "
+            f"{run.folder} --resume`"
+        )
+    config = configure(known.detector, known.config, str(run.folder / "run.json"))
+    surroundings = surroundings_of(config, known.classes, place, lite=known.is_lite)
+    detector = create(known.detector, config, replace(surroundings, is_trained=True))
+    extractor = detector.extractor()
+    if (own := extractor.fingerprint if extractor else "") != known.fingerprint:
+        raise UsageError(
+            f"{run.folder} was trained on other features ({known.fingerprint}) than those computed here ({own}): "
+            "train it again, or use it with the device, weights and versions it was trained with"
+        )
+    detector.load(run.weights)
+    return detector

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.base import Detector, Extractor, Samples
+from hfv_builder.detectors.base import Arrays, Detector, Extractor, Samples
 from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
 from hfv_builder.detectors.feature_cache import FeatureCache
-from hfv_builder.detectors.features import Cached, Nothing, contents_of, fill
+from hfv_builder.detectors.features import Cached, Combined, Computed, Nothing, Uncached, contents_of, fill
 from hfv_builder.detectors.frames import even_places
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
@@ -88,17 +88,38 @@ def prepare(
         return Prepared(samples=samples, failed={}, contents=tuple(rows["clip_id"]))
     threads = place.threads or cores()
     contents, failed = contents_of(release, rows["path"].drop_duplicates().tolist(), threads=threads)
-    cache = FeatureCache(place.cache_of(release), extractor.fingerprint)
-    if place.manifests is not None and isinstance(extractor, FrameEmbeddings):
-        take_embeddings(place.manifests, cache, extractor, release, rows, contents)
-    missing = len({*contents.values()} - {content for content in contents.values() if content in cache})
-    with tqdm(total=missing, desc="features", unit="clip", disable=None if missing else True) as bar:
-        failed |= fill(cache, extractor, release, contents, threads=threads, advance=bar.update)
+    caches: list[tuple[Extractor, FeatureCache | None]] = []
+    for part in extractor.parts if isinstance(extractor, Combined) else (extractor,):
+        if isinstance(part, Uncached):
+            caches.append((part, None))
+            continue
+        cache = FeatureCache(place.cache_of(release), part.fingerprint)
+        caches.append((part, cache))
+        if place.manifests is not None and isinstance(part, FrameEmbeddings):
+            take_embeddings(place.manifests, cache, part, release, rows, contents)
+        failed |= _filled(
+            cache, part, release, {path: own for path, own in contents.items() if path not in failed}, threads
+        )
     kept = ~rows["path"].isin([*failed]).to_numpy()
     rows = rows[kept].reset_index(drop=True)
     own = tuple(contents[path] for path in rows["path"])
-    samples = Samples(rows=rows, features=Cached(cache=cache, contents=own), classes=ids[kept])
+    features: list[Arrays] = [
+        Computed(extractor=part, release=release, paths=tuple(rows["path"]))
+        if cache is None
+        else Cached(cache=cache, contents=own)
+        for part, cache in caches
+    ]
+    samples = Samples(rows=rows, features=features[0], further=tuple(features[1:]), classes=ids[kept])
     return Prepared(samples=samples, failed=dict(sorted(failed.items())), contents=own)
+
+
+def _filled(
+    cache: FeatureCache, extractor: Extractor, release: Release, contents: dict[str, str], threads: int
+) -> dict[str, str]:
+    """Compute what the cache lacks, and return by path why a clip has no features."""
+    missing = len({*contents.values()} - {content for content in contents.values() if content in cache})
+    with tqdm(total=missing, desc="features", unit="clip", disable=None if missing else True) as bar:
+        return fill(cache, extractor, release, contents, threads=threads, advance=bar.update)
 
 
 def take_embeddings(

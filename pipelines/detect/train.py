@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.base import Curve, Detector, Fitting, Surroundings
 from hfv_builder.detectors.config import Config, config_values
+from hfv_builder.detectors.processes import Processes
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create, spec_of
 from hfv_builder.detectors.run_folder import Run, Specification, read_run, write_curve, write_run
@@ -90,8 +91,10 @@ def train_run(
     """
     rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(release, config, classes, place))
-    ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
+    processes = Processes()
+    detector = create(name, config, surroundings_of(config, classes, place, lite=is_lite(release)))
+    with processes.main_first():
+        ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
     if not len(ready.samples.rows):
         raise UsageError(f"no clip of {release.folder} can be read, such as {_first(ready.failed)}")
     classes_of(ready.samples.rows, config.target)
@@ -102,10 +105,13 @@ def train_run(
         facts=_facts(ready, val, place),
     )
     failed = ready.failed | val.failed
-    if _is_done(run):
-        return read_run(out), failed
-    write_run(run)
-    with tqdm(desc=f"train {name}", unit="epoch", disable=True if quiet else None) as bar:
+    with processes.main_first():
+        if _is_done(run):
+            return read_run(out), failed
+        if processes.is_main:
+            write_run(run)
+            run.state.mkdir(exist_ok=True)
+    with tqdm(desc=f"train {name}", unit="epoch", disable=True if quiet or not processes.is_main else None) as bar:
 
         def report(curve: Curve, epochs: int) -> None:
             write_curve(out, curve)
@@ -113,27 +119,24 @@ def train_run(
             bar.update(len(curve) - bar.n)
             bar.set_postfix({key: f"{value:.4g}" for key, value in curve[-1].items() if key != "epoch"})
 
-        run.state.mkdir(exist_ok=True)
         curve = detector.fit(ready.samples, val.samples, Fitting(folder=run.state, report=report))
-    write_curve(out, curve)
-    detector.save(run.weights)
-    run = replace(run, done=True, facts=run.facts | {"weights": file_sha256(run.weights)})
-    write_run(run)
-    shutil.rmtree(run.state, ignore_errors=True)
-    return run, failed
+    if processes.is_main:
+        write_curve(out, curve)
+        detector.save(run.weights)
+        write_run(replace(run, done=True, facts=run.facts | {"weights": file_sha256(run.weights)}))
+        shutil.rmtree(run.state, ignore_errors=True)
+    processes.wait()
+    return read_run(out), failed
 
 
-def surroundings_of(
-    release: Release, config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool | None = None
-) -> Surroundings:
+def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:
     """Return what a detector is made with.
 
     Args:
-        release: the release.
         config: of the detector.
         classes: the names of its classes.
         place: where it computes.
-        lite: whether it is for releases of the profile lite; None: as this release.
+        lite: whether it is for releases of the profile lite.
     """
     return Surroundings(
         classes=classes,
@@ -141,7 +144,7 @@ def surroundings_of(
         seed=config.seed,
         device=place.chosen_device,
         weights=place.weights or WeightsDir(),
-        is_lite=is_lite(release) if lite is None else lite,
+        is_lite=lite,
     )
 
 

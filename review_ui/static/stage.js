@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { Player, SPEEDS } from "./player.js";
 import { Patience } from "./patience.js";
 import { Timeline } from "./timeline.js";
-import { $, TITLES, make, signIn } from "./ui.js";
+import { $, TITLES, make, percent, signIn } from "./ui.js";
 
 const PANELS = {
   spatial: "two frames, their depth maps, and the error map",
@@ -144,6 +144,8 @@ export class Stage extends EventTarget {
     $("verdict").textContent = suggestion ? TITLES[suggestion.label] : "none";
     $("verdict").className = suggestion?.label ?? "";
     $("margin").textContent = suggestion ? margin(suggestion) : "";
+    $("detector").hidden = !suggestion?.detector;
+    $("detector").replaceChildren(...(suggestion?.detector ? answered(suggestion.detector) : []));
     $("ranks").replaceChildren(...(suggestion?.group_size ? ["spatial", "appearance", "motion"].map((metric) => rank(metric, suggestion)) : []));
     $("panels").replaceChildren(...(shown ? (this.known?.panels ?? []).map((metric) => this.panel(metric)) : []));
   }
@@ -194,6 +196,12 @@ function margin(suggestion) {
   if (suggestion.margin == null) return "";
   if (suggestion.tied) return "a tie";
   return `margin ${suggestion.margin}`;
+}
+
+// What a detector answered, with its probabilities.
+function answered({ run, answer, probabilities }) {
+  const shares = Object.entries(probabilities).map(([label, share]) => `${label} ${percent(share)}`).join(", ");
+  return [`${run}: `, make("b", { class: answer }, TITLES[answer] ?? answer), make("span", { class: "muted" }, ` ${shares}`)];
 }
 
 function rank(metric, suggestion) {

@@ -8,10 +8,11 @@ import pytest
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors import forest
 from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.detectors.video_transformer import SIZES
 from hfv_builder.evaluation import drawings
 from pipelines.detect.prepare import Workplace
 from tests.detectors.sample import write_release
-from tests.detectors.weights import tiny_clip
+from tests.detectors.weights import BACKBONE, TINY, tiny_store
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,6 +21,14 @@ def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "TREES", 20)
         patch.setattr(drawings, "svg", lambda figure: "<svg></svg>")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tiny_backbone() -> Iterator[None]:
+    """A backbone of a few parameters among those that can be chosen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, BACKBONE, TINY)
         yield
 
 
@@ -37,8 +46,8 @@ def release(folder: Path) -> Release:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> WeightsDir:
-    """A tiny checkpoint of CLIP."""
-    return tiny_clip(tmp_path_factory.mktemp("weights"))
+    """Tiny checkpoints of CLIP, Depth Pro and InternVideo2."""
+    return tiny_store(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,42 @@ import numpy as np
 import pytest
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.base import Detector, Fitting, Samples
+from hfv_builder.detectors.base import Detector, Explains, Fitting, Floats, Samples
 from hfv_builder.detectors.config import Config
+from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
 from hfv_builder.detectors.targets import class_ids, classes_of, four_probabilities
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Split, UsageError
+from pipelines.cli import main
 from pipelines.detect.prepare import Workplace, prepare
 from pipelines.detect.train import run_name, surroundings_of
+from tests.detectors.weights import BACKBONE
 
+NETWORK: dict[str, object] = {"pretrained": False, "frames": 2, "side": 32, "epochs": 1, "views_per_epoch": 1}
 SMALL: dict[str, dict[str, object]] = {
     "ft-clip": {"epochs": 6, "frames": 2, "frames_per_epoch": 2, "rate": 3e-3},
     "clip-svm": {"frames": 3},
+    "humansam": {
+        "backbone": BACKBONE,
+        "epochs": 12,
+        "warmup": 1.0,
+        "rate": 3e-3,
+        "batch": 4,
+        "operations": 0,
+        "erasing": 0.0,
+        "temporal_views": 1,
+        "spatial_views": 1,
+    },
+    "uni-fd": {"frames": 2, "copies": 1, "epochs": 1},
+    "cnndet": NETWORK | {"resized": 36, "layers": (1, 1, 1, 1), "channels": (4, 4, 4, 4)},
+    "timesformer": NETWORK | {"resized": 36, "width": 32, "depth": 1, "heads": 2, "together": 2},
+    "f3net": NETWORK | {"width": 32, "middle": 1},
 }
 """Settings that make a detector quick."""
-LEARNS = {"metadata": False, "chance": False, "clip-prompt": False}
-"""Detectors that cannot tell the sample's colours."""
+LEARNS = dict.fromkeys(("metadata", "chance", "clip-prompt", "uni-fd", "cnndet", "timesformer", "f3net"), False)
+"""Detectors that cannot tell the sample's colours, and those of `test_networks.py`, which shows that they learn."""
 
 
 def made(name: str, release: Release, place: Workplace, **values: object) -> tuple[Detector, Config, Samples, Samples]:
@@ -31,7 +50,7 @@ def made(name: str, release: Release, place: Workplace, **values: object) -> tup
     config = configure(name, SMALL.get(name, {}) | values, name)
     rows = release.clips(Split.TRAIN)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(release, config, classes, place))
+    detector = create(name, config, surroundings_of(config, classes, place, lite=True))
     train, test = (
         prepare(release, part, detector, config.target, classes, place).samples
         for part in (rows, release.clips(Split.TEST))
@@ -39,7 +58,7 @@ def made(name: str, release: Release, place: Workplace, **values: object) -> tup
     return detector, config, train, test
 
 
-TARGETS = {"ft-clip": ("anomaly",)}
+TARGETS = dict.fromkeys(("ft-clip", "humansam", "uni-fd", "cnndet", "timesformer", "f3net"), ("anomaly",))
 """Where one target is enough."""
 PAIRS = [(name, target) for name in DETECTORS for target in TARGETS.get(name, ("binary", "anomaly", "generator"))]
 
@@ -58,17 +77,19 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
         assert (probabilities.argmax(axis=1) == test.classes).mean() > 0.8
 
     detector.save(tmp_path / "weights.safetensors")
-    surroundings = surroundings_of(release, config, classes_of(train.rows, config.target), place)
+    surroundings = surroundings_of(config, classes_of(train.rows, config.target), place, lite=True)
     again = create(name, config, surroundings)
     again.load(tmp_path / "weights.safetensors")
     assert (again.predict(test) == probabilities).all()
     again.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
 
+    check_evidence(detector, release, test, probabilities)
     order = np.random.default_rng(0).permutation(len(test.rows))
     turned = Samples(
         rows=test.rows.iloc[order].reset_index(drop=True),
         features=[test.features[place] for place in order],
+        further=tuple([own[place] for place in order] for own in test.further),
         classes=test.classes[order],
     )
     np.testing.assert_allclose(again.predict(turned), probabilities[order], atol=1e-9)
@@ -77,7 +98,32 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
         again.load(tmp_path / "weights.safetensors")
 
 
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in ("ft-clip", "chance", "clip-prompt")])
+def check_evidence(detector: Detector, release: Release, test: Samples, probabilities: Floats) -> None:
+    """What an answer rests on: the same probabilities, of views that are some, and maps of what was looked at."""
+    if not isinstance(detector, Explains):
+        return
+    extractor = detector.evidence_extractor()
+    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
+    first, *others = (part.extract(release.folder / test.rows["path"][0]) for part in parts)
+    clip = Samples(
+        rows=test.rows[:1], features=[first], further=tuple([own] for own in others), classes=test.classes[:1]
+    )
+    plain, drawn = (detector.explain(clip, maps=maps) for maps in (False, True))
+    for evidence in (plain, drawn):
+        np.testing.assert_allclose(evidence.probabilities, probabilities[0], atol=1e-5)
+        assert evidence.views.shape[1] == probabilities.shape[1]
+        np.testing.assert_allclose(evidence.views.sum(axis=1), 1)
+    assert plain.maps is None
+    assert plain.fusion is None or 0 <= plain.fusion <= 1
+    if drawn.maps is not None:
+        assert drawn.images is not None
+        assert drawn.images.shape == (*drawn.maps.shape, 3)
+        assert drawn.images.dtype == np.uint8
+        assert drawn.maps.min() >= 0
+        assert drawn.maps.max() == 1
+
+
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in (*TARGETS, "chance", "clip-prompt")])
 def test_the_same_seed_gives_the_same_weights(name: str, release: Release, place: Workplace, tmp_path: Path) -> None:
     for file in ("a", "b"):
         detector, _, train, test = made(name, release, place, seed=3, target="anomaly")
@@ -154,6 +200,13 @@ def test_targets(release: Release) -> None:
     four = four_probabilities(np.array([[0.7, 0.2, 0.1]]), "generator", ("film", "sora", "veo"), ("film",))
     assert four["p_real"].tolist() == [0.7]
     assert four[list(PROBABILITIES[:3])].isna().all(axis=None)
+
+
+def test_the_help_names_every_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = capsys.readouterr().out.replace("\n", " ").replace(",", " ").split()
+    assert set(DETECTORS) <= set(words)
 
 
 def test_floors_and_names_of_runs() -> None:

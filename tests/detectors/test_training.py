@@ -3,7 +3,9 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +15,51 @@ import torch
 from torch import nn
 
 from hfv_builder.detectors.base import Curve, Fitting
-from hfv_builder.detectors.training import Schedule, train_network
+from hfv_builder.detectors.schedule import Schedule, Tuning, constant, cosine, plateau, steps
+from hfv_builder.detectors.training import Task, train_network
 from tests.killed import Killed, killed_after
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()
 SCHEDULE = Schedule(epochs=6, rate=0.2, weight_decay=0.01, patience=9, seed=0)
+EVERY_STEP = replace(SCHEDULE, state_seconds=0)
 
 
 def train(
-    folder: Path, schedule: Schedule = SCHEDULE, accuracies: list[float] | None = None, **fitting: Any
+    folder: Path,
+    schedule: Schedule = SCHEDULE,
+    accuracies: list[float] | None = None,
+    survived: int | None = None,
+    norm: bool = True,
+    **fitting: Any,
 ) -> tuple[dict[str, Any], Curve]:
-    """A small network with dropout, whose validation accuracies may be given."""
-    torch.manual_seed(1)
-    network = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
-    given = iter(accuracies or [])
+    """A small network with dropout and, unless `norm` is false, running means, whose accuracies may be given.
 
-    def batches(rng: np.random.Generator) -> Iterator[Any]:
-        order = rng.permutation(len(X))
-        for start in range(0, len(X), 8):
-            part = order[start : start + 8]
-            yield lambda part=part: nn.functional.cross_entropy(network(X[part]), Y[part])
+    `survived` is the number of batches after whose losses it is killed.
+    """
+    torch.manual_seed(1)
+    middle = nn.BatchNorm1d(8) if norm else nn.Identity()
+    network = nn.Sequential(nn.Linear(6, 8), middle, nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
+    given = iter(accuracies or [])
+    lost: list[Any] = []
+
+    def load(part: Any, rng: np.random.Generator) -> Any:
+        return X[part] + torch.from_numpy(rng.normal(0, 0.01, (len(part), 6))).float(), Y[part]
+
+    def loss(loaded: Any) -> Any:
+        lost.append(loaded)
+        if len(lost) - 1 == survived:
+            raise Killed
+        return nn.functional.cross_entropy(network(loaded[0]), loaded[1])
 
     def validate() -> float:
         right = (network(X).argmax(dim=1) == Y).float().mean().item()
         return next(given) if accuracies else right
 
-    curve = train_network(network, batches, validate, schedule, Fitting(folder=folder, **fitting))
+    task: Task[Any, Any] = Task(
+        batches=lambda rng: np.split(rng.permutation(len(X)), 5), load=load, loss=loss, validate=validate
+    )
+    curve = train_network(network, task, schedule, Fitting(folder=folder, **fitting))
     return {name: value.clone() for name, value in network.state_dict().items()}, curve
 
 
@@ -50,15 +70,31 @@ def test_it_learns_and_reproduces_to_the_bit(tmp_path: Path) -> None:
     assert all((first[name] == second[name]).all() for name in first)
 
 
-@pytest.mark.parametrize("survived", range(6))
-def test_killed_while_it_writes(tmp_path: Path, survived: int) -> None:
-    expected, curve = train(tmp_path / "whole")
-    (tmp_path / "killed").mkdir()
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Curve]:
+    """A training that nothing interrupts."""
+    return train(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("survived", range(8))
+def test_killed_while_it_writes(tmp_path: Path, whole: tuple[dict[str, Any], Curve], survived: int) -> None:
+    expected, curve = whole
     with killed_after(survived):
-        train(tmp_path / "killed")
-    weights, again = train(tmp_path / "killed")
+        train(tmp_path, EVERY_STEP)
+    weights, again = train(tmp_path)
     assert again == curve
     assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+def test_killed_at_any_step_it_goes_on_there(tmp_path: Path, whole: tuple[dict[str, Any], Curve]) -> None:
+    expected, curve = whole
+    for _ in range(9):  # each call lives for three steps of the thirty
+        with pytest.raises(Killed):
+            train(tmp_path, EVERY_STEP, survived=3)
+    weights, again = train(tmp_path, EVERY_STEP, survived=3)
+    assert again == curve
+    assert all((weights[name] == expected[name]).all() for name in expected)
+    assert len([*tmp_path.glob("best-*")]) == 1
 
 
 def test_killed_after_every_epoch(tmp_path: Path) -> None:
@@ -101,7 +137,7 @@ def test_sigkill_in_an_epoch(tmp_path: Path) -> None:
 
 
 def test_it_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
-    schedule = Schedule(epochs=6, rate=0.05, weight_decay=0.01, patience=2, seed=0)
+    schedule = replace(SCHEDULE, rate=0.05, patience=2)
     weights, curve = train(tmp_path / "a", schedule, [0.5, 0.8, 0.8, 0.7, 0.9, 0.9])
     assert [row["val_accuracy"] for row in curve] == [0.5, 0.8, 0.8, 0.7]
     second, _ = train(tmp_path / "b", schedule, [0.5, 0.9, 0.1, 0.1])
@@ -111,3 +147,75 @@ def test_it_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
 def test_without_validation_clips_the_last_epoch_stays(tmp_path: Path) -> None:
     _, curve = train(tmp_path / "a", accuracies=[float("nan")] * 6)
     assert len(curve) == 6
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [torch.optim.AdamW, torch.optim.Adam, partial(torch.optim.SGD, momentum=0.9)],
+    ids=["adamw", "adam", "sgd"],
+)
+def test_every_optimizer_goes_on(tmp_path: Path, optimizer: Callable[..., torch.optim.Optimizer]) -> None:
+    schedule = replace(EVERY_STEP, optimizer=optimizer, rate=0.05, epochs=2)
+    expected, _ = train(tmp_path / "whole", schedule)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", schedule, survived=7)
+    weights, _ = train(tmp_path / "killed", schedule)
+    assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_goes_on(tmp_path: Path, precision: Any) -> None:
+    schedule = replace(EVERY_STEP, precision=precision, rate=0.05, epochs=2)
+    expected, curve = train(tmp_path / "whole", schedule)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", schedule, survived=7)
+    weights, again = train(tmp_path / "killed", schedule)
+    assert again == curve
+    assert all((weights[name] == expected[name]).all() for name in expected)
+    full, _ = train(tmp_path / "full", replace(schedule, precision="fp32"))
+    assert any((weights[name] != full[name]).any() for name in full)
+
+
+def test_each_parameter_has_its_own_rate_and_decay(tmp_path: Path) -> None:
+    def tuning(name: str, parameter: nn.Parameter) -> Tuning:
+        return Tuning(scale=0.0) if name.startswith("0.") else Tuning(decays=parameter.ndim > 1)
+
+    schedule = replace(SCHEDULE, tuning=tuning)
+    torch.manual_seed(1)
+    first = nn.Linear(6, 8)
+    weights, _ = train(tmp_path, schedule)
+    assert torch.equal(weights["0.weight"], first.weight)
+    groups = schedule.groups(nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 2)))
+    assert [(len(own["params"]), own["scale"], own["weight_decay"]) for own in groups] == [
+        (2, 0.0, 0.01),
+        (1, 1.0, 0.01),
+        (1, 1.0, 0.0),
+    ]
+
+
+def test_the_mean_gradient_of_several_batches_makes_a_step(tmp_path: Path) -> None:
+    sgd = replace(SCHEDULE, optimizer=torch.optim.SGD, epochs=1, batches_per_step=5, weight_decay=0.0, pace=constant)
+    weights, _ = train(tmp_path, sgd)
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
+    for place, part in enumerate(np.split(np.random.default_rng([0, 1]).permutation(len(X)), 5)):
+        noise = torch.from_numpy(np.random.default_rng([0, 1, place, 1]).normal(0, 0.01, (8, 6))).float()
+        torch.manual_seed(int(np.random.default_rng([0, 1, place, 2]).integers(2**31)))
+        (nn.functional.cross_entropy(network(X[part] + noise), Y[part]) / 5).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(weights[name], parameter.detach() - 0.2 * parameter.grad)
+
+
+def test_paces() -> None:
+    def curve(*accuracies: float) -> Curve:
+        return [{"epoch": place + 1.0, "loss": 0.0, "val_accuracy": own} for place, own in enumerate(accuracies)]
+
+    warm = cosine(warmup=2)
+    assert [round(warm(done, 6, []), 3) for done in (0.5, 1, 2, 4, 6)] == [0.25, 0.5, 1, 0.5, 0]
+    stepped = steps((11, 14))
+    assert [round(stepped(done, 15, []), 3) for done in (0.1, 11, 11.1, 14, 14.5)] == [1, 1, 0.1, 0.1, 0.01]
+    pace = plateau(patience=2)
+    assert [pace(0, 9, curve(*own)) for own in ((), (0.5, 0.5), (0.5, 0.4, 0.3), (0.5, 0.4, 0.6))] == [1, 1, 0.1, 1]
+    falling = replace(SCHEDULE, rate=1e-4, pace=plateau(patience=1), least=1e-6, patience=99, epochs=99)
+    assert [falling.has_ended(curve(*[0.5] * count)) for count in (1, 2, 3, 4)] == [False, False, False, True]

@@ -18,7 +18,19 @@ from pipelines.arguments import parser
 from pipelines.cli import main
 
 COMMANDS = sorted(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
-HEAVY = ("torch", "pandas", "dask", "distributed", "pyarrow", "numpy", "cv2", "fastapi", "pydantic")
+HEAVY = (
+    "torch",
+    "pandas",
+    "dask",
+    "distributed",
+    "pyarrow",
+    "numpy",
+    "cv2",
+    "fastapi",
+    "pydantic",
+    "accelerate",
+    "timm",
+)
 
 
 def hfv(*arguments: str) -> list[str]:

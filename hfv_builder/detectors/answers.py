@@ -1,0 +1,70 @@
+"""What a run answered to clips, by their ids: of all releases that it was evaluated on, and of clips of one's own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_predictions, write_predictions
+from hfv_builder.detectors.targets import FAKE, REAL
+from hfv_builder.evaluation.scores import PROBABILITIES
+from hfv_builder.records import Label, UsageError
+
+OWN = "own"
+"""The set of clips of one's own; its file among the predictions has this name too."""
+
+
+def own_path(run: Run) -> Path:
+    """Return the file of the answers to clips of one's own."""
+    return run.folder / "predictions" / f"{OWN}.parquet"
+
+
+def keep_answers(run: Run, answers: pd.DataFrame) -> None:
+    """Add answers to those that the run's folder holds; an answer to the same clip replaces the earlier one.
+
+    Args:
+        run: the run.
+        answers: clip_id and `PROBABILITIES`.
+    """
+    made_by = _made_by(run)
+    known = read_predictions(own_path(run), made_by=made_by)
+    rows = pd.concat([*([] if known is None else [known]), answers.assign(set=OWN, variant="")], ignore_index=True)
+    write_predictions(own_path(run), rows.drop_duplicates("clip_id", keep="last"), made_by=made_by)
+
+
+def answers_of(run: Run) -> dict[str, dict[str, Any]]:
+    """Return by clip id: run, the probabilities by label (fake and real if only these are told apart), and the answer.
+
+    Copies of a clip that are changed do not count. If several releases hold a clip, the last one by name counts, and
+    before it an answer to a clip of one's own.
+
+    Raises:
+        UsageError: the run has predicted nothing.
+    """
+    made_by = _made_by(run)
+    paths = sorted((run.folder / "predictions").glob("*.parquet"), key=lambda path: (path == own_path(run), path.name))
+    tables = [table for path in paths if (table := read_predictions(path, made_by=made_by)) is not None]
+    if not tables:
+        raise UsageError(
+            f"{run.folder} has predicted nothing: run `hfv evaluate {run.folder} --release DIR`, or `hfv predict "
+            f"{run.folder} CLIPS --keep`"
+        )
+    rows = pd.concat(tables, ignore_index=True)[PREDICTIONS.names]
+    rows = rows[rows["variant"].eq("") & rows["p_real"].notna()].drop_duplicates("clip_id", keep="last")
+    return {
+        clip: _answer(run, four)
+        for clip, four in zip(rows["clip_id"], rows[list(PROBABILITIES)].to_numpy(np.float64), strict=True)
+    }
+
+
+def _answer(run: Run, four: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, Any]:
+    names = [str(label) for label in Label]
+    if np.isnan(four).any():
+        names, four = [FAKE, REAL], np.array([1 - four[Label.REAL], four[Label.REAL]])
+    probabilities = dict(zip(names, four.tolist(), strict=True))
+    return {"run": run.name, "answer": names[int(four.argmax())], "probabilities": probabilities}
+
+
+def _made_by(run: Run) -> str:
+    return str(run.facts.get("weights", ""))

@@ -1,0 +1,231 @@
+"""The shared part of detectors that are one network on views of a clip: a frame, or some frames together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from hfv_builder.backends.weights import file_sha256
+from hfv_builder.detectors import config as shared
+from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Ints, Samples, Surroundings
+from hfv_builder.detectors.frames import FRAMES
+from hfv_builder.detectors.pretrained import ORIGIN, weights_file
+from hfv_builder.detectors.saliency import gradient_maps
+from hfv_builder.detectors.schedule import Pace, Precision, Schedule
+from hfv_builder.detectors.training import Task, train_network
+from hfv_builder.records import UsageError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, config=shared.STRICT)
+class NetworkConfig(shared.Config):
+    """What these detectors can be told besides."""
+
+    frames: PositiveInt = FRAMES
+    """Frames of a clip, spread evenly."""
+    epochs: PositiveInt = 100
+    rate: PositiveFloat = 1e-4
+    """The highest learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    batch: PositiveInt = 64
+    """Views."""
+    batches_per_step: PositiveInt = 1
+    """Batches whose mean gradient makes a step; several processes share them."""
+    views_per_epoch: PositiveInt = 4
+    """Views of a clip that an epoch takes, by chance."""
+    precision: Precision = "fp32"
+    pretrained: bool = True
+    """Whether training begins with published weights; if not, with random ones, and none are needed."""
+
+
+def paced(
+    config: NetworkConfig, pace: Pace, optimizer: Callable[..., torch.optim.Optimizer], *, least: float = 0.0
+) -> Schedule:
+    """Return the schedule of a configuration, which ends by its epochs or by `least` alone."""
+    return Schedule(
+        epochs=config.epochs,
+        rate=config.rate,
+        weight_decay=config.weight_decay,
+        patience=config.epochs,
+        seed=config.seed,
+        pace=pace,
+        optimizer=optimizer,
+        least=least,
+        batches_per_step=config.batches_per_step,
+        precision=config.precision,
+    )
+
+
+class NetworkDetector:
+    """A network from views to classes. The probabilities of a clip are the mean of those of its views.
+
+    A subclass says what the network is, what a view is, and how training draws one.
+    """
+
+    view = "frame"
+    """What a view is called."""
+    published = ""
+    """The weights that training begins with, a name of `PRETRAINED`; empty for none."""
+
+    def __init__(self, config: NetworkConfig, surroundings: Surroundings) -> None:
+        """Make the detector.
+
+        Raises:
+            UsageError: published weights are needed and missing.
+        """
+        self.settings, self.surroundings = config, surroundings
+        if self.published and config.pretrained and not surroundings.is_trained:
+            weights_file(self.published, surroundings.weights.root)
+        self._network: nn.Module | None = None
+        self._origin = ""
+
+    def extractor(self) -> Extractor:
+        """Return what reads the frames."""
+        raise NotImplementedError
+
+    def build(self) -> nn.Module:
+        """Return the network with random weights: views, as `inputs` returns them, to (n, classes)."""
+        raise NotImplementedError
+
+    def start(self, network: nn.Module) -> None:
+        """Set the weights that training begins with.
+
+        Raises:
+            UsageError: they are missing or do not fit.
+        """
+        raise NotImplementedError
+
+    def draw(self, features: Array, rng: np.random.Generator) -> Array:
+        """Return one view of a clip for training, drawn and changed by chance."""
+        raise NotImplementedError
+
+    def views(self, features: Array) -> Array:
+        """Return the views by which a clip is judged, (views, …, 3, H, W) uint8."""
+        return features
+
+    def inputs(self, views: Tensor) -> Tensor:
+        """Return views as the network takes them, float32 on their device."""
+        raise NotImplementedError
+
+    def schedule(self) -> Schedule:
+        """Return how long and how fast the network learns."""
+        raise NotImplementedError
+
+    def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
+        """Train the network by cross-entropy, and choose the epoch by the accuracy on validation clips."""
+        network, config = self._made(), self.settings
+        if config.pretrained:
+            self.start(network)
+            self._origin = self._published_sha256()
+        network = self._network = network.to(self.surroundings.device)
+
+        def batches(rng: np.random.Generator) -> Sequence[Ints]:
+            places = rng.permutation(np.repeat(np.arange(len(train.classes)), config.views_per_epoch))
+            return np.array_split(places, -(-len(places) // config.batch))
+
+        def load(places: Ints, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+            views = np.stack([self.draw(train.features[int(place)], rng) for place in places])
+            return torch.from_numpy(views), torch.from_numpy(train.classes[places])
+
+        def loss(loaded: tuple[Tensor, Tensor]) -> Tensor:
+            views, truth = (tensor.to(self.surroundings.device) for tensor in loaded)
+            return cross_entropy(network(self.inputs(views)), truth)
+
+        task: Task[Ints, tuple[Tensor, Tensor]] = Task(
+            batches=batches, load=load, loss=loss, validate=lambda: self._accuracy(val)
+        )
+        return train_network(network, task, self.schedule(), fitting, threads=4)
+
+    def predict(self, samples: Samples) -> Floats:
+        """Return the mean probabilities of the views, (n, classes)."""
+        own = [self._judged(self.views(samples.features[place])).mean(axis=0) for place in range(len(samples.rows))]
+        return np.stack(own) if own else np.empty((0, len(self.surroundings.classes)))
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what reads the frames."""
+        return self.extractor()
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the probabilities by each view, and where the value of the answer comes from."""
+        views = self.views(clip.features[0])
+        each = self._judged(views)
+        evidence = Evidence(probabilities=each.mean(axis=0), views=each, view=self.view)
+        if not maps:
+            return evidence
+        return with_maps(evidence, views, self._fitted, self.inputs(self._tensor(views)))
+
+    def save(self, path: Path) -> None:
+        """Write the network, and which published file it began with."""
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
+        save_arrays(path, arrays | {ORIGIN: np.frombuffer(self._origin.encode(), np.uint8)})
+
+    def load(self, path: Path) -> None:
+        """Read the network; published weights are not needed any more."""
+        network, arrays = self._made(), load_arrays(path)
+        try:
+            self._origin = arrays.pop(ORIGIN).tobytes().decode()
+            network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
+            ) from None
+        self._network = network.to(self.surroundings.device).eval()
+
+    def _published_sha256(self) -> str:
+        return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if self.published else ""
+
+    def _made(self) -> nn.Module:
+        """Return the network with the random weights of the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            return self.build()
+
+    def _judged(self, views: Array) -> Floats:
+        """Return the probabilities of each view, (views, classes) float64."""
+        with torch.inference_mode():
+            values = self._fitted(self.inputs(self._tensor(views)))
+            return np.asarray(values.double().softmax(dim=1).cpu().numpy())
+
+    def _tensor(self, views: Array) -> Tensor:
+        return torch.from_numpy(np.array(views, order="C")).to(self.surroundings.device)
+
+    def _accuracy(self, val: Samples) -> float:
+        """Return the share of validation clips that are judged right; NaN without any."""
+        own = np.flatnonzero(val.classes >= 0).tolist()
+        if not own:
+            return float("nan")
+        answers = [self._judged(self.views(val.features[place])).mean(axis=0).argmax() for place in own]
+        return float(np.mean(np.array(answers) == val.classes[own]))
+
+    @property
+    def _fitted(self) -> nn.Module:
+        if self._network is None:
+            raise RuntimeError("call fit or load first")
+        return self._network
+
+
+def with_maps(evidence: Evidence, views: Array, network: nn.Module, inputs: Tensor) -> Evidence:
+    """Return the evidence with the gradient of the answer's value by the pixels of the views.
+
+    Args:
+        evidence: without maps.
+        views: (views, …, 3, H, W) uint8.
+        network: from `inputs` to the values of the classes.
+        inputs: the views as the network takes them.
+    """
+    answer = int(evidence.probabilities.argmax())
+    return replace(
+        evidence,
+        images=views.reshape(-1, *views.shape[-3:]).transpose(0, 2, 3, 1),
+        maps=gradient_maps(lambda own: network(own)[:, answer].sum(), inputs),
+    )

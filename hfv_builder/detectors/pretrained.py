@@ -1,0 +1,139 @@
+"""Published weights that detectors begin with. They are put into the folder of the weights by hand, under their name.
+
+Loading is strict: every parameter comes from the file, every tensor of the file is used, and no code of it is run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hfv_builder.backends.weights import file_sha256
+from hfv_builder.records import UsageError
+
+ORIGIN = "origin"
+"""Name of the SHA-256 of the published file that training began with, as ASCII, among the arrays of a network."""
+COUNTERS = "num_batches_tracked"
+"""Ends the names of counters that not every file has and that nothing reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A row of the table."""
+
+    source: str
+    """Where the files are published."""
+    files: tuple[str, ...]
+    """What may hold the weights; the first that is there is read."""
+    licence: str
+    is_repository: bool = True
+    """Whether the source is a repository on the Hugging Face hub."""
+
+
+PRETRAINED: Mapping[str, Pretrained] = {
+    "clip-l14": Pretrained(
+        source="timm/vit_large_patch14_clip_224.openai", files=("open_clip_model.safetensors",), licence="mit"
+    ),
+    "resnet50": Pretrained(source="timm/resnet50.tv_in1k", files=("model.safetensors",), licence="bsd-3-clause"),
+    "xception": Pretrained(
+        source="the release v0.1-cadene of pytorch-image-models on GitHub",
+        files=("xception-43020ad28.pth",),
+        licence="apache-2.0",
+        is_repository=False,
+    ),
+    "timesformer": Pretrained(
+        source="facebook/timesformer-base-finetuned-ssv2",
+        files=("model.safetensors", "pytorch_model.bin"),
+        licence="cc-by-nc-4.0",
+    ),
+}
+
+
+def weights_file(name: str, root: Path) -> Path:
+    """Return the file of the weights.
+
+    Args:
+        name: of `PRETRAINED`.
+        root: the folder of all weights.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    own = PRETRAINED[name]
+    for path in (root / name / file for file in own.files):
+        if path.is_file():
+            return path
+    raise UsageError(f"{root / name / own.files[0]} is missing: {_cure(name, root)}")
+
+
+def weights_revision(name: str, root: Path) -> str:
+    """Return what identifies the weights: where they are from, and the hash of their file.
+
+    Raises:
+        UsageError: they are not there.
+    """
+    return f"{PRETRAINED[name].source} {file_sha256(weights_file(name, root))[:12]}"
+
+
+def fill(network: nn.Module, name: str, root: Path, *, prefix: str = "", head: str = "") -> None:
+    """Set the parameters of the network, which may be on `meta`, to the published ones, in fp32.
+
+    Args:
+        network: its parameters have the names in the file, without the prefix.
+        name: of `PRETRAINED`.
+        root: the folder of all weights.
+        prefix: begins the names of the tensors that belong to the network; others are not looked at.
+        head: begins the names of the layer that is learnt anew: the network keeps its own. Empty for none.
+
+    Raises:
+        UsageError: the file is missing or damaged, or a tensor is missing, left over or of another shape.
+    """
+    path = weights_file(name, root)
+    own = _own(_read(path, _cure(name, root)), prefix, head)
+    expected = _own(network.state_dict(), "", head)
+    for problem, keys in (
+        ("it has no", expected.keys() - own.keys()),
+        ("it has an unknown", own.keys() - expected.keys()),
+    ):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise _misfit(path, f"{problem} {min(keys)}{more}", name, root)
+    for key, tensor in own.items():
+        if tensor.shape != expected[key].shape:
+            raise _misfit(path, f"{key} is {tuple(tensor.shape)}, not {tuple(expected[key].shape)}", name, root)
+    network.load_state_dict({key: tensor.float() for key, tensor in own.items()}, strict=False, assign=True)
+
+
+def _own(state: Mapping[str, Tensor], prefix: str, head: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with the prefix, without it, but for the head and for counters."""
+    names = {name.removeprefix(prefix): name for name in state if name.startswith(prefix)}
+    return {
+        own: state[name]
+        for own, name in names.items()
+        if not (head and own.startswith(head)) and not own.endswith(COUNTERS)
+    }
+
+
+def _read(path: Path, cure: str) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise safetensors, zip, pickle and OS errors of many types
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(f"the weights {path} cannot be read ({reason[:200]}): {cure}") from None
+    return state
+
+
+def _misfit(path: Path, reason: str, name: str, root: Path) -> UsageError:
+    return UsageError(f"the weights {path} do not fit the network ({reason}): {_cure(name, root)}")
+
+
+def _cure(name: str, root: Path) -> str:
+    own = PRETRAINED[name]
+    if own.is_repository:
+        return f"download it with `hf download {own.source} --local-dir {root / name}`"
+    return f"download it from {own.source} into {root / name}"

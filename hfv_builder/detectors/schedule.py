@@ -1,0 +1,131 @@
+"""How long and how fast a network learns: paces of the learning rate, and the rate and decay of each parameter."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from hfv_builder.detectors.base import Curve
+
+Pace = Callable[[float, int, Curve], float]
+"""From the epochs done (a step's share counts), the number of epochs, and the curve of the epochs that are complete,
+to the share of the highest learning rate. It depends on nothing else, so that a resumed training has the same rates."""
+Precision = Literal["fp32", "fp16", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How one parameter learns."""
+
+    scale: float = 1.0
+    """Its learning rate as a share of that of the schedule."""
+    decays: bool = True
+    """Whether weight decay applies."""
+
+
+def cosine(*, warmup: float = 1.0) -> Pace:
+    """Return a pace that grows linearly over the first `warmup` epochs and falls as a cosine over the others."""
+
+    def pace(done: float, epochs: int, curve: Curve) -> float:
+        if done < warmup:
+            return done / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup) / max(epochs - warmup, 1e-9))))
+
+    return pace
+
+
+def steps(epochs: Sequence[float], *, factor: float = 0.1) -> Pace:
+    """Return a pace that is multiplied by `factor` once each of these epochs is done."""
+
+    def pace(done: float, count: int, curve: Curve) -> float:
+        return float(factor ** sum(done > epoch for epoch in epochs))
+
+    return pace
+
+
+def plateau(*, patience: int, factor: float = 0.1) -> Pace:
+    """Return a pace that is multiplied by `factor` after every `patience` epochs without a better accuracy."""
+
+    def pace(done: float, epochs: int, curve: Curve) -> float:
+        best, idle, value = -math.inf, 0, 1.0
+        for row in curve:
+            idle = 0 if row["val_accuracy"] > best else idle + 1
+            best = max(best, row["val_accuracy"])
+            if idle == patience:
+                idle, value = 0, value * factor
+        return value
+
+    return pace
+
+
+def constant(done: float, epochs: int, curve: Curve) -> float:
+    """Return one: a pace that does not change."""
+    return 1.0
+
+
+DEFAULT_PACE = cosine()
+
+
+def all_alike(name: str, parameter: nn.Parameter) -> Tuning:
+    """Return the same tuning for every parameter."""
+    return Tuning()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast."""
+
+    epochs: int
+    rate: float
+    """The highest learning rate."""
+    weight_decay: float
+    patience: int
+    """Epochs without a better validation accuracy after which training ends."""
+    seed: int
+    pace: Pace = DEFAULT_PACE
+    tuning: Callable[[str, nn.Parameter], Tuning] = all_alike
+    """From the name of a parameter and the parameter to how it learns."""
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
+    """Called with the groups of parameters and `lr`; bind other values with `functools.partial`."""
+    least: float = 0.0
+    """Training ends before an epoch whose learning rate is below this."""
+    batches_per_step: int = 1
+    """Batches whose mean gradient makes a step. The processes of a training share them, so that the result does not
+    depend on the number of processes but for the rounding of sums."""
+    precision: Precision = "fp32"
+    state_seconds: float = 300.0
+    """Seconds of training after which the state is written inside an epoch; what a kill loses at most."""
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Return the groups of parameters for the optimizer: those that require gradients, by equal tuning.
+
+        Each group has `params`, `weight_decay` and `scale`.
+        """
+        groups: dict[Tuning, list[nn.Parameter]] = {}
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(self.tuning(name, parameter), []).append(parameter)
+        return [
+            {"params": own, "weight_decay": self.weight_decay if tuning.decays else 0.0, "scale": tuning.scale}
+            for tuning, own in groups.items()
+        ]
+
+    def rate_at(self, done: float, curve: Curve) -> float:
+        """Return the learning rate after so many epochs."""
+        return self.rate * self.pace(done, self.epochs, curve)
+
+    def has_ended(self, curve: Curve) -> bool:
+        """Return whether there is no further epoch: all are done, none was better for long, or the rate is too low."""
+        idle = len(curve) - best_epoch(curve) if curve else 0
+        too_slow = self.least > 0 and self.rate_at(float(len(curve) + 1), curve) < self.least
+        return len(curve) >= self.epochs or idle >= self.patience or too_slow
+
+
+def best_epoch(curve: Curve) -> int:
+    """Return the first epoch with the best validation accuracy; the last without one."""
+    values = [row["val_accuracy"] for row in curve]
+    return len(values) if np.isnan(values).any() else int(np.argmax(values)) + 1

@@ -1,0 +1,95 @@
+"""The detector `uni-fd`: a linear layer on frozen CLIP ViT-L/14 embeddings of frames (Ojha et al., CVPR 2023)."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from hfv_builder.detectors import config as shared
+from hfv_builder.detectors.base import Evidence, Extractor, Samples, Surroundings
+from hfv_builder.detectors.frame_images import FrameImages
+from hfv_builder.detectors.frozen_clip import ChangedEmbeddings, FrozenClip
+from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced, with_maps
+from hfv_builder.detectors.schedule import Schedule, plateau
+
+PATIENCE = 5
+"""Epochs without a better validation accuracy after which the learning rate is divided by ten."""
+LEAST = 1e-6
+"""Training ends before the learning rate falls below this."""
+
+
+@dataclass(frozen=True, kw_only=True, config=shared.STRICT)
+class Config(NetworkConfig):
+    """The values of the paper; the number of frames and of changed copies are our choice."""
+
+    frames: PositiveInt = 8
+    weight_decay: NonNegativeFloat = 0.01
+    batch: PositiveInt = 256
+    copies: PositiveInt = 3
+    """Blurred, compressed and mirrored copies of each frame to train with; embeddings are computed once."""
+
+
+class UniFd(NetworkDetector):
+    """A linear layer; its features are embeddings, not frames."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        super().__init__(config, surroundings)
+        self._config = config
+
+    @cached_property
+    def _clip(self) -> FrozenClip:
+        return FrozenClip(self.surroundings.weights.root, self.surroundings.device)
+
+    def extractor(self) -> Extractor:
+        """Return what computes the embeddings.
+
+        Raises:
+            UsageError: the weights of CLIP are missing.
+        """
+        return ChangedEmbeddings(self._clip, frames=self._config.frames, copies=self._config.copies)
+
+    def build(self) -> nn.Module:
+        """Return the linear layer."""
+        return nn.Linear(self._clip.width, len(self.surroundings.classes))
+
+    def start(self, network: nn.Module) -> None:
+        """Do nothing: the layer begins at random, and what is published is in the embeddings."""
+
+    def draw(self, features: Array, rng: np.random.Generator) -> Array:
+        """Return the embedding of a changed copy of a frame."""
+        return np.asarray(features[rng.integers(1, len(features)), rng.integers(features.shape[1])])
+
+    def views(self, features: Array) -> Array:
+        """Return the embeddings of the frames as they are."""
+        return np.asarray(features[0])
+
+    def inputs(self, views: Tensor) -> Tensor:
+        """Return the embeddings in single precision."""
+        return views.float()
+
+    def schedule(self) -> Schedule:
+        """Return AdamW, slowed down on plateaus."""
+        return paced(self._config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
+
+    def evidence_extractor(self) -> Extractor:
+        """Return what reads the frames, from which the embeddings are computed."""
+        return FrameImages(self._clip.side, self._config.frames)
+
+    def explain(self, clip: Samples, *, maps: bool) -> Evidence:
+        """Return the probabilities by each frame, and where in it the value of the answer comes from."""
+        features = clip.features[0]
+        embedded = replace(clip, features=[self._clip.embed(features)[None]])
+        evidence = super().explain(embedded, maps=False)
+        if not maps:
+            return evidence
+        network = nn.Sequential(self._clip.tower, self._fitted)
+        return with_maps(evidence, features, network, self._clip.prepared(features))
+
+
+def create(config: Config, surroundings: Surroundings) -> UniFd:
+    """Return the detector."""
+    return UniFd(config, surroundings)

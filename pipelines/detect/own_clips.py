@@ -1,0 +1,239 @@
+"""Predict one's own clips with a trained run: probabilities, and what they rest on."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from hfv_builder.backends.weights import file_sha256
+from hfv_builder.detectors.ahead import ahead
+from hfv_builder.detectors.answers import keep_answers
+from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
+from hfv_builder.detectors.features import Combined
+from hfv_builder.detectors.registry import DETECTORS
+from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
+from hfv_builder.detectors.targets import four_probabilities
+from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
+from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.storage.path_text import path_of, path_text
+from pipelines.catalog.folder import list_clips, no_clip, sift
+from pipelines.detect.own_scores import ID, own_scores
+from pipelines.detect.predict import trained_detector
+from pipelines.detect.prepare import Workplace
+from pipelines.outcome import Outcome, paragraphs, table
+from pipelines.workers.limits import cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a run says of one clip."""
+
+    clip: Path
+    evidence: Evidence | None
+    """Without images and maps, which would take too much memory; None for a clip that cannot be read."""
+    error: str = ""
+    image: Path | None = None
+    """The WebP that shows where the detector looks."""
+
+
+def predict_clips(
+    folder: Path,
+    clips: Sequence[Path],
+    *,
+    out: Path | None = None,
+    keep: bool = False,
+    place: Workplace | None = None,
+) -> Outcome:
+    """Return the probabilities of clips by a run, and what they rest on; exit code 3 if a clip cannot be read.
+
+    Each clip is decoded once, and nothing of it is kept unless `out` or `keep` asks for it.
+
+    Args:
+        folder: of the run.
+        clips: files, or folders that are searched for clips.
+        out: folder for images of where the detector looks; None for none.
+        keep: whether the run's folder keeps the answers by clip id, for `hfv review`.
+        place: where to compute.
+
+    Raises:
+        UsageError: the run is not done, or its detector cannot look at files; there are no clips.
+    """
+    started = time.time()
+    place = place or Workplace()
+    run = read_run(folder)
+    specification = run.specification
+    if specification.detector == IMPORTED:
+        raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
+    detector = trained_detector(run, place)
+    paths = clips_in(clips)
+    answers = [*_answers(run, detector, paths, out, place)]
+    if keep:
+        _keep(run, answers)
+    failed = [answer for answer in answers if answer.evidence is None]
+    rows = [
+        _row(answer.clip, answer.evidence, specification.classes) for answer in answers if answer.evidence is not None
+    ]
+    errors = [{"clip": path_text(answer.clip), "error": answer.error} for answer in failed]
+    about = "" if out is None else _about_images(answers, out, specification.detector)
+    text = paragraphs(
+        table(rows, f"{run.name} ({specification.detector}), probabilities in percent:"),
+        table(errors, f"{len(errors)} clips cannot be read:"),
+        about,
+    )
+    summary = {
+        "run": str(folder),
+        "detector": specification.detector,
+        "target": specification.target,
+        "classes": list(specification.classes),
+        "clips": [_facts(answer, specification.classes) for answer in answers],
+        "seconds": round(time.time() - started, 1),
+    }
+    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
+
+
+def clips_in(arguments: Sequence[Path]) -> list[Path]:
+    """Return the files that are given, and the clips in folders that are, each once and in this order.
+
+    Raises:
+        UsageError: a path does not exist, or a folder has no clip.
+    """
+    paths: dict[Path, None] = {}
+    for argument in arguments:
+        if argument.is_dir():
+            listing = list_clips(argument)
+            own, others = sift([*listing.files])
+            if not own:
+                raise no_clip(listing, pa.concat_tables([listing.others, others]))
+            paths |= dict.fromkeys(map(path_of, own))
+        elif argument.exists():
+            paths[argument] = None
+        else:
+            raise UsageError(f"{argument} does not exist: give files of clips, or folders with clips")
+    return [*paths]
+
+
+def _answers(
+    run: Run, detector: Detector, paths: Sequence[Path], out: Path | None, place: Workplace
+) -> Iterator[Answer]:
+    """Yield the answer to every clip, in their order."""
+    specification = run.specification
+    rows = pd.DataFrame(index=range(len(paths)), columns=SCHEMA.names)
+    if DETECTORS[specification.detector].needs_scores:
+        scores = own_scores(place.manifests, paths, is_lite=specification.is_lite)
+        rows[scores.columns] = scores
+        rows["error"] = np.where(scores.notna().all(axis=1), "", "the manifests have no scores of it")
+    else:
+        rows["error"] = ""
+    explains = detector if isinstance(detector, Explains) else None
+    extractor = explains.evidence_extractor() if explains else detector.extractor()
+    threads = place.threads or cores()
+    with ThreadPoolExecutor(threads) as pool, tqdm(total=len(paths), desc="clips", unit="clip", disable=None) as bar:
+        features = ahead(pool, _reader(extractor), paths, 2 * threads)
+        for number, (path, (arrays, error)) in enumerate(zip(paths, features, strict=True)):
+            bar.update()
+            if error := error or str(rows["error"][number]):
+                yield Answer(clip=path, evidence=None, error=error)
+                continue
+            first, *others = arrays
+            clip = Samples(
+                rows=rows.iloc[[number]],
+                features=[first],
+                further=tuple([other] for other in others),
+                classes=np.array([-1]),
+            )
+            if explains is not None:
+                evidence = explains.explain(clip, maps=out is not None)
+            else:
+                own = detector.predict(clip)
+                evidence = Evidence(probabilities=own[0], views=own, view="clip")
+            image = _drawn(path, evidence, out)
+            yield Answer(clip=path, evidence=replace(evidence, images=None, maps=None), image=image)
+
+
+def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[list[npt.NDArray[Any]], str]]:
+    """Return a function from a clip to its features, one array for each part of the extractor, or to an error."""
+    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
+
+    def read(path: Path) -> tuple[list[npt.NDArray[Any]], str]:
+        try:
+            return [np.empty(0) if part is None else part.extract(path) for part in parts], ""
+        except (ClipError, OSError) as error:
+            return [], reason(error)
+
+    return read
+
+
+def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
+    """Write where the detector looks and return the file; None for a detector that looks at no places.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    if out is None or evidence.images is None or evidence.maps is None:
+        return None
+    from hfv_builder.detectors.map_image import write_maps
+
+    at = hashlib.sha256(path_text(path.absolute()).encode()).hexdigest()[:8]  # names in two folders may be equal
+    file = out / f"{path.stem}-{at}.webp"
+    try:
+        write_maps(file, evidence.images, evidence.maps)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written ({error.strerror or error}): give another --out") from None
+    return file
+
+
+def _keep(run: Run, answers: Sequence[Answer]) -> None:
+    known = run.specification
+    usable = [(answer.clip, answer.evidence) for answer in answers if answer.evidence is not None]
+    if usable:
+        probabilities = np.stack([evidence.probabilities for _, evidence in usable])
+        four = four_probabilities(probabilities, known.target, known.classes, known.real)
+        keep_answers(run, four.assign(clip_id=[file_sha256(clip)[:ID] for clip, _ in usable]))
+
+
+def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:
+    count = sum(answer.image is not None for answer in answers)
+    if count:
+        return f"where it looks is shown in {count} images in {out}"
+    return f"{detector} does not look at places in frames, so there are no images"
+
+
+def _row(clip: Path, evidence: Evidence, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the row of a clip in the table for people."""
+    row: dict[str, Any] = {"clip": path_text(clip), "answer": classes[int(evidence.probabilities.argmax())]}
+    row |= {name: f"{100 * value:.1f}" for name, value in zip(classes, evidence.probabilities, strict=True)}
+    if len(evidence.views) > 1:
+        agreeing = int((evidence.views.argmax(axis=1) == evidence.probabilities.argmax()).sum())
+        row[f"{evidence.view}s that agree"] = f"{agreeing} of {len(evidence.views)}"
+    if evidence.fusion is not None:
+        row["video branch"] = f"{evidence.fusion:.2f}"
+    return row
+
+
+def _facts(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of a clip, for programs; all keys are there for every clip."""
+    evidence = answer.evidence
+    known = {"clip": path_text(answer.clip), "error": answer.error or None}
+    if evidence is None:
+        return known | dict.fromkeys(("answer", "probabilities", "view", "views", "fusion", "image"))
+
+    def named(values: npt.NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(classes, map(float, values), strict=True))
+
+    return known | {
+        "answer": classes[int(evidence.probabilities.argmax())],
+        "probabilities": named(evidence.probabilities),
+        "view": evidence.view,
+        "views": [named(view) for view in evidence.views],
+        "fusion": evidence.fusion,
+        "image": None if answer.image is None else str(answer.image),
+    }

@@ -1,0 +1,58 @@
+"""The three scores of one's own clips, for the detector that looks at nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hfv_builder.backends.weights import file_sha256
+from hfv_builder.labelling.scored import DEFAULT, scored_profiles
+from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import SCORES
+from pipelines.detect.prepare import LITE
+from pipelines.generators import catalogued
+
+ID = 16
+"""Hex digits of a clip id."""
+
+
+def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: bool) -> pd.DataFrame:
+    """Return the scores of clips that are catalogued and scored, a row per path and a column per metric; null if not.
+
+    Args:
+        manifests: where scores are looked up by the content of the files; None for nowhere.
+        paths: the clips.
+        is_lite: whether the scores of the profile lite are wanted, else those of another profile.
+
+    Raises:
+        UsageError: no clip has scores, or several profiles have.
+    """
+    ids = [file_sha256(path)[:ID] if path.is_file() else "" for path in paths]
+    profile = None if manifests is None else _profile(manifests, is_lite=is_lite)
+    names = [metric.value for metric in METRICS]
+    rows = pd.DataFrame(index=pd.Index(ids), columns=names, dtype="float64")
+    if manifests is not None and profile is not None:
+        for metric in names:
+            table = manifests.read(SCORES, ["clip_id", "score", "status"], profile=profile, metric=metric)
+            wanted = pc.is_in(table["clip_id"], value_set=pa.array(ids, pa.string()))
+            own = table.filter(pc.and_(wanted, pc.equal(table["status"], Status.OK.value))).to_pandas()
+            rows[metric] = own.drop_duplicates("clip_id", keep="last").set_index("clip_id")["score"].reindex(ids)
+    if not rows.notna().all(axis=1).any():
+        raise UsageError(
+            "prior looks at scores alone, and the manifests have none of these clips: run `hfv catalog` and `hfv score "
+            f"--profile {LITE if is_lite else DEFAULT}` on them, or predict with a detector that looks at files"
+        )
+    return rows.reset_index(drop=True)
+
+
+def _profile(manifests: Manifests, *, is_lite: bool) -> str | None:
+    """Return the profile whose scores a run can be given; None if it has no scores."""
+    scored = [name for name in scored_profiles(manifests, catalogued(manifests)) if (name == LITE) == is_lite]
+    if len(scored) > 1 and DEFAULT not in scored:
+        raise UsageError(
+            f"there are scores of several profiles ({', '.join(scored)}): give --manifests with those of one"
+        )
+    return DEFAULT if len(scored) > 1 else next(iter(scored), None)

@@ -1,0 +1,151 @@
+"""Reproduce the tables of the paper on a release: train all detectors, evaluate them, and write the tables."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hfv_builder.detectors.config import Config
+from hfv_builder.detectors.reader import Release, read_release
+from hfv_builder.detectors.registry import configure, create
+from hfv_builder.detectors.run_folder import read_run
+from hfv_builder.detectors.targets import classes_of
+from hfv_builder.evaluation.paper import beside, paper_tables
+from hfv_builder.evaluation.tables import markdown
+from hfv_builder.records import SOME_FAILED, Split, UsageError
+from hfv_builder.storage.places import put
+from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.prepare import Workplace, is_lite
+from pipelines.detect.train import surroundings_of, train_run
+from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+
+OUT = Path("reproduction")
+FILE = "paper.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A run of the tables."""
+
+    name: str
+    """What the tables call it."""
+    detector: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the detector's defaults."""
+
+
+COMPARED = ("humansam", "cnndet", "f3net", "uni-fd", "timesformer")
+PARTS = {"backbone": {"cat": False, "depth": False}, "cat": {"depth": False}, "depth": {}}
+"""Of Table 3: what the network is left without."""
+PLAN: tuple[Planned, ...] = (
+    *(Planned(name=name, detector=name, values={"target": "anomaly"}) for name in COMPARED),
+    *(
+        Planned(name=f"humansam-{name}", detector="humansam", values={"target": "anomaly", "rank_loss": False} | parts)
+        for name, parts in PARTS.items()
+    ),
+    *(Planned(name=f"{name}-binary", detector=name, values={"target": "binary"}) for name in COMPARED),
+)
+"""Tables 2, 3 and 4; Table 5 needs no further run."""
+
+
+def reproduce(
+    folder: Path,
+    *,
+    out: Path | None = None,
+    detectors: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    place: Workplace | None = None,
+) -> Outcome:
+    """Train what is not trained yet, evaluate it, and write the paper's tables beside the figures reached.
+
+    Exit code 3 if a clip cannot be read.
+
+    Args:
+        folder: the release.
+        out: folder of the runs, the results and the tables; None: `reproduction/RELEASE`.
+        detectors: those to train; none for all.
+        values: tables of configuration by detector, which replace the defaults.
+        seed: of training and of the bootstrap.
+        place: where to compute.
+
+    Raises:
+        UsageError: weights are missing, all of which are named before anything is trained; the release is not right.
+    """
+    started = time.time()
+    place = place or Workplace()
+    release = read_release(folder)
+    out = out or OUT / release.folder.name
+    if unknown := sorted({*detectors, *(values or {})} - {*COMPARED}):
+        raise UsageError(f"{unknown[0]} is not in the tables of the paper: choose from {', '.join(COMPARED)}")
+    chosen = [own for own in PLAN if not detectors or own.detector in detectors]
+    configs = [
+        configure(own.detector, {"seed": seed, **own.values, **(values or {}).get(own.detector, {})}, own.name)
+        for own in chosen
+    ]
+    _check(chosen, configs, release, place)
+    failed: dict[str, str] = {}
+    for own, config in zip(chosen, configs, strict=True):
+        failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
+    done = [path.parent for path in sorted((out / "runs").glob("*/run.json")) if read_run(path.parent).done]
+    evaluated = evaluate_runs(done, folder, out=out / "results", seed=seed, place=place)
+    figures = pd.read_parquet(out / "results" / "results.parquet")
+    _write(out / FILE, figures, release.folder.name)
+    unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
+    text = paragraphs(
+        table(unread, f"{len(unread)} clips cannot be read, and no detector learnt from them:", limit=SHOWN),
+        table([{"run": path.name, "folder": str(path)} for path in done], f"{len(done)} runs are evaluated:"),
+        evaluated.text,
+        f"the tables of the paper, beside these figures, are in {out / FILE}",
+    )
+    summary = evaluated.summary | {"runs": [str(path) for path in done], "tables": str(out / FILE)}
+    summary |= {"failed": [*unread, *evaluated.summary["failed"]]}
+    summary |= {"seconds": round(time.time() - started, 1)}
+    return Outcome(
+        summary=summary, text=text, exit_code=SOME_FAILED if failed else evaluated.exit_code, started=started
+    )
+
+
+def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release, place: Workplace) -> None:
+    """Make each detector once without training it, so that nothing turns out to be missing after days.
+
+    Raises:
+        UsageError: with a sentence for everything that is.
+    """
+    wrong: dict[str, None] = {}
+    made: set[str] = set()
+    for own, config in zip(plan, configs, strict=True):
+        try:
+            classes = classes_of(release.clips(Split.TRAIN), config.target)
+            if own.detector in made:
+                continue
+            made.add(own.detector)
+            surroundings = surroundings_of(config, classes, place, lite=is_lite(release))
+            create(own.detector, config, surroundings).extractor()
+        except UsageError as error:
+            wrong |= dict.fromkeys(map(str, error.args))
+    if wrong:
+        raise UsageError(*wrong)
+
+
+def _write(path: Path, figures: pd.DataFrame, release: str) -> None:
+    """Write the tables.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    text = [
+        f"# The paper's tables, reproduced on {release}",
+        "In percent. *paper*: as printed in HumanSAM (Liu et al., ICCV 2025). *ours*: these runs; a dash where there "
+        "is none. Both can be compared only if the release holds the paper's clips and labels. Intervals are in "
+        "results/results.md.",
+    ]
+    for own in paper_tables():
+        text += [f"## Table {own.number}: {own.title}", markdown(beside(own, figures))]
+    try:
+        put(path, "\n\n".join(text) + "\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): give another --out") from None

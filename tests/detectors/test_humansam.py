@@ -1,0 +1,341 @@
+"""`humansam`: the loss, the fusion, what each view gets, learning, and the presets."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.detectors.backbones import InternVideo2
+from hfv_builder.detectors.base import Fitting, Samples, Surroundings
+from hfv_builder.detectors.humansam import HumanSam, create
+from hfv_builder.detectors.humansam_network import HumanSamNetwork
+from hfv_builder.detectors.humansam_views import Views
+from hfv_builder.detectors.rank_loss import rank_weights, weighted_loss
+from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.registry import configure
+from hfv_builder.detectors.training_state import STATE
+from hfv_builder.records import Label, UsageError
+from pipelines.detect.prepare import Workplace
+from tests.detectors.test_detectors import made as made_on_disk
+from tests.detectors.weights import BACKBONE
+from tests.killed import Killed
+
+PLAIN: dict[str, Any] = {"backbone": BACKBONE, "operations": 0, "erasing": 0.0, "drop_path": 0.0, "batch": 4}
+
+
+def detector(weights: WeightsDir, **values: Any) -> HumanSam:
+    classes = ("fake", "real") if values.get("target") == "binary" else tuple(map(str, Label))
+    config = configure("humansam", PLAIN | values, "test")
+    surroundings = Surroundings(
+        classes=classes, target=config.target, seed=config.seed, device="cpu", weights=weights, is_lite=False
+    )
+    return create(config, surroundings)  # type: ignore[arg-type]
+
+
+def samples(count: int = 8, *, frames: int = 8, depth: int = 16) -> Samples:
+    """Clips whose frames, depth, rank and label all follow from their number."""
+    labels = np.arange(count) % 4
+    rows = pd.DataFrame({"label": labels, "r_hat": np.where(labels == 3, 0, (np.arange(count) + 1) / count)})
+    images = [np.full((frames, 3, 28, 28), 2 * clip, np.uint8) for clip in range(count)]
+    vectors = [np.full(depth, clip, np.float32) for clip in range(count)]
+    return Samples(rows=rows, features=images, further=(vectors,), classes=labels.astype(np.int64))
+
+
+# The loss.
+
+
+def test_weights_by_rank() -> None:
+    rows = pd.DataFrame({"label": [0, 1, 2, 3, 3], "r_hat": [0.1, 0.5, 1.0, 0.0, float("nan")]})
+    expected = [math.log(math.e + own) for own in (0.1, 0.5, 1.0)] + [1.0, 1.0]
+    np.testing.assert_allclose(rank_weights(rows, "weakest"), expected)
+    expected = [math.log(math.e + 1 - own) for own in (0.1, 0.5, 1.0)] + [1.0, 1.0]
+    np.testing.assert_allclose(rank_weights(rows, "strongest"), expected)
+    with pytest.raises(UsageError, match="1 of 3 forged clips to train with have no r_hat: set rank_loss = false"):
+        rank_weights(rows.assign(r_hat=[0.1, float("nan"), 1.0, 0.0, 0.0]), "weakest")
+
+
+def test_the_loss_by_numpy() -> None:
+    rng = np.random.default_rng(0)
+    logits, truth, weights = rng.normal(0, 2, (6, 4)), rng.integers(0, 4, 6), rng.uniform(1, 1.3, 6)
+    total = 0.0
+    for own, right, weight in zip(logits, truth, weights, strict=True):
+        logs = own - np.log(np.exp(own).sum())
+        target = np.full(4, 0.1 / 4)
+        target[right] += 0.9
+        total -= weight * (target * logs).sum()
+    loss = weighted_loss(torch.tensor(logits), torch.tensor(truth), torch.tensor(weights), smoothing=0.1)
+    assert float(loss) == pytest.approx(total / 6, rel=1e-6)
+
+
+# The network.
+
+
+def network(**options: Any) -> HumanSamNetwork:
+    torch.manual_seed(0)
+    backbone = InternVideo2(BACKBONE, drop_path=0.0, checkpointing=False)
+    return HumanSamNetwork(backbone, 4, **({"cat": True, "depth_width": 16} | options))
+
+
+VIDEO = torch.randn(5, 3, 8, 28, 28, generator=torch.Generator().manual_seed(3))
+DEPTH = torch.randn(5, 16, generator=torch.Generator().manual_seed(4))
+
+
+def test_averages_are_normalised_over_the_batch_without_learnt_factors() -> None:
+    own = network().train()
+    averages, pooled = (part.detach() for part in own.backbone(VIDEO))
+    feature = own.features(VIDEO).detach()
+    flat = averages.reshape(10, 32)
+    expected = ((averages - flat.mean(dim=0)) / (flat.var(dim=0, unbiased=False) + 1e-6).sqrt()).reshape(5, 64)
+    torch.testing.assert_close(feature, torch.cat([expected, pooled], dim=1), atol=1e-5, rtol=1e-4)
+    assert own.norm is not None
+    assert [*own.norm.parameters()] == []
+    torch.testing.assert_close(own.norm.running_mean, 0.1 * flat.mean(dim=0), atol=1e-6, rtol=1e-5)
+    alone = own.eval()(VIDEO[:1], DEPTH[:1])
+    torch.testing.assert_close(alone, own(VIDEO, DEPTH)[:1], atol=1e-5, rtol=1e-5)
+
+
+def test_the_gradient_of_alpha_and_its_range() -> None:
+    own = network().eval()
+    assert own.alpha is not None
+    assert own.align is not None
+    assert own.alpha.item() == 0.5
+    truth = torch.tensor([0, 1, 2, 3, 0])
+    weighted_loss(own(VIDEO, DEPTH), truth, torch.ones(5), smoothing=0.0).backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        aligned = own.align(own.features(VIDEO))
+        logits = own.head(0.5 * aligned + 0.5 * DEPTH)
+        slope = (logits.softmax(dim=1) - torch.eye(4)[truth]) / 5
+        expected = (slope @ own.head.weight * (aligned - DEPTH)).sum()
+    assert own.alpha.grad is not None
+    assert float(own.alpha.grad) == pytest.approx(float(expected), rel=1e-4)
+    for outside, inside in ((1.7, 1.0), (-0.2, 0.0)):
+        own.alpha.data.fill_(outside)
+        mixed = inside * aligned + (1 - inside) * DEPTH
+        torch.testing.assert_close(own(VIDEO, DEPTH), own.head(mixed), atol=1e-5, rtol=1e-5)
+        assert own.alpha.item() == inside
+
+
+@pytest.mark.parametrize(("cat", "depth", "width"), [(False, 0, 24), (True, 0, 88), (True, 16, 16), (False, 16, 16)])
+def test_modules_can_be_left_out(cat: bool, depth: int, width: int) -> None:
+    own = network(cat=cat, depth_width=depth)
+    names = {name.split(".")[0] for name in own.state_dict()}
+    assert names == {"backbone", "head"} | ({"norm"} if cat else set()) | ({"align", "alpha"} if depth else set())
+    assert own.head.in_features == width
+    assert own(VIDEO, DEPTH if depth else None).shape == (5, 4)
+
+
+def test_rates_and_decay_by_name(weights: WeightsDir) -> None:
+    """Of every parameter, by its name alone."""
+    for preset, decay, rate, alpha in (("paper", 0.85, 2e-5, 1e-3), ("released", 1.0, 3.125e-7, 3.125e-7)):
+        own = detector(weights, preset=preset)
+        built = own._new_network(16)
+        schedule = own._schedule(built)
+        assert schedule.rate == pytest.approx(rate)
+        for name, parameter in built.named_parameters():
+            tuning = schedule.tuning(name, parameter)
+            layer = 3
+            if name == "alpha":
+                assert tuning.scale * schedule.rate == pytest.approx(alpha)
+                assert not tuning.decays
+                continue
+            if "blocks.0." in name or "blocks.1." in name:
+                layer = 1 + int(name.split("blocks.")[1][0])
+            elif any(part in name for part in ("cls_token", "pos_embed", "patch_embed")):
+                layer = 0
+            assert tuning.scale == pytest.approx(decay ** (3 - layer)), name
+            is_vector = name.endswith(("bias", "gamma", "norm1.weight", "norm2.weight")) or "norm" in name
+            is_embedding = name.endswith(("cls_token", "pos_embed"))
+            assert tuning.decays == (not is_vector and not (is_embedding and preset == "paper")), name
+
+
+# What each view gets.
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_every_view_has_its_own_clips_depth_rank_and_label(batch: int, views: int) -> None:
+    given = samples(8)
+    weights = rank_weights(given.rows, "weakest")
+    maker = Views(side=28, frames=8, operations=0, magnitude=7, least_crop=0.5, erasing=0.0)
+    places = np.random.default_rng(batch).permutation(8)[:batch]
+    loaded = maker.load(given, places.tolist(), weights, views, np.random.default_rng(0))
+    assert loaded.video.shape == (batch * views, 3, 8, 28, 28)
+    shades = (loaded.video[:, 0, 0, 0, 0] * 0.229 * 255 + 0.485 * 255) / 2
+    clips = shades.round().long().numpy()
+    np.testing.assert_array_equal(clips, np.repeat(places, views))
+    assert loaded.depth is not None
+    np.testing.assert_array_equal(loaded.depth[:, 0].numpy(), clips)
+    np.testing.assert_array_equal(loaded.truth.numpy(), given.classes[clips])
+    np.testing.assert_allclose(loaded.weights.numpy(), weights[clips], rtol=1e-6)
+    wrong = loaded.misaligned_depth(views)
+    assert wrong is not None
+    np.testing.assert_array_equal(wrong[:, 0].numpy(), [*places] * views)
+
+
+@pytest.mark.parametrize("preset", ["paper", "released"])
+def test_the_presets_give_the_network_the_depth_they_say(
+    preset: str, weights: WeightsDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs: list[tuple[int, int]] = []
+    forward = HumanSamNetwork.forward
+
+    def spied(self: HumanSamNetwork, video: Tensor, depth: Tensor) -> Tensor:
+        if self.training:
+            shades = ((video[:, 0, 0, 0, 0] * 0.229 + 0.485) * 255 / 2).round().long()
+            pairs.extend(zip(shades.tolist(), depth[:, 0].long().tolist(), strict=True))
+        return forward(self, video, depth)
+
+    monkeypatch.setattr(HumanSamNetwork, "forward", spied)
+    own = detector(weights, preset=preset, epochs=1, views=2, batch=2)
+    own.fit(samples(8), samples(0), Fitting(folder=tmp_path))
+    assert len(pairs) == 16
+    right = sum(clip == depth for clip, depth in pairs)
+    assert right == (16 if preset == "paper" else 8)
+
+
+def test_the_probabilities_are_the_mean_over_views(weights: WeightsDir) -> None:
+    own = detector(weights, temporal_views=2, spatial_views=3, depth=False)
+    own._network = own._new_network(0).eval()
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (16, 3, 28, 56), np.uint8)
+    given = replace(samples(1), features=[clip], further=())
+    parts = []
+    for time in range(2):
+        for left in (0, 14, 28):
+            view = torch.from_numpy(clip[time::2, :, :, left : left + 28]).float().transpose(0, 1)[None] / 255
+            mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+            with torch.no_grad():
+                parts.append(own._network((view - mean) / std, None).softmax(dim=1)[0].numpy())
+    np.testing.assert_allclose(own.view_probabilities(given, 0), parts, atol=1e-5)
+    np.testing.assert_allclose(own.predict(given)[0], np.mean(parts, axis=0), atol=1e-5)
+
+
+# Training.
+
+QUICK: dict[str, Any] = {"epochs": 2, "warmup": 1.0, "rate": 1e-3, "drop_path": 0.2, "operations": 2, "erasing": 0.5}
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    weights: WeightsDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, survived: int = 99) -> bytes:
+        losses = 0
+        own = detector(weights, **QUICK)
+        schedule, loss = own._schedule, own._loss
+
+        def killing(*arguments: Any) -> Tensor:
+            nonlocal losses
+            losses += 1
+            if losses > survived:
+                raise Killed
+            return loss(*arguments)
+
+        monkeypatch.setattr(own, "_schedule", lambda network: replace(schedule(network), state_seconds=0))
+        monkeypatch.setattr(own, "_loss", killing)
+        own.fit(samples(12), samples(4), Fitting(folder=tmp_path / name))
+        own.save(tmp_path / name / "weights.safetensors")
+        return (tmp_path / name / "weights.safetensors").read_bytes()
+
+    whole = run("whole")
+    for _ in range(2):  # in the first and in the second of two epochs of three steps
+        with pytest.raises(Killed):
+            run("killed", survived=2)
+        assert (tmp_path / "killed" / STATE).is_file()
+    assert run("killed", survived=2) == whole
+
+
+def moving(label: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """A square that drifts before a ground, (8, 3, 28, 28); a forged one changes its colour halfway."""
+    images = np.full((8, 3, 28, 28), rng.integers(0, 60), np.uint8)
+    colours = rng.choice(np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]]), 2, replace=False)
+    top, left, down, right = *rng.integers(0, 10, 2), *rng.uniform(0, 1, 2)
+    for time in range(8):
+        y, x = int(top + down * time), int(left + right * time)
+        colour = colours[1 if label == 1 and time >= 4 else 0]
+        images[time, :, y : y + 10, x : x + 10] = colour[:, None, None]
+    return images
+
+
+def rendered(count: int, seed: int, *, shuffled: bool = False) -> Samples:
+    """Clips of both kinds in equal numbers; depth says nothing."""
+    rng = np.random.default_rng(seed)
+    labels = np.array([1, 3] * (count // 2))
+    images = [moving(label, rng) for label in labels]
+    classes = (labels == 3).astype(np.int64)
+    rows = pd.DataFrame({"label": labels, "r_hat": np.where(labels == 3, 0.0, 0.5)})
+    further = ([rng.normal(0, 1, 16).astype(np.float32) for _ in labels],)
+    return Samples(
+        rows=rows, features=images, further=further, classes=rng.permutation(classes) if shuffled else classes
+    )
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_it_learns_planted_anomalies_and_nothing_from_shuffled_labels(
+    shuffled: bool, weights: WeightsDir, tmp_path: Path
+) -> None:
+    values = {"target": "binary", "epochs": 10, "warmup": 1.0, "rate": 3e-3, "layer_decay": 1.0, "batch": 8}
+    own = detector(weights, **values, views=1, least_crop=0.6, temporal_views=1, spatial_views=1)
+    curve = own.fit(rendered(64, 0, shuffled=shuffled), rendered(0, 1), Fitting(folder=tmp_path))
+    test = rendered(100, 2)
+    right = int((own.predict(test).argmax(axis=1) == test.classes).sum())
+    interval = binomtest(right, 100).proportion_ci()
+    if shuffled:
+        assert 0.3 < right / 100 < 0.7
+    else:
+        assert interval.low > 0.5
+        assert curve[-1]["loss"] < curve[0]["loss"]
+
+
+# In the harness.
+
+
+def test_frames_that_are_not_kept_and_clips_that_break(
+    release: Release, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values: dict[str, Any] = {"depth": False, "cache_frames": False, "epochs": 1}
+    own, _, train, test = made_on_disk("humansam", release, place, **values)
+    decoded: list[int] = []
+    kind: Any = type(train.features)
+    read: Callable[..., Any] = kind.__getitem__
+
+    def counted(self: Any, place: int) -> Any:
+        if self is train.features:
+            decoded.append(place)
+        return read(self, place)
+
+    monkeypatch.setattr(kind, "__getitem__", counted)
+    own.fit(train, test, Fitting(folder=tmp_path))
+    assert sorted(decoded) == [*range(16)]
+    assert train.features[0].shape == (5, 3, 32, 48)
+    assert own.predict(test).shape == (16, 4)
+    broken: Any = replace(train.features, paths=["data/train/none.mp4"])  # type: ignore[type-var]
+    with pytest.raises(UsageError, match=r"none\.mp4 cannot be read .* set cache_frames = true"):
+        broken[0]
+
+
+def test_a_trained_detector_needs_no_published_weights(weights: WeightsDir, tmp_path: Path) -> None:
+    own = detector(weights, depth=False, epochs=1)
+    own.fit(samples(4), samples(0), Fitting(folder=tmp_path))
+    own.save(tmp_path / "weights.safetensors")
+    surroundings = replace(own._surroundings, weights=WeightsDir(root=tmp_path / "none"), is_trained=True)
+    again = create(own._config, surroundings)
+    again.load(tmp_path / "weights.safetensors")
+    assert again._backbone.origin == file_sha256(weights.root / BACKBONE / "tiny.bin")
+    assert (again.predict(samples(3)) == own.predict(samples(3))).all()
+
+
+def test_without_published_weights(release: Release, place: Workplace, tmp_path: Path) -> None:
+    bare = replace(place, weights=WeightsDir(root=tmp_path))
+    with pytest.raises(UsageError, match="has no weights of internvideo2-l: put one file there"):
+        made_on_disk("humansam", release, bare, backbone="internvideo2-l")
+    with pytest.raises(UsageError, match="no backbone 'resnet'"):
+        made_on_disk("humansam", release, place, backbone="resnet")

@@ -1,0 +1,204 @@
+"""`hfv predict`: one's own clips by a trained run."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from hfv_builder.detectors import frame_images
+from hfv_builder.detectors.answers import answers_of
+from hfv_builder.detectors.base import Evidence
+from hfv_builder.detectors.frames import even_frames
+from hfv_builder.detectors.map_image import write_maps
+from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.run_folder import read_run
+from hfv_builder.detectors.saliency import gradient_maps
+from hfv_builder.records import DONE, METRICS, SOME_FAILED, Split, UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS, SCORES
+from pipelines.cli import main
+from pipelines.detect import own_clips
+from pipelines.detect.imports import import_predictions
+from pipelines.detect.own_clips import clips_in, predict_clips
+from pipelines.detect.predict import predict
+from pipelines.detect.prepare import Workplace
+from pipelines.detect.train import train
+
+QUICK: dict[str, dict[str, Any]] = {
+    "clip-svm": {"frames": 3},
+    "ft-clip": {"frames": 2, "frames_per_epoch": 1, "epochs": 1},
+    "metadata": {},
+    "prior": {},
+}
+
+
+@pytest.fixture(scope="module")
+def runs(folder: Path, place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each detector by its name; nobody may change them."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, values in QUICK.items():
+        train(name, folder, values=values | {"target": "anomaly"}, out=root / name, place=place)
+    return root
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Path:
+    """A folder of clips that are those of an evaluation set, a broken one, and a text."""
+    clips = Path(
+        shutil.copytree(folder / "eval" / "kling", tmp_path / "my clips", ignore=lambda *_: {"metadata.parquet"})
+    )
+    (clips / "broken.mp4").write_bytes(b"no video")
+    (clips / "read me.txt").write_text("mine")
+    return clips
+
+
+@pytest.mark.parametrize("name", ["clip-svm", "ft-clip", "metadata"])
+def test_own_clips_get_the_probabilities_of_the_evaluation(
+    name: str, runs: Path, own: Path, release: Release, place: Workplace, tmp_path: Path
+) -> None:
+    outcome = predict_clips(runs / name, [own], out=tmp_path / "out", keep=True, place=place)
+    assert outcome.exit_code == SOME_FAILED
+    kept = answers_of(read_run(runs / name))
+    assert len(kept) == 6
+    clips = {Path(clip["clip"]).name: clip for clip in outcome.summary["clips"]}
+    assert len(clips) == 7
+    broken = clips.pop("broken.mp4")
+    assert broken["error"]
+    assert broken["probabilities"] is None
+    assert broken.keys() == next(iter(clips.values())).keys()
+    assert "1 clips cannot be read" in outcome.text
+    assert "broken.mp4" in outcome.text
+    known = predict(read_run(runs / name), release, place).rows
+    known = known[known["set"].eq("kling") & known["variant"].eq("")].set_index("clip_id")
+    for file, clip in clips.items():
+        four = [clip["probabilities"][label] for label in ("spatial", "appearance", "motion", "real")]
+        np.testing.assert_allclose(
+            four, known.loc[clip_id(Path(file)), [f"p_{n}" for n in clip["probabilities"]]], atol=1e-5
+        )
+        digest = hashlib.sha256(Path(clip["clip"]).read_bytes()).hexdigest()[:16]
+        assert kept[digest]["answer"] == clip["answer"]
+        assert clip["answer"] == max(clip["probabilities"], key=clip["probabilities"].get)
+        assert {len(clip["views"])} == {3 if name == "clip-svm" else 2 if name == "ft-clip" else 1}
+        if name == "ft-clip":
+            with Image.open(clip["image"]) as image:
+                assert image.format == "WEBP"
+                assert image.size[0] == image.size[1]  # two frames, and their maps below them
+        else:
+            assert clip["image"] is None
+
+
+def test_a_clip_is_decoded_once(runs: Path, own: Path, place: Workplace, tmp_path: Path, monkeypatch: Any) -> None:
+    clip = next(own.rglob("kling*.mp4"))
+    decoded: list[Path] = []
+
+    def counted(path: Path, count: int) -> Iterator[Any]:
+        decoded.append(path)
+        return even_frames(path, count)
+
+    monkeypatch.setattr(frame_images, "even_frames", counted)
+    assert predict_clips(runs / "ft-clip", [clip, clip], out=tmp_path / "out", place=place).exit_code == DONE
+    assert decoded == [clip]
+
+
+def test_prior_takes_scores_from_manifests_or_says_what_is_missing(
+    runs: Path, own: Path, release: Release, place: Workplace, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="prior looks at scores alone, and the manifests have none of these clips"):
+        predict_clips(runs / "prior", [own], place=place)
+    manifests = Manifests(tmp_path / "manifests")
+    paths = sorted(path for path in clips_in([own]) if path.name != "broken.mp4")
+    rows = release.clips(Split.TEST).set_index("clip_id")
+    ids = {path: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
+    for metric in METRICS:
+        scores = [
+            dict.fromkeys(SCORES.schema.names)
+            | {"clip_id": ids[path], "score": rows[metric.value][clip_id(path)], "status": "ok"}
+            for path in paths[1:]
+        ]
+        table = pa.Table.from_pylist(scores, schema=SCORES.schema)
+        manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator="kling")
+    row = dict.fromkeys(CLIPS.schema.names) | {"clip_id": "0", "generator": "kling", "status": "ok", "is_real": False}
+    manifests.replace(CLIPS, [pa.Table.from_pylist([row], schema=CLIPS.schema)], generator="kling")
+    outcome = predict_clips(runs / "prior", paths, place=replace(place, manifests=manifests))
+    assert outcome.exit_code == SOME_FAILED
+    first, *others = outcome.summary["clips"]
+    assert first["error"] == "the manifests have no scores of it"
+    assert [clip["answer"] for clip in others] == [str(release_label(rows, path)) for path in paths[1:]]
+
+
+def clip_id(path: Path) -> str:
+    return path.stem.rpartition("_")[2]
+
+
+def release_label(rows: pd.DataFrame, path: Path) -> str:
+    return ("spatial", "appearance", "motion", "real")[int(rows["label"][clip_id(path)])]
+
+
+def test_what_cannot_be_predicted(runs: Path, own: Path, folder: Path, place: Workplace, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist: give files of clips"):
+        predict_clips(runs / "clip-svm", [own / "none.mp4"], place=place)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="there is no clip in"):
+        predict_clips(runs / "clip-svm", [tmp_path / "empty"], place=place)
+    with pytest.raises(UsageError, match="is not a run: train one"):
+        predict_clips(own, [own], place=place)
+    (tmp_path / "theirs.csv").write_text("clip_id,p_real\n1,0.5\n")
+    import_predictions("theirs", tmp_path / "theirs.csv", folder, out=tmp_path / "theirs")
+    with pytest.raises(UsageError, match="holds imported predictions, not a detector"):
+        predict_clips(tmp_path / "theirs", [own], place=place)
+
+
+def test_the_command_line(runs: Path, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["predict", str(runs / "metadata"), str(own), "--manifests", str(tmp_path / "none")]
+    assert main(command) == SOME_FAILED
+    assert "spatial" in capsys.readouterr().out
+    assert main([*command, "--json", "--out", str(tmp_path / "out")]) == SOME_FAILED
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["classes"] == ["spatial", "appearance", "motion", "real"]
+    assert not (tmp_path / "out").exists()  # nothing to draw
+    assert main(["predict", str(runs / "metadata"), str(tmp_path / "x.mp4")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_row_says_how_views_agree_and_what_the_branches_weigh() -> None:
+    views = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+    evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=0.25)
+    row = own_clips._row(Path("a.mp4"), evidence, ("fake", "real"))
+    assert row == {
+        "clip": "a.mp4",
+        "answer": "fake",
+        "fake": "70.0",
+        "real": "30.0",
+        "views that agree": "2 of 3",
+        "video branch": "0.25",
+    }
+
+
+def test_a_map_is_where_the_network_looks(tmp_path: Path) -> None:
+    images = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0)) + 0.1
+    maps = gradient_maps(lambda inputs: (inputs[:, :, 40:56, 8:24] ** 2).sum(), images)
+    assert maps.shape == (2, 64, 48)
+    assert maps[:, 44:52, 12:20].min() > 0.3
+    assert maps[:, :30].max() < 1e-6
+    joined = gradient_maps(lambda inputs: inputs[:, 1].sum(), images[None])  # the second frame of one clip
+    assert joined.shape == (2, 64, 48)
+    assert joined[0].max() == 0
+    assert joined[1].max() == 1
+    frames = np.full((9, 64, 48, 3), 128, np.uint8)
+    write_maps(tmp_path / "a.webp", frames, np.repeat(maps[:1], 9, axis=0))
+    with Image.open(tmp_path / "a.webp") as image:
+        drawn = np.asarray(image.convert("RGB"), int)
+    assert drawn.shape[:2] == (4 * 68 - 4, 8 * 52 - 4)
+    below = drawn[68 : 68 + 64, :48]
+    assert abs(drawn[:64, :48] - 128).max() < 12
+    assert abs(below[46:50, 14:18] - 128).max() > 60

@@ -1,0 +1,96 @@
+"""Several processes train what one does."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hfv_builder.detectors.arrays import load_arrays
+from hfv_builder.detectors.base import Fitting
+from hfv_builder.detectors.processes import Processes
+from hfv_builder.detectors.training import Task, train_network
+from hfv_builder.records import UsageError
+from tests.detectors.test_training import SCHEDULE, train
+
+ALIKE = replace(SCHEDULE, epochs=3, batches_per_step=4, rate=0.01)
+TRAIN = """
+import os, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from hfv_builder.detectors.arrays import save_arrays
+from tests.detectors.test_processes import ALIKE, train
+out = Path(sys.argv[1])
+learnt, _ = train(out, ALIKE, norm=False)
+save_arrays(out / f"rank{os.environ['RANK']}.safetensors", {name: own.numpy() for name, own in learnt.items()})
+"""
+
+
+def train_in_two(out: Path) -> list[str]:
+    """Train in two processes, and return what each wrote to its standard error if one fails."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN, str(out)],
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    errors = [process.communicate(timeout=280)[1] for process in running]
+    return errors if any(process.returncode for process in running) else []
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    errors = train_in_two(tmp_path / "two")
+    if any("EADDRINUSE" in error for error in errors):  # another program took the port that was free
+        errors = train_in_two(tmp_path / "two")
+    assert not errors, errors
+    one, _ = train(tmp_path / "one", ALIKE, norm=False)
+    for rank in range(2):
+        two = load_arrays(tmp_path / "two" / f"rank{rank}.safetensors")
+        for name, expected in one.items():
+            torch.testing.assert_close(torch.from_numpy(two[name]), expected, atol=1e-6, rtol=1e-5)
+
+
+class Alone(Processes):
+    """One of two processes, without the other: notes when it would wait for it."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.count, self.index = 2, index
+        self.events: list[str] = []
+
+    def wait(self) -> None:
+        self.events.append("wait")
+
+
+def test_the_main_process_goes_first() -> None:
+    for index, expected in ((0, ["work", "wait"]), (1, ["wait", "work"])):
+        processes = Alone(index)
+        with processes.main_first():
+            processes.events.append("work")
+        assert processes.events == expected
+    failing = Alone(0)
+    with pytest.raises(UsageError), failing.main_first():
+        raise UsageError("no release")
+    assert failing.events == ["wait"]  # the others meet the same error, and do not wait forever
+
+
+def test_batches_that_processes_cannot_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfv_builder.detectors.training.Processes", lambda: Alone(0))
+    task: Task[int, int] = Task(
+        batches=lambda rng: [], load=lambda batch, rng: 0, loss=lambda batch: torch.zeros(()), validate=lambda: 0.0
+    )
+    with pytest.raises(UsageError, match="2 processes cannot share 3 batches of a step"):
+        train_network(torch.nn.Linear(1, 1), task, replace(ALIKE, batches_per_step=3), Fitting(folder=tmp_path))
