@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hfv_builder.records import UsageError
+
 PATIENCE = timedelta(days=7)
 """How long a process waits for others, such as for the one that computes features."""
 
@@ -18,18 +20,35 @@ def are_many() -> bool:
     return int(os.environ.get("WORLD_SIZE") or 1) > 1
 
 
+def is_main() -> bool:
+    """Return whether this process is the one that writes and reports. Imports nothing."""
+    return int(os.environ.get("RANK") or 0) == 0
+
+
 class Processes:
     """All processes of the training. Every one calls the same methods in the same order."""
 
-    def __init__(self) -> None:
-        """Join the others, and choose the GPU of this process as the current one."""
+    def __init__(self, device: str) -> None:
+        """Join the others, and choose the GPU of this process as the current one.
+
+        Args:
+            device: cpu or cuda, the same whenever a process makes one.
+
+        Raises:
+            UsageError: the others cannot be joined.
+        """
         self.count, self.index = 1, 0
         self._state: Any = None
         if are_many():
             from accelerate import PartialState
 
-            self._state = PartialState(timeout=PATIENCE)
+            self._state = PartialState(cpu=device.startswith("cpu"), timeout=PATIENCE)
             self.count, self.index = int(self._state.num_processes), int(self._state.process_index)
+            if self.count == 1:
+                raise UsageError(
+                    f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but there is no other process to join on {device}: "
+                    "start them with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
+                )
 
     @property
     def is_main(self) -> bool:

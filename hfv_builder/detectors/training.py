@@ -65,13 +65,13 @@ class _Training:
     ) -> None:
         self._network, self._task, self._schedule = network, task, schedule
         self._fitting, self._threads = fitting, threads
-        self._processes = Processes()
+        self._device = next(network.parameters()).device
+        self._processes = Processes(self._device.type)
         if schedule.batches_per_step % self._processes.count:
             raise UsageError(
                 f"{self._processes.count} processes cannot share {schedule.batches_per_step} batches of a step: start "
                 f"one process, or set batches_per_step to a multiple of {self._processes.count}, if the detector has it"
             )
-        self._device = next(network.parameters()).device
         self._optimizer = schedule.optimizer(schedule.groups(network), lr=schedule.rate)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=schedule.precision == "fp16")
         self._state = TrainingState(fitting.folder, network, self._optimizer, self._scaler)
@@ -96,6 +96,7 @@ class _Training:
             self._processes.wait()
         if curve:
             self._state.read_best(best_epoch(curve))
+        self._processes.wait()  # the main process may now delete the files
         self._network.eval()
         return curve
 

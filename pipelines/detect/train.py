@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.base import Curve, Detector, Fitting, Surroundings
 from hfv_builder.detectors.config import Config, config_values
-from hfv_builder.detectors.processes import Processes
+from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create, spec_of
 from hfv_builder.detectors.run_folder import Run, Specification, read_run, write_curve, write_run
@@ -78,7 +78,9 @@ def train(
     )
     summary = {"run": str(run.folder), "detector": detector, "seconds": round(seconds, 1), **run.facts}
     summary |= {"config": run.specification.config, "curve": curve, "failed": rows}
-    return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
+    return Outcome(
+        summary=summary, text=text if is_main() else "", exit_code=SOME_FAILED if failed else DONE, started=started
+    )
 
 
 def train_run(
@@ -91,7 +93,7 @@ def train_run(
     """
     rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
     classes = classes_of(rows, config.target)
-    processes = Processes()
+    processes = Processes(place.chosen_device)
     detector = create(name, config, surroundings_of(config, classes, place, lite=is_lite(release)))
     with processes.main_first():
         ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
@@ -150,8 +152,9 @@ def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, 
 
 def run_name(detector: str, config: Config) -> str:
     """Return a name that says what differs from the defaults: `clip-svm-binary-linear`."""
-    fields = type(config).__dataclass_fields__
-    parts = [(name, getattr(config, name)) for name in fields if getattr(config, name) != fields[name].default]
+    default = type(config)()
+    names = [name for name in type(config).__dataclass_fields__ if getattr(config, name) != getattr(default, name)]
+    parts = [(name, getattr(config, name)) for name in names]
     texts = ["+".join(map(str, value)) if isinstance(value, tuple) else str(value) for _, value in parts]
     named = [
         text if isinstance(getattr(config, name), str | tuple) else f"{name}{text}"

@@ -213,4 +213,6 @@ def test_floors_and_names_of_runs() -> None:
     assert FLOORS == ("chance", "metadata", "prior")
     config = configure("clip-svm", {"target": "binary", "kernel": "linear", "generators": ["a", "b"], "c": 2.0}, "x")
     assert run_name("clip-svm", config) == "clip-svm-binary-a+b-linear-c2.0"
-    assert run_name("chance", configure("chance", {}, "x")) == "chance"
+    for name in DETECTORS:
+        assert run_name(name, configure(name, {}, "x")) == name
+    assert run_name("humansam", configure("humansam", {"smoothing": 0.2}, "x")) == "humansam-smoothing0.2"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,15 +20,18 @@ from tests.detectors.test_training import SCHEDULE, train
 
 ALIKE = replace(SCHEDULE, epochs=3, batches_per_step=4, rate=0.01)
 TRAIN = """
-import os, sys
+import os, shutil, sys
 from pathlib import Path
-import torch
-torch.set_num_threads(1)
 from hfv_builder.detectors.arrays import save_arrays
+from hfv_builder.detectors.processes import Processes
+import numpy as np
 from tests.detectors.test_processes import ALIKE, train
 out = Path(sys.argv[1])
-learnt, _ = train(out, ALIKE, norm=False)
-save_arrays(out / f"rank{os.environ['RANK']}.safetensors", {name: own.numpy() for name, own in learnt.items()})
+learnt, _ = train(out / "state", ALIKE, norm=False)
+if os.environ["RANK"] == "0":
+    shutil.rmtree(out / "state")  # as `hfv train` does, at once
+arrays = {name: own.numpy() for name, own in learnt.items()} | {"count": np.array(Processes("cpu").count)}
+save_arrays(out / f"rank{os.environ['RANK']}.safetensors", arrays)
 """
 
 
@@ -36,7 +40,8 @@ def train_in_two(out: Path) -> list[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"OMP_NUM_THREADS": "1"}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", TRAIN, str(out)],
@@ -59,6 +64,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     one, _ = train(tmp_path / "one", ALIKE, norm=False)
     for rank in range(2):
         two = load_arrays(tmp_path / "two" / f"rank{rank}.safetensors")
+        assert two["count"] == 2
         for name, expected in one.items():
             torch.testing.assert_close(torch.from_numpy(two[name]), expected, atol=1e-6, rtol=1e-5)
 
@@ -67,7 +73,7 @@ class Alone(Processes):
     """One of two processes, without the other: notes when it would wait for it."""
 
     def __init__(self, index: int) -> None:
-        super().__init__()
+        super().__init__("cpu")
         self.count, self.index = 2, index
         self.events: list[str] = []
 
@@ -88,9 +94,16 @@ def test_the_main_process_goes_first() -> None:
 
 
 def test_batches_that_processes_cannot_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hfv_builder.detectors.training.Processes", lambda: Alone(0))
+    monkeypatch.setattr("hfv_builder.detectors.training.Processes", lambda device: Alone(0))
     task: Task[int, int] = Task(
         batches=lambda rng: [], load=lambda batch, rng: 0, loss=lambda batch: torch.zeros(()), validate=lambda: 0.0
     )
     with pytest.raises(UsageError, match="2 processes cannot share 3 batches of a step"):
         train_network(torch.nn.Linear(1, 1), task, replace(ALIKE, batches_per_step=3), Fitting(folder=tmp_path))
+
+
+def test_a_process_that_only_believes_it_is_one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("accelerate.PartialState", lambda **options: SimpleNamespace(num_processes=1, process_index=0))
+    with pytest.raises(UsageError, match="WORLD_SIZE is 2, but there is no other process to join on cuda"):
+        Processes("cuda")
