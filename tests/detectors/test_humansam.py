@@ -1,7 +1,6 @@
-"""`humansam`: the loss, the fusion, what each view gets, learning, and the presets."""
+"""`humansam`: the loss, the fusion, what each view gets, and the presets."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,45 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import binomtest
 from torch import Tensor
 
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.backbones import InternVideo2
-from hfv_builder.detectors.base import Fitting, Samples, Surroundings
-from hfv_builder.detectors.humansam import HumanSam, create
+from hfv_builder.detectors.base import Fitting
 from hfv_builder.detectors.humansam_network import HumanSamNetwork
 from hfv_builder.detectors.humansam_views import Views
 from hfv_builder.detectors.rank_loss import rank_weights, weighted_loss
-from hfv_builder.detectors.reader import Release
-from hfv_builder.detectors.registry import configure
-from hfv_builder.detectors.training_state import STATE
-from hfv_builder.records import Label, UsageError
-from pipelines.detect.prepare import Workplace
-from tests.detectors.test_detectors import made as made_on_disk
+from hfv_builder.records import UsageError
+from tests.detectors.humansam_material import detector, samples
 from tests.detectors.weights import BACKBONE
-from tests.killed import Killed
-
-PLAIN: dict[str, Any] = {"backbone": BACKBONE, "operations": 0, "erasing": 0.0, "drop_path": 0.0, "batch": 4}
-
-
-def detector(weights: WeightsDir, **values: Any) -> HumanSam:
-    classes = ("fake", "real") if values.get("target") == "binary" else tuple(map(str, Label))
-    config = configure("humansam", PLAIN | values, "test")
-    surroundings = Surroundings(
-        classes=classes, target=config.target, seed=config.seed, device="cpu", weights=weights, is_lite=False
-    )
-    return create(config, surroundings)  # type: ignore[arg-type]
-
-
-def samples(count: int = 8, *, frames: int = 8, depth: int = 16) -> Samples:
-    """Clips whose frames, depth, rank and label all follow from their number."""
-    labels = np.arange(count) % 4
-    rows = pd.DataFrame({"label": labels, "r_hat": np.where(labels == 3, 0, (np.arange(count) + 1) / count)})
-    images = [np.full((frames, 3, 28, 28), 2 * clip, np.uint8) for clip in range(count)]
-    vectors = [np.full(depth, clip, np.float32) for clip in range(count)]
-    return Samples(rows=rows, features=images, further=(vectors,), classes=labels.astype(np.int64))
-
 
 # The loss.
 
@@ -217,125 +188,3 @@ def test_the_probabilities_are_the_mean_over_views(weights: WeightsDir) -> None:
                 parts.append(own._network((view - mean) / std, None).softmax(dim=1)[0].numpy())
     np.testing.assert_allclose(own.view_probabilities(given, 0), parts, atol=1e-5)
     np.testing.assert_allclose(own.predict(given)[0], np.mean(parts, axis=0), atol=1e-5)
-
-
-# Training.
-
-QUICK: dict[str, Any] = {"epochs": 2, "warmup": 1.0, "rate": 1e-3, "drop_path": 0.2, "operations": 2, "erasing": 0.5}
-
-
-def test_killed_and_resumed_it_ends_with_the_same_weights(
-    weights: WeightsDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(name: str, survived: int = 99) -> bytes:
-        losses = 0
-        own = detector(weights, **QUICK)
-        schedule, loss = own._schedule, own._loss
-
-        def killing(*arguments: Any) -> Tensor:
-            nonlocal losses
-            losses += 1
-            if losses > survived:
-                raise Killed
-            return loss(*arguments)
-
-        monkeypatch.setattr(own, "_schedule", lambda network: replace(schedule(network), state_seconds=0))
-        monkeypatch.setattr(own, "_loss", killing)
-        own.fit(samples(12), samples(4), Fitting(folder=tmp_path / name))
-        own.save(tmp_path / name / "weights.safetensors")
-        return (tmp_path / name / "weights.safetensors").read_bytes()
-
-    whole = run("whole")
-    for _ in range(2):  # in the first and in the second of two epochs of three steps
-        with pytest.raises(Killed):
-            run("killed", survived=2)
-        assert (tmp_path / "killed" / STATE).is_file()
-    assert run("killed", survived=2) == whole
-
-
-def moving(label: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """A square that drifts before a ground, (8, 3, 28, 28); a forged one changes its colour halfway."""
-    images = np.full((8, 3, 28, 28), rng.integers(0, 60), np.uint8)
-    colours = rng.choice(np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]]), 2, replace=False)
-    top, left, down, right = *rng.integers(0, 10, 2), *rng.uniform(0, 1, 2)
-    for time in range(8):
-        y, x = int(top + down * time), int(left + right * time)
-        colour = colours[1 if label == 1 and time >= 4 else 0]
-        images[time, :, y : y + 10, x : x + 10] = colour[:, None, None]
-    return images
-
-
-def rendered(count: int, seed: int, *, shuffled: bool = False) -> Samples:
-    """Clips of both kinds in equal numbers; depth says nothing."""
-    rng = np.random.default_rng(seed)
-    labels = np.array([1, 3] * (count // 2))
-    images = [moving(label, rng) for label in labels]
-    classes = (labels == 3).astype(np.int64)
-    rows = pd.DataFrame({"label": labels, "r_hat": np.where(labels == 3, 0.0, 0.5)})
-    further = ([rng.normal(0, 1, 16).astype(np.float32) for _ in labels],)
-    return Samples(
-        rows=rows, features=images, further=further, classes=rng.permutation(classes) if shuffled else classes
-    )
-
-
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_it_learns_planted_anomalies_and_nothing_from_shuffled_labels(
-    shuffled: bool, weights: WeightsDir, tmp_path: Path
-) -> None:
-    values = {"target": "binary", "epochs": 10, "warmup": 1.0, "rate": 3e-3, "layer_decay": 1.0, "batch": 8}
-    own = detector(weights, **values, views=1, least_crop=0.6, temporal_views=1, spatial_views=1)
-    curve = own.fit(rendered(64, 0, shuffled=shuffled), rendered(0, 1), Fitting(folder=tmp_path))
-    test = rendered(100, 2)
-    right = int((own.predict(test).argmax(axis=1) == test.classes).sum())
-    interval = binomtest(right, 100).proportion_ci()
-    if shuffled:
-        assert 0.3 < right / 100 < 0.7
-    else:
-        assert interval.low > 0.5
-        assert curve[-1]["loss"] < curve[0]["loss"]
-
-
-# In the harness.
-
-
-def test_frames_that_are_not_kept_and_clips_that_break(
-    release: Release, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values: dict[str, Any] = {"depth": False, "cache_frames": False, "epochs": 1}
-    own, _, train, test = made_on_disk("humansam", release, place, **values)
-    decoded: list[int] = []
-    kind: Any = type(train.features)
-    read: Callable[..., Any] = kind.__getitem__
-
-    def counted(self: Any, place: int) -> Any:
-        if self is train.features:
-            decoded.append(place)
-        return read(self, place)
-
-    monkeypatch.setattr(kind, "__getitem__", counted)
-    own.fit(train, test, Fitting(folder=tmp_path))
-    assert sorted(decoded) == [*range(16)]
-    assert train.features[0].shape == (5, 3, 32, 48)
-    assert own.predict(test).shape == (16, 4)
-    broken: Any = replace(train.features, paths=["data/train/none.mp4"])  # type: ignore[type-var]
-    with pytest.raises(UsageError, match=r"none\.mp4 cannot be read .* set cache_frames = true"):
-        broken[0]
-
-
-def test_a_trained_detector_needs_no_published_weights(weights: WeightsDir, tmp_path: Path) -> None:
-    own = detector(weights, depth=False, epochs=1)
-    own.fit(samples(4), samples(0), Fitting(folder=tmp_path))
-    own.save(tmp_path / "weights.safetensors")
-    surroundings = replace(own._surroundings, weights=WeightsDir(root=tmp_path / "none"), is_trained=True)
-    again = create(own._config, surroundings)
-    again.load(tmp_path / "weights.safetensors")
-    assert again._backbone.origin == file_sha256(weights.root / BACKBONE / "tiny.bin")
-    assert (again.predict(samples(3)) == own.predict(samples(3))).all()
-
-
-def test_without_published_weights(release: Release, place: Workplace, tmp_path: Path) -> None:
-    bare = replace(place, weights=WeightsDir(root=tmp_path))
-    with pytest.raises(UsageError, match="has no weights of internvideo2-l: put one file there"):
-        made_on_disk("humansam", release, bare, backbone="internvideo2-l")
-    with pytest.raises(UsageError, match="no backbone 'resnet'"):
-        made_on_disk("humansam", release, place, backbone="resnet")
