@@ -250,6 +250,10 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
         raft = bench_raft(short[0], scorer, reference)
         least = parts["flow"] / raft.ratio + parts["others"] + decoding.cpu_s
         rows += [raft, bench_paper(short, scorer, plain, spent, least)]
+        bare = dataclasses.replace(scorer.profile, evidence=False)  # the plain way makes no pictures
+        without = Scorer(resolve(bare, store=store), store=store)
+        row = bench_paper(short, without, plain, spent, least)
+        rows.append(dataclasses.replace(row, what=f"{row.what}, no evidence", bar=None))
     return rows, shares
 
 
