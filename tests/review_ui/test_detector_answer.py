@@ -107,3 +107,5 @@ def test_the_page_shows_it_after_the_answer(
     desk.press("1", "Enter")
     until(lambda: desk.phase == "revealed")
     assert desk.text("#detector") == "clip-svm: Motion spatial 10 %, appearance 20 %, motion 60 %, real 10 %"
+    overflow = "[...document.querySelectorAll('.suggestion, #detector')].some(box => box.scrollWidth > box.clientWidth)"
+    assert not desk.page.evaluate(overflow)
