@@ -235,7 +235,7 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
     short = cuts(options.folder, temporary, clips=options.clips, frames=options.frames)
     (temporary / "long").mkdir()
     lite, shares = bench_lite(cuts(options.folder, temporary / "long", clips=4, frames=45))
-    rows = [lite]
+    rows = [told(lite)]
     reference = TimedReference(paper(options.long_side, "fp32"), store)
     reference.motion(decode(short[0])[:2])
     reference.spent.clear()
@@ -247,14 +247,20 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
     precisions = ["fp32"] + (["bf16"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])
     for precision in precisions:
         scorer = Scorer(resolve(paper(options.long_side, precision), store=store), store=store)
-        raft = bench_raft(short[0], scorer, reference)
+        raft = told(bench_raft(short[0], scorer, reference))
         least = parts["flow"] / raft.ratio + parts["others"] + decoding.cpu_s
-        rows += [raft, bench_paper(short, scorer, plain, spent, least)]
+        rows += [raft, told(bench_paper(short, scorer, plain, spent, least))]
         bare = dataclasses.replace(scorer.profile, evidence=False)  # the plain way makes no pictures
         without = Scorer(resolve(bare, store=store), store=store)
         row = bench_paper(short, without, plain, spent, least)
-        rows.append(dataclasses.replace(row, what=f"{row.what}, no evidence", bar=None))
+        rows.append(told(dataclasses.replace(row, what=f"{row.what}, no evidence", bar=None)))
     return rows, shares
+
+
+def told(row: Row) -> Row:
+    """Print a row as soon as it is measured, in case that the rest is cut off."""
+    print(f"{row.what}: {row.ratio:.2f} times as fast", file=sys.stderr, flush=True)
+    return row
 
 
 if __name__ == "__main__":
