@@ -5,9 +5,10 @@ The module of a backend is imported when it is loaded, so that commands that sco
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
+from hfv_builder.backends.packages import missing_packages
 from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.fingerprint import DECIDES, fingerprint
@@ -106,15 +107,6 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Weight
         UsageError: packages are missing, or weights are missing, truncated or of the wrong size.
     """
     needed = dict.fromkeys(package for name in backends(profile, metrics) for package in BACKENDS[name].packages)
-    missing = [package for package in needed if not _installed(package)]
-    if missing:
+    if missing := missing_packages(needed):
         raise UsageError(f"scoring needs {', '.join(missing)}: install with `pip install -e '.[models]'`")
     (store or WeightsDir()).require(learnt(profile, metrics))
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.distribution(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -1,8 +1,9 @@
 """From the name of a person detector to the loaded model, or to the sentence that says what it lacks."""
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
+from hfv_builder.backends.packages import missing_packages
 from hfv_builder.backends.weights import FINE, WeightsDir
 from hfv_builder.people.base import PersonDetector
 from hfv_builder.people.specs import DETECTORS, PINS
@@ -23,7 +24,7 @@ def lack(name: str, store: WeightsDir | None = None, *, hashed: bool = False) ->
         hashed: compare the hash of the weights too.
     """
     spec, store = DETECTORS[name], people_store(store)
-    if missing := [package for package in spec.packages if not _installed(package)]:
+    if missing := missing_packages(spec.packages):
         return f"the person detector {name} needs {', '.join(missing)}: install with `pip install -e '.[{spec.extra}]'`"
     bad = [file for file in store.look(name, hashed=hashed) if file.state not in FINE]
     if bad:
@@ -56,11 +57,3 @@ def load(name: str, store: WeightsDir | None = None) -> PersonDetector:
     module: Any = import_module(f"hfv_builder.people.{DETECTORS[name].module}")
     model: PersonDetector = module.load(store.folder(name))
     return model
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.distribution(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

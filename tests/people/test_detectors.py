@@ -120,7 +120,9 @@ def test_what_a_detector_lacks_is_one_sentence(tmp_path: Path, monkeypatch: pyte
         assert why.endswith(f"is missing): run `hfv weights pull --profile {spec.profile}`")
         with pytest.raises(UsageError, match="lacks its weights"):
             registry.load(name, store)
-    monkeypatch.setattr(registry, "_installed", lambda package: package != "ai-edge-litert")
+    monkeypatch.setattr(
+        registry, "missing_packages", lambda packages: [name for name in packages if name == "ai-edge-litert"]
+    )
     assert registry.lack("pose", store) == (
         "the person detector pose needs ai-edge-litert: install with `pip install -e '.[person]'`"
     )
