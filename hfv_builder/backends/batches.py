@@ -18,7 +18,7 @@ class Batches:
     On CUDA the last bits of a result can depend on the batch size, and so on the memory that other processes use.
     """
 
-    def __init__(self, *, device: str, most: int, bytes_each: float = 0) -> None:
+    def __init__(self, *, device: str, most: int, bytes_each: float = 0, full: bool = False) -> None:
         """Choose the batch size.
 
         Args:
@@ -26,8 +26,9 @@ class Batches:
             most: largest number of items in a batch; more items are not faster.
             bytes_each: working memory per item. Used on CUDA only: on a CPU the batches, and with them the last bits of
                 the results, are the same on every machine.
+            full: fill the last batch with copies of its last item, for a compiled function: each size is compiled.
         """
-        self.size = most
+        self.size, self._full = most, full
         self._device = device
         self._trim: Callable[[], None] = Trim() if device == "cpu" else lambda: None
         if device.startswith("cuda") and bytes_each:
@@ -43,23 +44,32 @@ class Batches:
         count, start, parts = len(tensors[0]), 0, []
         while start < count:
             left = count - start
-            step = -(-left // -(-left // self.size))  # equal batches: a small last one would take as long
+            size = self.size if self._full else -(-left // -(-left // self.size))  # a small last one takes as long
+            batch = [tensor[start : start + size] for tensor in tensors]
+            if self._full:
+                batch = [_filled(items, size) for items in batch]
             try:
-                parts.append(function(*(tensor[start : start + step] for tensor in tensors)))
+                parts.append(function(*batch)[:left])
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                if step == 1:
+                if size == 1:
                     raise ClipError(f"memory of {self._device} does not suffice for one of its frames") from None
             else:
-                start += step
+                start += size
                 self._trim()
                 continue
             # Outside the handler, because the exception references the tensors that must be freed.
-            self.size = step // 2
+            self.size = size // 2
             if self._device.startswith("cuda"):
                 torch.cuda.empty_cache()
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _filled(items: Tensor, size: int) -> Tensor:
+    """Return the items and copies of the last one, `size` of them, contiguous: strides are compiled for, too."""
+    lacking = size - len(items)
+    return torch.cat([items, items[-1:].expand(lacking, *items.shape[1:])]) if lacking else items.contiguous()
 
 
 def _out_of_memory(error: Exception) -> bool:

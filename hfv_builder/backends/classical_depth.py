@@ -80,11 +80,12 @@ def nearness(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     bins, colours, counts = histogram(np.stack([cv2.blur(frame, (3, 3)) for frame in lab]))
     members = memberships(colours, layers(colours, counts))
     pixels = bins[0].size
-    area = np.stack([np.bincount(b.ravel(), minlength=len(members)) @ members / pixels for b in bins]) + MIN_AREA
+    shares = np.stack([np.bincount(b.ravel(), minlength=len(members)) for b in bins]) / pixels
+    area = np.stack([(shares * member).sum(axis=1) for member in members.T], axis=1) + MIN_AREA
     near = np.sqrt(area / _around(area))
     return np.stack(
         [
-            np.clip(members @ layer_nearness / 2, 0, 1).astype(np.float32)[frame_bins]
+            np.clip((members * layer_nearness).sum(axis=1) / 2, 0, 1).astype(np.float32)[frame_bins]
             for frame_bins, layer_nearness in zip(bins, near, strict=True)
         ]
     )
@@ -124,7 +125,7 @@ def layers(colours: Floats, counts: Ints) -> Floats:
         (k, 3), k ≤ `LAYERS`.
     """
     runs = [_moved(colours, counts, _start(colours, counts, np.random.default_rng(seed))) for seed in range(STARTS)]
-    return min(runs, key=lambda centres: counts @ _square_distances(colours, centres).min(axis=1))
+    return min(runs, key=lambda centres: (counts * _square_distances(colours, centres).min(axis=1)).sum())
 
 
 def _start(colours: Floats, counts: Ints, rng: np.random.Generator) -> Floats:
@@ -170,8 +171,7 @@ def _around(area: Floats) -> Floats:
 
 def _square_distances(a: Floats, b: Floats) -> Floats:
     """Return the squared distance of every colour of `a` to every colour of `b`: (n, 3) and (k, 3) to (n, k)."""
-    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
-    return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0))
+    return np.asarray(sum(np.square(x[:, None] - y) for x, y in zip(a.T, b.T, strict=True)))
 
 
 def load(config: Depth, device: str, store: WeightsDir) -> ApparentSize:

@@ -72,7 +72,8 @@ def subject_weight(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     for frame in lab:
         cv2.accumulate(frame, total)
         cv2.accumulateSquare(frame, squares)
-    spread = np.sqrt(np.maximum(squares / len(lab) - (total / len(lab)) ** 2, 0)) @ (100 / 255, 1, 1)
+    deviation = np.sqrt(np.maximum(squares / len(lab) - (total / len(lab)) ** 2, 0))
+    spread = (deviation * (100 / 255, 1, 1)).sum(axis=2)
     activity = cv2.GaussianBlur(spread, (0, 0), 4)
     return np.asarray(0.5 * centre + 0.5 * activity / (activity.max() + 1e-6))
 

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from transformers.models.depth_pro.modeling_depth_pro import reconstruct_feature_maps
 
 from hfv_builder.backends.precision import compile_in_place
+from hfv_builder.backends.vit_layer import replace_layers
 
 
 class DepthProNetwork(nn.Module):
@@ -28,6 +29,8 @@ class DepthProNetwork(nn.Module):
         encoder = model.depth_pro.encoder
         self.image_encoder, self.vit = encoder.image_encoder, encoder.patch_encoder.model
         self.neck, self.fusion, self.head = model.depth_pro.neck, model.fusion_stage, model.head
+        for vit in (self.vit, self.image_encoder.model):
+            replace_layers(vit.encoder)
         config = model.config
         self.patch_size: int = config.patch_size
         self.scales = list(zip(config.scaled_images_ratios, config.scaled_images_overlap_ratios, strict=True))

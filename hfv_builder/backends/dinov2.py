@@ -9,6 +9,7 @@ from transformers import Dinov2Model
 
 from hfv_builder.backends.checkpoint import from_pretrained
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
+from hfv_builder.backends.vit_layer import replace_layers
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Embedding
 
@@ -49,6 +50,7 @@ def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
         UsageError: its weights are missing, damaged or do not fit.
     """
     model = from_pretrained(Dinov2Model, store.open("dinov2")).to(device)
+    replace_layers(model.encoder)
 
     def class_token(images: Tensor) -> Tensor:
         vectors: Tensor = model(images).pooler_output

@@ -44,7 +44,9 @@ class FrameEmbedding:
         """
         self._network, self._prepare = compiled(network, config.compile), prepare
         self._config, self._device = config, device
-        self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6)
+        self._batches = Batches(
+            device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6, full=config.compile
+        )
 
     def begin(self) -> "FrameEmbeddingPass":
         """Return a new pass for one clip."""

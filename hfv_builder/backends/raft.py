@@ -84,8 +84,8 @@ class Raft:
             compiled(encoder, config.compile) for encoder in (self._model.feature_encoder, self._model.context_encoder)
         ]
         kind = torch.device(device).type
-        self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2))
-        self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2))
+        self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2), full=config.compile)
+        self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2), full=config.compile)
 
     def encode(self, frames: Tensor) -> Features:
         """Return correlation features, hidden state, context and (height, width) without padding, for each frame.
