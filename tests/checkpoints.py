@@ -27,6 +27,8 @@ CLIP_TRUE = {
     "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
 }
+DEPTH_PRO = {"tiny": (16, 2, 2, 32), "reduced": (384, 6, 6, 192), "true": (1024, 24, 16, 384)}
+"""Width, layers, heads and pixels per side of each of its transformers."""
 SHARP = 3.0
 """Of all matrices of the embedding models: with their usual random weights nearly the same vector comes out of every
 picture, and rounding would be all there is to see. With this the vectors of a clip differ as much as true ones do."""
@@ -49,14 +51,16 @@ def make(root: Path, models: dict[str, str], *, seed: int = 0) -> WeightsDir:
 
     Its pins are the published ones with the hashes of these files.
     """
-    writers = {"depth_pro": depth_pro, "clip": clip, "dinov2": dinov2}
+    writers = {"clip": clip, "dinov2": dinov2}
     pins = dict(PINS)
     for model, size in models.items():
         folder = root / model
         folder.mkdir(parents=True, exist_ok=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            if model in writers:
+            if model == "depth_pro":
+                depth_pro(folder, size)
+            elif model in writers:
                 writers[model](folder, tiny=size == "tiny")
             else:
                 raft(folder, model)
@@ -70,29 +74,40 @@ def repinned(folder: Path, model: str) -> Any:
     return dataclasses.replace(PINS[model], revision="random", files=tuple(files))
 
 
-def depth_pro(folder: Path, *, tiny: bool) -> None:
-    """A directory as `apple/DepthPro-hf` is one."""
+def depth_pro(folder: Path, size: str) -> None:
+    """A directory as `apple/DepthPro-hf` is one, of the size `tiny`, `reduced` or `true`."""
     from transformers import DepthProConfig, DepthProForDepthEstimation
 
+    hidden, layers, heads, side = DEPTH_PRO[size]
     encoder = {
         "model_type": "dinov2",
-        "hidden_size": 16 if tiny else 1024,
-        "num_hidden_layers": 2 if tiny else 24,
-        "num_attention_heads": 2 if tiny else 16,
-        "image_size": 32 if tiny else 384,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "image_size": side,
         "patch_size": 16,
         "use_mask_token": False,
     }
-    small: dict[str, Any] = {
-        "fusion_hidden_size": 16,
-        "patch_size": 32,
-        "intermediate_hook_ids": [1, 0],
-        "intermediate_feature_dims": [16, 16],
-        "scaled_images_feature_dims": [16, 16, 16],
-        "num_fov_head_layers": 2,
+    sizes: dict[str, dict[str, Any]] = {
+        "tiny": {
+            "fusion_hidden_size": 16,
+            "patch_size": 32,
+            "intermediate_hook_ids": [1, 0],
+            "intermediate_feature_dims": [16, 16],
+            "scaled_images_feature_dims": [16, 16, 16],
+            "num_fov_head_layers": 2,
+        },
+        "reduced": {
+            "fusion_hidden_size": 64,
+            "patch_size": 192,
+            "intermediate_hook_ids": [3, 1],
+            "intermediate_feature_dims": [64, 64],
+            "scaled_images_feature_dims": [256, 256, 128],
+        },
+        "true": {},
     }
     config = DepthProConfig(
-        **(small if tiny else {}),
+        **sizes[size],
         use_fov_model=True,
         image_model_config=dict(encoder),
         patch_model_config=dict(encoder),
