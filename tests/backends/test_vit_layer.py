@@ -14,7 +14,8 @@ from tests.device import DEVICE
 def model() -> Any:
     """A tiny DINOv2 whose layer scales differ from channel to channel."""
     config = Dinov2Config(hidden_size=32, num_hidden_layers=3, num_attention_heads=4, image_size=56, patch_size=14)
-    made: Any = Dinov2Model(config).eval().to(DEVICE)
+    made: Any = Dinov2Model(config)
+    made.eval().to(DEVICE)
     for name, weight in made.named_parameters():
         if "layer_scale" in name:
             nn.init.uniform_(weight, 0.1, 1)
@@ -46,8 +47,8 @@ class OnlyTokens(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the tokens alone."""
-        after = self.attention(tokens)
-        return after[0] if isinstance(after, tuple) else after
+        result: torch.Tensor = self.attention(tokens)[0]
+        return result
 
 
 def test_attention_may_return_its_tokens_alone() -> None:
