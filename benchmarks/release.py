@@ -5,11 +5,13 @@ verification is bound by SHA-256, against `sha256sum`.
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +35,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hfv-release-") as temporary:
         root = Path(temporary)
         manifests = made(root, options.clips // GENERATORS, options.kilobytes)
-        start = time.perf_counter()
-        outcome = release(manifests, NAME, out=root / "out")
-        print(f"released {outcome.summary['clips']} clips in {time.perf_counter() - start:.1f} s; {memory()}", flush=True)
+        with told("release"):
+            outcome = release(manifests, NAME, out=root / "out")
         folder = root / "out" / f"{NAME.name}-{NAME.version}"
-        start = time.perf_counter()
-        problems = verify(folder).summary["problems"]
-        spent = time.perf_counter() - start
-        print(f"verified in {spent:.1f} s, {len(problems)} problems; {memory()}", flush=True)
-        start = time.perf_counter()
-        subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=folder, check=True)  # noqa: S607
-        print(f"sha256sum: {time.perf_counter() - start:.1f} s; verify at {(time.perf_counter() - start) / spent:.2f}")
+        with told("verify"):
+            problems = verify(folder).summary["problems"]
+        with told("sha256sum"):
+            subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=folder, check=True)
+    print(f"{outcome.summary['clips']} clips released, {len(problems)} problems found")
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """Print the seconds that a block takes, by the clock and of processors, and the most memory so far."""
+    wall, cpu = time.perf_counter(), processor_s()
+    yield
+    peaks = [resource.getrusage(who).ru_maxrss / 2**10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    spent = f"{time.perf_counter() - wall:.1f} s, {processor_s() - cpu:.1f} s of processors"
+    print(f"{what}: {spent}; at most {peaks[0]:.0f} MiB, and {peaks[1]:.0f} MiB in a worker", flush=True)
+
+
+def processor_s() -> float:
+    """Return the processor seconds of this process and of the children that ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def made(root: Path, each: int, kilobytes: int) -> Manifests:
@@ -60,12 +75,6 @@ def made(root: Path, each: int, kilobytes: int) -> Manifests:
     known: Any = sample
     known.probe = lambda _: facts
     return sample.fill(root, clips=each, write=write)
-
-
-def memory() -> str:
-    """The most memory so far."""
-    peaks = [resource.getrusage(who).ru_maxrss / 2**10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return f"at most {peaks[0]:.0f} MiB, and {peaks[1]:.0f} MiB in a worker"
 
 
 if __name__ == "__main__":
