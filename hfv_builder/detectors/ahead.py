@@ -1,4 +1,4 @@
-"""Work in threads ahead of who needs the results, with bounded memory."""
+"""Compute results in threads before they are needed, with bounded memory."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[I], R], items: Sequence[I], count: int) -> Iterator[R]:
-    """Yield the results in the order of the items, with at most `count` under way."""
+    """Yield the results in the order of the items; at most `count` are computed at the same time."""
     rest = iter(items)
     waiting = [pool.submit(work, item) for item in itertools.islice(rest, count)]
     while waiting:

@@ -1,4 +1,4 @@
-"""What a run answered to clips, by their ids: of all releases that it was evaluated on, and of clips of one's own."""
+"""The predictions of a run by clip id: for all releases that it was evaluated on, and for the user's own clips."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Label, UsageError
 
 OWN = "own"
-"""The set of clips of one's own; its file among the predictions has this name too."""
+"""The set of the user's own clips; the file of their predictions has this name too."""
 
 
 def own_path(run: Run) -> Path:
-    """Return the file of the answers to clips of one's own."""
+    """Return the file of the answers for the user's own clips."""
     return run.folder / "predictions" / f"{OWN}.parquet"
 
 
 def keep_answers(run: Run, answers: pd.DataFrame) -> None:
-    """Add answers to those that the run's folder holds; an answer to the same clip replaces the earlier one.
+    """Add answers to those in the run's folder; a new answer for a clip replaces the earlier one.
 
     Args:
         run: the run.
@@ -34,10 +34,11 @@ def keep_answers(run: Run, answers: pd.DataFrame) -> None:
 
 
 def answers_of(run: Run) -> dict[str, dict[str, Any]]:
-    """Return by clip id: run, the probabilities by label (fake and real if only these are told apart), and the answer.
+    """Return by clip id the run, the probabilities by label (or of fake and real for a binary detector), and the
+    answer.
 
-    Copies of a clip that are changed do not count. If several releases hold a clip, the last one by name counts, and
-    before it an answer to a clip of one's own.
+    Variants of a clip do not count. An answer for the user's own clips takes precedence; if several releases hold a
+    clip, the last release by name counts.
 
     Raises:
         UsageError: the run has predicted nothing.

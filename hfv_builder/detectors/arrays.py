@@ -1,7 +1,7 @@
-"""Arrays in a safetensors file: what was learnt is data, and opening it runs no code.
+"""Arrays in a safetensors file: trained parameters are stored as data, and opening the file runs no code.
 
-scikit-learn's own way, pickle, runs code on loading and breaks between versions. Its models here are few arrays, from
-which the predictions are computed in numpy.
+Loading a pickle, scikit-learn's own format, can run code and fails in other versions. Here its models are stored as a
+few arrays, from which numpy computes the predictions.
 """
 
 from collections.abc import Mapping

@@ -11,13 +11,13 @@ Images = npt.NDArray[np.uint8]
 SIGMA = 3.0
 """Pixels; σ of a blur is drawn from 0 to this."""
 QUALITY = 30, 100
-"""Of JPEG, drawn from these, both among them."""
+"""JPEG qualities are drawn from this range; both ends are included."""
 
 
 def blur_or_compress(images: Images, rng: np.random.Generator, *, share: float) -> Images:
     """Return the images blurred, compressed, both or neither, each of the two with the probability `share`.
 
-    All images are changed alike.
+    All images are changed in the same way.
     """
     is_blurred, is_compressed = rng.random(2) < share
     sigma, quality = rng.uniform(0, SIGMA), int(rng.integers(QUALITY[0], QUALITY[1] + 1))
@@ -49,5 +49,5 @@ def centre_crop(images: Images, side: int) -> Images:
 
 
 def maybe_flip(images: Images, rng: np.random.Generator) -> Images:
-    """Return the images as they are or mirrored, all alike, with equal probability."""
+    """Return all images mirrored or all unchanged, with equal probability."""
     return images[..., ::-1] if rng.random() < 0.5 else images

@@ -1,7 +1,7 @@
 """Random changes of a view in training, the same for all its frames: RandAugment, a random crop, random erasing.
 
-RandAugment (Cubuk et al., 2020) as video transformers use it, `rand-m7-n4-mstd0.5-inc1` in timm's notation. timm draws
-from global random numbers, which threads would share; here all numbers come from a generator of the view's own.
+RandAugment (Cubuk et al., 2020) as video transformers use it, `rand-m7-n4-mstd0.5-inc1` in timm's notation. timm
+draws from the global random generator, which threads would share; here each view has its own generator.
 """
 
 import math
@@ -66,7 +66,7 @@ OPERATIONS: Mapping[str, Callable[[Tensor, float, int], Tensor]] = {
 
 
 def rand_augment(images: Tensor, rng: np.random.Generator, *, operations: int = 4, magnitude: float = 7.0) -> Tensor:
-    """Apply randomly chosen operations to all frames alike.
+    """Apply randomly chosen operations, in the same way to all frames.
 
     Args:
         images: (T, 3, H, W) uint8.
@@ -91,7 +91,7 @@ def random_crop(images: Tensor, side: int, rng: np.random.Generator, *, least: f
 
 
 def erase(images: Tensor, rng: np.random.Generator, *, probability: float = 0.25) -> Tensor:
-    """Return normalised frames, (T, 3, h, w) float32, with a region of all of them replaced by normal noise or not."""
+    """Return normalised frames, (T, 3, h, w) float32, perhaps with one region of all replaced by noise."""
     if rng.random() >= probability:
         return images
     region = _region(images.shape[-2], images.shape[-1], ERASED, (0.3, 1 / 0.3), rng)
@@ -118,7 +118,7 @@ def _region(
 
 
 def _middle(height: int, width: int) -> tuple[int, int, int, int]:
-    """Return the largest region in the middle with a ratio that is allowed."""
+    """Return the largest central region with an allowed aspect ratio."""
     wide = min(width, round(height * RATIOS[1]))
     tall = min(height, round(width / RATIOS[0]))
     return (height - tall) // 2, (width - wide) // 2, tall, wide

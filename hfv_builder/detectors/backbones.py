@@ -26,12 +26,12 @@ WRAPPERS = ("module", "model")
 UNUSED = ("head.", "down_norm.", "clip_decoder.", "final_clip_decoder.", "mae_decoder.", "clip_pos_embed")
 """Prefixes of released tensors that only pretraining, or another set of classes, needs."""
 NEW = {"fc_norm.weight": 1.0, "fc_norm.bias": 0.0}
-"""Tensors that only a fine-tuned checkpoint has; both start as new in the others."""
+"""Tensors that only a fine-tuned checkpoint has; without them both are newly initialised."""
 BLOCK = re.compile(r"(?:blocks|encoder\.layer)\.(\d+)\.")
 
 
 class Backbone(nn.Module):
-    """What turns a video into features."""
+    """A network that maps a video to features."""
 
     side: int
     """Pixels of a side."""
@@ -64,7 +64,7 @@ class Backbone(nn.Module):
 
 
 class InternVideo2(Backbone):
-    """InternVideo2: its averages are the class token and the mean of the others."""
+    """InternVideo2: its averages are the class token and the mean of the other tokens."""
 
     averages = 2
 
@@ -123,7 +123,7 @@ def make_backbone(
         own_file: a file, or a folder of transformers, to use instead; empty for none.
         drop_path: see `VideoTransformer`.
         checkpointing: see `VideoTransformer`.
-        start: load the published weights; otherwise only `load_state_dict` with `assign` gives it any.
+        start: load the published weights; otherwise the backbone has none until `load_state_dict` with `assign`.
 
     Raises:
         UsageError: there is no such backbone, or its weights are missing, damaged or do not fit.

@@ -1,4 +1,4 @@
-"""What every detector is, and what it is given."""
+"""The interface of detectors, and their inputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Extractor(Protocol):
-    """Computes what a detector needs of a clip's file; the result is cached by the file's content."""
+    """Computes the features of a clip from its file; the result is cached by the file's content."""
 
     @property
     def fingerprint(self) -> str:
@@ -43,7 +43,7 @@ class Arrays(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Clips to learn from or to judge."""
+    """Clips to train on or to classify."""
 
     rows: pd.DataFrame
     """The columns of `reader.Release.rows`."""
@@ -57,7 +57,7 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a detector is made with besides its own configuration."""
+    """The inputs of a detector's constructor besides its own configuration."""
 
     classes: tuple[str, ...]
     target: Target
@@ -67,7 +67,7 @@ class Surroundings:
     is_lite: bool
     """Whether the release was made with the profile lite, which needs no weights."""
     is_trained: bool = False
-    """Whether `load` follows, so that nothing to start training from is needed."""
+    """Whether `load` follows, so that no weights to start training from are needed."""
 
 
 Curve = list[dict[str, float]]
@@ -76,24 +76,24 @@ Curve = list[dict[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """What `fit` may use while it runs."""
+    """Resources that `fit` may use."""
 
     folder: Path
-    """For what must outlive a kill."""
+    """The folder for the state that must survive a kill."""
     report: Callable[[Curve, int], None] = field(default=lambda curve, epochs: None)
     """Called after every epoch with the curve so far and the number of epochs."""
 
 
 class Detector(Protocol):
-    """A classifier of clips. A module of one defines `Config`, `create(config, surroundings)` and these methods."""
+    """A classifier of clips. Its module defines `Config`, `create(config, surroundings)` and this class."""
 
     def extractor(self) -> Extractor | None:
         """Return what computes the features; None for a detector that only needs the tables of the release."""
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
-        """Learn from the clips and return the learning curve; empty for a detector without epochs.
+        """Train on the clips and return the learning curve; empty for a detector without epochs.
 
-        Goes on where it was, if `fitting.folder` holds the state of an earlier call with the same arguments.
+        Resumes if `fitting.folder` holds the state of an earlier call with the same arguments.
 
         Raises:
             UsageError: the release lacks what the detector needs.
@@ -103,7 +103,7 @@ class Detector(Protocol):
         """Return the probability of each class, (n, classes) float64, rows that sum to 1."""
 
     def save(self, path: Path) -> None:
-        """Write what was learnt as safetensors."""
+        """Write the trained parameters as safetensors."""
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote; `predict` then returns the same.
@@ -115,38 +115,39 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a detector's answer to one clip rests on."""
+    """What a detector's answer for one clip is based on."""
 
     probabilities: Floats
     """(classes,), what `predict` returns for the clip."""
     views: Floats
-    """(views, classes), the probabilities by each view alone; rows sum to 1."""
+    """(views, classes), the probabilities from each single view; rows sum to 1."""
     view: str
     """What a view is called, such as `frame`."""
     fusion: float | None = None
-    """The share of the video branch in the answer, in [0, 1]; None for a detector that joins no branches."""
+    """The weight of the video branch in the answer, in [0, 1]; None for a detector without fused branches."""
     images: npt.NDArray[np.uint8] | None = None
-    """(n, H, W, 3) RGB, what `maps` belong to."""
+    """(n, H, W, 3) RGB, the images to which `maps` belong."""
     maps: npt.NDArray[np.float32] | None = None
     """(n, H, W) in [0, 1], how much the answer depends on each place; 1 is the largest of the clip."""
 
 
 @runtime_checkable
 class Explains(Protocol):
-    """What a detector offers besides if it can say why it answers as it does."""
+    """Additional methods of a detector that can say what its answers are based on."""
 
     def evidence_extractor(self) -> Extractor:
-        """Return what computes the features that `explain` takes: those of `extractor`, or what they are made of.
+        """Return the extractor of the input of `explain`: the features of `extractor`, or the data they are computed
+        from.
 
-        A clip is decoded once: `explain` gives its probabilities too.
+        `explain` also gives the probabilities of the clip, so that each clip is decoded once.
         """
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return what the answer to one clip rests on.
+        """Return what the answer for one clip is based on.
 
         Args:
             clip: one row, with the features of `evidence_extractor`.
-            maps: whether `images` and `maps` are asked for; a detector that does not look at places leaves them None.
+            maps: whether to compute `images` and `maps`; a detector without spatial input leaves them None.
         """
 
 

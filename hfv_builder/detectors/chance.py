@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Chance:
-    """A detector that looks at nothing."""
+    """A detector without input."""
 
     def __init__(self, classes: int) -> None:
         self._shares: Floats = np.full(classes, 1 / classes)

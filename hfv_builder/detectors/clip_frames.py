@@ -1,4 +1,4 @@
-"""Frames of a clip by equal segments, and the views of a clip in space and time that `humansam` takes."""
+"""Frames of a clip by equal segments, and the views of a clip in space and time for `humansam`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def view_places(total: int, segments: int, views: int) -> Ints:
 class SegmentFrames:
     """Extractor: (n, 3, h, w) uint8, the frames of evenly shifted views in order, with a short side of `short_side`.
 
-    Frames are not enlarged. A clip that has fewer frames gives all it has; so does any clip if `views` is 0.
+    Frames are not enlarged. A clip with fewer frames gives all of its frames; so does every clip if `views` is 0.
     """
 
     def __init__(self, short_side: int, segments: int, views: int) -> None:
@@ -80,7 +80,8 @@ class SegmentFrames:
 
 
 def spatial_views(images: Tensor, side: int, views: int) -> Iterator[Tensor]:
-    """Yield square crops along the longer side, evenly from its start to its end; one view is the middle.
+    """Yield square crops, evenly spaced along the longer side from its start to its end; a single view is the centre
+    crop.
 
     Args:
         images: (n, 3, h, w) uint8.

@@ -1,4 +1,4 @@
-"""The detector `clip-prompt`: a frame is of the class with the nearest prompt; no training (arXiv 2412.00526)."""
+"""The detector `clip-prompt`: a frame gets the class with the nearest prompt; no training (arXiv 2412.00526)."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hfv_builder.detectors.targets import Target
 from hfv_builder.detectors.votes import vote
 
 SHARPNESS = 100.0
-"""Cosines are multiplied by it before they become probabilities: the largest scale that CLIP learns."""
+"""Factor of the cosines before the softmax: the largest scale that CLIP learns."""
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -32,7 +32,7 @@ class Config(shared.Config):
 
 
 class ClipPrompt:
-    """Cosine similarity of frames with prompts; the clip is decided by the votes of its frames."""
+    """Cosine similarity of frames with prompts; the votes of the frames decide the class of the clip."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
@@ -49,7 +49,7 @@ class ClipPrompt:
         return FrameEmbeddings("clip", own.device, own.weights, count=self._config.frames)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
-        """Embed the prompts; the clips are not looked at."""
+        """Embed the prompts; the clips are not used."""
         folder = self._surroundings.weights.open("clip")
         self._vectors = embed_prompts(load_clip(folder), folder, self._prompts).numpy().astype(np.float64)
         return []
@@ -63,7 +63,7 @@ class ClipPrompt:
         return self.extractor()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the votes of the frames. An embedding has no places, so there are no maps."""
+        """Return the votes of the frames. An embedding has no spatial positions, so there are no maps."""
         return frame_evidence(self._decisions(clip.features[0]))
 
     def save(self, path: Path) -> None:

@@ -27,17 +27,17 @@ class Config(shared.Config):
 
     kernel: Kernel = "rbf"
     c: PositiveFloat = 1.0
-    """The cost of a frame on the wrong side; gamma is 1 / (D · variance)."""
+    """C, the cost of a misclassified frame; gamma is 1 / (D · variance)."""
     embedding: str = AUTO
     """auto: clip, or lab_histogram for a release of the profile lite."""
     frames: PositiveInt = FRAMES
-    """Frames of a clip, spread evenly."""
+    """Evenly spaced frames of a clip."""
     exact: PositiveInt = EXACT
-    """Frames to train with above which the kernel is approximated."""
+    """Number of training frames above which the kernel is approximated."""
 
 
 class ClipSvm:
-    """A machine on frames; the clip is decided by their votes."""
+    """A support vector machine on frames, whose votes decide the class of the clip."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
@@ -54,7 +54,7 @@ class ClipSvm:
         return FrameEmbeddings(name, own.device, own.weights, count=self._config.frames)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
-        """Fit the machine to all frames of the clips to train with."""
+        """Fit the machine to all frames of the training clips."""
         config, count = self._config, len(self._surroundings.classes)
         self._machine = fit_frames(
             config.kernel, train.features, train.classes, count, c=config.c, seed=config.seed, exact=config.exact
@@ -70,7 +70,7 @@ class ClipSvm:
         return self.extractor()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the votes of the frames. An embedding has no places, so there are no maps."""
+        """Return the votes of the frames. An embedding has no spatial positions, so there are no maps."""
         return frame_evidence(self._fitted.decisions(unit(clip.features[0])))
 
     def save(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The detector `cnndet`: a ResNet-50 that sees blurred and compressed frames (Wang et al., CVPR 2020)."""
+"""The detector `cnndet`: a ResNet-50 trained on blurred and compressed frames (Wang et al., CVPR 2020)."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from hfv_builder.detectors.pretrained import fill
 from hfv_builder.detectors.schedule import Schedule, plateau
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, in [0, 1]."""
+"""Mean and standard deviation of ImageNet, for values in [0, 1]."""
 WEIGHTS = "resnet50"
 SHARE = 0.5
 """Probability of blur, and of JPEG."""
@@ -34,9 +34,9 @@ class Config(NetworkConfig):
     """The values of the paper; the number of frames and of views are our choice."""
 
     side: PositiveInt = 224
-    """Pixels of the square that the network sees."""
+    """Side of the square input of the network in pixels."""
     resized: PositiveInt = 256
-    """Pixels of the square that it is cut from."""
+    """Side of the square frame from which the input is cropped, in pixels."""
     layers: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks of the network's stages; these are ResNet-50's."""
     channels: tuple[int, ...] = (64, 128, 256, 512)
@@ -70,12 +70,12 @@ class CnnDet(NetworkDetector):
         fill(network, WEIGHTS, self.surroundings.weights.root, head="fc.")
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
-        """Return a frame, perhaps blurred, compressed and mirrored, cut at random."""
+        """Return a random crop of a frame, perhaps blurred, compressed and mirrored."""
         frame = blur_or_compress(features[rng.integers(len(features))], rng, share=SHARE)
         return maybe_flip(random_crop(frame, self._config.side, rng), rng)
 
     def views(self, features: Array) -> Array:
-        """Return the middle of every frame."""
+        """Return the centre crop of every frame."""
         return centre_crop(features, self._config.side)
 
     def inputs(self, views: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class CnnDet(NetworkDetector):
         return self._normalize(views.float())
 
     def schedule(self) -> Schedule:
-        """Return Adam, slowed down on plateaus."""
+        """Return Adam with a learning rate that is reduced on plateaus."""
         return paced(self._config, plateau(patience=PATIENCE), torch.optim.Adam, least=LEAST)
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a run: keys that all detectors share, and those of one."""
+"""The configuration of a run: the keys that all detectors share, and those of one detector."""
 
 import json
 import tomllib
@@ -18,10 +18,10 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """What every detector can be told."""
+    """The configuration keys of every detector."""
 
     target: Target = "anomaly"
-    """What it tells apart: real and fake, the four labels, or the generators."""
+    """The classes: real and fake, the four labels, or the generators."""
     seed: NonNegativeInt = 0
     generators: tuple[str, ...] = ()
     """Train with the clips of these generators and all real ones; empty: with all."""

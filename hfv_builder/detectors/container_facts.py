@@ -1,4 +1,4 @@
-"""What a file tells without its content: size, rate, length, bytes, codec."""
+"""Facts of a file that need no decoding: size, rate, length, bytes, codec."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4", "gif")
 PIXELS = ("yuv420p", "yuv444p", "yuv422p", "yuv420p10le", "yuvj420p")
 NAMES = (*NUMBERS, *(f"codec={name}" for name in CODECS), *(f"pix_fmt={name}" for name in PIXELS))
 UNKNOWN = -1.0
-"""Of a fact that the file does not tell; every other value is at least 0."""
+"""Value of a fact that the file does not state; every other value is at least 0."""
 
 
 class ContainerFacts:

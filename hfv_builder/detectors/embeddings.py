@@ -1,4 +1,4 @@
-"""Embeddings of evenly spread frames, by the name of their model."""
+"""Embeddings of evenly spaced frames, by the name of their model."""
 
 import threading
 from collections.abc import Callable
@@ -27,7 +27,7 @@ NAMES = (AUTO, *BACKEND_NAMES, *TOWERS)
 
 
 class FrameEmbeddings:
-    """Extractor: L2-normalised vectors of frames, (frames, D) float16; fewer of a clip that has fewer frames."""
+    """Extractor: L2-normalised vectors of frames, (frames, D) float16; fewer for a clip with fewer frames."""
 
     def __init__(self, name: str, device: str, weights: WeightsDir, *, count: int = FRAMES) -> None:
         """Choose the model, without loading it.
@@ -65,7 +65,7 @@ class FrameEmbeddings:
             ClipError: the clip cannot be read.
         """
         if self.name == LITE:
-            # A histogram is levelled by the whole clip and averaged over neighbouring frames.
+            # A histogram is normalised over the whole clip and averaged over neighbouring frames.
             model = load(self._config, self._device).begin()
             total = 0
             for chunk in decode(path, min_decoded=0):
@@ -103,5 +103,5 @@ def _require(name: str, weights: WeightsDir) -> None:
 
 
 def chosen_embedding(name: str, *, is_lite: bool) -> str:
-    """Return the model that `auto` means: the one whose vectors the profile of the release keeps."""
+    """Return the model that `auto` means: the one whose vectors the profile of the release stores."""
     return (LITE if is_lite else "clip") if name == AUTO else name

@@ -32,7 +32,7 @@ class Config(NetworkConfig):
     weight_decay: NonNegativeFloat = 1e-4
     batch: PositiveInt = 32
     side: PositiveInt = 299
-    """Pixels of the square that the networks see."""
+    """Side of the square input of the networks in pixels."""
     width: PositiveInt = FULL
     """Channels of the middle of both Xceptions."""
     middle: PositiveInt = MIDDLE
@@ -75,7 +75,7 @@ class F3Net(NetworkDetector):
         return F3Network(self._config, len(self.surroundings.classes))
 
     def start(self, network: nn.Module) -> None:
-        """Set both Xceptions to ImageNet's weights. Those of the first layer are shared among the channels."""
+        """Set both Xceptions to ImageNet's weights. Those of the first layer are divided among the channels."""
         network_of_images = Xception(width=self._config.width, middle=self._config.middle)
         fill(network_of_images, WEIGHTS, self.surroundings.weights.root, head="fc.")
         for branch, channels in (("of_bands", BAND_CHANNELS), ("of_statistics", BANDS)):

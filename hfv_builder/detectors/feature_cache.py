@@ -25,7 +25,7 @@ class FeatureCache:
     """The features that one extractor computed."""
 
     def __init__(self, root: Path, fingerprint: str) -> None:
-        """Open the cache, and make it if it is not there.
+        """Open the cache, and create it if it does not exist.
 
         Args:
             root: the folder of all caches.
@@ -59,7 +59,7 @@ class FeatureCache:
         return values.reshape(shape)
 
     def add(self, features: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Write the features of some clips, by content. The file is named by what it holds."""
+        """Write the features of some clips, by content. A hash of the contents names the file."""
         rows = sorted((content, array) for content, array in features.items() if content not in self)
         if not rows:
             return

@@ -16,7 +16,7 @@ from hfv_builder.detectors.reader import Release
 from hfv_builder.records import ClipError, UsageError, reason
 
 PART = 32
-"""Clips of one file of the cache; what is lost at most when the process is killed."""
+"""Clips in one file of the cache; a kill of the process loses at most as many."""
 PART_BYTES = 64 << 20
 """Bytes of features in memory before they are written."""
 
@@ -39,7 +39,7 @@ class Cached:
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """Stands for the features of clips whose detector needs none."""
+    """The features for a detector that needs none: empty arrays."""
 
     count: int
 
@@ -70,7 +70,7 @@ class Combined:
 
 @dataclass(frozen=True)
 class Uncached:
-    """An extractor whose results are too large to be kept: they are computed whenever they are asked for."""
+    """An extractor whose results are too large to be cached: they are computed at each access."""
 
     part: Extractor
 
@@ -86,7 +86,7 @@ class Uncached:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """The features of clips, computed whenever they are asked for."""
+    """The features of clips, computed at each access."""
 
     extractor: Extractor
     release: Release
@@ -113,7 +113,7 @@ class Computed:
 
 
 def contents_of(release: Release, paths: Sequence[str], *, threads: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the SHA-256 of each file by path, and by path why a file cannot be read."""
+    """Return the SHA-256 of each readable file by path, and the reason for each unreadable file by path."""
 
     def one(path: str) -> tuple[str, str | None, str]:
         try:
@@ -144,7 +144,7 @@ def fill(
         advance: called with the number of clips that are done.
 
     Returns:
-        Why a clip has no features, by path. Nothing of it is kept, so the next run tries again.
+        The reason for each clip without features, by path. Failures are not cached, so the next run tries again.
     """
     firsts: dict[str, str] = {}
     for path, content in sorted(contents.items()):

@@ -1,7 +1,7 @@
 """A random forest over a few facts of a clip, stored as arrays (Breiman, Machine Learning 2001).
 
-A forest rather than gradient boosting on histograms: the trees of scikit-learn's forests are public arrays, those of
-`HistGradientBoostingClassifier` are not.
+A forest is used instead of gradient boosting on histograms because the trees of scikit-learn's forests are public
+arrays and those of `HistGradientBoostingClassifier` are not.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 TREES = 200
 LEAF = 2
-"""Clips of a leaf at least."""
+"""Smallest number of clips in a leaf."""
 UNKNOWN = -1.0
 """Stands for a missing fact."""
 

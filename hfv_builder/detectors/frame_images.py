@@ -1,4 +1,4 @@
-"""The pixels of evenly spread frames, as an image tower takes them but for the normalisation."""
+"""The pixels of evenly spaced frames, prepared for an image tower except for the normalisation."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hfv_builder.detectors.frames import even_frames
 
 
 class FrameImages:
-    """Extractor: (frames, 3, side, side) uint8, resized and cropped; fewer of a clip that has fewer frames."""
+    """Extractor: (frames, 3, side, side) uint8, resized and cropped; fewer for a clip with fewer frames."""
 
     def __init__(self, side: int, count: int) -> None:
         self._side, self._count = side, count

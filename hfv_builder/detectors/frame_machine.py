@@ -21,7 +21,7 @@ def fit_frames(kernel: Kernel, clips: Arrays, classes: Ints, count: int, *, c: f
         clips: of each clip vectors (frames, D).
         classes: (n,), of the clips.
         count: the number of classes.
-        c: the cost of a frame on the wrong side.
+        c: the cost of a misclassified frame.
         seed: see `kernels.fit`.
         exact: see `kernels.fit`.
     """
@@ -32,7 +32,7 @@ def fit_frames(kernel: Kernel, clips: Arrays, classes: Ints, count: int, *, c: f
 
 def vote_frames(machine: Machine, clips: Arrays) -> Floats:
     """Return the probabilities of each clip, (n, classes)."""
-    batch = 256  # clips whose frames are judged at once
+    batch = 256  # clips whose frames are classified together
     parts = []
     for start in range(0, len(clips), batch):
         own = [unit(clips[place]) for place in range(start, min(start + batch, len(clips)))]
@@ -43,7 +43,7 @@ def vote_frames(machine: Machine, clips: Arrays) -> Floats:
 
 
 def frame_evidence(decisions: Floats) -> Evidence:
-    """Return what the votes of a clip's frames rest on, without maps.
+    """Return the evidence for a clip from the votes of its frames, without maps.
 
     Args:
         decisions: (frames, classes), the decision values of each frame.
@@ -53,7 +53,7 @@ def frame_evidence(decisions: Floats) -> Evidence:
 
 
 def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return the vectors L2-normalised, (n, D) float32: those of the cache are rounded to half precision."""
+    """Return the vectors L2-normalised, (n, D) float32; those of the cache were rounded to half precision."""
     full = vectors.astype(np.float32)
     length = np.linalg.norm(full, axis=1, keepdims=True)
     return np.asarray(np.divide(full, length, out=full, where=length > 0), np.float32)

@@ -1,4 +1,4 @@
-"""Which frames of a clip detectors look at, and their pixels."""
+"""The choice of the frames that detectors use, and their pixels."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +15,20 @@ RGB = npt.NDArray[np.uint8]
 
 
 def even_places(total: int, count: int = FRAMES) -> npt.NDArray[np.int64]:
-    """Return distinct places spread evenly over `total`, the first and the last among them; all if there are not more.
+    """Return evenly spaced distinct places of `total`, including the first and the last; all if `total` is not
+    larger.
 
     >>> even_places(9, 3).tolist()
     [0, 4, 8]
     """
     if total <= count:
         return np.arange(total)
-    # In integers: a half is rounded up on every machine.
+    # Integers round a half up on every machine.
     return (2 * np.arange(count) * (total - 1) + count - 1) // (2 * (count - 1)) if count > 1 else np.array([0])
 
 
 def even_frames(path: Path, count: int = FRAMES) -> Iterator[RGB]:
-    """Yield evenly spread frames of a clip, each (H, W, 3); those that cannot be decoded are left out.
+    """Yield evenly spaced frames of a clip, each (H, W, 3); those that cannot be decoded are left out.
 
     Raises:
         ClipError: the file is not a video, or none of the frames can be decoded.

@@ -1,4 +1,4 @@
-"""What F3-Net sees of an image: bands of its spectrum, and statistics of local spectra (Qian et al., ECCV 2020).
+"""The input of F3-Net: bands of an image's spectrum, and statistics of local spectra (Qian et al., ECCV 2020).
 
 The discrete cosine transform is the orthonormal one of type II. A band is a fixed mask plus a learnt one, which
 σ(w) = (1 − exp(−w)) / (1 + exp(−w)) keeps in (−1, 1); learnt masks begin at zero.
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 LIMITS = (0.0, 1 / 16, 1 / 8, 1.0)
-"""Where the low, the middle and the high band of an image begin and end, as shares of the highest frequency."""
+"""Limits of the low, the middle and the high band of an image, as shares of the highest frequency."""
 WINDOW, STRIDE, BANDS = 10, 2, 6
 """Of the local spectra."""
 PADDING = 4
-"""Pixels around the image, so that windows begin near its border: 299 pixels give 149 windows."""
+"""Pixels of padding around the image, so that windows begin near its border: 299 pixels give 149 windows."""
 LEAST = 1e-4
-"""Added to the sum of a local band before its logarithm is taken, which has no value for an even surface."""
+"""Added to the sum of a local band before its logarithm is taken, since the sum is 0 on a uniform surface."""
 LUMA = (0.299, 0.587, 0.114)
 """From RGB to brightness."""
 
@@ -49,7 +49,7 @@ def squeezed(weights: Tensor) -> Tensor:
 
 
 class SpectralBands(nn.Module):
-    """Frequency-aware decomposition: the image by its low, middle and high frequencies, and as it is."""
+    """Frequency-aware decomposition: the low, middle and high frequencies of the image, and the image itself."""
 
     cosine: Tensor
     masks: Tensor

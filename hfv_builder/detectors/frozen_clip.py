@@ -1,4 +1,4 @@
-"""Embeddings by the frozen image tower of CLIP ViT-L/14, of frames as they are and of changed copies, computed once."""
+"""Embeddings by the frozen image tower of CLIP ViT-L/14, of frames and of augmented copies, computed once."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ class FrozenClip:
     def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
         """Return the vectors of images, (n, 3, side, side) to (n, width). May be called from several threads."""
         with self._lock:
-            tower = self.tower  # made outside of the inference mode, so that maps can be computed by it
+            tower = self.tower  # made outside of the inference mode, so that gradients for maps can be computed
         with torch.inference_mode():
             parts = [tower(self.prepared(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
             return np.asarray(torch.cat(parts).half().cpu().numpy())
@@ -83,7 +83,7 @@ class FrozenClip:
 
 
 class ChangedEmbeddings:
-    """Extractor: (1 + copies, frames, width) float16, the frames as they are and copies of them, each changed anew."""
+    """Extractor: (1 + copies, frames, width) float16, the frames and differently augmented copies of them."""
 
     def __init__(self, clip: FrozenClip, *, frames: int, copies: int) -> None:
         self._clip, self._copies = clip, copies

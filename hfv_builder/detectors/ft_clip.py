@@ -1,7 +1,7 @@
 """The detector `ft-clip`: the image tower of CLIP fine-tuned on frames, then a support vector machine on its vectors.
 
-The paper (arXiv 2412.00526) does not give its recipe. Ours: fixed prompts of the classes, and cross-entropy of the
-scaled cosines between frames and prompts.
+The paper (arXiv 2412.00526) does not describe the training. We use fixed prompts of the classes, and the
+cross-entropy of the scaled cosines between frames and prompts.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ class Config(shared.Config):
     prompts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     epochs: PositiveInt = 10
     frames_per_epoch: PositiveInt = 4
-    """Frames of a clip that an epoch takes, by chance."""
+    """Randomly chosen frames of a clip per epoch."""
     rate: PositiveFloat = 1e-5
     weight_decay: float = 0.05
     patience: PositiveInt = 3
@@ -73,7 +73,7 @@ class Config(shared.Config):
 
 
 class FtClip:
-    """A fine-tuned tower and a machine on its vectors."""
+    """A fine-tuned tower and a support vector machine on its vectors."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
@@ -131,7 +131,7 @@ class FtClip:
         return self.extractor()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the votes of the frames, and where the similarity to the prompts of the answer comes from."""
+        """Return the votes of the frames, and maps of the similarity to the prompts of the answer."""
         features = clip.features[0]
         evidence = frame_evidence(self._fitted.decisions(unit(self._embed(features))))
         if not maps:
@@ -185,7 +185,7 @@ class FtClip:
 
 
 class _Embedded:
-    """The vectors of clips, computed when asked for."""
+    """The vectors of clips, computed at each access."""
 
     def __init__(self, images: Arrays, embed: Callable[[Any], Any]) -> None:
         self._images, self._embed = images, embed

@@ -1,6 +1,6 @@
 """The detector `humansam` (Liu et al., ICCV 2025): video and depth branches, fused, trained with a rank-weighted loss.
 
-Written from the paper and from what the released code does; its code has no licence, and none of it is here.
+Written from the paper and the behaviour of the released code; that code has no licence, and no part of it was copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ DEPTH_WIDTH = "depth_width"
 
 @plain(frozen=True, kw_only=True)
 class Preset:
-    """What differs between the paper and the released code. Values of the configuration override it."""
+    """The values that differ between the paper and the released code. The configuration can override them."""
 
     rate: float
     alpha_rate: float
@@ -60,14 +60,14 @@ PRESETS: Mapping[str, Preset] = {
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
 class Config(shared.Config):
-    """What a preset decides is None; `docs/detectors.md` says which values are the paper's and which our choice."""
+    """The preset replaces None; `docs/detectors.md` says which values are the paper's and which our choice."""
 
     preset: Literal["paper", "released"] = "paper"
     backbone: str = "internvideo2-l"
     backbone_weights: str = ""
     """A file, or a folder of transformers; empty: the one in the folder of the weights, named as the backbone."""
     cat: bool = True
-    """Join the averages of the tokens to the attention-pooled feature."""
+    """Concatenate the averages of the tokens with the attention-pooled feature."""
     depth: bool = True
     rank_loss: bool = True
     emphasis: Emphasis = "weakest"
@@ -96,13 +96,13 @@ class Config(shared.Config):
     spatial_views: PositiveInt = 3
     cache_frames: bool = True
     """Keep the frames of the temporal views on disk, and draw from them in training too; otherwise every clip is
-    decoded once an epoch, and frames are drawn from all."""
+    decoded once per epoch, and training draws from all its frames."""
     checkpointing: bool = False
     precision: Literal["auto"] | Precision = "auto"
 
 
 class HumanSam:
-    """The network, what it is given, and how it learns."""
+    """The network, its input and its training."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
@@ -175,7 +175,7 @@ class HumanSam:
         return self.extractor()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the probabilities by each view, α, and where the answer comes from in the middle view."""
+        """Return the probabilities from each view, α, and the maps of the middle view."""
         network, views = self._fitted, self.view_probabilities(clip, 0)
         fusion = float(network.share().detach()) if self._config.depth else None
         evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=fusion)
@@ -271,7 +271,7 @@ class HumanSam:
 
 
 def _batches(clips: int, size: int, rng: np.random.Generator) -> Sequence[Any]:
-    """Return the clips of an epoch in random order, in whole batches; the rest of the order is left out."""
+    """Return the clips of an epoch in random order, in whole batches; the last incomplete batch is left out."""
     order = rng.permutation(clips)
     whole = max(1, clips // size)
     return [order[start : start + size] for start in range(0, whole * size, size)]

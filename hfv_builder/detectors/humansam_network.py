@@ -8,7 +8,7 @@ from hfv_builder.detectors.schedule import Tuning
 
 
 class HumanSamNetwork(nn.Module):
-    """Two branches, of which the depth branch is computed beforehand."""
+    """A network with two branches; the vector of the depth branch is computed beforehand."""
 
     def __init__(self, backbone: Backbone, classes: int, *, cat: bool, depth_width: int) -> None:
         """Make a network whose head is random.
@@ -16,7 +16,7 @@ class HumanSamNetwork(nn.Module):
         Args:
             backbone: the video branch.
             classes: their number.
-            cat: join the averages to the pooled vector.
+            cat: concatenate the averages with the pooled vector.
             depth_width: width of the depth vector; 0 leaves the depth branch out.
         """
         super().__init__()
@@ -41,7 +41,7 @@ class HumanSamNetwork(nn.Module):
         return torch.cat([averages.flatten(1), pooled], dim=1)
 
     def share(self) -> Tensor:
-        """Return α of eq. 5, a scalar, after putting it back into [0, 1] where a step left it outside."""
+        """Return α of eq. 5, a scalar, clipped to [0, 1] after a step moved it outside."""
         if self.alpha is None:
             return torch.ones(())
         with torch.no_grad():
@@ -72,7 +72,8 @@ def tuning(
     alpha: float,
     decay_embeddings: bool = False,
 ) -> Tuning:
-    """Return how a parameter learns: lower layers slower by `layer_decay` each, vectors without weight decay.
+    """Return the tuning of a parameter: `layer_decay` reduces the rate of each lower layer; vectors have no weight
+    decay.
 
     Args:
         network: the network.

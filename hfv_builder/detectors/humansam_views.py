@@ -1,4 +1,4 @@
-"""What `humansam` is given of clips: augmented views in training, even views in evaluation."""
+"""The views of clips for `humansam`: augmented views in training, evenly spaced views in evaluation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """How views are made."""
+    """Makes views of clips."""
 
     side: int
     frames: int
@@ -80,7 +80,8 @@ class Views:
         )
 
     def evaluated(self, clip: npt.NDArray[np.uint8], temporal: int, spatial: int) -> Iterator[Tensor]:
-        """Yield even views of a clip, each (3, T, side, side) float32, normalised; all in space, then the next in time.
+        """Yield evenly spaced views of a clip, each (3, T, side, side) float32, normalised: all in space, then the
+        next in time.
 
         Args:
             clip: (n, 3, h, w) uint8.
@@ -106,6 +107,6 @@ def normalized(images: Tensor) -> Tensor:
 
 
 def pictured(images: Tensor) -> npt.NDArray[np.uint8]:
-    """Return normalised images as they were, (n, 3, h, w) float32 to (n, h, w, 3) uint8."""
+    """Return the images before normalisation, (n, 3, h, w) float32 to (n, h, w, 3) uint8."""
     pixels = (images * STD + MEAN).round().clamp(0, 255).to(torch.uint8)
     return np.asarray(pixels.permute(0, 2, 3, 1).numpy())

@@ -1,8 +1,8 @@
 """Support vector machines as arrays: fitted by scikit-learn, evaluated in numpy, exact or by the Nyström method.
 
-Exact is libsvm (`SVC`). Its time grows with the square of the number of vectors, so above `EXACT` vectors the kernel is
-approximated with `LANDMARKS` of them (Williams and Seeger, NeurIPS 2000) and liblinear solves the same problem, whose
-only difference is that the offset is regularised too. A linear kernel needs no approximation there.
+Exact is libsvm (`SVC`). Its time grows with the square of the number of vectors. Above `EXACT` vectors the kernel is
+therefore approximated with `LANDMARKS` of them (Williams and Seeger, NeurIPS 2000), and liblinear solves the same
+problem, except that it also regularises the offset. A linear kernel needs no approximation.
 """
 
 import warnings
@@ -22,9 +22,9 @@ EXACT = 16_000
 LANDMARKS = 512
 DEGREE = 3
 BLOCK = 4096
-"""Vectors whose kernel is computed at a time."""
+"""Vectors whose kernel is computed together."""
 ITERATIONS = 200
-"""Of liblinear over all vectors; more change decision values by less than 0.1 %."""
+"""Iterations of liblinear over all vectors; more iterations change decision values by less than 0.1 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,8 @@ class Machine:
     def decisions(self, x: npt.NDArray[Any]) -> Floats:
         """Return a decision value for each class, (n, classes) float64, as `SVC.decision_function` does.
 
-        Of two classes they are −f and f; of more the number of pairs that a class wins, plus a confidence below ½.
+        For two classes they are −f and f; for more classes, the number of pairs that a class wins plus a confidence
+        below ½.
         """
         parts = [self._pairs(x[start : start + BLOCK]) for start in range(0, len(x), BLOCK)]
         pairs = np.concatenate(parts) if parts else np.empty((0, len(self.offsets)))
@@ -99,7 +100,7 @@ def fit(
         x: (n, D) float32.
         y: (n,), class ids below `classes`; every class occurs.
         classes: how many.
-        c: the cost of a vector on the wrong side.
+        c: the cost of a misclassified vector.
         seed: of the landmarks and of liblinear.
         exact: number of vectors above which the kernel is approximated.
     """
@@ -136,7 +137,7 @@ def _fit_exact(kernel: Kernel, x: Floats, y: Ints, classes: int, c: float, gamma
         weights[own, column] = machine.dual_coef_[j - 1, own]
         weights[other, column] = machine.dual_coef_[i, other]
     offsets = np.array(machine.intercept_, np.float64)
-    if classes == 2:  # scikit-learn turns the sign of two classes, so that f > 0 is the second
+    if classes == 2:  # for two classes scikit-learn inverts the sign, so that f > 0 is the second
         weights, offsets = -weights, -offsets
     vectors = np.asarray(machine.support_vectors_)
     if kernel == "linear":

@@ -1,4 +1,4 @@
-"""Draw where a detector looks: the frames of a clip, and below each the same frame with its map."""
+"""Draw the frames of a clip, and below each frame the same frame with the map of a detector."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The floor `metadata`: what the files give away without their content, see `container_facts`."""
+"""The floor `metadata`: predictions from facts of the files without their content, see `container_facts`."""
 
 from hfv_builder.detectors.base import Extractor, Samples, Surroundings, stacked
 from hfv_builder.detectors.config import Config as Config

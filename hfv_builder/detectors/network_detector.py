@@ -1,4 +1,4 @@
-"""The shared part of detectors that are one network on views of a clip: a frame, or some frames together."""
+"""The shared part of detectors with one network on views of a clip. A view is one frame, or some frames together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,10 +29,10 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
 class NetworkConfig(shared.Config):
-    """What these detectors can be told besides."""
+    """The additional configuration keys of these detectors."""
 
     frames: PositiveInt = FRAMES
-    """Frames of a clip, spread evenly."""
+    """Evenly spaced frames of a clip."""
     epochs: PositiveInt = 100
     rate: PositiveFloat = 1e-4
     """The highest learning rate."""
@@ -42,16 +42,16 @@ class NetworkConfig(shared.Config):
     batches_per_step: PositiveInt = 1
     """Batches whose mean gradient makes a step; several processes share them."""
     views_per_epoch: PositiveInt = 4
-    """Views of a clip that an epoch takes, by chance."""
+    """Randomly chosen views of a clip per epoch."""
     precision: Precision = "fp32"
     pretrained: bool = True
-    """Whether training begins with published weights; if not, with random ones, and none are needed."""
+    """Whether training starts from published weights; otherwise it starts from random ones and needs no files."""
 
 
 def paced(
     config: NetworkConfig, pace: Pace, optimizer: Callable[..., torch.optim.Optimizer], *, least: float = 0.0
 ) -> Schedule:
-    """Return the schedule of a configuration, which ends by its epochs or by `least` alone."""
+    """Return the schedule of a configuration; training ends after its epochs or below the learning rate `least`."""
     return Schedule(
         epochs=config.epochs,
         rate=config.rate,
@@ -75,7 +75,7 @@ class NetworkDetector:
     view = "frame"
     """What a view is called."""
     published = ""
-    """The weights that training begins with, a name of `PRETRAINED`; empty for none."""
+    """The initial weights, a name of `PRETRAINED`; empty for random ones."""
 
     def __init__(self, config: NetworkConfig, surroundings: Surroundings) -> None:
         """Make the detector.
@@ -98,7 +98,7 @@ class NetworkDetector:
         raise NotImplementedError
 
     def start(self, network: nn.Module) -> None:
-        """Set the weights that training begins with.
+        """Set the initial weights.
 
         Raises:
             UsageError: they are missing or do not fit.
@@ -106,11 +106,11 @@ class NetworkDetector:
         raise NotImplementedError
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
-        """Return one view of a clip for training, drawn and changed by chance."""
+        """Return one randomly chosen and augmented view of a clip for training."""
         raise NotImplementedError
 
     def views(self, features: Array) -> Array:
-        """Return the views by which a clip is judged, (views, …, 3, H, W) uint8."""
+        """Return the views by which a clip is classified, (views, …, 3, H, W) uint8."""
         return features
 
     def inputs(self, views: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class NetworkDetector:
         raise NotImplementedError
 
     def schedule(self) -> Schedule:
-        """Return how long and how fast the network learns."""
+        """Return the schedule of the training."""
         raise NotImplementedError
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
@@ -156,7 +156,7 @@ class NetworkDetector:
         return self.extractor()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the probabilities by each view, and where the value of the answer comes from."""
+        """Return the probabilities from each view, and the maps of the views."""
         views = self.views(clip.features[0])
         each = self._judged(views)
         evidence = Evidence(probabilities=each.mean(axis=0), views=each, view=self.view)
@@ -165,7 +165,7 @@ class NetworkDetector:
         return with_maps(evidence, views, self._fitted, self.inputs(self._tensor(views)))
 
     def save(self, path: Path) -> None:
-        """Write the network, and which published file it began with."""
+        """Write the network, and the hash of the published file from which its training started."""
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
         save_arrays(path, arrays | {ORIGIN: np.frombuffer(self._origin.encode(), np.uint8)})
 
@@ -200,7 +200,7 @@ class NetworkDetector:
         return torch.from_numpy(np.array(views, order="C")).to(self.surroundings.device)
 
     def _accuracy(self, val: Samples) -> float:
-        """Return the share of validation clips that are judged right; NaN without any."""
+        """Return the share of validation clips that are classified correctly; NaN without validation clips."""
         own = np.flatnonzero(val.classes >= 0).tolist()
         if not own:
             return float("nan")

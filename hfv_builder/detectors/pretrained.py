@@ -1,6 +1,6 @@
-"""Published weights that detectors begin with. They are put into the folder of the weights by hand, under their name.
+"""Published weights from which detectors start. The user puts them into the folder of the weights, under their name.
 
-Loading is strict: every parameter comes from the file, every tensor of the file is used, and no code of it is run.
+Loading is strict: every parameter comes from the file, every tensor of the file is used, and no code in it is run.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
 
 ORIGIN = "origin"
-"""Name of the SHA-256 of the published file that training began with, as ASCII, among the arrays of a network."""
+"""Name, among the arrays of a network, of the SHA-256 (ASCII) of the published file from which training started."""
 COUNTERS = "num_batches_tracked"
-"""Ends the names of counters that not every file has and that nothing reads."""
+"""Suffix of the names of counters, which not every file has and which are never read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Pretrained:
     source: str
     """Where the files are published."""
     files: tuple[str, ...]
-    """What may hold the weights; the first that is there is read."""
+    """Possible names of the file; the first one that exists is read."""
     licence: str
     is_repository: bool = True
     """Whether the source is a repository on the Hugging Face hub."""
@@ -85,8 +85,8 @@ def fill(network: nn.Module, name: str, root: Path, *, prefix: str = "", head: s
         network: its parameters have the names in the file, without the prefix.
         name: of `PRETRAINED`.
         root: the folder of all weights.
-        prefix: begins the names of the tensors that belong to the network; others are not looked at.
-        head: begins the names of the layer that is learnt anew: the network keeps its own. Empty for none.
+        prefix: of the names of the network's tensors; other tensors are ignored.
+        head: prefix of the names of the layer that is trained from scratch and stays as it is. Empty for none.
 
     Raises:
         UsageError: the file is missing or damaged, or a tensor is missing, left over or of another shape.
@@ -108,7 +108,7 @@ def fill(network: nn.Module, name: str, root: Path, *, prefix: str = "", head: s
 
 
 def _own(state: Mapping[str, Tensor], prefix: str, head: str) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with the prefix, without it, but for the head and for counters."""
+    """Return the tensors with the prefix, by their names without it; head and counters are left out."""
     names = {name.removeprefix(prefix): name for name in state if name.startswith(prefix)}
     return {
         own: state[name]

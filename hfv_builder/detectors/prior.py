@@ -1,4 +1,4 @@
-"""The floor `prior`: what the three scores of the release tell, from which its automatic labels are made."""
+"""The floor `prior`: predictions from the three scores of the release, from which its automatic labels are made."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Prior(Tabular):
         """Fit the forest.
 
         Raises:
-            UsageError: clips without scores, which would be told by that alone.
+            UsageError: clips have no scores; missing scores alone would reveal their class.
         """
         lacking = np.asarray(np.isnan(self.table(train)).any(axis=1))
         if lacking.any():

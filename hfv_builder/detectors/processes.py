@@ -1,4 +1,4 @@
-"""The processes of a training: one, or those that `accelerate launch` started, a GPU for each."""
+"""The processes of a training: one, or those that `accelerate launch` started, with one GPU per process."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hfv_builder.records import UsageError
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for others, such as for the one that computes features."""
+"""Time for which a process waits for others, such as for the one that computes features."""
 
 
 def are_many() -> bool:
@@ -87,7 +87,7 @@ class Processes:
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """Run the block in the main process, then in the others, which so read what it wrote."""
+        """Run the block in the main process, then in the others, which can read the files that it wrote."""
         if not self.is_main:
             self.wait()
         try:

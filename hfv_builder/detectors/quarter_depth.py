@@ -1,7 +1,8 @@
-"""The feature of the depth branch of `humansam`: what Depth Pro's encoder says of a clip's first and middle frame.
+"""The feature of the depth branch of `humansam`: Depth Pro's encoder on the first and the middle frame of a clip.
 
-Of Depth Pro's 35 patches of a frame only the one of the quarter-scale image, and the image encoder, which takes the
-same image, reach the feature map that the branch averages. Two passes through a vision transformer give it, not 36.
+The feature map that the branch averages depends on only one of Depth Pro's 35 patches of a frame, that of the
+quarter-scale image, and on the image encoder, which takes the same image. Two passes through a vision transformer
+compute it, not 36.
 """
 
 import threading
@@ -79,7 +80,7 @@ class DepthVector:
         return f"quarter depth {self._weights.revision('depth_pro')} {kind}, version {VERSION}"
 
     def extract(self, path: Path) -> npt.NDArray[np.float32]:
-        """Return the vector of the clip; of the frame that can be decoded if the other one cannot.
+        """Return the vector of the clip; if one of the two frames cannot be decoded, that of the other frame.
 
         Raises:
             ClipError: the clip cannot be read, or neither frame can be decoded.

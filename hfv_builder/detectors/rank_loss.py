@@ -21,7 +21,7 @@ def rank_weights(rows: pd.DataFrame, emphasis: Emphasis) -> Floats:
         rows: columns label, and r_hat: the rank among the clips of the label divided by their number, the most
             anomalous clip first (eq. 6).
         emphasis: `weakest` is log(e + r_hat), eq. 7, which is larger for clips whose anomaly is weak; `strongest` is
-            log(e + 1 − r_hat), which does what the paper's text says.
+            log(e + 1 − r_hat), which follows the text of the paper.
 
     Raises:
         UsageError: a clip that is not real has no r_hat.

@@ -1,7 +1,7 @@
-"""Read a release: its clips, its evaluation sets, and where the files are. Any folder in the format of a release does.
+"""Read a release: its clips, its evaluation sets and the places of its files. Any folder in this format can be read.
 
-Needed is a metadata.parquet with file_name and label in `data/train`, `data/validation` or `eval/SET`. Other columns of
-the format may be missing; they are null then.
+The folder needs a metadata.parquet with file_name and label in `data/train`, `data/validation` or `eval/SET`. Missing
+other columns are read as null.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Release:
 
     folder: Path
     checksum: str
-    """SHA-256 of what identifies it: its SHA256SUMS, else its tables."""
+    """SHA-256 of the file SHA256SUMS, or of the tables if there is none."""
     rows: pd.DataFrame
     """A row per clip and variant, by path: the columns of `metadata.SCHEMA`, and folder, split, variant and path."""
     sums: dict[str, str] = field(repr=False)
@@ -52,7 +52,7 @@ class Release:
     def sets(self) -> pd.DataFrame:
         """A row per clip and evaluation set: clip_id, set, variant, label, generator, path.
 
-        Without test clips the validation clips are evaluated: each generator makes a set with all real ones.
+        Without test clips the validation clips are evaluated: each generator is a set, together with all real clips.
         """
         parts = []
         for config in configs_of(self.rows):
@@ -76,7 +76,8 @@ class Release:
 
     @contextlib.contextmanager
     def file(self, path: str) -> Iterator[Path]:
-        """Yield a file with the content of the clip; one in a shard is copied for as long as the block runs.
+        """Yield a file with the content of the clip; a clip in a shard is copied to a file that exists during the
+        block.
 
         Raises:
             ClipError: it is not there.
@@ -107,7 +108,7 @@ class Release:
 
     @cached_property
     def _members(self) -> dict[str, tuple[Path, int, int]]:
-        """Where clips are in shards: the shard, the first byte and the number of bytes, by path."""
+        """The places of clips in shards by path: the shard, the first byte and the number of bytes."""
         members: dict[str, tuple[Path, int, int]] = {}
         for shard in (shard for pattern in FOLDERS for shard in self.folder.glob(f"{pattern}/*{SHARD_SUFFIX}")):
             below = shard.parent.relative_to(self.folder).as_posix()
@@ -117,7 +118,7 @@ class Release:
 
 
 class _Part:
-    """The next bytes of a file, as something to read."""
+    """A readable stream of the next bytes of a file."""
 
     def __init__(self, file: object, size: int) -> None:
         self._file, self._left = file, size

@@ -17,13 +17,13 @@ class DetectorSpec:
     module: str
     """The module of `hfv_builder.detectors` with its `Config` and `create(config, surroundings)`."""
     looks_at: str
-    """What it sees of a clip, for people."""
+    """Its input, as a text for people."""
     is_floor: bool = False
-    """Whether it stands in every table, for what can be told without looking at the content."""
+    """Whether it is in every table, as a detector that does not look at frames."""
     has_epochs: bool = False
     """Whether validation clips choose the epoch."""
     needs_scores: bool = False
-    """Whether it looks at the three scores of a clip instead of its file."""
+    """Whether it reads the three scores of a clip instead of its file."""
 
 
 DETECTORS: Mapping[str, DetectorSpec] = {
@@ -79,7 +79,7 @@ def create(name: str, config: Config, surroundings: Surroundings) -> Detector:
     """Return an untrained detector.
 
     Raises:
-        UsageError: it lacks weights, or cannot tell the target apart.
+        UsageError: weights are missing, or the detector does not support the target.
     """
     detector: Detector = _module(name).create(config, surroundings)
     return detector

@@ -1,4 +1,4 @@
-"""The folder of a run: what was trained, how, on what, and what it predicts. Read again without running anything.
+"""The folder of a run: detector, configuration, release and predictions. It is read without running anything.
 
 run.json              detector, configuration, classes, release, versions, whether it is done
 weights.safetensors   what was learnt
@@ -23,22 +23,22 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.part_file import part_file
 
 IMPORTED = "imported"
-"""The detector of a run whose predictions came from elsewhere."""
+"""The detector name of a run with imported predictions."""
 PREDICTIONS = pa.schema({**dict.fromkeys(KEYS, pa.string()), **dict.fromkeys(PROBABILITIES, pa.float64())})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Specification:
-    """Everything that decides what a training gives. Equal ones give equal figures on a CPU."""
+    """Everything that determines the result of a training. Equal specifications give equal figures on a CPU."""
 
     detector: str
     config: dict[str, Any]
     target: Target
     classes: tuple[str, ...]
     real: tuple[str, ...]
-    """The generators among the classes that are camera footage."""
+    """The classes that are camera footage."""
     generators: tuple[str, ...]
-    """Those of the clips that it is trained with."""
+    """The generators of the training clips."""
     release: str
     """The name of the release's folder."""
     checksum: str
@@ -58,21 +58,21 @@ class Run:
     specification: Specification
     done: bool
     facts: dict[str, Any]
-    """For people: versions, device, seconds, numbers of clips."""
+    """Information for people: versions, device, seconds, numbers of clips."""
 
     @property
     def name(self) -> str:
-        """How tables call it."""
+        """Its name in tables."""
         return self.folder.name
 
     @property
     def weights(self) -> Path:
-        """The file of what was learnt."""
+        """The file of the trained parameters."""
         return self.folder / "weights.safetensors"
 
     @property
     def state(self) -> Path:
-        """The folder of a training that is not done."""
+        """The folder of the state of an unfinished training."""
         return self.folder / "state"
 
     def curve(self) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
     Args:
         path: the file.
         predictions: the columns of `PREDICTIONS`.
-        made_by: what identifies the weights, so that predictions of others are not taken for theirs.
+        made_by: identifies the weights, so that predictions by other weights are not mistaken for theirs.
     """
     rows = predictions[PREDICTIONS.names].sort_values(["set", "variant", "clip_id"])
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
@@ -132,7 +132,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
 
 
 def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
-    """Return predictions; None if there are none of these weights."""
+    """Return predictions; None if there are none by these weights."""
     try:
         table = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException):

@@ -1,4 +1,4 @@
-"""Where a network looks: how its answer changes with each place of its input (Simonyan et al., arXiv 1312.6034)."""
+"""Saliency maps: how a network's answer changes with each pixel of its input (Simonyan et al., arXiv 1312.6034)."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ SPREAD = 32
 
 
 def gradient_maps(score: Callable[[Tensor], Tensor], inputs: Tensor) -> npt.NDArray[np.float32]:
-    """Return how much a score depends on each place: |gradient · input|, summed over the channels and smoothed.
+    """Return how much a score depends on each pixel: |gradient · input|, summed over the channels and smoothed.
 
     Args:
         score: returns the score of the answer, a scalar tensor, for the inputs.

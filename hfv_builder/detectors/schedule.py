@@ -1,4 +1,4 @@
-"""How long and how fast a network learns: paces of the learning rate, and the rate and decay of each parameter."""
+"""The schedule of a training: paces of the learning rate, and the rate and weight decay of each parameter."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,14 +12,15 @@ from torch import nn
 from hfv_builder.detectors.base import Curve
 
 Pace = Callable[[float, int, Curve], float]
-"""From the epochs done (a step's share counts), the number of epochs, and the curve of the epochs that are complete,
-to the share of the highest learning rate. It depends on nothing else, so that a resumed training has the same rates."""
+"""A function that returns the share of the highest learning rate. Its arguments are the epochs done (with fractions for
+steps), the number of epochs, and the curve of the complete epochs. It depends on nothing else, so that a resumed
+training has the same rates."""
 Precision = Literal["fp32", "fp16", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """How one parameter learns."""
+    """The learning rate and weight decay of one parameter."""
 
     scale: float = 1.0
     """Its learning rate as a share of that of the schedule."""
@@ -63,7 +64,7 @@ def plateau(*, patience: int, factor: float = 0.1) -> Pace:
 
 
 def constant(done: float, epochs: int, curve: Curve) -> float:
-    """Return one: a pace that does not change."""
+    """Return 1: a pace that does not change."""
     return 1.0
 
 
@@ -77,7 +78,7 @@ def all_alike(name: str, parameter: nn.Parameter) -> Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast."""
+    """The length and the learning rates of a training."""
 
     epochs: int
     rate: float
@@ -88,17 +89,17 @@ class Schedule:
     seed: int
     pace: Pace = DEFAULT_PACE
     tuning: Callable[[str, nn.Parameter], Tuning] = all_alike
-    """From the name of a parameter and the parameter to how it learns."""
+    """A function from the name of a parameter and the parameter to its tuning."""
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
     """Called with the groups of parameters and `lr`; bind other values with `functools.partial`."""
     least: float = 0.0
     """Training ends before an epoch whose learning rate is below this."""
     batches_per_step: int = 1
-    """Batches whose mean gradient makes a step. The processes of a training share them, so that the result does not
-    depend on the number of processes but for the rounding of sums."""
+    """Batches whose mean gradient makes a step. They are divided among the processes of a training, so that the result
+    depends on the number of processes only by the rounding of sums."""
     precision: Precision = "fp32"
     state_seconds: float = 300.0
-    """Seconds of training after which the state is written inside an epoch; what a kill loses at most."""
+    """Seconds of training after which the state is written inside an epoch; a kill loses at most this time."""
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Return the groups of parameters for the optimizer: those that require gradients, by equal tuning.
@@ -115,17 +116,17 @@ class Schedule:
         ]
 
     def rate_at(self, done: float, curve: Curve) -> float:
-        """Return the learning rate after so many epochs."""
+        """Return the learning rate after `done` epochs."""
         return self.rate * self.pace(done, self.epochs, curve)
 
     def has_ended(self, curve: Curve) -> bool:
-        """Return whether there is no further epoch: all are done, none was better for long, or the rate is too low."""
+        """Return whether training has ended: all epochs done, accuracy no longer better, or rate too low."""
         idle = len(curve) - best_epoch(curve) if curve else 0
         too_slow = self.least > 0 and self.rate_at(float(len(curve) + 1), curve) < self.least
         return len(curve) >= self.epochs or idle >= self.patience or too_slow
 
 
 def best_epoch(curve: Curve) -> int:
-    """Return the first epoch with the best validation accuracy; the last without one."""
+    """Return the first epoch with the best validation accuracy; without validation accuracy the last epoch."""
     values = [row["val_accuracy"] for row in curve]
     return len(values) if np.isnan(values).any() else int(np.argmax(values)) + 1

@@ -1,4 +1,4 @@
-"""The shared part of detectors that see a few numbers of a clip: a forest."""
+"""The shared part of detectors with a few numbers per clip as input: a forest."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Tabular:
-    """A detector whose subclass says which numbers it sees."""
+    """A detector whose subclass chooses the numbers."""
 
     def __init__(self, classes: int, seed: int) -> None:
         self._classes, self._seed = classes, seed

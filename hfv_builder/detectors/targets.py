@@ -1,4 +1,4 @@
-"""What a detector tells apart, and how its probabilities become those of the four classes."""
+"""The classes of a detector, and the conversion of its probabilities to those of the four classes."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -35,7 +35,7 @@ def classes_of(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
 
 
 def class_ids(rows: pd.DataFrame, target: Target, classes: Sequence[str]) -> Ints:
-    """Return the class of each row, (n,) int64, as its place in `classes`; −1 for a generator that is not there."""
+    """Return the class of each row, (n,) int64, as its place in `classes`; −1 for an unknown generator."""
     if target == "generator":
         return pd.Index(classes).get_indexer(pd.Index(rows["generator"])).astype(np.int64)
     labels = rows["label"].to_numpy(np.int64)
@@ -45,13 +45,13 @@ def class_ids(rows: pd.DataFrame, target: Target, classes: Sequence[str]) -> Int
 def four_probabilities(
     probabilities: Floats, target: Target, classes: Sequence[str], real: Collection[str]
 ) -> pd.DataFrame:
-    """Return the columns `PROBABILITIES`. The three of the anomalies are NaN if the detector does not tell them apart.
+    """Return the columns `PROBABILITIES`. Those of the anomalies are NaN if it does not distinguish them.
 
     Args:
         probabilities: (n, classes); NaN where there is none.
-        target: what the detector tells apart.
+        target: the target of the detector.
         classes: the names of its classes.
-        real: the classes among them that are camera footage; of the target `generator`.
+        real: the classes among them that are camera footage, for the target `generator`.
     """
     if target == "anomaly":
         return pd.DataFrame(probabilities, columns=list(PROBABILITIES))

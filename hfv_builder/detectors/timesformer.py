@@ -20,7 +20,7 @@ from hfv_builder.detectors.pretrained import fill
 from hfv_builder.detectors.schedule import Schedule, steps
 
 MEAN, STD = 0.45, 0.225
-"""Of all channels, in [0, 1]."""
+"""Mean and standard deviation of all channels, for values in [0, 1]."""
 SLOWER_AFTER = (11, 14)
 """Epochs after which the learning rate is divided by ten."""
 MOMENTUM = 0.9
@@ -29,7 +29,7 @@ WEIGHTS = "timesformer"
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
 class Config(NetworkConfig):
-    """The values of the paper's base model; `frames` are those that are read, of which the network sees `together`."""
+    """The values of the paper's base model. `frames` are read, of which `together` are the input of the network."""
 
     epochs: PositiveInt = 15
     rate: PositiveFloat = 0.005
@@ -37,10 +37,10 @@ class Config(NetworkConfig):
     batch: PositiveInt = 8
     views_per_epoch: PositiveInt = 1
     together: PositiveInt = 8
-    """Frames that the network sees at once, one of each of so many equal parts of the clip."""
+    """Frames in one input of the network, one from each of as many equal parts of the clip."""
     side: PositiveInt = 224
     resized: PositiveInt = 256
-    """Pixels of the square that `side` is cut from."""
+    """Side of the square frame from which the input is cropped, in pixels."""
     patch: PositiveInt = 16
     width: PositiveInt = 768
     depth: PositiveInt = 12
@@ -84,7 +84,7 @@ class Timesformer(NetworkDetector):
         fill(network.model, WEIGHTS, self.surroundings.weights.root, head="classifier.")  # type: ignore[arg-type]
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
-        """Return a random frame of each part, all cut at one random place and perhaps mirrored."""
+        """Return a random frame of each part, all cropped at one random place and perhaps mirrored."""
         own = features[parts(len(features), self._config.together, rng.random(self._config.together))]
         return maybe_flip(random_crop(own, self._config.side, rng), rng)
 
@@ -121,7 +121,7 @@ def parts(total: int, count: int, shares: "np.ndarray[Any, np.dtype[np.float64]]
     """Return a place in each of `count` equal parts of `total` places, (count,), in order.
 
     Args:
-        total: places, at least one; those of a short clip occur more than once.
+        total: places, at least one; the places of a short clip are repeated.
         count: parts.
         shares: (count,) in [0, 1), where in its part the place is.
     """

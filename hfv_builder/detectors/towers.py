@@ -1,7 +1,7 @@
 """Image towers of models that no score needs: SigLIP by open_clip and Jina CLIP by timm.
 
-Their files are put into the folder of the weights by hand, under the model's name; `docs/detectors.md` says how. Code
-that lies beside weights is never run.
+Their files are put into the folder of the weights by hand, under the model's name; `docs/detectors.md` says how. Python
+code beside the weights is never run.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ TOWERS: Mapping[str, Tower] = {
 
 
 def tower_revision(name: str, folder: Path, device: str) -> str:
-    """Return what identifies the weights: the hash of their file, and the type of the device.
+    """Return the identity of the weights: the hash of their file, and the type of the device.
 
     Raises:
         UsageError: they are not there.

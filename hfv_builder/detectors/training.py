@@ -1,4 +1,4 @@
-"""Train a network by epochs, so that a killed training goes on at its step and ends with the same weights."""
+"""Train a network by epochs. A killed training resumes at its step and ends with the same weights."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,21 +21,22 @@ from hfv_builder.records import UsageError
 B = TypeVar("B")
 L = TypeVar("L")
 LOADS, LOSSES = 1, 2
-"""Last words of seeds; without them a first batch would have its epoch's, since numpy pads seeds with zeros."""
+"""Last words of seeds. Without them the first batch would have the seed of its epoch, since numpy pads with zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[B, L]):
-    """What a network learns."""
+    """The task of a network: its batches, its loss and its validation."""
 
     batches: Callable[[np.random.Generator], Sequence[B]]
     """Returns the batches of an epoch, such as places of clips, whatever `load` takes."""
     load: Callable[[B, np.random.Generator], L]
-    """Reads and augments a batch. Called in threads, ahead of the device, with random numbers of the batch's own."""
+    """Reads and augments a batch. Called in threads, ahead of the device, with a random generator for this batch
+    only."""
     loss: Callable[[L], Tensor]
-    """Returns the loss of a loaded batch, a scalar. What it draws from torch is the batch's own as well."""
+    """Returns the loss of a loaded batch, a scalar. The random numbers of torch are also seeded per batch."""
     validate: Callable[[], float]
-    """Returns the validation accuracy in [0, 1]; NaN without validation clips, then the last epoch is kept."""
+    """Returns the validation accuracy in [0, 1]; NaN without validation clips, and the last epoch is then kept."""
 
 
 def train_network(
@@ -44,13 +45,13 @@ def train_network(
     """Train the parameters that require gradients, keep those of the best epoch, and return the learning curve.
 
     The state is in `fitting.folder` after every epoch and every `schedule.state_seconds`. All random numbers depend on
-    seed, epoch and batch alone: not on threads, processes, or where a training was killed.
+    seed, epoch and batch, and not on threads, processes, or the step at which a training was killed.
 
     Args:
-        network: is changed, and ends with the weights of the first epoch that has the best validation accuracy.
-        task: what it learns.
-        schedule: how long and how fast.
-        fitting: the folder, and what to call after every epoch.
+        network: trained in place; ends with the weights of the first epoch with the best validation accuracy.
+        task: the batches, the loss and the validation.
+        schedule: the length and the learning rates.
+        fitting: the folder, and the function to call after every epoch.
         threads: batches that are loaded at the same time.
 
     Raises:
@@ -137,7 +138,7 @@ class _Training:
         return losses
 
     def _step(self, epoch: int, loaded: Sequence[tuple[int, Any]], count: int) -> float:
-        """Make a step by the batches of this process, whose losses count 1 / `count`; return the loss of all."""
+        """Make a step with the batches of this process, each weighted by 1 / `count`; return the loss of all."""
         self._optimizer.zero_grad()
         total = torch.zeros((), device=self._device)
         for place, batch in loaded:

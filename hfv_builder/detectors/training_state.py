@@ -18,10 +18,10 @@ NOW, OPTIMIZER = "now.", "optimizer."
 
 
 class TrainingState:
-    """What learns of a network, its optimizer, and the files of both.
+    """The trainable parameters of a network, its optimizer, and the files of both.
 
-    `state.safetensors` holds everything to go on at a step; `best-EPOCH.safetensors` what learns as it was after the
-    best epoch. A kill between the two leaves a file of an epoch that is not complete: it is repeated and rewritten.
+    `state.safetensors` holds everything to resume at a step; `best-EPOCH.safetensors` holds the trainable parameters
+    after the best epoch. A kill between the two leaves a file of an incomplete epoch, which is repeated and rewritten.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class TrainingState:
         return curve, arrays["losses"].tolist()
 
     def write_best(self, epoch: int) -> None:
-        """Write what learns, as it is after this epoch."""
+        """Write the trainable parameters after this epoch."""
         save_arrays(self._folder / BEST.format(epoch=epoch), {name: _numpy(own) for name, own in self._tensors.items()})
 
     def remove_other_bests(self, epoch: int) -> None:
-        """Delete the files of `write_best` but that of this epoch. Call after `write`."""
+        """Delete the files of `write_best` except that of this epoch. Call after `write`."""
         for path in self._bests():
             if path.name != BEST.format(epoch=epoch):
                 path.unlink(missing_ok=True)
 
     def read_best(self, epoch: int) -> None:
-        """Set what learns to what it was after this epoch."""
+        """Set the trainable parameters to their values after this epoch."""
         self._set(load_arrays(self._folder / BEST.format(epoch=epoch)))
 
     def _bests(self) -> Iterator[Path]:
@@ -97,7 +97,7 @@ class TrainingState:
 
 
 def _is_state_of(key: str, name: str) -> bool:
-    """Return whether the array is of the optimizer's state of this parameter; names of states have no dot."""
+    """Return whether the array belongs to the optimizer's state of this parameter; names of states have no dot."""
     return key.startswith(OPTIMIZER) and key.removeprefix(OPTIMIZER).partition(".")[2] == name
 
 

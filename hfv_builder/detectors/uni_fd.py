@@ -24,7 +24,7 @@ LEAST = 1e-6
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
 class Config(NetworkConfig):
-    """The values of the paper; the number of frames and of changed copies are our choice."""
+    """The values of the paper; the number of frames and of augmented copies are our choice."""
 
     frames: PositiveInt = 8
     weight_decay: NonNegativeFloat = 0.01
@@ -57,10 +57,10 @@ class UniFd(NetworkDetector):
         return nn.Linear(self._clip.width, len(self.surroundings.classes))
 
     def start(self, network: nn.Module) -> None:
-        """Do nothing: the layer begins at random, and what is published is in the embeddings."""
+        """Do nothing: the layer starts from random weights, and the published weights are those of the embeddings."""
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
-        """Return the embedding of a changed copy of a frame."""
+        """Return the embedding of an augmented copy of a frame."""
         return np.asarray(features[rng.integers(1, len(features)), rng.integers(features.shape[1])])
 
     def views(self, features: Array) -> Array:
@@ -72,7 +72,7 @@ class UniFd(NetworkDetector):
         return views.float()
 
     def schedule(self) -> Schedule:
-        """Return AdamW, slowed down on plateaus."""
+        """Return AdamW with a learning rate that is reduced on plateaus."""
         return paced(self._config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
 
     def evidence_extractor(self) -> Extractor:
@@ -80,7 +80,7 @@ class UniFd(NetworkDetector):
         return FrameImages(self._clip.side, self._config.frames)
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
-        """Return the probabilities by each frame, and where in it the value of the answer comes from."""
+        """Return the probabilities from each frame, and the maps of the frames."""
         features = clip.features[0]
         embedded = replace(clip, features=[self._clip.embed(features)[None]])
         evidence = super().explain(embedded, maps=False)

@@ -120,7 +120,7 @@ class Block(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention of queries to other tokens; the biases are tensors of their own, as in the files."""
+    """Attention of queries to other tokens; the biases are separate tensors, as in the files."""
 
     def __init__(self, dim: int, out: int, heads: int = POOL_HEADS) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class CrossAttention(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Pool tokens by the attention that their mean pays to them."""
+    """Pool tokens by attention, with their mean as the query."""
 
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()

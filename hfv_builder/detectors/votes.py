@@ -1,4 +1,4 @@
-"""From frames to a clip: the majority of the frames' votes; a tie goes to the larger mean decision value."""
+"""The class of a clip by the majority of its frames' votes; a tie goes to the larger mean decision value."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,9 @@ Floats = npt.NDArray[np.float64]
 def vote(decisions: Floats) -> Floats:
     """Return the probabilities of a clip, (classes,) float64, that sum to 1.
 
-    Each frame votes for the class with its largest decision value, the first of equal ones. The mean decision values,
-    as a softmax, count as one more vote that is shared: less than a vote, so it only decides ties, and it orders clips
-    with equally many votes.
+    Each frame votes for the class with its largest decision value, the first of equal ones. The softmax of the mean
+    decision values is added as one vote that is shared among the classes. Each class gets less than a full vote, so
+    that this only decides ties and orders clips with equal votes.
 
     Args:
         decisions: (frames, classes), the decision values of each frame; at least one frame.

@@ -35,7 +35,7 @@ class Block(nn.Module):
             after: channels.
             count: separable convolutions.
             down: whether the size is halved.
-            begins: whether it has no ReLU at its beginning.
+            begins: whether it starts without a ReLU.
             late: whether the last convolution changes the number of channels, else the first.
         """
         super().__init__()

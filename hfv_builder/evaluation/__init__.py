@@ -1,1 +1,1 @@
-"""Predictions and labels to figures, tables and a page. Knows no detector."""
+"""Predictions and labels to figures, tables and a page. Does not import detectors."""

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: clips are drawn with replacement inside each class (Efron and Tibshirani, 1993, §8.4)."""
+"""Bootstrap intervals: clips are drawn with replacement within each class (Efron and Tibshirani, 1993, §8.4)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ LEVEL = 0.95
 
 
 class Bootstrap:
-    """Draws that depend only on the clips of a class: the same footage in two sets is drawn alike in both.
+    """Draws that depend only on the clips of a class: real clips that two sets share get the same draws in both.
 
-    So the figures of several sets can be averaged, and those of two detectors compared, draw by draw.
+    Therefore the figures of several sets can be averaged, and those of two detectors compared, draw by draw.
     """
 
     def __init__(self, *, draws: int = DRAWS, seed: int = 0) -> None:

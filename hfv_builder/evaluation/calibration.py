@@ -1,4 +1,4 @@
-"""Whether probabilities are right as often as they say (Guo et al., ICML 2017)."""
+"""Calibration: whether stated probabilities agree with observed frequencies (Guo et al., ICML 2017)."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class Reliability:
     observed: Floats
     """(k,), share of them that are positive."""
     clips: Floats
-    """(k,), how many they are."""
+    """(k,), number of them."""
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: the mean distance between stated and observed, in [0, 1]; NaN without clips."""
+        """Expected calibration error: mean |stated − observed| over the clips, in [0, 1]; NaN without clips."""
         if not self.clips.sum():
             return np.nan
         return float((self.clips * abs(self.stated - self.observed)).sum() / self.clips.sum())
@@ -34,7 +34,7 @@ def reliability(positive: Bools, probability: Floats, bins: int = BINS) -> Relia
     Args:
         positive: (n,).
         probability: (n,) in [0, 1], that a clip is positive; 1 is in the last bin.
-        bins: how many.
+        bins: number of bins.
     """
     place = np.minimum((probability * bins).astype(np.int64), bins - 1)
     clips = np.bincount(place, minlength=bins).astype(np.float64)

@@ -21,10 +21,10 @@ class Difference:
 
 
 def mcnemar(first: Bools, second: Bools) -> float:
-    """Return McNemar's exact two-sided p that both detectors are right equally often (Psychometrika, 1947).
+    """Return McNemar's exact two-sided p-value; the null: both are right equally often (Psychometrika, 1947).
 
     Args:
-        first: (n,), where the first detector is right.
+        first: (n,), whether the first detector is right.
         second: (n,), likewise the second, on the same clips.
 
     Returns:

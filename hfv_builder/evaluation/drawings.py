@@ -14,11 +14,12 @@ from hfv_builder.records import Label
 from hfv_builder.release.figures import svg
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8250df", "#7a6a00")
-"""Of trained detectors, told apart by colour-blind people too (Okabe and Ito); they repeat with another line."""
+"""Colours of trained detectors, suitable for colour-blind people (Okabe and Ito); they repeat with another line
+style."""
 FLOOR = "#8c959f"
 Line = str | tuple[int, tuple[float, float]]
 LINES: tuple[Line, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
-"""Of floors, and of detectors whose colour is used already."""
+"""Line styles of floors, and of detectors whose colour is already in use."""
 DASHES = {LINES[0]: "none", LINES[1]: "7 3", LINES[2]: "2 2.5"}
 """The lines as `stroke-dasharray`, for keys."""
 WIDTH = 9.6
@@ -71,7 +72,7 @@ def intervals(results: Results, figures: Iterable[str] = ("binary_auc", "auc", "
 
 
 def roc_curves(results: Results) -> str:
-    """Draw the ROC curves of p(real), a panel per set with a line per detector; the alarms are fakes called real."""
+    """Draw the ROC curves of p(real), a panel per set with a line per detector; real is the positive class."""
 
     def draw(axes: Axes, one: str) -> None:
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -85,7 +86,7 @@ def roc_curves(results: Results) -> str:
 
 
 def calibration(results: Results) -> str:
-    """Draw how often clips are real against what p(real) says, a panel per set with a line per detector."""
+    """Draw the share of real clips against p(real), a panel per set with a line per detector."""
 
     def draw(axes: Axes, one: str) -> None:
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -101,7 +102,7 @@ def calibration(results: Results) -> str:
 
 
 def confusions(results: Results, name: str) -> str:
-    """Draw the confusion of one detector, a panel per set: shares of each true label; empty if it tells two classes."""
+    """Draw the confusion of one detector, a panel per set: shares of each true label; empty for a binary detector."""
     labels = [str(label) for label in Label]
 
     def draw(axes: Axes, one: str) -> None:

@@ -1,4 +1,4 @@
-"""Predictions of any program as those of a detector: matched with the clips of a release, all that differs is named."""
+"""Predictions of any program as those of a detector, matched with the clips of a release; mismatches are listed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ SLACK = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Predictions by clip, and every row and clip that does not fit."""
+    """Predictions by clip, and the rows and clips that do not match."""
 
     predictions: pd.DataFrame
     """A row per clip, set and variant of the release: `KEYS` and `PROBABILITIES`, null where there is no prediction."""
     problems: tuple[tuple[str, str], ...]
-    """What a row or clip is called, and what is wrong with it."""
+    """The name of a row or clip, and its problem."""
     has_four: bool
-    """Whether the four classes are told apart."""
+    """Whether the four classes are distinguished."""
 
 
 def match(table: pd.DataFrame, sets: pd.DataFrame) -> Matched:
@@ -80,7 +80,7 @@ def _probabilities(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
 
 
 def _wrong(probabilities: pd.DataFrame, *, has_four: bool) -> pd.Series:
-    """Return what is wrong with each row; empty if nothing is."""
+    """Return the problem of each row; empty for a valid row."""
     own = probabilities if has_four else probabilities[[REAL]]
     reasons = pd.Series("", index=own.index)
     if has_four:
@@ -94,7 +94,7 @@ def _wrong(probabilities: pd.DataFrame, *, has_four: bool) -> pd.Series:
 
 
 def _known(table: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
-    """Return the index in `clips` of each row; NaN for a row of no clip."""
+    """Return the index in `clips` of each row; NaN for a row that matches no clip."""
     variants = table["variant"].fillna("").astype(str) if "variant" in table else pd.Series("", index=table.index)
     if "clip_id" in table:
         places = {(clip, variant): place for place, clip, variant in clips[["clip_id", "variant"]].itertuples()}
@@ -112,7 +112,7 @@ def _known(table: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
 
 
 def _names(clips: pd.DataFrame) -> Iterator[tuple[tuple[str, str], int]]:
-    """Yield what a clip may be called: its path, which names the variant, and its file's name with or without end."""
+    """Yield the names of a clip: its path, which contains the variant, and its file name with and without extension."""
     for place, path, variant in clips[["path", "variant"]].itertuples():
         name = path.rpartition("/")[2]
         yield (path, "*"), place

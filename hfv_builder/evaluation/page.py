@@ -1,4 +1,4 @@
-"""results.html: the tables and figures in one file that needs nothing else."""
+"""results.html: the tables and figures in one self-contained file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,8 +25,8 @@ def page(
         results: the figures.
         differences: the output of `differences_table`.
         release: the name of the release.
-        looks_at: what each detector sees of a clip, by its name in the table.
-        remarks: what readers must know, above the tables.
+        looks_at: the input of each detector, by its name in the table.
+        remarks: notes for readers, above the tables.
     """
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
@@ -75,7 +75,7 @@ def page(
 
 
 def _clips(results: Results) -> int:
-    """Return how many clips the sets have; footage that sets share counts once."""
+    """Return how many clips the sets have; real clips that sets share count once."""
     own = results.contenders[0].predictions
     return int(own.loc[own["variant"].eq(""), "clip_id"].nunique())
 

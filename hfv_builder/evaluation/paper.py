@@ -19,9 +19,9 @@ class PaperRow:
 
     method: str
     run: str
-    """What a reproduction calls the run."""
+    """The name of the run in a reproduction."""
     is_built: bool
-    """Whether the method is built here; if not, its predictions can be imported."""
+    """Whether the method is implemented here; otherwise its predictions can be imported."""
     cells: tuple[str, ...]
     """As printed, by column."""
 
@@ -33,10 +33,10 @@ class PaperTable:
     number: int
     title: str
     figures: tuple[str, ...]
-    """What a cell holds, separated by a slash."""
+    """The figures of a cell, which a slash separates."""
     columns: tuple[str, ...]
     places: tuple[tuple[str, str], ...]
-    """Evaluation set and variant of each column, as a release of the paper's data calls them."""
+    """Evaluation set and variant of each column, as named in a release of the paper's data."""
     rows: tuple[PaperRow, ...]
 
 
@@ -69,7 +69,7 @@ def paper_tables() -> tuple[PaperTable, ...]:
 
 
 def beside(table: PaperTable, figures: pd.DataFrame | None = None) -> list[Row]:
-    """Return two rows per method: as printed, and ours; of a method that is not built here the first, unless imported.
+    """Return two rows per method, as printed and ours; only the first if it is neither implemented here nor imported.
 
     Args:
         table: of the paper.

@@ -37,17 +37,18 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that tables and pages show."""
+    """The data of tables and pages."""
 
     contenders: tuple[Contender, ...]
     sets: tuple[str, ...]
     variants: tuple[str, ...]
-    """The clips as they are, "", come first, then those that are only encoded."""
+    """The original clips, "", come first, then those that are only encoded."""
     scores: Mapping[tuple[str, str, str], SetScores]
     """By contender, set and variant."""
 
     def mean(self, name: str, variant: str, figure: str) -> tuple[float, float, float]:
-        """Return the mean of a figure over the sets in which it is defined, and its interval; NaN if it is nowhere."""
+        """Return the mean of a figure over the sets in which it is defined, and its interval; NaN without such a
+        set."""
         value, draws = self._mean(name, variant, figure)
         return value, *interval(draws)
 
@@ -57,7 +58,7 @@ class Results:
         return [one for one in there if np.isnan(self.scores[name, one, variant].values[figure])]
 
     def difference(self, first: str, second: str, figure: str) -> Difference:
-        """Return how much the means of a figure over all sets differ between two contenders, of clips as they are."""
+        """Return the difference of two contenders in the mean of a figure over all sets, on the original clips."""
         (one, one_draws), (other, other_draws) = (self._mean(name, "", figure) for name in (first, second))
         return paired_difference(one, other, one_draws, other_draws)
 
@@ -78,7 +79,7 @@ def evaluate(contenders: Sequence[Contender], truth: pd.DataFrame, *, draws: int
     """Return all figures.
 
     Args:
-        contenders: their names differ.
+        contenders: with distinct names.
         truth: a row per clip, set and variant: `KEYS` and label.
         draws: of the bootstrap.
         seed: of the draws.
@@ -132,7 +133,7 @@ def figures_table(results: Results) -> pd.DataFrame:
 def differences_table(results: Results, truth: pd.DataFrame, figure: str = "binary_auc") -> pd.DataFrame:
     """Return a row per pair of detectors: the difference of a figure, its interval and p, and McNemar's p.
 
-    McNemar's test compares the calls real or fake on every clip once, of clips as they are.
+    McNemar's test compares the decisions real or fake, once for every original clip.
 
     Args:
         results: the output of `evaluate`.

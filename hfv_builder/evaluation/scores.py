@@ -14,14 +14,14 @@ from hfv_builder.records import Label
 PROBABILITIES = tuple(f"p_{label}" for label in Label)
 """Columns of predictions, in the order of the label ids."""
 FIGURES = ("accuracy", "auc", "macro_f1", "binary_accuracy", "binary_auc")
-"""Figures with intervals: of the four classes, then of real against fake."""
+"""Figures with intervals: those of the four classes, then those of real against fake."""
 REAL_ABOVE = 0.5
-"""A clip is called real if p_real is above this."""
+"""A clip is classified as real if p_real is above this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetScores:
-    """What one detector reaches on one set under one variant."""
+    """The figures of one detector on one set under one variant."""
 
     values: dict[str, float]
     """By figure; NaN where it is not defined."""
@@ -31,7 +31,7 @@ class SetScores:
     missing: tuple[str, ...]
     """Ids of the clips without a prediction; no figure counts them."""
     confusion: Floats | None
-    """(4, 4), rows are the truth; None for a detector of two classes."""
+    """(4, 4), rows are the truth; None for a binary detector."""
     is_real: Bools
     p_real: Floats
     """(n,), of the clips with a prediction."""
@@ -48,7 +48,7 @@ def score_set(rows: pd.DataFrame, bootstrap: Bootstrap) -> SetScores:
 
     Args:
         rows: a row per clip with the columns clip_id, label and `PROBABILITIES`; null where there is no prediction. The
-            three of the anomalies are null for a detector of two classes.
+            three of the anomalies are null for a binary detector.
         bootstrap: gives the draws.
     """
     rows = rows.sort_values("clip_id", ignore_index=True)

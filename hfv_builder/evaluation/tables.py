@@ -17,9 +17,9 @@ NAMES = {
     "binary_accuracy": "ACC real/fake",
     "binary_auc": "AUC real/fake",
 }
-"""How tables call the figures."""
+"""Names of the figures in tables."""
 PLAIN = "as they are"
-"""How tables call the clips without a variant."""
+"""Name of the clips without a variant in tables."""
 
 
 def percent(value: float, low: float = np.nan, high: float = np.nan) -> str:
@@ -31,7 +31,7 @@ def percent(value: float, low: float = np.nan, high: float = np.nan) -> str:
 
 
 def summary_rows(results: Results) -> list[Row]:
-    """Return a row per detector: its figures as means over all sets, of clips as they are."""
+    """Return a row per detector: its figures as means over all sets, on the original clips."""
     rows = []
     for contender in results.contenders:
         row: Row = {"run": contender.name, "kind": "floor" if contender.is_floor else contender.detector}
@@ -41,7 +41,7 @@ def summary_rows(results: Results) -> list[Row]:
 
 
 def set_rows(results: Results, figure: str) -> list[Row]:
-    """Return a row per detector: a figure in every set and its mean, of clips as they are."""
+    """Return a row per detector: a figure in every set and its mean, on the original clips."""
     rows = []
     for contender in results.contenders:
         row: Row = {"run": contender.name}
@@ -64,7 +64,7 @@ def variant_rows(results: Results, figure: str) -> list[Row]:
 
 
 def matrix_rows(results: Results, figure: str = "binary_auc") -> list[Row]:
-    """Return the cross-generator matrix, a row per trained detector: what it was trained on, the figure in each set."""
+    """Return the cross-generator matrix, a row per trained detector: its generators, and the figure in each set."""
     rows = []
     for contender in results.contenders:
         if contender.is_floor or not contender.trained_on:
@@ -78,7 +78,7 @@ def matrix_rows(results: Results, figure: str = "binary_auc") -> list[Row]:
 
 
 def confusion_rows(matrix: Sequence[Sequence[float]], labels: Sequence[str]) -> list[Row]:
-    """Return a row per true label: how many clips got each label."""
+    """Return a row per true label: the number of clips with each predicted label."""
     return [
         {"truth": label} | {name: int(count) for name, count in zip(labels, counts, strict=True)}
         for label, counts in zip(labels, matrix, strict=True)
@@ -86,7 +86,7 @@ def confusion_rows(matrix: Sequence[Sequence[float]], labels: Sequence[str]) -> 
 
 
 def notes(results: Results) -> list[str]:
-    """Return what the figures lack: sets in which one is not defined, detectors that lack predictions."""
+    """Return remarks on missing figures: sets in which one is not defined, and detectors that lack predictions."""
     lines = []
     for figure, name in NAMES.items():
         own = [one.name for one in results.contenders if not np.isnan(results.mean(one.name, "", figure)[0])]

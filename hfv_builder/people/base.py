@@ -1,4 +1,4 @@
-"""The interface of a person detector, and what it says of a clip."""
+"""The interface of a person detector, and its result for a clip."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ Floats = npt.NDArray[np.float64]
 Images = npt.NDArray[np.uint8]
 
 FRAMES = 8
-"""Frames of a clip that are looked at, evenly spread over it."""
+"""Number of evenly spaced frames of a clip that are scored."""
 
 
 class PersonDetector(Protocol):
@@ -29,7 +29,7 @@ class PersonDetector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """What a detector says of a clip; a column of `signals` each."""
+    """The result of a detector for a clip; each field is a column of `signals`."""
 
     person: float | None
     """Median score of the frames, in [0, 1]; None if none of the frames could be decoded."""
@@ -40,12 +40,12 @@ class People:
 
 
 def chosen_frames(count: int) -> tuple[int, ...]:
-    """Return the indices of the frames to look at in a clip of `count` frames: the middles of equal parts, sorted."""
+    """Return the indices of the frames to score in a clip of `count` frames: the middles of equal parts, sorted."""
     return tuple(sorted({int((part + 0.5) * count / FRAMES) for part in range(FRAMES)})) if count > 0 else ()
 
 
 def summed_up(scores: Floats, threshold: float, revision: str) -> People:
-    """Return what the scores of a clip's frames, (n,), say of the clip. Scores are rounded to four decimals."""
+    """Return the result for a clip from the scores of its frames, (n,). Scores are rounded to four decimals."""
     if not len(scores):
         return People(person=None, person_share=None, person_detector=revision)
     rounded = np.round(scores, 4)

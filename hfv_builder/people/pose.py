@@ -33,7 +33,7 @@ class PoseDetector:
         self._given, self._scores = given["index"], scores["index"]
 
     def scores(self, images: Images) -> Floats:
-        """Return the largest probability among the places of each image; see `PersonDetector`."""
+        """Return the largest probability over the positions of each image; see `PersonDetector`."""
         return np.array([self._score(image) for image in images], np.float64)
 
     def _score(self, image: Images) -> float:

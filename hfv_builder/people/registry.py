@@ -1,4 +1,4 @@
-"""From the name of a person detector to the loaded model, or to the sentence that says what it lacks."""
+"""Load a person detector by its name, or say in a sentence what it lacks."""
 
 from importlib import import_module
 from typing import Any
@@ -35,7 +35,7 @@ def lack(name: str, store: WeightsDir | None = None, *, hashed: bool = False) ->
 
 
 def revision(name: str, store: WeightsDir | None = None) -> str:
-    """Return what decides the detector's scores: its name, the identity of its weights and its recipe."""
+    """Return the identity of the detector's scores: its name, the identity of its weights and its recipe."""
     return f"{name} {people_store(store).revision(name)}/{DETECTORS[name].recipe}"
 
 

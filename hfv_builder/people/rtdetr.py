@@ -11,13 +11,13 @@ from hfv_builder.backends.checkpoint import from_pretrained, misfit
 from hfv_builder.people.base import Floats, Images
 
 SIDE = 640
-"""Rows and columns of the input, whatever the shape of the image: the model was trained so."""
+"""Rows and columns of the input for images of any shape, as in the training of the model."""
 PERSON = "person"
 """The name of the class in the configuration."""
 
 
 class RtDetr:
-    """The model in fp32; looks at one image at a time, so that no score depends on its neighbours."""
+    """The model in fp32; it processes one image at a time, so that no score depends on other images."""
 
     def __init__(self, model: Any, person: int) -> None:
         self._model, self._person = model, person
@@ -38,7 +38,7 @@ def load(folder: Path) -> RtDetr:
     """Return the detector whose weights and configuration are in the folder.
 
     Raises:
-        UsageError: they cannot be read, do not fit, or know no persons.
+        UsageError: they cannot be read, do not fit, or have no class for persons.
     """
     from transformers import RTDetrForObjectDetection
 

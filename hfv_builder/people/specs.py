@@ -34,9 +34,9 @@ class DetectorSpec:
     """The name that `hfv weights pull --profile` takes for its weights."""
     weights: Pin
     wheel: Wheel | None = None
-    """Where the weights are, if not on the hub."""
+    """The wheel with the weights, if they are not on the hub."""
     threshold: float
-    """Score from which on a frame, or the median of a clip's frames, counts as showing a person."""
+    """Smallest score at which a frame, or the median of a clip's frames, counts as showing a person."""
     recipe: int = 1
     """Version of our code. Increment it when the scores of the same frames change."""
 
@@ -82,7 +82,7 @@ DETECTORS: Mapping[str, DetectorSpec] = {
         threshold=0.5,
     ),
 }
-"""The first one is used unless another is asked for."""
+"""The first one is the default."""
 PINS: Mapping[str, Pin] = {name: spec.weights for name, spec in DETECTORS.items()}
 PROFILES: Mapping[str, tuple[str, ...]] = {spec.profile: (name,) for name, spec in DETECTORS.items()}
-"""The detectors whose weights `hfv weights` handles under a name of their own, beside the profiles of scores."""
+"""The detectors by the name that selects their weights in `hfv weights --profile`, beside the profiles of scores."""

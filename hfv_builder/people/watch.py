@@ -1,4 +1,4 @@
-"""The frames of a clip that a person detector looks at, taken while the clip is decoded for something else."""
+"""Collect the frames for a person detector while the clip is decoded for scoring or signals."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,11 +10,11 @@ from hfv_builder.people.base import Images, People, PersonDetector, chosen_frame
 from hfv_builder.people.registry import threshold
 
 LONG_SIDE = 640
-"""Pixels; frames are shrunk to it before they are kept."""
+"""Long side in pixels to which frames are shrunk before they are kept."""
 
 
 class PersonWatch:
-    """Iterate over chunks of frames and keep those to look at."""
+    """Iterate over chunks of frames and keep the frames to score."""
 
     def __init__(self, chunks: Iterable[Any], count: int) -> None:
         """Make a watch for a clip that declares `count` frames."""
@@ -29,12 +29,12 @@ class PersonWatch:
             yield chunk
 
     def compute(self, detector: PersonDetector, revision: str) -> People:
-        """Return what the detector with this revision says of the frames so far."""
+        """Return the result of the detector with this revision for the frames so far."""
         return look(detector, self._images, revision)
 
 
 def look(detector: PersonDetector, images: Iterable[Images], revision: str) -> People:
-    """Return what the detector says of a clip's images, (H, W, 3) each."""
+    """Return the result of the detector for a clip's images, (H, W, 3) each."""
     scores = [detector.scores(image[None]) for image in images]
     return summed_up(np.concatenate([np.zeros(0), *scores]), threshold(revision), revision)
 

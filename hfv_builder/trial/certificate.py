@@ -1,4 +1,4 @@
-"""A certificate: the scores of twelve rendered clips on one machine, to compare another machine's with."""
+"""A certificate: the scores of twelve rendered clips on one machine, for comparison with another machine."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -23,10 +23,11 @@ from hfv_builder.storage.part_file import part_file
 from hfv_builder.trial.spearman import spearman
 
 FRAMES = 6
-"""Frames of each clip that are scored: few, so that the largest models finish on a processor too."""
+"""Number of scored frames of each clip: few, so that the largest models also finish on a CPU."""
 TOLERANCES = {"fp32": 0.001, "fp16": 0.02, "bf16": 0.05}
-"""Largest difference of a score, relative to the range of its metric over the twelve clips, by the lower precision of
-the two machines. Rounding in fp32 depends on the processor; in fp16 and bf16 also on the order of additions."""
+"""Largest difference of a score, relative to the range of its metric over the twelve clips. The key is the lower
+precision of the two machines. Rounding in fp32 depends on the processor; in fp16 and bf16 also on the order of
+additions."""
 ACTIONS = ("walk", "wave", "squat", "juggle")
 
 

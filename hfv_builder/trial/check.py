@@ -21,7 +21,7 @@ class Check:
     """Whether the limit is the smallest value that passes; else it is the largest."""
     unit: str = ""
     advice: str = ""
-    """What is probably wrong if the check fails."""
+    """The probable cause if the check fails."""
 
     @property
     def passed(self) -> bool:

@@ -17,7 +17,7 @@ from hfv_builder.trial.views import YARD
 HEIGHT, WIDTH = 432, 576
 SPEARMAN, FLICKER = 0.9, 0.01
 GRAIN = 2.0
-"""Grey levels; deviation of the noise by which the two frames of the still scene differ, as a camera's do."""
+"""Standard deviation in grey levels of the camera noise by which the two frames of the still scene differ."""
 APART = 1.15
 """Smallest ratio of the distances of two solids whose order is checked."""
 ADVICE = "the weights are not those of a trained model, or its input has the wrong range, channel order or size"

@@ -1,4 +1,4 @@
-"""Checks of frame embeddings: what is alike must be nearer than what differs."""
+"""Checks of frame embeddings: similar frames must be nearer than different ones."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +13,8 @@ from hfv_builder.trial.views import SCENES, beside
 
 HEIGHT, WIDTH = 360, 480
 EXPOSURE = 0.6
-"""Brightness of the near view that is compared with other scenes, relative to the first view. To networks with random
-weights brightness is all that matters; to trained ones the scene is."""
+"""Brightness of the near view that is compared with other scenes, relative to the first view. Networks with random
+weights react mainly to brightness, trained ones to the scene."""
 MIRROR, SWAP = np.s_[:, ::-1], np.s_[..., ::-1]
 """Indices that mirror a frame, and that swap its red and its blue."""
 ADVICE = "the weights are not those of a trained model, or its input has the wrong normalisation, channel order or size"

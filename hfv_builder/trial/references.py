@@ -1,6 +1,6 @@
 """The same results by the library's own call, which checks how our code prepares frames and loads weights.
 
-Written apart from the backends: Pillow or the library's own processor prepares the frames, and the models are built as
+Independent of the backends: Pillow or the library's own processor prepares the frames, and the models are built as
 their libraries document.
 """
 
@@ -108,7 +108,7 @@ def _depth_difference(maps: Tensor, device: str, folder: Path) -> float:
 
 
 def _embedding_difference(model: Any, reference: Reference, height: int, width: int) -> float:
-    """Return the largest distance between the unit vectors of a frame by both ways."""
+    """Return the largest distance between the two unit vectors of a frame."""
     frames = [scene.render(height, width).rgb for scene in SCENES]
     expected = normalize(reference(frames).cpu().double(), dim=1)
     return float((embed(model, frames) - expected).norm(dim=1).max())
