@@ -1,1 +1,1 @@
-"""How fast the scores are made, against the plain way to make them; and the oracle of the tests."""
+"""Benchmarks: the speed of scoring and of the other stages, against plain implementations."""

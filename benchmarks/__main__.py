@@ -1,8 +1,8 @@
-"""`make bench`: how much faster the scores are made than the plain way makes them, at equal scores.
+"""`make bench`: the speed of scoring against the plain implementation, at equal scores.
 
 Random weights, since speed does not depend on them: RAFT large, CLIP B/32 and DINOv2-base of their true sizes, a tiny
 Depth Pro (the true one takes a minute a frame on a CPU). One thread, as in a worker; ratios are of CPU seconds, which
-other programs on the machine do not change, and wall seconds stand beside them.
+depend little on other programs on the machine; wall seconds are printed beside them.
 """
 
 import argparse
@@ -38,7 +38,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What something took."""
+    """The time that a computation took."""
 
     cpu_s: float
     wall_s: float
@@ -46,16 +46,16 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One comparison. Ratios are of the plain way's CPU seconds to ours."""
+    """One comparison. Ratios are the CPU seconds of the plain implementation divided by ours."""
 
     what: str
     plain: Spent
     ours: Spent
     error: float
-    """The largest: pixels of flow, or share of a score."""
+    """The largest difference: pixels of flow, or share of a score."""
     bar: float | None = None
     bound: float | None = None
-    """The ratio if only RAFT, one decode and the models that both ways run alike took time."""
+    """The ratio if only RAFT, one decode and the models that both implementations run in the same way took time."""
 
     @property
     def ratio(self) -> float:
@@ -64,7 +64,7 @@ class Row:
 
 
 class TimedReference(Reference):
-    """The plain way, with the processor seconds of each model."""
+    """The plain implementation, with the processor seconds of each model."""
 
     def __init__(self, profile: Profile, store: WeightsDir) -> None:
         super().__init__(profile, store)
@@ -93,14 +93,14 @@ class TimedReference(Reference):
 
 
 def measured(function: Callable[[], Any]) -> tuple[Any, Spent]:
-    """What the function gives, and what it took."""
+    """Return the result of the function, and the time that it took."""
     cpu, wall = time.process_time(), time.perf_counter()
     result = function()
     return result, Spent(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
 
 
 def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
-    """The `lite` profile on whole clips, against decoding and scoring for each metric on its own."""
+    """The `lite` profile on whole clips, against separate decoding and scoring for each metric."""
     scorer = Scorer(resolve(load_profile("lite")))
     scorer.score(video.decode(clips[0]))
 
@@ -153,9 +153,9 @@ def bench_paper(clips: list[Path], scorer: Scorer, plain: list[dict[str, float]]
     Args:
         clips: the clips.
         scorer: ours.
-        plain: the scores of the plain way.
-        spent: what it took.
-        least: seconds of what no rewriting of the metrics can save.
+        plain: the scores of the plain implementation.
+        spent: the time that it took.
+        least: seconds of the work that no other implementation of the metrics can save.
     """
 
     def ours() -> list[dict[Metric, Any]]:
@@ -182,8 +182,8 @@ BARS: dict[tuple[str, str], float] = {
 
 
 def main() -> None:
-    """Measure, print a table, write it down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the plain way.")
+    """Measure, print a table, and write it to a file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the plain implementation.")
     parser.add_argument("--folder", type=Path, default=REAL_CLIPS, help="real clips (default ../shared/clips)")
     parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--frames", type=int, default=9, help="frames of each clip for the paper profile")
@@ -230,7 +230,7 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[str, float]]:
-    """All comparisons."""
+    """Yield all comparisons."""
     store = make(temporary / "weights", MODELS)
     short = cuts(options.folder, temporary, clips=options.clips, frames=options.frames)
     (temporary / "long").mkdir()
@@ -250,7 +250,7 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
         raft = told(bench_raft(short[0], scorer, reference))
         least = parts["flow"] / raft.ratio + parts["others"] + decoding.cpu_s
         rows += [raft, told(bench_paper(short, scorer, plain, spent, least))]
-        bare = dataclasses.replace(scorer.profile, evidence=False)  # the plain way makes no pictures
+        bare = dataclasses.replace(scorer.profile, evidence=False)  # the plain implementation makes no evidence images
         without = Scorer(resolve(bare, store=store), store=store)
         row = bench_paper(short, without, plain, spent, least)
         rows.append(told(dataclasses.replace(row, what=f"{row.what}, no evidence", bar=None)))
@@ -258,7 +258,7 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
 
 
 def told(row: Row) -> Row:
-    """Print a row as soon as it is measured, in case that the rest is cut off."""
+    """Print a row as soon as it is measured, in case the run is interrupted later."""
     print(f"{row.what}: {row.ratio:.2f} times as fast", file=sys.stderr, flush=True)
     return row
 

@@ -1,8 +1,8 @@
-"""What a cheaper way of scoring does to the scores and their order: `python -m benchmarks.agreement bf16|paper-fast`.
+"""Effect of a cheaper way of scoring on scores and their order: `python -m benchmarks.agreement bf16|paper-fast`.
 
-Cuts of real clips are scored by the paper profile (random weights, tiny Depth Pro) in fp32, and the cheaper way: with
-flow in bf16, or by the profile `paper-fast`. The bars of bf16: every score within 1 %, and a Spearman correlation of
-each metric of 0.999.
+Cuts of real clips are scored by the paper profile (random weights, tiny Depth Pro) in fp32, and in the cheaper way:
+with flow in bf16, or by the profile `paper-fast`. The bars of bf16: every score within 1 %, and a Spearman correlation
+of each metric of 0.999.
 """
 
 import argparse

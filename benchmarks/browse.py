@@ -20,11 +20,11 @@ BROWSED = {
     "name": "?count=48&text={digit}77.mp4",
     "id": "?count=48&text={digit:04x}00000000001",
 }
-"""What is asked of the grid; `digit` differs from request to request."""
+"""The requests to the grid; `digit` differs from request to request."""
 
 
 def measure_browse(root: Path, clips: int, rounds: int = 30) -> dict[str, Any]:
-    """The grid over so many clips: the first request after a start, and pages and searches after it."""
+    """Measure the grid over many clips: the first request after a start, and the pages and searches after it."""
     make_manifests(root, clips)
     settings = root / "settings.toml"
     settings.write_text('browse = "open"\n', encoding="utf-8")

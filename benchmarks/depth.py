@@ -1,7 +1,7 @@
-"""What each way to run Depth Pro costs and does to the spatial score: `python -m benchmarks.depth`.
+"""Cost of ways to run Depth Pro, and their effect on the spatial score: `python -m benchmarks.depth`.
 
-On a CPU, by a model of the true architecture, all 36 passes of its vision transformers included, at half the sides and
-a fraction of the width. Two real clips; the flow is that of RAFT, which is not timed.
+Runs on a CPU a model of the true architecture with all 36 passes of its vision transformers, with images of half the
+side length and a fraction of the width. Two real clips; the flow is that of RAFT, which is not timed.
 """
 
 import argparse
@@ -37,11 +37,11 @@ class Way:
 
     name: str
     depth: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What differs in the profile's section."""
+    """The values that differ in the profile's section."""
     pairs: int = 0
     batch: int = 1
     change: Callable[[Any], None] = lambda model: None
-    """What is done to the model once it is loaded."""
+    """A change of the loaded model."""
 
 
 def channels_last(model: Any) -> None:

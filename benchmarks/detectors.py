@@ -1,8 +1,8 @@
 """An epoch of `humansam` with cached depth against the textbook loop: `python -m benchmarks.detectors`.
 
 The textbook loop decodes the clip for every view and runs the whole of Depth Pro's encoder for it. Images, patches and
-tokens are of the true sizes; the transformers are narrow and shallow, all by the same factor, so that the shares of
-the work are about the true ones. Random weights, one thread, processor seconds.
+tokens have the true sizes; the transformers are narrower and shallower by the same factor, so that their shares of the
+work are about the true ones. Random weights, one thread, processor seconds.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""What a GPU makes of the four models, with random weights of the true sizes: nothing is downloaded.
+"""Speed of the four models on a GPU, with random weights of the true sizes: nothing is downloaded.
 
     python -m benchmarks.gpu            on a GPU, true sizes
     python -m benchmarks.gpu --small    anywhere, tiny models and small frames, to see that it runs
 
-For each model: frames (RAFT: pairs, both directions) a second at the true input size, how many times as fast as the
-plain ways that is, the roofline, and where the time goes. Then whole clips, from the file on, decoded ahead: clips a
-second, the share of that time in which the GPU had nothing to do, how many times as fast as the plain way, and what
-thousands of clips cost.
+For each model: frames (RAFT: pairs in both directions) per second at the true input size, the speed-up over the plain
+calls, the roofline, and the operations that take the most time. Then whole clips, decoding included: clips per second,
+the share of the time in which the GPU was idle, the speed-up over the plain implementation, and the cost of thousands
+of clips.
 """
 
 import argparse
@@ -38,13 +38,13 @@ from tests.reference import Reference
 
 RESULTS = Path(__file__).parent / "results"
 PLAIN_FRAMES = 12
-"""Of the clip that both ways score: the plain way takes seconds a frame."""
+"""Frames of the clip that both implementations score; the plain one takes seconds per frame."""
 HFV, MANY = 7300, 1_000_000
-"""Clips whose cost is told: as many as the paper's data set has, and a million."""
+"""Numbers of clips whose cost is printed: that of the paper's data set, and a million."""
 
 
 def main() -> None:
-    """Measure, print tables, write them down."""
+    """Measure, print tables, and write them to a file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="The four models on a GPU.")
     parser.add_argument("--small", action="store_true", help="tiny models, small frames: runs on a CPU")
     parser.add_argument("--compile", action="store_true", help="flow and depth with torch.compile")
@@ -56,7 +56,7 @@ def main() -> None:
     if device == "cpu" and not options.small:
         parser.error("there is no GPU here; --small runs on a CPU")
     if device == "cuda":
-        forbid_rounding()  # for the plain ways too
+        forbid_rounding()  # for the plain calls too
     height, width, frames = (96, 160, 6) if options.small else (720, 1280, 120)
     with tempfile.TemporaryDirectory(prefix="hfv-gpu-") as temporary:
         root = Path(temporary)
@@ -110,7 +110,7 @@ def weights(root: Path, size: str) -> WeightsDir:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as a table, and below it where the time goes."""
+    """Return the rows as a table, and below it the operations that take the most time."""
     cells = [[value for key, value in row.items() if key != "time"] for row in rows]
     headers = [key for key in rows[0] if key != "time"]
     lines = [tabulate(cells, headers=headers, floatfmt=".4g"), *(f"{row['model']}: {row['time']}" for row in rows)]
@@ -128,7 +128,7 @@ def _profile(name: str, device: str, *, compiled: bool, small: bool) -> Profile:
 
 
 def render(path: Path, frames: int, height: int, width: int, seed: int, rate: int = 24) -> Path:
-    """A clip of a texture that glides by."""
+    """Write a clip of a moving texture."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((1, 3, height // 8, width // 8), np.float32))
     ground = torch.nn.functional.interpolate(coarse, (height, width + 2 * frames), mode="bicubic").clamp(0, 1)[0]
@@ -144,9 +144,10 @@ def render(path: Path, frames: int, height: int, width: int, seed: int, rate: in
 
 
 def end_to_end(clips: list[Path], short: Path, scorer: Scorer, device: str) -> dict[str, float]:
-    """All clips from the file on, decoded ahead: speed, idle share of the GPU, and what thousands of clips cost.
+    """Score clips, decoding included: speed, idle share of the GPU, and the cost of thousands of clips.
 
-    The idle share is what remains of the time of a frame when the GPU's work on one, of the short clip, is taken off.
+    The idle share is the time per frame minus the GPU's busy time per frame of the short clip, as a share of the
+    former.
     """
     decode = functools.partial(video.decode, pairs=scorer.profile.pairs)
     scorer.score(decode(clips[0]))
@@ -162,7 +163,7 @@ def end_to_end(clips: list[Path], short: Path, scorer: Scorer, device: str) -> d
 
     spent, idle = run(clips), float("nan")
     if device == "cuda":
-        # Apart, since the profiler takes time itself; short, since it keeps every kernel.
+        # Measured separately, since the profiler takes time, and on a short clip, since it stores every kernel.
         run([short])
         activities = [torch.profiler.ProfilerActivity.CUDA]
         with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
@@ -179,7 +180,7 @@ def end_to_end(clips: list[Path], short: Path, scorer: Scorer, device: str) -> d
 
 
 def against_plain(clip: Path, scorer: Scorer, reference: Reference, device: str) -> float:
-    """Return how many times as fast as the plain way a short clip is scored, from the file on."""
+    """Return the speed-up over the plain implementation on a short clip, decoding included."""
     scorer.score(video.decode(clip))
     wait(device)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The four models of `paper` on a device: ours, and the plain ways, with frames of one size.
+"""The four models of `paper` on a device: our calls and the plain calls, with frames of one size.
 
 Plain is the library's own call: in fp32 on one frame, or pair and direction, after another, from numpy to numpy; and
 in our precision on a batch that is prepared as its documentation shows.
@@ -24,15 +24,15 @@ from tests.reference import Reference
 MODELS = ("depth_pro", "raft_large", "clip", "dinov2")
 COUNTS = {"depth_pro": 8, "raft_large": 17, "clip": 128, "dinov2": 128}
 SINGLE, FEW = 3, 4
-"""Frames of the plain way, and frames of everything on a CPU."""
+"""Frames of the plain calls, and frames of all calls on a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ways:
-    """The ways to the same result."""
+    """The calls that compute the same result."""
 
     items: int
-    """Frames of a call of ours and of the batch; pairs for flow, which is estimated in both directions."""
+    """Frames per call of `ours` and `batch`; pairs for flow, which is estimated in both directions."""
     ours: Callable[[], Tensor]
     batch: Callable[[], Any]
     single: Callable[[], Any]
@@ -130,7 +130,7 @@ def _embedding(name: str, model: Any, reference: Reference, rgb: Tensor, frames:
 
 
 def measure(name: str, ways: Ways, device: Device, kind: str) -> dict[str, Any]:
-    """Return one row: speed, ratios, roofline and where the time goes.
+    """Return one row: speed, ratios, roofline and the operations that take the most time.
 
     Args:
         name: the model.

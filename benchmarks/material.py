@@ -1,4 +1,4 @@
-"""What is measured and how: cuts of real clips, the paper profile at a size for a CPU, a process like a worker."""
+"""The inputs of benchmarks: parts of real clips, the paper profile at a size for a CPU, a process like a worker."""
 
 import dataclasses
 import os
@@ -16,9 +16,9 @@ KINDS = ("wan21", "videophy2", "hunyuanvideo", "cogvideo", "real", "anyv2v", "sf
 
 
 def cuts(folder: Path, into: Path, *, clips: int, frames: int) -> list[Path]:
-    """The first frames of some clips, one of each kind in turn, as files of their own; none if the folder is not there.
+    """Return files with the first frames of some clips, one of each kind in turn; none if the folder does not exist.
 
-    Both sides of a comparison decode the very same files.
+    Both sides of a comparison decode the same files.
     """
     kinds = [sorted((folder / kind).glob("*.mp4")) for kind in KINDS]
     turns = [found[turn] for turn in range(max(map(len, kinds), default=0)) for found in kinds if turn < len(found)]
@@ -26,7 +26,7 @@ def cuts(folder: Path, into: Path, *, clips: int, frames: int) -> list[Path]:
 
 
 def cut(source: Path, target: Path, frames: int) -> Path:
-    """The first frames of a clip, encoded anew."""
+    """Write the first frames of a clip, encoded again."""
     with open_media(source) as read, av.open(str(target), "w") as write:
         video = read.streams.video[0]
         stream = write.add_stream("libx264", rate=video.average_rate or 25, options={"crf": "12"})
@@ -41,8 +41,8 @@ def cut(source: Path, target: Path, frames: int) -> Path:
 def paper(long_side: int, precision: str) -> Profile:
     """The paper profile, flow and depth at a size for a CPU, flow in this precision.
 
-    Only flow: it is nine tenths of the work. Depth and embeddings are themselves compared from frame to frame, and
-    between frames that hardly differ the rounding of bf16 would be seen in the score.
+    Only flow gets this precision: it is nine tenths of the work. Depth and embeddings are compared from frame to frame,
+    and where frames hardly differ the rounding of bf16 would change the score.
     """
     profile = load_profile("paper")
     settled = {name: dataclasses.replace(getattr(profile, name), precision="fp32") for name in SECTIONS}
@@ -52,10 +52,10 @@ def paper(long_side: int, precision: str) -> Profile:
 
 
 def as_a_worker() -> None:
-    """Go on under the conditions of a local worker: its environment, set before the process starts, and one thread."""
+    """Restart as a local worker: with its environment, which is set before the process starts, and one thread."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         os.environ.update(ENVIRONMENT)
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (this very command again)
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (this command again)
     import torch
 
     torch.set_num_threads(1)

@@ -1,7 +1,8 @@
 """Memory of a process that scores a long, large clip: `python -m benchmarks.memory --seconds 30`.
 
-True RAFT large, CLIP and DINOv2, a tiny Depth Pro. RAFT makes a single update here: the others take the same memory
-and, on a CPU, hours. The highest resident memory is printed for each tenth of the time, to show that it does not grow.
+True RAFT large, CLIP and DINOv2, a tiny Depth Pro. RAFT makes a single update here: further updates take the same
+memory and, on a CPU, hours. The highest resident memory is printed for each tenth of the time, to show that it does not
+grow.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from tests.checkpoints import make
 
 
 def main() -> None:
-    """Score a clip and print what it took."""
+    """Score a clip and print its time and memory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Peak memory of a worker.")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--fps", type=int, default=24)

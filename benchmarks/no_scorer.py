@@ -1,4 +1,4 @@
-"""A scorer that does nothing, put into workers; a module of its own, which they import by name."""
+"""A scorer for workers that does nothing; in a separate module, which workers import by name."""
 
 import contextlib
 from typing import Any
@@ -9,7 +9,7 @@ from hfv_builder.records import METRICS
 
 
 class NoScorer(WorkerPlugin):
-    """Every clip has no frames, and the scores 1, 2 and 3, at once."""
+    """A scorer that gives every clip the scores 1, 2 and 3 without reading frames."""
 
     def __init__(self, steps: int = 1) -> None:
         """Args:
@@ -18,7 +18,7 @@ class NoScorer(WorkerPlugin):
         self.steps = steps
 
     def setup(self, worker: Any) -> None:
-        """Take the place of decoder and models in a worker."""
+        """Replace decoder and models in a worker."""
         from hfv_builder.frames import video
         from hfv_builder.scoring.score import Score
         from hfv_builder.scoring.scorer import ClipScores

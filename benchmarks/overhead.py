@@ -1,8 +1,8 @@
-"""What the scoring stage adds to a plain loop, and what a second worker takes off: `python -m benchmarks.overhead`.
+"""Time of the scoring stage against a plain loop, with one and two workers: `python -m benchmarks.overhead`.
 
-Real clips are scored by `lite` in a loop that calls the scorer, by a plain pool of two processes, which is what the
-machine can give at most, and by the stage with one worker and with two; in turn, several times. What counts are
-the ratios inside a round, whose order changes: machines that are shared are faster at one time than at another.
+Real clips are scored by `lite` in a loop that calls the scorer, by a plain pool of two processes, which is the upper
+limit of the machine, and by the stage with one worker and with two; in turn, several times. Only the ratios within a
+round count, since the speed of shared machines varies over time; the order changes from round to round.
 """
 
 import argparse
@@ -35,7 +35,7 @@ LITE = load_profile("lite")
 RESULTS = Path(__file__).parent / "results"
 KINDS = ("wan21", "videophy2")
 Spent = tuple[float, float]
-"""Seconds, and those of the processor, driver included."""
+"""Wall seconds, and processor seconds with those of the driver."""
 Times = dict[str, Spent]
 scorer: Any = None
 """Of this process."""
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _round(manifests: Manifests, paths: list[Path], *, backwards: bool) -> Times:
-    """Each way once, models loaded."""
+    """Run each way once, with loaded models."""
     ways: dict[str, Callable[[], Spent]] = {
         "loop": partial(_loop, paths),
         "pool of two": partial(_pool, paths),
@@ -101,7 +101,7 @@ def _pool(paths: list[Path]) -> Spent:
 
 
 def _ratio(rounds: list[Times], name: str, to: str, column: int = 0) -> float:
-    """The median of the rounds' ratios of two ways, by the clock (0) or the processor (1)."""
+    """Return the median over the rounds of the ratio of two ways, of wall (0) or processor seconds (1)."""
     return median(each[name][column] / each[to][column] for each in rounds)
 
 
@@ -116,7 +116,7 @@ def _load() -> None:
 
 
 def _score(path: Path) -> float:
-    """Seconds of the processor that a clip took."""
+    """Return the processor seconds of a clip."""
     begun = time.process_time()
     scorer.score(decode(path))
     return time.process_time() - begun

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Resident:
-    """Looks twice a second while its block runs."""
+    """Measures the memory twice a second while its block runs."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -20,7 +20,7 @@ class Resident:
             self.seen.append(pages * resource.getpagesize() / 2**30)
 
     def tenths(self) -> list[float]:
-        """The highest of each tenth of the time."""
+        """Return the highest value in each tenth of the time."""
         count = len(self.seen)
         return [max(self.seen[count * n // 10 : count * (n + 1) // 10] or [0]) for n in range(10)]
 

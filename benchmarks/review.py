@@ -31,11 +31,11 @@ from review_ui.store import DecisionLog
 
 ANSWERS = ("spatial", "appearance", "motion", "none")
 THINK_S = 1.0
-"""Seconds a reviewer of the crowd takes for a clip: eight times as fast as a good one."""
+"""Seconds that a simulated reviewer takes for a clip: an eighth of the time of a good human reviewer."""
 
 
 def make_manifests(root: Path, clips: int, generators: int = 10, steps: int = 16) -> None:
-    """Manifests of so many clips whose files do not exist."""
+    """Make manifests of clips whose files do not exist."""
     manifests = Manifests(root)
     rng = np.random.default_rng(0)
     for number in range(generators):
@@ -78,7 +78,7 @@ def _table(schema: pa.Schema, columns: dict[str, Any]) -> pa.Table:
 
 @dataclass
 class Crowd:
-    """What the reviewers did."""
+    """The measurements of all simulated reviewers."""
 
     left: int
     think_s: float
@@ -89,7 +89,7 @@ class Crowd:
     whose: dict[str, set[str]] = field(default_factory=dict)
 
     async def review(self, client: Client) -> None:
-        """Answer clips until enough are given, or none is left."""
+        """Answer clips until there are enough answers, or no clip is left."""
         rng = random.Random(client.name)  # noqa: S311 - a habit, not a secret
         try:
             await client.enter()
@@ -117,14 +117,14 @@ class Crowd:
 
 
 async def crowd(port: int, reviewers: int, decisions: int, think_s: float) -> Crowd:
-    """So many reviewers at once until so many decisions are made."""
+    """Run reviewers concurrently until the number of decisions is reached."""
     together = Crowd(decisions, think_s)
     await asyncio.gather(*(together.review(Client(port, f"reviewer{i}")) for i in range(reviewers)))
     return together
 
 
 def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dict[str, Any]:
-    """Start, memory and waiting, at a brisk pace and then as fast as the machine goes."""
+    """Measure start, memory and waiting times, with `THINK_S` per clip and then without pauses."""
     make_manifests(root, clips)
     first = serve(root)  # compiles every module that it imports, as after an installation
     first.stop()
@@ -151,7 +151,7 @@ def measure_crowd(root: Path, clips: int, decisions: int, reviewers: int) -> dic
 
 
 def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
-    """Kill the server under load, look at what it kept, start it again."""
+    """Kill the server under load, check the decisions that it stored, and start it again."""
     make_manifests(root, clips, generators=2)
     answered: list[str] = []
     for number in range(rounds):
@@ -183,7 +183,7 @@ def measure_kill(root: Path, rounds: int, clips: int = 5000) -> dict[str, Any]:
 
 
 def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
-    """Key presses that end a clip: how long until the next one's first frame is on the screen, and takes answers."""
+    """Measure the time from a key press that ends a clip to the first frame of the next, when it takes answers."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -232,7 +232,7 @@ def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Percentiles in milliseconds."""
+    """Return percentiles in milliseconds."""
     if not seconds:
         return {}
     return {f"p{p}": round(float(np.percentile(seconds, p)) * 1000, 1) for p in (50, 95, 99, 100)}

@@ -1,4 +1,4 @@
-"""A review server of its own process, and a reviewer on one connection to it."""
+"""A review server in a separate process, and a reviewer on one connection to it."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ class Server:
         return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self, how: int = signal.SIGTERM) -> None:
-        """End it, and wait."""
+        """Stop the server, and wait for its end."""
         self.process.send_signal(how)
         self.process.wait()
 
@@ -66,7 +66,7 @@ def serve(root: Path, settings: Path | None = None) -> Server:
 
 @dataclass
 class Client:
-    """One reviewer on one connection, with as little of our own time in the figures as can be."""
+    """One reviewer on one connection, whose own computation adds as little time as possible."""
 
     port: int
     name: str
@@ -74,7 +74,7 @@ class Client:
     streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer's JSON; raises on anything but success."""
+        """Return the JSON of the response; raise on any status except success."""
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
@@ -93,12 +93,12 @@ class Client:
         return json.loads(text) if text else None
 
     async def leave(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self.streams is not None:
             self.streams[1].close()
             with contextlib.suppress(OSError):
                 await self.streams[1].wait_closed()
 
     async def enter(self) -> None:
-        """Come in."""
+        """Sign in."""
         await self.call("POST", "/api/session", {"name": self.name})

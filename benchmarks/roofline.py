@@ -1,4 +1,4 @@
-"""What a device can do at best, what a function asks of it, and where its time goes."""
+"""The limits of a device, the work of a function on it, and the operations that take the most time."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 SECONDS = 1.0
-"""Of runs that are averaged."""
+"""Seconds of runs that are averaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device's measured ceilings."""
+    """The measured limits of a device."""
 
     name: str
     flops: float
@@ -27,15 +27,15 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a function asks of the device."""
+    """The work of a function on the device."""
 
     flop: int
     moved: int
-    """Bytes that its operations read and write, each operation for itself, as without fusing."""
+    """Bytes that the single operations read and write, as without fusing."""
 
 
 class Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the bytes of the tensors that operations read and write. Views move nothing."""
+    """Adds up the bytes of the tensors that operations read and write. Views move no bytes."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -62,12 +62,12 @@ def work_of(run: Callable[[], Any]) -> Work:
         run()
     with Traffic() as traffic:
         run()
-    torch._dynamo.reset()  # what has run under a mode would never be compiled
+    torch._dynamo.reset()  # a function that has run under a mode would never be compiled
     return Work(flop=counter.get_total_flops(), moved=traffic.moved)
 
 
 def measure_device(device: str, side: int) -> Device:
-    """Measure the ceilings with matrices of this side, and a copy of 64 of them."""
+    """Measure the limits with matrices of this side, and a copy of 64 of them."""
     dtype = torch.float16 if device == "cuda" else torch.float32
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     flops = 2 * side**3 / seconds(lambda: a @ b, device)
@@ -119,6 +119,6 @@ def busy_seconds(profiler: Any) -> float:
 
 
 def wait(device: str) -> None:
-    """Wait until the device has done everything it was given."""
+    """Wait until the device has finished all operations."""
     if device == "cuda":
         torch.cuda.synchronize()

@@ -1,8 +1,7 @@
-"""The bars of scale: `python -m benchmarks.scale`. No pixel is decoded: what is measured is everything around it.
+"""Large numbers of clips: `python -m benchmarks.scale`. No frame is decoded: only the work around it is measured.
 
-- score: a million clips with a scorer that does nothing: clips/s, the driver's memory over time, and the same again
-  with everything done.
-- tables: ten million score rows of ten generators to labels and splits, and a tenth of that.
+- score: a million clips with a scorer that does nothing: clips/s, the driver's memory over time, and the same command
+again with nothing to do. - tables: ten million score rows of ten generators to labels and splits, and a tenth of that.
 - nothing to do: `hfv score` on 7,300 clips that are scored already.
 """
 
@@ -41,7 +40,7 @@ LITE = load_profile("lite")
 
 
 def write_clips(manifests: Manifests, generator: str, count: int, seed: int) -> pa.Array:
-    """Rows of clips that do not exist, in parts of a hundred thousand; their ids."""
+    """Write rows of clips that do not exist, in parts of a hundred thousand, and return their ids."""
     rng = np.random.default_rng(seed)
     ids = pa.array([f"{number:016x}" for number in rng.integers(0, 1 << 63, count)])
 
@@ -64,7 +63,7 @@ def write_clips(manifests: Manifests, generator: str, count: int, seed: int) -> 
 
 
 def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int) -> None:
-    """A score for each clip and metric, as if scored by `lite`."""
+    """Write a score for each clip and metric, as if scored by `lite`."""
     rng = np.random.default_rng(seed)
     fingerprints = registry.resolve(LITE).fingerprints
     for metric in METRICS:
@@ -81,7 +80,7 @@ def write_scores(manifests: Manifests, generator: str, ids: pa.Array, seed: int)
 
 
 def bench_score(root: Path, clips: int, steps: int) -> dict[str, Any]:
-    """The scoring stage without scoring; traces have so many steps."""
+    """Measure the scoring stage without a scorer, with traces of `steps` values."""
     manifests = Manifests(root / "score")
     apart(write_clips, manifests, "many", clips, 0)
     found: dict[str, Any] = {"clips": clips, "steps": steps}
@@ -103,7 +102,7 @@ def bench_score(root: Path, clips: int, steps: int) -> dict[str, Any]:
 
 
 def bench_tables(root: Path, rows: int) -> dict[str, float]:
-    """Labels and splits of clips that are scored."""
+    """Measure labels and splits of scored clips."""
     manifests = Manifests(root / f"tables-{rows}")
     for number in range(10):
         ids = write_clips(manifests, f"g{number}", rows // len(METRICS) // 10, number)
@@ -116,7 +115,7 @@ def bench_tables(root: Path, rows: int) -> dict[str, float]:
 
 
 def bench_nothing(root: Path, clips: int) -> dict[str, float]:
-    """A whole command that finds everything done."""
+    """Measure a whole command with nothing to do."""
     manifests = Manifests(root / "nothing")
     write_scores(manifests, "done", write_clips(manifests, "done", clips, 0), 0)
     command = [sys.executable, "-m", "pipelines.cli", "score", "--generator", "done", "--profile", "lite"]
@@ -127,14 +126,14 @@ def bench_nothing(root: Path, clips: int) -> dict[str, float]:
 
 
 def apart(work: Callable[..., T], *arguments: Any) -> T:
-    """Done by another process, whose memory is not ours."""
+    """Run the function in another process, whose memory is separate."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
 def main() -> None:
-    """Measure all or some, print, write down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="The bars of scale.")
+    """Measure all or some, print the results, and write them to a file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="Large numbers of clips.")
     parser.add_argument("--only", choices=("score", "tables", "nothing"))
     parser.add_argument("--clips", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int, default=1, help="values of each trace (default 1)")

@@ -1,4 +1,4 @@
-"""What one decode for all variants saves, and what encoding costs beside a plain loop: `python -m benchmarks.variants`.
+"""Time of all variants from one decode, and of encoding against a plain loop: `python -m benchmarks.variants`.
 
 Real clips, one thread, processor seconds. The six variants of a clip are made together and one by one, of whole clips
 and of clips made uniform; `control` alone is compared with a loop that decodes, converts and encodes with PyAV.
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _round(clips: Sequence[Path], folder: Path, number: int) -> list[dict[str, Any]]:
-    """The seconds of every way, and their ratios; the order changes from round to round."""
+    """Return the seconds of every way, and their ratios; the order changes from round to round."""
     outputs = [Output(path=folder / f"{name}.mp4", encoding=SHARP, operations=VARIANTS[name]) for name in VARIANTS]
     long_enough = [clip for clip in clips if _is_long(clip, folder)]
 

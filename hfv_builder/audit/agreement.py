@@ -13,18 +13,18 @@ from hfv_builder.records import Label
 
 DECILES = 10
 LEAST = 10
-"""Clips below which nothing is said of a generator."""
+"""Smallest number of clips of a generator for which a finding is reported."""
 KINDS = len(Label)
 
 
 def agreement(clips: pd.DataFrame, others: Mapping[str, int] | None = None, source: str = "") -> Report:
-    """Return how far the labels agree with those of people and of others.
+    """Return the findings on agreement of the labels with those of reviewers and with other labels.
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, auto_label, final_label (null = not reviewed or
             rejected), reviewed, margin and group_size.
         others: labels of others by clip id; None if none were given.
-        source: where these come from.
+        source: the name of the file of `others`.
     """
     findings = [*_reviewed(clips)]
     data: dict[str, Any] = {"deciles": margin_deciles(clips)}
@@ -75,7 +75,7 @@ def _reviewed(clips: pd.DataFrame) -> Iterator[Finding]:
     seen = int(fake["reviewed"].sum())
     part = share(seen, len(fake))
     if not seen:
-        why = "no generated clip has been reviewed, so nothing is known of how right the labels are"
+        why = "no generated clip has been reviewed, so the accuracy of the labels is unknown"
         yield not_computed("labels that reviewers change", why, advice="hfv review")
         return
     yield judge(

@@ -1,4 +1,4 @@
-"""Diversity: the activities and backgrounds that the prompts name, and those that CLIP takes the clips for."""
+"""Diversity: the activities and backgrounds that the prompts name, and those that CLIP assigns to the clips."""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,17 @@ from hfv_builder.audit.shown_topics import by_pictures
 from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, named
 
 LEAST = 20
-"""Prompts below which nothing is said."""
+"""Smallest number of prompts for a finding."""
 
 
 def diversity(clips: pd.DataFrame, topics: Topics, shown: pd.DataFrame | str) -> Report:
-    """Return what the prompts cover, and what CLIP takes the clips for.
+    """Return the findings on the topics of the prompts, and on those that CLIP assigns to the clips.
 
     Args:
         clips: a row per clip with clip_id, is_real, prompt and split.
         topics: from `load_topics`.
         shown: with the index of `clips` the name of each topic that CLIP finds nearest, null without an embedding; or
-            the sentence that says why there is none.
+            the sentence that says why no clip has one.
     """
     written, by_clip = _by_prompts(clips, topics), by_pictures(clips, topics, shown)
     counts = written.data.get("counts", {}) | by_clip.data.get("counts", {})

@@ -41,7 +41,7 @@ def rank_correlation(a: Floats, b: Floats) -> Estimate | None:
 
 
 def strength(correlation: Estimate) -> Estimate:
-    """Return |ρ| with the part of the interval that is certain; the lower end is 0 if the interval has both signs."""
+    """Return |ρ| with the interval of |ρ|; its lower end is 0 if the interval of ρ has both signs."""
     ends = abs(correlation.low or 0.0), abs(correlation.high or 0.0)
     both = (correlation.low or 0.0) * (correlation.high or 0.0) <= 0
     return Estimate(value=abs(correlation.value), low=0.0 if both else min(ends), high=max(ends))
@@ -66,7 +66,7 @@ def area_estimate(value: float, variance: float, clips: int) -> Estimate:
     Args:
         value: the area.
         variance: its variance.
-        clips: the size of the smaller class, which bounds what a perfect separation can say.
+        clips: the size of the smaller class; the interval of a perfect separation depends on it.
     """
     if not 0 < value < 1 or variance == 0:
         bound = min(1.0, 3 / max(clips, 1))  # the rule of three
@@ -90,7 +90,7 @@ def kappa(confusion: Ints, *, seed: int = 0) -> Estimate | None:
 
 
 def _kappas(confusions: Floats) -> Floats:
-    """Return κ of each matrix, (n, k, k) to (n,); NaN where agreement by chance is certain."""
+    """Return κ of each matrix, (n, k, k) to (n,); NaN where the agreement expected by chance is 1."""
     total = confusions.sum(axis=(1, 2))
     observed = np.trace(confusions, axis1=1, axis2=2) / total
     chance = (confusions.sum(axis=1) * confusions.sum(axis=2)).sum(axis=1) / total**2

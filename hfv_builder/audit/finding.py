@@ -1,4 +1,4 @@
-"""A finding of the audit: a figure, how sure it is, how bad it is, and the command that cures it."""
+"""A finding of the audit: a figure, its interval, its severity, and the command that fixes it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a finding stands in the way of publishing, from nothing to everything."""
+    """How seriously a finding stands in the way of publication, in rising order."""
 
     OK = "ok"
     NOTE = "note"
@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class Area(StrEnum):
-    """What a finding is about, in the order of the report."""
+    """The areas of findings, in the order of the report."""
 
     SHORTCUTS = "shortcuts"
     LEAKAGE = "leakage"
@@ -33,7 +33,7 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure with its 95 % interval; a figure that is counted, not estimated, has no interval."""
+    """A figure with its 95 % interval; a counted figure has no interval."""
 
     value: float
     low: float | None = None
@@ -42,14 +42,14 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The values from which on a figure is a note, a warning and an error; falling if small values are bad."""
+    """The values at which a figure becomes a note, a warning and an error; falling if small values are bad."""
 
     note: float
     warning: float
     error: float
 
     def severity(self, estimate: Estimate) -> Severity:
-        """Return the severity that is certain: that of the end of the interval that speaks for the data set."""
+        """Return the severity of the end of the interval that is better for the data set."""
         falling = self.note > self.error
         kind_end = estimate.high if falling else estimate.low
         value = estimate.value if kind_end is None else kind_end
@@ -65,22 +65,22 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that the audit says."""
+    """One result of the audit."""
 
     finding: str
     """What is measured; a key of `limits.LIMITS`."""
     area: Area
     subject: str
-    """What it is measured of: a generator, a fact, a pair of scores, or `all`."""
+    """The subject of the figure: a generator, a fact, a pair of scores, or `all`."""
     estimate: Estimate | None
     """None if it cannot be computed; `says` has the reason."""
     severity: Severity
     says: str
     """The finding as a sentence with its figure."""
     advice: str = ""
-    """The command that cures it or shows more of it; empty if there is nothing to do."""
+    """The command that fixes it or shows more of it; empty if there is nothing to do."""
     clips: tuple[str, ...] = ()
-    """Ids of the clips it is about, if these can be listed."""
+    """Ids of the clips with the problem, if they can be listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +90,4 @@ class Report:
     area: Area
     findings: tuple[Finding, ...]
     data: dict[str, Any] = field(default_factory=dict)
-    """What the pictures of the area show."""
+    """The data of the pictures of the area."""

@@ -1,4 +1,4 @@
-"""The pictures of what the frames show: scores of the person detector, and the places of overlays."""
+"""The pictures of findings on frames: scores of the person detector, and the places of overlays."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ BINS = 25
 
 
 def people_scores(known: pd.DataFrame) -> Figure:
-    """Draw how the person scores of each source are spread, with the threshold of its detector.
+    """Draw the distribution of the person scores of each source, with the threshold of its detector.
 
     Args:
         known: a row per clip with generator, person and person_detector.
@@ -33,7 +33,7 @@ def people_scores(known: pd.DataFrame) -> Figure:
 
 
 def overlay(place: Place) -> Figure:
-    """Draw how far the edges of the clips have one direction at each place, and where an overlay is."""
+    """Draw how well the directions of the clips' edges agree at each place, and the boxes of the overlays."""
     figure = Figure(figsize=(min(WIDTH, 2.6 * place.shape + 0.6), 2.9), layout="constrained")
     axes = figure.subplots()
     axes.imshow(place.overlays.steadiness, cmap="Greys", vmin=0, vmax=1, extent=(0, place.shape, 1, 0), rasterized=True)

@@ -1,4 +1,4 @@
-"""Pairs of 64-bit hashes that differ in few bits, without comparing all with all."""
+"""Pairs of 64-bit hashes that differ in few bits, without comparing all pairs."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ BITS = 64
 
 
 def near_pairs(hashes: Hashes, distance: int) -> tuple[Ints, Ints]:
-    """Return all pairs of hashes that differ in at most so many bits.
+    """Return all pairs of hashes that differ in at most `distance` bits.
 
     Hashes that differ in at most d bits agree in one of d + 1 bands of bits, so only those that share a band are
     compared.

@@ -1,4 +1,4 @@
-"""Labels: how much they hang on chance, on what the scores should not measure, and on the choice of the rule."""
+"""Labels: how much they depend on chance, on confounds of the scores, and on the choice of the rule."""
 
 from collections.abc import Iterator, Mapping
 
@@ -19,23 +19,23 @@ CONFOUNDS = {
     "pixels": "size",
     "num_frames": "length",
 }
-"""Columns that no score should follow."""
+"""The confounds: columns with which no score should correlate."""
 COMPONENTS = {
     "unmasked_warp_error": ("motion score against unmasked warp error", "its warp error without occlusion mask"),
     "flow_acceleration": ("motion score against flow acceleration", "the acceleration of the same flow"),
 }
-"""Columns with components of the motion scores that no rank uses, null where they are not known: the finding and the
-words of its sentence."""
+"""Columns with components of the motion scores that no rank uses, null where they are unknown. The values are the
+finding and the words of its sentence."""
 LEAST = 20
-"""Clips of a generator, and real clips for the reference rule, below which nothing is said."""
+"""Smallest number of clips of a generator, and of real clips for the reference rule, for a finding."""
 CLOSE = 0.01
 """Share of a generator's clips that is a small margin."""
 UNSTABLE = 0.5
-"""Share of draws from which on a clip's label counts as decided by chance."""
+"""Smallest share of draws that change a clip's label for the label to count as decided by chance."""
 
 
 def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
-    """Return how well founded the labels are.
+    """Return the findings on the reliability of the labels.
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
@@ -66,7 +66,7 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
 
 def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
     changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64))
-    says = f"{_percent(changed)} of the labels of {generator} change when its clips are drawn again"
+    says = f"{_percent(changed)} of the labels of {generator} change when its clips are resampled"
     unstable = tuple(own.loc[by_clip >= UNSTABLE, "clip_id"])
     advice = "hfv review (the clips with the smallest margins come first)"
     yield judge("labels that chance would change", generator, changed, says, advice=advice, clips=unstable)
@@ -79,7 +79,7 @@ def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
     )
     tied = own["tied"].fillna(False).to_numpy(bool)
     estimate = share(int(tied.sum()), len(own))
-    says = f"{_percent(estimate)} of the labels of {generator} are settled between equal ranks"
+    says = f"{_percent(estimate)} of the labels of {generator} are ties between equal ranks"
     yield judge(
         "tied labels",
         generator,
@@ -96,14 +96,14 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
         for other in SCORES[place + 1 :]:
             found = rank_correlation(*(own[name].to_numpy(np.float64) for name in (one, other)))
             if found is not None:
-                says = f"the scores {one} and {other} of {generator} go together: ρ = {_signed(found)}"
+                says = f"the scores {one} and {other} of {generator} are correlated: ρ = {_signed(found)}"
                 subject = f"{generator}: {one} and {other}"
                 yield judge("two scores that agree", subject, strength(found), says, advice=again)
     for score in SCORES:
         for column, name in CONFOUNDS.items():
             found = rank_correlation(own[score].to_numpy(np.float64), own[column].to_numpy(np.float64, na_value=np.nan))
             if found is not None:
-                says = f"the {score} score of {generator} goes with the {name} of its clips: ρ = {_signed(found)}"
+                says = f"the {score} score of {generator} follows the {name} of its clips: ρ = {_signed(found)}"
                 by_format = column in ("pixels", "num_frames")
                 advice = f"hfv label --generator {generator} --by-format" if by_format else again
                 subject = f"{generator}: {score} and {name}"
@@ -124,7 +124,7 @@ def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.Series]) 
             continue
         differs = both & theirs.ne(own["auto_label"])
         estimate = share(int(differs.sum()), int(both.sum()))
-        says = f"{_percent(estimate)} of the labels of {generator} are others under the profile {profile}"
+        says = f"{_percent(estimate)} of the labels of {generator} differ under the profile {profile}"
         clips = tuple(own.loc[differs, "clip_id"])
         subject = f"{generator}: {profile}"
         advice = "hfv review --clips LIST"
@@ -142,7 +142,7 @@ def _reference(generator: str, own: pd.DataFrame, real: Floats, mix: dict[str, F
     differs = found != own["auto_label"].to_numpy(np.int64)
     estimate = share(int(differs.sum()), len(own))
     mixed = ", ".join(f"{100 * part:.0f} % {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
-    says = f"{_percent(estimate)} of the labels of {generator} are others by the reference rule, which gives {mixed}"
+    says = f"{_percent(estimate)} of the labels of {generator} differ by the reference rule, which gives {mixed}"
     clips = tuple(own.loc[differs, "clip_id"])
     advice = "hfv review --clips LIST"
     yield judge("labels that the reference rule changes", generator, estimate, says, advice=advice, clips=clips)

@@ -1,4 +1,4 @@
-"""Leakage: contents, near duplicates, prompts and source videos that stand on several sides of the splits."""
+"""Leakage: contents, near duplicates, prompts and source videos that are on several sides of the splits."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ NEAR = "near_group"
 
 
 def leakage(clips: pd.DataFrame, pairs: pd.DataFrame) -> Report:
-    """Return what stands on several sides.
+    """Return the findings on leakage between the sides.
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, split (null = not split), prompt_group and `NEAR`.
@@ -35,7 +35,7 @@ def leakage(clips: pd.DataFrame, pairs: pd.DataFrame) -> Report:
 def _content(split: pd.DataFrame) -> Finding:
     clips = _on_two_sides(split, split["clip_id"])
     count = int(clips["clip_id"].nunique())
-    says = f"{count} contents stand on two sides of the splits" if count else "no content stands on two sides"
+    says = f"{count} contents are on two sides of the splits" if count else "no content is on two sides"
     return judge("content on two sides", "all", Estimate(value=count), says, advice="hfv split", clips=_ids(clips))
 
 
@@ -78,7 +78,7 @@ def _prompts(split: pd.DataFrame) -> list[Finding]:
 
 
 def _on_two_sides(split: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
-    """Return the clips of groups that stand on several sides."""
+    """Return the clips of groups that are on several sides."""
     return split[split.groupby(groups)["split"].transform("nunique").gt(1)]
 
 

@@ -1,4 +1,4 @@
-"""Media: clips that freeze, go black, are cut, have borders, or end too early."""
+"""Media: clips that freeze, turn black, have hard cuts or borders, or end too early."""
 
 import pandas as pd
 
@@ -8,11 +8,11 @@ from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.watermarks import watermarks
 
 FROZEN = 0.25
-"""Share of the steps that repeat a frame, from which on a clip is listed."""
+"""Smallest share of repeated frames for which a clip is listed."""
 BLACK = 0.1
-"""Share of black frames, likewise."""
+"""Smallest share of black frames for which a clip is listed."""
 BORDER = 0.02
-"""Share of the area that is borders, likewise."""
+"""Smallest share of the area of borders for which a clip is listed."""
 TRUNCATED = 0.98
 """Share of the declared frames below which a clip is truncated."""
 FLAGS = {
@@ -22,11 +22,11 @@ FLAGS = {
     "black or white borders": "have black or white borders",
     "truncated files": "end before their declared length, or have frames that cannot be decoded",
 }
-"""What can be wrong with a clip, as a finding and as the verb of its sentence."""
+"""The problems of clips by column: the name of the finding, and the verb of its sentence."""
 
 
 def media(clips: pd.DataFrame) -> Report:
-    """Return what is wrong with the frames.
+    """Return the findings on the frames.
 
     Args:
         clips: a row per clip with clip_id, generator, width, height, num_frames, the group of its near duplicates,
@@ -56,7 +56,7 @@ def media(clips: pd.DataFrame) -> Report:
 
 
 def flags(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return what is wrong with each clip: a row per clip, a bool column for each of `FLAGS`; False without signals.
+    """Return the problems of each clip: a row per clip, a bool column for each of `FLAGS`; False without signals.
 
     Args:
         clips: a row per clip with num_frames and the columns of `signals`.

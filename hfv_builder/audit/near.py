@@ -16,9 +16,9 @@ CANDIDATE = 3
 SAME = 8.0
 """Bits up to which the frames of two clips may differ in the median for the clips to be near duplicates."""
 SURE = 3.0
-"""Bits up to which they need no confirmation: bars change an embedding and no hash."""
+"""Bits up to which embeddings need not confirm near duplicates, since bars change an embedding but no hash."""
 ALIKE = 0.9
-"""Cosine of the mean embeddings below which other clips are not near duplicates after all."""
+"""Smallest cosine of the mean embeddings of clips that differ in more bits, for them to be near duplicates."""
 AT_ONCE = 20_000
 """Pairs of clips that are compared together."""
 
@@ -43,8 +43,8 @@ def near_duplicates(
 ) -> Pairs:
     """Return the pairs of near duplicates.
 
-    Two clips are compared if a frame of one differs in at most `CANDIDATE` bits from a frame of the other. Each frame
-    has a distance from the other clip: the bits in which it differs from the frame there that is most like it.
+    Two clips are compared if a frame of one differs in at most `CANDIDATE` bits from a frame of the other. The distance
+    of a frame from the other clip is the number of bits in which it differs from the most similar frame there.
 
     Args:
         hashes: the frame hashes of each clip.
@@ -54,7 +54,7 @@ def near_duplicates(
     counts = np.array([len(own) for own in hashes], np.int64)
     frames = np.zeros((len(hashes), max(1, int(counts.max(initial=1)))), np.uint64)
     for row, own in enumerate(hashes):
-        if len(own):  # repeating frames of a short clip hardly moves a median
+        if len(own):  # repeating the frames of a short clip hardly changes a median
             frames[row] = np.resize(np.asarray(own, np.uint64), frames.shape[1])
     clip = np.repeat(np.arange(len(hashes)), counts)
     flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
@@ -66,7 +66,7 @@ def near_duplicates(
     near = bits <= SAME
     if vectors is not None:
         cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
-        near &= (bits <= SURE) | ~(cosine < ALIKE)  # NaN contradicts nothing
+        near &= (bits <= SURE) | ~(cosine < ALIKE)  # pairs with NaN stay
     return Pairs(first=first[near], second=second[near], bits=bits[near])
 
 
@@ -92,7 +92,8 @@ def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, In
     leader = clip[np.repeat(start, np.diff(np.append(start, len(clip))))]
     same = hashes[1:] == hashes[:-1]
     one, other = near_pairs(unique, CANDIDATE)
-    # Of the clips that share a hash, each is compared with the first and the next: a common title card costs no square.
+    # Of the clips that share a hash, each is compared only with the first and the next one, which avoids quadratic
+    # time.
     firsts = np.concatenate([leader, clip[:-1][same], clip[start[one]]])
     seconds = np.concatenate([clip, clip[1:][same], clip[start[other]]])
     low, high = np.minimum(firsts, seconds), np.maximum(firsts, seconds)

@@ -18,8 +18,9 @@ def read_labels(text: str, where: str) -> dict[str, int]:
     """Return the label of each file by its stem or clip id.
 
     Args:
-        text: of a CSV file. Without a header its columns are file, label and anything, and numbers are HumanSAM's ids.
-            With a header the file and the label have a name of `FILES` and `LABELS`, and numbers are the paper's ids.
+        text: of a CSV file. Without a header its columns are file, label and any others, and numbers are HumanSAM's
+            ids. With a header the columns of file and label have a name in `FILES` and `LABELS`, and numbers are the
+            paper's ids.
         where: name of the file, for errors.
 
     Raises:

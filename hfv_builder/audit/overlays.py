@@ -1,7 +1,7 @@
-"""Overlays: edges of one direction at one place in most clips, which a watermark, a logo or a caption leaves there.
+"""Overlays: edges of one direction at one place in most clips, caused by a watermark, a logo or a caption.
 
-Every clip has a map of the edges that stay where they are. Those of a scene have another direction in the next clip, or
-lie elsewhere; those of an overlay do not.
+Every clip has a map of its static edges. Edges of a scene have another direction or place in the next clip; edges of an
+overlay have the same direction and place in all clips.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,17 +14,18 @@ from scipy.ndimage import binary_dilation, label
 from hfv_builder.frames.fixed_edges import SIDE, edge_directions
 
 LEAST = 8
-"""Clips with different contents below which nothing is said."""
+"""Smallest number of clips with different contents for a result."""
 STEADY, FEW, MOST = 0.6, 0.6, 0.8
-"""The mean direction of the edges at a place of an overlay is as long as 0.6 + 0.6/√n in n clips, or as 0.8."""
+"""The length of the mean direction of the edges at a place of an overlay is at least 0.6 + 0.6/√n in n clips, or
+0.8."""
 AREA = 12
-"""Places of an overlay, at least; one is a 128th of the height by a 128th of the width."""
+"""Smallest number of places of an overlay; a place is a 128th of the height by a 128th of the width."""
 JOINED = 2
 """Steps by which places are widened before they are joined, so that letters make one overlay."""
 AT_ONCE = 64
 """Clips whose maps are unpacked together."""
 SHOWS = 0.5
-"""Mean cosine of a clip's edges and those of the overlays, from which on it shows them."""
+"""Smallest mean cosine of a clip's edges and those of the overlays for the clip to show the overlays."""
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -41,7 +42,7 @@ class Box:
 
     @property
     def cut(self) -> tuple[str, float]:
-        """Return the side of the frame from which least has to be cut to be rid of it, and the share to cut."""
+        """Return the side of the frame where the smallest strip removes the overlay, and the share of that strip."""
         sides = {"top": self.bottom, "bottom": 1 - self.top, "left": self.right, "right": 1 - self.left}
         side = min(sides, key=lambda name: (sides[name], name))
         return side, sides[side]
@@ -49,10 +50,10 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlays:
-    """What stays at one place in clips of one shape."""
+    """The overlays in clips of one shape."""
 
     boxes: tuple[Box, ...]
-    """The largest first."""
+    """The boxes of the overlays, the largest first."""
     shows: Mask
     """(n,), whether each clip shows them."""
     steadiness: Floats
@@ -60,7 +61,7 @@ class Overlays:
 
 
 def find_overlays(maps: Sequence[bytes], contents: npt.NDArray[np.int64]) -> Overlays | None:
-    """Return the overlays of clips of one shape and source; None if their contents are too few to tell.
+    """Return the overlays of clips of one shape and source; None if there are too few different contents.
 
     Args:
         maps: (n,), the `fixed_edges` of each clip.

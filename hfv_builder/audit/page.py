@@ -1,4 +1,4 @@
-"""audit.html: what the audit found, in one file that is read from the top."""
+"""audit.html: the findings of the audit in one file, the most severe ones first."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,25 +16,25 @@ from hfv_builder.audit.frame_pictures import overlay, people_scores
 from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
 
 TITLES = {
-    Area.SHORTCUTS: ("Shortcuts", "What the files give away without a look at what they show."),
-    Area.LEAKAGE: ("Leakage", "What stands on two sides of the splits."),
+    Area.SHORTCUTS: ("Shortcuts", "How well facts of the files reveal the class without looking at the frames."),
+    Area.LEAKAGE: ("Leakage", "Contents, prompts and videos that are on two sides of the splits."),
     Area.LABELS: (
         "Labels",
-        "How much the labels hang on chance, on what the scores should not measure, and on the rule.",
+        "How much the labels depend on chance, on confounds of the scores, and on the rule.",
     ),
-    Area.AGREEMENT: ("Agreement", "How far people, and other labels, agree with the automatic ones."),
-    Area.DIVERSITY: ("Diversity", "What the prompts, and what the clips show by CLIP, cover."),
+    Area.AGREEMENT: ("Agreement", "How far the automatic labels agree with reviewers and with other labels."),
+    Area.DIVERSITY: ("Diversity", "Activities and backgrounds that the prompts name, and that the clips show by CLIP."),
     Area.PEOPLE: ("People", "Whether a person is in the clip. A detector says which clips to look at; people decide."),
-    Area.MEDIA: ("Media", "Frames that freeze, go black, are cut, have borders or a watermark, or are missing."),
+    Area.MEDIA: ("Media", "Frozen, black and missing frames, hard cuts, borders and watermarks."),
 }
 WORDS = {
     Severity.ERROR: ("serious", "a reviewer would reject the data set for it"),
-    Severity.WARNING: ("warning", "a reviewer would ask; cure it or say it in the paper"),
+    Severity.WARNING: ("warning", "a reviewer would ask; fix it or mention it in the paper"),
     Severity.NOTE: ("note", "worth a sentence in the data sheet"),
     Severity.OK: ("ok", "nothing to do"),
 }
 HELD = 12
-"""Findings of a kind and severity that are shown at once; the others are folded."""
+"""Number of findings of a kind and severity that are shown; the others are folded."""
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -44,7 +44,7 @@ def verdict(findings: Sequence[Finding]) -> str:
         also = f" and {_counted(warnings, 'warning')}" if warnings else ""
         return f"not ready to publish: {_counted(errors, 'serious finding')}{also}"
     if warnings:
-        return f"publishable once {_counted(warnings, 'warning')} {'is' if warnings == 1 else 'are'} cured or explained"
+        return f"publishable once {_counted(warnings, 'warning')} {'is' if warnings == 1 else 'are'} fixed or explained"
     return "a careful reviewer finds nothing serious"
 
 
@@ -127,7 +127,7 @@ def _figures(report: Report, clips: pd.DataFrame) -> list[Figure | None]:
 
 
 def _pairs(reports: Sequence[Report], images: Mapping[str, npt.NDArray[np.uint8]]) -> list[dict[str, Any]]:
-    """Return the near duplicates with images, most alike first."""
+    """Return the near duplicates with images, the most similar first."""
     pairs = next((report.data["pairs"] for report in reports if report.area is Area.LEAKAGE), None)
     shown = []
     for first, second, bits in [] if pairs is None else pairs.itertuples(index=False):
@@ -144,7 +144,7 @@ def _pairs(reports: Sequence[Report], images: Mapping[str, npt.NDArray[np.uint8]
 
 
 def _strangers(reports: Sequence[Report], images: Mapping[str, npt.NDArray[np.uint8]]) -> list[dict[str, Any]]:
-    """Return the clips in which no person is detected, those of the lowest scores first, with images."""
+    """Return the clips in which no person is detected, with images, the lowest scores first."""
     data = next((report.data for report in reports if report.area is Area.PEOPLE), {})
     if not data:
         return []

@@ -1,4 +1,4 @@
-"""People: whether a clip shows a person. A detector of people sorts clips for reviewers; it is no judge."""
+"""People: whether a clip shows a person. A person detector orders clips for reviewers, who decide."""
 
 import pandas as pd
 
@@ -10,13 +10,13 @@ from hfv_builder.people.registry import threshold
 LACKING = "no person detected"
 UNKNOWN = "clips without a person score"
 RATES = {"pose": "about 11 % of clips with people do, and 72 % of those without"}
-"""Measured by hand on 366 public clips, 201 of them with people; of other detectors nothing was measured."""
+"""Measured on 366 public clips labelled by hand, 201 of them with people; other detectors were not measured."""
 SHOWN = 12
 """Clips whose frames are shown."""
 
 
 def people(clips: pd.DataFrame, why: str | None = None) -> Report:
-    """Return how many clips show no person by the detector's scores.
+    """Return the findings on clips that show no person according to the detector's scores.
 
     Args:
         clips: a row per clip with clip_id, generator, person, person_share and person_detector.

@@ -17,7 +17,7 @@ from hfv_builder.release.figures import COLOURS, INK
 
 WIDTH = 9.6
 DOTS = 3000
-"""Clips that a cloud of dots shows at most."""
+"""Largest number of clips in a scatter plot."""
 SEVERITIES = {Severity.OK: "#2da44e", Severity.NOTE: "#57606a", Severity.WARNING: "#bf8700", Severity.ERROR: "#cf222e"}
 NAMES = {
     "num_frames": "number of frames",
@@ -27,11 +27,11 @@ NAMES = {
 }
 """Words for facts in pictures."""
 SHOWN = 25
-"""Bars of a topic at most."""
+"""Largest number of bars of a topic."""
 
 
 def facts(alone: Mapping[str, Estimate], every: Mapping[str, Estimate]) -> Figure:
-    """Draw how well all facts together, and each alone, tell real from generated, with its interval."""
+    """Draw how well all facts together, and each fact alone, distinguish real from generated clips, with intervals."""
     rows = {f"all, {subject}": estimate for subject, estimate in every.items()}
     rows |= {NAMES.get(name, name): estimate for name, estimate in alone.items()}
     figure = Figure(figsize=(WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
@@ -45,7 +45,7 @@ def facts(alone: Mapping[str, Estimate], every: Mapping[str, Estimate]) -> Figur
     _rows(axes, [*rows])
     axes.set_xlim(0.45, 1.08)
     axes.axvline(0.5, color=INK, linewidth=0.8)
-    axes.set_xlabel("AUC of real against generated: 0.5 is chance, 1 is a give-away")
+    axes.set_xlabel("AUC of real against generated: 0.5 is chance, 1 is perfect separation")
     return figure
 
 
@@ -67,7 +67,7 @@ def speed(clips: pd.DataFrame) -> Figure | None:
 
 
 def margins(clips: pd.DataFrame) -> Figure | None:
-    """Draw how many labels are decided by how much: the margin as a share of the generator's clips."""
+    """Draw a histogram of the margins of labels, as a share of the generator's clips."""
     known = clips[clips["margin"].notna()]
     if len(known) < 10:
         return None
@@ -103,7 +103,7 @@ def mixes(found: Mapping[str, Mapping[str, Any]]) -> Figure | None:
 
 
 def deciles(rows: Sequence[Mapping[str, float]]) -> Figure | None:
-    """Draw the share of labels that reviewers keep, by tenths of the margin."""
+    """Draw the share of labels that reviewers confirm, by tenths of the margin."""
     if not rows:
         return None
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")

@@ -13,9 +13,9 @@ Ints = npt.NDArray[np.int64]
 def reference_labels(scores: Floats, real: Floats) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return the label of each clip by the reference rule, and whether it is within the real range on all three scores.
 
-    The exceedance of a score is the share of real clips with a score as high or higher; the label is the score with the
-    smallest. Beyond all real clips it goes on by the distance from their median in units of their median absolute
-    deviation.
+    The exceedance of a score is the share of real clips with at least this score; the label is the metric with the
+    smallest exceedance. Equal exceedances, such as those of scores above all real clips, are ordered by the distance
+    from the real clips' median in units of their median absolute deviation.
 
     Args:
         scores: (n, 3) of generated clips.

@@ -1,4 +1,4 @@
-"""What clips show by CLIP: the activity and the background whose text is nearest to the frames; nothing is trained."""
+"""Topics by CLIP: the activity and the background whose text is nearest to the frames; nothing is trained."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, named
 
 LEAST = 20
-"""Clips with an embedding below which nothing is said."""
+"""Smallest number of clips with an embedding for a finding."""
 NAMES = {topic: f"evenness of {topic} by CLIP" for topic in TOPICS}
 FIELDS = {"activities": "activity", "backgrounds": "background"}
 
@@ -45,7 +45,7 @@ def nearest_topics(vectors: Vectors, texts: Mapping[str, Vectors], topics: Topic
 
 
 def by_pictures(clips: pd.DataFrame, topics: Topics, shown: pd.DataFrame | str) -> Report:
-    """Return how evenly the generated clips cover the topics by CLIP; `diversity` says of what."""
+    """Return the findings on how evenly the clips cover the topics by CLIP; see `diversity`."""
     if isinstance(shown, str):
         return Report(area=Area.DIVERSITY, findings=(not_computed(NAMES["activities"], shown),))
     fake = clips[~clips["is_real"]]

@@ -1,4 +1,4 @@
-"""How many labels hang on which clips a generator happened to give: the bootstrap of its clips."""
+"""How many labels depend on the sample of clips of a generator: the bootstrap of its clips."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def changed_labels(scores: Floats, labels: Ints, *, draws: int = DRAWS, seed: int = 0) -> tuple[Estimate, Floats]:
-    """Return the share of labels that change when the clips of the generator are drawn again with replacement.
+    """Return the share of labels that change when the clips of the generator are resampled with replacement.
 
     Every clip is ranked among the drawn ones; its label is the score with the smallest rank.
 

@@ -1,4 +1,4 @@
-"""Watermarks: an overlay at one place in the clips of a source tells it from the others, whatever the clips show."""
+"""Watermarks: an overlay at one place in the clips of a source, which reveals the source whatever the clips show."""
 
 from typing import NamedTuple
 
@@ -13,11 +13,11 @@ from hfv_builder.audit.overlays import LEAST, Overlays, find_overlays
 
 NAME = "watermark at one place"
 HALF = 0.5
-"""Share of the frame from which on cutting a side off is no cure."""
+"""Share of the frame above which cropping a side is not advised."""
 
 
 class Place(NamedTuple):
-    """Where the clips of a source and shape have edges, for the picture of the area."""
+    """The edges of the clips of a source and shape, for the picture of the area."""
 
     subject: str
     shape: float
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 def watermarks(clips: pd.DataFrame) -> tuple[list[Finding], list[Place]]:
-    """Return what overlays the sources have: a finding per source, and the places of those with one.
+    """Return the findings on overlays, one per source, and the places of sources with an overlay.
 
     Args:
         clips: a row per clip with clip_id, generator, width, height, fixed (null without), border and `NEAR`; those

@@ -47,8 +47,7 @@ class Results:
     """By contender, set and variant."""
 
     def mean(self, name: str, variant: str, figure: str) -> tuple[float, float, float]:
-        """Return the mean of a figure over the sets in which it is defined, and its interval; NaN without such a
-        set."""
+        """Return the mean of a figure over the sets that define it, and its interval; NaN if none does."""
         value, draws = self._mean(name, variant, figure)
         return value, *interval(draws)
 

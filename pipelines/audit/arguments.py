@@ -28,6 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str]
     parser.add_argument(
         "--people",
         choices=PEOPLE,
-        help="person detector that looks at all clips (default: pose, where it is installed, for those without)",
+        help="person detector that scores all clips (default: pose, if it is installed, for clips without a score)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="look again at clips that failed before")

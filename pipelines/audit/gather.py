@@ -1,4 +1,4 @@
-"""One table of all clips with everything that the manifests say of them, for the audit."""
+"""One table of all clips with all their data from the manifests, for the audit."""
 
 from collections.abc import Sequence
 

@@ -11,7 +11,7 @@ from hfv_builder.release.media import Media
 from hfv_builder.release.shards import SHARD_SUFFIX
 
 METADATA, VARIANT = "metadata.parquet", "@"
-"""The table of each folder of a release, and what the names of folders of changed copies contain."""
+"""The name of the table of each folder of a release, and the mark in the names of folders of variants."""
 
 
 def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:

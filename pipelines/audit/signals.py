@@ -1,4 +1,4 @@
-"""The signals that clips lack: computed on workers, resumably. Clips that were scored have most of them already."""
+"""Compute missing signals of clips on workers, resumably. Scored clips already have most of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -39,12 +39,12 @@ def complete_signals(
     retry_failed: bool = False,
     people: PersonRun | None = None,
 ) -> int:
-    """Compute the signals that clips of a generator lack, and return of how many clips.
+    """Compute the missing signals of the clips of a generator, and return the number of these clips.
 
     Args:
         lost: from `generators.lost_clips`.
         retry_failed: try clips again that failed.
-        people: the person detector that looks at the clips; None if there is none.
+        people: the person detector that scores the clips; None if there is none.
 
     Raises:
         UsageError: another command computes them, such as `hfv score`, or no worker is available.
@@ -86,7 +86,7 @@ def _lacking(manifests: Manifests, generator: str, clips: pa.Table, *, retry_fai
 def _not_looked_at(
     manifests: Manifests, generator: str, clips: pa.Table, people: PersonRun, *, retry_failed: bool
 ) -> list[PersonJob]:
-    """Return the clips with signals that the detector has to look at; rows that an interrupted run added count."""
+    """Return the clips with signals that the detector has to score; rows that an interrupted run added count."""
     compact_signals(manifests, generator, len(clips))
     names = ["clip_id", "version", "status", "person", "person_detector"]
     rows = manifests.read(SIGNALS, names, generator=generator)

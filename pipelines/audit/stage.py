@@ -1,4 +1,4 @@
-"""Audit: what a careful reviewer would object to in the data set, with figures and the commands that cure it."""
+"""Audit: report what a careful reviewer would object to in the data set, with figures and the commands that fix it."""
 
 import dataclasses
 import re
@@ -42,7 +42,7 @@ from pipelines.workers.cluster import Cluster
 PAGE = "audit.html"
 LISTS = "audit-clips"
 LIST = "LIST"
-"""Word in an advice that stands for the path of the finding's clips."""
+"""Placeholder in an advice for the path of the list of the finding's clips."""
 SHOWN_PAIRS = 6
 
 
@@ -61,10 +61,10 @@ def audit(
 
     Args:
         against: a CSV file with labels of others to compare with.
-        release: the folder of a release whose files are looked at too.
+        release: the folder of a release whose files are also examined.
         topics: a TOML file with activities and backgrounds; None takes those of the package.
-        people: the person detector that looks at all clips; None takes the light one, for clips without a score.
-        retry_failed: try clips again that could not be looked at.
+        people: the person detector that scores all clips; None takes the light one, for clips without a score.
+        retry_failed: try clips again whose signals could not be computed.
 
     Raises:
         UsageError: there are no clips, or a file cannot be read.
@@ -123,7 +123,7 @@ def _matched(theirs: dict[str, int] | None, clips: pd.DataFrame) -> dict[str, in
 
 
 def _listed(manifests: Manifests, report: Report) -> Report:
-    """Write the clips of the findings that need something done as lists, and name these in their advice."""
+    """Write the clips of findings that need an action as lists, and name the lists in their advice."""
     findings = []
     for finding in report.findings:
         if finding.clips and finding.severity is not Severity.OK:

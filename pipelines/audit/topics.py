@@ -1,4 +1,4 @@
-"""The activity and background of each clip by CLIP: embeddings that scoring kept, and the text tower of the model."""
+"""The activity and background of each clip by CLIP, from embeddings that scoring stored and the model's text tower."""
 
 import pandas as pd
 

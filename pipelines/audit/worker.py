@@ -21,7 +21,7 @@ from pipelines.workers.deadline import deadline
 
 @dataclass(frozen=True, kw_only=True)
 class PersonJob:
-    """A clip that has signals, and which a person detector has not looked at."""
+    """A clip that has signals but no score by the person detector."""
 
     job: ClipJob
     row: Row
@@ -55,7 +55,7 @@ def people_shard(
     people: PersonRun,
     deadline_s: float | None = None,
 ) -> int:
-    """Write the signals of some clips again, with what the detector says, and return of how many it says nothing."""
+    """Write the signals of some clips again, with person scores, and return the number of clips without a score."""
     cv2.setNumThreads(1)
     rows = []
     with deadline(deadline_s) as begin:
@@ -67,12 +67,12 @@ def people_shard(
 
 
 def looked_at(row: Row, found: People) -> Row:
-    """Return the row with what the detector says; a clip that it cannot see keeps what another detector says."""
+    """Return the row with the detector's result; a clip that cannot be decoded keeps the result of another detector."""
     return row if found.person is None and row["person"] is not None else row | vars(found)
 
 
 def unseen(run: PersonRun) -> People:
-    """Return what the detector says of a clip that it cannot see."""
+    """Return the detector's result for a clip that cannot be decoded."""
     return People(person=None, person_share=None, person_detector=run.revision)
 
 

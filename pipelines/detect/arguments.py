@@ -33,7 +33,7 @@ def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole
     parser.add_argument(
         "--target",
         choices=("binary", "anomaly", "generator"),
-        help="what to tell apart: real and fake, the four labels, or the generators (default: the detector's own)",
+        help="classes to distinguish: real and fake, the four labels, or the generators (default: the detector's own)",
     )
     parser.add_argument(
         "--generator",
@@ -43,8 +43,8 @@ def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole
         metavar="G",
         help="train with the clips of this generator and all real ones; may be repeated (default: all)",
     )
-    parser.add_argument("--seed", type=seed, metavar="N", help="of everything that is random (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own configuration")
+    parser.add_argument("--seed", type=seed, metavar="N", help="seed of all random numbers (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="resume the run in --out, with its own configuration")
     _add_places(parser, path=path, whole=whole, out="runs/RELEASE/NAME")
 
 
@@ -55,7 +55,7 @@ def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, wh
         type=path,
         nargs="*",
         metavar="RUN|import",
-        help="folders of runs; the floors are added (default: the floors alone); import: make a run of --predictions",
+        help="folders of runs; the floors are added (default: only the floors); import: make a run from --predictions",
     )
     parser.add_argument("--name", type=text, metavar="N", help="import: the name of the run")
     parser.add_argument(
@@ -76,7 +76,7 @@ def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -
         "clips", type=path, nargs="+", metavar="CLIPS", help="files of clips, or folders, which are searched for clips"
     )
     parser.add_argument(
-        "--out", type=path, metavar="DIR", help="folder for images of where the detector looks (default: none are made)"
+        "--out", type=path, metavar="DIR", help="folder for maps of the pixels that decide the answer (default: none)"
     )
     parser.add_argument(
         "--keep", action="store_true", help="keep the answers in the run's folder, for `hfv review --run RUN`"
@@ -97,7 +97,7 @@ def add_reproduce(parser: argparse.ArgumentParser, *, text: Text, path: Paths, w
     parser.add_argument(
         "--config", type=path, metavar="FILE", help="TOML file with a table of configuration for each detector"
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of training and bootstrap (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of training and bootstrap (default: 0)")
     _add_places(parser, path=path, whole=whole, out="reproduction/RELEASE")
 
 

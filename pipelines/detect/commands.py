@@ -22,7 +22,7 @@ def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Train the detector that the arguments describe.
 
     Raises:
-        UsageError: they do not go together.
+        UsageError: the arguments contradict each other.
     """
     values = read_config(options.config, options.set)
     values |= {name: value for name, value in (("target", options.target), ("seed", options.seed)) if value is not None}
@@ -38,7 +38,7 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Evaluate runs, or import predictions.
 
     Raises:
-        UsageError: the arguments do not go together.
+        UsageError: the arguments contradict each other.
     """
     if options.runs == [IMPORT]:
         if options.name is None or options.predictions is None:
@@ -66,7 +66,7 @@ def run_reproduce(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """
     values = read_config(options.config, [])
     if wrong := [name for name, own in values.items() if not isinstance(own, dict)]:
-        raise UsageError(f"{options.config}: {wrong[0]} is in no table: begin with [cnndet], or another detector")
+        raise UsageError(f"{options.config}: {wrong[0]} is in no table: put it below [cnndet], or another detector")
     return reproduce(
         options.release,
         out=options.out,

@@ -22,7 +22,7 @@ from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 RESULTS = Path("results")
 TARGETS = ("anomaly", "binary")
-"""What floors are trained to tell apart: the first that the release has clips for."""
+"""Targets of the floors: the first one for which the release has clips is used."""
 
 
 def evaluate_runs(
@@ -33,12 +33,12 @@ def evaluate_runs(
     Args:
         runs: folders of runs.
         folder: the release.
-        out: where results go; None: `results/RELEASE`.
+        out: folder of the results; None: `results/RELEASE`.
         seed: of the bootstrap.
         place: where to compute.
 
     Raises:
-        UsageError: a run or the release is not right, or nothing can be written.
+        UsageError: a run or the release is invalid, or the results cannot be written.
     """
     started = time.time()
     place = place or Workplace()
@@ -65,7 +65,7 @@ def evaluate_runs(
     text = paragraphs(
         table(summary_rows, f"{release.folder.name}, means over {len(results.sets)} sets in percent (95 % interval):"),
         "\n".join([*remarks, *tables.notes(results)]),
-        table(rows, f"{len(rows)} clips cannot be read, and no figure counts them:", limit=SHOWN),
+        table(rows, f"{len(rows)} clips cannot be read and are not counted in any figure:", limit=SHOWN),
         f"the page is {out / FILE}; results.parquet, results.md and results.tex are beside it",
     )
     summary = {
@@ -81,7 +81,7 @@ def evaluate_runs(
 
 
 def _floors(release: Release, folder: Path, place: Workplace) -> tuple[list[Run], list[str]]:
-    """Return the trained floors, and why one cannot be trained."""
+    """Return the trained floors, and the reasons for those that cannot be trained."""
     floors, remarks = [], []
     for name in FLOORS:
         reasons: list[UsageError] = []
@@ -112,7 +112,7 @@ def _contender(run: Run, name: str, predictions: pd.DataFrame) -> Contender:
 
 
 def _unique_names(runs: Sequence[Run]) -> list[str]:
-    """Return the names of the runs; those of equal names get the folder above too."""
+    """Return the names of the runs; runs of equal names also get the name of their parent folder."""
     names = [run.name for run in runs]
     taken = {*FLOORS}
     unique: list[str] = []
@@ -125,12 +125,12 @@ def _unique_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _remarks(release: Release, runs: Sequence[Run]) -> list[str]:
-    """Return what readers must know of these runs on this release."""
+    """Return remarks for readers on these runs and this release."""
     remarks = []
     if release.is_pooled:
         remarks.append("the release has no test clips: the sets are its validation clips, of the generators in train")
     if others := [run.name for run in runs if run.specification.checksum not in ("", release.checksum)]:
-        remarks.append(f"{', '.join(others)}: trained on another release; clips of its train may be in these sets")
+        remarks.append(f"{', '.join(others)}: trained on another release; its train may contain clips of these sets")
     return remarks
 
 

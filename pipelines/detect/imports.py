@@ -24,9 +24,9 @@ from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 
 def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None = None) -> Outcome:
-    """Make a run of the predictions in a CSV or Parquet file; `hfv evaluate` takes it like any other.
+    """Make a run from the predictions in a CSV or Parquet file, for `hfv evaluate` like any other run.
 
-    Every clip without a prediction, and every row that fits none, is named; exit code 3 if there is one.
+    Clips without a prediction and rows that match no clip are listed; exit code 3 if there are any.
 
     Args:
         name: of the run.
@@ -66,7 +66,7 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
     rows = [{"clip": clip, "problem": problem} for clip, problem in matched.problems]
     usable = int(matched.predictions.drop_duplicates(["clip_id", "variant"])["p_real"].notna().sum())
     text = paragraphs(
-        table(rows, f"{len(rows)} rows or clips do not fit:", limit=SHOWN),
+        table(rows, f"{len(rows)} rows or clips do not match:", limit=SHOWN),
         f"predictions for {usable} clips of {release.folder.name} ({specification.target}) are in {out}; next: hfv "
         f"evaluate {out} --release {folder}",
     )

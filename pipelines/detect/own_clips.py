@@ -1,4 +1,4 @@
-"""Predict one's own clips with a trained run: probabilities, and what they rest on."""
+"""Predict the user's own clips with a trained run: probabilities, and what they are based on."""
 
 import hashlib
 import time
@@ -35,14 +35,14 @@ from pipelines.workers.limits import cores
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a run says of one clip."""
+    """The answer of a run for one clip."""
 
     clip: Path
     evidence: Evidence | None
-    """Without images and maps, which would take too much memory; None for a clip that cannot be read."""
+    """The evidence without images and maps, which would take too much memory; None for a clip that cannot be read."""
     error: str = ""
     image: Path | None = None
-    """The WebP that shows where the detector looks."""
+    """The WebP with the maps of the detector."""
 
 
 def predict_clips(
@@ -53,19 +53,19 @@ def predict_clips(
     keep: bool = False,
     place: Workplace | None = None,
 ) -> Outcome:
-    """Return the probabilities of clips by a run, and what they rest on; exit code 3 if a clip cannot be read.
+    """Return the probabilities of clips by a run, and their evidence; exit code 3 if a clip cannot be read.
 
-    Each clip is decoded once, and nothing of it is kept unless `out` or `keep` asks for it.
+    Each clip is decoded once, and results are stored only with `out` or `keep`.
 
     Args:
         folder: of the run.
         clips: files, or folders that are searched for clips.
-        out: folder for images of where the detector looks; None for none.
+        out: folder for images with the maps of the detector; None for none.
         keep: whether the run's folder keeps the answers by clip id, for `hfv review`.
         place: where to compute.
 
     Raises:
-        UsageError: the run is not done, or its detector cannot look at files; there are no clips.
+        UsageError: the run is not finished, its detector cannot read files, or there are no clips.
     """
     started = time.time()
     place = place or Workplace()
@@ -101,7 +101,7 @@ def predict_clips(
 
 
 def clips_in(arguments: Sequence[Path]) -> list[Path]:
-    """Return the files that are given, and the clips in folders that are, each once and in this order.
+    """Return the given files, and the clips in the given folders, without repetitions and in this order.
 
     Raises:
         UsageError: a path does not exist, or a folder has no clip.
@@ -124,7 +124,7 @@ def clips_in(arguments: Sequence[Path]) -> list[Path]:
 def _answers(
     run: Run, detector: Detector, paths: Sequence[Path], out: Path | None, place: Workplace
 ) -> Iterator[Answer]:
-    """Yield the answer to every clip, in their order."""
+    """Yield the answer for every clip, in their order."""
     specification = run.specification
     rows = pd.DataFrame(index=range(len(paths)), columns=SCHEMA.names)
     if DETECTORS[specification.detector].needs_scores:
@@ -173,7 +173,7 @@ def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[list[npt.NDAr
 
 
 def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
-    """Write where the detector looks and return the file; None for a detector that looks at no places.
+    """Write the maps of the detector and return the file; None for a detector without maps.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -203,8 +203,8 @@ def _keep(run: Run, answers: Sequence[Answer]) -> None:
 def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:
     count = sum(answer.image is not None for answer in answers)
     if count:
-        return f"where it looks is shown in {count} images in {out}"
-    return f"{detector} does not look at places in frames, so there are no images"
+        return f"{count} images of the pixels to which it is sensitive are in {out}"
+    return f"{detector} has no maps of pixels, so there are no images"
 
 
 def _row(clip: Path, evidence: Evidence, classes: Sequence[str]) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _row(clip: Path, evidence: Evidence, classes: Sequence[str]) -> dict[str, An
 
 
 def _facts(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
-    """Return what is known of a clip, for programs; all keys are there for every clip."""
+    """Return the answer for a clip as values for programs, with the same keys for every clip."""
     evidence = answer.evidence
     known = {"clip": path_text(answer.clip), "error": answer.error or None}
     if evidence is None:

@@ -1,4 +1,4 @@
-"""The three scores of one's own clips, for the detector that looks at nothing else."""
+"""The three scores of the user's own clips, for the detector that uses only scores."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +20,13 @@ ID = 16
 
 
 def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: bool) -> pd.DataFrame:
-    """Return the scores of clips that are catalogued and scored, a row per path and a column per metric; null if not.
+    """Return the scores of clips that are catalogued and scored, a row per path and a column per metric; null without
+    scores.
 
     Args:
-        manifests: where scores are looked up by the content of the files; None for nowhere.
+        manifests: in which scores are looked up by the content of the files; None for no manifests.
         paths: the clips.
-        is_lite: whether the scores of the profile lite are wanted, else those of another profile.
+        is_lite: use the scores of the profile lite, else those of another profile.
 
     Raises:
         UsageError: no clip has scores, or several profiles have.
@@ -49,7 +50,7 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: b
 
 
 def _profile(manifests: Manifests, *, is_lite: bool) -> str | None:
-    """Return the profile whose scores a run can be given; None if it has no scores."""
+    """Return the profile whose scores a run can use; None without scores."""
     scored = [name for name in scored_profiles(manifests, catalogued(manifests)) if (name == LITE) == is_lite]
     if len(scored) > 1 and DEFAULT not in scored:
         raise UsageError(

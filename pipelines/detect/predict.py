@@ -18,12 +18,12 @@ from pipelines.detect.train import surroundings_of
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What a run predicts."""
+    """The predictions of a run."""
 
     rows: pd.DataFrame
     """A row per clip, set and variant: `KEYS` and `PROBABILITIES`, null for a clip that cannot be read."""
     failed: dict[str, str]
-    """Why a clip cannot be read, by path."""
+    """The reasons for unreadable clips, by path."""
 
 
 def predict(run: Run, release: Release, place: Workplace) -> Predicted:
@@ -59,7 +59,7 @@ def trained_detector(run: Run, place: Workplace) -> Detector:
     """Return the detector of a run as it was trained.
 
     Raises:
-        UsageError: the run is not done, or here it would be given other features than in training.
+        UsageError: the run is not finished, or the features computed here differ from those of its training.
     """
     known = run.specification
     if not (run.done and run.weights.is_file()):

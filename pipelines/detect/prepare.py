@@ -1,4 +1,4 @@
-"""What training and evaluation share: where features are kept, and that all clips have theirs."""
+"""The shared part of training and evaluation: the place of the features, and their computation for all clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ LITE = "lite"
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """Where a run computes."""
+    """The places and resources of a computation."""
 
     cache: Path | None = None
     """The folder of all features; None: `features` next to the release."""
@@ -36,7 +36,7 @@ class Workplace:
     threads: int | None = None
     """Clips that are read at the same time; None: one for each core."""
     manifests: Manifests | None = None
-    """Manifests whose embeddings are taken where they are of the release's clips."""
+    """Manifests whose embeddings are reused for the clips of the release."""
     weights: WeightsDir | None = None
     """None: the default directory."""
 
@@ -56,9 +56,9 @@ class Prepared:
 
     samples: Samples
     failed: dict[str, str]
-    """Why a clip is not among them, by path."""
+    """The reasons for clips that were left out, by path."""
     contents: tuple[str, ...]
-    """What identifies the file of each sample: its SHA-256, or the clip id where no file is needed."""
+    """The identity of the file of each sample: its SHA-256, or the clip id where no file is needed."""
 
 
 def is_lite(release: Release) -> bool:
@@ -75,10 +75,10 @@ def prepare(
     Args:
         release: the release.
         rows: of its clips; equal files are read once.
-        detector: says which features it needs.
-        target: what it tells apart.
+        detector: names the features that it needs.
+        target: its target.
         classes: the names of its classes.
-        place: where to compute.
+        place: the places and resources of the computation.
     """
     extractor = detector.extractor()
     rows = rows.reset_index(drop=True)
@@ -116,7 +116,7 @@ def prepare(
 def _filled(
     cache: FeatureCache, extractor: Extractor, release: Release, contents: dict[str, str], threads: int
 ) -> dict[str, str]:
-    """Compute what the cache lacks, and return by path why a clip has no features."""
+    """Compute the features that the cache lacks, and return the reasons for clips without features by path."""
     missing = len({*contents.values()} - {content for content in contents.values() if content in cache})
     with tqdm(total=missing, desc="features", unit="clip", disable=None if missing else True) as bar:
         return fill(cache, extractor, release, contents, threads=threads, advance=bar.update)
@@ -130,9 +130,9 @@ def take_embeddings(
     rows: pd.DataFrame,
     contents: dict[str, str],
 ) -> None:
-    """Copy embeddings from the manifests into the cache: of files that are the catalogued ones, of all their frames.
+    """Copy embeddings from the manifests into the cache, for files with the catalogued content and all frames.
 
-    They are what `extractor` would compute, so nothing depends on whether they are there.
+    They equal the result of `extractor`, so no result depends on whether they exist.
     """
     if not isinstance(extractor, FrameEmbeddings) or extractor.name not in BACKEND_NAMES:
         return

@@ -34,12 +34,12 @@ class Planned:
     """What the tables call it."""
     detector: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the detector's defaults."""
+    """The values that differ from the detector's defaults."""
 
 
 COMPARED = ("humansam", "cnndet", "f3net", "uni-fd", "timesformer")
 PARTS = {"backbone": {"cat": False, "depth": False}, "cat": {"depth": False}, "depth": {}}
-"""Of Table 3: what the network is left without."""
+"""For Table 3: the modules that are left out."""
 PLAN: tuple[Planned, ...] = (
     *(Planned(name=name, detector=name, values={"target": "anomaly"}) for name in COMPARED),
     *(
@@ -60,7 +60,7 @@ def reproduce(
     seed: int = 0,
     place: Workplace | None = None,
 ) -> Outcome:
-    """Train what is not trained yet, evaluate it, and write the paper's tables beside the figures reached.
+    """Train the missing runs, evaluate all runs, and write the paper's tables beside the reached figures.
 
     Exit code 3 if a clip cannot be read.
 
@@ -73,7 +73,7 @@ def reproduce(
         place: where to compute.
 
     Raises:
-        UsageError: weights are missing, all of which are named before anything is trained; the release is not right.
+        UsageError: weights are missing (all are listed before any training), or the release is invalid.
     """
     started = time.time()
     place = place or Workplace()
@@ -96,7 +96,7 @@ def reproduce(
     _write(out / FILE, figures, release.folder.name)
     unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     text = paragraphs(
-        table(unread, f"{len(unread)} clips cannot be read, and no detector learnt from them:", limit=SHOWN),
+        table(unread, f"{len(unread)} clips cannot be read, and no detector was trained on them:", limit=SHOWN),
         table([{"run": path.name, "folder": str(path)} for path in done], f"{len(done)} runs are evaluated:"),
         evaluated.text,
         f"the tables of the paper, beside these figures, are in {out / FILE}",
@@ -110,10 +110,10 @@ def reproduce(
 
 
 def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release, place: Workplace) -> None:
-    """Make each detector once without training it, so that nothing turns out to be missing after days.
+    """Create each detector once without training it, to report missing weights before days of training.
 
     Raises:
-        UsageError: with a sentence for everything that is.
+        UsageError: something is missing; the message has a sentence for each.
     """
     wrong: dict[str, None] = {}
     made: set[str] = set()

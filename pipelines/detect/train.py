@@ -27,7 +27,8 @@ from pipelines.versions import versions
 
 RUNS = Path("runs")
 HELD_OUT = 10
-"""Without test clips, validation clips are evaluated; then one of so many clips of train chooses the epoch."""
+"""Without test clips, validation clips are evaluated; one of this many clips of train is then used to choose the
+epoch."""
 
 
 def train(
@@ -39,25 +40,25 @@ def train(
     resume: bool = False,
     place: Workplace | None = None,
 ) -> Outcome:
-    """Train a detector, or go on where an interrupted training was; a training that is done is not repeated.
+    """Train a detector, or resume an interrupted training; a finished training is not repeated.
 
     Args:
         detector: its name in the registry.
         folder: the release.
         values: the configuration, by key.
         out: the run's folder; None: in `runs/RELEASE`, named by the detector and what differs from its defaults.
-        resume: go on with the run in `out`, with its own configuration.
+        resume: resume the run in `out`, with its own configuration.
         place: where to compute.
 
     Raises:
-        UsageError: the release, the configuration or the folder is not right.
+        UsageError: the release, the configuration or the folder is invalid.
     """
     started = time.time()
     place = place or Workplace()
     release = read_release(folder)
     if resume:
         if out is None:
-            raise UsageError("name the run to go on with: --resume --out DIR")
+            raise UsageError("name the run to resume: --resume --out DIR")
         known = read_run(out).specification
         if known.detector != detector:
             raise UsageError(f"{out} is a run of {known.detector}: give that name, or another --out")
@@ -132,7 +133,7 @@ def train_run(
 
 
 def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:
-    """Return what a detector is made with.
+    """Return the inputs of a detector's constructor.
 
     Args:
         config: of the detector.
@@ -166,7 +167,7 @@ def run_name(detector: str, config: Config) -> str:
 
 
 def _divided(release: Release, config: Config, *, choose_epoch: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the clips to train with, and those to choose the epoch by, both of the generators that are asked for."""
+    """Return the clips for training and those for choosing the epoch, both of the chosen generators."""
     rows, val = release.clips(Split.TRAIN), release.clips(Split.VAL)
     if release.is_pooled:
         val = rows[rows["clip_id"].map(_held_out)] if choose_epoch else rows[:0]
@@ -226,7 +227,7 @@ def _is_done(run: Run) -> bool:
     if not run.folder.exists():
         run.folder.mkdir(parents=True)
     if not (run.folder / "run.json").exists():
-        if any(not path.name.startswith(".") for path in run.folder.iterdir()):  # but for what a kill leaves
+        if any(not path.name.startswith(".") for path in run.folder.iterdir()):  # except for files that a kill leaves
             raise UsageError(f"{run.folder} is not empty and not a run: give another --out")
         return False
     known = read_run(run.folder)

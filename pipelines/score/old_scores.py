@@ -71,7 +71,7 @@ def move_old_scores(manifests: Manifests, generator: str) -> None:
 
 def folder_name(profile: str) -> str:
     """The name of a profile as it can name a folder; names that earlier versions allowed are changed as little as
-    can be, and no two become one.
+    possible, and stay distinct.
 
     >>> folder_name("mine")
     'mine'
@@ -83,7 +83,7 @@ def folder_name(profile: str) -> str:
 
 
 def _move_evidence(manifests: Manifests, clips: pa.ChunkedArray, profile: str, *, metric: str, generator: str) -> None:
-    """Move the images of these rows, on this machine alone: in a store they stay where nobody looks for them."""
+    """Move the images of these rows on a local disk; in an object store they stay at their old place, unused."""
     root = manifests.root
     if not isinstance(root, Path):
         return

@@ -54,7 +54,7 @@ def plan_run(
     elif device == "cuda" and cluster.local and not cluster.has_gpus():
         raise UsageError("no GPU is found here: leave out --device, or name the GPUs in CUDA_VISIBLE_DEVICES")
     if cluster.in_this_process and deadline_s:
-        raise UsageError("in this very process nothing can be ended: leave out --deadline, or --workers 0")
+        raise UsageError("a deadline cannot be kept without worker processes: leave out --deadline, or --workers 0")
     slow = device == "cpu" and bool(registry.learnt(profile, metrics))
     if not cluster.in_this_process:
         deadline_s = deadline_s or (PATIENT_DEADLINE_S if slow else DEADLINE_S)
@@ -65,7 +65,7 @@ def plan_run(
         packages=packages(),
         shard_clips=1 if slow else SHARD,
         deadline_s=deadline_s,
-        # Beside learnt models it costs next to nothing; beside classical ones a tenth of the time or more.
+        # With learnt models it takes a negligible share of the time, with classical ones a tenth or more.
         people=person_run() if registry.learnt(profile, metrics) else None,
     )
 
@@ -73,10 +73,10 @@ def plan_run(
 def _choose_device(
     manifests: Manifests, generator: str, profile: Profile, metrics: tuple[Metric, ...], cluster: Cluster
 ) -> str:
-    """Return where the models run if nobody said where: on a GPU if there is one and a model is learnt.
+    """Return the default device: a GPU if there is one and a model is learnt.
 
     Raises:
-        UsageError: there are scores that another kind of device made.
+        UsageError: there are scores by another kind of device.
     """
     if not registry.learnt(profile, metrics):
         return "cpu"
@@ -88,7 +88,7 @@ def _choose_device(
         if ours[metric] != theirs[metric] and pc.any(pc.equal(known, theirs[metric])).as_py():
             raise UsageError(
                 f"{generator} has {metric} scores made on {other}, which cannot be ranked with those of {device}, "
-                f"where this would run: give --device {other} to go on there, or --device {device} to score all anew"
+                f"where this would run: give --device {other} to continue there, or --device {device} to score all"
             )
     return device
 

@@ -49,11 +49,11 @@ def score(
     run = plan_run(manifests, generator, profile, metrics, cluster, device=device, deadline_s=deadline_s)
     with manifests.lock(f"score-{generator}"):
         move_old_scores(manifests, generator)
-        # What an interrupted run left is compacted before more is added, so that what was added is always newer.
+        # Parts of an interrupted run are compacted before new ones are added, so that added parts are always newer.
         compact(run, len(clips))
         copied = adopt_scores(run)
         todo = clips_to_score(run, clips, retry_failed=retry_failed)
-        clips = clips.select(["clip_id", "path"])  # of a million clips every column counts
+        clips = clips.select(["clip_id", "path"])  # with a million clips every column takes noticeable memory
         scored = execute(run, todo, cluster)
         del todo
         compact(run, len(clips), at_end=True)

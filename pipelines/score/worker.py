@@ -171,14 +171,14 @@ def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) ->
         return scorer.score(chunks, job.metrics), None
     except UsageError:
         raise
-    except Exception as error:  # decoders, models and libraries have errors of many kinds
+    except Exception as error:  # decoders, models and libraries raise errors of many types
         _leave_a_lost_gpu(error, run)
         blame_disks(place(job.path), error)
         return ClipScores(), error
 
 
 def _leave_a_lost_gpu(error: Exception, run: ScoringRun) -> None:
-    """Exit this process if the error means that its GPU is lost: every later clip would fail without being to blame.
+    """Exit this process if the error means that its GPU is lost, since every later clip would fail because of it.
 
     Raises:
         Exception: the error itself, if no nanny would start another process.

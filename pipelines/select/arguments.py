@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, count: Callable[[str], int
         help=f"what to balance, of {','.join(FIELDS)} (default: all)",
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="of the choice among equal clips (default: 0)"
+        "--seed", type=seed, default=0, metavar="N", help="seed of the choice among equal clips (default: 0)"
     )
     parser.add_argument("--all", action="store_true", help="take all clips again")
 

@@ -25,7 +25,7 @@ from pipelines.select.arguments import FIELDS
 NONE = "none"
 """Value of a field where a clip has none."""
 LAST = {"quality": "faulty", "person": "absent"}
-"""Fields that take some clips last, with the column that says which."""
+"""Fields that choose some clips last, with the column that marks these clips."""
 
 
 def select(
@@ -117,7 +117,7 @@ def _with_fields(clips: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
 
 def _person(clips: pd.DataFrame, absent: pd.Series) -> pd.Series:
-    """Return in how many of the frames that the detector looked at a person is detected, as text."""
+    """Return the number of scored frames in which a person is detected, as text."""
     part = clips["person_share"].astype(float)
     values = pd.Series("some frames", clips.index).mask(part.ge(1), "all frames")
     return values.mask(absent, "hardly a frame").mask(part.isna(), "not looked at")

@@ -1,4 +1,4 @@
-"""Labels as the catalogue and the reviewers leave them, and what is reported of that."""
+"""Labels after the catalogue and the reviewers' decisions, and the report on them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from hfv_builder.storage.schema import LABELS, REVIEWS, SELECTION
 from pipelines.generators import clips_of
 
 DEFAULT_OVERLAP = 1
-"""Where the reviews do not say how many votes a clip was to have."""
+"""Number of votes per clip if the reviews do not state it."""
 MOVED_AS = {"weak": "to train: weak", "not_judged": "to train: not judged"}
 """Keys of the counts of clips that `--strong-only` moves to train."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reviews:
-    """What reviewers decided, and how many of them it takes."""
+    """The decisions of reviewers, and the required number of votes."""
 
     decisions: list[Decision]
     overlap: int
@@ -36,7 +36,7 @@ class Reviews:
 
 
 def load_reviews(manifests: Manifests, labels: str, *, allow_partial: bool, overlap: int | None) -> Reviews | None:
-    """Return the decisions, if final labels are wanted.
+    """Return the decisions if the split uses final labels.
 
     Raises:
         UsageError: there are no reviews, or options are given that are about reviews only.
@@ -75,7 +75,7 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
     if counts["invalid"]:
         lines.append(f"  {counts['invalid']} answers do not count: the clip cannot have them")
     if counts["failed"]:
-        lines.append(f"{counts['failed']} clips are not taken: they cannot be read or have no scores")
+        lines.append(f"{counts['failed']} clips are left out: they cannot be read or have no scores")
     return "\n".join(lines)
 
 

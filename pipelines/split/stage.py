@@ -41,7 +41,7 @@ class Rules:
     sources: dict[str, Source]
 
     def portion(self, generator: str) -> Portion:
-        """What goes to train and val of the generator.
+        """The portion of the generator that goes to train and val.
 
         Raises:
             UsageError: the protocol needs its role, which no sources.toml gives.
@@ -64,15 +64,15 @@ class Rules:
 
 @dataclass(kw_only=True)
 class _Result:
-    """What became of one generator."""
+    """The result for one generator."""
 
     generator: str
     rows: pd.DataFrame
     """The clips in the columns of `splits`, `group` and `strength`; empty once they are written."""
     counts: Counter[str]
-    """What happened to how many clips."""
+    """Numbers of clips by event."""
     moved: int = 0
-    """Clips that stand on another side than without groups."""
+    """Clips that groups moved to another side."""
     classes: list[dict[str, Any]] = field(default_factory=list)
     """A row for each class, made when the clips are written."""
     warning: str = ""
@@ -95,14 +95,14 @@ def split(
         labels: `final` takes what reviewers made of the automatic labels, and leaves out the clips they rejected.
         protocol: `pooled` divides every generator 80/20; `hfv` gives the generators of role `train` to train and val
             and the others to test.
-        group: what is never on two sides: a `content`, all clips of one `prompt`, or `near` duplicates, whatever their
+        group: clips that stay on one side: those of one `content`, of one `prompt`, or `near` duplicates, in all
             generators.
         allow_partial: let majorities count with fewer votes than the overlap.
-        overlap: how many votes a clip was to have; None takes what the reviews say.
+        overlap: required number of votes; None takes that of the reviews.
         strong_only: keep in val only the generated clips that reviewers find strong; the others go to train.
 
     Raises:
-        UsageError: a generator has no labels or no role, or final ones are wanted and there are no reviews.
+        UsageError: a generator has no labels or no role, or there are no reviews for final labels.
     """
     started = time.time()
     if strong_only and labels != "final":
@@ -135,7 +135,7 @@ def split(
         summary["reviews"] = {"overlap": reviews.overlap, "allow_partial": allow_partial} | dict(sorted(counts.items()))
         note = report(counts, reviews)
     elif counts["failed"]:
-        note = f"{counts['failed']} clips are not taken: they cannot be read or have no scores"
+        note = f"{counts['failed']} clips are left out: they cannot be read or have no scores"
     cost = f"val is no longer exactly the top {VAL_PERCENT} %: {moved} clips moved, so that no group is on two sides"
     next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or hfv release NAME --version V"
     strong = ""
@@ -182,7 +182,7 @@ def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
 
 
 def _group_near_duplicates(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
-    """Let the groups of these clips be those of near duplicates; camera footage of one video stays together too.
+    """Set the groups of these clips to those of near duplicates; camera footage of one video also stays together.
 
     Raises:
         UsageError: clips have no frame hashes.
@@ -226,7 +226,7 @@ def _trains(result: _Result) -> bool:
 
 
 def _move(rules: Rules, results: list[_Result]) -> None:
-    """Let no group of these clips stand on two sides."""
+    """Move clips so that no group of these clips is on two sides."""
     by = "near" if rules.group == "near" else "prompt"
     rows = pd.concat([result.rows for result in results], ignore_index=True)
     split = keep_together(rows, rows["group"])

@@ -121,4 +121,4 @@ def test_missing_weights_and_wrong_options_are_wrong_use(
     assert main(["weights", "try", "--manifests", str(tmp_path)]) == 2
     assert "hfv weights pull" in capsys.readouterr().err
     assert main(["weights", "check", "--record", "x", "--manifests", str(tmp_path)]) == 2
-    assert "--record goes with `hfv weights try`" in capsys.readouterr().err
+    assert "--record belongs to `hfv weights try`" in capsys.readouterr().err
