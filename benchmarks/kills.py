@@ -1,9 +1,9 @@
 """kill -9 at random moments, again and again: `python -m benchmarks.kills`.
 
-In each round `hfv catalog` and `hfv score` run on a folder of real clips, in the manifests that the previous kill left.
-Three kinds of kills take turns: all processes of the command; its workers first and then the rest; the command alone,
-whose workers have to notice it. After the last round the command runs to its end, and its rows must equal those of an
-uninterrupted run to the last bit.
+`hfv catalog` and `hfv score` are started on a folder of real clips, each time in manifests that the kill before left as
+they were: in turn the command and all its processes, its workers first, and the command alone, whose workers are left
+to find out. After the last round the command runs to its end, and its rows must equal, to the last bit, those of a run
+nobody disturbed.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from hfv_builder.storage.places import read
 from hfv_builder.storage.schema import CLIPS, SCORES
 
 KILLED = (("",), ("forkserver", ""), ("pipelines.cli",))
-"""Words in the commands to kill, one after another; the empty word is in all commands."""
+"""What is killed: words in commands, one after another; all have the empty one."""
 
 
 def start(folder: Path, manifests: Path) -> subprocess.Popen[bytes]:
-    """Catalogue and score, in a separate session."""
+    """Catalogue and score, in a session of its own."""
     where = ["--generator", "real", "--manifests", str(manifests)]
     stages = [["catalog", *where, "--clips", str(folder)], ["score", *where, "--profile", "lite"]]
     commands = (shlex.join([sys.executable, "-m", "pipelines.cli", *stage]) for stage in stages)
@@ -53,10 +53,10 @@ def processes_of(session: int) -> list[tuple[int, str]]:
 
 
 def kill(process: subprocess.Popen[bytes], *words: str) -> int:
-    """Kill (-9) the processes whose commands contain one of these words, word by word; return their number."""
+    """Kill -9 its processes whose commands have one of these words, after one another; how many that were."""
     killed = 0
     for word in words:
-        for pid, command in sorted(processes_of(process.pid)):  # the shell first, so that no other stage starts
+        for pid, command in sorted(processes_of(process.pid)):  # the shell first, lest it begins the next stage
             if word in command:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""catalogued.csv: the files that a release without media asks for, so that people can put theirs in place."""
+"""catalogued.csv: the files that a release without media needs, so that people can attach their own copies."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ import pandas as pd
 
 FILE = "catalogued.csv"
 ATTACHED = "ATTACHED.SHA256SUMS"
-"""The checksums of the files that were put in place; no part of the release itself."""
+"""The file with the checksums of attached files, which is not part of the release itself."""
 COLUMNS = ("path", "clip_id", "generator", "sha256", "bytes", "name", "video_id", "start_s", "end_s")
 KINETICS = re.compile(r"(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{6})_(?P<end>\d{6})")
 """Names of Kinetics' clips: a YouTube id, and where in that video the clip begins and ends, in seconds."""
@@ -19,10 +19,10 @@ KINETICS = re.compile(r"(?P<id>[A-Za-z0-9_-]{11})_(?P<start>\d{6})_(?P<end>\d{6}
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A file that belongs into a release."""
+    """A file that a release needs."""
 
     path: str
-    """Where it goes, relative to the release."""
+    """Its path relative to the release."""
     sha256: str
     bytes: int
 
@@ -44,7 +44,7 @@ def catalogued_csv(rows: pd.DataFrame) -> str:
 
 
 def read_catalogued(text: str) -> Iterator[Wanted]:
-    """Yield the files that the text asks for.
+    """Yield the files that the text lists.
 
     Raises:
         ValueError: it is not such a text.

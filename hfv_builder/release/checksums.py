@@ -19,7 +19,7 @@ def checksums_text(sums: Mapping[str, str]) -> str:
 
 
 def read_checksums(text: str) -> tuple[dict[str, str], list[int]]:
-    """Return the checksums by path, and the numbers of the lines that are none."""
+    """Return the checksums by path, and the numbers of the invalid lines."""
     sums: dict[str, str] = {}
     wrong = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""What a release holds, in figures: the tables of its card and its report."""
+"""The composition of a release in figures: the tables of its card and its report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -55,7 +55,7 @@ def labels_table(clips: pd.DataFrame) -> list[Row]:
 
 
 def split_labels_table(clips: pd.DataFrame) -> list[Row]:
-    """Return a row per split and label: how many clips."""
+    """Return a row per split and label: the number of clips."""
     rows = []
     for split, name in SPLITS.items():
         counts = clips.loc[clips["split"].eq(split), "label"].astype(int).value_counts()

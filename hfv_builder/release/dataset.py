@@ -1,4 +1,4 @@
-"""A data set that is to be released: its clips, where each stands, and what is said of it."""
+"""A data set to release: its clips, their places, and its description."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """All that a release is made of, but for the files of its clips."""
+    """The content of a release, except the files of its clips."""
 
     name: ReleaseName
     settings: Settings
@@ -39,7 +39,7 @@ class Dataset:
     """The profile that made the scores."""
     protocol: str
     group: str
-    """What is never on two sides, content or prompt."""
+    """The groups that stay on one side, content or prompt."""
     media: str
     """original, uniform or none."""
     sharded: bool = False
@@ -47,11 +47,11 @@ class Dataset:
     left_out: pd.DataFrame | None = None
     """Clips that could not be made uniform, with the columns of `left_out.COLUMNS`; None without any."""
     agreement: Agreement | None = None
-    """How far reviewers agree on the released clips; None if no clip has two answers."""
+    """The agreement of reviewers on the released clips; None if no clip has two answers."""
 
     @property
     def is_lite(self) -> bool:
-        """Whether the labels are for trying and not for publishing."""
+        """Whether the labels are those of `lite`, which are not for publication."""
         return self.profile == LITE
 
     @property

@@ -1,4 +1,4 @@
-"""How the clips of a release are encoded: the package's encoding.toml, and what a release.toml replaces of it."""
+"""The encoding of the clips of a release: the package's encoding.toml, and the values that a release.toml replaces."""
 
 import tomllib
 from importlib import resources
@@ -18,13 +18,13 @@ class Encoding:
     """Parameters of x264."""
 
     quantiser: Annotated[int, Field(ge=1, le=51)]
-    """Constant; 0 is left out, for its H.264 is of a kind that few players know."""
+    """Constant quantiser; 0 is not allowed, because few players support the H.264 profile that it needs."""
     preset: Preset
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class Uniform(Encoding):
-    """What every clip becomes with `--media uniform`."""
+    """The format of every clip with `--media uniform`."""
 
     short_side: Annotated[int, Field(ge=16, le=4320, multiple_of=2)]
     """Pixels."""

@@ -1,4 +1,4 @@
-"""What the rows of a release say of its files, once these are made."""
+"""Update the rows of a release with the facts of its files after these are made."""
 
 import math
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
-"""Told apart by colour-blind people too (Okabe and Ito)."""
+"""Colours that colour-blind people can distinguish (Okabe and Ito)."""
 INK = "#30363d"
 STYLE = {
     "font.size": 9,

@@ -1,4 +1,4 @@
-"""Where a clip stands in a release.
+"""The places of clips in a release.
 
 Folders are named `data/train`, `data/validation` and `eval/GENERATOR`; each has a metadata.parquet. Below it, a clip is
 in a folder of its generator and of the first two characters of its id, so that no folder has 10,000 entries. The stem
@@ -28,7 +28,7 @@ def split_of(folder: str) -> Split:
 
 
 def stem(generator: str, clip_id: str) -> str:
-    """Return the name of a clip's file without its suffix; unique, for a clip id is, and without a dot."""
+    """Return the name of a clip's file without its suffix; unique, since a clip id is, and without a dot."""
     return f"{generator.replace('.', '-')}_{clip_id}"
 
 

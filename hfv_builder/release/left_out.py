@@ -1,4 +1,4 @@
-"""left_out.csv: the clips that a release with uniform media goes without."""
+"""left_out.csv: the clips that a release with uniform media leaves out."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""licences.csv: under which licence and terms the clips of each source are."""
+"""licences.csv: the licence and terms of the clips of each source."""
 
 import csv
 import io

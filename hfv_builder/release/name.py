@@ -9,12 +9,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
 """Semantic versions, without build metadata."""
 ACTIONS = ("init", "verify", "attach", "push")
-"""What `hfv release` does beside making a release, so that no release has such a name."""
+"""The other actions of `hfv release`; no release can have such a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseName:
-    """What a release is called."""
+    """The name and version of a release."""
 
     name: str
     version: str

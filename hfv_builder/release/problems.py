@@ -1,4 +1,4 @@
-"""What is wrong with a release, found from its tables and texts alone."""
+"""Problems of a release that its tables and texts show."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ NEEDED = ("file_name", "clip_id", "label", "generator", "is_real", "label_source
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Problem:
-    """One thing that is wrong."""
+    """One problem."""
 
     file: str
     """Relative to the release."""
@@ -54,7 +54,7 @@ def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
 
 
 def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what the rows of all metadata say that cannot be.
+    """Yield the contradictions in the rows of all metadata.
 
     Args:
         rows: the columns of `metadata.SCHEMA`, and folder, path (relative to the release) and split.
@@ -105,7 +105,7 @@ def frame_problems(rows: pd.DataFrame, frames: Mapping[str, int]) -> Iterator[Pr
 
 
 def side_problems(rows: pd.DataFrame) -> Iterator[Problem]:
-    """Yield clips that stand on two sides, or twice on one, by what their content is."""
+    """Yield clips whose content is on two sides, or twice on one side."""
     clips = rows[~rows["folder"].str.contains("@")]
     again = clips["clip_id"].duplicated(keep=False) & ~clips["path"].duplicated(keep=False)
     for clip_id, own in clips[again].groupby("clip_id"):
@@ -154,7 +154,7 @@ def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
 
 
 def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: str) -> Iterator[Problem]:
-    """Check that croissant.json says what it must, and names every metadata.parquet with its checksum."""
+    """Check that croissant.json has its required values, and names every metadata.parquet with its checksum."""
     try:
         content = json.loads(text)
     except ValueError as error:

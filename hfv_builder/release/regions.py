@@ -1,4 +1,4 @@
-"""Where and when reviewers marked something, once frames are cropped and scaled and clips are cut."""
+"""The reviewers' marks in space and time after frames are cropped and scaled and clips are cut."""
 
 from dataclasses import dataclass
 

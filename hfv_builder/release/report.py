@@ -1,4 +1,4 @@
-"""report.html: the data sheet that people look at, one file with everything in it."""
+"""report.html: the data sheet for people, one self-contained file."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What reviewers said of the released clips: how many, how far they agree, and where and when they saw the anomaly."""
+"""The reviews of the released clips: number and agreement of reviewers, and time and place of the anomalies."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Which clips a release holds, and what is not ready to be released."""
+"""The selection of the clips of a release, and the refusals of data that is not ready."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
