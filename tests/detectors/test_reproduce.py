@@ -80,7 +80,7 @@ def test_all_that_is_missing_is_said_at_once(folder: Path, tmp_path: Path, capsy
     config = tmp_path / "c.toml"
     config.write_text("epochs = 1\n")
     assert main(["reproduce", "--release", str(folder), "--config", str(config)]) == 2
-    assert "epochs is in no table: begin with [cnndet]" in capsys.readouterr().err
+    assert "epochs is in no table: put it below [cnndet]" in capsys.readouterr().err
 
 
 def test_the_plan_has_every_run_of_the_tables() -> None:
