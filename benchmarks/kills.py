@@ -29,10 +29,14 @@ KILLED = (("",), ("forkserver", ""), ("pipelines.cli",))
 """What is killed: words in commands, one after another; all have the empty one."""
 
 
-def start(folder: Path, manifests: Path) -> subprocess.Popen[bytes]:
-    """Catalogue and score, in a session of its own."""
+def score(folder: Path, manifests: Path) -> subprocess.Popen[bytes]:
+    """Catalogue and score."""
     where = ["--generator", "real", "--manifests", str(manifests)]
-    stages = [["catalog", *where, "--clips", str(folder)], ["score", *where, "--profile", "lite"]]
+    return start(["catalog", *where, "--clips", str(folder)], ["score", *where, "--profile", "lite"])
+
+
+def start(*stages: list[str]) -> subprocess.Popen[bytes]:
+    """Run stages one after another, in a session of their own."""
     commands = (shlex.join([sys.executable, "-m", "pipelines.cli", *stage]) for stage in stages)
     return subprocess.Popen(
         ["sh", "-c", "; ".join(commands)],
@@ -84,14 +88,14 @@ def main() -> None:
     chance = random.Random(options.seed)  # noqa: S311 (no secret)
     with tempfile.TemporaryDirectory(prefix="hfv-kills-") as temporary:
         calm, disturbed = Path(temporary, "calm"), Path(temporary, "disturbed")
-        start(options.folder, calm).wait()
+        score(options.folder, calm).wait()
         for number in range(options.rounds):
-            process = start(options.folder, disturbed)
+            process = score(options.folder, disturbed)
             moment = chance.uniform(0, options.longest)
             time.sleep(moment)
             count = kill(process, *KILLED[number % len(KILLED)])
             print(f"round {number + 1}: {count} processes killed after {moment:.1f} s", flush=True)
-        start(options.folder, disturbed).wait()
+        score(options.folder, disturbed).wait()
         expected, found = content(calm), content(disturbed)
     equal = found == expected
     print(f"{len(expected[0])} clips, {len(expected[1])} parts of scores: {'equal' if equal else 'DIFFERENT'}")

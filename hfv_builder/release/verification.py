@@ -215,7 +215,7 @@ def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
     import datasets
 
     datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as cache, _without_torch():
         for config in configs_of(rows):
             try:
                 loaded = datasets.load_dataset(str(folder), config.name, streaming=True, cache_dir=cache)
@@ -230,6 +230,22 @@ def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
                 why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 problem = f"`datasets` cannot load the configuration {config.name}: {why}"
                 report.problems.append(Problem(file=card.FILE, problem=problem))
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Keep `datasets` from importing torch, which it needs only to share an epoch among the workers of a loader.
+
+    The import takes more memory and time than the rest of the verification of a small release.
+    """
+    from datasets import config
+
+    before = config.TORCH_AVAILABLE
+    config.TORCH_AVAILABLE = False
+    try:
+        yield
+    finally:
+        config.TORCH_AVAILABLE = before
 
 
 def _try_mlcroissant(folder: Path, rows: pd.DataFrame, report: Report) -> None:

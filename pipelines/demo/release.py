@@ -1,6 +1,7 @@
-"""The release of the demo: what its sources and its words are, and the making."""
+"""The release of the demo: what its sources and its words are, the making, and the loading."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from hfv_builder.release.name import ReleaseName
@@ -11,6 +12,8 @@ from pipelines.release.stage import release
 from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 
+VARIANTS = ("control", "jpeg50")
+"""Of the evaluation set."""
 SOURCES = """# The sources of the demo: one to train with, one to evaluate with, and footage for both.
 [demo-a]
 name = "Demo A"
@@ -64,7 +67,7 @@ def prepare(manifests: Manifests) -> None:
 
 
 def split_and_release(manifests: Manifests, out: Path, cluster: Cluster) -> Path:
-    """Split by the paper's protocol and make a release of it in `out`; one of an earlier run is replaced.
+    """Split by the paper's protocol and make a release with variants in `out`; one of an earlier run is replaced.
 
     Returns:
         The folder of the release.
@@ -72,5 +75,22 @@ def split_and_release(manifests: Manifests, out: Path, cluster: Cluster) -> Path
     split(manifests, protocol="hfv")
     name = ReleaseName(name="demo", version="1.0.0")
     shutil.rmtree(out / name.folder, ignore_errors=True)
-    release(manifests, name, out=out, allow_lite=True, cluster=cluster)
+    release(manifests, name, out=out, variants=VARIANTS, allow_lite=True, cluster=cluster)
     return out / name.folder
+
+
+def load_with_datasets(release: Path) -> dict[str, int]:
+    """Load every configuration of a release with `datasets`, as its users do.
+
+    Returns:
+        The number of clips by configuration, over all splits.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    folder = str(release)
+    with tempfile.TemporaryDirectory() as cache:
+        return {
+            config: sum(map(len, datasets.load_dataset(folder, config, cache_dir=cache).values()))
+            for config in datasets.get_dataset_config_names(folder)
+        }

@@ -1,6 +1,6 @@
 """The report of the demo: one self-contained HTML file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def write_report(
     compared: pd.DataFrame,
     confusion: list[dict[str, Any]],
     recovered: float,
+    loaded: Mapping[str, int],
     *,
     seconds: float,
     seed: int,
@@ -40,6 +41,7 @@ def write_report(
         compared: the output of `stage.compare`.
         confusion: the output of `stage.confusion_matrix`.
         recovered: share of the injected anomalies that got the right label, in [0, 1].
+        loaded: the output of `release.load_with_datasets`.
         seconds: duration of the demo.
         seed: the seed of the clips.
     """
@@ -55,6 +57,7 @@ def write_report(
             seconds=round(seconds),
             recovered=f"{recovered:.0%}",
             confusion=confusion,
+            loaded=loaded,
             metrics=[metric.value for metric in METRICS],
             distributions=svg(_distributions(labels, compared)),
             ranks=svg(_ranks(compared)),

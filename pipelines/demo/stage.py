@@ -16,7 +16,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
 from pipelines.catalog.stage import catalog
 from pipelines.demo.detectors import train_and_evaluate
-from pipelines.demo.release import prepare, split_and_release
+from pipelines.demo.release import load_with_datasets, prepare, split_and_release
 from pipelines.demo.report import write_report
 from pipelines.label.stage import label
 from pipelines.outcome import Outcome, paragraphs, table
@@ -56,6 +56,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
                 return scored
         labelled = label(manifests, profile=PROFILE)
         released = split_and_release(manifests, out / "releases", cluster)
+    loaded = load_with_datasets(released)
     detected = train_and_evaluate(manifests, released, out, threads=workers)
 
     compared = compare(manifests, out / "truth.csv")
@@ -63,7 +64,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     recovered = float((compared["injected"] == compared["label"]).mean())
     seconds = time.time() - started
     report = out / "report.html"
-    write_report(report, manifests, compared, confusion, recovered, seconds=seconds, seed=seed)
+    write_report(report, manifests, compared, confusion, recovered, loaded, seconds=seconds, seed=seed)
     text = paragraphs(
         f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split, released and judged in "
         f"{seconds:.0f} s",
@@ -74,6 +75,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
             detected.summary["table"],
             "detectors on the release, in percent (95 % interval); the first three are floors:",
         ),
+        f"loaded with `datasets`: {', '.join(f'{name} ({count} clips)' for name, count in loaded.items())}",
         f"{PROFILE} is for trying, testing and teaching, not for publishing: classical models replace the four",
         f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
@@ -92,6 +94,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         "report": str(report),
         "manifests": str(manifests.root),
         "release": str(released),
+        "loaded": loaded,
         "detectors": detected.summary["figures"],
     }
     return Outcome(summary=summary, text=text, started=started)

@@ -32,12 +32,17 @@ def test_the_demo_ends_with_a_release_that_loads(
     assert outcome.exit_code == 0
     assert str(made) in outcome.text
     assert "clip-svm-binary" in outcome.text
+    sets = ["demo-b", "demo-b@control", "demo-b@jpeg50"]
+    assert [*outcome.summary["loaded"]] == ["default", *sets]
+    line = next(line for line in outcome.text.splitlines() if line.startswith("loaded with `datasets`: default ("))
+    assert all(f"{name} ({outcome.summary['loaded'][name]} clips)" in line for name in sets)
     assert {row["run"] for row in outcome.summary["detectors"]} == {"chance", "metadata", "prior", "clip-svm-binary"}
     assert (tmp_path / "demo" / "results" / "results.html").is_file()
     datasets.disable_progress_bars()
     evaluated = datasets.load_dataset(str(made), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
     assert sum(name == "demo-b" for name in evaluated["generator"]) == EACH
     assert evaluated.features["label"].names == ["spatial", "appearance", "motion", "real"]
+    assert len(evaluated) == outcome.summary["loaded"]["demo-b"]
     trained = datasets.load_dataset(str(made))
     assert trained["train"].num_rows + trained["validation"].num_rows >= EACH
     assert verify(made).summary["problems"] == []

@@ -12,12 +12,12 @@ from PIL import Image
 from hfv_builder.frames.encode import RGB, even
 from hfv_builder.frames.video import Frame, frames
 from hfv_builder.records import UsageError
-from hfv_builder.release.encoding import Encoding
+from hfv_builder.release.encoding import Encoding, with_defaults
 from hfv_builder.release.operations import VARIANTS, Operation, apply_all, variants_of
 from hfv_builder.release.outputs import Output, encode, write
 from tests.conftest import moving_square, write_clip
 
-SHARP = Encoding(quantiser=8, preset="ultrafast")
+SHARP = Encoding(**with_defaults({})["variants"])
 
 
 def noisy(count: int = 3, *, width: int = 90, height: int = 62) -> RGB:
@@ -100,6 +100,14 @@ def test_one_decode_gives_every_variant_and_encoding_loses_next_to_nothing(
         assert len(made) == 6
         for rgb, found in zip(decoded, made, strict=True):
             assert cv2.PSNR(planes(even(PLAIN[name](rgb))), found) >= 45, name
+
+
+def test_even_noise_is_encoded_nearly_losslessly(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 96, 3), np.uint8)
+    path = tmp_path / "noise.mp4"
+    write((Frame(rgb=rgb, index=index) for index, rgb in enumerate(noise)), [Output(path=path, encoding=SHARP)], fps=12)
+    for rgb, found in zip(noise, stored(path), strict=True):
+        assert cv2.PSNR(planes(rgb), found) >= 48
 
 
 def test_outputs_appear_together_or_not_at_all(tmp_path: Path) -> None:

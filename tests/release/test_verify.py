@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,3 +197,13 @@ def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
 def test_a_folder_that_is_no_release(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no release: it has no SHA256SUMS"):
         verify(tmp_path)
+
+
+def test_torch_is_not_imported(made: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from hfv_builder.release.verification import verify_release; "
+        f"report = verify_release(Path({str(made)!r}), threads=1); "
+        "print(report.problems, report.skipped, 'datasets' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-2] == "[] [] True False"

@@ -10,9 +10,9 @@ from tests.release.conftest import here as here
 from tests.release.sample import fill
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests and clips that are ready to be released."""
+    """Manifests and clips that are ready to be released; nobody may change them."""
     root = tmp_path_factory.mktemp("original")
     fill(root, clips=6)
     return root
