@@ -106,7 +106,7 @@ export class Ballot extends EventTarget {
   // Clears the choice and returns whether there was one.
   clear() {
     const had = Boolean(this.chosen) && !this.busy;
-    if (had) { this.chosen = null; this.paint(); }
+    if (had) { this.chosen = null; this.paint(); this.dispatchEvent(new Event("chosen")); }
     return had;
   }
 
