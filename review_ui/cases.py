@@ -13,7 +13,7 @@ CASES = 50
 
 
 def open_cases(desk: Desk, name: str, wanted: Filter) -> dict[str, Any]:
-    """Return the first clips on which reviewers differ or are unsure, and how many there are; see `case_messages.Cases`."""
+    """Return the first clips on which reviewers differ or are unsure, and their number; see `case_messages.Cases`."""
     rows = desk.board.disputed(wanted)
     # The adjudicator sees the opinions, so a later answer of theirs as a reviewer is not blind.
     desk.sight.inform(name, rows[:CASES])

@@ -143,7 +143,7 @@ function keep({ answer, reason, strength, since }) {
 function reveal(suggestion) {
   hand[0].suggestion = suggestion;
   phase = "revealed";
-  ballot.busy = false;
+  ballot.reveal();
   restart(performance.now());
   stage.reveal();
   paint();

@@ -25,7 +25,7 @@ from tests.review_ui.browser import Desk, until
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip, write_manifests
 from tests.review_ui.test_pages import CHECKS
-from tests.review_ui.test_small_screens import PHONE, tap, touching
+from tests.review_ui.touch import PHONE, tap, touching
 
 ON = Settings(shown=1.0, overlap=2, repeats=0, calibration=0, marks=True)
 SAID = "document.getElementById('marked').textContent"
