@@ -129,9 +129,9 @@ function overlaps({ marks }) {
     return make("tr", {}, make("th", { scope: "row" }, title), make("td", { class: "n" }, count(n)),
       make("td", { class: "n" }, ...(n ? [decimal(mean), make("small", {}, interval(from, to, decimal))] : ["–"])), estimate(good));
   };
-  return box(12, "When and where", `Overlap (intersection over union) of the marks of reviewers who gave a clip the same label, with 95 % intervals. ${given}`,
+  return box(12, "When and where", `Overlap (intersection over union) of the marks of reviewers who gave a clip the same label, on clips with two marks or more, with 95 % intervals. ${given}`,
     ["span", "box"].map((name) => ({ of: name, ...marks[name] })),
-    make("table", {}, header(["", "Clips with two marks or more", "Mean overlap", "At least 0.5"]), make("tbody", {}, row("span", "Time"), row("box", "Place"))));
+    make("table", {}, header(["", "Clips", "Mean overlap", "At least 0.5"]), make("tbody", {}, row("span", "Time"), row("box", "Place"))));
 }
 
 function confusion(stats) {

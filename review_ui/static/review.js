@@ -201,7 +201,7 @@ function paint() {
   $("question").hidden = phase === "empty";
   const tags = {};
   if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
-  if (item?.given) tags[item.given.answer] = ["your answer"];
+  if (item?.given) tags[item.given.answer] = ["yours"];
   const suggested = ["revealed", "shown"].includes(phase) && item.suggestion?.label;
   if (suggested) (tags[suggested] ??= []).push("automatic");
   ballot.tag(tags);
