@@ -37,17 +37,17 @@ def measure_touch(root: Path, clips: int, size: tuple[int, int]) -> dict[str, An
         tap(desk, "a.queue")
         desk.page.wait_for_url("**/review?*")
         tapped = list(session(desk, NAME, clips))
-        found = kept(served)
+        stored = kept(served)
         desk.close()
         browser.close()
     return {
         "screen": f"{size[0]}×{size[1]}",
         "clips": len({clip for _, clip, *_ in tapped}),
         "decisions": len(tapped),
-        "kept": len(found),
-        "lost": len(set(tapped) - set(found)),
-        "misplaced": len(set(found) - set(tapped)),
-        "same_in_order": tapped == found,
+        "kept": len(stored),
+        "lost": len(set(tapped) - set(stored)),
+        "misplaced": len(set(stored) - set(tapped)),
+        "same_in_order": tapped == stored,
         "seconds": round(time.perf_counter() - began, 1),
         "processor_seconds": round(_processor_s() - busy, 1),
     }

@@ -251,9 +251,11 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     judge = sit(served, "zoe", "/adjudicate").ready()
     assert judge.clip == first
     assert judge.run(SAID) == "Choose an answer, then when and where it is."
-    told = {"1": "0.83 to 1.00 s · box of 80 × 60", "3": "0.00 to 0.92 s · box of 160 × 120"}  # the reviewers' marks
-    assert all(words in judge.text("#opinions") for words in told.values())
-    for key, words in (told | {"2": "0.83 to 1.00 s · no box", "4": "Only an anomaly has a time and a place."}).items():
+    # The reviewers' marks.
+    proposed = {"1": "0.83 to 1.00 s · box of 80 × 60", "3": "0.00 to 0.92 s · box of 160 × 120"}
+    assert all(words in judge.text("#opinions") for words in proposed.values())
+    proposed |= {"2": "0.83 to 1.00 s · no box", "4": "Only an anomaly has a time and a place."}
+    for key, words in proposed.items():
         judge.press(key)
         assert judge.run(SAID) == words
     judge.press("3", "x", "z", "1")  # what has been set by hand stays

@@ -29,6 +29,10 @@ def gone(desk: Desk, clip: str) -> bool:
     return desk.clip not in (clip, "")
 
 
+def shows(desk: Desk, clip: str) -> bool:
+    return desk.clip == clip
+
+
 def tap(desk: Desk, selector: str) -> None:
     desk.page.locator(selector).first.tap()
 
@@ -63,14 +67,14 @@ def session(desk: Desk, name: str, clips: int) -> Iterator[Kept]:
             desk.saved()
             tap(desk, "[data-answer=none]")
             desk.page.reload()
-            until(lambda clip=clip: desk.clip == clip)
+            until(partial(shows, desk, clip))
             assert desk.opened().page.locator(".answer[aria-pressed=true]").count() == 0
         note = None if number % 4 else f"clip {number}"
         yield from answered(desk, name, answer, next(strengths), note=note, offline=number % 5 == 0)
         if number % 9 == 0:
             following = desk.opened().clip
             tap(desk, "[data-do=undo]")
-            until(lambda clip=clip: desk.clip == clip)
+            until(partial(shows, desk, clip))
             yield name, clip, "undo", None, None, False
             yield from answered(desk, name, "motion" if answer != "motion" else "none", next(strengths))
             assert desk.opened().clip == following
