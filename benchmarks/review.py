@@ -1,8 +1,9 @@
-"""Measure the review app: `python -m benchmarks.review crowd|kill|browser`.
+"""Measure the review app: `python -m benchmarks.review crowd|kill|browser|touch`.
 
 crowd: 100,000 clips, 50 reviewers at once, 20,000 decisions: start, memory, time to the next clip.
 kill: kill -9 under load, round after round: every decision that was answered 200 must be there, none twice.
 browser: from a key press to the first frame of the next clip, in Chromium, on the project's own or any other clips.
+touch: a session by touch on a small screen: every decision must be kept for its clip, in order.
 """
 
 import argparse
@@ -214,6 +215,7 @@ def measure_browser(manifests: Path, presses: int) -> dict[str, Any]:
                     page.wait_for_selector("body[data-phase=revealed]")
                     asked.append(time.perf_counter() - sent)
                 if page.get_attribute("body", "data-phase") == "revealed":
+                    page.wait_for_selector("body[data-open=true]")
                     page.keyboard.press("Enter")
                 page.wait_for_selector(f'#screen:not([data-swap="{before}"])')
                 times.append(float((page.get_attribute("#screen", "data-swap") or "0 0").split()[1]))
@@ -250,13 +252,14 @@ def _folder(given: str | None) -> Iterator[Path]:
 def main() -> None:
     """Run one measurement and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("crowd", "kill", "browser"))
+    parser.add_argument("what", choices=("crowd", "kill", "browser", "touch"))
     parser.add_argument("--manifests", help="for browser: manifests of real clips")
-    parser.add_argument("--clips", type=int, default=100_000)
+    parser.add_argument("--clips", type=int, help="100,000 for crowd, 50 for touch")
     parser.add_argument("--decisions", type=int, default=20_000)
     parser.add_argument("--reviewers", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--presses", type=int, default=30)
+    parser.add_argument("--screen", default="390x844", help="for touch: width and height in CSS pixels")
     args = parser.parse_args()
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))
     if args.what == "browser" and not args.manifests:
@@ -265,9 +268,14 @@ def main() -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = bytecode
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if args.what == "crowd":
-            found = measure_crowd(root, args.clips, args.decisions, args.reviewers)
+            found = measure_crowd(root, args.clips or 100_000, args.decisions, args.reviewers)
         elif args.what == "kill":
             found = measure_kill(root, args.rounds)
+        elif args.what == "touch":
+            from benchmarks.touch import measure_touch
+
+            width, height = map(int, args.screen.split("x"))
+            found = measure_touch(root, args.clips or 50, (width, height))
         else:
             found = measure_browser(root, args.presses)
     print(json.dumps(found, indent=2))

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from hfv_builder.records import Label
 from review_ui.browse_messages import MediaState
+from review_ui.case_messages import Cases
 from review_ui.cases import open_cases
 from review_ui.desk import Desk
 from review_ui.evidence import evidence_of, frames_of
@@ -18,7 +19,6 @@ from review_ui.evidence_messages import Evidence, Frames
 from review_ui.filter import Filter
 from review_ui.messages import (
     Adjudication,
-    Cases,
     ClipId,
     Entry,
     Generator,

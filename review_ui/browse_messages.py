@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from review_ui.messages import Answer, LabelName, Message, SplitName
+from review_ui.messages import Answer, Details, LabelName, Message, SplitName
 
 Opinion = Literal["disputed", "changed", "confirmed", "rejected", "open"]
 Sort = Literal["id", "name", "margin", "spatial", "appearance", "motion"]
@@ -67,7 +67,7 @@ class Distribution(Message):
     counts: list[int]
 
 
-class Spoken(Message):
+class Spoken(Details):
     """One decision on a clip."""
 
     reviewer: str

@@ -8,7 +8,7 @@ from hfv_builder.labelling.decisions import LEFT_OUT, REVIEWER
 from hfv_builder.labelling.reviews import when
 from hfv_builder.records import METRICS, Label, Metric
 from review_ui.clips import NONE, Clips
-from review_ui.decision import answer_name
+from review_ui.decision import answer_name, details
 from review_ui.desk import Desk
 
 BINS = 24
@@ -135,5 +135,6 @@ def decisions(desk: Desk, row: int) -> list[dict[str, Any]]:
             "undone": ledger.is_undone(decision.decision_id),
             "created_at": when(decision.created_at).isoformat(),
         }
+        | details(decision)
         for decision in ledger.on(desk.clips.ids[row])
     ]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision
+from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision, Kind
 from hfv_builder.labelling.reviews import in_order, read_reviews, when
 from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
@@ -154,7 +154,7 @@ class Desk:
             "suggestion": self._suggestion(row) if visible else None,
             "first": first and first_answer(first, self.clips.kinds[row]),
             "given": vote and given_answer(vote, self.clips.kinds[row]) if again else None,
-            "marking": again and self.settings.marks,
+            "marking": self.settings.marks and (again or adjudicator) and self.clips.kinds[row] is Kind.GENERATED,
             "lease_s": 0.0 if lease is None else max(0.0, lease.expires - time.time()),
         }
 

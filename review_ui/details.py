@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hfv_builder.labelling.agreement import BOOTSTRAPS
-from hfv_builder.labelling.decisions import LABELS, Kind
-from hfv_builder.labelling.marks import mean_box_iou, mean_span_iou, span_of
+from hfv_builder.labelling.decisions import ADJUDICATOR, LABELS, Decision, Kind
+from hfv_builder.labelling.final_labels import undone
+from hfv_builder.labelling.marks import has_marks, mean_box_iou, mean_span_iou, span_of
 from hfv_builder.labelling.strength import STRENGTHS, STRONG
 from hfv_builder.records import Label
 from review_ui.clips import Clips
@@ -55,17 +56,25 @@ def strengths(seated: list[Sitting], clips: Clips) -> dict[str, Any]:
     return {"labels": rows, "agreement": share_of(sum(same), len(same))}
 
 
-def marks(seated: list[Sitting]) -> dict[str, Any]:
-    """Return how far the marks of reviewers who gave a clip the same label overlap.
+def marks(seated: list[Sitting], decisions: list[Decision]) -> dict[str, Any]:
+    """Return how many answers have marks, and how far those of reviewers who gave a clip the same label overlap.
+
+    Args:
+        seated: all sittings of reviewers.
+        decisions: all decisions, undos included, sorted by `Decision.order`.
 
     Returns:
-        `marked` (answers with a span or a box), and `span` and `box`, see `overlap`.
+        `marked` (answers of reviewers with a span or a box), `settled` (clips with such an answer of an adjudicator),
+        and `span` and `box`, see `overlap`.
     """
     given = list(latest(seated).values())
     spans = _by_clip_and_label(given, lambda sitting: span_of(sitting.answers[-1]))
     boxes = _by_clip_and_label(given, lambda sitting: sitting.answers[-1].box)
-    marked = sum(span_of(s.answers[-1]) is not None or s.answers[-1].box is not None for s in given)
-    return {"marked": marked} | {
+    marked = sum(has_marks(sitting.answers[-1]) for sitting in given)
+    taken_back = undone(decisions)
+    judged = [row for row in decisions if row.role == ADJUDICATOR and row.decision_id not in taken_back]
+    settled = {row.clip_id: has_marks(row) for row in judged if not row.undoes}  # the last one counts
+    return {"marked": marked, "settled": sum(settled.values())} | {
         "span": overlap([value for one in spans.values() if (value := mean_span_iou(one)) is not None]),
         "box": overlap([value for one in boxes.values() if (value := mean_box_iou(one)) is not None]),
     }

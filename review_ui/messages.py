@@ -229,35 +229,6 @@ class Adjudication(Details):
     seconds: Seconds | None = None
 
 
-class Opinion(Details):
-    """One reviewer's answer to a clip."""
-
-    decision_id: str
-    reviewer: str
-    answer: Answer
-    reason: str | None
-    note: str | None
-    blind: bool
-    first: Answer | None
-    """The answer before the suggestion was shown; null if it was shown from the start."""
-    seconds: float | None
-    created_at: str
-
-
-class Case(Message):
-    """A clip on which reviewers differ or are unsure."""
-
-    item: Item
-    opinions: list[Opinion]
-
-
-class Cases(Message):
-    """Clips that wait for an adjudicator."""
-
-    cases: list[Case]
-    total: int
-
-
 class OwnAnswer(Message):
     """The answer of the signed-in user to a clip, as it counts now."""
 

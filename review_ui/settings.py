@@ -38,7 +38,7 @@ AGAIN = (REVISIT, MARKS)
 """Queues of answers to a clip that the reviewer knows: neither first answers nor repeats."""
 ABOUT = {
     "labels": "Validation candidates first, then by increasing margin.",
-    "calibration": "The same clips for all reviewers, to measure agreement.",
+    "calibration": "Start here: the same clips for all, to measure agreement.",
     "disagreements": "Clips on which reviewers differ or are unsure.",
     "failed": "Clips that could not be read or scored.",
     "repeats": "Clips that you have answered before, to measure consistency.",

@@ -79,7 +79,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         "days": days(seated),
         "stability": stability(clips),
         "strengths": strengths(seated, clips),
-        "marks": marks(seated),
+        "marks": marks(seated, decisions),
         "answers": list(ANSWERS),
     }
 

@@ -25,6 +25,11 @@ def span_of(decision: Decision) -> Span | None:
     return decision.t_start, decision.t_end
 
 
+def has_marks(decision: Decision) -> bool:
+    """Return whether a decision marks a span or a box."""
+    return span_of(decision) is not None or decision.box is not None
+
+
 def span_iou(one: Span, other: Span) -> float:
     """Return the length of the intersection of two spans over that of their union, in [0, 1]."""
     shared = max(0.0, min(one[1], other[1]) - max(one[0], other[0]))

@@ -2,6 +2,7 @@
 import { get, newId } from "./api.js";
 import { Ballot } from "./ballot.js";
 import { ANSWERS, listen } from "./keys.js";
+import { Marking, marked } from "./marking.js";
 import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
@@ -9,7 +10,8 @@ import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 const outbox = new Outbox(document.body.dataset.name);
 const stage = new Stage();
 const notes = new Notes();
-const ballot = new Ballot((chosen, title) => `Settle: ${chosen.answer === "reject" ? `reject, ${chosen.reason}` : title}`);
+const marking = new Marking(stage);
+const ballot = new Ballot((chosen, title) => (marking.waits ? "Loading…" : `Settle: ${chosen.answer === "reject" ? `reject, ${chosen.reason}` : title}`));
 let cases = [], later = [], done = [], total = 0, began = null;
 const made = [];
 
@@ -32,6 +34,11 @@ function blindness(opinion) {
   return opinion.first === opinion.answer ? "same when blind" : `when blind: ${TITLES[opinion.first]}`;
 }
 
+// Reason and note of an opinion, and when and where its anomaly is.
+function remarks(opinion) {
+  return [[opinion.reason, opinion.note].filter(Boolean).join(": "), marked(opinion)].filter(Boolean);
+}
+
 function show(since) {
   if (!cases.length && later.length) { cases = later; later = []; }
   const open = Math.max(total - done.length, cases.length + later.length);
@@ -44,6 +51,7 @@ function show(since) {
   if (!current) {
     stage.clear();
     ballot.show(null);
+    marking.show(null);
     $("message").replaceChildren(make("b", {}, "No open cases"), "Clips on which reviewers differ or are unsure appear here.");
     $("message").hidden = false;
     $("opinions").replaceChildren();
@@ -53,18 +61,20 @@ function show(since) {
   ballot.show(current.item);
   ballot.tag(current.item.suggestion ? { [current.item.suggestion.label]: ["automatic"] } : {});
   stage.show(current.item, true, since);
+  marking.show(current.item, null, current.marks);
   notes.show(current.item.clip_id);
   $("opinions").replaceChildren(...current.opinions.map((opinion) => make("div", { class: `opinion ${opinion.answer}` },
     make("span", { class: "by", title: opinion.reviewer }, opinion.reviewer), make("b", {}, TITLES[opinion.answer]),
     make("span", { class: "muted" }, [opinion.strength, blindness(opinion), opinion.seconds == null ? null : `${opinion.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
-    ...[[opinion.reason, opinion.note].filter(Boolean).join(": ")].filter(Boolean).map((text) => make("span", { class: "said", title: text }, text)))));
+    ...remarks(opinion).map((text) => make("span", { class: "said", title: text }, text)))));
 }
 
 function keep({ answer, reason, strength, since }) {
+  if (marking.waits) { toast("The worst moment is still loading."); return; }
   const [current] = cases.splice(0, 1);
   const id = newId();
   const seconds = Math.min(3600, (performance.now() - began) / 1000);
-  const sent = outbox.put("/api/adjudications", { decision_id: id, clip_id: current.item.clip_id, answer, reason, strength, note: notes.take(current.item.clip_id), seconds });
+  const sent = outbox.put("/api/adjudications", { decision_id: id, clip_id: current.item.clip_id, answer, reason, strength, note: notes.take(current.item.clip_id), seconds, ...marking.read(answer) });
   made.push({ id, case: current });
   done.push(current.item.clip_id);
   show(since);
@@ -84,12 +94,14 @@ function undo() {
 
 function skip() { if (cases.length + later.length > 1) { later.push(cases.shift()); show(); } }
 
-const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id) };
+const acts = { undo, skip, note: () => cases[0] && notes.ask(cases[0].item.clip_id), ...marking.acts };
 const answers = Object.fromEntries(ANSWERS.filter((action) => action !== "unsure").map((action) => [action, (event) => ballot.press(action, event)]));
 const weigh = Object.fromEntries(["weak", "strong"].map((strength) => [strength, (event) => ballot.weigh(strength, event)]));
 listen({ ...stage.keys, ...answers, ...weigh, ...acts, confirm: (event) => ballot.keep(event), help: showHelp });
 for (const action of Object.keys(acts)) document.querySelector(`[data-do=${action}]`).addEventListener("click", acts[action]);
 for (const name of ["visible", "unplayable"]) stage.addEventListener(name, () => { began ??= performance.now(); ballot.visible(name === "visible"); });
+ballot.addEventListener("chosen", () => { marking.choose(ballot.chosen?.answer); ballot.paint(); });
+stage.addEventListener("known", () => ballot.paint());
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
 outbox.addEventListener("refused", ({ detail }) => toast(`Not saved: ${detail.problem.message}`, { bad: true }));
 setUp();

@@ -1,10 +1,12 @@
 // The answers to a clip, in two steps on all pages: a key or a click chooses an answer, Enter saves it. Input is ignored
-// until the clip has been visible for a moment, so that a key meant for the previous clip does not answer this one. A clip
+// until the clip, or its automatic label, has been visible for a moment, so that a key meant for what was there before does not
+// answer. A clip
 // that cannot be played can be rejected or left, but not labelled.
 import { actionFor, keyOf, sign } from "./keys.js";
 import { $, make, toast } from "./ui.js";
 
 const LOOK_MS = 700;
+const REVEAL_MS = 400; // longer than a double tap, which must not confirm an answer beside a label that nobody has read
 const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be played
 export const ANOMALIES = ["spatial", "appearance", "motion"];
 const STRENGTHS = { weak: "Weak", strong: "Strong" };
@@ -59,8 +61,18 @@ export class Ballot extends EventTarget {
     if (this.opensAt !== Infinity || !this.item) return;
     this.seen = seen;
     if (this.chosen && !this.offers(this.chosen.answer)) this.chosen = null;
-    this.opensAt = performance.now() + LOOK_MS;
-    setTimeout(() => this.paint(), LOOK_MS + 1);
+    this.opensIn(LOOK_MS);
+  }
+
+  // A blind answer is saved, and the automatic label has become visible.
+  reveal() {
+    this.busy = false;
+    this.opensIn(REVEAL_MS);
+  }
+
+  opensIn(wait) {
+    this.opensAt = performance.now() + wait;
+    setTimeout(() => this.paint(), wait + 1);
   }
 
   button(choice, hint) {
@@ -106,7 +118,7 @@ export class Ballot extends EventTarget {
   // Clears the choice and returns whether there was one.
   clear() {
     const had = Boolean(this.chosen) && !this.busy;
-    if (had) { this.chosen = null; this.paint(); }
+    if (had) { this.chosen = null; this.paint(); this.dispatchEvent(new Event("chosen")); }
     return had;
   }
 

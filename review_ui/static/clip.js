@@ -1,6 +1,7 @@
 // The page of one clip: the clip with its traces and evidence, its scores among those of its generator, and decisions.
 import { get } from "./api.js";
 import { listen } from "./keys.js";
+import { marked } from "./marking.js";
 import { Stage } from "./stage.js";
 import { $, TITLES, count, make, percent, setUp, showHelp, signIn, toast } from "./ui.js";
 
@@ -36,7 +37,7 @@ function among([metric, own]) {
 
 function decision(one) {
   const said = one.answer === "reject" ? `Reject: ${one.reason}` : TITLES[one.answer];
-  const how = [VERBS[one.role], one.blind ? "blind" : null, one.final ? null : "first answer", one.undone ? "undone" : null, new Date(one.created_at).toLocaleString()];
+  const how = [VERBS[one.role], one.strength, marked(one), one.blind ? "blind" : null, one.final ? null : "first answer", one.undone ? "undone" : null, new Date(one.created_at).toLocaleString()];
   return make("li", { class: one.undone ? "undone" : "" }, make("span", {}, one.reviewer), make("b", { class: one.answer }, said),
     make("span", { class: "muted" }, how.filter(Boolean).join(" · ")), one.note ? make("span", { class: "muted" }, one.note) : null);
 }

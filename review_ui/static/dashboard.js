@@ -122,15 +122,16 @@ function strengths({ strengths: { labels, agreement } }) {
 
 // How far the marks of reviewers overlap; null if nobody has marked anything.
 function overlaps({ marks }) {
-  if (!marks.marked) return null;
+  if (!marks.marked && !marks.settled) return null;
+  const given = `${count(marks.marked)} ${marks.marked === 1 ? "answer" : "answers"} of reviewers and ${count(marks.settled)} of adjudicators ${marks.marked + marks.settled === 1 ? "has" : "have"} marks.`;
   const row = (name, title) => {
     const { n, mean, from, to, good } = marks[name];
     return make("tr", {}, make("th", { scope: "row" }, title), make("td", { class: "n" }, count(n)),
       make("td", { class: "n" }, ...(n ? [decimal(mean), make("small", {}, interval(from, to, decimal))] : ["–"])), estimate(good));
   };
-  return box(12, "When and where", `Overlap (intersection over union) of the marks of reviewers who gave a clip the same label, with 95 % intervals. ${count(marks.marked)} ${marks.marked === 1 ? "answer has" : "answers have"} marks.`,
+  return box(12, "When and where", `Overlap (intersection over union) of the marks of reviewers who gave a clip the same label, on clips with two marks or more, with 95 % intervals. ${given}`,
     ["span", "box"].map((name) => ({ of: name, ...marks[name] })),
-    make("table", {}, header(["", "Clips with two marks or more", "Mean overlap", "At least 0.5"]), make("tbody", {}, row("span", "Time"), row("box", "Place"))));
+    make("table", {}, header(["", "Clips", "Mean overlap", "At least 0.5"]), make("tbody", {}, row("span", "Time"), row("box", "Place"))));
 }
 
 function confusion(stats) {

@@ -8,6 +8,17 @@ const LEAST = 0.02; // smallest side of a box, as a fraction of the clip
 const CORNERS = ["nw", "ne", "sw", "se"];
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
+// A span and a box in words.
+function said(span, box) {
+  const when = span ? `${span[0].toFixed(2)} to ${span[1].toFixed(2)} s` : "no time";
+  return `${when} · ${box ? `box of ${Math.round(box[2])} × ${Math.round(box[3])}` : "no box"}`;
+}
+
+// The marks of a decision in words; null without any.
+export function marked({ t_start, t_end, box }) {
+  return t_end == null && !box ? null : said(t_end == null ? null : [t_start, t_end], box);
+}
+
 export class Marking {
   constructor(stage) {
     this.stage = stage;
@@ -25,9 +36,11 @@ export class Marking {
     this.acts = { from: () => this.cut("from"), to: () => this.cut("to"), unmark: () => this.set(null, null), addbox: () => this.add() };
   }
 
-  // Shows the marks of a clip, or none if the page does not ask for them.
-  show(item, answer) {
+  // Shows the marks of a clip, or none if the page does not ask for them. `marks` are those of others, by answer, which are
+  // proposed instead of the worst moment.
+  show(item, answer, marks = {}) {
     this.item = item?.marking ? item : null;
+    this.marks = marks;
     this.given = item?.given ?? null;
     this.span = this.area = null;
     this.touched = this.ready = false;
@@ -47,12 +60,15 @@ export class Marking {
     this.paint();
   }
 
+  // Whether the marks of the chosen answer have still to be proposed.
+  get waits() { return this.asked && !this.ready; }
+
   get asked() { return Boolean(this.item) && ANOMALIES.includes(this.answer); }
 
   propose() {
     const { known, shown } = this.stage;
     if (!this.asked || this.touched || this.ready || this.stage.item !== this.item || !shown || !known) return;
-    const mark = known.marks?.[this.answer];
+    const mark = this.marks[this.answer] ?? known.marks?.[this.answer];
     this.span = mark?.t_end == null ? null : [mark.t_start, mark.t_end];
     this.area = mark?.box ?? null;
     this.ready = true;
@@ -145,7 +161,7 @@ export class Marking {
     this.box.hidden = !area;
     document.querySelector("[data-do=addbox]").hidden = !asked || Boolean(area);
     for (const name of ["from", "to", "unmark", "addbox"]) document.querySelector(`[data-do=${name}]`).disabled = !asked;
-    $("marked").textContent = !item ? "" : !asked ? "Only an anomaly has a time and a place." : !this.ready ? "Loading the worst moment…" : this.said();
+    $("marked").textContent = !item ? "" : !this.answer ? "Choose an answer, then when and where it is." : !asked ? "Only an anomaly has a time and a place." : this.waits ? "Loading the worst moment…" : said(span, area);
     if (!asked) return;
     const screen = $("screen"), { video } = stage.player;
     const shape = video?.videoWidth ? video.videoWidth / video.videoHeight : item.width / item.height;
@@ -159,11 +175,5 @@ export class Marking {
     }
     const film = $("film"), duration = stage.player.duration;
     if (span && duration) Object.assign($("span").style, { left: `${film.offsetLeft + (span[0] / duration) * film.clientWidth}px`, width: `${Math.max(3, (Math.min(span[1], duration) - span[0]) / duration * film.clientWidth)}px` });
-  }
-
-  // The marks in words.
-  said() {
-    const when = this.span ? `${this.span[0].toFixed(2)} to ${this.span[1].toFixed(2)} s` : "no time";
-    return `${when} · ${this.area ? `box of ${Math.round(this.area[2])} × ${Math.round(this.area[3])}` : "no box"}`;
   }
 }

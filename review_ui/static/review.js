@@ -26,7 +26,7 @@ const ballot = new Ballot((chosen, title) => {
   const name = chosen.answer === "reject" ? `Reject: ${chosen.reason}` : title;
   if (phase === "saving") return outbox.failures ? "Waiting for the server…" : "Saving…";
   if (phase === "revealed" && chosen.answer !== hand[0].first.answer) return chosen.answer === "reject" ? name : `Change to ${name}`;
-  if (queue === "marks" && chosen.answer === hand[0].given?.answer) return marking.ready ? `Confirm ${name}` : "Loading…";
+  if (queue === "marks" && chosen.answer === hand[0].given?.answer) return marking.waits ? "Loading…" : `Confirm ${name}`;
   return chosen.answer === "reject" ? name : `Keep ${name}`;
 });
 
@@ -117,7 +117,7 @@ function spent() {
 function keep({ answer, reason, strength, since }) {
   const item = hand[0];
   const first = phase === "blind";
-  if (marking.asked && !marking.ready) { toast("The worst moment is still loading."); return; }
+  if (marking.waits) { toast("The worst moment is still loading."); return; }
   const decision = {
     decision_id: newId(), clip_id: item.clip_id, answer, reason, strength, seconds: spent(), final: !first,
     note: first ? "" : notes.take(item.clip_id), ...marking.read(answer),
@@ -143,7 +143,7 @@ function keep({ answer, reason, strength, since }) {
 function reveal(suggestion) {
   hand[0].suggestion = suggestion;
   phase = "revealed";
-  ballot.busy = false;
+  ballot.reveal();
   restart(performance.now());
   stage.reveal();
   paint();
@@ -201,7 +201,7 @@ function paint() {
   $("question").hidden = phase === "empty";
   const tags = {};
   if (phase === "revealed" || phase === "saving") tags[item.first.answer] = ["yours"];
-  if (item?.given) tags[item.given.answer] = ["your answer"];
+  if (item?.given) tags[item.given.answer] = ["yours"];
   const suggested = ["revealed", "shown"].includes(phase) && item.suggestion?.label;
   if (suggested) (tags[suggested] ??= []).push("automatic");
   ballot.tag(tags);
@@ -225,7 +225,7 @@ for (const action of Object.keys(acts)) document.querySelector(`[data-do=${actio
 for (const name of ["visible", "unplayable"]) {
   stage.addEventListener(name, () => { if (began === null) restart(performance.now()); ballot.visible(name === "visible"); });
 }
-ballot.addEventListener("chosen", () => { marking.choose(ballot.chosen.answer); ballot.paint(); });
+ballot.addEventListener("chosen", () => { marking.choose(ballot.chosen?.answer); ballot.paint(); });
 stage.addEventListener("known", () => ballot.paint());
 guide.addEventListener("changed", resume);
 ballot.addEventListener("keep", ({ detail }) => keep(detail));

@@ -114,7 +114,7 @@ class Desk:
         self.press(*keys, "Enter")
         if blind:
             until(lambda: self.phase == "revealed")
-            self.press(*change, "Enter")
+            self.opened().press(*change, "Enter")
         until(lambda: self.clip != clip)
         return clip
 

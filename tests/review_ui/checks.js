@@ -40,6 +40,7 @@
   scrollTo(0, at);
   const side = document.querySelector(".side");
   if (!small && side && side.scrollHeight > side.clientHeight + 1) faults.push("the side scrolls");
+  if (side && side.scrollWidth > side.clientWidth + 1) faults.push("the side is cut off");
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   if (new Set(ids).size < ids.length) faults.push("an id is used twice");
   return faults;

@@ -15,7 +15,7 @@ from pipelines.score.execution import IMPORTS
 from pipelines.workers.local import prepare_forks
 from review_ui.app import create_app
 from tests.review_ui.browser import Desk, Served
-from tests.review_ui.sample import SHARED, make_sample, write_manifests
+from tests.review_ui.sample import SHARED, make_clips, make_sample, write_manifests
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
@@ -70,6 +70,12 @@ class Person:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     """Manifests that no test changes."""
     return make_sample(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    """Thirty small clips that no test changes."""
+    return make_clips(tmp_path_factory.mktemp("many"), 30)
 
 
 @pytest.fixture

@@ -57,6 +57,15 @@ def make_sample(root: Path) -> Manifests:
     return manifests
 
 
+def make_clips(root: Path, count: int) -> Manifests:
+    """So many good clips of one generator."""
+    (root / "clips").mkdir(parents=True)
+    paths = [make_clip(root / "clips" / f"{number}.mp4", seed=number) for number in range(count)]
+    manifests = Manifests(root / "manifests")
+    write_manifests(manifests, {"alpha": paths})
+    return manifests
+
+
 def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> None:
     """Catalogue, score, label and split these files, with scores that mean nothing."""
     for generator, paths in generators.items():

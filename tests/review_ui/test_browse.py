@@ -23,8 +23,8 @@ from review_ui.users import Role, User, hashed
 from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_pages import CHECKS, accessible
-from tests.review_ui.test_small_screens import PHONE
 from tests.review_ui.test_stats import auto, other, said
+from tests.review_ui.touch import PHONE
 
 Start = Callable[..., TestClient]
 CALM = Settings(overlap=2, shown=0.0, calibration=0, repeats=0)
@@ -128,13 +128,14 @@ def test_a_reviewer_with_open_work_learns_no_label(start: Start, clips: Clips) -
     # Ben answers everything and knows all then; Anna still has none of it.
     while items := ben.hand(8):
         for item in items:
-            ben.decide(item["clip_id"], "motion")
+            ben.decide(item["clip_id"], "motion", t_start=0.5, t_end=1.0)
     assert anna.get("/api/browse")["sight"] is False
     assert ben.get("/api/browse")["sight"] is True
     assert ben.get(f"/api/browse/{clip_id}")["suggestion"] is not None
     assert ben.get(f"/api/browse/{clip_id}")["decisions"] is None  # those are for adjudicators
     spoken = zoe.get(f"/api/browse/{clip_id}")["decisions"]
     assert [(one["reviewer"], one["answer"], one["undone"]) for one in spoken] == [("ben", "motion", False)]
+    assert (spoken[0]["t_start"], spoken[0]["t_end"], spoken[0]["box"]) == (0.5, 1.0, None)
 
 
 def test_what_was_browsed_with_sight_is_never_answered_blind(start: Start, manifests: Manifests, db: Path) -> None:

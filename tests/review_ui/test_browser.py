@@ -159,7 +159,7 @@ def test_a_blind_answer_offline_waits_for_the_server_to_show_the_label(sample: M
     desk.context.set_offline(False)
     until(lambda: desk.phase == "revealed")
     assert desk.page.locator("#suggestion").is_visible()
-    desk.press("Enter")
+    desk.opened().press("Enter")
     until(lambda: desk.clip != clip)
     desk.saved()
     assert answers(served) == {clip: "spatial"}

@@ -14,7 +14,7 @@ from review_ui.settings import Settings
 from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_pages import CHECKS
-from tests.review_ui.test_small_screens import PHONE, tap, touching
+from tests.review_ui.touch import PHONE, tap, touching
 
 TOP = "document.querySelector('.handbook-text').scrollTop"
 PLAYING = "[...document.querySelectorAll('.handbook video')].filter((video) => video.currentTime > 0).length"

@@ -1,7 +1,9 @@
 """The second pass: when and where an anomaly is, proposed, confirmed, corrected, exported and compared."""
 
 import io
+import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,20 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from hfv_builder.labelling.marks import agreed
 from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.scoring.heat import described, greys
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import REVIEWS, SCORES
 from pipelines.review import export_reviews
-from review_ui.details import overlap
+from review_ui.details import marks, overlap
 from review_ui.settings import MARKS, Settings
 from tests.review_ui.browser import Desk, until
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip, write_manifests
 from tests.review_ui.test_pages import CHECKS
-from tests.review_ui.test_small_screens import PHONE, tap, touching
+from tests.review_ui.touch import PHONE, tap, touching
 
 ON = Settings(shown=1.0, overlap=2, repeats=0, calibration=0, marks=True)
 SAID = "document.getElementById('marked').textContent"
@@ -131,6 +134,40 @@ def test_an_adjudicator_still_sees_the_blind_answer(start: Callable[..., TestCli
     assert (said["answer"], said["first"], said["t_start"], said["t_end"]) == ("spatial", "motion", 0.0, 0.5)
 
 
+def test_an_adjudicator_marks_as_reviewers_do(start: Callable[..., TestClient], manifests: Manifests, db: Path) -> None:
+    client = start(settings=replace(ON, overlap=3), export_on_exit=False)
+    anna, ben, chloe, zoe = (Person(client, name) for name in ("anna", "ben", "chloe", "zoe"))
+    clip = anna.hand(1, generator="alpha")[0]["clip_id"]
+    for person, answer, own in (
+        (anna, "spatial", {"t_start": 0.0, "t_end": 1.0, "box": [0, 0, 10, 10]}),
+        (ben, "motion", {}),
+        (chloe, "spatial", {"t_start": 0.5, "t_end": 1.25}),
+    ):
+        assert clip in [item["clip_id"] for item in person.hand(8, generator="alpha")]
+        person.decide(clip, answer, **own)
+    case = zoe.get("/api/cases")["cases"][0]
+    assert case["item"]["marking"]
+    # What a release would take of the reviewers, so that an adjudicator who changes nothing loses nothing.
+    assert case["marks"] == {"spatial": {"t_start": 0.25, "t_end": 1.125, "box": [0, 0, 10, 10]}}
+    for fields, said in WRONG:
+        refused = zoe.send("POST", "/api/adjudications", {**BODY, "clip_id": clip, **fields})
+        assert (refused.status_code, said in refused.json()["error"]) == (422, True), fields
+    given: dict[str, Any] = {"t_start": 0.5, "t_end": 0.75, "box": [20, 30, 40, 50]}
+    ids = []
+    for own in ({}, given):
+        ids.append(secrets.token_hex(16))
+        body = {**BODY, "decision_id": ids[-1], "clip_id": clip, **own}
+        assert zoe.send("POST", "/api/adjudications", body).status_code == 200
+    counts = zoe.get("/api/statistics")["marks"]
+    assert (counts["marked"], counts["settled"]) == (2, 1)
+    export_reviews(manifests, db=db)
+    rows, _ = read_reviews(manifests)
+    assert agreed(row for row in rows if row.label == 0) == ((0.5, 0.75), (20, 30, 40, 50))
+    assert zoe.send("POST", "/api/undo", {"decision_id": "u" * 32, "undoes": ids}).status_code == 200
+    export_reviews(manifests, db=db)
+    assert marks([], read_reviews(manifests)[0])["settled"] == 0
+
+
 def test_overlap_by_hand(placed: Manifests, tmp_path: Path) -> None:
     assert overlap([]) == {"n": 0, "mean": None, "from": None, "to": None, "good": overlap([])["good"]}
     assert (overlap([0.4])["mean"], overlap([0.4])["from"], overlap([0.4])["good"]["share"]) == (0.4, None, 0.0)
@@ -197,7 +234,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     phone = touching(sit, served, "ben", PHONE)
     phone.page.goto(f"{served.url}/review?generator=alpha")
     phone.opened()
-    tap(phone, "[data-answer=spatial]")
+    tap(phone, "[data-answer=motion]")
     first = phone.clip
     tap(phone, "#confirm")
     until(lambda: phone.clip not in (first, ""))
@@ -211,8 +248,32 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     tap(phone, "#confirm")
     until(lambda: phone.phase == "empty")
     phone.saved()
+    judge = sit(served, "zoe", "/adjudicate").ready()
+    assert judge.clip == first
+    assert judge.run(SAID) == "Choose an answer, then when and where it is."
+    # The reviewers' marks.
+    proposed = {"1": "0.83 to 1.00 s · box of 80 × 60", "3": "0.00 to 0.92 s · box of 160 × 120"}
+    assert all(words in judge.text("#opinions") for words in proposed.values())
+    proposed |= {"2": "0.83 to 1.00 s · no box", "4": "Only an anomaly has a time and a place."}
+    for key, words in proposed.items():
+        judge.press(key)
+        assert judge.run(SAID) == words
+    judge.press("3", "x", "z", "1")  # what has been set by hand stays
+    assert judge.run(SAID) == "no time · no box"
+    assert judge.run(CHECKS) == []
+    judge.press("ArrowRight", "i")
+    judge.page.click("[data-do=addbox]")
+    judge.page.locator("#box").blur()
+    judge.press("Enter")
+    until(lambda: judge.phase == "empty")
+    judge.saved()
     served.end()
-    rows = [row for row in served.manifests.read(REVIEWS).to_pylist() if row["queue"] == MARKS]
+    rows = served.manifests.read(REVIEWS).to_pylist()
+    final = [row for row in rows if row["role"] == "adjudicator"]
+    assert [(row["reviewer"], row["label"], row["clip_id"]) for row in final] == [("zoe", 0, first)]
+    assert tuple(final[0]["box"].values()) == (80, 60, 160, 120)
+    assert final[0]["t_end"] == pytest.approx(24 * STEP)
+    rows = [row for row in rows if row["queue"] == MARKS]
     found = {
         (row["reviewer"], row["clip_id"]): (row["t_start"], row["t_end"], row["box"] and tuple(row["box"].values()))
         for row in rows

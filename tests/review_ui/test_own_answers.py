@@ -75,7 +75,7 @@ def test_an_answer_is_changed_in_the_browser(sample: Manifests, serve: Any, sit:
     desk.page.wait_for_url("**/review?*")
     desk.ready()
     assert (desk.clip, desk.text("#question")) == (clip, "Change your answer?")
-    assert "your answer" in desk.text("[data-answer=spatial]")
+    assert "yours" in desk.text("[data-answer=spatial]")
     desk.press("3", "Enter")
     desk.page.wait_for_url("**/answers")
     until(lambda: desk.page.locator(".mine b").all_inner_texts() == ["Motion", "Appearance"])

@@ -35,7 +35,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
     desk.press("Enter")
     until(lambda: desk.phase == "revealed")
     look(desk, "revealed")
-    desk.press("2")
+    desk.opened().press("2")
     look(desk, "changed")
     desk.press("Enter", "?")
     desk.page.wait_for_selector("dialog.help")
