@@ -118,7 +118,7 @@ def _embedding(name: str, model: Any, reference: Reference, rgb: Tensor, frames:
     clip = name == "clip"
     network = reference.clip_model.encode_image if clip else lambda images: reference.dino_model(images).pooler_output
     feature = reference.clip_feature if clip else reference.dino_feature
-    side, mean, std = reference.clip_look if clip else (224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    side, mean, std = reference.clip_input if clip else (224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     on_cpu = rgb.cpu()
 
     def batch() -> Any:

@@ -1,6 +1,6 @@
-"""Checkpoints of random weights in the true on-disk formats, for tests and benchmarks: nothing of a size is downloaded.
+"""Checkpoints of random weights in the published file formats, for tests and benchmarks without downloads.
 
-Tiny or of the true size, they are loaded through the very code that loads the published ones. RAFT has one size.
+They are tiny or of the true size, and loaded by the code that loads the published ones. RAFT has only its true size.
 """
 
 import atexit
@@ -28,28 +28,28 @@ CLIP_TRUE = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
 }
 DEPTH_PRO = {"tiny": (16, 2, 2, 32), "reduced": (384, 6, 6, 192), "true": (1024, 24, 16, 384)}
-"""Width, layers, heads and pixels per side of each of its transformers."""
+"""Size: width, layers, heads and pixels per side of the transformers in Depth Pro."""
 SHARP = 3.0
-"""Of all matrices of the embedding models: with their usual random weights nearly the same vector comes out of every
-picture, and rounding would be all there is to see. With this the vectors of a clip differ as much as true ones do."""
+"""Factor of all matrices of the embedding models. With the usual random weights every image has nearly the same vector,
+and only rounding would differ. With this factor the vectors of a clip differ as much as those of trained models."""
 CALM = 0.02
-"""Of the weights of RAFT's last layer: random ones find flow so wild that every pixel counts as occluded."""
+"""Factor of the weights of RAFT's last layer. Without it random flow is so large that all pixels count as occluded."""
 
 SIZES = {"depth_pro": "tiny", "clip": "tiny", "dinov2": "tiny", "raft_small": "true", "raft_large": "true"}
 
 
 @functools.cache
 def tiny_store() -> WeightsDir:
-    """Random weights of every learnt backend; RAFT has only its true size."""
+    """Return a directory of random weights for every learnt backend, in the sizes of `SIZES`."""
     root = Path(tempfile.mkdtemp(prefix="hfv-weights-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return make(root, SIZES)
 
 
 def make(root: Path, models: dict[str, str], *, seed: int = 0) -> WeightsDir:
-    """Write the checkpoints of some models, `{"clip": "tiny", "dinov2": "true"}`, and give the store that finds them.
+    """Write the checkpoints of some models, `{"clip": "tiny", "dinov2": "true"}`, and return their weights directory.
 
-    Its pins are the published ones with the hashes of these files.
+    Its pins are the published ones, with the hashes of the files written.
     """
     writers = {"clip": clip, "dinov2": dinov2}
     pins = dict(PINS)
@@ -69,13 +69,13 @@ def make(root: Path, models: dict[str, str], *, seed: int = 0) -> WeightsDir:
 
 
 def repinned(folder: Path, model: str) -> Any:
-    """The pin of the model with the hashes that its files in this folder have."""
+    """Return the published pin of the model with the hashes of the files in the folder."""
     files = [File(name=file.name, sha256=file_sha256(folder / file.name)) for file in PINS[model].files]
     return dataclasses.replace(PINS[model], revision="random", files=tuple(files))
 
 
 def depth_pro(folder: Path, size: str) -> None:
-    """A directory as `apple/DepthPro-hf` is one, of the size `tiny`, `reduced` or `true`."""
+    """Write a directory in the format of `apple/DepthPro-hf`, of the size `tiny`, `reduced` or `true`."""
     from transformers import DepthProConfig, DepthProForDepthEstimation
 
     hidden, layers, heads, side = DEPTH_PRO[size]
@@ -115,13 +115,13 @@ def depth_pro(folder: Path, size: str) -> None:
     )
     model: Any = DepthProForDepthEstimation(config)
     with torch.no_grad():
-        # Random maps would be cut off at zero, where they have no structure.
+        # Without it random depths are clamped to zero, where a map has no structure.
         model.head.layers[-2].bias.fill_(0.5)
     model.half().save_pretrained(folder)
 
 
 def dinov2(folder: Path, *, tiny: bool) -> None:
-    """A directory as `facebook/dinov2-base` is one."""
+    """Write a directory in the format of `facebook/dinov2-base`."""
     from transformers import Dinov2Config, Dinov2Model
 
     small: dict[str, Any] = (
@@ -133,13 +133,13 @@ def dinov2(folder: Path, *, tiny: bool) -> None:
 
 
 def clip(folder: Path, *, tiny: bool) -> None:
-    """A directory as `timm/vit_base_patch32_clip_224.openai` is one."""
+    """Write a directory in the format of `timm/vit_base_patch32_clip_224.openai`."""
     from open_clip import CLIP
     from safetensors.torch import save_file
 
-    config = {**(CLIP_TINY if tiny else CLIP_TRUE), "quick_gelu": True}
-    described = {
-        "model_cfg": config,
+    model_config = {**(CLIP_TINY if tiny else CLIP_TRUE), "quick_gelu": True}
+    configuration = {
+        "model_cfg": model_config,
         "preprocess_cfg": {
             "mean": [0.48145466, 0.4578275, 0.40821073],
             "std": [0.26862954, 0.26130258, 0.27577711],
@@ -147,8 +147,8 @@ def clip(folder: Path, *, tiny: bool) -> None:
             "resize_mode": "shortest",
         },
     }
-    (folder / "open_clip_config.json").write_text(json.dumps(described))
-    model = CLIP(**config)
+    (folder / "open_clip_config.json").write_text(json.dumps(configuration))
+    model = CLIP(**model_config)
     _sharpen(model.visual)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
 
@@ -161,7 +161,7 @@ def _sharpen(model: torch.nn.Module) -> None:
 
 
 def raft(folder: Path, model: str) -> None:
-    """A file as torchvision publishes it, under its name."""
+    """Write a file with the name and format that torchvision publishes."""
     from torchvision.models import optical_flow
 
     network = getattr(optical_flow, model)(weights=None)

@@ -1,4 +1,4 @@
-"""What many tests share: small clips made here, and real media where they lie beside the checkout."""
+"""Fixtures and helpers that many tests share: small rendered clips, and real media if they lie beside the checkout."""
 
 import gc
 import os
@@ -22,19 +22,19 @@ Frames = npt.NDArray[np.uint8]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that wait for browsers and clusters, so that none of them is left for the end."""
+    """Run the tests that wait for browsers and clusters first, so that no long test is left for the end."""
     items.sort(key=lambda item: not {"review_ui", "pipelines"} & set(item.path.parts))
 
 
 def pytest_collection_finish() -> None:
-    """Keep what was imported out of garbage collections, of which each would take longer than most tests."""
+    """Exclude imported modules from garbage collection, which would otherwise take longer than most tests."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _bounded() -> None:
-    """One thread for every library, as in a worker; and no test finds the settings of the person who runs it."""
+    """Give every library one thread, as in a worker, and remove the HFV_ variables of the person who runs the tests."""
     import torch
 
     torch.set_num_threads(1)
@@ -45,27 +45,27 @@ def _bounded() -> None:
 
 @pytest.fixture(scope="session")
 def real_clips() -> Path:
-    """The folder of real media, good and broken; the test is skipped where it is not there."""
+    """Return the folder of real media, readable and broken; skip the test if it does not exist."""
     if not REAL_CLIPS.is_dir():
         pytest.skip(f"no real clips: {REAL_CLIPS} is not there")
     return REAL_CLIPS
 
 
 def moving_square(count: int, *, width: int = 96, height: int = 64, seed: int = 0) -> Frames:
-    """A square on a textured ground, moving right by two pixels a frame: (count, height, width, 3) uint8 RGB."""
+    """Return frames of a square that moves right by two pixels a frame: (count, height, width, 3) uint8 RGB."""
     rng = np.random.default_rng(seed)
-    ground = cv2.resize(rng.integers(60, 200, (8, 12, 3)).astype(np.uint8), (width, height))
+    background = cv2.resize(rng.integers(60, 200, (8, 12, 3)).astype(np.uint8), (width, height))
     colour = rng.integers(0, 255, 3)
-    frames: Frames = np.repeat(ground[None], count, axis=0).astype(np.uint8)
+    frames: Frames = np.repeat(background[None], count, axis=0).astype(np.uint8)
     side = height // 3
-    for number, frame in enumerate(frames):
-        left = (4 + 2 * number) % (width - side)
+    for index, frame in enumerate(frames):
+        left = (4 + 2 * index) % (width - side)
         frame[height // 3 : 2 * height // 3, left : left + side] = colour
     return frames
 
 
 def write_clip(path: Path, frames: Frames, *, fps: int = 12, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Path:
-    """Write the frames, (T, H, W, 3) uint8 RGB, as a video."""
+    """Write the frames, (T, H, W, 3) uint8 RGB, as a video and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         options = {"qp": "20", "x264-params": "threads=1"} if codec == "libx264" else {}
@@ -79,7 +79,7 @@ def write_clip(path: Path, frames: Frames, *, fps: int = 12, codec: str = "libx2
 
 @pytest.fixture
 def clips_folder(tmp_path: Path) -> Callable[..., Path]:
-    """A function that fills a folder with `count` clips that differ, and a broken one if asked."""
+    """Return a function that writes `count` different clips, and a broken one if asked, and returns their folder."""
 
     def fill(name: str = "kling", count: int = 6, *, frames: int = 8, broken: bool = False) -> Path:
         folder = tmp_path / "clips" / name

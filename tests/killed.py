@@ -1,4 +1,4 @@
-"""A stand-in for kill -9 in tests: files stop changing after so many steps."""
+"""A simulated kill -9: the process stops after a number of changes to files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ import pytest
 
 
 class Killed(BaseException):
-    """Stands for kill -9: nothing of ours catches it."""
+    """Simulate kill -9: no code of the project catches it."""
 
 
 @contextmanager
 def killed_after(survived: int) -> Iterator[None]:
-    """Raise `Killed` at the step after so many renames, syncs and deletions of files, and end the block there."""
+    """End the block at the first rename, sync or deletion of a file after `survived` of them."""
     steps = 0
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Each extra is enough for its commands: what an installation without the others lacks is blocked, and they run."""
+"""Each extra suffices for its commands: they run while all packages of the other extras are blocked."""
 
 import functools
 import json
@@ -23,17 +23,17 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
 from tests.review_ui.sample import make_clip, make_sample
 
-OURS = "hfv-builder"
+PROJECT = "hfv-builder"
 RUN = """
 import contextlib, io, json, sys, traceback
 from importlib import metadata
 from importlib.machinery import PathFinder
 extras, modules, commands = {arguments}
 
-def missing(name, known=metadata.distribution):
+def missing(name, distribution=metadata.distribution):
     if name.lower().replace("_", "-") not in extras:
         raise metadata.PackageNotFoundError(name)
-    return known(name)
+    return distribution(name)
 
 metadata.distribution = missing
 
@@ -44,20 +44,20 @@ PathFinder.find_spec = find_spec
 from pipelines.cli import main
 if len(commands) == 1:
     sys.exit(main(commands[0]))
-ends = []
+results = []
 for argv in commands:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+    stderr = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(stderr):
         try:
             code = main(argv)
         except Exception:
             code = 1
             traceback.print_exc()
-    ends.append([code, said.getvalue()])
-print(json.dumps(ends))
+    results.append([code, stderr.getvalue()])
+print(json.dumps(results))
 """
 BASE = ("catalog", "select", "label", "split", "status")
-"""What needs no extra."""
+"""Commands that need no extra."""
 NEEDS = {
     "review": "review",
     "score": "models",
@@ -68,8 +68,8 @@ NEEDS = {
 }
 """Commands and the extra that each needs."""
 
-End = tuple[int, str]
-"""The exit code of a command, and what it said."""
+Result = tuple[int, str]
+"""The exit code of a command and its standard error."""
 
 
 @pytest.fixture(scope="module")
@@ -84,27 +84,27 @@ def manifests(sample: Manifests, tmp_path: Path) -> Path:
 
 @functools.cache
 def owners() -> Mapping[str, list[str]]:
-    """The distributions of each top-level module; it takes a second to list them."""
+    """Return the distributions of each top-level module; listing them takes a second."""
     return metadata.packages_distributions()
 
 
 @functools.cache
 def installed_with(*extras: str) -> set[str]:
-    """The distributions that an installation with these extras has, and no others."""
-    todo, done = [(OURS, extra) for extra in ("", *extras)], set()
-    while todo:
-        name, extra = todo.pop()
-        if (name, extra) in done:
+    """Return the distributions of an installation with exactly these extras."""
+    pending, visited = [(PROJECT, extra) for extra in ("", *extras)], set()
+    while pending:
+        name, extra = pending.pop()
+        if (name, extra) in visited:
             continue
-        done.add((name, extra))
+        visited.add((name, extra))
         try:
             needs = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:  # another platform's
+        except metadata.PackageNotFoundError:  # a requirement of another platform
             continue
         for need in map(Requirement, needs):
             if _applies(need.marker, extra) and (extra == "" or not _applies(need.marker, "")):
-                todo += [(canonicalize_name(need.name), more) for more in ("", *need.extras)]
-    return {name for name, _ in done}
+                pending += [(canonicalize_name(need.name), other) for other in ("", *need.extras)]
+    return {name for name, _ in visited}
 
 
 def _applies(marker: Marker | None, extra: str) -> bool:
@@ -112,17 +112,20 @@ def _applies(marker: Marker | None, extra: str) -> bool:
 
 
 def blocked_modules(*extras: str) -> list[str]:
-    """The top-level modules of the distributions that such an installation lacks."""
-    have = installed_with(*extras)
+    """Return the top-level modules that an installation with these extras lacks."""
+    installed = installed_with(*extras)
     return sorted(
         name
         for name, distributions in owners().items()
-        if not any(canonicalize_name(owner) in have for owner in distributions) and not name.startswith("_")
+        if not any(canonicalize_name(owner) in installed for owner in distributions) and not name.startswith("_")
     )
 
 
 def program_with(extras: tuple[str, ...], *commands: list[str]) -> list[str]:
-    """The command line of an `hfv` of such an installation, or of a process that runs several of its commands."""
+    """Return the command line that runs `hfv` as if only these extras were installed.
+
+    With several commands, one process runs them all and prints the list of their results as JSON.
+    """
     arguments = [sorted(installed_with(*extras)), blocked_modules(*extras), commands]
     return [sys.executable, "-c", RUN.replace("{arguments}", json.dumps(arguments))]
 
@@ -134,17 +137,17 @@ def test_what_is_blocked() -> None:
     assert not {"pyarrow", "pandas", "dask", "av"} & set(blocked_modules())
 
 
-def succeed(manifests: Manifests, generator: str) -> None:
-    """Let all scores of the sample be successes, which can be ranked."""
+def make_scores_succeed(manifests: Manifests, generator: str) -> None:
+    """Make all scores of the sample successful, so that they can be ranked."""
     for keys in manifests.partitions(SCORES, generator=generator):
         rows = manifests.read(SCORES, **keys).to_pylist()
-        done = [row | keys | {"status": "ok", "fingerprint": "f"} for row in rows]
-        manifests.replace(SCORES, [pa.Table.from_pylist(done, SCORES.schema)], **keys)
+        succeeded = [row | keys | {"status": "ok", "fingerprint": "f"} for row in rows]
+        manifests.replace(SCORES, [pa.Table.from_pylist(succeeded, SCORES.schema)], **keys)
 
 
 @pytest.fixture(scope="module")
-def ends(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict[str, End]:
-    """How each command ends in an installation without extras, run one after another in one process."""
+def results(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Run each command in one process as if no extra were installed; return their results."""
     root = tmp_path_factory.mktemp("base")
     (root / "clips").mkdir()
     make_clip(root / "clips" / "c.mp4")
@@ -158,19 +161,19 @@ def ends(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     }
     commands = []
     for name in (*BASE, *NEEDS):
-        own = Path(shutil.copytree(sample.local_root, root / name))
+        copy = Path(shutil.copytree(sample.local_root, root / name))
         if name == "label":
-            succeed(Manifests(own), "alpha")
-        commands.append([name, *options.get(name, []), "--manifests", str(own)])
-    done = subprocess.run(program_with((), *commands), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return {name: (code, said) for name, (code, said) in zip((*BASE, *NEEDS), json.loads(done.stdout), strict=True)}
+            make_scores_succeed(Manifests(copy), "alpha")
+        commands.append([name, *options.get(name, []), "--manifests", str(copy)])
+    process = subprocess.run(program_with((), *commands), capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return {name: (code, err) for name, (code, err) in zip((*BASE, *NEEDS), json.loads(process.stdout), strict=True)}
 
 
 @pytest.mark.parametrize("command", BASE)
-def test_the_base_catalogues_labels_and_splits(ends: dict[str, End], command: str) -> None:
-    code, said = ends[command]
-    assert code == 0, said
+def test_base_commands_need_no_extra(results: dict[str, Result], command: str) -> None:
+    code, err = results[command]
+    assert code == 0, err
 
 
 def test_the_review_app_needs_no_model_library(manifests: Path) -> None:
@@ -194,14 +197,14 @@ def test_the_review_app_needs_no_model_library(manifests: Path) -> None:
 
 def test_a_release_needs_no_model_library(tmp_path: Path) -> None:
     argv = program_with(("release",), ["release", "init", "--manifests", str(tmp_path)])
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
     assert (tmp_path / "release.toml").is_file()
 
 
 @pytest.mark.parametrize(("command", "extra"), NEEDS.items())
-def test_a_missing_extra_is_named(ends: dict[str, End], command: str, extra: str) -> None:
-    code, said = ends[command]
+def test_a_missing_extra_is_named(results: dict[str, Result], command: str, extra: str) -> None:
+    code, err = results[command]
     assert code == 2
-    assert f"pip install -e '.[{extra}]'" in said
-    assert "Traceback" not in said
+    assert f"pip install -e '.[{extra}]'" in err
+    assert "Traceback" not in err

@@ -1,4 +1,4 @@
-"""The floors of the house: each imports from those below it, and there is no circle."""
+"""Modules import only from their own floor or floors below, and imports have no cycle."""
 
 import ast
 import re
@@ -21,13 +21,13 @@ FLOORS = (
     ("pipelines",),
     ("pipelines.cli",),
 )
-"""From the lowest up. A module belongs to the longest of these names that it begins with."""
+"""Floors from the lowest up. A module belongs to the longest of these names that it begins with."""
 TRAINING = re.compile(r"^\s*(from|import) (accelerate|timm)\b", re.MULTILINE)
 LEVELS = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 
 def modules() -> dict[str, Path]:
-    """All modules of the three packages, by name."""
+    """Return the files of all modules of the three packages, by module name."""
     files = (file for top in ("hfv_builder", "pipelines", "review_ui") for file in (ROOT / top).rglob("*.py"))
     names = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
     return dict(sorted(names.items()))
@@ -37,7 +37,7 @@ MODULES = modules()
 
 
 def imports(name: str) -> Iterator[str]:
-    """The modules of ours that a module imports, wherever in it, but for those that only types need."""
+    """Yield the modules of the project that a module imports anywhere, except under `if TYPE_CHECKING`."""
     tree = ast.parse(MODULES[name].read_text())
     for statement in tree.body:
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
@@ -47,39 +47,39 @@ def imports(name: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         if isinstance(node, ast.ImportFrom) and node.module in MODULES:
             below = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from (each if each in MODULES else str(node.module) for each in below)
+            yield from (candidate if candidate in MODULES else str(node.module) for candidate in below)
 
 
 def level(name: str) -> int | None:
-    """The floor that a module is on."""
-    found = [each for each in LEVELS if name == each or name.startswith(f"{each}.")]
-    return LEVELS[max(found, key=len)] if found else None
+    """Return the floor of a module, or None if it has none."""
+    prefixes = [prefix for prefix in LEVELS if name == prefix or name.startswith(f"{prefix}.")]
+    return LEVELS[max(prefixes, key=len)] if prefixes else None
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if level(name) is not None])
 def test_no_module_imports_from_a_floor_above(name: str) -> None:
-    above = {each for each in imports(name) if (level(each) or 0) > (level(name) or 0)}
+    above = {imported for imported in imports(name) if (level(imported) or 0) > (level(name) or 0)}
     assert above == set()
 
 
-def test_the_review_app_stands_on_the_library_alone() -> None:
-    seen = {each for name in MODULES if name.startswith("review_ui") for each in imports(name)}
-    assert {each.split(".")[0] for each in seen} == {"hfv_builder", "review_ui"}
+def test_the_review_app_imports_only_the_library() -> None:
+    imported = {module for name in MODULES if name.startswith("review_ui") for module in imports(name)}
+    assert {module.split(".")[0] for module in imported} == {"hfv_builder", "review_ui"}
 
 
 def test_training_libraries_stay_in_the_detectors() -> None:
-    """They take a second to import, which no other command may pay."""
+    """They take a second to import, which would slow down every other command."""
     users = {name for name, file in MODULES.items() if TRAINING.search(file.read_text())}
     assert "hfv_builder.detectors.processes" in users
     assert all(name.startswith("hfv_builder.detectors.") for name in users)
 
 
-def test_there_is_no_circle() -> None:
+def test_imports_have_no_cycle() -> None:
     order = [*TopologicalSorter({name: set(imports(name)) - {name} for name in MODULES}).static_order()]
     assert {*order} >= {*MODULES}
 
 
-def test_floors_and_imports_are_found() -> None:
+def test_levels_and_imports_of_known_modules() -> None:
     assert [level("hfv_builder.frames.video"), level("hfv_builder.scoring.scorer"), level("review_ui.app")] == [
         1,
         4,

@@ -1,4 +1,4 @@
-"""Targets of the Makefile around a stand-in for `hfv`."""
+"""The commands that the Makefile runs, logged by a script in place of `hfv`."""
 
 import os
 import re
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 def make(
     tmp_path: Path, *arguments: str, codes: dict[str, int] | None = None, **environment: str
 ) -> tuple[int, str, str]:
-    """Exit code, what `hfv` was given line by line, and standard error."""
+    """Run make; return its exit code, the arguments of each call of `hfv` (a line each), and its standard error."""
     log = tmp_path / "log"
     log.write_text("")
     stand_in = tmp_path / "hfv"
@@ -22,42 +22,44 @@ def make(
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> {log}\ncase $1 in\n{cases}*) exit 0;;\nesac\n')
     stand_in.chmod(0o755)
     command = ["make", "-o", ".venv/.ready", f"BIN={tmp_path}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment)
-    return done.returncode, log.read_text(), done.stderr
+    process = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+    return process.returncode, log.read_text(), process.stderr
 
 
 @pytest.mark.parametrize("codes", [{"score": 3}, {"catalog": 3}, {"catalog": 3, "score": 3}])
-def test_scoring_with_failed_clips_ends_well_and_says_so(tmp_path: Path, codes: dict[str, int]) -> None:
-    code, given, err = make(tmp_path, "score", "label", "GENERATOR=k", codes=codes)
+def test_failed_clips_do_not_stop_make(tmp_path: Path, codes: dict[str, int]) -> None:
+    code, log, err = make(tmp_path, "score", "label", "GENERATOR=k", codes=codes)
     assert code == 0
-    assert [line.split()[0] for line in given.splitlines()] == ["catalog", "score", "label"]
+    assert [line.split()[0] for line in log.splitlines()] == ["catalog", "score", "label"]
     assert err.count("make score: done, but some clips failed") == len(codes)
 
 
-def test_a_catalogue_with_failed_files_ends_well(tmp_path: Path) -> None:
+def test_failed_files_of_the_catalogue_do_not_stop_make(tmp_path: Path) -> None:
     code, _, err = make(tmp_path, "catalog", "GENERATOR=k", codes={"catalog": 3})
     assert code == 0
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("failure", [1, 2, 130])
-def test_other_ends_stop_make(tmp_path: Path, failure: int) -> None:
-    code, given, err = make(tmp_path, "score", "GENERATOR=k", codes={"catalog": failure})
+def test_other_exit_codes_stop_make(tmp_path: Path, failure: int) -> None:
+    code, log, err = make(tmp_path, "score", "GENERATOR=k", codes={"catalog": failure})
     assert code == 2
     assert f"Error {failure}" in err
-    assert "score" not in given
+    assert "score" not in log
     code, _, err = make(tmp_path, "score", "label", "GENERATOR=k", codes={"score": failure})
     assert code == 2
     assert "some clips failed" not in err
 
 
-def test_label_takes_a_profile_from_the_command_line_alone(tmp_path: Path) -> None:
+def test_label_ignores_a_profile_of_the_environment(tmp_path: Path) -> None:
     assert make(tmp_path, "label")[1].split() == ["label"]
     assert make(tmp_path, "label", PROFILE="lite")[1].split() == ["label"]
     assert make(tmp_path, "label", "PROFILE=lite")[1].split() == ["label", "--profile", "lite"]
-    given = make(tmp_path, "score", "label", "GENERATOR=k", "PROFILE=lite")[1].splitlines()
-    assert "--profile lite" in given[1]
-    assert given[2] == "label --generator k --profile lite"
+    calls = make(tmp_path, "score", "label", "GENERATOR=k", "PROFILE=lite")[1].splitlines()
+    assert "--profile lite" in calls[1]
+    assert calls[2] == "label --generator k --profile lite"
     assert make(tmp_path, "score", "GENERATOR=k")[1].splitlines()[1] == "score --generator k"
 
 
@@ -68,7 +70,7 @@ def test_the_examples_of_the_guide_are_rendered_into_the_package(tmp_path: Path)
     assert 'write_examples("review_ui/guide")' in (tmp_path / "given").read_text()
 
 
-def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
+def test_select_and_audit_pass_their_variables_on(tmp_path: Path) -> None:
     chosen = ["GENERATOR=a b", "PER_GENERATOR=720", "BALANCE=activity,format", "SEED=3"]
     assert make(tmp_path, "select", *chosen)[1] == (
         "select --generator a --generator b --per-generator 720 --balance activity,format --seed 3\n"
@@ -81,7 +83,7 @@ def test_select_and_audit_take_their_variables(tmp_path: Path) -> None:
 
 VARIABLES = sorted({*re.findall(r"call (?:flag|switch|given|need),(\w+)", (ROOT / "Makefile").read_text())})
 NEEDED = ("GENERATOR=k", "DETECTOR=clip-svm", "RELEASE=r", "RUN=runs/x", "CLIPS=c")
-"""What these targets cannot do without."""
+"""Variables that these targets require."""
 TARGETS = (
     "demo",
     "catalog",
@@ -106,13 +108,13 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
     assert code == 0
     other: Any = dict.fromkeys(VARIABLES, "not-meant-for-us")
     assert make(tmp_path, *TARGETS, *NEEDED, **other) == (0, plain, "")
-    code, given, err = make(tmp_path, "score", **other)
-    assert (code, given) == (2, "")
+    code, log, err = make(tmp_path, "score", **other)
+    assert (code, log) == (2, "")
     assert "score needs GENERATOR: make score GENERATOR=kling" in err
 
 
 def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
-    code, given, _ = make(
+    code, log, _ = make(
         tmp_path,
         "train",
         "evaluate",
@@ -125,31 +127,31 @@ def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
         codes={"train": 3},
     )
     assert code == 0
-    assert given.splitlines() == [
+    assert log.splitlines() == [
         "train clip-svm --target binary --set kernel=linear --set c=2.0 --generator a --generator b "
         "--release releases/my set",
         "evaluate runs/x runs/y --release releases/my set",
     ]
-    code, given, err = make(tmp_path, "train", "DETECTOR=clip-svm")
-    assert (code, given) == (2, "")
+    code, log, err = make(tmp_path, "train", "DETECTOR=clip-svm")
+    assert (code, log) == (2, "")
     assert "train needs RELEASE: make train RELEASE=releases/my-set-1.0.0" in err
     assert "--resume" in make(tmp_path, "train", *NEEDED, "RESUME=1")[1]
 
 
 def test_own_clips_are_predicted(tmp_path: Path) -> None:
-    code, given, err = make(
+    code, log, err = make(
         tmp_path, "predict", "RUN=runs/x", "CLIPS=a b.mp4", "OUT=maps", "KEEP=1", codes={"predict": 3}
     )
-    assert (code, given) == (0, "predict runs/x a b.mp4 --out maps --keep\n")
+    assert (code, log) == (0, "predict runs/x a b.mp4 --out maps --keep\n")
     assert "make predict: done, but some clips failed" in err
     assert "predict needs RUN: make predict RUN=runs" in make(tmp_path, "predict", "CLIPS=a")[2]
     assert "predict needs CLIPS: make predict CLIPS=my-clips" in make(tmp_path, "predict", "RUN=a")[2]
 
 
 def test_the_paper_is_reproduced(tmp_path: Path) -> None:
-    code, given, _ = make(tmp_path, "reproduce", "RELEASE=r", "DETECTOR=cnndet f3net", "CONFIG=c.toml", "SEED=1")
+    code, log, _ = make(tmp_path, "reproduce", "RELEASE=r", "DETECTOR=cnndet f3net", "CONFIG=c.toml", "SEED=1")
     assert code == 0
-    assert given == "reproduce --detector cnndet --detector f3net --config c.toml --release r --seed 1\n"
+    assert log == "reproduce --detector cnndet --detector f3net --config c.toml --release r --seed 1\n"
     assert "reproduce needs RELEASE" in make(tmp_path, "reproduce")[2]
 
 
@@ -170,12 +172,12 @@ def test_the_paper_is_reproduced(tmp_path: Path) -> None:
         ("predict", "KEEP", "--keep"),
     ],
 )
-def test_no_means_no(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
+def test_negative_values_leave_a_flag_out(tmp_path: Path, target: str, variable: str, flag: str, value: str) -> None:
     assert flag not in make(tmp_path, target, *NEEDED, f"{variable}={value}")[1]
     assert flag in make(tmp_path, target, *NEEDED, f"{variable}=1")[1]
 
 
 def test_an_empty_variable_counts_as_not_given(tmp_path: Path) -> None:
-    given = {need.partition("=")[0] for need in NEEDED}
-    empty = [f"{name}=" for name in VARIABLES if name not in given]
+    required = {need.partition("=")[0] for need in NEEDED}
+    empty = [f"{name}=" for name in VARIABLES if name not in required]
     assert make(tmp_path, *TARGETS, *NEEDED, *empty) == make(tmp_path, *TARGETS, *NEEDED)

@@ -1,4 +1,4 @@
-"""A table of clips without a fault, into which tests plant one."""
+"""A table of clips without a fault, to which tests add one."""
 
 from typing import Any
 
@@ -13,12 +13,15 @@ from hfv_builder.records import METRICS
 
 GENERATORS = ("kling", "pika", "sora")
 SIZE = 120
-"""Clips of each generator and of the real source."""
+"""Number of clips of each generator and of the real source."""
 SIDES = ("train", "val", "test")
 
 
 def clean(seed: int = 0) -> pd.DataFrame:
-    """Three generators and a real source, alike in all facts; every score beyond the real range on one metric."""
+    """Return the clips of three generators and a real source with the same distribution of all facts.
+
+    Every generated clip has a score beyond the range of real clips on one metric.
+    """
     rng = np.random.default_rng(seed)
     count = SIZE * (len(GENERATORS) + 1)
     generator = np.repeat([*GENERATORS, "film"], SIZE)
@@ -67,13 +70,15 @@ def clean(seed: int = 0) -> pd.DataFrame:
 
 
 def labelled(clips: pd.DataFrame) -> pd.DataFrame:
-    """The clips with the labels that their scores give, and reviewers who agree with nine tenths of them or more."""
-    fake = clips[~clips["is_real"]]
-    labels = label_clips(fake[["clip_id", "generator", *(metric.value for metric in METRICS)]].reset_index(drop=True))
+    """Return the clips with the labels that their scores give, which reviewers have all confirmed."""
+    generated = clips[~clips["is_real"]]
+    labels = label_clips(
+        generated[["clip_id", "generator", *(metric.value for metric in METRICS)]].reset_index(drop=True)
+    )
     columns: dict[str, Any] = {"auto_label": "Int32", "margin": "Int32", "group_size": "Int32", "tied": "boolean"}
-    for name, kind in columns.items():
-        clips[name] = pd.array([pd.NA] * len(clips), dtype=kind)
-        clips.loc[fake.index, name] = labels[name].to_numpy()
+    for name, dtype in columns.items():
+        clips[name] = pd.array([pd.NA] * len(clips), dtype=dtype)
+        clips.loc[generated.index, name] = labels[name].to_numpy()
     clips["final_label"] = clips["auto_label"]
     clips["reviewed"] = ~clips["is_real"]
     return clips

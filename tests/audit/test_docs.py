@@ -1,4 +1,4 @@
-"""docs/audit.md has every finding, with its limits."""
+"""docs/audit.md lists every finding with its limits."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,14 @@ from hfv_builder.audit.limits import LIMITS
 DOCS = Path(__file__).parents[2] / "docs" / "audit.md"
 
 
-def limit(text: str, given: float) -> bool:
-    """Whether the text of a limit says what the code has."""
+def states_limit(text: str, value: float) -> bool:
+    """Return whether the text of a limit states the value of the code."""
     if text == "–":
-        return given > 1 or given < 0
+        return value > 1 or value < 0
     if text == "any":
-        return 0 < given < 1e-6
+        return 0 < value < 1e-6
     number = float(text.rstrip(" %"))
-    return abs(given - (number / 100 if text.endswith("%") else number)) < 1e-9
+    return abs(value - (number / 100 if text.endswith("%") else number)) < 1e-9
 
 
 def test_every_finding_is_documented_with_its_limits() -> None:
@@ -25,4 +25,6 @@ def test_every_finding_is_documented_with_its_limits() -> None:
     assert [*rows] == [*LIMITS]
     for name, (_, limits) in LIMITS.items():
         values = (limits.note, limits.warning, limits.error)
-        assert all(limit(said, given) for said, given in zip(rows[name], values, strict=True)), name
+        assert all(
+            states_limit(text_of_limit, value) for text_of_limit, value in zip(rows[name], values, strict=True)
+        ), name

@@ -1,4 +1,4 @@
-"""Estimates against scikit-learn and scipy, and intervals and p-values by simulation."""
+"""Estimates equal those of scikit-learn and scipy; intervals and p-values hold in simulations."""
 
 import numpy as np
 import pandas as pd
@@ -11,52 +11,53 @@ from hfv_builder.audit.finding import Estimate, Limits, Severity
 from hfv_builder.audit.shortcuts import separate
 from hfv_builder.audit.stability import changed_labels
 
-SETS = 500
+SIMULATIONS = 500
 
 
-def test_values_are_those_of_scikit_learn_and_scipy() -> None:
+def test_values_equal_those_of_scikit_learn_and_scipy() -> None:
     rng = np.random.default_rng(0)
     truth, scores = rng.integers(0, 2, 200), rng.integers(0, 20, 200).astype(float)
     value, _ = area_under_curve(scores[truth == 1], scores[truth == 0])
     assert value == pytest.approx(roc_auc_score(truth, scores))
     other = rng.normal(size=200)
-    found = rank_correlation(scores, other)
-    assert found is not None
-    assert found.value == pytest.approx(spearmanr(scores, other).statistic)
-    ours, theirs = rng.integers(0, 3, (2, 300))
+    correlation = rank_correlation(scores, other)
+    assert correlation is not None
+    assert correlation.value == pytest.approx(spearmanr(scores, other).statistic)
+    first, second = rng.integers(0, 3, (2, 300))
     confusion = np.zeros((3, 3), np.int64)
-    np.add.at(confusion, (ours, theirs), 1)
-    measured = kappa(confusion)
-    assert measured is not None
-    assert measured.value == pytest.approx(cohen_kappa_score(ours, theirs))
+    np.add.at(confusion, (first, second), 1)
+    agreement = kappa(confusion)
+    assert agreement is not None
+    assert agreement.value == pytest.approx(cohen_kappa_score(first, second))
     assert kappa(np.diag([5, 0, 0])) is None
     assert rank_correlation(np.ones(20), other[:20]) is None
     assert share(0, 0).value == 0
 
 
-def covered(found: Estimate | None, truth: float) -> bool:
-    assert found is not None
-    assert found.low is not None
-    assert found.high is not None
-    return found.low <= truth <= found.high
+def is_covered(estimate: Estimate | None, truth: float) -> bool:
+    assert estimate is not None
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.low <= truth <= estimate.high
 
 
 def test_intervals_cover_the_truth_in_95_of_100_sets() -> None:
     rng = np.random.default_rng(1)
-    area, correlation, part, agreed = 0, 0, 0, 0
-    truth_area, rho = 0.7602, 0.4826  # of normals one apart; of a bivariate normal with r = ½, by 6/π asin(r/2)
+    area, correlation, shares, agreements = 0, 0, 0, 0
+    # True values for two normals one apart, and for a bivariate normal with r = ½: 6/π asin(r/2).
+    truth_area, rho = 0.7602, 0.4826
     confusion = np.array([[4, 1, 1], [1, 3, 1], [1, 1, 4]]) / 17
     chance = float(confusion.sum(axis=0) @ confusion.sum(axis=1))
     truth_kappa = (np.trace(confusion) - chance) / (1 - chance)
-    for _ in range(SETS):
+    for _ in range(SIMULATIONS):
         value, variance = area_under_curve(rng.normal(1, 1, 80), rng.normal(0, 1, 90))
-        area += covered(area_estimate(value, variance, 80), truth_area)
+        area += is_covered(area_estimate(value, variance, 80), truth_area)
         a, b = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 100).T
-        correlation += covered(rank_correlation(a, b), rho)
-        part += covered(share(int(rng.binomial(150, 0.1)), 150), 0.1)
-        agreed += covered(kappa(rng.multinomial(200, confusion.ravel()).reshape(3, 3)), truth_kappa)
-    for count in (area, correlation, part, agreed):
-        assert 0.93 <= count / SETS <= 0.97
+        correlation += is_covered(rank_correlation(a, b), rho)
+        shares += is_covered(share(int(rng.binomial(150, 0.1)), 150), 0.1)
+        agreements += is_covered(kappa(rng.multinomial(200, confusion.ravel()).reshape(3, 3)), truth_kappa)
+    for count in (area, correlation, shares, agreements):
+        assert 0.93 <= count / SIMULATIONS <= 0.97
 
 
 def test_p_values_are_uniform_without_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +73,11 @@ def test_p_values_are_uniform_without_an_effect(monkeypatch: pytest.MonkeyPatch)
         assert found is not None
         assert found.p is not None
         ps.append(found.p)
-    assert kstest(ps, "uniform").statistic < 0.3  # the statistic is coarse: equal ones count against the effect
+    assert kstest(ps, "uniform").statistic < 0.3  # the p-values are coarse: ties count against an effect
     assert np.mean(np.array(ps) <= 0.05) <= 0.1
 
 
-def test_facts_that_tell_nothing_and_all() -> None:
+def test_facts_that_separate_nothing_or_everything() -> None:
     rng = np.random.default_rng(2)
     classes = np.repeat([0, 1], 100)
     groups = [*map(str, range(200))]
@@ -92,8 +93,8 @@ def test_facts_that_tell_nothing_and_all() -> None:
     assert noise.area.low < 0.5
 
 
-def test_no_generator_is_on_both_sides() -> None:
-    """A fact that only names the generator tells nothing of a generator that was not there."""
+def test_no_generator_is_on_both_sides_of_a_fold() -> None:
+    """A fact that identifies the generator does not separate clips of an unknown generator."""
     rng = np.random.default_rng(3)
     generators = np.repeat([*range(6)], 60)
     classes = (generators % 2).astype(np.int64)
@@ -104,10 +105,10 @@ def test_no_generator_is_on_both_sides() -> None:
     assert by_generator is not None
     assert by_clip.area.value == 1
     assert by_generator.area.value < 0.9
-    assert separate(facts, classes, ["one" if each else "other" for each in classes]) is None
+    assert separate(facts, classes, ["one" if is_real else "other" for is_real in classes]) is None
 
 
-def test_labels_far_apart_stay_and_those_on_the_edge_do_not() -> None:
+def test_labels_with_a_clear_margin_do_not_change() -> None:
     rng = np.random.default_rng(4)
     scores = rng.normal(size=(300, 3))
     labels = scores.argsort(axis=0).argsort(axis=0).argmax(axis=1)
@@ -116,17 +117,17 @@ def test_labels_far_apart_stay_and_those_on_the_edge_do_not() -> None:
     assert changed.low is not None
     assert changed.low <= changed.value
     ranks = np.sort(300 - scores.argsort(axis=0).argsort(axis=0), axis=1)
-    wide = ranks[:, 1] - ranks[:, 0] > 60
-    assert by_clip[wide].max() == 0
-    assert by_clip[~wide].mean() > by_clip[wide].mean()
+    clear = ranks[:, 1] - ranks[:, 0] > 60
+    assert by_clip[clear].max() == 0
+    assert by_clip[~clear].mean() > by_clip[clear].mean()
 
 
-def test_a_severity_is_that_of_the_end_that_speaks_for_the_data_set() -> None:
+def test_severity_is_judged_by_the_favourable_end_of_the_interval() -> None:
     rising, falling = Limits(note=0.1, warning=0.2, error=0.3), Limits(note=0.8, warning=0.6, error=0.4)
     assert rising.severity(Estimate(value=0.5, low=0.15, high=0.9)) is Severity.NOTE
     assert rising.severity(Estimate(value=0.5)) is Severity.ERROR
     assert falling.severity(Estimate(value=0.5, low=0.1, high=0.7)) is Severity.NOTE
     assert falling.severity(Estimate(value=0.9, low=0.85, high=0.95)) is Severity.OK
-    both = strength(Estimate(value=-0.1, low=-0.3, high=0.1))
-    assert (both.value, both.low, both.high) == (0.1, 0.0, 0.3)
+    magnitude = strength(Estimate(value=-0.1, low=-0.3, high=0.1))
+    assert (magnitude.value, magnitude.low, magnitude.high) == (0.1, 0.0, 0.3)
     assert strength(Estimate(value=-0.6, low=-0.7, high=-0.5)).low == 0.5

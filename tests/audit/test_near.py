@@ -1,4 +1,4 @@
-"""Near duplicates: banding misses no pair, copies are found, other clips are not, and groups are chains."""
+"""Near duplicates: all hashes within the distance are found, copies join their originals, other clips do not."""
 
 from collections.abc import Callable
 
@@ -31,9 +31,9 @@ def _jpeg(frame: Frames) -> Frames:
 
 
 def scene(seed: int, count: int = 40) -> Frames:
-    """A textured ground with shapes that move: (count, 144, 192, 3)."""
+    """Return frames of moving shapes on a texture: (count, 144, 192, 3) uint8."""
     rng = np.random.default_rng(seed)
-    ground = cv2.resize(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8), (192, 144), interpolation=cv2.INTER_CUBIC)
+    background = cv2.resize(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8), (192, 144), interpolation=cv2.INTER_CUBIC)
     shapes = [
         (
             rng.uniform(0, 192, 2),
@@ -45,7 +45,7 @@ def scene(seed: int, count: int = 40) -> Frames:
     ]
     frames = []
     for time in range(count):
-        frame = ground.copy()
+        frame = background.copy()
         for start, speed, size, colour in shapes:
             x, y = (start + time * speed).astype(int)
             cv2.circle(frame, (int(x), int(y)), size, [int(value) for value in colour], -1)
@@ -54,10 +54,10 @@ def scene(seed: int, count: int = 40) -> Frames:
 
 
 def signals(frames: Frames, *, chunk: int = 7) -> Signals:
-    parts = [slice(at, at + chunk) for at in range(0, len(frames), chunk)]
+    parts = [slice(start, start + chunk) for start in range(0, len(frames), chunk)]
     index = np.arange(len(frames), dtype=np.int32)
     watch = SignalWatch(Chunk(rgb=np.ascontiguousarray(frames[part]), index=index[part]) for part in parts)
-    assert sum(len(each.rgb) for each in watch) == len(frames)
+    assert sum(len(chunk_read.rgb) for chunk_read in watch) == len(frames)
     return watch.compute()
 
 
@@ -73,10 +73,10 @@ def test_every_pair_within_the_distance_is_found(
     values = [*bases, *(bases[base % len(bases)] ^ sum(1 << bit for bit in bits) for base, bits in changes)]
     first, second = near_pairs(np.array(values, np.uint64), distance)
     expected = [
-        (one, other)
-        for one in range(len(values))
-        for other in range(one + 1, len(values))
-        if (values[one] ^ values[other]).bit_count() <= distance
+        (i, j)
+        for i in range(len(values))
+        for j in range(i + 1, len(values))
+        if (values[i] ^ values[j]).bit_count() <= distance
     ]
     assert [*zip(first.tolist(), second.tolist(), strict=True)] == expected
 
@@ -95,24 +95,24 @@ def test_copies_are_found_and_other_clips_are_not() -> None:
     originals = [scene(seed) for seed in range(30)]
     hashes = [signals(frames).hashes for frames in originals]
     owners = [*range(30)]
-    for number, copy in enumerate(COPIES.values()):
+    for kind, copy in enumerate(COPIES.values()):
         for seed in range(6):
-            owner = (6 * number + seed) % 30
+            owner = (6 * kind + seed) % 30
             hashes.append(signals(copy(originals[owner])).hashes)
             owners.append(owner)
     pairs = near_duplicates(hashes)
     groups = near_groups(pairs, len(hashes))
-    found = np.array([groups[30 + copy] == groups[owner] for copy, owner in enumerate(owners[30:])])
-    assert found.mean() >= 0.95
-    assert len({*groups[:30].tolist()}) == 30  # no original is taken for another
+    is_joined = np.array([groups[30 + copy] == groups[owner] for copy, owner in enumerate(owners[30:])])
+    assert is_joined.mean() >= 0.95
+    assert len({*groups[:30].tolist()}) == 30  # no original is joined to another
 
 
-def test_embeddings_can_contradict() -> None:
+def test_embeddings_can_rule_out_near_duplicates() -> None:
     hashes = [[0, 0, 0], [0, 31 << 8, 31 << 20], [0, 31 << 8, 31 << 20]]  # the first is five bits from the others
     vectors = np.array([[1, 0], [0, 1], [np.nan, np.nan]], np.float32)
     pairs = near_duplicates(hashes, vectors)
     assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (1, 2)}
-    vectors[1] = [0, 1]  # but equal frames need no confirmation
+    vectors[1] = [0, 1]  # equal frames need no confirmation by embeddings
     vectors[2] = [1, 0]
     pairs = near_duplicates(hashes, vectors)
     assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (1, 2)}
@@ -124,23 +124,23 @@ def test_embeddings_can_contradict() -> None:
     ]
 
 
-def test_a_hash_that_thousands_share_makes_no_square_of_pairs() -> None:
+def test_a_hash_that_thousands_of_clips_share_is_ignored() -> None:
     rng = np.random.default_rng(0)
-    own = rng.integers(0, 2**63, (3000, 6), dtype=np.uint64)
-    own[:, 0] = 12345  # a title card
-    pairs = near_duplicates([*own])
+    values = rng.integers(0, 2**63, (3000, 6), dtype=np.uint64)
+    values[:, 0] = 12345  # a title card
+    pairs = near_duplicates([*values])
     assert len(pairs.first) == 0
 
 
-def test_signals_depend_on_no_chunks() -> None:
+def test_signals_do_not_depend_on_chunks() -> None:
     frames = scene(1, 75)
     assert signals(frames, chunk=1) == signals(frames, chunk=75)
 
 
-def test_planted_media_faults_are_seen() -> None:
+def test_media_faults_are_measured() -> None:
     frames = scene(2)
-    good = signals(frames)
-    assert (good.frozen, good.black, good.cuts, good.border) == (0, 0, 0, 0)
+    clean = signals(frames)
+    assert (clean.frozen, clean.black, clean.cuts, clean.border) == (0, 0, 0, 0)
     frozen = signals(np.concatenate([frames[:20], np.repeat(frames[19:20], 20, axis=0)])).frozen
     assert frozen == pytest.approx(20 / 39)
     assert signals(np.repeat(frames[:20], 2, axis=0)).frozen == pytest.approx(20 / 39)
@@ -153,6 +153,6 @@ def test_planted_media_faults_are_seen() -> None:
     assert letterbox.border == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_clip_of_one_frame_has_what_one_frame_can_have() -> None:
-    one = signals(scene(3, 1))
-    assert (one.decoded, one.frozen, one.change, one.cuts, len(one.hashes)) == (1, None, None, None, 1)
+def test_a_clip_of_one_frame_has_no_signals_of_change() -> None:
+    result = signals(scene(3, 1))
+    assert (result.decoded, result.frozen, result.change, result.cuts, len(result.hashes)) == (1, None, None, None, 1)

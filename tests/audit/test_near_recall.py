@@ -1,4 +1,4 @@
-"""Recall of near duplicates at the limit of bits: what re-encoding, scaling and cropping do to the hashes of a clip."""
+"""Recall of near duplicates at the limit of bits, for re-encoded, scaled and cropped copies."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,7 +16,7 @@ CLIPS = 12
 
 
 def encoded(frames: Frames, crf: int) -> Frames:
-    """The frames after H.264 at this quality."""
+    """Return the frames after encoding as H.264 with this CRF."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width = frames.shape[1:3]
@@ -62,20 +62,20 @@ def hashes(originals: list[Frames]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("copy", "least", "most"), COPIES.values(), ids=COPIES)
-def test_recall_at_the_limit(
+def test_recall_of_copies_at_the_limit(
     copy: Callable[[Frames], Frames], least: float, most: float, originals: list[Frames], hashes: list[list[int]]
 ) -> None:
     copies = [signals(np.ascontiguousarray(copy(frames))).hashes for frames in originals]
     pairs = near_duplicates(hashes + copies)
     assert pairs.bits.max(initial=0) <= SAME
-    found = {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}
-    own = {(number, CLIPS + number) for number in range(CLIPS)}
-    assert least <= len(found & own) / CLIPS <= most
-    assert not {pair for pair in found if (pair[1] - pair[0]) % CLIPS}  # no other clip is taken for one of these
+    all_pairs = {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}
+    true_pairs = {(index, CLIPS + index) for index in range(CLIPS)}
+    assert least <= len(all_pairs & true_pairs) / CLIPS <= most
+    assert not {pair for pair in all_pairs if (pair[1] - pair[0]) % CLIPS}  # no pair of different originals
 
 
-def test_the_limit_is_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frames that differ in eight bits are one content, and in nine they are not; one frame makes them comparable."""
+def test_the_limit_of_bits_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips that differ by eight bits in all frames but one are near duplicates; with nine bits they are not."""
     rng = np.random.default_rng(0)
     frames = [int(value) for value in rng.integers(0, 2**63, 5, dtype=np.uint64)]
     for bits, same in ((8, True), (9, False)):

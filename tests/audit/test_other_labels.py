@@ -1,4 +1,4 @@
-"""Labels of others: HumanSAM's ids are mapped, ours are not, and names match by stem, by id and by release."""
+"""Labels of other programs: HumanSAM's ids are mapped, and clips match by stem, id or name in a release."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from hfv_builder.records import UsageError
 from tests.audit.planted import clean
 
 
-def test_ids_of_humansam_are_mapped_and_ours_are_not() -> None:
+def test_ids_of_humansam_are_mapped_to_labels() -> None:
     assert read_labels("a.mp4,0,0.3\nsub/b.mp4,1,0.5\nc.mp4,2,1\nd.mp4,3,0.0\n", "t") == {
         "a": 1,
         "b": 0,
@@ -21,7 +21,7 @@ def test_ids_of_humansam_are_mapped_and_ours_are_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("", "is empty"),
         ("who,what\n1,2\n", "has no column for the file"),
@@ -29,8 +29,8 @@ def test_ids_of_humansam_are_mapped_and_ours_are_not() -> None:
         ("file,label\na.mp4\n", "line 2: it has 1 columns"),
     ],
 )
-def test_other_files_are_refused(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_other_files_are_refused(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
         read_labels(text, "theirs.csv")
 
 
@@ -40,36 +40,38 @@ def test_names_match_by_stem_by_id_and_by_the_name_in_a_release() -> None:
     assert matched(labels, clips) == {"2" * 16: 0, "3" * 16: 1, "1" * 16: 2}  # two clips are named x
 
 
-def test_agreement_is_that_of_each_generator_and_lists_what_differs() -> None:
+def test_agreement_is_reported_per_generator_with_the_differing_clips() -> None:
     clips = clean()
-    fake = clips[~clips["is_real"]]
-    theirs = dict(zip(fake["clip_id"], fake["auto_label"].astype(int), strict=True))
-    wrong = fake.loc[fake["generator"].eq("pika"), "clip_id"].tolist()[:60]
-    theirs |= {clip: (theirs[clip] + 1) % 3 for clip in wrong}
-    report = agreement(clips, theirs, "theirs.csv")
-    found = {each.subject: each for each in report.findings if each.finding == "agreement with the other labels"}
-    assert {name: each.estimate and each.estimate.value for name, each in found.items()} == {
+    generated = clips[~clips["is_real"]]
+    other_labels = dict(zip(generated["clip_id"], generated["auto_label"].astype(int), strict=True))
+    changed = generated.loc[generated["generator"].eq("pika"), "clip_id"].tolist()[:60]
+    other_labels |= {clip: (other_labels[clip] + 1) % 3 for clip in changed}
+    report = agreement(clips, other_labels, "theirs.csv")
+    findings = {
+        finding.subject: finding for finding in report.findings if finding.finding == "agreement with the other labels"
+    }
+    assert {name: finding.estimate and finding.estimate.value for name, finding in findings.items()} == {
         "kling": 1,
         "pika": 0.5,
         "sora": 1,
     }
-    assert {*found["pika"].clips} == {*wrong}
+    assert {*findings["pika"].clips} == {*changed}
     assert report.data["confusions"]["pika"].sum() == 120
     none = agreement(clips, {"unknown": 1}, "theirs.csv").findings
-    assert [each.says for each in none if each.estimate is None and "theirs.csv" in each.says]
+    assert [finding.says for finding in none if finding.estimate is None and "theirs.csv" in finding.says]
 
 
-def test_words_count_whole_and_inflected() -> None:
+def test_topics_match_whole_and_inflected_words() -> None:
     import pandas as pd
 
     prompts = pd.Series(
         ["A man RUNS fast", "a brunch", "she is jogging", "dancing couples", "two dancers", "he carried it", None]
     )
     words = {"run": ["run", "jog"], "dance": ["dance", "dancer"], "carry": ["carry"], "room": ["living room"]}
-    found = named(prompts, words)
-    assert found["run"].tolist() == [True, False, True, False, False, False, False]
-    assert found["dance"].tolist() == [False, False, False, True, True, False, False]
-    assert found["carry"].tolist() == [False] * 5 + [True, False]
+    matches = named(prompts, words)
+    assert matches["run"].tolist() == [True, False, True, False, False, False, False]
+    assert matches["dance"].tolist() == [False, False, False, True, True, False, False]
+    assert matches["carry"].tolist() == [False] * 5 + [True, False]
     topics = load_topics()
     assert {name: len(words) for name, words in topics.items()} == {"activities": 80, "backgrounds": 20}
     assert load_topics('[activities]\na = ["b"]\n[backgrounds]\nc = ["d"]')["activities"] == {"a": ["b"]}
@@ -78,7 +80,7 @@ def test_words_count_whole_and_inflected() -> None:
             load_topics(text, "mine.toml")
 
 
-def test_evenness() -> None:
+def test_evenness_is_one_for_equal_counts_and_zero_for_one_value() -> None:
     import numpy as np
 
     assert evenness(np.array([5, 5, 5, 5])) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Overlays are found on rendered clips that have a watermark, and on no others."""
+"""Overlays are found on rendered clips with a watermark, and on no others."""
 
 from typing import Any
 
@@ -16,78 +16,81 @@ from tests.audit.test_near import Frames, scene, signals
 COUNT = 12
 
 
-def marked(frames: Frames, strength: float) -> Frames:
-    """The frames with translucent letters at the lower right."""
-    found = frames.copy()
-    for frame in found:
-        over = frame.copy()
-        cv2.putText(over, "KLING", (128, 134), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2, cv2.LINE_AA)
-        frame[:] = cv2.addWeighted(over, strength, frame, 1 - strength, 0)
-    return found
+def with_watermark(frames: Frames, strength: float) -> Frames:
+    """Return the frames with translucent letters at the lower right."""
+    copies = frames.copy()
+    for frame in copies:
+        overlay = frame.copy()
+        cv2.putText(overlay, "KLING", (128, 134), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2, cv2.LINE_AA)
+        frame[:] = cv2.addWeighted(overlay, strength, frame, 1 - strength, 0)
+    return copies
 
 
-def maps(strength: float, *, clean: int = 0) -> list[bytes]:
-    """The fixed edges of clips with a watermark, and of some without."""
-    found = []
+def edges_of_clips(strength: float, *, clean: int = 0) -> list[bytes]:
+    """Return the fixed edges of clips with a watermark, of which the first `clean` have none."""
+    edges = []
     for seed in range(COUNT):
         frames = scene(seed, 16)
-        packed = signals(frames if seed < clean or not strength else marked(frames, strength)).fixed
+        packed = signals(frames if seed < clean or not strength else with_watermark(frames, strength)).fixed
         assert packed is not None
-        found.append(packed)
-    return found
+        edges.append(packed)
+    return edges
 
 
 @pytest.fixture(scope="module")
-def plain() -> list[bytes]:
-    return maps(0)
+def without_watermark() -> list[bytes]:
+    return edges_of_clips(0)
 
 
 @pytest.fixture(scope="module")
-def opaque() -> list[bytes]:
-    return maps(0.9)
+def with_opaque_watermark() -> list[bytes]:
+    return edges_of_clips(0.9)
 
 
-def test_clips_without_a_watermark_have_no_overlay(plain: list[bytes]) -> None:
-    found = find_overlays(plain, np.arange(COUNT))
-    assert found is not None
-    assert found.boxes == ()
-    assert not found.shows.any()
+def test_clips_without_a_watermark_have_no_overlay(without_watermark: list[bytes]) -> None:
+    overlays = find_overlays(without_watermark, np.arange(COUNT))
+    assert overlays is not None
+    assert overlays.boxes == ()
+    assert not overlays.shows.any()
 
 
 @pytest.mark.parametrize("strength", [0.35, 0.9])
-def test_a_watermark_is_found_where_it_is(strength: float, opaque: list[bytes]) -> None:
-    found = find_overlays(opaque if strength == 0.9 else maps(strength), np.arange(COUNT))
-    assert found is not None
-    assert found.shows.all()
-    assert len(found.boxes) == 1
-    box = found.boxes[0]
+def test_a_watermark_is_found_where_it_is(strength: float, with_opaque_watermark: list[bytes]) -> None:
+    overlays = find_overlays(with_opaque_watermark if strength == 0.9 else edges_of_clips(strength), np.arange(COUNT))
+    assert overlays is not None
+    assert overlays.shows.all()
+    assert len(overlays.boxes) == 1
+    box = overlays.boxes[0]
     assert 0.6 < box.left < box.right <= 1
     assert 0.75 < box.top < box.bottom < 1
     assert box.cut == ("bottom", 1 - box.top)
 
 
-def test_clips_that_lack_it_are_told_from_those_that_show_it() -> None:
-    found = find_overlays(maps(0.9, clean=2), np.arange(COUNT))
-    assert found is not None
-    assert found.shows.tolist() == [False] * 2 + [True] * (COUNT - 2)
+def test_clips_without_the_watermark_are_told_apart() -> None:
+    overlays = find_overlays(edges_of_clips(0.9, clean=2), np.arange(COUNT))
+    assert overlays is not None
+    assert overlays.shows.tolist() == [False] * 2 + [True] * (COUNT - 2)
 
 
-def test_the_same_content_counts_once(opaque: list[bytes], plain: list[bytes]) -> None:
-    """Copies of one clip share all their edges, and are no sign of a watermark."""
-    copies = [plain[0]] * COUNT
+def test_the_same_content_counts_once(with_opaque_watermark: list[bytes], without_watermark: list[bytes]) -> None:
+    """Copies of a clip share all edges and are no sign of a watermark."""
+    copies = [without_watermark[0]] * COUNT
     assert find_overlays(copies, np.zeros(COUNT, np.int64)) is None
-    found = find_overlays(plain + copies, np.array([*range(COUNT), *[0] * COUNT]))
-    assert found is not None
-    assert found.boxes == ()
-    assert find_overlays(opaque[: LEAST - 1], np.arange(LEAST - 1)) is None
+    overlays = find_overlays(without_watermark + copies, np.array([*range(COUNT), *[0] * COUNT]))
+    assert overlays is not None
+    assert overlays.boxes == ()
+    assert find_overlays(with_opaque_watermark[: LEAST - 1], np.arange(LEAST - 1)) is None
 
 
-def test_the_order_of_clips_decides_nothing(opaque: list[bytes]) -> None:
+def test_overlays_do_not_depend_on_the_order_of_clips(with_opaque_watermark: list[bytes]) -> None:
     order = np.random.default_rng(0).permutation(COUNT)
-    one, other = (find_overlays([opaque[place] for place in each], each) for each in (np.arange(COUNT), order))
-    assert one is not None
-    assert other is not None
-    assert one.boxes == other.boxes
+    result, shuffled = (
+        find_overlays([with_opaque_watermark[index] for index in indices], indices)
+        for indices in (np.arange(COUNT), order)
+    )
+    assert result is not None
+    assert shuffled is not None
+    assert result.boxes == shuffled.boxes
 
 
 def table(generators: dict[str, list[bytes]], **columns: Any) -> pd.DataFrame:
@@ -99,8 +102,10 @@ def table(generators: dict[str, list[bytes]], **columns: Any) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**{NEAR: None}, **columns)
 
 
-def test_a_watermark_is_an_error_with_its_place_and_a_cure(plain: list[bytes], opaque: list[bytes]) -> None:
-    findings, places = watermarks(table({"kling": opaque, "pika": plain}))
+def test_a_watermark_is_an_error_with_its_place_and_advice(
+    without_watermark: list[bytes], with_opaque_watermark: list[bytes]
+) -> None:
+    findings, places = watermarks(table({"kling": with_opaque_watermark, "pika": without_watermark}))
     kling, pika = findings
     assert (kling.severity.value, pika.severity.value) == ("error", "ok")
     assert {*kling.clips} == {f"kling{number}" for number in range(COUNT)}
@@ -109,22 +114,29 @@ def test_a_watermark_is_an_error_with_its_place_and_a_cure(plain: list[bytes], o
     assert [place.subject for place in places] == ["kling, 1.33 : 1"]
 
 
-def test_a_mark_in_the_middle_cannot_be_cut_off(plain: list[bytes]) -> None:
+def test_a_mark_in_the_middle_cannot_be_cut_off(without_watermark: list[bytes]) -> None:
     assert Box(top=0.4, bottom=0.6, left=0.4, right=0.65).cut == ("bottom", 0.6)
-    codes = np.stack([np.frombuffer(packed, np.uint8) for packed in plain]).reshape(COUNT, SIDE, SIDE // 2).copy()
+    codes = (
+        np.stack([np.frombuffer(packed, np.uint8) for packed in without_watermark])
+        .reshape(COUNT, SIDE, SIDE // 2)
+        .copy()
+    )
     codes[:, 60:70, 30:36] = 0x11
     findings, _ = watermarks(table({"kling": [packed.tobytes() for packed in codes]}))
     assert "cut" not in findings[0].advice
 
 
-def test_bars_and_too_few_clips_are_left_out(opaque: list[bytes]) -> None:
-    for clips in (table({"kling": opaque}, border=0.2), table({"kling": opaque[: LEAST - 1]})):
+def test_letterboxed_and_too_few_clips_are_not_examined(with_opaque_watermark: list[bytes]) -> None:
+    for clips in (
+        table({"kling": with_opaque_watermark}, border=0.2),
+        table({"kling": with_opaque_watermark[: LEAST - 1]}),
+    ):
         findings, places = watermarks(clips)
-        assert [(each.estimate, each.severity.value) for each in findings] == [(None, "note")]
+        assert [(finding.estimate, finding.severity.value) for finding in findings] == [(None, "note")]
         assert places == []
 
 
-def test_directions_are_those_in_which_the_brightness_rises() -> None:
+def test_edges_point_to_where_the_brightness_rises() -> None:
     ramp = np.repeat(np.arange(0, 256, 2, dtype=np.uint8)[None], SIDE, axis=0)
     for image, (down, across) in {
         "right": (ramp, (0, 1)),

@@ -1,4 +1,4 @@
-"""Batches: as large as memory has room for, and no larger."""
+"""Batches are as large as memory allows."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from hfv_builder.records import ClipError
 def test_batches_are_halved_until_they_fit() -> None:
     sizes = []
 
-    def hungry(items: torch.Tensor) -> torch.Tensor:
+    def model(items: torch.Tensor) -> torch.Tensor:
         sizes.append(len(items))
         if len(items) > 3:
             raise torch.OutOfMemoryError("too much")
@@ -18,44 +18,44 @@ def test_batches_are_halved_until_they_fit() -> None:
 
     batches = Batches(device="cpu", most=8)
     items = torch.arange(10)
-    assert torch.equal(batches.run(hungry, items), items * 2)
+    assert torch.equal(batches.run(model, items), items * 2)
     assert sizes == [5, 2, 2, 2, 2, 2]
     assert batches.size == 2
 
 
-def test_full_batches_are_all_of_one_size() -> None:
+def test_full_batches_all_have_one_size() -> None:
     sizes = []
 
-    def doubled(items: torch.Tensor, more: torch.Tensor) -> torch.Tensor:
+    def model(items: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         sizes.append(len(items))
         if len(items) > 4:
             raise torch.OutOfMemoryError("too much")
-        return items * 2 + more[:, 0]
+        return items * 2 + columns[:, 0]
 
     items = torch.arange(11)
-    result = Batches(device="cpu", most=8, full=True).run(doubled, items, items[:, None])
+    result = Batches(device="cpu", most=8, full=True).run(model, items, items[:, None])
     assert torch.equal(result, items * 3)
     assert sizes == [8, 4, 4, 4]
     assert len(Batches(device="cpu", most=8, full=True).run(torch.neg, torch.ones(1, 3))) == 1
 
 
 def test_a_frame_too_large_for_memory_fails_its_clip_alone() -> None:
-    def hungry(items: torch.Tensor) -> torch.Tensor:
+    def model(items: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
     with pytest.raises(ClipError, match="does not suffice"):
-        Batches(device="cpu", most=4).run(hungry, torch.arange(4))
+        Batches(device="cpu", most=4).run(model, torch.arange(4))
     with pytest.raises(RuntimeError, match="something else"):
         Batches(device="cpu", most=4).run(_raise, torch.arange(4))
 
 
 @pytest.mark.parametrize(("every_s", "times"), [(-1.0, 3), (1e9, 0)])
 def test_free_memory_is_given_back_between_batches(monkeypatch: pytest.MonkeyPatch, every_s: float, times: int) -> None:
-    given: list[int] = []
+    trims: list[int] = []
     monkeypatch.setattr("hfv_builder.backends.memory.EVERY_S", every_s)
-    monkeypatch.setattr("hfv_builder.backends.memory._malloc_trim", lambda: given.append)
+    monkeypatch.setattr("hfv_builder.backends.memory._malloc_trim", lambda: trims.append)
     assert len(Batches(device="cpu", most=2).run(torch.neg, torch.arange(6))) == 6
-    assert given == [0] * times
+    assert trims == [0] * times
 
 
 def _raise(items: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Weights that are missing, cut short, of another model or incomplete: an error that names the file, never a score."""
+"""Weights that are missing, truncated, incomplete or of another model raise an error that names the file."""
 
 import dataclasses
 import json
@@ -35,22 +35,23 @@ A_KEY = {
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Callable[[str], tuple[WeightsDir, Path]]:
-    """A function that copies a model's checkpoint, to be damaged, and gives its store and its weights file."""
+    """Return a function that copies a model's checkpoint, to be damaged, and returns its store and weights file."""
 
-    def of(model: str) -> tuple[WeightsDir, Path]:
+    def copy_checkpoint(model: str) -> tuple[WeightsDir, Path]:
         shutil.copytree(tiny_store().folder(model), tmp_path / model)
         store = WeightsDir(root=tmp_path, pins=tiny_store().pins)
         return store, tmp_path / model / store.pins[model].files[-1].name
 
-    return of
+    return copy_checkpoint
 
 
-def accepting(store: WeightsDir, model: str) -> WeightsDir:
-    """The store with the hashes its files have now: what is wrong must be found by looking into them."""
+def with_current_hashes(store: WeightsDir, model: str) -> WeightsDir:
+    """Return the store with the present hashes of the model's files, so that only their contents can be wrong."""
     return WeightsDir(root=store.root, pins={**store.pins, model: repinned(store.folder(model), model)})
 
 
 def change(path: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Apply `edit` to the tensors of a weights file, by name."""
     if path.suffix == ".pth":
         state = torch.load(path, weights_only=True)
         edit(state)
@@ -62,7 +63,7 @@ def change(path: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_whole_checkpoint_loads(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
+def test_an_intact_checkpoint_loads(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     store, _ = copy(model)
     assert registry.load(SECTIONS[model], "cpu", store) is not None
 
@@ -81,7 +82,7 @@ def test_truncated_file(model: str, hashed: bool, copy: Callable[[str], tuple[We
     store, path = copy(model)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UsageError, match=path.name):
-        registry.load(SECTIONS[model], "cpu", store if hashed else accepting(store, model))
+        registry.load(SECTIONS[model], "cpu", store if hashed else with_current_hashes(store, model))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -103,7 +104,7 @@ def test_missing_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]])
     change(path, edit)
     name = A_KEY[model].removeprefix("visual.")
     with pytest.raises(UsageError, match=rf"{path.name} do not fit the model \(it has no .*{name}"):
-        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+        registry.load(SECTIONS[model], "cpu", with_current_hashes(store, model))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -114,7 +115,7 @@ def test_wrong_shape(model: str, copy: Callable[[str], tuple[WeightsDir, Path]])
     store, path = copy(model)
     change(path, edit)
     with pytest.raises(UsageError, match=path.name):
-        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+        registry.load(SECTIONS[model], "cpu", with_current_hashes(store, model))
 
 
 @pytest.mark.parametrize("model", ["raft_small", "clip"])
@@ -122,7 +123,7 @@ def test_unknown_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]])
     store, path = copy(model)
     change(path, lambda state: state.update({"visual.extra": torch.zeros(2)}))
     with pytest.raises(UsageError, match=r"it has an unknown (visual\.)?extra"):
-        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+        registry.load(SECTIONS[model], "cpu", with_current_hashes(store, model))
 
 
 @pytest.mark.parametrize("model", ["clip", "dinov2", "depth_pro"])
@@ -131,20 +132,22 @@ def test_unreadable_configuration(model: str, copy: Callable[[str], tuple[Weight
     config = path.with_name(store.pins[model].files[0].name)
     config.write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
-        registry.load(SECTIONS[model], "cpu", accepting(store, model))
+        registry.load(SECTIONS[model], "cpu", with_current_hashes(store, model))
 
 
-@pytest.mark.parametrize("given", [{}, {"quick_gelu": False}], ids=["left out", "false"])
-def test_clip_with_the_wrong_activation(given: dict[str, Any], copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
-    """OpenAI's weights load into either, and give other vectors with the usual GELU."""
+@pytest.mark.parametrize("activation", [{}, {"quick_gelu": False}], ids=["left out", "false"])
+def test_clip_with_the_wrong_activation(
+    activation: dict[str, Any], copy: Callable[[str], tuple[WeightsDir, Path]]
+) -> None:
+    """OpenAI's weights load with both activations, but give other vectors with the usual GELU."""
     store, path = copy("clip")
     config = path.with_name("open_clip_config.json")
-    described = json.loads(config.read_text())
-    del described["model_cfg"]["quick_gelu"]
-    described["model_cfg"] |= given
-    config.write_text(json.dumps(described))
+    configuration = json.loads(config.read_text())
+    del configuration["model_cfg"]["quick_gelu"]
+    configuration["model_cfg"] |= activation
+    config.write_text(json.dumps(configuration))
     with pytest.raises(UsageError, match=rf"{config.name} do not fit the model \(.*lacks quick_gelu = true.*delete it"):
-        registry.load(SECTIONS["clip"], "cpu", accepting(store, "clip"))
+        registry.load(SECTIONS["clip"], "cpu", with_current_hashes(store, "clip"))
 
 
 def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
@@ -155,7 +158,7 @@ def test_a_pickle_that_runs_code_is_refused(copy: Callable[[str], tuple[WeightsD
     store, path = copy("raft_small")
     torch.save({"harm": Harm()}, path)
     with pytest.raises(UsageError, match="cannot be read"):
-        registry.load(SECTIONS["raft_small"], "cpu", accepting(store, "raft_small"))
+        registry.load(SECTIONS["raft_small"], "cpu", with_current_hashes(store, "raft_small"))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -168,7 +171,7 @@ def test_loading_never_asks_the_network(model: str, monkeypatch: pytest.MonkeyPa
     registry.load(SECTIONS[model], "cpu", tiny_store())
 
 
-def test_bf16_and_compiled_sections_are_other_fingerprints() -> None:
+def test_bf16_and_devices_have_other_fingerprints() -> None:
     from hfv_builder.profiles.profile import load_profile
     from hfv_builder.records import Metric
 

@@ -1,4 +1,4 @@
-"""Colour histograms: what is kept of large frames."""
+"""Colour histograms are computed of small frames."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def vectors(frames: Frames, region: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("region", ["frame", "subject"])
-def test_large_frames_are_seen_small(region: str) -> None:
+def test_large_frames_have_the_vectors_of_shrunk_ones(region: str) -> None:
     large = moving_square(5, width=960, height=540)
     noise = np.random.default_rng(0).integers(-40, 40, large.shape)
     large = np.clip(large + noise, 0, 255).astype(np.uint8)

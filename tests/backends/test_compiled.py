@@ -1,4 +1,4 @@
-"""`compile = true`: the usual result, and no compilation after the first clip, however long the next ones are."""
+"""`compile = true` gives the usual result, and nothing is compiled after the first clip, whatever its length."""
 
 import dataclasses
 from typing import Any
@@ -21,33 +21,35 @@ SECTIONS: list[Any] = [
 
 
 def run(model: Any, frames: torch.Tensor) -> Any:
-    """What the model makes of frames, whatever it is."""
+    """Return the maps, vectors or flow of the frames, whichever the model computes."""
     with torch.inference_mode():
         if hasattr(model, "maps"):
             return model.maps(frames)
         if hasattr(model, "embed"):
             return model.embed(frames)
-        known = model.encode(frames.permute(0, 3, 1, 2) / 255)
-        return model.flow(tuple(part[:-1] for part in known), tuple(part[1:] for part in known))
+        features = model.encode(frames.permute(0, 3, 1, 2) / 255)
+        return model.flow(tuple(part[:-1] for part in features), tuple(part[1:] for part in features))
 
 
 @pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # Python 3.13.0 alone
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.backend)
-def test_clips_of_any_length_use_what_was_compiled_for_the_first(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
+def test_clips_of_any_length_reuse_the_first_compilation(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = []
 
     def backend(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]) -> Any:
-        compiled.append(graph)
+        graphs.append(graph)
         return graph.forward
 
-    compile_it = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda function, **options: compile_it(function, backend=backend, **options))
+    original_compile = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **options: original_compile(function, backend=backend, **options)
+    )
     usual = registry.load(section, DEVICE, tiny_store())
-    changed = registry.load(dataclasses.replace(section, compile=True), DEVICE, tiny_store())
+    compiled = registry.load(dataclasses.replace(section, compile=True), DEVICE, tiny_store())
     frames = torch.randint(0, 256, (9, 72, 128, 3), dtype=torch.uint8)
-    torch.testing.assert_close(run(changed, frames[:5]), run(usual, frames[:5]), rtol=1e-4, atol=1e-4)
-    first = len(compiled)
-    assert first
+    torch.testing.assert_close(run(compiled, frames[:5]), run(usual, frames[:5]), rtol=1e-4, atol=1e-4)
+    graphs_of_first_clip = len(graphs)
+    assert graphs_of_first_clip
     for count in (2, 4, 9):
-        torch.testing.assert_close(run(changed, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
-    assert len(compiled) == first
+        torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
+    assert len(graphs) == graphs_of_first_clip

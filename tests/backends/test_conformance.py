@@ -1,4 +1,4 @@
-"""What every backend of a kind must do, classical or learnt."""
+"""Requirements on every backend of a kind, classical or learnt."""
 
 from typing import Any
 
@@ -34,25 +34,28 @@ def embedding_model(name: Any) -> Any:
 
 
 def frames(count: int, height: int, width: int, *, seed: int = 0) -> Tensor:
-    """Coarse noise that moves: (count, height, width, 3) uint8."""
+    """Return frames of moving coarse noise: (count, height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((1, 3, 9, 12), np.float32))
-    ground = torch.nn.functional.interpolate(coarse, (height + 8, width + 8), mode="bilinear")[0]
-    moved = torch.stack([ground[:, t : t + height, t : t + width] for t in range(count)])
+    background = torch.nn.functional.interpolate(coarse, (height + 8, width + 8), mode="bilinear")[0]
+    moved = torch.stack([background[:, t : t + height, t : t + width] for t in range(count)])
     return (moved * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def pictures(rgb: Tensor) -> Tensor:
+def as_images(rgb: Tensor) -> Tensor:
+    """Convert frames, (T, H, W, 3) uint8, to images, (T, 3, H, W) in [0, 1]."""
     return (rgb.permute(0, 3, 1, 2).float() / 255).contiguous()
 
 
-def between(model: Any, clip: Tensor) -> Tensor:
-    known = model.encode(clip)
-    found: Tensor = model.flow(tuple(each[:-1] for each in known), tuple(each[1:] for each in known))
-    return found.cpu()
+def flow_between(model: Any, clip: Tensor) -> Tensor:
+    """Return the flow of a model between neighbouring images, (T - 1, 2, h, w)."""
+    features = model.encode(clip)
+    flow: Tensor = model.flow(tuple(level[:-1] for level in features), tuple(level[1:] for level in features))
+    return flow.cpu()
 
 
-def through(model: Any, rgb: Tensor, *, step: int = 99) -> Tensor:
+def in_pieces(model: Any, rgb: Tensor, *, step: int = 99) -> Tensor:
+    """Return the maps or vectors of a model that receives `step` frames at a time."""
     one_pass = model.begin()
     for start in range(0, len(rgb), step):
         one_pass.update(rgb[start : start + step])
@@ -70,24 +73,24 @@ class TestFlow:
     @pytest.mark.parametrize("name", FLOWS)
     @pytest.mark.parametrize("size", [*ODD, UHD])
     def test_shape_dtype_and_finiteness(self, name: str, size: tuple[int, int]) -> None:
-        found = between(flow_model(name), pictures(frames(2, *size)))
-        assert found.shape == (1, 2, *shrunk_size(*size, 160))
-        assert found.dtype == torch.float32
-        assert found.isfinite().all()
+        flow = flow_between(flow_model(name), as_images(frames(2, *size)))
+        assert flow.shape == (1, 2, *shrunk_size(*size, 160))
+        assert flow.dtype == torch.float32
+        assert flow.isfinite().all()
 
     @pytest.mark.parametrize("name", FLOWS)
     @pytest.mark.parametrize("channels", [1, 3])
     def test_grey_and_black_frames(self, name: str, channels: int) -> None:
         for level in (0.0, 0.5):
-            found = between(flow_model(name), torch.full((2, channels, 40, 56), level))
-            assert found.isfinite().all()
+            flow = flow_between(flow_model(name), torch.full((2, channels, 40, 56), level))
+            assert flow.isfinite().all()
 
     @pytest.mark.parametrize("name", FLOWS)
-    def test_a_batch_is_its_pairs_and_every_time_the_same(self, name: str) -> None:
-        model, clip = flow_model(name), pictures(frames(4, 64, 96))
-        together = between(model, clip)
-        assert torch.equal(together, between(model, clip))
-        single = torch.cat([between(model, clip[t : t + 2]) for t in range(3)])
+    def test_a_batch_equals_its_pairs_and_is_deterministic(self, name: str) -> None:
+        model, clip = flow_model(name), as_images(frames(4, 64, 96))
+        together = flow_between(model, clip)
+        assert torch.equal(together, flow_between(model, clip))
+        single = torch.cat([flow_between(model, clip[t : t + 2]) for t in range(3)])
         torch.testing.assert_close(together, single, rtol=0, atol=1e-4 * ROUNDING)
 
 
@@ -95,7 +98,7 @@ class TestDepth:
     @pytest.mark.parametrize("name", DEPTHS)
     @pytest.mark.parametrize("size", [*ODD, UHD])
     def test_shape_dtype_and_range(self, name: str, size: tuple[int, int]) -> None:
-        maps = through(depth_model(name), frames(2, *size))
+        maps = in_pieces(depth_model(name), frames(2, *size))
         assert maps.shape == (2, *shrunk_size(*size, 80))
         assert maps.dtype == torch.float32
         assert maps.isfinite().all()
@@ -104,47 +107,47 @@ class TestDepth:
     @pytest.mark.parametrize("name", DEPTHS)
     def test_grey_and_black_frames(self, name: str) -> None:
         for level in (0, 128):
-            assert through(depth_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8)).isfinite().all()
+            assert in_pieces(depth_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8)).isfinite().all()
 
     @pytest.mark.parametrize("name", DEPTHS)
-    def test_pieces_make_the_whole_and_every_time_the_same(self, name: str) -> None:
+    def test_pieces_equal_the_whole_and_are_deterministic(self, name: str) -> None:
         model, clip = depth_model(name), frames(5, 48, 64)
-        together = through(model, clip)
-        assert torch.equal(together, through(model, clip))
-        torch.testing.assert_close(together, through(model, clip, step=2), rtol=0, atol=1e-6 * ROUNDING)
+        together = in_pieces(model, clip)
+        assert torch.equal(together, in_pieces(model, clip))
+        torch.testing.assert_close(together, in_pieces(model, clip, step=2), rtol=0, atol=1e-6 * ROUNDING)
 
 
 class TestEmbedding:
     @pytest.mark.parametrize("name", EMBEDDINGS)
     @pytest.mark.parametrize("size", ODD)
     def test_shape_dtype_and_length(self, name: str, size: tuple[int, int]) -> None:
-        vectors = through(embedding_model(name), frames(2, *size))
+        vectors = in_pieces(embedding_model(name), frames(2, *size))
         assert vectors.shape == (2, DIMENSIONS[name])
         assert vectors.dtype == torch.float32
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
     @pytest.mark.parametrize("name", ["clip", "dinov2"])
-    def test_frames_of_4k(self, name: str) -> None:
-        assert through(embedding_model(name), frames(2, *UHD)).isfinite().all()
+    def test_4k_frames_have_finite_vectors(self, name: str) -> None:
+        assert in_pieces(embedding_model(name), frames(2, *UHD)).isfinite().all()
 
     @pytest.mark.parametrize("name", EMBEDDINGS)
     def test_grey_and_black_frames(self, name: str) -> None:
         for level in (0, 128):
-            vectors = through(embedding_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8))
+            vectors = in_pieces(embedding_model(name), torch.full((2, 48, 64, 3), level, dtype=torch.uint8))
             torch.testing.assert_close(vectors[0], vectors[1])
             torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
     @pytest.mark.parametrize("name", EMBEDDINGS)
-    def test_pieces_make_the_whole_and_every_time_the_same(self, name: str) -> None:
+    def test_pieces_equal_the_whole_and_are_deterministic(self, name: str) -> None:
         model, clip = embedding_model(name), frames(5, 48, 64)
-        together = through(model, clip)
-        assert torch.equal(together, through(model, clip))
-        torch.testing.assert_close(together, through(model, clip, step=2), rtol=0, atol=1e-5 * ROUNDING)
+        together = in_pieces(model, clip)
+        assert torch.equal(together, in_pieces(model, clip))
+        torch.testing.assert_close(together, in_pieces(model, clip, step=2), rtol=0, atol=1e-5 * ROUNDING)
 
 
 def test_backends_leave_the_number_of_threads_alone() -> None:
     before = torch.get_num_threads()
     for model in (flow_model("raft_small"), depth_model("depth_pro")):
         assert model is not None
-    through(embedding_model("clip"), frames(2, 40, 40))
+    in_pieces(embedding_model("clip"), frames(2, 40, 40))
     assert torch.get_num_threads() == before

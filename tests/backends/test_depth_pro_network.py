@@ -1,4 +1,4 @@
-"""Depth Pro from its parts: the result of the library's own call, to the last bit on a CPU."""
+"""Depth Pro run in parts has the result of the library's forward pass, bit for bit on a CPU."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from hfv_builder.backends.depth_pro_network import DepthProNetwork, cut
 from tests.device import DEVICE, ROUNDING
 
 
-def model(*, side: int, layers: int = 2, kept: tuple[int, int] = (1, 0)) -> Any:
-    """A model whose patches have `side` pixels, or `side / 16` tokens, per side."""
+def model(*, side: int, layers: int = 2, hooks: tuple[int, int] = (1, 0)) -> Any:
+    """Return a small Depth Pro whose patches have `side` pixels, or `side / 16` tokens, per side."""
     vit = {
         "model_type": "dinov2",
         "hidden_size": 16,
@@ -24,27 +24,27 @@ def model(*, side: int, layers: int = 2, kept: tuple[int, int] = (1, 0)) -> Any:
     config: dict[str, Any] = {
         "fusion_hidden_size": 16,
         "patch_size": side,
-        "intermediate_hook_ids": list(kept),
+        "intermediate_hook_ids": list(hooks),
         "intermediate_feature_dims": [16, 16],
         "scaled_images_feature_dims": [16, 16, 16],
         "use_fov_model": False,
         **{f"{name}_model_config": dict(vit) for name in ("image", "patch", "fov")},
     }
-    made: Any = DepthProForDepthEstimation(DepthProConfig(**config))
-    made.eval()
-    made.head.layers[-2].bias.data.fill_(0.5)
-    return made.to(DEVICE)
+    network: Any = DepthProForDepthEstimation(DepthProConfig(**config))
+    network.eval()
+    network.head.layers[-2].bias.data.fill_(0.5)
+    return network.to(DEVICE)
 
 
 @pytest.mark.parametrize(
-    ("side", "layers", "kept"), [(32, 2, (1, 0)), (128, 3, (1, 0)), (192, 4, (2, 1))], ids=["tiny", "padded", "deep"]
+    ("side", "layers", "hooks"), [(32, 2, (1, 0)), (128, 3, (1, 0)), (192, 4, (2, 1))], ids=["tiny", "padded", "deep"]
 )
-def test_it_is_the_librarys_forward_pass(side: int, layers: int, kept: tuple[int, int]) -> None:
-    whole = model(side=side, layers=layers, kept=kept)
+def test_the_result_is_that_of_the_librarys_forward_pass(side: int, layers: int, hooks: tuple[int, int]) -> None:
+    network_of_library = model(side=side, layers=layers, hooks=hooks)
     images = torch.rand(2, 3, 4 * side, 4 * side, device=DEVICE) * 2 - 1
     with torch.inference_mode():
-        expected = whole(images).predicted_depth
-        depth = DepthProNetwork(whole, compiled=False)(images)
+        expected = network_of_library(images).predicted_depth
+        depth = DepthProNetwork(network_of_library, compiled=False)(images)
     assert expected.std() > 1e-3
     torch.testing.assert_close(depth, expected, rtol=0, atol=0 if DEVICE == "cpu" else 1e-7 * ROUNDING)
 

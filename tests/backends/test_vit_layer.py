@@ -1,4 +1,4 @@
-"""Our layer of the vision transformers against the library's: the same result, with and without autocast."""
+"""The replaced layer of vision transformers has the result of the library's, with and without autocast."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from tests.device import DEVICE
 
 
 def model() -> Any:
-    """A tiny DINOv2 whose layer scales differ from channel to channel."""
+    """Return a tiny DINOv2 whose layer scales differ between channels."""
     config = Dinov2Config(hidden_size=32, num_hidden_layers=3, num_attention_heads=4, image_size=56, patch_size=14)
-    made: Any = Dinov2Model(config)
-    made.eval().to(DEVICE)
-    for name, weight in made.named_parameters():
+    network: Any = Dinov2Model(config)
+    network.eval().to(DEVICE)
+    for name, weight in network.named_parameters():
         if "layer_scale" in name:
             nn.init.uniform_(weight, 0.1, 1)
-    return made
+    return network
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
-def test_the_layers_have_the_librarys_result(precision: torch.dtype | None) -> None:
+def test_replaced_layers_have_the_librarys_result(precision: torch.dtype | None) -> None:
     dino = model()
     images = torch.randn(2, 3, 56, 84, device=DEVICE)
 
@@ -38,8 +38,8 @@ def test_the_layers_have_the_librarys_result(precision: torch.dtype | None) -> N
     torch.testing.assert_close(tokens(), expected, rtol=0, atol=0.02 if precision else 1e-5)
 
 
-class OnlyTokens(nn.Module):
-    """Attention as in some versions of transformers: its weights are not returned."""
+class TokensOnly(nn.Module):
+    """Attention that returns no weights, as in some versions of transformers."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__()
@@ -57,6 +57,6 @@ def test_attention_may_return_its_tokens_alone() -> None:
     with torch.inference_mode():
         expected = dino(images).last_hidden_state
         for layer in dino.encoder.layer:
-            layer.attention = OnlyTokens(layer.attention)
+            layer.attention = TokensOnly(layer.attention)
         replace_layers(dino.encoder)
         torch.testing.assert_close(dino(images).last_hidden_state, expected, rtol=0, atol=1e-5)

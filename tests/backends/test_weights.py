@@ -1,4 +1,4 @@
-"""The directory of weights: what is missing, damaged or recorded."""
+"""The weights directory finds missing and damaged files, and records revisions."""
 
 import dataclasses
 import os
@@ -20,13 +20,14 @@ BODY = bytes(range(256)) * 2000
 
 
 def pin_of(body: bytes, tmp_path: Path, *, revision: str | None = "abc") -> Pin:
+    """Return a pin of the file `x.pth` with these contents; without a revision it has no hash."""
     path = tmp_path / "expected"
     path.write_bytes(body)
     sha256 = file_sha256(path) if revision else None
     return Pin(source="Raft_X", revision=revision, licence="mit", files=(File(name="x.pth", sha256=sha256),))
 
 
-def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) -> None:
+def test_missing_weights_are_reported_without_heavy_imports(tmp_path: Path) -> None:
     code = (
         "import sys, time; start = time.perf_counter()\n"
         "from hfv_builder.backends import registry\nfrom hfv_builder.profiles.profile import load_profile\n"
@@ -37,18 +38,18 @@ def test_missing_weights_are_told_at_once_without_heavy_imports(tmp_path: Path) 
         "print('heavy', sorted(heavy))\n"
     )
     start = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env=os.environ | {"HFV_WEIGHTS": str(tmp_path)},
         check=True,
     )
-    sentence, heavy = done.stdout.strip().splitlines()
+    sentence, heavy = process.stdout.strip().splitlines()
     assert heavy == "heavy []"
     assert str(tmp_path) in sentence
-    for each in ("raft_large/raft_large_C_T_SKHT_V2-ff5fadd5.pth", "depth_pro/model.safetensors", "dinov2/config.json"):
-        assert each in sentence
+    for file in ("raft_large/raft_large_C_T_SKHT_V2-ff5fadd5.pth", "depth_pro/model.safetensors", "dinov2/config.json"):
+        assert file in sentence
     assert "`hfv weights pull`" in sentence
     assert "PROFILE=lite" in sentence
     assert time.perf_counter() - start < 20  # generous: the machine may be busy
@@ -68,7 +69,7 @@ def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPat
     assert WeightsDir().root.parts[-3:] == (".cache", "hfv-builder", "weights")
 
 
-def test_a_user_without_a_home_needs_none_for_classical_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classical_models_need_no_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(uid: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
 
@@ -82,7 +83,7 @@ def test_a_user_without_a_home_needs_none_for_classical_models(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("model", sorted(PINS))
-def test_pins_are_whole(model: str) -> None:
+def test_pins_are_complete(model: str) -> None:
     pin = PINS[model]
     assert pin.licence
     for file in pin.files:
@@ -99,8 +100,8 @@ def test_states_of_files(tmp_path: Path) -> None:
     path = tmp_path / "x" / "x.pth"
 
     def state() -> str:
-        (found,) = store.look("x", hashed=True)
-        return found.state
+        (file,) = store.look("x", hashed=True)
+        return file.state
 
     assert state() == "missing"
     path.write_bytes(b"")
@@ -112,7 +113,7 @@ def test_states_of_files(tmp_path: Path) -> None:
     assert store.open("x") == tmp_path / "x"
 
 
-def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
+def test_an_unpinned_model_must_match_what_was_recorded(tmp_path: Path) -> None:
     store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "x.pth").write_bytes(BODY)
@@ -128,8 +129,8 @@ def test_an_unpinned_model_is_held_to_what_was_recorded(tmp_path: Path) -> None:
         store.open("x")
 
 
-def test_a_file_without_a_pinned_hash_decides_too(tmp_path: Path) -> None:
-    """As CLIP's configuration, beside weights whose hash is pinned."""
+def test_a_file_without_a_pinned_hash_changes_the_revision(tmp_path: Path) -> None:
+    """CLIP's configuration is such a file, beside weights whose hash is pinned."""
     pin = pin_of(BODY, tmp_path)
     pin = dataclasses.replace(pin, files=(File(name="config.json"), *pin.files))
     store = WeightsDir(root=tmp_path, pins={"x": pin})

@@ -1,4 +1,4 @@
-"""What is a clip: by its name where that tells, else by its content."""
+"""Kinds of files, by name if the name suffices, else by content."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ from hfv_builder.clips.kinds import ANNEX, POINTER, kind_by_content, kind_by_nam
 from hfv_builder.clips.signatures import HEAD, shows_motion
 from tests.conftest import moving_square, write_clip
 
-POINTER_TEXT = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+POINTER_FILE = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
 TEXT = b"some notes on this folder of clips, licences and so on\n" * 9
 
 
@@ -21,7 +21,7 @@ def images(count: int) -> list[Image.Image]:
     return [Image.fromarray(frame) for frame in moving_square(count)]
 
 
-def saved(kind: str, count: int, **options: object) -> bytes:
+def image_file(kind: str, count: int, **options: object) -> bytes:
     first, *others = images(count)
     data = io.BytesIO()
     animation = {"save_all": True, "append_images": others, "duration": 40} if others else {}
@@ -51,16 +51,16 @@ def saved(kind: str, count: int, **options: object) -> bytes:
         ("a.mp4.part", "unfinished download"),
     ],
 )
-def test_names_that_tell(name: str, kind: str) -> None:
+def test_kinds_by_name(name: str, kind: str) -> None:
     assert kind_by_name(name) == kind
 
 
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("a.mp4", POINTER_TEXT.encode(), POINTER),
+        ("a.mp4", POINTER_FILE.encode(), POINTER),
         ("a.mp4", b"/annex/objects/SHA256E-s12345--abc.mp4\n", ANNEX),
-        ("a.mp4", TEXT, ""),  # named like a clip: its row says why it is none
+        ("a.mp4", TEXT, ""),  # the name of a clip: the catalogue says why it fails
         ("a.mp4", b"", ""),
         ("index.ts", TEXT, "text"),  # TypeScript
         ("notes", TEXT, "text"),
@@ -76,18 +76,20 @@ def test_names_that_tell(name: str, kind: str) -> None:
         ("track", struct.pack(">I4s4sI8s", 24, b"ftyp", b"M4A ", 0, b"M4A mp42"), "audio"),
     ],
 )
-def test_contents_that_tell(name: str, content: bytes, kind: str) -> None:
+def test_kinds_by_content(name: str, content: bytes, kind: str) -> None:
     assert kind_by_content(name, io.BytesIO(content)) == kind
 
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
-def test_an_image_is_a_clip_if_it_moves(kind: str, count: int) -> None:
-    assert kind_by_content(f"a.{kind.lower()}", io.BytesIO(saved(kind, count))) == ("" if count > 1 else "still image")
+def test_an_image_with_several_frames_is_a_clip(kind: str, count: int) -> None:
+    assert kind_by_content(f"a.{kind.lower()}", io.BytesIO(image_file(kind, count))) == (
+        "" if count > 1 else "still image"
+    )
 
 
-def test_a_png_with_a_long_text_before_its_images() -> None:
-    data = saved("PNG", 3)
+def test_a_png_may_have_a_long_text_before_its_images() -> None:
+    data = image_file("PNG", 3)
     text = b"x" * 100_000
     long = data[:33] + struct.pack(">I", len(text)) + b"tEXt" + text + bytes(4) + data[33:]
     assert kind_by_content("a.png", io.BytesIO(long)) == ""
@@ -122,14 +124,14 @@ def test_a_png_with_a_long_text_before_its_images() -> None:
         ("a.wtv", "mpeg2video"),
     ],
 )
-def test_moving_images_are_known_without_a_name(tmp_path: Path, name: str, codec: str) -> None:
+def test_videos_are_clips_under_any_name(tmp_path: Path, name: str, codec: str) -> None:
     pix_fmt = {"gif": "rgb8", "apng": "rgb24"}.get(codec, "yuv420p")
     path = write_clip(tmp_path / name, moving_square(3, width=352, height=288), fps=25, codec=codec, pix_fmt=pix_fmt)
     with path.open("rb") as file:
         assert kind_by_content("unnamed", file) == ""
 
 
-def test_audio_is_no_clip(tmp_path: Path) -> None:
+def test_audio_files_are_no_clips(tmp_path: Path) -> None:
     for name, codec in (("a.wav", "pcm_s16le"), ("a.ogg", "libopus"), ("a.mp3", "mp3"), ("a.flac", "flac")):
         with av.open(str(tmp_path / name), "w") as container:
             stream: Any = container.add_stream(codec, rate=48_000)

@@ -1,4 +1,4 @@
-"""Prompts: every line of every form gives its clip the prompt, or says why it does not."""
+"""Every line of a file of prompts gives its clip a prompt, or a complaint that says why not."""
 
 import pytest
 
@@ -20,15 +20,16 @@ NAMES = ClipNames(CLIPS, folder="/clips")
 
 
 def read(text: str) -> tuple[dict[str, str], list[tuple[int | None, str]]]:
-    """The prompt of each clip, and line and kind of each complaint."""
+    """Return the prompt of every clip, and line and kind of every complaint about a CSV file."""
     lines, malformed = parse_table(text, "p.csv", lambda name: bool(NAMES.find(name)))
     return matched(lines, malformed)
 
 
 def matched(lines: list[PromptLine], malformed: list[Complaint]) -> tuple[dict[str, str], list[tuple[int | None, str]]]:
+    """Return the prompt of every clip, and line and kind of every complaint."""
     prompts, complaints = match_prompts(lines, NAMES)
-    given = {name: prompt for name, (prompt, _) in prompts.items()}
-    return given, [(each.line, each.kind.value) for each in (*malformed, *complaints)]
+    prompt_of_clip = {name: prompt for name, (prompt, _) in prompts.items()}
+    return prompt_of_clip, [(complaint.line, complaint.kind.value) for complaint in (*malformed, *complaints)]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +59,15 @@ def matched(lines: list[PromptLine], malformed: list[Complaint]) -> tuple[dict[s
         ("../a.mp4", []),
     ],
 )
-def test_a_line_names_one_clip(file: str, clips: list[str]) -> None:
+def test_the_file_of_a_line_names_clips(file: str, clips: list[str]) -> None:
     assert list(NAMES.find(file)) == clips
 
 
-def test_every_line_is_accounted_for() -> None:
-    given, complaints = read(
+def test_every_line_gives_a_prompt_or_a_complaint() -> None:
+    prompts, complaints = read(
         "file,prompt\na.mp4,A\nnope.mp4,x\nd.mp4,D\nb.mp4,\nc.mp4,one\nsub/c.mp4,two\nsub/a.mp4,same\nsub/a.mp4,same\n"
     )
-    assert given == {"a.mp4": "A", "sub/a.mp4": "same"}
+    assert prompts == {"a.mp4": "A", "sub/a.mp4": "same"}
     assert sorted(complaints, key=str) == [
         (3, "unmatched"),
         (4, "ambiguous"),
@@ -78,7 +79,7 @@ def test_every_line_is_accounted_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "given", "complaints"),
+    ("text", "prompts", "complaints"),
     [
         ("file,prompt\na.mp4,A man, a dog, a tree\nb.mp4,B\n", {"b.mp4": "B"}, [(2, "malformed")]),
         ("file,prompt,prompt_group\na.mp4,A man, a dog\nb.mp4,B,1\n", {"b.mp4": "B"}, [(2, "malformed")]),
@@ -99,8 +100,8 @@ def test_every_line_is_accounted_for() -> None:
         ("file,prompt\na.mp4,  \n", {}, [(2, "empty")]),
     ],
 )
-def test_quoting_and_cells(text: str, given: dict[str, str], complaints: list[tuple[int, str]]) -> None:
-    assert read(text) == (given, complaints)
+def test_quotes_and_cells_of_csv(text: str, prompts: dict[str, str], complaints: list[tuple[int, str]]) -> None:
+    assert read(text) == (prompts, complaints)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "name,text\n", "file\n", "a.mp4,A\n", "file,file,prompt\n"])
@@ -109,14 +110,14 @@ def test_a_table_without_its_columns_is_refused(text: str) -> None:
         read(text)
 
 
-def test_json() -> None:
+def test_json_gives_prompts_and_complaints() -> None:
     text = """[{"file": "a.mp4", "prompt": "A", "prompt_group": 7}, {"file": "b.mp4", "prompt": null},
         {"file": "c.mp4"}, 3, {"file": 1, "prompt": "x"}, {"file": "e.mp4", "prompt": ["x"]},
         {"file": "e.mp4", "prompt": "1", "prompt": "2"}, {"file": "e.mp4", "prompt": "\\ud800"}]"""
     lines, malformed = parse_json(text, "p.json")
     assert lines[0].group == "7"
-    given, complaints = matched(lines, malformed)
-    assert given == {"a.mp4": "A"}
+    prompts, complaints = matched(lines, malformed)
+    assert prompts == {"a.mp4": "A"}
     assert complaints == [*((number, "malformed") for number in range(3, 9)), (2, "empty")]
     by_name, complaints = matched(*parse_json('{"a.mp4": "A", "b.mp4": {"prompt": "B"}, "a.mp4": "C"}', "p.json"))
     assert by_name == {"b.mp4": "B"}
@@ -124,16 +125,16 @@ def test_json() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1", '"a"', "7", "[" * 100_000])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"p\.json (is not valid JSON at line 1|is neither|is nested)"):
         parse_json(text, "p.json")
 
 
-def test_json_lines() -> None:
+def test_json_lines_give_prompts_and_complaints() -> None:
     text = '{"file": "a.mp4", "prompt": "A\u2028B"}\r\n\n{"file": "b.mp4"\n{"file": "b.mp4", "prompt": "B"}\n[1]\n'
     lines, malformed = parse_json_lines(text)
-    given, complaints = matched(lines, malformed)
-    assert given == {"a.mp4": "A\u2028B", "b.mp4": "B"}
+    prompts, complaints = matched(lines, malformed)
+    assert prompts == {"a.mp4": "A\u2028B", "b.mp4": "B"}
     assert complaints == [(3, "malformed"), (5, "malformed")]
 
 
@@ -150,11 +151,11 @@ def test_json_lines() -> None:
         ("A man-a.mp4", None),
     ],
 )
-def test_names_that_carry_the_prompt(name: str, prompt: str | None) -> None:
+def test_file_names_can_hold_the_prompt(name: str, prompt: str | None) -> None:
     assert prompt_in_name(name) == prompt
 
 
-def test_groups() -> None:
+def test_prompts_with_equal_words_are_one_group() -> None:
     assert prompt_group("A man  runs") == prompt_group(" a man runs") != prompt_group("a man ran")
     lines = [PromptLine(line=2, file="a.mp4", prompt="x", group="g"), PromptLine(line=3, file="b.mp4", prompt="x")]
     prompts, _ = match_prompts(lines, NAMES)

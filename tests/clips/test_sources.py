@@ -1,4 +1,4 @@
-"""Sources: the paper's Table 1 as it stands there, the user's own beside it, differences reported and not refused."""
+"""Sources: the paper's Table 1, the user's own sources, and reported differences."""
 
 from pathlib import Path
 
@@ -24,21 +24,24 @@ TABLE_1 = {
 DEEPACTION = "deepaction-"
 
 
-def test_table_1(tmp_path: Path) -> None:
+def test_shipped_sources_equal_table_1(tmp_path: Path) -> None:
     sources = load_sources(tmp_path)
-    paper = {name: s for name, s in sources.items() if not name.startswith(DEEPACTION)}
-    found = {s.name: (s.quantity, s.duration_s, s.fps, s.num_frames, s.width, s.height) for s in paper.values()}
-    assert found == TABLE_1
-    assert {name for name, s in paper.items() if s.real} == {"k400"}
-    assert {name for name, s in paper.items() if s.role == "train"} == {"cogvideox-2b", "k400"}
-    others = {name: s for name, s in sources.items() if name.startswith(DEEPACTION)}
+    paper = {name: source for name, source in sources.items() if not name.startswith(DEEPACTION)}
+    values = {
+        source.name: (source.quantity, source.duration_s, source.fps, source.num_frames, source.width, source.height)
+        for source in paper.values()
+    }
+    assert values == TABLE_1
+    assert {name for name, source in paper.items() if source.real} == {"k400"}
+    assert {name for name, source in paper.items() if source.role == "train"} == {"cogvideox-2b", "k400"}
+    others = {name: source for name, source in sources.items() if name.startswith(DEEPACTION)}
     assert len(others) == 7
-    assert {name for name, s in others.items() if s.real} == {f"{DEEPACTION}pexels"}
-    assert {s.licence for s in others.values() if not s.real} == {"CC-BY-4.0"}
-    assert all(check_name(name) == name and s.licence and s.url for name, s in sources.items())
+    assert {name for name, source in others.items() if source.real} == {f"{DEEPACTION}pexels"}
+    assert {source.licence for source in others.values() if not source.real} == {"CC-BY-4.0"}
+    assert all(check_name(name) == name and source.licence and source.url for name, source in sources.items())
 
 
-def test_a_users_own_are_added_or_replace(tmp_path: Path) -> None:
+def test_sources_of_a_user_are_added_or_replace_others(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text('[mine]\nname = "Mine"\n[kling]\nname = "Kling 2"\nquantity = 3\n')
     sources = load_sources(tmp_path)
     assert sources["mine"] == Source(name="Mine")
@@ -56,27 +59,27 @@ def test_a_users_own_are_added_or_replace(tmp_path: Path) -> None:
         ('[Mine]\nname = "M"', "'Mine' is not a valid name of a generator"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+def test_errors_name_the_wrong_field(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "sources.toml").write_text(text)
     with pytest.raises(UsageError, match=sentence):
         load_sources(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "Kling", "a/b", "../up", "1st", "kling 2", "a=b", ".hidden", "k" * 65, "kling\n"])
-def test_names_that_cannot_be_a_folder(name: str) -> None:
+def test_names_that_cannot_be_a_folder_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is not a valid name of a generator"):
         check_name(name)
 
 
-def test_differences() -> None:
+def test_differences_from_the_source_are_reported() -> None:
     source = Source(name="Kling", quantity=4, fps=30, num_frames=153, width=1280, height=720, duration_s=5)
     as_expected = {"width": 1280, "height": 720, "fps": 30.0, "num_frames": 153, "duration_s": 5.1}
     small = as_expected | {"width": 200, "height": 112, "fps": 24.0}
     unknown = as_expected | {"fps": None}
-    found = {row["field"]: row for row in differences(source, [as_expected, small, small, unknown, as_expected])}
-    assert found["quantity"] == {"field": "quantity", "expected": 4, "found": 5, "clips": None}
-    assert found["width"] == {"field": "width", "expected": 1280, "found": 200, "clips": 2}
-    assert found["fps"] == {"field": "fps", "expected": 30.0, "found": 24.0, "clips": 3}
-    assert found["shorter side"] == {"field": "shorter side", "expected": "≥ 224", "found": 112, "clips": 2}
-    assert "num_frames" not in found
+    rows = {row["field"]: row for row in differences(source, [as_expected, small, small, unknown, as_expected])}
+    assert rows["quantity"] == {"field": "quantity", "expected": 4, "found": 5, "clips": None}
+    assert rows["width"] == {"field": "width", "expected": 1280, "found": 200, "clips": 2}
+    assert rows["fps"] == {"field": "fps", "expected": 30.0, "found": 24.0, "clips": 3}
+    assert rows["shorter side"] == {"field": "shorter side", "expected": "≥ 224", "found": 112, "clips": 2}
+    assert "num_frames" not in rows
     assert differences(Source(name="Mine"), [as_expected]) == []

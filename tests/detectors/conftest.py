@@ -1,4 +1,4 @@
-"""One small release and one tiny checkpoint for all tests of detectors."""
+"""Fixtures of the tests of detectors: a small release, tiny checkpoints and a shared cache."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.detectors.weights import BACKBONE, TINY, tiny_store
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Forests of a few trees, which are enough for these clips, and pages without drawings (tests/evaluation draws)."""
+    """Use forests of a few trees, which suffice here, and pages without drawings, which tests/evaluation checks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "TREES", 20)
         patch.setattr(drawings, "svg", lambda figure: "<svg></svg>")
@@ -26,7 +26,7 @@ def _quick() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _tiny_backbone() -> Iterator[None]:
-    """A backbone of a few parameters among those that can be chosen."""
+    """Add a backbone of a few parameters to the sizes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SIZES, BACKBONE, TINY)
         yield
@@ -34,23 +34,23 @@ def _tiny_backbone() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release; nobody may change it."""
+    """Return the folder of a release, which tests must not change."""
     return write_release(tmp_path_factory.mktemp("made") / "small-1.0.0", variant="blur3")
 
 
 @pytest.fixture(scope="session")
 def release(folder: Path) -> Release:
-    """The same, read."""
+    """Return the release that was read from the folder."""
     return read_release(folder)
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> WeightsDir:
-    """Tiny checkpoints of CLIP, Depth Pro and InternVideo2."""
+    """Return tiny checkpoints of CLIP, Depth Pro and InternVideo2."""
     return tiny_store(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory, weights: WeightsDir) -> Workplace:
-    """A cache that all tests share; features do not depend on who computed them."""
+def workplace(tmp_path_factory: pytest.TempPathFactory, weights: WeightsDir) -> Workplace:
+    """Return a workplace whose cache all tests share, since features do not depend on the test that computes them."""
     return Workplace(cache=tmp_path_factory.mktemp("features"), device="cpu", threads=2, weights=weights)

@@ -1,4 +1,4 @@
-"""Tiny `humansam` detectors and clips that follow from their number."""
+"""Tiny `humansam` detectors, and clips whose content tells their number."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def detector(weights: WeightsDir, **values: Any) -> HumanSam:
 
 
 def samples(count: int = 8, *, frames: int = 8, depth: int = 16) -> Samples:
-    """Clips whose frames, depth, rank and label all follow from their number."""
+    """Return clips whose frames, depth, rank and label are functions of their number."""
     labels = np.arange(count) % 4
     rows = pd.DataFrame({"label": labels, "r_hat": np.where(labels == 3, 0, (np.arange(count) + 1) / count)})
     images = [np.full((frames, 3, 28, 28), 2 * clip, np.uint8) for clip in range(count)]

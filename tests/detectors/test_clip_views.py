@@ -1,4 +1,4 @@
-"""Which frames and crops views take, and how training changes them."""
+"""Frames and crops of views, and their changes in training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 20, 3
 
 
 @pytest.mark.parametrize("total", [1, 3, 8, 9, 31, 100])
-def test_places(total: int) -> None:
+def test_places_of_segments_and_views(total: int) -> None:
     rng = np.random.default_rng(total)
     for _ in range(20):
         places = segment_places(total, 8, rng.random(8))
@@ -35,29 +35,29 @@ def test_places(total: int) -> None:
 
 @pytest.mark.parametrize(("total", "views", "kept"), [(5, 4, 5), (40, 2, 16), (40, 0, 40)])
 def test_kept_frames_give_the_same_views(tmp_path: Path, total: int, views: int, kept: int) -> None:
-    """A view of the frames that are kept is that view of the clip."""
-    frames = np.stack([np.full((40, 60, 3), 40 + 4 * place, np.uint8) for place in range(total)])
+    """A view of the kept frames is the same as a view of the clip."""
+    frames = np.stack([np.full((40, 60, 3), 40 + 4 * index, np.uint8) for index in range(total)])
     images = SegmentFrames(20, 8, views).extract(write_clip(tmp_path / "clip.mp4", frames))
     assert images.shape == (kept, 3, 20, 30)
     shades = ((images.mean(axis=(1, 2, 3)) - 40) / 4).round().astype(int)
-    for number in {views, 2} - {0}:
-        if views in (0, number) or kept < 16:
-            expected = view_places(total, 8, number)
-            np.testing.assert_array_equal(shades[view_places(kept, 8, number)], expected)
+    for view_count in {views, 2} - {0}:
+        if views in (0, view_count) or kept < 16:
+            expected = view_places(total, 8, view_count)
+            np.testing.assert_array_equal(shades[view_places(kept, 8, view_count)], expected)
 
 
-def test_small_clips_are_not_enlarged_and_broken_ones_are_errors(tmp_path: Path) -> None:
+def test_small_clips_are_not_enlarged_and_broken_clips_fail(tmp_path: Path) -> None:
     frames = np.full((9, 16, 32, 3), 90, np.uint8)
     extractor = SegmentFrames(64, 8, 1)
     assert extractor.extract(write_clip(tmp_path / "clip.mp4", frames)).shape == (8, 3, 16, 32)
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(ClipError):
         extractor.extract(tmp_path / "broken.mp4")
-    assert len({SegmentFrames(64, 8, own).fingerprint for own in (0, 1, 4)}) == 3
+    assert len({SegmentFrames(64, 8, views).fingerprint for views in (0, 1, 4)}) == 3
 
 
 @pytest.mark.parametrize("size", [(20, 44), (44, 20)])
-def test_crops_go_from_end_to_end_of_the_long_side(size: tuple[int, int]) -> None:
+def test_crops_cover_the_long_side(size: tuple[int, int]) -> None:
     ramp = torch.arange(max(size), dtype=torch.uint8).repeat(min(size), 1)
     images = (ramp if size[0] < size[1] else ramp.T).expand(2, 3, *size).contiguous()
     views = [*spatial_views(images, 20, 3)]
@@ -69,13 +69,13 @@ def test_crops_go_from_end_to_end_of_the_long_side(size: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_every_operation_treats_all_frames_alike(name: str, sign: int) -> None:
-    same = IMAGES[:1].expand(3, -1, -1, -1).contiguous()
+def test_every_operation_changes_all_frames_alike(name: str, sign: int) -> None:
+    equal_frames = IMAGES[:1].expand(3, -1, -1, -1).contiguous()
     for magnitude in (0.0, 0.7, 1.0):
-        changed = OPERATIONS[name](same, magnitude, sign)
-        assert (changed.dtype, changed.shape) == (torch.uint8, same.shape)
+        changed = OPERATIONS[name](equal_frames, magnitude, sign)
+        assert (changed.dtype, changed.shape) == (torch.uint8, equal_frames.shape)
         assert torch.equal(changed, changed[:1].expand(3, -1, -1, -1))
-    assert not torch.equal(OPERATIONS[name](same, 0.7, sign), same) or name == "auto_contrast"
+    assert not torch.equal(OPERATIONS[name](equal_frames, 0.7, sign), equal_frames) or name == "auto_contrast"
 
 
 CHANGES: tuple[Callable[[Tensor, np.random.Generator], Tensor], ...] = (
@@ -86,7 +86,7 @@ CHANGES: tuple[Callable[[Tensor, np.random.Generator], Tensor], ...] = (
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=["augment", "crop", "erase"])
-def test_changes_depend_on_their_own_random_numbers_alone(change: Callable[..., Tensor]) -> None:
+def test_changes_depend_on_the_given_generator_alone(change: Callable[..., Tensor]) -> None:
     torch.manual_seed(0)
     first = change(IMAGES, np.random.default_rng(3))
     torch.manual_seed(1)
@@ -98,22 +98,22 @@ def test_changes_depend_on_their_own_random_numbers_alone(change: Callable[..., 
     )
 
 
-def test_crops_have_the_areas_and_ratios_that_are_allowed() -> None:
+def test_crops_have_allowed_areas_and_ratios() -> None:
     rows, columns = torch.meshgrid(torch.arange(120), torch.arange(200), indexing="ij")
     images = torch.stack([rows, columns, rows]).to(torch.uint8)[None]
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(60):
         crop = random_crop(images, 50, rng, least=0.2)[0].float()
-        tall, wide = ((own.max() - own.min() + 1).item() for own in (crop[0], crop[1]))
-        shares.append(tall * wide / (120 * 200))
-        assert 0.7 < wide / tall < 1.45
+        height, width = ((coordinates.max() - coordinates.min() + 1).item() for coordinates in (crop[0], crop[1]))
+        shares.append(height * width / (120 * 200))
+        assert 0.7 < width / height < 1.45
     assert min(shares) > 0.17
     assert max(shares) > 0.6
-    assert random_crop(images[..., :3, :], 8, rng).shape == (1, 3, 8, 8)  # no ratio fits: the middle
+    assert random_crop(images[..., :3, :], 8, rng).shape == (1, 3, 8, 8)  # no ratio fits, so the middle is cropped
 
 
-def test_erasing_takes_one_region_of_all_frames() -> None:
+def test_erasing_fills_the_same_region_in_all_frames() -> None:
     images = torch.zeros(4, 3, 40, 40)
     rng = np.random.default_rng(0)
     regions = [(erase(images, rng) != 0).any(dim=1) for _ in range(200)]
@@ -125,7 +125,7 @@ def test_erasing_takes_one_region_of_all_frames() -> None:
     assert not images.any()
 
 
-def test_normalized_by_numpy() -> None:
+def test_normalized_equals_numpy() -> None:
     expected = (IMAGES.numpy() / 255 - np.array([0.485, 0.456, 0.406])[:, None, None]) / np.array(
         [0.229, 0.224, 0.225]
     )[:, None, None]

@@ -1,4 +1,4 @@
-"""One suite for every detector of the registry."""
+"""One test suite for all detectors of the registry."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,32 +40,36 @@ SMALL: dict[str, dict[str, object]] = {
     "timesformer": NETWORK | {"resized": 36, "width": 32, "depth": 1, "heads": 2, "together": 2},
     "f3net": NETWORK | {"width": 32, "middle": 1},
 }
-"""Settings that make a detector quick."""
+"""Settings that make detectors fast."""
 LEARNS = dict.fromkeys(("metadata", "chance", "clip-prompt", "uni-fd", "cnndet", "timesformer", "f3net"), False)
-"""Detectors that cannot tell the sample's colours, and those of `test_networks.py`, which shows that they learn."""
+"""Detectors that are not expected to learn the sample's colours; `test_networks.py` tests that the networks learn."""
 
 
-def made(name: str, release: Release, place: Workplace, **values: object) -> tuple[Detector, Config, Samples, Samples]:
-    """A detector, and samples to train and to test with."""
+def make_detector(
+    name: str, release: Release, workplace: Workplace, **values: object
+) -> tuple[Detector, Config, Samples, Samples]:
+    """Return a detector, its configuration, and samples to train and to test with."""
     config = configure(name, SMALL.get(name, {}) | values, name)
     rows = release.clips(Split.TRAIN)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(config, classes, place, lite=True))
+    detector = create(name, config, surroundings_of(config, classes, workplace, lite=True))
     train, test = (
-        prepare(release, part, detector, config.target, classes, place).samples
+        prepare(release, part, detector, config.target, classes, workplace).samples
         for part in (rows, release.clips(Split.TEST))
     )
     return detector, config, train, test
 
 
 TARGETS = dict.fromkeys(("ft-clip", "humansam", "uni-fd", "cnndet", "timesformer", "f3net"), ("anomaly",))
-"""Where one target is enough."""
+"""Detectors for which one target suffices."""
 PAIRS = [(name, target) for name in DETECTORS for target in TARGETS.get(name, ("binary", "anomaly", "generator"))]
 
 
 @pytest.mark.parametrize(("name", "target"), PAIRS)
-def test_every_detector(name: str, target: str, release: Release, place: Workplace, tmp_path: Path) -> None:
-    detector, config, train, test = made(name, release, place, target=target)
+def test_every_detector_fits_predicts_explains_and_is_saved(
+    name: str, target: str, release: Release, workplace: Workplace, tmp_path: Path
+) -> None:
+    detector, config, train, test = make_detector(name, release, workplace, target=target)
     curve = detector.fit(train, test, Fitting(folder=tmp_path))
     assert bool(curve) == DETECTORS[name].has_epochs
     probabilities = detector.predict(test)
@@ -77,85 +81,90 @@ def test_every_detector(name: str, target: str, release: Release, place: Workpla
         assert (probabilities.argmax(axis=1) == test.classes).mean() > 0.8
 
     detector.save(tmp_path / "weights.safetensors")
-    surroundings = surroundings_of(config, classes_of(train.rows, config.target), place, lite=True)
-    again = create(name, config, surroundings)
-    again.load(tmp_path / "weights.safetensors")
-    assert (again.predict(test) == probabilities).all()
-    again.save(tmp_path / "again.safetensors")
+    surroundings = surroundings_of(config, classes_of(train.rows, config.target), workplace, lite=True)
+    second = create(name, config, surroundings)
+    second.load(tmp_path / "weights.safetensors")
+    assert (second.predict(test) == probabilities).all()
+    second.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
 
     check_evidence(detector, release, test, probabilities)
     order = np.random.default_rng(0).permutation(len(test.rows))
-    turned = Samples(
+    reordered = Samples(
         rows=test.rows.iloc[order].reset_index(drop=True),
-        features=[test.features[place] for place in order],
-        further=tuple([own[place] for place in order] for own in test.further),
+        features=[test.features[index] for index in order],
+        further=tuple([values[index] for index in order] for values in test.further),
         classes=test.classes[order],
     )
-    np.testing.assert_allclose(again.predict(turned), probabilities[order], atol=1e-9)
+    np.testing.assert_allclose(second.predict(reordered), probabilities[order], atol=1e-9)
     (tmp_path / "weights.safetensors").write_bytes(b"damaged")
     with pytest.raises(UsageError, match="cannot be read"):
-        again.load(tmp_path / "weights.safetensors")
+        second.load(tmp_path / "weights.safetensors")
 
 
 def check_evidence(detector: Detector, release: Release, test: Samples, probabilities: Floats) -> None:
-    """What an answer rests on: the same probabilities, of views that are some, and maps of what was looked at."""
+    """Check that evidence has the probabilities of the prediction, at least one view, and maps of the images used."""
     if not isinstance(detector, Explains):
         return
     extractor = detector.evidence_extractor()
     parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
-    first, *others = (part.extract(release.folder / test.rows["path"][0]) for part in parts)
+    first, *other_features = (part.extract(release.folder / test.rows["path"][0]) for part in parts)
     clip = Samples(
-        rows=test.rows[:1], features=[first], further=tuple([own] for own in others), classes=test.classes[:1]
+        rows=test.rows[:1],
+        features=[first],
+        further=tuple([values] for values in other_features),
+        classes=test.classes[:1],
     )
-    plain, drawn = (detector.explain(clip, maps=maps) for maps in (False, True))
-    for evidence in (plain, drawn):
+    without_maps, with_maps = (detector.explain(clip, maps=maps) for maps in (False, True))
+    for evidence in (without_maps, with_maps):
         np.testing.assert_allclose(evidence.probabilities, probabilities[0], atol=1e-5)
         assert evidence.views.shape[1] == probabilities.shape[1]
         np.testing.assert_allclose(evidence.views.sum(axis=1), 1)
-    assert plain.maps is None
-    assert plain.fusion is None or 0 <= plain.fusion <= 1
-    if drawn.maps is not None:
-        assert drawn.images is not None
-        assert drawn.images.shape == (*drawn.maps.shape, 3)
-        assert drawn.images.dtype == np.uint8
-        assert drawn.maps.min() >= 0
-        assert drawn.maps.max() == 1
+    assert without_maps.maps is None
+    assert without_maps.fusion is None or 0 <= without_maps.fusion <= 1
+    if with_maps.maps is not None:
+        assert with_maps.images is not None
+        assert with_maps.images.shape == (*with_maps.maps.shape, 3)
+        assert with_maps.images.dtype == np.uint8
+        assert with_maps.maps.min() >= 0
+        assert with_maps.maps.max() == 1
 
 
 @pytest.mark.parametrize("name", [name for name in DETECTORS if name not in (*TARGETS, "chance", "clip-prompt")])
-def test_the_same_seed_gives_the_same_weights(name: str, release: Release, place: Workplace, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_weights(
+    name: str, release: Release, workplace: Workplace, tmp_path: Path
+) -> None:
     for file in ("a", "b"):
-        detector, _, train, test = made(name, release, place, seed=3, target="anomaly")
+        detector, _, train, test = make_detector(name, release, workplace, seed=3, target="anomaly")
         detector.fit(train, test, Fitting(folder=tmp_path))
         detector.save(tmp_path / file)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_prompts_by_numpy(release: Release, place: Workplace, tmp_path: Path) -> None:
+def test_probabilities_of_prompts_equal_numpy(release: Release, workplace: Workplace, tmp_path: Path) -> None:
     prompts = {"real": ("a red square", "a film"), "fake": ("a drawing",)}
-    detector, _, train, test = made("clip-prompt", release, place, prompts=prompts)
+    detector, _, train, test = make_detector("clip-prompt", release, workplace, prompts=prompts)
     detector.fit(train, test, Fitting(folder=tmp_path))
     import open_clip
     import torch
 
-    assert place.weights is not None
-    local = f"local-dir:{place.weights.root / 'clip'}"
-    model, tokenize = open_clip.create_model(local).eval(), open_clip.get_tokenizer(local)
+    assert workplace.weights is not None
+    hub_name = f"local-dir:{workplace.weights.root / 'clip'}"
+    model, tokenize = open_clip.create_model(hub_name).eval(), open_clip.get_tokenizer(hub_name)
     vectors = []
     for texts in (prompts["fake"], prompts["real"]):
         with torch.inference_mode():
-            own = model.encode_text(tokenize([*texts])).numpy().astype(np.float64)
-        mean = (own / np.linalg.norm(own, axis=1, keepdims=True)).mean(axis=0)
+            array = model.encode_text(tokenize([*texts])).numpy().astype(np.float64)
+        mean = (array / np.linalg.norm(array, axis=1, keepdims=True)).mean(axis=0)
         vectors.append(mean / np.linalg.norm(mean))
     probabilities = detector.predict(test)
-    for clip, own in enumerate(probabilities):
+    for clip, array in enumerate(probabilities):
         frames = np.asarray(test.features[clip], np.float64)
         frames /= np.linalg.norm(frames, axis=1, keepdims=True)
         cosines = frames @ np.array(vectors).T
         votes = np.bincount(cosines.argmax(axis=1), minlength=2)
         mean = np.exp(100 * (cosines.mean(axis=0) - cosines.mean(axis=0).max()))
-        np.testing.assert_allclose(own, (votes + mean / mean.sum()) / (len(frames) + 1), atol=1e-4)
+        np.testing.assert_allclose(array, (votes + mean / mean.sum()) / (len(frames) + 1), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -172,24 +181,24 @@ def test_prompts_by_numpy(release: Release, place: Workplace, tmp_path: Path) ->
         ("clip-prompt", {"prompts": {"real": ()}}, "prompts.real: give at least one prompt"),
     ],
 )
-def test_wrong_configurations(
-    name: str, values: dict[str, object], sentence: str, release: Release, place: Workplace, tmp_path: Path
+def test_wrong_configurations_are_refused(
+    name: str, values: dict[str, object], sentence: str, release: Release, workplace: Workplace, tmp_path: Path
 ) -> None:
     if values == {"embedding": "clip"}:
-        place = replace(place, weights=WeightsDir(root=tmp_path))
+        workplace = replace(workplace, weights=WeightsDir(root=tmp_path))
     with pytest.raises(UsageError, match=sentence):
-        made(name, release, place, **values)
+        make_detector(name, release, workplace, **values)
 
 
-def test_prior_refuses_clips_without_scores(release: Release, place: Workplace, tmp_path: Path) -> None:
-    detector, _, train, test = made("prior", release, place)
+def test_prior_refuses_clips_without_scores(release: Release, workplace: Workplace, tmp_path: Path) -> None:
+    detector, _, train, test = make_detector("prior", release, workplace)
     rows = train.rows.copy()
     rows.loc[rows["generator"].eq("film"), "motion"] = None
     with pytest.raises(UsageError, match=r"4 of 16 have none \(film\): run `hfv score"):
         detector.fit(replace(train, rows=rows), test, Fitting(folder=tmp_path))
 
 
-def test_targets(release: Release) -> None:
+def test_classes_and_probabilities_of_targets(release: Release) -> None:
     rows = release.clips(Split.TRAIN)
     assert classes_of(rows, "generator") == ("film", "sora")
     assert class_ids(release.clips(Split.TEST), "generator", ("film", "sora")).tolist().count(-1) == 12
@@ -209,7 +218,7 @@ def test_the_help_names_every_detector(capsys: pytest.CaptureFixture[str]) -> No
     assert set(DETECTORS) <= set(words)
 
 
-def test_floors_and_names_of_runs() -> None:
+def test_names_of_floors_and_runs() -> None:
     assert FLOORS == ("chance", "metadata", "prior")
     config = configure("clip-svm", {"target": "binary", "kernel": "linear", "generators": ["a", "b"], "c": 2.0}, "x")
     assert run_name("clip-svm", config) == "clip-svm-binary-a+b-linear-c2.0"

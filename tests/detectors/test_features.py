@@ -1,4 +1,4 @@
-"""Features: computed once, whoever asks, and lost by no kill."""
+"""Features are computed once per content, and no kill loses them."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from hfv_builder.records import ClipError, UsageError
 from tests.killed import killed_after
 
 
-class Counting:
-    """An extractor that notes what it reads."""
+class RecordingExtractor:
+    """An extractor that records the files it reads."""
 
     fingerprint = "size of the file"
 
@@ -28,17 +28,17 @@ class Counting:
         return np.array([[path.stat().st_size]], np.int32)
 
 
-def test_a_content_is_computed_once(release: Release, tmp_path: Path) -> None:
+def test_features_of_a_content_are_computed_once(release: Release, tmp_path: Path) -> None:
     paths = release.rows["path"].tolist()
     contents, failed = contents_of(release, paths, threads=2)
     assert failed == {}
     assert len({*contents.values()}) < len(paths)  # the variants of this sample are copies
-    first, again = Counting(), Counting()
+    first, second = RecordingExtractor(), RecordingExtractor()
     assert fill(FeatureCache(tmp_path, "f"), first, release, contents, threads=2) == {}
     assert len(first.read) == len({*contents.values()})
     cache = FeatureCache(tmp_path, "f")
-    assert fill(cache, again, release, contents, threads=1) == {}
-    assert again.read == []
+    assert fill(cache, second, release, contents, threads=1) == {}
+    assert second.read == []
     for path, content in contents.items():
         assert cache[content].tolist() == [[(release.folder / path).stat().st_size]]
     assert not cache[content].flags.writeable
@@ -49,25 +49,25 @@ def test_a_clip_that_cannot_be_read_is_named_and_tried_again(release: Release, t
     empty = tmp_path / "empty.mp4"
     empty.touch()
     cache = FeatureCache(tmp_path / "cache", "f")
-    extractor = Counting()
+    extractor = RecordingExtractor()
     for _ in range(2):
         assert fill(cache, extractor, release, {str(empty): "e"}, threads=1) == {str(empty): "it is empty"}
     assert len(extractor.read) == 2
 
 
 @pytest.mark.parametrize("survived", range(6))
-def test_killed_and_filled_again(release: Release, tmp_path: Path, survived: int) -> None:
-    contents = {path: f"{place:03d}" for place, path in enumerate(release.rows["path"])}
+def test_a_killed_fill_is_completed_by_the_next(release: Release, tmp_path: Path, survived: int) -> None:
+    contents = {path: f"{number:03d}" for number, path in enumerate(release.rows["path"])}
     assert len(contents) > PART
     with killed_after(survived):
-        fill(FeatureCache(tmp_path, "f"), Counting(), release, contents, threads=1)
+        fill(FeatureCache(tmp_path, "f"), RecordingExtractor(), release, contents, threads=1)
     cache = FeatureCache(tmp_path, "f")
-    fill(cache, Counting(), release, contents, threads=1)
+    fill(cache, RecordingExtractor(), release, contents, threads=1)
     assert all(content in cache for content in contents.values())
     assert not [*tmp_path.rglob("*.part")] or survived < 6
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, "f")
     cache.add({"a": np.zeros(3), "b": np.ones((2, 2), np.float16)})
     file = next(cache.folder.glob("*.arrow"))
@@ -76,7 +76,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         FeatureCache(tmp_path, "f")
 
 
-def test_shapes_and_types_stay(tmp_path: Path) -> None:
+def test_shapes_and_dtypes_are_kept(tmp_path: Path) -> None:
     arrays: dict[str, Any] = {"a": np.zeros((0, 5), np.float16), "b": np.arange(6).reshape(1, 2, 3), "c": np.array(1.5)}
     FeatureCache(tmp_path, "f").add(arrays)
     cache = FeatureCache(tmp_path, "f")

@@ -1,4 +1,4 @@
-"""What F3-Net sees, against plain formulas by scipy; and Xception against timm's."""
+"""Inputs of F3-Net equal plain formulas with scipy, and Xception equals timm's."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ def sigma(weight: float) -> float:
     return float((1 - np.exp(-weight)) / (1 + np.exp(-weight)))
 
 
-def test_the_transform_is_scipys() -> None:
+def test_the_cosine_transform_equals_scipys() -> None:
     values = np.random.default_rng(0).normal(size=(SIDE, SIDE))
     matrix = cosine_matrix(SIDE).double().numpy()
     np.testing.assert_allclose(matrix @ values @ matrix.T, dctn(values, norm="ortho"), atol=1e-5)
 
 
-def test_bands_of_an_image(images: torch.Tensor) -> None:
+def test_bands_of_an_image_equal_filtered_spectra(images: torch.Tensor) -> None:
     layer = SpectralBands(SIDE)
     with torch.no_grad():
         layer.learnt.copy_(torch.randn(layer.learnt.shape, generator=torch.Generator().manual_seed(1)))
@@ -53,12 +53,12 @@ def test_untrained_bands_sum_to_the_image(images: torch.Tensor) -> None:
         assert (band_masks(side, limits).sum(dim=0) == 1).all()
 
 
-def test_local_statistics(images: torch.Tensor) -> None:
+def test_local_statistics_equal_loops_over_windows(images: torch.Tensor) -> None:
     layer = LocalStatistics()
     with torch.no_grad():
         layer.learnt.copy_(torch.randn(layer.learnt.shape, generator=torch.Generator().manual_seed(2)))
-    own = layer(images).detach().numpy()
-    assert own.shape == (2, 6, 9, 9)
+    statistics = layer(images).detach().numpy()
+    assert statistics.shape == (2, 6, 9, 9)
     assert layer(torch.zeros(1, 3, 299, 299)).shape == (1, 6, 149, 149)
     grey = np.tensordot(images.numpy().astype(float), [0.299, 0.587, 0.114], axes=(1, 0))
     padded = np.pad(grey, ((0, 0), (4, 4), (4, 4)))
@@ -71,16 +71,16 @@ def test_local_statistics(images: torch.Tensor) -> None:
                 for v in range(10):
                     inside = min(5, int((u + v) / 18 * 6 + 1e-9)) == band
                     total += abs(spectrum[u, v] * (inside + sigma(float(layer.learnt[band, u, v].detach()))))
-            assert own[1, band, row, column] == pytest.approx(np.log10(total + 1e-4), abs=1e-4)
+            assert statistics[1, band, row, column] == pytest.approx(np.log10(total + 1e-4), abs=1e-4)
 
 
-def test_xception_is_timms() -> None:
-    from timm.models.xception import Xception as Theirs
+def test_xception_equals_timms() -> None:
+    from timm.models.xception import Xception as TimmXception
 
     torch.manual_seed(0)
-    theirs = Theirs(num_classes=0).eval()
-    ours = Xception().eval()
-    ours.load_state_dict(theirs.state_dict())
+    reference = TimmXception(num_classes=0).eval()
+    xception = Xception().eval()
+    xception.load_state_dict(reference.state_dict())
     images = torch.rand(1, 3, 71, 71)
     with torch.inference_mode():
-        torch.testing.assert_close(ours(images), theirs(images), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(xception(images), reference(images), atol=1e-5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Machines as arrays against plain scikit-learn, exact and approximate; votes by enumeration."""
+"""Support vector machines and forests as arrays equal scikit-learn's; votes equal an enumeration."""
 
 from itertools import pairwise, product
 
@@ -14,26 +14,26 @@ from hfv_builder.detectors.votes import vote
 
 
 def clips(classes: int, *, seed: int = 0, count: int = 60) -> tuple[list[np.ndarray], np.ndarray]:
-    """Frames of clips whose classes overlap, in half precision, of different lengths."""
+    """Return vectors of the frames of clips with overlapping classes, float16, and the labels of the clips."""
     rng = np.random.default_rng(seed)
     labels = np.r_[np.arange(classes), rng.integers(0, classes, count - classes)]
-    middles = rng.normal(size=(classes, 12))
-    own = [rng.normal(size=(int(rng.integers(1, 8)), 12)) + middles[label] for label in labels]
-    return [(v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float16) for v in own], labels
+    centres = rng.normal(size=(classes, 12))
+    vectors = [rng.normal(size=(int(rng.integers(1, 8)), 12)) + centres[label] for label in labels]
+    return [(v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float16) for v in vectors], labels
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("classes", [2, 4])
-def test_a_plain_script_gives_the_same(kernel: kernels.Kernel, classes: int) -> None:
+def test_frames_and_votes_equal_scikit_learn(kernel: kernels.Kernel, classes: int) -> None:
     train, labels = clips(classes)
     test, _ = clips(classes, seed=1)
     machine = fit_frames(kernel, train, labels, classes, c=1, seed=0, exact=10_000)
-    own = vote_frames(machine_of(machine_arrays(machine)), test)
+    votes_of_clips = vote_frames(machine_of(machine_arrays(machine)), test)
 
     x = np.concatenate([unit(v) for v in train]).astype(np.float64)
     y = np.repeat(labels, [len(v) for v in train])
     svm = SVC(C=1, kernel=kernel, gamma="scale", class_weight="balanced").fit(x, y)
-    for probabilities, frames in zip(own, test, strict=True):
+    for probabilities, frames in zip(votes_of_clips, test, strict=True):
         decisions = svm.decision_function(unit(frames).astype(np.float64))
         if classes == 2:
             decisions = np.column_stack([-decisions, decisions])
@@ -48,21 +48,21 @@ def test_the_approximation_agrees_with_the_exact_machine(kernel: kernels.Kernel)
     train, labels = clips(3, count=100)
     x, y = np.concatenate([unit(v) for v in train]), np.repeat(labels, [len(v) for v in train])
     test = np.concatenate([unit(v) for v in clips(3, seed=0, count=140)[0][100:]])
-    exact, near = (kernels.fit(kernel, x, y, 3, exact=limit).decisions(test) for limit in (10_000, 50))
-    assert (exact.argmax(axis=1) == near.argmax(axis=1)).mean() > 0.96
-    assert min(np.corrcoef(exact[:, label], near[:, label])[0, 1] for label in range(3)) > 0.93
+    exact, approximate = (kernels.fit(kernel, x, y, 3, exact=limit).decisions(test) for limit in (10_000, 50))
+    assert (exact.argmax(axis=1) == approximate.argmax(axis=1)).mean() > 0.96
+    assert min(np.corrcoef(exact[:, label], approximate[:, label])[0, 1] for label in range(3)) > 0.93
 
 
-def test_equal_vectors_and_one_frame_each() -> None:
+def test_equal_vectors_have_finite_probabilities() -> None:
     same = [np.ones((1, 4), np.float16)] * 4
-    own = vote_frames(fit_frames("rbf", same, np.array([0, 1, 0, 1]), 2, c=1, seed=0, exact=100), same)
-    assert np.isfinite(own).all()
-    assert np.allclose(own.sum(axis=1), 1)
+    probabilities = vote_frames(fit_frames("rbf", same, np.array([0, 1, 0, 1]), 2, c=1, seed=0, exact=100), same)
+    assert np.isfinite(probabilities).all()
+    assert np.allclose(probabilities.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4])
-def test_votes_by_enumeration(frames: int) -> None:
-    """All frames' classes among three, with a decision that favours class 1 in every tie."""
+def test_votes_of_all_combinations_of_classes(frames: int) -> None:
+    """All combinations of three classes are tried, with decisions that favour class 1 in ties."""
     for chosen in product(range(3), repeat=frames):
         decisions = np.full((frames, 3), -1.0)
         decisions[range(frames), chosen] = [2.0 if label == 1 else 1.0 for label in chosen]
@@ -84,7 +84,7 @@ def test_a_tie_goes_to_the_larger_mean_decision() -> None:
 
 
 @pytest.mark.parametrize(("total", "count"), [(1, 16), (16, 16), (17, 16), (100, 16), (36, 1), (5, 2)])
-def test_even_places(total: int, count: int) -> None:
+def test_even_places_are_distinct_and_reach_both_ends(total: int, count: int) -> None:
     places = even_places(total, count)
     assert len(places) == min(total, count)
     assert len(set(places.tolist())) == len(places)
@@ -94,16 +94,16 @@ def test_even_places(total: int, count: int) -> None:
         assert np.ptp(np.diff(places)) <= 1 if len(places) > 1 else True
 
 
-def test_a_forest_as_arrays_is_that_of_scikit_learn() -> None:
+def test_a_forest_as_arrays_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 5)).round(1)
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.r_[0, 1, 2, rng.integers(0, 3, 77)]
-    own = forest.fit(x, y, 3, seed=4)
-    known = np.where(np.isnan(x), forest.UNKNOWN, x)
+    trained = forest.fit(x, y, 3, seed=4)
+    imputed = np.where(np.isnan(x), forest.UNKNOWN, x)
     model = RandomForestClassifier(
         n_estimators=forest.TREES, min_samples_leaf=forest.LEAF, class_weight="balanced", random_state=4
-    ).fit(known, y)
-    np.testing.assert_allclose(own.probabilities(x), model.predict_proba(known), atol=1e-12)
-    again = forest.forest_of(own.arrays())
-    assert (again.probabilities(x) == own.probabilities(x)).all()
+    ).fit(imputed, y)
+    np.testing.assert_allclose(trained.probabilities(x), model.predict_proba(imputed), atol=1e-12)
+    restored = forest.forest_of(trained.arrays())
+    assert (restored.probabilities(x) == trained.probabilities(x)).all()

@@ -1,4 +1,4 @@
-"""Embeddings of manifests are those that would be computed, so they are taken, and only where they fit."""
+"""Embeddings of manifests equal computed ones, and are used if they cover the frames."""
 
 from pathlib import Path
 
@@ -20,27 +20,29 @@ from pipelines.detect.prepare import take_embeddings
 
 
 @pytest.mark.parametrize("name", ["lab_histogram", "clip"])
-def test_taken_embeddings_equal_computed_ones(name: str, release: Release, weights: WeightsDir, tmp_path: Path) -> None:
+def test_embeddings_of_manifests_equal_computed_ones(
+    name: str, release: Release, weights: WeightsDir, tmp_path: Path
+) -> None:
     from hfv_builder.backends.registry import load
 
     extractor = FrameEmbeddings(name, "cpu", weights, count=3)
     rows = release.rows.iloc[:4]
     contents, _ = contents_of(release, rows["path"].tolist(), threads=1)
     stored = []
-    for place, path in enumerate(rows["path"]):
+    for number, path in enumerate(rows["path"]):
         model = load(Embedding(backend=name, precision="fp32"), "cpu", weights).begin()
         for chunk in decode(release.folder / path):
             model.update(torch.from_numpy(chunk.rgb))
         vectors = model.compute().half().numpy()
-        frames = list(range(5)) if place else [0, 1, 2, 3]  # of the first clip not all frames were looked at
+        frames = list(range(5)) if number else [0, 1, 2, 3]  # the first clip lacks the vector of a frame
         stored.append({"clip_id": contents[path][:16], "generator": "g", "model": name, "frames": frames})
         stored[-1]["vectors"] = vectors[frames].tolist()
     manifests = Manifests(tmp_path / "manifests")
     manifests.replace(EMBEDDINGS, [pa.Table.from_pylist(stored, EMBEDDINGS.schema)], model=name, generator="g")
     cache = FeatureCache(tmp_path / "cache", extractor.fingerprint)
     take_embeddings(manifests, cache, extractor, release, rows, contents)
-    for place, (path, content) in enumerate(contents.items()):
-        assert (content in cache) == bool(place)
-        if place:
+    for number, (path, content) in enumerate(contents.items()):
+        assert (content in cache) == bool(number)
+        if number:
             computed = extractor.extract(release.folder / path)
             np.testing.assert_allclose(cache[content].astype(float), computed.astype(float), atol=1e-3)

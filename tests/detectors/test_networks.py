@@ -1,4 +1,4 @@
-"""The compared detectors learn anomalies that can be seen, and nothing from labels that are shuffled."""
+"""The compared detectors learn visible anomalies, and nothing from shuffled labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,21 +29,21 @@ SMALL: dict[str, dict[str, object]] = {
 SHARED = {"pretrained": False, "side": 32, "resized": SIDE, "batch": 16, "views_per_epoch": 2, "frames": FRAMES}
 
 
-def planted(label: int, number: int, side: int) -> Array:
-    """A clip of a figure on noise, whose anomaly is visible: (FRAMES, 3, side, side) uint8.
+def clip_with_anomaly(label: int, number: int, side: int) -> Array:
+    """Return a clip of a figure on noise with a visible anomaly: (FRAMES, 3, side, side) uint8.
 
-    A spatial one has a second figure across it, an appearance one changes its colour, a motion one jumps.
+    A spatial anomaly is a bar across the figure, an appearance anomaly a change of colour, a motion anomaly a jump.
     """
     rng = np.random.default_rng([label, number])
     frames = []
-    for place in range(FRAMES):
+    for index in range(FRAMES):
         frame = rng.integers(90, 130, (side, side, 3)).astype(np.uint8)
         left = side // 8 + int(rng.integers(4))
         colour = COLOURS[3]
         if label == Label.APPEARANCE:
-            colour = COLOURS[place % 3]
+            colour = COLOURS[index % 3]
         if label == Label.MOTION:
-            left = (left + side // 2 * (place % 2)) % (side - side // 3)
+            left = (left + side // 2 * (index % 2)) % (side - side // 3)
             cv2.line(frame, (0, side // 8), (side, side // 8), (255, 255, 255), side // 8)
         cv2.rectangle(frame, (left, side // 4), (left + side // 4, side - side // 8), colour, -1)
         if label == Label.SPATIAL:
@@ -52,34 +52,36 @@ def planted(label: int, number: int, side: int) -> Array:
     return np.stack(frames)
 
 
-def made(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[NetworkDetector, int]:
-    """A small detector with this share of its epochs, and the side of the frames that its extractor gives."""
+def make_detector(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[NetworkDetector, int]:
+    """Return a small detector with this share of its epochs, and the side of the frames that its extractor gives."""
     surroundings = Surroundings(
         classes=tuple(map(str, Label)), target="anomaly", seed=0, device="cpu", weights=weights, is_lite=True
     )
-    known = configure(name, {}, name).__dataclass_fields__
-    values = {key: value for key, value in (SHARED | SMALL[name]).items() if key in known}
+    fields = configure(name, {}, name).__dataclass_fields__
+    values = {key: value for key, value in (SHARED | SMALL[name]).items() if key in fields}
     values["epochs"] = int(share * int(str(values["epochs"])))
     detector = create(name, configure(name, values, name), surroundings)
     assert isinstance(detector, NetworkDetector)
-    return detector, SIDE if "resized" in known else 32
+    return detector, SIDE if "resized" in fields else 32
 
 
 def samples(detector: NetworkDetector, side: int, start: int, count: int) -> Samples:
     classes = np.repeat(np.arange(4), count)
-    features = [planted(int(label), start + number, side) for number, label in enumerate(classes)]
+    features = [clip_with_anomaly(int(label), start + number, side) for number, label in enumerate(classes)]
     if isinstance(detector, UniFd):
-        features = [np.stack([detector._clip.embed(own)] * 2) for own in features]
+        features = [np.stack([detector._clip.embed(frames)] * 2) for frames in features]
     return Samples(rows=pd.DataFrame(index=range(len(classes))), features=features, classes=classes)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_it_learns_what_can_be_seen_and_no_shuffled_labels(name: str, weights: WeightsDir, tmp_path: Path) -> None:
+def test_networks_learn_visible_anomalies_but_no_shuffled_labels(
+    name: str, weights: WeightsDir, tmp_path: Path
+) -> None:
     chances = []
     for shuffled in (False, True):
-        detector, side = made(name, weights, share=0.5 if shuffled else 1)
+        detector, side = make_detector(name, weights, share=0.5 if shuffled else 1)
         train, val, test = (samples(detector, side, 100 * part, count) for part, count in enumerate((CLIPS, 2, 4)))
-        if shuffled:  # every class gets every label equally often
+        if shuffled:  # every class has every label equally often
             train = replace(train, classes=np.tile(np.arange(4), CLIPS))
             val = replace(val, classes=np.roll(val.classes, 1))
         (tmp_path / str(shuffled)).mkdir()
@@ -95,7 +97,7 @@ def test_it_learns_what_can_be_seen_and_no_shuffled_labels(name: str, weights: W
 
 def test_the_same_seed_gives_the_same_weights(weights: WeightsDir, tmp_path: Path) -> None:
     for file in ("a", "b"):
-        detector, side = made("cnndet", weights, share=0.25)
+        detector, side = make_detector("cnndet", weights, share=0.25)
         train = samples(detector, side, 0, 2)
         (tmp_path / f"{file} state").mkdir()
         detector.fit(train, train, Fitting(folder=tmp_path / f"{file} state"))
@@ -103,13 +105,13 @@ def test_the_same_seed_gives_the_same_weights(weights: WeightsDir, tmp_path: Pat
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_views_of_a_clip() -> None:
+def test_views_take_frames_of_segments() -> None:
     assert parts(16, 8, np.full(8, 0.25)).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
     assert parts(16, 8, np.full(8, 0.75)).tolist() == [1, 3, 5, 7, 9, 11, 13, 15]
     assert parts(3, 8, np.full(8, 0.5)).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert parts(1, 8, np.full(8, 0.999)).max() == 0
-    detector, side = made("timesformer", WeightsDir())
-    clip = np.concatenate([planted(0, number, side) for number in range(2)])
+    detector, side = make_detector("timesformer", WeightsDir())
+    clip = np.concatenate([clip_with_anomaly(0, number, side) for number in range(2)])
     views = detector.views(clip)
     assert views.shape == (2, 2, 3, 32, 32)
     np.testing.assert_array_equal(views[1], clip[[1, 3], :, 2:34, 2:34])
@@ -119,15 +121,15 @@ def test_views_of_a_clip() -> None:
         assert drawn.shape == (2, 3, 32, 32)
 
 
-def test_changes_of_frames() -> None:
-    image = planted(0, 0, 64)
+def test_blur_compression_and_crops_change_frames() -> None:
+    image = clip_with_anomaly(0, 0, 64)
     kinds = set()
     for number in range(40):
         changed = blur_or_compress(image, np.random.default_rng(number), share=0.5)
         assert changed.shape == image.shape
         assert changed.dtype == np.uint8
-        again = blur_or_compress(image, np.random.default_rng(number), share=0.5)
-        np.testing.assert_array_equal(changed, again)
+        repeated = blur_or_compress(image, np.random.default_rng(number), share=0.5)
+        np.testing.assert_array_equal(changed, repeated)
         kinds.add(bool((changed == image).all()))
     assert kinds == {True, False}
     np.testing.assert_array_equal(blur_or_compress(image, np.random.default_rng(0), share=0), image)
@@ -138,7 +140,7 @@ def test_changes_of_frames() -> None:
     assert len(crops) > 10
 
 
-def test_their_schedules(weights: WeightsDir) -> None:
+def test_schedules_are_those_of_the_papers(weights: WeightsDir) -> None:
     rates = {}
     for name in ("uni-fd", "cnndet", "timesformer", "f3net"):
         surroundings = Surroundings(
@@ -149,13 +151,13 @@ def test_their_schedules(weights: WeightsDir) -> None:
         assert isinstance(detector, NetworkDetector)
         rates[name] = detector.schedule()
         assert DETECTORS[name].has_epochs
-    idle = [{"epoch": 1.0, "loss": 1.0, "val_accuracy": 0.5}] * 6
+    without_progress = [{"epoch": 1.0, "loss": 1.0, "val_accuracy": 0.5}] * 6
     for name in ("uni-fd", "cnndet"):
-        assert [rates[name].rate_at(0, []), rates[name].rate_at(6, idle)] == pytest.approx([1e-4, 1e-5])
-        assert not rates[name].has_ended(idle * 2)
-        assert rates[name].has_ended(idle * 3)
-    steps = [rates["timesformer"].rate_at(done, []) for done in (1, 11, 11.5, 14.5)]
-    assert steps == pytest.approx([0.005, 0.005, 5e-4, 5e-5])
+        assert [rates[name].rate_at(0, []), rates[name].rate_at(6, without_progress)] == pytest.approx([1e-4, 1e-5])
+        assert not rates[name].has_ended(without_progress * 2)
+        assert rates[name].has_ended(without_progress * 3)
+    step_rates = [rates["timesformer"].rate_at(epochs_done, []) for epochs_done in (1, 11, 11.5, 14.5)]
+    assert step_rates == pytest.approx([0.005, 0.005, 5e-4, 5e-5])
     assert rates["timesformer"].epochs == 15
     assert rates["uni-fd"].optimizer is torch.optim.AdamW
     assert rates["cnndet"].optimizer is torch.optim.Adam

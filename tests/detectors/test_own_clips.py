@@ -1,4 +1,4 @@
-"""`hfv predict`: one's own clips by a trained run."""
+"""`hfv predict` applies a trained run to a user's own clips."""
 
 import hashlib
 import json
@@ -43,17 +43,17 @@ QUICK: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def runs(folder: Path, place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of each detector by its name; nobody may change them."""
+def runs(folder: Path, workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run of each detector under its name, which tests must not change."""
     root = tmp_path_factory.mktemp("runs")
     for name, values in QUICK.items():
-        train(name, folder, values=values | {"target": "anomaly"}, out=root / name, place=place)
+        train(name, folder, values=values | {"target": "anomaly"}, out=root / name, place=workplace)
     return root
 
 
 @pytest.fixture
-def own(folder: Path, tmp_path: Path) -> Path:
-    """A folder of clips that are those of an evaluation set, a broken one, and a text."""
+def own_clips_folder(folder: Path, tmp_path: Path) -> Path:
+    """Return a folder with the clips of an evaluation set, a broken clip, and a text."""
     clips = Path(
         shutil.copytree(folder / "eval" / "kling", tmp_path / "my clips", ignore=lambda *_: {"metadata.parquet"})
     )
@@ -63,13 +63,13 @@ def own(folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["clip-svm", "ft-clip", "metadata"])
-def test_own_clips_get_the_probabilities_of_the_evaluation(
-    name: str, runs: Path, own: Path, release: Release, place: Workplace, tmp_path: Path
+def test_own_clips_have_the_probabilities_of_the_evaluation(
+    name: str, runs: Path, own_clips_folder: Path, release: Release, workplace: Workplace, tmp_path: Path
 ) -> None:
-    outcome = predict_clips(runs / name, [own], out=tmp_path / "out", keep=True, place=place)
+    outcome = predict_clips(runs / name, [own_clips_folder], out=tmp_path / "out", keep=True, place=workplace)
     assert outcome.exit_code == SOME_FAILED
-    kept = answers_of(read_run(runs / name))
-    assert len(kept) == 6
+    answers = answers_of(read_run(runs / name))
+    assert len(answers) == 6
     clips = {Path(clip["clip"]).name: clip for clip in outcome.summary["clips"]}
     assert len(clips) == 7
     broken = clips.pop("broken.mp4")
@@ -78,45 +78,47 @@ def test_own_clips_get_the_probabilities_of_the_evaluation(
     assert broken.keys() == next(iter(clips.values())).keys()
     assert "1 clips cannot be read" in outcome.text
     assert "broken.mp4" in outcome.text
-    known = predict(read_run(runs / name), release, place).rows
-    known = known[known["set"].eq("kling") & known["variant"].eq("")].set_index("clip_id")
+    expected = predict(read_run(runs / name), release, workplace).rows
+    expected = expected[expected["set"].eq("kling") & expected["variant"].eq("")].set_index("clip_id")
     for file, clip in clips.items():
         four = [clip["probabilities"][label] for label in ("spatial", "appearance", "motion", "real")]
         np.testing.assert_allclose(
-            four, known.loc[clip_id(Path(file)), [f"p_{n}" for n in clip["probabilities"]]], atol=1e-5
+            four, expected.loc[clip_id(Path(file)), [f"p_{n}" for n in clip["probabilities"]]], atol=1e-5
         )
         digest = hashlib.sha256(Path(clip["clip"]).read_bytes()).hexdigest()[:16]
-        assert kept[digest]["answer"] == clip["answer"]
+        assert answers[digest]["answer"] == clip["answer"]
         assert clip["answer"] == max(clip["probabilities"], key=clip["probabilities"].get)
         assert {len(clip["views"])} == {3 if name == "clip-svm" else 2 if name == "ft-clip" else 1}
         if name == "ft-clip":
             with Image.open(clip["image"]) as image:
                 assert image.format == "WEBP"
-                assert image.size[0] == image.size[1]  # two frames, and their maps below them
+                assert image.size[0] == image.size[1]  # two frames with their maps below
         else:
             assert clip["image"] is None
 
 
-def test_a_clip_is_decoded_once(runs: Path, own: Path, place: Workplace, tmp_path: Path, monkeypatch: Any) -> None:
-    clip = next(own.rglob("kling*.mp4"))
+def test_a_clip_is_decoded_once(
+    runs: Path, own_clips_folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any
+) -> None:
+    clip = next(own_clips_folder.rglob("kling*.mp4"))
     decoded: list[Path] = []
 
-    def counted(path: Path, count: int) -> Iterator[Any]:
+    def recording_frames(path: Path, count: int) -> Iterator[Any]:
         decoded.append(path)
         return even_frames(path, count)
 
-    monkeypatch.setattr(frame_images, "even_frames", counted)
-    assert predict_clips(runs / "ft-clip", [clip, clip], out=tmp_path / "out", place=place).exit_code == DONE
+    monkeypatch.setattr(frame_images, "even_frames", recording_frames)
+    assert predict_clips(runs / "ft-clip", [clip, clip], out=tmp_path / "out", place=workplace).exit_code == DONE
     assert decoded == [clip]
 
 
-def test_prior_takes_scores_from_manifests_or_says_what_is_missing(
-    runs: Path, own: Path, release: Release, place: Workplace, tmp_path: Path
+def test_prior_uses_scores_of_manifests_or_names_missing_ones(
+    runs: Path, own_clips_folder: Path, release: Release, workplace: Workplace, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="prior looks at scores alone, and the manifests have none of these clips"):
-        predict_clips(runs / "prior", [own], place=place)
+        predict_clips(runs / "prior", [own_clips_folder], place=workplace)
     manifests = Manifests(tmp_path / "manifests")
-    paths = sorted(path for path in clips_in([own]) if path.name != "broken.mp4")
+    paths = sorted(path for path in clips_in([own_clips_folder]) if path.name != "broken.mp4")
     rows = release.clips(Split.TEST).set_index("clip_id")
     ids = {path: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
     for metric in METRICS:
@@ -129,7 +131,7 @@ def test_prior_takes_scores_from_manifests_or_says_what_is_missing(
         manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator="kling")
     row = dict.fromkeys(CLIPS.schema.names) | {"clip_id": "0", "generator": "kling", "status": "ok", "is_real": False}
     manifests.replace(CLIPS, [pa.Table.from_pylist([row], schema=CLIPS.schema)], generator="kling")
-    outcome = predict_clips(runs / "prior", paths, place=replace(place, manifests=manifests))
+    outcome = predict_clips(runs / "prior", paths, place=replace(workplace, manifests=manifests))
     assert outcome.exit_code == SOME_FAILED
     first, *others = outcome.summary["clips"]
     assert first["error"] == "the manifests have no scores of it"
@@ -144,33 +146,37 @@ def release_label(rows: pd.DataFrame, path: Path) -> str:
     return ("spatial", "appearance", "motion", "real")[int(rows["label"][clip_id(path)])]
 
 
-def test_what_cannot_be_predicted(runs: Path, own: Path, folder: Path, place: Workplace, tmp_path: Path) -> None:
+def test_missing_clips_and_runs_are_usage_errors(
+    runs: Path, own_clips_folder: Path, folder: Path, workplace: Workplace, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="does not exist: give files of clips"):
-        predict_clips(runs / "clip-svm", [own / "none.mp4"], place=place)
+        predict_clips(runs / "clip-svm", [own_clips_folder / "none.mp4"], place=workplace)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="there is no clip in"):
-        predict_clips(runs / "clip-svm", [tmp_path / "empty"], place=place)
+        predict_clips(runs / "clip-svm", [tmp_path / "empty"], place=workplace)
     with pytest.raises(UsageError, match="is not a run: train one"):
-        predict_clips(own, [own], place=place)
+        predict_clips(own_clips_folder, [own_clips_folder], place=workplace)
     (tmp_path / "theirs.csv").write_text("clip_id,p_real\n1,0.5\n")
     import_predictions("theirs", tmp_path / "theirs.csv", folder, out=tmp_path / "theirs")
     with pytest.raises(UsageError, match="holds imported predictions, not a detector"):
-        predict_clips(tmp_path / "theirs", [own], place=place)
+        predict_clips(tmp_path / "theirs", [own_clips_folder], place=workplace)
 
 
-def test_the_command_line(runs: Path, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["predict", str(runs / "metadata"), str(own), "--manifests", str(tmp_path / "none")]
+def test_predict_prints_text_or_json(
+    runs: Path, own_clips_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(runs / "metadata"), str(own_clips_folder), "--manifests", str(tmp_path / "none")]
     assert main(command) == SOME_FAILED
     assert "spatial" in capsys.readouterr().out
     assert main([*command, "--json", "--out", str(tmp_path / "out")]) == SOME_FAILED
     summary = json.loads(capsys.readouterr().out)
     assert summary["classes"] == ["spatial", "appearance", "motion", "real"]
-    assert not (tmp_path / "out").exists()  # nothing to draw
+    assert not (tmp_path / "out").exists()  # the run draws no maps
     assert main(["predict", str(runs / "metadata"), str(tmp_path / "x.mp4")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_a_row_says_how_views_agree_and_what_the_branches_weigh() -> None:
+def test_a_row_reports_agreement_of_views_and_weight_of_branches() -> None:
     views = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
     evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=0.25)
     row = own_clips._row(Path("a.mp4"), evidence, ("fake", "real"))
@@ -184,7 +190,7 @@ def test_a_row_says_how_views_agree_and_what_the_branches_weigh() -> None:
     }
 
 
-def test_a_map_is_where_the_network_looks(tmp_path: Path) -> None:
+def test_maps_are_large_where_the_output_depends_on_pixels(tmp_path: Path) -> None:
     images = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0)) + 0.1
     maps = gradient_maps(lambda inputs: (inputs[:, :, 40:56, 8:24] ** 2).sum(), images)
     assert maps.shape == (2, 64, 48)
@@ -199,6 +205,6 @@ def test_a_map_is_where_the_network_looks(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.webp") as image:
         drawn = np.asarray(image.convert("RGB"), int)
     assert drawn.shape[:2] == (4 * 68 - 4, 8 * 52 - 4)
-    below = drawn[68 : 68 + 64, :48]
+    map_of_first = drawn[68 : 68 + 64, :48]
     assert abs(drawn[:64, :48] - 128).max() < 12
-    assert abs(below[46:50, 14:18] - 128).max() > 60
+    assert abs(map_of_first[46:50, 14:18] - 128).max() > 60

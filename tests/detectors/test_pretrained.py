@@ -1,4 +1,4 @@
-"""Published weights in their true formats, at tiny sizes, through the code that loads the real ones."""
+"""Tiny weights in the published formats are loaded by the code that loads the published ones."""
 
 import shutil
 from collections.abc import Callable
@@ -32,7 +32,7 @@ State = dict[str, Tensor]
 
 
 def resnet50(folder: Path) -> tuple[Path, State]:
-    """A folder as `timm/resnet50.tv_in1k` is one."""
+    """Write a folder in the format of `timm/resnet50.tv_in1k`; return its file and tensors."""
     from timm.models.resnet import Bottleneck, ResNet
 
     block: Any = Bottleneck
@@ -42,7 +42,7 @@ def resnet50(folder: Path) -> tuple[Path, State]:
 
 
 def xception(folder: Path) -> tuple[Path, State]:
-    """A folder with the file of timm's Xception, a pickle of tensors in PyTorch's format before 1.6."""
+    """Write the file of timm's Xception, a pickle in PyTorch's format before 1.6; return it and its tensors."""
     network = Xception(width=32, middle=1)
     state = network.state_dict() | {"fc.weight": torch.zeros(1000, network.features), "fc.bias": torch.zeros(1000)}
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
@@ -51,12 +51,12 @@ def xception(folder: Path) -> tuple[Path, State]:
 
 
 def timesformer(folder: Path) -> tuple[Path, State]:
-    """A folder as `facebook/timesformer-base-finetuned-ssv2` is one, of another number of classes."""
+    """Write a folder in the format of `facebook/timesformer-base-finetuned-ssv2`; return its file and tensors."""
     from transformers import TimesformerConfig, TimesformerForVideoClassification
 
-    described: Any = TimesformerConfig
+    config_type: Any = TimesformerConfig
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    network = TimesformerForVideoClassification(described(image_size=32, num_frames=2, num_labels=7, **small))
+    network = TimesformerForVideoClassification(config_type(image_size=32, num_frames=2, num_labels=7, **small))
     network.save_pretrained(folder)
     return folder / "model.safetensors", network.state_dict()
 
@@ -66,13 +66,13 @@ FILES: dict[str, tuple[str, Callable[[Path], tuple[Path, State]], str]] = {
     "timesformer": ("timesformer", timesformer, "timesformer.embeddings.position_embeddings"),
     "f3net": ("xception", xception, "block4.rep.1.pointwise.weight"),
 }
-"""The folder of the weights, what writes it, and the name of a tensor in it."""
+"""Folder of the weights, the function that writes it, and the name of a tensor in it."""
 PREFIXES = {"cnndet": ("",), "timesformer": ("model.",), "f3net": ("of_bands.", "of_statistics.")}
-"""Where in the detector's network the tensors are."""
+"""Prefixes of the tensors in the detector's network."""
 
 
-def made(name: str, root: Path, *, is_trained: bool = False, **values: object) -> NetworkDetector:
-    """A detector whose weights are in a folder."""
+def make_detector(name: str, root: Path, *, is_trained: bool = False, **values: object) -> NetworkDetector:
+    """Return a small detector whose published weights are in a folder."""
     surroundings = Surroundings(
         classes=("spatial", "appearance", "motion", "real"),
         target="anomaly",
@@ -87,8 +87,8 @@ def made(name: str, root: Path, *, is_trained: bool = False, **values: object) -
     return detector
 
 
-def started(name: str, root: Path) -> nn.Module:
-    detector = made(name, root)
+def start_network(name: str, root: Path) -> nn.Module:
+    detector = make_detector(name, root)
     network = detector.build()
     detector.start(network)
     return network
@@ -102,32 +102,32 @@ def rewrite(path: Path, state: State) -> None:
 def test_every_tensor_comes_from_the_file(name: str, tmp_path: Path) -> None:
     folder, write, tensor = FILES[name]
     with pytest.raises(UsageError, match=f"{folder}.* is missing: download it"):
-        started(name, tmp_path)
+        start_network(name, tmp_path)
     (tmp_path / folder).mkdir()
     torch.manual_seed(1)
     path, state = write(tmp_path / folder)
-    loaded = started(name, tmp_path).state_dict()
+    loaded = start_network(name, tmp_path).state_dict()
     for key in state.keys() - {"conv1.weight" if name == "f3net" else ""}:
         if not key.startswith(("fc.", "classifier.")) and not key.endswith("num_batches_tracked"):
             for prefix in PREFIXES[name]:
                 torch.testing.assert_close(loaded[prefix + key], state[key])
-    for wrong, sentence in (
-        ({key: own for key, own in state.items() if key != tensor}, f"it has no .*{tensor.split('.')[-2]}"),
+    for changed, sentence in (
+        ({key: value for key, value in state.items() if key != tensor}, f"it has no .*{tensor.split('.')[-2]}"),
         (state | {tensor: torch.cat([state[tensor]] * 2)}, "do not fit the network .* is "),
         (state | {"more.weight": torch.zeros(1)}, "it has an unknown more.weight"),
     ):
-        rewrite(path, wrong)
+        rewrite(path, changed)
         with pytest.raises(UsageError, match=sentence):
-            started(name, tmp_path)
+            start_network(name, tmp_path)
     path.write_bytes(b"damaged")
     with pytest.raises(UsageError, match="cannot be read"):
-        started(name, tmp_path)
+        start_network(name, tmp_path)
 
 
-def test_a_trained_network_knows_what_it_began_with(tmp_path: Path) -> None:
+def test_a_trained_network_records_its_published_weights(tmp_path: Path) -> None:
     (tmp_path / "resnet50").mkdir()
     path, _ = resnet50(tmp_path / "resnet50")
-    detector = made("cnndet", tmp_path, epochs=1, side=32)
+    detector = make_detector("cnndet", tmp_path, epochs=1, side=32)
     clips = [np.zeros((1, 3, 36, 36), np.uint8)] * 4
     train = Samples(rows=pd.DataFrame(index=range(4)), features=clips, classes=np.arange(4))
     detector.fit(train, train, Fitting(folder=tmp_path))
@@ -135,48 +135,48 @@ def test_a_trained_network_knows_what_it_began_with(tmp_path: Path) -> None:
     digest = file_sha256(path)
     path.unlink()
     with pytest.raises(UsageError, match="is missing: download it"):
-        made("cnndet", tmp_path)
-    again = made("cnndet", tmp_path, is_trained=True, side=32)  # needs no published weights any more
-    again.load(tmp_path / "weights.safetensors")
+        make_detector("cnndet", tmp_path)
+    loaded = make_detector("cnndet", tmp_path, is_trained=True, side=32)  # needs no published weights
+    loaded.load(tmp_path / "weights.safetensors")
     assert load_arrays(tmp_path / "weights.safetensors")[ORIGIN].tobytes().decode() == digest
-    assert (again.predict(train) == detector.predict(train)).all()
+    assert (loaded.predict(train) == detector.predict(train)).all()
 
 
-def test_first_layers_share_the_colours_weights(tmp_path: Path) -> None:
+def test_first_layers_spread_the_weights_over_all_channels(tmp_path: Path) -> None:
     (tmp_path / "xception").mkdir()
     _, state = xception(tmp_path / "xception")
-    network: Any = started("f3net", tmp_path)
+    network: Any = start_network("f3net", tmp_path)
     images = torch.rand(1, 3, 32, 32)
     expected = nn.functional.conv2d(images, state["conv1.weight"], stride=2)
     for branch, copies in ((network.of_bands, 4), (network.of_statistics, 2)):
         torch.testing.assert_close(branch.conv1(images.repeat(1, copies, 1, 1)), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_timesformer_takes_the_older_file_too(tmp_path: Path) -> None:
+def test_timesformer_reads_the_older_file_too(tmp_path: Path) -> None:
     (tmp_path / "timesformer").mkdir()
     path, state = timesformer(tmp_path / "timesformer")
     path.unlink()
     torch.save(state, path.with_name("pytorch_model.bin"))
-    network: Any = started("timesformer", tmp_path)
+    network: Any = start_network("timesformer", tmp_path)
     torch.testing.assert_close(network.model.timesformer.layernorm.weight, state["timesformer.layernorm.weight"])
     assert network.model.classifier.weight.shape == (4, 16)
 
 
-def test_the_frozen_tower_is_open_clips(tmp_path: Path) -> None:
+def test_the_frozen_tower_equals_open_clips(tmp_path: Path) -> None:
     import open_clip
 
     tiny_clip(tmp_path)
     shutil.rmtree(tmp_path / "clip")
     clip = FrozenClip(tmp_path, "cpu")
-    theirs = open_clip.create_model(f"local-dir:{tmp_path / 'clip-l14'}").eval()
+    reference = open_clip.create_model(f"local-dir:{tmp_path / 'clip-l14'}").eval()
     images = torch.randint(0, 256, (2, 3, clip.side, clip.side), dtype=torch.uint8)
     with torch.inference_mode():
-        expected = theirs.encode_image(clip.prepared(images.numpy()))
+        expected = reference.encode_image(clip.prepared(images.numpy()))
     torch.testing.assert_close(torch.from_numpy(clip.embed(images.numpy())).float(), expected, atol=2e-3, rtol=2e-3)
     file = tmp_path / "clip-l14" / "open_clip_model.safetensors"
     state = load_file(file)
     revision = clip.revision
-    save_file({key: own for key, own in state.items() if key != "visual.proj"}, file)
+    save_file({key: value for key, value in state.items() if key != "visual.proj"}, file)
     other = FrozenClip(tmp_path, "cpu")
     assert other.revision != revision
     with pytest.raises(UsageError, match="it has no proj"):
@@ -186,4 +186,4 @@ def test_the_frozen_tower_is_open_clips(tmp_path: Path) -> None:
         FrozenClip(tmp_path, "cpu")
     file.unlink()
     with pytest.raises(UsageError, match="hf download timm/vit_large_patch14_clip"):
-        made("uni-fd", tmp_path).extractor()
+        make_detector("uni-fd", tmp_path).extractor()

@@ -1,4 +1,4 @@
-"""Several processes train what one does."""
+"""Training in several processes equals training in one."""
 
 import os
 import socket
@@ -18,16 +18,16 @@ from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
 from tests.detectors.test_training import SCHEDULE, train
 
-ALIKE = replace(SCHEDULE, epochs=3, batches_per_step=4, rate=0.01)
+SHARED_SCHEDULE = replace(SCHEDULE, epochs=3, batches_per_step=4, rate=0.01)
 TRAIN = """
 import os, shutil, sys
 from pathlib import Path
 from hfv_builder.detectors.arrays import save_arrays
 from hfv_builder.detectors.processes import Processes
 import numpy as np
-from tests.detectors.test_processes import ALIKE, train
+from tests.detectors.test_processes import SHARED_SCHEDULE, train
 out = Path(sys.argv[1])
-learnt, _ = train(out / "state", ALIKE, norm=False)
+learnt, _ = train(out / "state", SHARED_SCHEDULE, norm=False)
 if os.environ["RANK"] == "0":
     shutil.rmtree(out / "state")  # as `hfv train` does, at once
 arrays = {name: own.numpy() for name, own in learnt.items()} | {"count": np.array(Processes("cpu").count)}
@@ -42,7 +42,7 @@ def train_in_two(out: Path) -> list[str]:
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     common |= {"OMP_NUM_THREADS": "1"}
-    running = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-c", TRAIN, str(out)],
             env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -52,25 +52,25 @@ def train_in_two(out: Path) -> list[str]:
         )
         for rank in range(2)
     ]
-    errors = [process.communicate(timeout=280)[1] for process in running]
-    return errors if any(process.returncode for process in running) else []
+    errors = [process.communicate(timeout=280)[1] for process in processes]
+    return errors if any(process.returncode for process in processes) else []
 
 
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+def test_two_processes_learn_the_weights_of_one(tmp_path: Path) -> None:
     errors = train_in_two(tmp_path / "two")
-    if any("EADDRINUSE" in error for error in errors):  # another program took the port that was free
+    if any("EADDRINUSE" in error for error in errors):  # another program took the free port
         errors = train_in_two(tmp_path / "two")
     assert not errors, errors
-    one, _ = train(tmp_path / "one", ALIKE, norm=False)
+    expected_weights, _ = train(tmp_path / "one", SHARED_SCHEDULE, norm=False)
     for rank in range(2):
-        two = load_arrays(tmp_path / "two" / f"rank{rank}.safetensors")
-        assert two["count"] == 2
-        for name, expected in one.items():
-            torch.testing.assert_close(torch.from_numpy(two[name]), expected, atol=1e-6, rtol=1e-5)
+        weights = load_arrays(tmp_path / "two" / f"rank{rank}.safetensors")
+        assert weights["count"] == 2
+        for name, expected in expected_weights.items():
+            torch.testing.assert_close(torch.from_numpy(weights[name]), expected, atol=1e-6, rtol=1e-5)
 
 
-class Alone(Processes):
-    """One of two processes, without the other: notes when it would wait for it."""
+class ProcessAlone(Processes):
+    """One of two processes without the other: it records when it would wait."""
 
     def __init__(self, index: int) -> None:
         super().__init__("cpu")
@@ -81,28 +81,30 @@ class Alone(Processes):
         self.events.append("wait")
 
 
-def test_the_main_process_goes_first() -> None:
+def test_main_first_runs_the_main_process_before_others() -> None:
     for index, expected in ((0, ["work", "wait"]), (1, ["wait", "work"])):
-        processes = Alone(index)
+        processes = ProcessAlone(index)
         with processes.main_first():
             processes.events.append("work")
         assert processes.events == expected
-    failing = Alone(0)
+    failing = ProcessAlone(0)
     with pytest.raises(UsageError), failing.main_first():
         raise UsageError("no release")
-    assert failing.events == ["wait"]  # the others meet the same error, and do not wait forever
+    assert failing.events == ["wait"]  # the other processes raise the same error and must not wait for ever
 
 
-def test_batches_that_processes_cannot_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hfv_builder.detectors.training.Processes", lambda device: Alone(0))
+def test_batches_that_processes_cannot_share_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfv_builder.detectors.training.Processes", lambda device: ProcessAlone(0))
     task: Task[int, int] = Task(
         batches=lambda rng: [], load=lambda batch, rng: 0, loss=lambda batch: torch.zeros(()), validate=lambda: 0.0
     )
     with pytest.raises(UsageError, match="2 processes cannot share 3 batches of a step"):
-        train_network(torch.nn.Linear(1, 1), task, replace(ALIKE, batches_per_step=3), Fitting(folder=tmp_path))
+        train_network(
+            torch.nn.Linear(1, 1), task, replace(SHARED_SCHEDULE, batches_per_step=3), Fitting(folder=tmp_path)
+        )
 
 
-def test_a_process_that_only_believes_it_is_one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_world_size_without_other_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("accelerate.PartialState", lambda **options: SimpleNamespace(num_processes=1, process_index=0))
     with pytest.raises(UsageError, match="WORLD_SIZE is 2, but there is no other process to join on cuda"):

@@ -1,4 +1,4 @@
-"""The depth branch: equal to Depth Pro's own neck, at a fraction of its work."""
+"""The depth branch equals Depth Pro's neck at a fraction of its work."""
 
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from tests.detectors.sample import frames_of
 
 @pytest.fixture(scope="module")
 def model(weights: WeightsDir) -> Any:
-    """The whole tiny model."""
+    """Return the complete tiny model."""
     from transformers import DepthProForDepthEstimation
 
     return from_pretrained(DepthProForDepthEstimation, weights.open("depth_pro"), use_fov_model=False)
 
 
 def fused(model: Any, images: Tensor) -> Tensor:
-    """What comes out of `fuse_image_with_low_res` in the whole model."""
+    """Return the output of `fuse_image_with_low_res` in the complete model."""
     outputs: list[Tensor] = []
     handle = model.depth_pro.neck.fuse_image_with_low_res.register_forward_hook(
         lambda module, inputs, output: outputs.append(output)
@@ -37,14 +37,14 @@ def fused(model: Any, images: Tensor) -> Tensor:
     return outputs[0]
 
 
-def test_it_is_the_necks_output(model: Any) -> None:
+def test_the_output_equals_that_of_the_neck(model: Any) -> None:
     images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        own = QuarterDepth(model)(images)
+        output = QuarterDepth(model)(images)
     expected = fused(model, images)
-    assert own.shape == expected.shape == (2, 16, 4, 4)
+    assert output.shape == expected.shape == (2, 16, 4, 4)
     assert expected.std() > 0.01
-    torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_vector_is_the_mean_over_the_first_and_the_middle_frame(
@@ -65,7 +65,7 @@ def test_the_vector_is_the_mean_over_the_first_and_the_middle_frame(
     assert np.abs(extractor.extract(other) - vector).max() > 1e-3
 
 
-def test_what_cannot_be_read(weights: WeightsDir, tmp_path: Path) -> None:
+def test_unreadable_clips_and_missing_weights_are_errors(weights: WeightsDir, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(ClipError):
         DepthVector("cpu", weights).extract(tmp_path / "broken.mp4")
@@ -73,17 +73,17 @@ def test_what_cannot_be_read(weights: WeightsDir, tmp_path: Path) -> None:
         DepthVector("cpu", WeightsDir(root=tmp_path))
 
 
-def test_the_work_at_the_true_size_of_images_and_layers() -> None:
+def test_the_branch_does_less_than_a_tenth_of_the_work() -> None:
     from transformers import DepthProConfig, DepthProForDepthEstimation
 
     encoder = {"model_type": "dinov2", "hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 16}
     encoder |= {"image_size": 384, "patch_size": 16, "use_mask_token": False}
     values: dict[str, Any] = {"image_model_config": dict(encoder), "patch_model_config": dict(encoder)}
     config = DepthProConfig(use_fov_model=False, intermediate_hook_ids=[2, 1], **values)
-    kind: Any = DepthProForDepthEstimation
+    model_type: Any = DepthProForDepthEstimation
     work = []
     with torch.device("meta"), torch.no_grad():
-        model = kind(config).eval()
+        model = model_type(config).eval()
         for network in (model.depth_pro.encoder, QuarterDepth(model)):
             with FlopCounterMode(display=False) as counter:
                 network(torch.zeros(1, 3, 1536, 1536))

@@ -1,4 +1,4 @@
-"""Reading releases: ours, sparse ones of others, pooled ones, shards, and what is no release."""
+"""Reading releases: complete, sparse, pooled, in shards, and folders that are no release."""
 
 import shutil
 import tarfile
@@ -12,30 +12,30 @@ from hfv_builder.records import ClipError, Split, UsageError
 from hfv_builder.release.checksums import sha256
 
 
-def test_clips_and_sets(release: Release) -> None:
+def test_a_release_has_its_clips_and_sets(release: Release) -> None:
     assert len(release.clips(Split.TRAIN)) == 16
     assert len(release.clips(Split.VAL)) == 4
     sizes = release.sets.groupby(["set", "variant"]).size().to_dict()
-    # Each set has its own anomalies and all real test clips.
+    # Every set has its own anomalies and all real test clips.
     assert sizes == {(name, variant): 10 for name in ("kling", "pika") for variant in ("", "blur3")}
     assert not release.is_pooled
     assert release.rows["path"].is_monotonic_increasing
 
 
-def test_only_file_name_and_label_are_needed(folder: Path, tmp_path: Path) -> None:
-    made = tmp_path / "sparse"
+def test_metadata_needs_only_file_name_and_label(folder: Path, tmp_path: Path) -> None:
+    sparse = tmp_path / "sparse"
     for name in ("data/train", "eval/kling", "eval/film"):
-        shutil.copytree(folder / name, made / name)
-        table = pd.read_parquet(made / name / "metadata.parquet")
-        table[["file_name", "label"]].to_parquet(made / name / "metadata.parquet")
-    release = read_release(made)
+        shutil.copytree(folder / name, sparse / name)
+        table = pd.read_parquet(sparse / name / "metadata.parquet")
+        table[["file_name", "label"]].to_parquet(sparse / name / "metadata.parquet")
+    release = read_release(sparse)
     assert release.sets["generator"].isin(["kling", "film"]).all()
     assert release.rows["clip_id"].is_unique
     path = release.sets["path"][0]
-    assert release.content(path) == sha256(made / path)
+    assert release.content(path) == sha256(sparse / path)
 
 
-def test_validation_clips_stand_in_for_test_clips(folder: Path, tmp_path: Path) -> None:
+def test_validation_clips_replace_missing_test_clips(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "data", tmp_path / "data")
     release = read_release(tmp_path)
     assert release.is_pooled
@@ -43,22 +43,22 @@ def test_validation_clips_stand_in_for_test_clips(folder: Path, tmp_path: Path) 
     assert sorted(release.sets["label"]) == [0, 1, 2, 3]
 
 
-def test_clips_in_shards_are_those_of_folders(folder: Path, tmp_path: Path) -> None:
-    made = tmp_path / "sharded"
-    shutil.copytree(folder, made)
-    (made / "SHA256SUMS").unlink()
-    whole = read_release(folder)
-    before = {path: whole.content(path) for path in whole.rows["path"]}
-    for table in made.rglob("metadata.parquet"):
+def test_clips_in_shards_have_the_contents_of_files(folder: Path, tmp_path: Path) -> None:
+    sharded = tmp_path / "sharded"
+    shutil.copytree(folder, sharded)
+    (sharded / "SHA256SUMS").unlink()
+    unsharded = read_release(folder)
+    before = {path: unsharded.content(path) for path in unsharded.rows["path"]}
+    for table in sharded.rglob("metadata.parquet"):
         with tarfile.open(table.parent / "shard-000000.tar", "w") as tar:
             for clip in sorted(table.parent.rglob("*.mp4")):
                 tar.add(clip, clip.relative_to(table.parent).as_posix())
                 clip.unlink()
-    release = read_release(made)
+    release = read_release(sharded)
     assert {path: release.content(path) for path in release.rows["path"]} == before
 
 
-def test_a_clip_that_is_not_there(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_clip_is_an_error(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "r")
     release = read_release(tmp_path / "r")
     path = release.rows["path"][0]
@@ -67,7 +67,7 @@ def test_a_clip_that_is_not_there(folder: Path, tmp_path: Path) -> None:
         release.content(path)
 
 
-def test_what_is_no_release(folder: Path, tmp_path: Path) -> None:
+def test_folders_that_are_no_release_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a release"):
         read_release(tmp_path)
     shutil.copytree(folder / "data", tmp_path / "data")
@@ -83,7 +83,7 @@ def test_what_is_no_release(folder: Path, tmp_path: Path) -> None:
         read_release(tmp_path)
 
 
-def test_the_checksum_names_the_content(folder: Path, tmp_path: Path) -> None:
+def test_the_checksum_depends_on_the_content_alone(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "another-name"))
     assert read_release(copy).checksum == read_release(folder).checksum
     (copy / "SHA256SUMS").write_text("")

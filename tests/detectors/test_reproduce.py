@@ -1,4 +1,4 @@
-"""`hfv reproduce`: everything is trained once, evaluated, and set beside the paper's tables."""
+"""`hfv reproduce` trains every run once, evaluates them, and writes the results beside the paper's tables."""
 
 import re
 from pathlib import Path
@@ -31,8 +31,10 @@ SMALL: dict[str, Any] = {
 DOCS = Path(__file__).parents[2] / "docs" / "detectors.md"
 
 
-def test_it_trains_once_and_writes_the_tables(folder: Path, place: Workplace, tmp_path: Path, monkeypatch: Any) -> None:
-    outcome = reproduce(folder, out=tmp_path / "all", detectors=["cnndet"], values=SMALL, place=place)
+def test_reproduce_trains_once_and_writes_the_tables(
+    folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any
+) -> None:
+    outcome = reproduce(folder, out=tmp_path / "all", detectors=["cnndet"], values=SMALL, place=workplace)
     assert outcome.exit_code == DONE
     assert [Path(run).name for run in outcome.summary["runs"]] == ["cnndet", "cnndet-binary"]
     text = (tmp_path / "all" / "paper.md").read_text()
@@ -45,15 +47,13 @@ def test_it_trains_once_and_writes_the_tables(folder: Path, place: Workplace, tm
     assert re.search(r"\| Uni-FD +\| ours +\| – ", text)
     weights = [*(tmp_path / "all").glob("runs/*/weights.safetensors")]
     before = [path.stat().st_mtime_ns for path in weights]
-    monkeypatch.setattr(stage, "evaluate_runs", lambda *_, **__: outcome)  # trained is what is asked here
-    reproduce(folder, out=tmp_path / "all", detectors=["cnndet"], values=SMALL, place=place)
+    monkeypatch.setattr(stage, "evaluate_runs", lambda *_, **__: outcome)  # only training is tested here
+    reproduce(folder, out=tmp_path / "all", detectors=["cnndet"], values=SMALL, place=workplace)
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert (tmp_path / "all" / "paper.md").read_text() == text
 
 
-def test_clips_that_cannot_be_learnt_from_are_named(
-    folder: Path, place: Workplace, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_unreadable_clips_are_named(folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any) -> None:
     evaluated = Outcome(summary={"failed": []}, text="")
     (tmp_path / "results").mkdir()
     pd.DataFrame({"run": [], "set": [], "variant": [], "figure": [], "value": []}).to_parquet(
@@ -61,16 +61,18 @@ def test_clips_that_cannot_be_learnt_from_are_named(
     )
     monkeypatch.setattr(stage, "evaluate_runs", lambda *_, **__: evaluated)
     monkeypatch.setattr(stage, "train_run", lambda *_: (None, {"data/train/a.mp4": "it is broken"}))
-    outcome = reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=place)
+    outcome = reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=workplace)
     assert outcome.exit_code == SOME_FAILED
     assert "1 clips cannot be read" in outcome.text
     assert outcome.summary["failed"] == [{"clip": "data/train/a.mp4", "error": "it is broken"}]
 
 
-def test_all_that_is_missing_is_said_at_once(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place = Workplace(cache=tmp_path / "cache", device="cpu", weights=WeightsDir(root=tmp_path / "none"))
+def test_all_missing_weights_are_named_at_once(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace = Workplace(cache=tmp_path / "cache", device="cpu", weights=WeightsDir(root=tmp_path / "none"))
     with pytest.raises(UsageError) as error:
-        reproduce(folder, out=tmp_path / "out", detectors=COMPARED[1:], place=place)
+        reproduce(folder, out=tmp_path / "out", detectors=COMPARED[1:], place=workplace)
     for name in ("resnet50", "xception", "clip-l14", "timesformer"):
         assert f"/none/{name}/" in str(error.value)
     assert len(error.value.args) == len({*error.value.args}) == 4
@@ -85,10 +87,10 @@ def test_all_that_is_missing_is_said_at_once(folder: Path, tmp_path: Path, capsy
 
 def test_the_plan_has_every_run_of_the_tables() -> None:
     built = {row.run for table in paper_tables() for row in table.rows if row.is_built}
-    assert built == {own.name for own in PLAN}
-    assert {own.detector for own in PLAN} == {*COMPARED}
-    for own in PLAN:
-        configure(own.detector, dict(own.values), own.name)
+    assert built == {entry.name for entry in PLAN}
+    assert {entry.detector for entry in PLAN} == {*COMPARED}
+    for entry in PLAN:
+        configure(entry.detector, dict(entry.values), entry.name)
 
 
 def test_the_docs_show_the_papers_tables() -> None:
@@ -98,7 +100,7 @@ def test_the_docs_show_the_papers_tables() -> None:
             assert f"| {row.method} | paper | {' | '.join(row.cells)} |" in text
 
 
-def test_imported_predictions_fill_a_row_of_their_own() -> None:
+def test_imported_predictions_have_their_own_row() -> None:
     figures = pd.DataFrame(
         [
             {"run": "dire", "set": name, "variant": "", "figure": figure, "value": 0.5}
@@ -108,8 +110,13 @@ def test_imported_predictions_fill_a_row_of_their_own() -> None:
     )
     table = paper_tables()[0]
     rows = {(row["method"], row[""]): row for row in beside(table, figures)}
-    ours = rows["DIRE", "ours"]
-    assert (ours["Kling"], ours["Avg."], ours["mine"], ours["pika"]) == ("50.0/50.0", "50.0/50.0", "50.0/50.0", "–")
+    imported = rows["DIRE", "ours"]
+    assert (imported["Kling"], imported["Avg."], imported["mine"], imported["pika"]) == (
+        "50.0/50.0",
+        "50.0/50.0",
+        "50.0/50.0",
+        "–",
+    )
     assert rows["DIRE", "paper"]["mine"] == "–"
     assert ("MM-Det", "ours") not in rows
     assert rows["CNNDet", "ours"]["Kling"] == "–"
@@ -118,7 +125,7 @@ def test_imported_predictions_fill_a_row_of_their_own() -> None:
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "humansam.txt"
 
 
-def test_the_figures_are_the_papers() -> None:
+def test_figures_equal_those_of_the_paper() -> None:
     if not REFERENCE.is_file():
         pytest.skip(f"the paper is not there: {REFERENCE}")
     text = re.sub(r"[ \t]+", "\t", re.sub(r" ?/ ?", "/", REFERENCE.read_text()))

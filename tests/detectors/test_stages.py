@@ -1,4 +1,4 @@
-"""`hfv train`, `hfv evaluate` and `hfv evaluate import`: folders, refusals, kills."""
+"""`hfv train`, `hfv evaluate` and `hfv evaluate import`: folders, refusals and kills."""
 
 import shutil
 from pathlib import Path
@@ -19,44 +19,44 @@ from tests.killed import Killed, killed_after
 
 QUICK = {"frames": 3, "target": "anomaly"}
 SLOW = {"frames": 2, "frames_per_epoch": 1, "epochs": 3, "target": "binary", "patience": 9}
-WHOLE = "weights.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path, place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained clip-svm; nobody may change it."""
+def run(folder: Path, workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run of a trained clip-svm, which tests must not change."""
     out = tmp_path_factory.mktemp("runs") / "svm"
-    assert train("clip-svm", folder, values=QUICK, out=out, place=place).exit_code == DONE
+    assert train("clip-svm", folder, values=QUICK, out=out, place=workplace).exit_code == DONE
     return out
 
 
-def test_a_run_says_what_it_is(run: Path, release: Release) -> None:
+def test_a_run_records_its_release_and_versions(run: Path, release: Release) -> None:
     content = read_run(run)
     assert content.done
     assert content.specification.checksum == release.checksum
     assert content.specification.generators == ("sora",)
     assert content.facts["versions"]["scikit-learn"] != "none"
-    assert {path.name for path in run.iterdir()} >= {"run.json", WHOLE, "curve.parquet"}
+    assert {path.name for path in run.iterdir()} >= {"run.json", WEIGHTS_FILE, "curve.parquet"}
     assert not (run / "state").exists()
 
 
-def test_a_run_is_trained_once_and_never_replaced(run: Path, folder: Path, place: Workplace) -> None:
-    before = (run / WHOLE).stat().st_mtime_ns
-    train("clip-svm", folder, values=QUICK, out=run, place=place)
-    train("clip-svm", folder, values={}, out=run, resume=True, place=place)
-    assert (run / WHOLE).stat().st_mtime_ns == before
+def test_a_run_is_trained_once_and_never_replaced(run: Path, folder: Path, workplace: Workplace) -> None:
+    before = (run / WEIGHTS_FILE).stat().st_mtime_ns
+    train("clip-svm", folder, values=QUICK, out=run, place=workplace)
+    train("clip-svm", folder, values={}, out=run, resume=True, place=workplace)
+    assert (run / WEIGHTS_FILE).stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="holds a run that differs in config: give another --out"):
-        train("clip-svm", folder, values=QUICK | {"kernel": "linear"}, out=run, place=place)
+        train("clip-svm", folder, values=QUICK | {"kernel": "linear"}, out=run, place=workplace)
     with pytest.raises(UsageError, match="is a run of clip-svm"):
-        train("chance", folder, values={}, out=run, resume=True, place=place)
+        train("chance", folder, values={}, out=run, resume=True, place=workplace)
     with pytest.raises(UsageError, match="not empty and not a run"):
-        train("chance", folder, values={}, out=folder, place=place)
+        train("chance", folder, values={}, out=folder, place=workplace)
 
 
-def test_evaluation_writes_everything_and_always_the_floors(
-    run: Path, folder: Path, place: Workplace, tmp_path: Path
+def test_evaluation_writes_all_files_and_includes_the_floors(
+    run: Path, folder: Path, workplace: Workplace, tmp_path: Path
 ) -> None:
-    outcome = evaluate_runs([run], folder, out=tmp_path / "results", place=place)
+    outcome = evaluate_runs([run], folder, out=tmp_path / "results", place=workplace)
     assert outcome.exit_code == DONE
     names = {"results.parquet", "results.md", "results.tex", "results.html", "differences.parquet", "floors"}
     assert {path.name for path in (tmp_path / "results").iterdir()} == names
@@ -70,46 +70,46 @@ def test_evaluation_writes_everything_and_always_the_floors(
         assert "prior" in (tmp_path / "results" / file).read_text()
     predictions = [*(run / "predictions").glob("*.parquet")]
     assert len(predictions) == 1
-    own = pd.read_parquet(predictions[0])
-    assert own.columns.tolist() == PREDICTIONS.names
-    assert len(own) == 40
+    rows = pd.read_parquet(predictions[0])
+    assert rows.columns.tolist() == PREDICTIONS.names
+    assert len(rows) == 40
     shutil.rmtree(tmp_path / "results" / "floors")
     (tmp_path / "results" / "results.html").unlink()
-    evaluate_runs([run], folder, out=tmp_path / "results", place=place)
+    evaluate_runs([run], folder, out=tmp_path / "results", place=workplace)
     assert table.equals(pd.read_parquet(tmp_path / "results" / "results.parquet"))
 
 
 def test_a_clip_that_cannot_be_read_is_named_and_the_others_count(
-    run: Path, folder: Path, weights: object, tmp_path: Path
+    folder: Path, weights: object, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "small-1.0.0"))
     broken = next((copy / "eval" / "kling").rglob("*.mp4"))
     broken.write_bytes(b"no video")
     (copy / "SHA256SUMS").unlink()
-    gone = next((copy / "data" / "train").rglob("*.mp4"))
-    gone.unlink()
-    place = Workplace(device="cpu", threads=1, weights=weights)  # type: ignore[arg-type]
-    trained = train("clip-svm", copy, values=QUICK, out=tmp_path / "run", place=place)
+    missing = next((copy / "data" / "train").rglob("*.mp4"))
+    missing.unlink()
+    workplace = Workplace(device="cpu", threads=1, weights=weights)  # type: ignore[arg-type]
+    trained = train("clip-svm", copy, values=QUICK, out=tmp_path / "run", place=workplace)
     assert trained.exit_code == SOME_FAILED
-    assert gone.name in trained.text
-    evaluated = evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=place)
+    assert missing.name in trained.text
+    evaluated = evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=workplace)
     assert evaluated.exit_code == SOME_FAILED
     assert [row["clip"] for row in evaluated.summary["failed"]] == [broken.relative_to(copy).as_posix()]
     assert "has no prediction for 1 clips" in evaluated.text
     assert (tmp_path / "features").is_dir()  # next to the release
 
 
-def test_predictions_of_others_join_the_table(run: Path, folder: Path, place: Workplace, tmp_path: Path) -> None:
-    own = pd.read_parquet(
-        next((run / "predictions").glob("*.parquet"), None) or _predicted(run, folder, place, tmp_path)
+def test_imported_predictions_are_in_the_table(run: Path, folder: Path, workplace: Workplace, tmp_path: Path) -> None:
+    predictions = pd.read_parquet(
+        next((run / "predictions").glob("*.parquet"), None) or _predicted(run, folder, workplace, tmp_path)
     )
-    table = own[own["variant"] == ""].drop_duplicates("clip_id")[["clip_id", "p_real"]]
+    table = predictions[predictions["variant"] == ""].drop_duplicates("clip_id")[["clip_id", "p_real"]]
     file = tmp_path / "theirs.csv"
     table.iloc[1:].to_csv(file, index=False)
     outcome = import_predictions("theirs", file, folder, out=tmp_path / "theirs")
     assert outcome.exit_code == SOME_FAILED  # one clip is missing, and no variant has predictions
     assert outcome.details["problems"].num_rows == 1 + len(table)
-    evaluated = evaluate_runs([run, tmp_path / "theirs"], folder, out=tmp_path / "out", place=place)
+    evaluated = evaluate_runs([run, tmp_path / "theirs"], folder, out=tmp_path / "out", place=workplace)
     assert "theirs: only p(real) is known" in evaluated.text
     with pytest.raises(UsageError, match="holds a trained run"):
         import_predictions("svm", file, folder, out=run)
@@ -119,25 +119,27 @@ def test_predictions_of_others_join_the_table(run: Path, folder: Path, place: Wo
         import_predictions("x", tmp_path / "none.csv", folder, out=tmp_path / "x")
 
 
-def _predicted(run: Path, folder: Path, place: Workplace, tmp_path: Path) -> Path:
-    evaluate_runs([run], folder, out=tmp_path / "first", place=place)
+def _predicted(run: Path, folder: Path, workplace: Workplace, tmp_path: Path) -> Path:
+    evaluate_runs([run], folder, out=tmp_path / "first", place=workplace)
     return next((run / "predictions").glob("*.parquet"))
 
 
 @pytest.mark.parametrize("survived", range(0, 12, 2))
-def test_killed_and_trained_again(run: Path, folder: Path, weights: object, tmp_path: Path, survived: int) -> None:
-    place = Workplace(cache=tmp_path / "cache", device="cpu", threads=1, weights=weights)  # type: ignore[arg-type]
-    with killed_after(survived):
-        train("clip-svm", folder, values=QUICK, out=tmp_path / "run", place=place)
-    train("clip-svm", folder, values=QUICK, out=tmp_path / "run", place=place)
-    assert (tmp_path / "run" / WHOLE).read_bytes() == (run / WHOLE).read_bytes()
-
-
-def test_killed_in_an_epoch_and_trained_again(
-    folder: Path, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_run_is_trained_to_the_same_weights(
+    run: Path, folder: Path, weights: object, tmp_path: Path, survived: int
 ) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    outcome = train("ft-clip", folder, values=SLOW, out=whole, place=place)
+    workplace = Workplace(cache=tmp_path / "cache", device="cpu", threads=1, weights=weights)  # type: ignore[arg-type]
+    with killed_after(survived):
+        train("clip-svm", folder, values=QUICK, out=tmp_path / "run", place=workplace)
+    train("clip-svm", folder, values=QUICK, out=tmp_path / "run", place=workplace)
+    assert (tmp_path / "run" / WEIGHTS_FILE).read_bytes() == (run / WEIGHTS_FILE).read_bytes()
+
+
+def test_a_run_killed_in_an_epoch_resumes_to_the_same_weights(
+    folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uninterrupted, killed = tmp_path / "whole", tmp_path / "killed"
+    outcome = train("ft-clip", folder, values=SLOW, out=uninterrupted, place=workplace)
     assert [row["epoch"] for row in outcome.summary["curve"]] == [1, 2, 3]
 
     def kill(folder: Path, curve: list[dict[str, float]]) -> None:
@@ -146,34 +148,36 @@ def test_killed_in_an_epoch_and_trained_again(
 
     monkeypatch.setattr(stage, "write_curve", kill)
     with pytest.raises(Killed):
-        train("ft-clip", folder, values=SLOW, out=killed, place=place)
+        train("ft-clip", folder, values=SLOW, out=killed, place=workplace)
     monkeypatch.undo()
     assert not read_run(killed).done
     with pytest.raises(UsageError, match="not trained to its end: run `hfv train ft-clip"):
-        evaluate_runs([killed], folder, out=tmp_path / "out", place=place)
-    train("ft-clip", folder, values={}, out=killed, resume=True, place=place)
-    assert (killed / WHOLE).read_bytes() == (whole / WHOLE).read_bytes()
-    assert pd.read_parquet(killed / "curve.parquet").equals(pd.read_parquet(whole / "curve.parquet"))
+        evaluate_runs([killed], folder, out=tmp_path / "out", place=workplace)
+    train("ft-clip", folder, values={}, out=killed, resume=True, place=workplace)
+    assert (killed / WEIGHTS_FILE).read_bytes() == (uninterrupted / WEIGHTS_FILE).read_bytes()
+    assert pd.read_parquet(killed / "curve.parquet").equals(pd.read_parquet(uninterrupted / "curve.parquet"))
 
 
-def test_generators_and_what_cannot_be_trained(folder: Path, place: Workplace, tmp_path: Path) -> None:
+def test_runs_can_be_limited_to_generators_of_the_release(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no clip of veo is in train: choose from sora"):
-        train("chance", folder, values={"generators": ["veo"]}, out=tmp_path / "a", place=place)
-    train("chance", folder, values={"generators": ["sora"]}, out=tmp_path / "b", place=place)
+        train("chance", folder, values={"generators": ["veo"]}, out=tmp_path / "a", place=workplace)
+    train("chance", folder, values={"generators": ["sora"]}, out=tmp_path / "b", place=workplace)
     assert read_run(tmp_path / "b").specification.generators == ("sora",)
 
 
-def test_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_and_evaluate_on_the_command_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     where = ["--release", str(folder), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
     out = ["--out", str(tmp_path / "run")]
     config = tmp_path / "c.toml"
     config.write_text('target = "binary"\nframes = 2\n')
     assert main(["train", "clip-svm", *where, *out, "--config", str(config), "--set", "kernel=linear"]) == 0
-    known = read_run(tmp_path / "run").specification.config
-    assert (known["kernel"], known["frames"], known["target"]) == ("linear", 2, "binary")
+    config_of_run = read_run(tmp_path / "run").specification.config
+    assert (config_of_run["kernel"], config_of_run["frames"], config_of_run["target"]) == ("linear", 2, "binary")
     assert main(["evaluate", str(tmp_path / "run"), *where, "--out", str(tmp_path / "results")]) == 0
     assert "results.html" in capsys.readouterr().out
-    for wrong in (
+    for arguments in (
         ["train", "clip-svm", *where, *out, "--set", "kernel"],
         ["train", "clip-svm", *where, *out, "--resume", "--seed", "1"],
         ["train", "clip-svm", *where, "--resume"],
@@ -181,5 +185,5 @@ def test_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ["evaluate", *where, "--name", "x"],
         ["evaluate", str(folder), *where],
     ):
-        assert main(wrong) == 2
+        assert main(arguments) == 2
         assert "Traceback" not in capsys.readouterr().err

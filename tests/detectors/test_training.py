@@ -1,4 +1,4 @@
-"""Training by epochs: killed anywhere and called again, it ends with the same weights."""
+"""Training by epochs: killed anywhere and called again, it has the same weights as without a kill."""
 
 import signal
 import subprocess
@@ -33,28 +33,28 @@ def train(
     norm: bool = True,
     **fitting: Any,
 ) -> tuple[dict[str, Any], Curve]:
-    """A small network with dropout and, unless `norm` is false, running means, whose accuracies may be given.
+    """Train a small network with dropout and, unless `norm` is false, batch normalisation; return weights and curve.
 
-    `survived` is the number of batches after whose losses it is killed.
+    `accuracies` replace those of validation. The training is killed after the losses of `survived` batches.
     """
     torch.manual_seed(1)
     middle = nn.BatchNorm1d(8) if norm else nn.Identity()
     network = nn.Sequential(nn.Linear(6, 8), middle, nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
-    given = iter(accuracies or [])
-    lost: list[Any] = []
+    given_accuracies = iter(accuracies or [])
+    batches_done: list[Any] = []
 
     def load(part: Any, rng: np.random.Generator) -> Any:
         return X[part] + torch.from_numpy(rng.normal(0, 0.01, (len(part), 6))).float(), Y[part]
 
     def loss(loaded: Any) -> Any:
-        lost.append(loaded)
-        if len(lost) - 1 == survived:
+        batches_done.append(loaded)
+        if len(batches_done) - 1 == survived:
             raise Killed
         return nn.functional.cross_entropy(network(loaded[0]), loaded[1])
 
     def validate() -> float:
-        right = (network(X).argmax(dim=1) == Y).float().mean().item()
-        return next(given) if accuracies else right
+        accuracy = (network(X).argmax(dim=1) == Y).float().mean().item()
+        return next(given_accuracies) if accuracies else accuracy
 
     task: Task[Any, Any] = Task(
         batches=lambda rng: np.split(rng.permutation(len(X)), 5), load=load, loss=loss, validate=validate
@@ -63,22 +63,24 @@ def train(
     return {name: value.clone() for name, value in network.state_dict().items()}, curve
 
 
-def test_it_learns_and_reproduces_to_the_bit(tmp_path: Path) -> None:
-    (first, curve), (second, again) = (train(tmp_path / name) for name in ("a", "b"))
-    assert curve == again
+def test_training_learns_and_is_deterministic(tmp_path: Path) -> None:
+    (first, curve), (second, second_curve) = (train(tmp_path / name) for name in ("a", "b"))
+    assert curve == second_curve
     assert max(row["val_accuracy"] for row in curve) > 0.8
     assert all((first[name] == second[name]).all() for name in first)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Curve]:
-    """A training that nothing interrupts."""
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Curve]:
+    """Return weights and curve of a training without interruption."""
     return train(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("survived", range(8))
-def test_killed_while_it_writes(tmp_path: Path, whole: tuple[dict[str, Any], Curve], survived: int) -> None:
-    expected, curve = whole
+def test_training_killed_while_it_writes_resumes_to_the_same_weights(
+    tmp_path: Path, uninterrupted: tuple[dict[str, Any], Curve], survived: int
+) -> None:
+    expected, curve = uninterrupted
     with killed_after(survived):
         train(tmp_path, EVERY_STEP)
     weights, again = train(tmp_path)
@@ -86,9 +88,11 @@ def test_killed_while_it_writes(tmp_path: Path, whole: tuple[dict[str, Any], Cur
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
-def test_killed_at_any_step_it_goes_on_there(tmp_path: Path, whole: tuple[dict[str, Any], Curve]) -> None:
-    expected, curve = whole
-    for _ in range(9):  # each call lives for three steps of the thirty
+def test_training_killed_every_three_steps_has_the_same_weights(
+    tmp_path: Path, uninterrupted: tuple[dict[str, Any], Curve]
+) -> None:
+    expected, curve = uninterrupted
+    for _ in range(9):  # every call is killed after three of thirty steps
         with pytest.raises(Killed):
             train(tmp_path, EVERY_STEP, survived=3)
     weights, again = train(tmp_path, EVERY_STEP, survived=3)
@@ -97,7 +101,7 @@ def test_killed_at_any_step_it_goes_on_there(tmp_path: Path, whole: tuple[dict[s
     assert len([*tmp_path.glob("best-*")]) == 1
 
 
-def test_killed_after_every_epoch(tmp_path: Path) -> None:
+def test_training_killed_after_every_epoch_has_the_same_weights(tmp_path: Path) -> None:
     expected, curve = train(tmp_path / "whole")
 
     def die(curve: Curve, epochs: int) -> None:
@@ -124,19 +128,19 @@ train(Path(sys.argv[1]), report=kill)
 """
 
 
-def test_sigkill_in_an_epoch(tmp_path: Path) -> None:
+def test_training_resumes_after_sigkill(tmp_path: Path) -> None:
     expected, curve = train(tmp_path / "whole")
     command = [sys.executable, "-c", KILL, str(tmp_path / "killed")]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
-    assert done.returncode == -signal.SIGKILL
+    process = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert process.returncode == -signal.SIGKILL
     epochs: list[int] = []
-    weights, again = train(tmp_path / "killed", report=lambda curve, _: epochs.append(len(curve)))
+    weights, resumed_curve = train(tmp_path / "killed", report=lambda curve, _: epochs.append(len(curve)))
     assert epochs == [3, 4, 5, 6]
-    assert again == curve
+    assert resumed_curve == curve
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
-def test_it_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+def test_training_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     schedule = replace(SCHEDULE, rate=0.05, patience=2)
     weights, curve = train(tmp_path / "a", schedule, [0.5, 0.8, 0.8, 0.7, 0.9, 0.9])
     assert [row["val_accuracy"] for row in curve] == [0.5, 0.8, 0.8, 0.7]
@@ -144,7 +148,7 @@ def test_it_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     assert all((weights[name] == second[name]).all() for name in weights)
 
 
-def test_without_validation_clips_the_last_epoch_stays(tmp_path: Path) -> None:
+def test_training_without_validation_clips_keeps_the_last_epoch(tmp_path: Path) -> None:
     _, curve = train(tmp_path / "a", accuracies=[float("nan")] * 6)
     assert len(curve) == 6
 
@@ -154,7 +158,9 @@ def test_without_validation_clips_the_last_epoch_stays(tmp_path: Path) -> None:
     [torch.optim.AdamW, torch.optim.Adam, partial(torch.optim.SGD, momentum=0.9)],
     ids=["adamw", "adam", "sgd"],
 )
-def test_every_optimizer_goes_on(tmp_path: Path, optimizer: Callable[..., torch.optim.Optimizer]) -> None:
+def test_killed_training_resumes_with_every_optimizer(
+    tmp_path: Path, optimizer: Callable[..., torch.optim.Optimizer]
+) -> None:
     schedule = replace(EVERY_STEP, optimizer=optimizer, rate=0.05, epochs=2)
     expected, _ = train(tmp_path / "whole", schedule)
     with pytest.raises(Killed):
@@ -164,7 +170,7 @@ def test_every_optimizer_goes_on(tmp_path: Path, optimizer: Callable[..., torch.
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_lower_precision_goes_on(tmp_path: Path, precision: Any) -> None:
+def test_killed_training_resumes_in_lower_precision(tmp_path: Path, precision: Any) -> None:
     schedule = replace(EVERY_STEP, precision=precision, rate=0.05, epochs=2)
     expected, curve = train(tmp_path / "whole", schedule)
     with pytest.raises(Killed):
@@ -186,36 +192,49 @@ def test_each_parameter_has_its_own_rate_and_decay(tmp_path: Path) -> None:
     weights, _ = train(tmp_path, schedule)
     assert torch.equal(weights["0.weight"], first.weight)
     groups = schedule.groups(nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 2)))
-    assert [(len(own["params"]), own["scale"], own["weight_decay"]) for own in groups] == [
+    assert [(len(group["params"]), group["scale"], group["weight_decay"]) for group in groups] == [
         (2, 0.0, 0.01),
         (1, 1.0, 0.01),
         (1, 1.0, 0.0),
     ]
 
 
-def test_the_mean_gradient_of_several_batches_makes_a_step(tmp_path: Path) -> None:
+def test_a_step_uses_the_mean_gradient_of_its_batches(tmp_path: Path) -> None:
     sgd = replace(SCHEDULE, optimizer=torch.optim.SGD, epochs=1, batches_per_step=5, weight_decay=0.0, pace=constant)
     weights, _ = train(tmp_path, sgd)
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
-    for place, part in enumerate(np.split(np.random.default_rng([0, 1]).permutation(len(X)), 5)):
-        noise = torch.from_numpy(np.random.default_rng([0, 1, place, 1]).normal(0, 0.01, (8, 6))).float()
-        torch.manual_seed(int(np.random.default_rng([0, 1, place, 2]).integers(2**31)))
+    for step, part in enumerate(np.split(np.random.default_rng([0, 1]).permutation(len(X)), 5)):
+        noise = torch.from_numpy(np.random.default_rng([0, 1, step, 1]).normal(0, 0.01, (8, 6))).float()
+        torch.manual_seed(int(np.random.default_rng([0, 1, step, 2]).integers(2**31)))
         (nn.functional.cross_entropy(network(X[part] + noise), Y[part]) / 5).backward()  # type: ignore[no-untyped-call]
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None
         torch.testing.assert_close(weights[name], parameter.detach() - 0.2 * parameter.grad)
 
 
-def test_paces() -> None:
+def test_paces_scale_the_rate_over_epochs() -> None:
     def curve(*accuracies: float) -> Curve:
-        return [{"epoch": place + 1.0, "loss": 0.0, "val_accuracy": own} for place, own in enumerate(accuracies)]
+        return [
+            {"epoch": epoch + 1.0, "loss": 0.0, "val_accuracy": accuracy} for epoch, accuracy in enumerate(accuracies)
+        ]
 
     warm = cosine(warmup=2)
-    assert [round(warm(done, 6, []), 3) for done in (0.5, 1, 2, 4, 6)] == [0.25, 0.5, 1, 0.5, 0]
+    assert [round(warm(epochs_done, 6, []), 3) for epochs_done in (0.5, 1, 2, 4, 6)] == [0.25, 0.5, 1, 0.5, 0]
     stepped = steps((11, 14))
-    assert [round(stepped(done, 15, []), 3) for done in (0.1, 11, 11.1, 14, 14.5)] == [1, 1, 0.1, 0.1, 0.01]
+    assert [round(stepped(epochs_done, 15, []), 3) for epochs_done in (0.1, 11, 11.1, 14, 14.5)] == [
+        1,
+        1,
+        0.1,
+        0.1,
+        0.01,
+    ]
     pace = plateau(patience=2)
-    assert [pace(0, 9, curve(*own)) for own in ((), (0.5, 0.5), (0.5, 0.4, 0.3), (0.5, 0.4, 0.6))] == [1, 1, 0.1, 1]
+    assert [pace(0, 9, curve(*accuracies)) for accuracies in ((), (0.5, 0.5), (0.5, 0.4, 0.3), (0.5, 0.4, 0.6))] == [
+        1,
+        1,
+        0.1,
+        1,
+    ]
     falling = replace(SCHEDULE, rate=1e-4, pace=plateau(patience=1), least=1e-6, patience=99, epochs=99)
     assert [falling.has_ended(curve(*[0.5] * count)) for count in (1, 2, 3, 4)] == [False, False, False, True]

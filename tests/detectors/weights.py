@@ -1,4 +1,4 @@
-"""Tiny checkpoints in the true formats: CLIP, with a text tower that knows all tokens, Depth Pro, and InternVideo2."""
+"""Tiny checkpoints in the published formats: CLIP with the full vocabulary, Depth Pro, and InternVideo2."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ CONFIG = checkpoints.CLIP_TINY | {
 
 
 def tiny_clip(root: Path) -> WeightsDir:
-    """Write the checkpoint, also as that of the larger CLIP, and give the store that finds it."""
+    """Write the checkpoint as that of both sizes of CLIP, and return its weights directory."""
     from open_clip import CLIP
     from safetensors.torch import save_file
 
@@ -40,11 +40,11 @@ TINY = Size(dim=32, depth=2, heads=2, pooled=24, side=28)
 
 
 def internvideo2_shapes(size: Size, *, tuned: bool) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of the tensors in the released files.
+    """Return names and shapes of the tensors in the released files.
 
     Args:
-        size: of the encoder.
-        tuned: as of a fine-tuned model; otherwise as of a distilled one.
+        size: the size of the encoder.
+        tuned: whether the file is of a fine-tuned model, otherwise of a distilled one.
     """
     dim, hidden, out = size.dim, int(size.dim * size.mlp), size.pooled
     tokens = 1 + size.frames * (size.side // size.patch) ** 2
@@ -87,7 +87,7 @@ def internvideo2_shapes(size: Size, *, tuned: bool) -> dict[str, tuple[int, ...]
 
 
 def internvideo2_tensors(*, tuned: bool) -> dict[str, Tensor]:
-    """Random tensors of a tiny released file."""
+    """Return random tensors of a tiny released file."""
     generator = torch.Generator().manual_seed(0)
     shapes = internvideo2_shapes(TINY, tuned=tuned)
     tensors = {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
@@ -100,15 +100,15 @@ def internvideo2_tensors(*, tuned: bool) -> dict[str, Tensor]:
         "norm1_k.weight",
         "norm1_v.weight",
     )
-    return {name: 1 + own if name.endswith(ones) else own for name, own in tensors.items()}
+    return {name: 1 + tensor if name.endswith(ones) else tensor for name, tensor in tensors.items()}
 
 
 def tiny_store(root: Path) -> WeightsDir:
-    """Write tiny checkpoints of CLIP, Depth Pro and InternVideo2, and give the store that finds them."""
+    """Write tiny checkpoints of CLIP, Depth Pro and InternVideo2, and return their weights directory."""
     store = tiny_clip(root)
-    made = checkpoints.make(root, {"depth_pro": "tiny"})
-    store.pins["depth_pro"] = made.pins["depth_pro"]  # type: ignore[index]
-    made.record("depth_pro", "random")
+    depth_store = checkpoints.make(root, {"depth_pro": "tiny"})
+    store.pins["depth_pro"] = depth_store.pins["depth_pro"]  # type: ignore[index]
+    depth_store.record("depth_pro", "random")
     (root / BACKBONE).mkdir()
     torch.save({"module": internvideo2_tensors(tuned=True)}, root / BACKBONE / "tiny.bin")
     return store

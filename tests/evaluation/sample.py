@@ -1,4 +1,4 @@
-"""Predictions and labels made by hand."""
+"""Constructed predictions and labels."""
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,13 @@ SETS = ("kling", "pika")
 
 
 def truth(variants: tuple[str, ...] = ("",), *, clips: int = 8, sets: tuple[str, ...] = SETS) -> pd.DataFrame:
-    """The clips of some sets, two of each label; real clips are shared."""
+    """Return the clips of some sets with labels 0 to 3 in turn; the sets share their real clips."""
     rows = []
     for name in sets:
         for variant in variants:
-            for number in range(clips):
-                label = number % 4
-                clip = f"real-{number}" if label == 3 else f"{name}-{number}"
+            for index in range(clips):
+                label = index % 4
+                clip = f"real-{index}" if label == 3 else f"{name}-{index}"
                 row = {"clip_id": clip, "set": name, "variant": variant, "label": label, "generator": name}
                 rows.append(
                     row | {"path": f"eval/{name}@{variant}/{clip}.mp4" if variant else f"eval/{name}/{clip}.mp4"}
@@ -25,18 +25,18 @@ def truth(variants: tuple[str, ...] = ("",), *, clips: int = 8, sets: tuple[str,
 
 
 def contender(
-    name: str, table: pd.DataFrame, *, skill: float, seed: int = 0, two: bool = False, is_floor: bool = False
+    name: str, table: pd.DataFrame, *, skill: float, seed: int = 0, is_binary: bool = False, is_floor: bool = False
 ) -> Contender:
-    """A detector that is right with a certain skill: 0 is chance, 1 is always right."""
+    """Return a detector of a given skill: 0 is chance, 1 is always right."""
     rng = np.random.default_rng(seed)
-    four = (1 - skill) * rng.dirichlet(np.ones(4), len(table)) + skill * np.eye(4)[table["label"]]
-    if two:
-        four[:, :3] = np.nan
-    predictions = table[["clip_id", "set", "variant"]].join(pd.DataFrame(four, columns=list(PROBABILITIES)))
+    probabilities = (1 - skill) * rng.dirichlet(np.ones(4), len(table)) + skill * np.eye(4)[table["label"]]
+    if is_binary:
+        probabilities[:, :3] = np.nan
+    predictions = table[["clip_id", "set", "variant"]].join(pd.DataFrame(probabilities, columns=list(PROBABILITIES)))
     return Contender(
         name=name,
         detector="clip-svm",
-        target="binary" if two else "anomaly",
+        target="binary" if is_binary else "anomaly",
         trained_on="" if is_floor else "sora",
         is_floor=is_floor,
         predictions=predictions,

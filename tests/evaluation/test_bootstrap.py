@@ -1,4 +1,4 @@
-"""Intervals by simulation; what is shared between sets and detectors is drawn alike."""
+"""Intervals hold in simulations, and clips that sets share are drawn alike."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_footage_of_two_sets_is_drawn_alike_in_any_order() -> None:
     assert not (first[:, :3] == Bootstrap(draws=20, seed=4).counts(np.array([3, 3, 3]), ["r1", "r2", "r3"])).all()
 
 
-def test_the_interval_holds_the_true_value_about_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_value_in_95_percent_of_trials() -> None:
     rng = np.random.default_rng(0)
     inside, trials = 0, 300
     truth = np.repeat([0, 1], 60)
@@ -44,14 +44,14 @@ def test_a_figure_that_is_undefined_in_a_draw_has_no_interval() -> None:
     assert interval(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
 
 
-def test_mcnemar_by_hand() -> None:
+def test_mcnemar_of_known_answers() -> None:
     first, second = np.array([1, 1, 1, 1, 0, 1], bool), np.array([0, 0, 0, 1, 0, 0], bool)
     assert mcnemar(first, second) == pytest.approx(2 * 0.5**4)
     assert mcnemar(first, first) == 1.0
     assert mcnemar(first, second) == mcnemar(second, first)
 
 
-def test_paired_differences() -> None:
+def test_paired_differences_have_interval_and_p_value() -> None:
     equal = paired_difference(0.5, 0.5, np.array([0.4, 0.6]), np.array([0.4, 0.6]))
     assert (equal.value, equal.low, equal.high, equal.p) == (0, 0, 0, 1.0)
     better = paired_difference(0.9, 0.5, np.full(999, 0.9), np.linspace(0.4, 0.6, 999))

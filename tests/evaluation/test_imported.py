@@ -1,4 +1,4 @@
-"""Predictions of other programs: what fits, and that everything else is named."""
+"""Predictions of other programs are matched with clips, and every other row is named."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ FOUR = {"p_spatial": 0.1, "p_appearance": 0.2, "p_motion": 0.3, "p_real": 0.4}
 
 
 def predictions(**columns: Any) -> pd.DataFrame:
-    """A row per clip with equal probabilities, by clip_id."""
+    """Return a row per clip_id with the same probabilities."""
     return pd.DataFrame({"clip_id": CLIPS["clip_id"], **FOUR}).assign(**columns)
 
 
-def test_four_and_two_probabilities() -> None:
+def test_four_or_two_probabilities_are_accepted() -> None:
     four = match(predictions(), CLIPS)
     assert (four.has_four, four.problems) == (True, ())
     assert four.predictions["p_real"].eq(0.4).all()
@@ -29,25 +29,25 @@ def test_four_and_two_probabilities() -> None:
 
 
 @pytest.mark.parametrize("column", ["path", "name", "stem"])
-def test_files_by_path_name_or_stem(column: str) -> None:
+def test_clips_match_by_path_name_or_stem(column: str) -> None:
     names = CLIPS["path"]
     names = names if column == "path" else names.str.rpartition("/")[2]
     names = names.str.removesuffix(".mp4") if column == "stem" else names
     assert match(predictions(file=names).drop(columns="clip_id"), CLIPS).problems == ()
 
 
-def test_variants_by_path_or_column() -> None:
+def test_variants_match_by_path_or_column() -> None:
     clips = truth(("", "blur3"), sets=("kling",))
-    own = pd.DataFrame({"file": clips["path"], "p_real": clips["variant"].eq("").astype(float)})
-    by_path = match(own, clips)
-    names = own["file"].str.rpartition("/")[2]
-    by_column = match(own.assign(file=names, variant=clips["variant"]), clips)
+    table = pd.DataFrame({"file": clips["path"], "p_real": clips["variant"].eq("").astype(float)})
+    by_path = match(table, clips)
+    names = table["file"].str.rpartition("/")[2]
+    by_column = match(table.assign(file=names, variant=clips["variant"]), clips)
     for matched in (by_path, by_column):
         assert matched.problems == ()
         assert matched.predictions.groupby("variant")["p_real"].mean().to_dict() == {"": 1.0, "blur3": 0.0}
 
 
-def test_every_clip_and_row_that_does_not_fit_is_named() -> None:
+def test_every_clip_and_row_without_a_match_is_named() -> None:
     table = predictions()
     table.loc[0, "p_real"] = 0.9
     table.loc[1, "p_real"] = None
@@ -63,10 +63,10 @@ def test_every_clip_and_row_that_does_not_fit_is_named() -> None:
         ("another", "not in the evaluation sets"),
         (path["kling-4"], "more than one row, all equal"),
         (path["kling-5"], "two rows that differ"),
-        *((path[f"kling-{number}"], "no prediction") for number in (0, 1, 2, 5, 6)),
+        *((path[f"kling-{index}"], "no prediction") for index in (0, 1, 2, 5, 6)),
     }
-    there = matched.predictions.dropna()["clip_id"]
-    assert set(there) == {"kling-4", "real-3", "real-7"}
+    predicted = matched.predictions.dropna()["clip_id"]
+    assert set(predicted) == {"kling-4", "real-3", "real-7"}
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_every_clip_and_row_that_does_not_fit_is_named() -> None:
         (predictions().drop(columns="p_real"), "the predictions have the columns"),
     ],
 )
-def test_missing_columns(table: pd.DataFrame, sentence: str) -> None:
+def test_missing_columns_are_refused(table: pd.DataFrame, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         match(table, CLIPS)
 
 
-def test_two_probabilities_that_contradict_each_other() -> None:
+def test_two_probabilities_must_sum_to_one() -> None:
     table = pd.DataFrame({"clip_id": CLIPS["clip_id"], "p_real": 0.4, "p_fake": 0.5})
     assert {problem for _, problem in match(table, CLIPS).problems} == {
         "p_real is no probability, or not 1 − p_fake",

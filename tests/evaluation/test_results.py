@@ -1,4 +1,4 @@
-"""Tables and the page of several detectors."""
+"""Tables and page of several detectors."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from tests.evaluation.sample import SETS, contender, truth
 VARIANTS = ("", "blur3")
 
 
-def test_figures_of_a_right_and_a_two_class_detector() -> None:
+def test_figures_of_a_perfect_and_a_two_class_detector() -> None:
     clips = truth()
     results = evaluate(
-        [contender("right", clips, skill=1), contender("two", clips, skill=1, two=True)], clips, draws=50
+        [contender("right", clips, skill=1), contender("two", clips, skill=1, is_binary=True)], clips, draws=50
     )
     right, two = results.scores["right", "kling", ""], results.scores["two", "kling", ""]
     assert set(right.values.values()) == {1.0}
@@ -31,14 +31,14 @@ def test_figures_of_a_right_and_a_two_class_detector() -> None:
 
 def test_missing_predictions_are_counted_and_named() -> None:
     clips = truth()
-    one = contender("some", clips, skill=0.5)
-    one.predictions.loc[[0, 5], "p_real"] = np.nan
-    scores = evaluate([one], clips, draws=10).scores["some", "kling", ""]
+    detector = contender("some", clips, skill=0.5)
+    detector.predictions.loc[[0, 5], "p_real"] = np.nan
+    scores = evaluate([detector], clips, draws=10).scores["some", "kling", ""]
     assert (scores.clips, scores.missing) == (6, ("kling-0", "kling-5"))
-    one.predictions["p_real"] = np.nan
-    nothing = evaluate([one], clips, draws=10)
-    assert nothing.scores["some", "kling", ""].clips == 0
-    assert np.isnan(nothing.mean("some", "", "binary_auc")).all()
+    detector.predictions["p_real"] = np.nan
+    without_predictions = evaluate([detector], clips, draws=10)
+    assert without_predictions.scores["some", "kling", ""].clips == 0
+    assert np.isnan(without_predictions.mean("some", "", "binary_auc")).all()
 
 
 def test_sets_without_a_class_are_left_out_of_the_mean_and_named() -> None:
@@ -56,21 +56,21 @@ def test_the_long_table_has_every_figure_once() -> None:
     table = figures_table(results)
     assert not table.duplicated(["run", "set", "variant", "figure"]).any()
     assert len(table) == 2 * len(VARIANTS) * (len(SETS) * (len(FIGURES) + 1) + len(FIGURES))
-    own = table[table["run"].eq("a") & table["variant"].eq("") & table["figure"].eq("accuracy")].set_index("set")[
-        "value"
-    ]
-    assert own[MEAN] == pytest.approx(own[list(SETS)].mean())
+    accuracies = table[table["run"].eq("a") & table["variant"].eq("") & table["figure"].eq("accuracy")].set_index(
+        "set"
+    )["value"]
+    assert accuracies[MEAN] == pytest.approx(accuracies[list(SETS)].mean())
 
 
 def test_equal_inputs_give_equal_tables_in_any_order() -> None:
     clips = truth(VARIANTS)
-    one = contender("a", clips, skill=0.3)
+    detector = contender("a", clips, skill=0.3)
     shuffled = clips.sample(frac=1, random_state=1)
-    first, second = (figures_table(evaluate([one], rows, draws=30)) for rows in (clips, shuffled))
+    first, second = (figures_table(evaluate([detector], rows, draws=30)) for rows in (clips, shuffled))
     assert first.equals(second)
 
 
-def test_differences_between_detectors() -> None:
+def test_a_difference_between_detectors_is_significant() -> None:
     clips = truth(clips=40)
     good, bad = contender("good", clips, skill=0.9), contender("bad", clips, skill=0.0, seed=1)
     results = evaluate([good, bad], clips, draws=200)
@@ -91,16 +91,16 @@ def test_markdown_and_latex_escape_names() -> None:
     assert tables.latex([], "Means.") == tables.markdown([]) == ""
 
 
-def test_the_page_holds_everything_and_asks_for_nothing() -> None:
+def test_the_page_is_complete_and_loads_nothing() -> None:
     clips = truth(VARIANTS)
-    own = [contender("chance", clips, skill=0, is_floor=True), contender("<svm>", clips, skill=0.6)]
-    results = evaluate([*own, contender("two", clips, skill=0.4, two=True)], clips, draws=20)
-    looks_at = {one.name: "frames" for one in results.contenders}
-    text, again = (
+    contenders = [contender("chance", clips, skill=0, is_floor=True), contender("<svm>", clips, skill=0.6)]
+    results = evaluate([*contenders, contender("two", clips, skill=0.4, is_binary=True)], clips, draws=20)
+    looks_at = {detector.name: "frames" for detector in results.contenders}
+    text, second_text = (
         page(results, differences_table(results, clips), release="r-1.0.0", looks_at=looks_at, remarks=["take care"])
         for _ in range(2)
     )
-    assert text == again
+    assert text == second_text
     assert "&lt;svm&gt;" in text
     assert "<svm>" not in text
     assert "take care." in text

@@ -1,4 +1,4 @@
-"""Clips of every container and codec that can be written here, and what is true of each: the oracle of media facts."""
+"""Clips in every container and codec that PyAV can write, with their true sizes, rates and times."""
 
 import os
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ from av.stream import Disposition
 Rgb = npt.NDArray[np.uint8]
 
 COUNT = 14
-"""Frames of a clip."""
+"""Number of frames of a clip."""
 RATE = 20
 """Frames per second."""
-LATE_S = 100
-"""Seconds at which a clip with an offset begins."""
+OFFSET_S = 100
+"""Time of the first frame of a clip with an offset, in seconds."""
 UNEVEN = (0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 18, 19, 20)
 """Frame times of a clip of variable rate, in 1/RATE seconds."""
-SQUEEZE = Fraction(2, 1)
+PIXEL_SHAPE = Fraction(2, 1)
 """Width over height of pixels that are not square."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A container with a codec, and what it can hold."""
+    """A container with a codec, and the cases that it can hold."""
 
     suffix: str
     codec: str
@@ -38,16 +38,16 @@ class Kind:
     size: tuple[int, int] = (96, 64)
     """Width and height."""
     audio: str | None = None
-    """Codec of sound; None where the container has none."""
+    """Codec of the audio; None if no audio is written."""
     cases: tuple[str, ...] = ()
-    """What can be written beside `constant`."""
+    """Cases that can be written beside `constant`."""
     rate: int = RATE
     shape: float = 1.0
-    """Width of its pixels over their height."""
+    """Width over height of its pixels."""
 
     @property
     def name(self) -> str:
-        """What tests call it."""
+        """Return its name in the ids of tests."""
         return f"{self.codec}.{self.suffix}"
 
 
@@ -61,28 +61,28 @@ CODEC_OPTIONS = {
     "libsvtav1": {"preset": "8", "crf": "5"},
 }
 REORDERED = ("b", "offset", "audio")
-"""Cases with B-frames, of kinds that have any."""
-TIMED = ("variable", "offset", "audio", "two", "two default")
-SHOWN = ("turned", "mirrored")
+"""Cases with B-frames, if the kind has the case `b`."""
+TIMING_CASES = ("variable", "offset", "audio", "two", "two default")
+DISPLAY_CASES = ("turned", "mirrored")
 KINDS = (
-    Kind(suffix="mp4", codec="libx264", audio="aac", cases=(*TIMED, *SHOWN, "b", "cover", "pixels")),
-    Kind(suffix="mov", codec="mpeg4", audio="aac", cases=(*TIMED, *SHOWN, "b", "pixels")),
-    Kind(suffix="mov", codec="prores_ks", pix_fmt="yuv422p10le", cases=(*TIMED[:2], *SHOWN)),
+    Kind(suffix="mp4", codec="libx264", audio="aac", cases=(*TIMING_CASES, *DISPLAY_CASES, "b", "cover", "pixels")),
+    Kind(suffix="mov", codec="mpeg4", audio="aac", cases=(*TIMING_CASES, *DISPLAY_CASES, "b", "pixels")),
+    Kind(suffix="mov", codec="prores_ks", pix_fmt="yuv422p10le", cases=(*TIMING_CASES[:2], *DISPLAY_CASES)),
     Kind(suffix="mp4", codec="libx265", cases=("variable", "b", "turned", "pixels")),
     Kind(suffix="mp4", codec="libsvtav1", cases=("variable", "mirrored")),
     Kind(suffix="avif", codec="libsvtav1", cases=("variable",)),
     Kind(suffix="mp4", codec="libvpx-vp9", cases=("variable", "turned")),
     Kind(suffix="mp4", codec="mjpeg", pix_fmt="yuvj420p", cases=("variable",)),
     Kind(suffix="3gp", codec="h263", size=(176, 144), shape=12 / 11, cases=("variable",)),
-    Kind(suffix="mkv", codec="libx264", audio="aac", cases=(*TIMED, *SHOWN, "b", "cover", "pixels")),
-    Kind(suffix="mkv", codec="ffv1", cases=TIMED[:2]),
-    Kind(suffix="webm", codec="libvpx", audio="libopus", cases=TIMED),
-    Kind(suffix="webm", codec="libvpx-vp9", audio="libopus", cases=(*TIMED, *SHOWN)),
+    Kind(suffix="mkv", codec="libx264", audio="aac", cases=(*TIMING_CASES, *DISPLAY_CASES, "b", "cover", "pixels")),
+    Kind(suffix="mkv", codec="ffv1", cases=TIMING_CASES[:2]),
+    Kind(suffix="webm", codec="libvpx", audio="libopus", cases=TIMING_CASES),
+    Kind(suffix="webm", codec="libvpx-vp9", audio="libopus", cases=(*TIMING_CASES, *DISPLAY_CASES)),
     Kind(suffix="avi", codec="libx264", audio="libmp3lame", cases=("audio", "two", "b", "pixels")),
     Kind(suffix="avi", codec="mpeg4", audio="libmp3lame", cases=("variable", "audio", "two", "b")),
     Kind(suffix="avi", codec="mjpeg", pix_fmt="yuvj420p", cases=("variable",)),
-    Kind(suffix="ts", codec="libx264", audio="aac", cases=(*TIMED[:4], "b", "pixels")),
-    Kind(suffix="ts", codec="mpeg2video", audio="mp2", rate=25, cases=(*TIMED[:4], "b")),
+    Kind(suffix="ts", codec="libx264", audio="aac", cases=(*TIMING_CASES[:4], "b", "pixels")),
+    Kind(suffix="ts", codec="mpeg2video", audio="mp2", rate=25, cases=(*TIMING_CASES[:4], "b")),
     Kind(suffix="m2ts", codec="libx264", audio="aac", cases=("variable", "offset", "b")),
     Kind(suffix="mpg", codec="mpeg2video", audio="mp2", rate=25, cases=("offset", "audio", "b")),
     Kind(suffix="mpg", codec="mpeg1video", audio="mp2", rate=25, cases=("audio", "b")),
@@ -112,18 +112,18 @@ KINDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """A clip as written."""
+class WrittenClip:
+    """A clip that was written, with the times of its frames."""
 
     path: Path
     kind: Kind
     case: str
     times: tuple[float, ...]
-    """Seconds of each frame from the first."""
+    """Time of every frame after the first frame, in seconds."""
 
 
-def picture(number: int, size: tuple[int, int]) -> Rgb:
-    """A frame that shows its number as four black or white fields, with a darker field in its top left corner."""
+def numbered_frame(number: int, size: tuple[int, int]) -> Rgb:
+    """Return a frame that shows a number as four black or white fields, with a darker field in its top left corner."""
     width, height = size
     rgb = np.full((height, width, 3), 128, np.uint8)
     rgb[: height // 2, : width // 4] = (64, 64, 64)
@@ -134,7 +134,7 @@ def picture(number: int, size: tuple[int, int]) -> Rgb:
 
 
 def number_of(rgb: Rgb) -> int:
-    """The number that an upright frame of any size shows."""
+    """Return the number that an upright frame of any size shows."""
     height, width = rgb.shape[:2]
     row = rgb[height * 3 // 4].mean(axis=1)
     return sum(1 << bit for bit in range(4) if row[bit * width // 4 + width // 8] > 128)
@@ -142,7 +142,7 @@ def number_of(rgb: Rgb) -> int:
 
 @contextmanager
 def same_priority() -> Iterator[None]:
-    """Keep the scheduling of this process: SVT-AV1 makes it a real-time one if it may, which starves all others."""
+    """Restore the scheduling of this process. SVT-AV1 makes it real-time if it may, which starves other processes."""
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
@@ -151,20 +151,20 @@ def same_priority() -> Iterator[None]:
 
 
 @same_priority()
-def make(folder: Path, kind: Kind, case: str = "constant") -> Made:
-    """Write a clip of this kind."""
+def make(folder: Path, kind: Kind, case: str = "constant") -> WrittenClip:
+    """Write a clip of a kind and case, and return it."""
     path = folder / f"{kind.codec}-{case.replace(' ', '-')}.{kind.suffix}"
-    places = UNEVEN if case == "variable" else tuple(range(COUNT))
-    start = LATE_S * kind.rate if case == "offset" else 0
+    ticks = UNEVEN if case == "variable" else tuple(range(COUNT))
+    start = OFFSET_S * kind.rate if case == "offset" else 0
     width, height = kind.size
     options: Any = {"avoid_negative_ts": "disabled"} if case == "offset" else {}
     with av.open(str(path), "w", options=options) as container:
         streams = []
-        if case == "two":  # a smaller one before it, which is a default as well
+        if case == "two":  # a smaller stream before the clip, also marked as default
             streams.append(_video(container, kind, case, (width // 2, height // 2)))
         clip = _video(container, kind, case, kind.size)
         streams.append(clip)
-        if case == "two default":  # a larger one after it, which is no default
+        if case == "two default":  # a larger stream after the clip, not marked as default
             streams.append(_video(container, kind, case, (width * 2, height * 2)))
         if len(streams) > 1:
             for stream in streams:
@@ -176,25 +176,27 @@ def make(folder: Path, kind: Kind, case: str = "constant") -> Made:
         container.start_encoding()
         if cover is not None:
             container.mux(cover)
-        for number, place in enumerate(places):
+        for index, tick in enumerate(ticks):
             for stream in streams:
                 size = (stream.width, stream.height)
-                shown = picture(number if stream is clip else 15 - number, size[::-1] if case == "turned" else size)
-                frame = av.VideoFrame.from_ndarray(_stored(shown, case), format="rgb24")
-                frame.pts, frame.time_base = start + place, Fraction(1, kind.rate)
+                image = numbered_frame(
+                    index if stream is clip else 15 - index, size[::-1] if case == "turned" else size
+                )
+                frame = av.VideoFrame.from_ndarray(_stored(image, case), format="rgb24")
+                frame.pts, frame.time_base = start + tick, Fraction(1, kind.rate)
                 container.mux(stream.encode(frame))
         if sound is not None:
             _silence(container, sound, 3 * COUNT / kind.rate)
         for stream in streams:
             container.mux(stream.encode())
-    return Made(path=path, kind=kind, case=case, times=tuple(place / kind.rate for place in places))
+    return WrittenClip(path=path, kind=kind, case=case, times=tuple(tick / kind.rate for tick in ticks))
 
 
-def _stored(shown: Rgb, case: str) -> Rgb:
-    """The frame as it is stored, so that it is shown like this."""
+def _stored(displayed: Rgb, case: str) -> Rgb:
+    """Return the frame to store so that it is shown as `displayed`."""
     if case == "turned":
-        return np.ascontiguousarray(np.rot90(shown, -1))
-    return np.ascontiguousarray(shown[::-1] if case == "mirrored" else shown)
+        return np.ascontiguousarray(np.rot90(displayed, -1))
+    return np.ascontiguousarray(displayed[::-1] if case == "mirrored" else displayed)
 
 
 def _video(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any:
@@ -207,7 +209,7 @@ def _video(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any:
     stream.codec_context.time_base = Fraction(1, kind.rate)
     stream.codec_context.thread_count = 1
     if case == "pixels":
-        stream.codec_context.sample_aspect_ratio = SQUEEZE
+        stream.codec_context.sample_aspect_ratio = PIXEL_SHAPE
     if case == "turned":
         stream.set_display_rotation(90)
     if case == "mirrored":
@@ -216,7 +218,7 @@ def _video(container: Any, kind: Kind, case: str, size: tuple[int, int]) -> Any:
 
 
 def _cover(container: Any, kind: Kind) -> Any:
-    """Attach a large picture; for containers that take it as a packet, that packet."""
+    """Attach a large image; return its packet for containers that store it as a packet, else None."""
     jpeg = cv2.imencode(".jpg", np.zeros((200, 200, 3), np.uint8))[1].tobytes()
     if kind.suffix == "mkv":
         container.add_attachment("cover.jpg", "image/jpeg", jpeg)
@@ -235,11 +237,11 @@ def _sound(container: Any, codec: str) -> Any:
 
 def _silence(container: Any, stream: Any, seconds: float) -> None:
     context = stream.codec_context
-    size, form, channels = context.frame_size or 1024, context.format.name, len(context.layout.channels)
-    dtype = {"flt": np.float32, "s16": np.int16, "s32": np.int32}[form.rstrip("p")]
-    shape = (channels, size) if form.endswith("p") else (1, channels * size)
-    for at in range(0, int(seconds * context.sample_rate), size):
-        frame = av.AudioFrame.from_ndarray(np.zeros(shape, dtype), format=form, layout=context.layout.name)
-        frame.sample_rate, frame.pts, frame.time_base = context.sample_rate, at, Fraction(1, context.sample_rate)
+    size, sample_format, channels = context.frame_size or 1024, context.format.name, len(context.layout.channels)
+    dtype = {"flt": np.float32, "s16": np.int16, "s32": np.int32}[sample_format.rstrip("p")]
+    shape = (channels, size) if sample_format.endswith("p") else (1, channels * size)
+    for sample in range(0, int(seconds * context.sample_rate), size):
+        frame = av.AudioFrame.from_ndarray(np.zeros(shape, dtype), format=sample_format, layout=context.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = context.sample_rate, sample, Fraction(1, context.sample_rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode())

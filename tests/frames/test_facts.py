@@ -1,4 +1,4 @@
-"""Facts of files that declare something else than they hold, or hold more than one clip."""
+"""Facts of files whose headers are wrong, and of files with several streams or joined recordings."""
 
 import contextlib
 import struct
@@ -17,7 +17,7 @@ from hfv_builder.frames.video import decode, frames
 from hfv_builder.records import ClipError
 from review_ui.proxies import make_proxy
 from tests.conftest import REAL_CLIPS, moving_square, write_clip
-from tests.frames.made import COUNT, KINDS, RATE, Kind, make, number_of, picture
+from tests.frames.made import COUNT, KINDS, RATE, Kind, make, number_of, numbered_frame
 
 
 def kind_of(suffix: str, codec: str = "libx264") -> Kind:
@@ -28,8 +28,8 @@ def kind_of(suffix: str, codec: str = "libx264") -> Kind:
 def test_the_length_that_an_avi_declares_does_not_count(tmp_path: Path, declared: int) -> None:
     path = make(tmp_path, kind_of("avi", "mpeg4")).path
     data = bytearray(path.read_bytes())
-    for at in (data.index(b"strh") + 8 + 32, data.index(b"avih") + 8 + 16):
-        data[at : at + 4] = struct.pack("<I", declared)
+    for offset in (data.index(b"strh") + 8 + 32, data.index(b"avih") + 8 + 16):
+        data[offset : offset + 4] = struct.pack("<I", declared)
     path.write_bytes(data)
     facts = probe(path)
     assert (facts.num_frames, facts.fps) == (COUNT, RATE)
@@ -40,15 +40,15 @@ def test_the_length_that_an_avi_declares_does_not_count(tmp_path: Path, declared
 def test_the_rate_that_a_matroska_file_declares_does_not_count(tmp_path: Path) -> None:
     path = make(tmp_path, kind_of("mkv")).path
     data = bytearray(path.read_bytes())
-    at = data.index(b"\x23\xe3\x83\x84") + 4  # DefaultDuration
-    data[at : at + 4] = (1_000_000).to_bytes(4, "big")
+    offset = data.index(b"\x23\xe3\x83\x84") + 4  # DefaultDuration
+    data[offset : offset + 4] = (1_000_000).to_bytes(4, "big")
     path.write_bytes(data)
     facts = probe(path)
     assert facts.fps == pytest.approx(RATE, rel=0.01)
     assert facts.duration_s == pytest.approx(COUNT / RATE, rel=0.01)
 
 
-def test_all_fragments_count(tmp_path: Path) -> None:
+def test_frames_of_all_fragments_count(tmp_path: Path) -> None:
     path = tmp_path / "fragments.mp4"
     options = {"movflags": "frag_keyframe+empty_moov"}
     with av.open(str(path), "w", options=options) as container:
@@ -75,12 +75,12 @@ def test_a_raw_stream_has_the_rate_that_its_headers_say(tmp_path: Path, rate: in
 def test_the_rate_of_a_gif_is_its_frames_over_its_time(tmp_path: Path) -> None:
     path = tmp_path / "clip.gif"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("gif", rate=20)  # which is how long the last frame is shown
+        stream = container.add_stream("gif", rate=20)  # the duration of the last frame
         stream.width, stream.height, stream.pix_fmt = 96, 64, "rgb8"
         stream.codec_context.time_base = Fraction(1, 100)
-        for rgb, at in zip(moving_square(48), np.cumsum([0] + [4] * 32 + [5] * 15), strict=True):
+        for rgb, tick in zip(moving_square(48), np.cumsum([0] + [4] * 32 + [5] * 15), strict=True):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            frame.pts, frame.time_base = int(at), Fraction(1, 100)
+            frame.pts, frame.time_base = int(tick), Fraction(1, 100)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     facts = probe(path)
@@ -110,35 +110,35 @@ def test_recordings_that_were_joined_follow_one_another(tmp_path: Path, suffix: 
     assert facts.duration_s == pytest.approx(2 * COUNT / kind.rate, rel=0.01)
     assert len(facts.remarks) == 1
     assert facts.remarks[0].startswith(f"its timestamps jump before frame {COUNT}") or suffix == "mpg"
-    wanted = np.arange(2 * COUNT) / kind.rate
-    found = list(frames(path))
-    assert [number_of(frame.rgb) for frame in found] == 2 * list(range(COUNT))
-    np.testing.assert_allclose([frame.time_s for frame in found], wanted, atol=0.5 / kind.rate)
+    expected = np.arange(2 * COUNT) / kind.rate
+    decoded_frames = list(frames(path))
+    assert [number_of(frame.rgb) for frame in decoded_frames] == 2 * list(range(COUNT))
+    np.testing.assert_allclose([frame.time_s for frame in decoded_frames], expected, atol=0.5 / kind.rate)
     make_proxy(path, tmp_path / "proxy.mp4")
-    np.testing.assert_allclose(read_timeline(tmp_path / "proxy.mp4").times, wanted, atol=0.5 / kind.rate)
+    np.testing.assert_allclose(read_timeline(tmp_path / "proxy.mp4").times, expected, atol=0.5 / kind.rate)
 
 
 @pytest.mark.parametrize("b_frames", ["0", "2"])
-def test_frames_that_refer_to_what_was_cut_away_do_not_count(tmp_path: Path, b_frames: str) -> None:
+def test_frames_that_refer_to_missing_frames_do_not_count(tmp_path: Path, b_frames: str) -> None:
     path = tmp_path / "cut.ts"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"g": "6", "bf": b_frames, "b_strategy": "0"})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for number in range(15):
-            frame = av.VideoFrame.from_ndarray(picture(number, (96, 64)), format="rgb24")
+        for index in range(15):
+            frame = av.VideoFrame.from_ndarray(numbered_frame(index, (96, 64)), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     with av.open(str(path)) as container:
         cut = [packet.pos for packet in container.demux(video=0) if packet.size][3]
     data = path.read_bytes()
     path.write_bytes(data[: 3 * 188] + data[cut:])  # the tables of the transport stream stay
-    found = list(frames(path))
+    decoded_frames = list(frames(path))
     facts = probe(path)
-    assert len(read_timeline(path)) > len(found) == facts.num_frames
+    assert len(read_timeline(path)) > len(decoded_frames) == facts.num_frames
     assert facts.fps == pytest.approx(RATE)
-    assert facts.duration_s == pytest.approx(len(found) / RATE)
-    assert [frame.index for frame in found] == list(range(len(found)))
-    assert [frame.time_s for frame in found] == pytest.approx(np.arange(len(found)) / RATE)
+    assert facts.duration_s == pytest.approx(len(decoded_frames) / RATE)
+    assert [frame.index for frame in decoded_frames] == list(range(len(decoded_frames)))
+    assert [frame.time_s for frame in decoded_frames] == pytest.approx(np.arange(len(decoded_frames)) / RATE)
 
 
 def test_a_long_frame_is_no_jump(tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_a_long_frame_is_no_jump(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for rgb, at in zip(moving_square(4), (0, 1, 100, 101), strict=True):
+        for rgb, tick in zip(moving_square(4), (0, 1, 100, 101), strict=True):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            frame.pts = at
+            frame.pts = tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     assert read_timeline(path).times == pytest.approx([0, 0.05, 5, 5.05])
@@ -156,7 +156,7 @@ def test_a_long_frame_is_no_jump(tmp_path: Path) -> None:
 
 
 def cover_first(path: Path) -> Path:
-    """Move the cover art of an MP4 in front of its track, as some cameras write it."""
+    """Move the cover art of an MP4 before its video track, as some cameras do; return the path of the copy."""
     data, out = path.read_bytes(), b""
     for kind, box in boxes(data):
         if kind == b"moov":
@@ -169,43 +169,43 @@ def cover_first(path: Path) -> Path:
 
 
 def boxes(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The boxes of an MP4: type, and all of it."""
-    found, at = [], 0
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        found.append((kind, data[at : at + size]))
-        at += size
-    return found
+    """Return type and bytes of every box of an MP4."""
+    results, offset = [], 0
+    while offset < len(data):
+        size, kind = struct.unpack(">I4s", data[offset : offset + 8])
+        results.append((kind, data[offset : offset + size]))
+        offset += size
+    return results
 
 
-def test_cover_art_is_not_the_clip_wherever_it_stands(tmp_path: Path) -> None:
-    made = make(tmp_path, kind_of("mp4"), "cover")
-    path = cover_first(made.path)
+def test_cover_art_before_the_clip_is_not_the_clip(tmp_path: Path) -> None:
+    clip = make(tmp_path, kind_of("mp4"), "cover")
+    path = cover_first(clip.path)
     with av.open(str(path)) as container:
         first = container.streams.video[0]
         assert first.disposition & first.disposition.attached_pic
     assert (probe(path).width, probe(path).num_frames) == (96, COUNT)
     assert [number_of(frame.rgb) for frame in frames(path)] == list(range(COUNT))
-    assert read_timeline(path).times == pytest.approx(made.times, abs=1e-3)
+    assert read_timeline(path).times == pytest.approx(clip.times, abs=1e-3)
 
 
-def test_decord_does_not_choose_among_several_streams(tmp_path: Path) -> None:
+def test_decord_refuses_several_video_streams(tmp_path: Path) -> None:
     pytest.importorskip("decord")
     with pytest.raises(ClipError, match="several video streams"):
         list(decode(make(tmp_path, kind_of("mp4"), "two").path, decoder="decord"))
 
 
 @pytest.mark.parametrize("read", [probe, lambda path: list(decode(path)), lambda path: list(frames(path))])
-def test_more_than_one_clip_may_have_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: object) -> None:
+def test_clips_over_a_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: object) -> None:
     assert callable(read)
     path = write_clip(tmp_path / "clip.mp4", moving_square(12))
     with monkeypatch.context() as patch:
         patch.setattr(limits, "FRAME_PIXELS", 96 * 64 - 1)
         with pytest.raises(ClipError, match="its frames are 96x64, more than"):
             read(path)
-    for name, most in (("CLIP_PIXELS", 11 * 96 * 64), ("CLIP_FRAMES", 11)):
+    for name, limit in (("CLIP_PIXELS", 11 * 96 * 64), ("CLIP_FRAMES", 11)):
         with monkeypatch.context() as patch:
-            patch.setattr(limits, name, most)
+            patch.setattr(limits, name, limit)
             with pytest.raises(ClipError, match="more than 11 frames of 96x64"):
                 read(path)
     read(path)
@@ -221,17 +221,17 @@ def test_huge_frames_are_refused_before_they_are_decoded(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="no real clips")
-def test_a_look_at_five_seconds_takes_less_than_twenty_milliseconds() -> None:
-    taken = []
+def test_reading_the_timeline_of_five_seconds_takes_under_twenty_milliseconds() -> None:
+    durations = []
     for path in sorted((REAL_CLIPS / "hunyuanvideo").glob("*.mp4")):
-        started = time.process_time()  # whatever else this machine does
+        started = time.process_time()  # independent of the load of the machine
         read_timeline(path)
-        taken.append(time.process_time() - started)
-    assert np.median(taken) < 0.02
+        durations.append(time.process_time() - started)
+    assert np.median(durations) < 0.02
 
 
-# Frames that a damaged file promises and that cannot be decoded.
-LOST = {
+# Number of frames of damaged files that the packets announce and that cannot be decoded.
+LOST_FRAMES = {
     "decord__tests__test_data__corrupted__5e5bec.mp4": 1,
     "made__broken_bitflips.mp4": 3,
     "made__broken_truncated_faststart.mp4": 1,
@@ -241,14 +241,14 @@ LOST = {
 @pytest.mark.parametrize("folder", ["anyv2v", "cogvideo", "hunyuanvideo", "odd", "real", "sfwan", "videophy2", "wan21"])
 def test_facts_of_real_media_are_those_of_their_decoded_frames(real_clips: Path, folder: str) -> None:
     wrong = {}
-    # Larger ones were compared when this was written; they take a minute.
+    # Larger files would take a minute.
     for path in sorted(path for path in (real_clips / folder).iterdir() if path.stat().st_size < 300_000):
         try:
             facts = probe(path)
         except ClipError:
             continue
         size, times = decoded(path)
-        lost = LOST.get(path.name, 0)
+        lost = LOST_FRAMES.get(path.name, 0)
         timeline = read_timeline(path)
         checks = [
             facts.num_frames - lost == len(times),
@@ -264,12 +264,12 @@ def test_facts_of_real_media_are_those_of_their_decoded_frames(real_clips: Path,
 
 
 def decoded(path: Path) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:
-    """Size and times of the frames as FFmpeg decodes them, with none of our code."""
+    """Return size and times of the frames as FFmpeg decodes them, without code of the project."""
     size = (0, 0)
     times: list[float | None] = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "SLICE" if path.name in LOST else "AUTO"  # threads lose more around an error
+        stream.thread_type = "SLICE" if path.name in LOST_FRAMES else "AUTO"  # threads lose more around an error
         for packet in container.demux(stream):
             with contextlib.suppress(av.error.InvalidDataError):
                 for frame in packet.decode():

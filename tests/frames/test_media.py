@@ -1,4 +1,4 @@
-"""Opening media: real containers, and files that make FFmpeg open others, which must be refused everywhere."""
+"""Opening media: real containers open, and files that make FFmpeg open other files are refused by every reader."""
 
 import ast
 import struct
@@ -17,8 +17,8 @@ from hfv_builder.records import ClipError
 from review_ui.proxies import make_proxy, make_strip
 from tests.conftest import moving_square, write_clip
 
-WHOLE = {"secret.mp4": "libx264", "secret.ts": "mpeg2video", "secret.mov": "mpeg4"}
-"""Files beside the clips that nobody may see."""
+SECRETS = {"secret.mp4": "libx264", "secret.ts": "mpeg2video", "secret.mov": "mpeg4"}
+"""Files beside the clips that no clip may reveal, and their codecs."""
 SEGMENT = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\n{}/secret.ts\n"
 MPD = """<?xml version="1.0"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011"
@@ -56,9 +56,9 @@ STILLS = ["%03d.tiff", "%03d.png", "%03d.jpg", "still.png", "still.tiff", "still
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of secrets, of hostile files and of still images."""
+    """Return a folder of secret clips, hostile files and still images."""
     folder = tmp_path_factory.mktemp("media")
-    for name, codec in WHOLE.items():
+    for name, codec in SECRETS.items():
         write_clip(folder / name, moving_square(12), codec=codec)
     for name, text in TEXTS.items():
         (folder / name).write_text(text.format(folder))
@@ -66,16 +66,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in STILLS:
         suffix = ".png" if name.endswith(".mp4") else Path(name).suffix
         (folder / name).write_bytes(cv2.imencode(suffix, still)[1].tobytes())
-    for number in range(5):  # what the patterns match
+    for number in range(5):  # files that the patterns match
         for suffix in (".tiff", ".png", ".jpg", ".bmp"):
             (folder / f"{number:03d}{suffix}").write_bytes(cv2.imencode(suffix, still)[1].tobytes())
-    (folder / "outside.mov").write_bytes(outside((folder / "secret.mov").read_bytes(), folder / "secret.mov"))
+    (folder / "outside.mov").write_bytes(
+        with_external_data((folder / "secret.mov").read_bytes(), folder / "secret.mov")
+    )
     (folder / "both.ts").write_bytes(SEGMENT.format(folder).encode() + b"#" + (folder / "secret.ts").read_bytes())
     return folder
 
 
-def outside(data: bytes, target: Path) -> bytes:
-    """The MOV with its media data emptied, to be read from `target` instead by an alias in its `dref`."""
+def with_external_data(data: bytes, target: Path) -> bytes:
+    """Return the MOV with zeros as media data and an alias in its `dref` that names `target` for the data."""
     path = str(target).encode()
     path += b"\0" * (len(path) % 2)
     alias = bytes(10) + b"\1v" + bytes(26) + bytes(12) + b"\1f" + bytes(62) + bytes(16)
@@ -85,10 +87,10 @@ def outside(data: bytes, target: Path) -> bytes:
     entries = struct.pack(">II", 0, 1) + entry
 
     def rewritten(data: bytes) -> bytes:
-        out, at = b"", 0
-        while at < len(data):
-            size, kind = struct.unpack_from(">I4s", data, at)
-            body = data[at + 8 : at + size]
+        out, offset = b"", 0
+        while offset < len(data):
+            size, kind = struct.unpack_from(">I4s", data, offset)
+            body = data[offset + 8 : offset + size]
             if kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf"):
                 body = rewritten(body)
             elif kind == b"dref":
@@ -96,17 +98,17 @@ def outside(data: bytes, target: Path) -> bytes:
             elif kind == b"mdat":
                 body = bytes(len(body))
             out += struct.pack(">I4s", 8 + len(body), kind) + body
-            at += size
+            offset += size
         return out
 
     return rewritten(data)
 
 
-def pictures(path: Path) -> int:
+def count_frames(path: Path) -> int:
     return sum(len(chunk.rgb) for chunk in decode(path))
 
 
-def by_decord(path: Path) -> int:
+def count_frames_by_decord(path: Path) -> int:
     pytest.importorskip("decord")
     return sum(len(chunk.rgb) for chunk in decode(path, decoder="decord"))
 
@@ -122,8 +124,8 @@ def strip(path: Path) -> None:
 READERS: list[Callable[[Path], object]] = [
     probe,
     read_timeline,
-    pictures,
-    by_decord,
+    count_frames,
+    count_frames_by_decord,
     lambda path: list(frames(path)),
     proxy,
     strip,
@@ -132,7 +134,7 @@ READERS: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 @pytest.mark.parametrize("name", [*TEXTS, *STILLS])
-def test_what_is_no_clip_opens_nothing_else(
+def test_files_that_are_no_clips_are_refused_by_every_reader(
     folder: Path, name: str, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -153,42 +155,42 @@ def test_what_is_no_clip_opens_nothing_else(
         "async:secret.mp4",
     ],
 )
-def test_a_name_is_no_address(
+def test_a_file_name_is_not_read_as_an_address(
     folder: Path, name: str, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of this name is that file: a small clip of its own size, never the secret."""
+    """A file whose name looks like an address is read as a file: as a small clip, not as the secret one."""
     monkeypatch.chdir(folder)
     with pytest.raises(ClipError, match="does not exist"):
         read(Path(name))
-    own = Path(name)
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_bytes(write_clip(folder / "own.mp4", moving_square(3, width=32, height=32)).read_bytes())
-    assert (probe(own).width, probe(own).num_frames) == (32, 3)
-    own.unlink()
+    small = Path(name)
+    small.parent.mkdir(parents=True, exist_ok=True)
+    small.write_bytes(write_clip(folder / "own.mp4", moving_square(3, width=32, height=32)).read_bytes())
+    assert (probe(small).width, probe(small).num_frames) == (32, 3)
+    small.unlink()
 
 
 def test_media_data_in_another_file_is_not_read(folder: Path) -> None:
     path = folder / "outside.mov"
     trusting = {"enable_drefs": "1", "use_absolute_path": "1"}
-    with av.open(str(path), options=trusting) as container:  # hostile indeed
+    with av.open(str(path), options=trusting) as container:  # FFmpeg would read the other file
         assert len(list(container.decode(video=0))) == 12
     with pytest.raises(ClipError):
         probe(path)
 
 
-def test_a_clip_that_passes_for_a_playlist_too(folder: Path) -> None:
-    """PyAV takes it for MPEG-TS; the older FFmpeg of decord would open the playlist."""
+def test_a_clip_that_is_also_a_playlist_is_refused_by_decord(folder: Path) -> None:
+    """PyAV opens it as MPEG-TS; the older FFmpeg of decord would open the playlist."""
     path = folder / "both.ts"
-    assert pictures(path) > 0
+    assert count_frames(path) > 0
     with pytest.raises(ClipError, match="may be read as one"):
-        by_decord(path)
+        count_frames_by_decord(path)
 
 
-def test_a_gif_is_no_pattern_of_names(tmp_path: Path) -> None:
+def test_the_name_of_a_gif_is_not_read_as_a_pattern(tmp_path: Path) -> None:
     for name in ("%03d.gif", "what?.gif", "a{b}[c].gif", "all*.gif", "001.gif"):
         write_clip(tmp_path / name, moving_square(len(name)), codec="gif", pix_fmt="rgb8")
     for path in tmp_path.glob("*.gif"):
-        assert pictures(path) == len(path.name)
+        assert count_frames(path) == len(path.name)
 
 
 @pytest.mark.parametrize(
@@ -232,13 +234,13 @@ def test_real_containers_open(tmp_path: Path, name: str, codec: str) -> None:
     write_clip(written, moving_square(12, width=352, height=288), fps=25, codec=codec, pix_fmt=pix_fmt)
     written.rename(path)
     assert probe(path).width == 352
-    assert pictures(path) >= 11
+    assert count_frames(path) >= 11
     with open_media(path) as container:
         assert container.streams.video
 
 
-def test_nothing_else_opens_media() -> None:
-    """In the code, `av.open` without a mode is in one place, and OpenCV's and others' readers are nowhere."""
+def test_one_module_alone_opens_media() -> None:
+    """Only one module calls `av.open` for reading, and none uses OpenCV's or another reader of videos."""
     root = Path(__file__).parents[2]
     readers = []
     for package in ("hfv_builder", "pipelines", "review_ui", "benchmarks"):
@@ -252,7 +254,7 @@ def test_nothing_else_opens_media() -> None:
     assert readers == ["hfv_builder/frames/media.py"]
 
 
-def test_frames_are_equal_to_those_of_a_plain_open(folder: Path) -> None:
+def test_frames_equal_those_of_pyav(folder: Path) -> None:
     with av.open(str(folder / "secret.mp4")) as container:
-        plain = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert np.array_equal(plain, [frame.rgb for frame in frames(folder / "secret.mp4")])
+        expected = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert np.array_equal(expected, [frame.rgb for frame in frames(folder / "secret.mp4")])

@@ -1,4 +1,4 @@
-"""Maps that are read back as they were put in, from memory or from a file."""
+"""Maps are read back from memory or a file as they were appended."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from hfv_builder.frames.spool import Spool
 
 @pytest.mark.parametrize("in_memory", [0, 500, None])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
-def test_slices_are_those_of_the_whole(in_memory: int | None, dtype: torch.dtype) -> None:
+def test_slices_of_a_spool_equal_those_of_its_maps(in_memory: int | None, dtype: torch.dtype) -> None:
     maps = (torch.arange(11 * 3 * 4) * 7 % 50).reshape(11, 3, 4).to(dtype)
     spool = Spool(in_memory=in_memory)
     assert len(spool) == 0

@@ -1,4 +1,4 @@
-"""Decoding: every frame once, upright, in order; the reason in words where that cannot be."""
+"""Decoding gives every frame once, upright and in order, or an error that says why not."""
 
 import sys
 from importlib import metadata
@@ -23,7 +23,7 @@ def read(path: Path, decoder: Decoder = "pyav", pairs: int = 0) -> tuple[Frames,
     chunks = list(decode(path, decoder=decoder, pairs=pairs))
     return (
         np.concatenate([chunk.rgb for chunk in chunks]),
-        [int(number) for chunk in chunks for number in chunk.index],
+        [int(index) for chunk in chunks for index in chunk.index],
     )
 
 
@@ -41,26 +41,24 @@ def test_all_frames_in_order(clip: Path, decoder: Decoder) -> None:
     assert np.abs(rgb.astype(int) - moving_square(20)).mean() < 6
 
 
-def test_frames_one_by_one_are_those_of_the_chunks_with_their_times(clip: Path) -> None:
-    found = list(video.frames(clip))
-    assert [frame.index for frame in found] == list(range(20))
-    assert [frame.time_s for frame in found] == pytest.approx([i / 12 for i in range(20)], abs=1e-3)
-    assert np.array_equal([frame.rgb for frame in found], read(clip)[0])
-    (later,) = video.frames(clip, only=[9])
-    assert (later.index, later.time_s) == (9, found[9].time_s)
+def test_single_frames_equal_those_of_chunks_and_have_times(clip: Path) -> None:
+    single_frames = list(video.frames(clip))
+    assert [frame.index for frame in single_frames] == list(range(20))
+    assert [frame.time_s for frame in single_frames] == pytest.approx([i / 12 for i in range(20)], abs=1e-3)
+    assert np.array_equal([frame.rgb for frame in single_frames], read(clip)[0])
+    (tenth,) = video.frames(clip, only=[9])
+    assert (tenth.index, tenth.time_s) == (9, single_frames[9].time_s)
 
 
-def test_a_decoder_that_is_not_installed_is_wrong_use_and_no_clips_fault(
-    clip: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none(package: str) -> str:
+def test_a_decoder_that_is_not_installed_is_a_usage_error(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_installed(package: str) -> str:
         raise metadata.PackageNotFoundError(package)
 
     monkeypatch.setitem(sys.modules, "decord", None)
-    monkeypatch.setattr(metadata, "version", none)
-    for use in (lambda: list(decode(clip, decoder="decord")), lambda: decoder_version("decord")):
+    monkeypatch.setattr(metadata, "version", not_installed)
+    for call in (lambda: list(decode(clip, decoder="decord")), lambda: decoder_version("decord")):
         with pytest.raises(UsageError, match=r'decord is not installed here: use decoder = "pyav", or .*x86-64'):
-            use()
+            call()
 
 
 def test_decoders_agree_on_plain_h264(clip: Path) -> None:
@@ -68,11 +66,11 @@ def test_decoders_agree_on_plain_h264(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_pairs_are_frames_of_the_whole(clip: Path, decoder: Decoder) -> None:
-    whole, _ = read(clip, decoder)
-    some, index = read(clip, decoder, pairs=3)
+def test_frames_of_pairs_equal_those_of_the_whole_clip(clip: Path, decoder: Decoder) -> None:
+    all_frames, _ = read(clip, decoder)
+    pairs_of_frames, index = read(clip, decoder, pairs=3)
     assert index == [0, 1, 9, 10, 18, 19]
-    assert np.array_equal(some, whole[index])
+    assert np.array_equal(pairs_of_frames, all_frames[index])
 
 
 def test_chunks_are_bounded_and_complete(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,11 +80,11 @@ def test_chunks_are_bounded_and_complete(clip: Path, monkeypatch: pytest.MonkeyP
     assert [int(i) for chunk in chunks for i in chunk.index] == list(range(20))
 
 
-def test_probe(clip: Path) -> None:
-    found = probe(clip)
-    assert (found.width, found.height, found.num_frames, found.codec, found.pix_fmt) == (96, 64, 20, "h264", "yuv420p")
-    assert found.fps == pytest.approx(12)
-    assert found.duration_s == pytest.approx(20 / 12, abs=1e-3)
+def test_probe_returns_the_facts_of_a_clip(clip: Path) -> None:
+    facts = probe(clip)
+    assert (facts.width, facts.height, facts.num_frames, facts.codec, facts.pix_fmt) == (96, 64, 20, "h264", "yuv420p")
+    assert facts.fps == pytest.approx(12)
+    assert facts.duration_s == pytest.approx(20 / 12, abs=1e-3)
     assert len(read_timeline(clip)) == 20
 
 
@@ -94,12 +92,12 @@ def test_probe(clip: Path) -> None:
 def test_rotation_is_applied(tmp_path: Path, clip: Path, degrees: int, turns: int) -> None:
     turned = tmp_path / "turned.mp4"
     _with_display_rotation(clip, turned, degrees)
-    plain, _ = read(clip)
+    unrotated, _ = read(clip)
     rgb, _ = read(turned)
-    found = probe(turned)
-    assert found.rotation == degrees
-    assert (found.height, found.width) == rgb.shape[1:3]
-    assert np.array_equal(rgb, np.rot90(plain, turns, axes=(1, 2)))
+    facts = probe(turned)
+    assert facts.rotation == degrees
+    assert (facts.height, facts.width) == rgb.shape[1:3]
+    assert np.array_equal(rgb, np.rot90(unrotated, turns, axes=(1, 2)))
 
 
 def _with_display_rotation(source: Path, target: Path, degrees: int) -> None:
@@ -107,9 +105,9 @@ def _with_display_rotation(source: Path, target: Path, degrees: int) -> None:
     data = bytearray(source.read_bytes())
     matrix = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}[degrees]
     start = data.index(b"tkhd") + 4
-    at = start + (36 if data[start] == 0 else 48) + 4
-    for place, value in zip((0, 4, 12, 16), matrix, strict=True):
-        data[at + place : at + place + 4] = (value * 65536).to_bytes(4, "big", signed=True)
+    offset = start + (36 if data[start] == 0 else 48) + 4
+    for position, value in zip((0, 4, 12, 16), matrix, strict=True):
+        data[offset + position : offset + position + 4] = (value * 65536).to_bytes(4, "big", signed=True)
     target.write_bytes(data)
 
 
@@ -118,7 +116,7 @@ def _with_display_rotation(source: Path, target: Path, degrees: int) -> None:
     [(b"", "empty"), (b"no video at all", "FFmpeg cannot read it"), (None, "does not exist")],
 )
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_what_is_no_video(tmp_path: Path, decoder: Decoder, content: bytes | None, reason: str) -> None:
+def test_files_that_are_no_videos_fail(tmp_path: Path, decoder: Decoder, content: bytes | None, reason: str) -> None:
     path = tmp_path / "clip.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -128,7 +126,7 @@ def test_what_is_no_video(tmp_path: Path, decoder: Decoder, content: bytes | Non
         probe(path)
 
 
-def test_sound_only(tmp_path: Path) -> None:
+def test_a_file_with_audio_alone_fails(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
@@ -140,7 +138,7 @@ def test_sound_only(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_cut_short(tmp_path: Path, clip: Path) -> None:
+def test_a_truncated_clip_gives_its_frames_or_fails(tmp_path: Path) -> None:
     path = tmp_path / "short.mp4"
     written = write_clip(tmp_path / "whole.mkv", moving_square(40, seed=3), codec="mpeg4")
     data = written.read_bytes()
@@ -153,7 +151,7 @@ def test_cut_short(tmp_path: Path, clip: Path) -> None:
         assert 0 < frames < 40
 
 
-# What facts.md measured, on real media: frames that PyAV gives, and decord, or the reason why not.
+# Numbers of frames of real media that PyAV and decord decode, or the reason why they fail.
 ODD: dict[str, tuple[int | str, int | str]] = {
     "made__av1_libsvtav1.mp4": (89, "decord cannot"),
     "made__gif_256.gif": (30, "decord cannot"),
@@ -175,7 +173,7 @@ ODD: dict[str, tuple[int | str, int | str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_media(real_clips: Path, name: str) -> None:
+def test_frames_of_odd_media(real_clips: Path, name: str) -> None:
     for decoder, expected in zip(DECODERS, ODD[name], strict=True):
         if isinstance(expected, int):
             assert len(read(real_clips / "odd" / name, decoder)[1]) == expected

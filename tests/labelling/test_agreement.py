@@ -1,4 +1,4 @@
-"""Agreement between reviewers against published figures."""
+"""Agreement between reviewers equals published figures."""
 
 from typing import Any
 
@@ -23,43 +23,43 @@ def canonical() -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def test_agreement_has_the_published_figures() -> None:
-    found = agreement(canonical())
-    assert found.clips == 11
-    assert found.percent == pytest.approx(0.81818, abs=1e-5)
-    assert found.alpha == pytest.approx(0.743, abs=5e-4)  # Krippendorff's own
-    assert found.ac1 == pytest.approx(0.77544, abs=1e-5)  # Gwet's, Handbook of Inter-Rater Reliability
-    assert found.alpha is not None
-    assert found.alpha_low is not None
-    assert found.alpha_high is not None
-    assert found.alpha_low < found.alpha < found.alpha_high
+    result = agreement(canonical())
+    assert result.clips == 11
+    assert result.percent == pytest.approx(0.81818, abs=1e-5)
+    assert result.alpha == pytest.approx(0.743, abs=5e-4)  # Krippendorff's own
+    assert result.ac1 == pytest.approx(0.77544, abs=1e-5)  # Gwet's, Handbook of Inter-Rater Reliability
+    assert result.alpha is not None
+    assert result.alpha_low is not None
+    assert result.alpha_high is not None
+    assert result.alpha_low < result.alpha < result.alpha_high
 
 
-def library(counts: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+def library_alpha(counts: np.ndarray[Any, np.dtype[np.int64]]) -> float:
     return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3).filter(lambda row: sum(row) > 1), min_size=2, max_size=12))
-def test_alpha_is_that_of_the_library(rows: list[tuple[int, int, int]]) -> None:
+def test_alpha_equals_that_of_the_library(rows: list[tuple[int, int, int]]) -> None:
     counts = np.array(rows, np.int64)
     alpha = agreement(counts).alpha
     if (counts.sum(axis=0) > 0).sum() < 2:
-        assert alpha is None  # all answers are the same one
+        assert alpha is None  # all answers are equal
     else:
-        assert alpha == pytest.approx(library(counts))
-        # A clip that counts twice is two clips.
-        twice = np.full((1, len(counts)), 1.0)
-        twice[0, 0] = 2
-        assert float(alphas(counts, twice)[0]) == pytest.approx(library(np.vstack([counts, counts[:1]])))
+        assert alpha == pytest.approx(library_alpha(counts))
+        # A clip of weight two counts as two clips.
+        weights = np.full((1, len(counts)), 1.0)
+        weights[0, 0] = 2
+        assert float(alphas(counts, weights)[0]) == pytest.approx(library_alpha(np.vstack([counts, counts[:1]])))
 
 
-def test_nothing_to_agree_on() -> None:
-    nobody = agreement(np.zeros((0, 5), np.int64))
-    assert (nobody.clips, nobody.percent, nobody.alpha, nobody.ac1) == (0, None, None, None)
+def test_agreement_without_disagreement_has_no_alpha() -> None:
+    without_votes = agreement(np.zeros((0, 5), np.int64))
+    assert (without_votes.clips, without_votes.percent, without_votes.alpha, without_votes.ac1) == (0, None, None, None)
     same = agreement(np.array([[2, 0, 0, 0, 0]] * 3))
     assert (same.percent, same.alpha) == (1.0, None)
 
 
-def test_interval_narrows_with_more_clips() -> None:
+def test_the_interval_narrows_with_more_clips() -> None:
     few = interval(np.array([[2, 0], [1, 1], [0, 2], [2, 0]]), percents)
     many = interval(np.array([[2, 0], [1, 1], [0, 2], [2, 0]] * 50), percents)
     assert None not in few

@@ -1,4 +1,4 @@
-"""Ranks and labels: the paper's worked rules, the properties they must have, and an oracle that counts by hand."""
+"""Ranks and labels: the paper's example, properties they must have, and equality with a plain loop."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.oracle import label_rows
 NAMES = [metric.value for metric in METRICS]
 RANKS = [f"rank_{name}" for name in NAMES]
 
-# Few distinct values, so that ties are common; and None, a clip that could not be scored.
+# Few distinct values, so that ties are common; None is a clip without a score.
 scores = st.one_of(st.none(), st.integers(0, 5).map(float), st.floats(-1e6, 1e6))
 tables = st.lists(st.tuples(st.sampled_from(["kling", "pika"]), scores, scores, scores), max_size=24)
 
@@ -26,7 +26,7 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return table.astype({"generator": "str"} | dict.fromkeys(NAMES, "float64"))
 
 
-def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def as_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(key): None if value is pd.NA or value != value else value for key, value in row.items()}
         for row in table.astype(object).to_dict("records")
@@ -34,9 +34,9 @@ def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @given(tables)
-def test_agrees_with_counting_by_hand(rows: list[tuple[Any, ...]]) -> None:
+def test_labels_equal_those_of_a_plain_loop(rows: list[tuple[Any, ...]]) -> None:
     table = frame(rows)
-    assert plain(label_clips(table)) == label_rows(plain(table))
+    assert as_dicts(label_clips(table)) == label_rows(as_dicts(table))
 
 
 @given(
@@ -77,7 +77,7 @@ def test_a_strictly_increasing_transform_of_one_metric_changes_no_untied_label(
     assert before["auto_label"][untied].equals(after["auto_label"][untied])
 
 
-def test_the_papers_example() -> None:
+def test_the_example_of_the_paper_has_its_labels() -> None:
     """§3.2.2: a video whose smallest rank is that of appearance is an appearance anomaly."""
     labelled = label_clips(
         frame(
@@ -94,7 +94,7 @@ def test_the_papers_example() -> None:
     assert not labelled["tied"].any()
 
 
-def test_equal_ranks_are_settled_by_how_far_a_score_stands_out() -> None:
+def test_ties_are_resolved_by_the_score_that_stands_out_most() -> None:
     labelled = label_clips(
         frame([("kling", 9.0, 2.1, 0.0), ("kling", 1.0, 2.0, 2.0), ("kling", 2.0, 1.9, 1.0), ("kling", 3.0, 1.8, 3.0)])
     )
@@ -105,7 +105,7 @@ def test_equal_ranks_are_settled_by_how_far_a_score_stands_out() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_all_equal_scores_fall_to_the_first_metric(count: int) -> None:
+def test_equal_scores_of_all_clips_give_the_first_label(count: int) -> None:
     labelled = label_clips(frame([("kling", 1.0, 2.0, 3.0)] * count))
     assert labelled["auto_label"].tolist() == [0] * count
     assert labelled["tied"].all()
@@ -113,14 +113,14 @@ def test_all_equal_scores_fall_to_the_first_metric(count: int) -> None:
 
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
-def test_a_clip_without_all_three_scores_is_not_ranked_and_moves_nobody(missing: float) -> None:
+def test_a_clip_without_all_scores_is_not_ranked_and_changes_no_rank(missing: float) -> None:
     rows = [("kling", 1.0, 3.0, 2.0), ("kling", 2.0, 1.0, 1.0)]
     alone, beside = label_clips(frame(rows)), label_clips(frame([*rows, ("kling", 9.0, missing, 9.0)]))
     pd.testing.assert_frame_equal(alone, beside.iloc[:2])
     assert beside.iloc[2][[*RANKS, "auto_label", "margin", "tied"]].isna().all()
 
 
-def test_nothing_and_nothing_scored() -> None:
+def test_tables_without_clips_or_scores_have_no_labels() -> None:
     assert len(label_clips(frame([]))) == 0
     labelled = label_clips(frame([("kling", None, None, None)] * 3))
     assert labelled["auto_label"].isna().all()

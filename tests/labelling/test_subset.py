@@ -1,4 +1,4 @@
-"""Balanced subsets: optimal in one field, deterministic, within the stated gap, flagged clips last."""
+"""Balanced subsets: optimal in one field, within the stated bound in several, deterministic, flagged clips last."""
 
 from collections import Counter
 from itertools import combinations
@@ -14,7 +14,7 @@ VALUES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.bo
 
 
 def table(values: list[tuple[str, str, bool]]) -> pd.DataFrame:
-    rows = [{"clip_id": f"{number:04d}", "one": a, "two": b, "flagged": c} for number, (a, b, c) in enumerate(values)]
+    rows = [{"clip_id": f"{index:04d}", "one": a, "two": b, "flagged": c} for index, (a, b, c) in enumerate(values)]
     return pd.DataFrame(rows)
 
 
@@ -24,14 +24,17 @@ def unevenness(clips: pd.DataFrame, fields: list[str]) -> int:
 
 @settings(max_examples=12)
 @given(VALUES, st.integers(1, 10))
-def test_the_choice_is_even_within_the_stated_gap(values: list[tuple[str, str, bool]], count: int) -> None:
+def test_the_unevenness_is_within_the_stated_bound(values: list[tuple[str, str, bool]], count: int) -> None:
     clips = table(values).assign(flagged=False)
     size = min(count, len(clips))
     for fields in (["one"], ["one", "two"]):
         subset = choose_subset(clips, count, fields)
         assert subset.selected.sum() == size
         assert subset.unevenness == unevenness(clips[subset.selected], fields)
-        best = min(unevenness(clips.iloc[[*some]], fields) for some in combinations(range(len(clips)), size))
+        best = min(
+            unevenness(clips.iloc[[*subset_indices]], fields)
+            for subset_indices in combinations(range(len(clips)), size)
+        )
         assert subset.bound <= best <= subset.unevenness
         if len(fields) == 1:
             assert subset.unevenness == best == subset.bound
@@ -39,19 +42,19 @@ def test_the_choice_is_even_within_the_stated_gap(values: list[tuple[str, str, b
 
 @settings(max_examples=12)
 @given(VALUES, st.integers(1, 10))
-def test_the_choice_depends_on_no_order_and_takes_flagged_clips_last(
+def test_the_choice_ignores_the_order_and_takes_flagged_clips_last(
     values: list[tuple[str, str, bool]], count: int
 ) -> None:
     clips = table(values)
     chosen = choose_subset(clips, count, ["one", "two"]).selected
     shuffled = clips.sample(frac=1, random_state=len(values))
-    again = choose_subset(shuffled, count, ["one", "two"]).selected
-    assert again.sort_index().tolist() == chosen.tolist()
+    chosen_of_shuffled = choose_subset(shuffled, count, ["one", "two"]).selected
+    assert chosen_of_shuffled.sort_index().tolist() == chosen.tolist()
     if not clips.loc[~chosen, "flagged"].all():
         assert not clips.loc[chosen, "flagged"].any()
 
 
-def test_groups_join_through_chains() -> None:
+def test_groups_are_joined_through_chains() -> None:
     near = pd.Series(["n1", "n1", None, "n2", None])
     video = pd.Series([None, "v1", "v1", None, None])
     joined = join_groups(near, video)

@@ -1,4 +1,4 @@
-"""The scaling part of a flow acceleration: all of a growth, nothing of a shift or a turn."""
+"""The scaling part of a flow acceleration holds growth, but no shift and no turn."""
 
 import math
 
@@ -11,14 +11,14 @@ SIZE = 41
 
 
 def field(across: tuple[float, float], down: tuple[float, float], *, shift: float = 0.0) -> torch.Tensor:
-    """A linear field inside a disc: each component as (per x, per y) from its centre, and a shift to the right."""
+    """Return a linear field inside a disc: x and y components as (per x, per y) from the centre, and a shift in x."""
     y, x = torch.meshgrid(torch.arange(SIZE) - 20.0, torch.arange(SIZE) - 20.0, indexing="ij")
     parts = torch.stack([across[0] * x + across[1] * y + shift, down[0] * x + down[1] * y])
     return (parts * (x.square() + y.square() < 15**2))[None]
 
 
 @pytest.mark.parametrize("across", [(0.3, 0.0), (-0.3, 0.0), (0.0, 0.0)])
-def test_growth_and_stretching_are_scaling(across: tuple[float, float]) -> None:
+def test_growth_and_stretching_count_as_scaling(across: tuple[float, float]) -> None:
     acceleration = field(across, (0.0, 0.2))
     rest, scaling = lengths_of_parts(acceleration)
     assert scaling.item() > 0.9 * mean_length(acceleration).item()
@@ -28,29 +28,29 @@ def test_growth_and_stretching_are_scaling(across: tuple[float, float]) -> None:
 @pytest.mark.parametrize(
     "acceleration", [field((0, 0.2), (-0.2, 0)), field((0, 0), (0, 0), shift=2.0)], ids=["turn", "shift"]
 )
-def test_turns_and_shifts_are_not(acceleration: torch.Tensor) -> None:
+def test_turns_and_shifts_do_not_count_as_scaling(acceleration: torch.Tensor) -> None:
     rest, scaling = lengths_of_parts(acceleration)
     assert scaling.item() == 0
     assert rest.item() == pytest.approx(mean_length(acceleration).item())
 
 
-def test_a_growth_that_explains_little_is_not_told_apart() -> None:
-    steps = torch.cat([field((0.1, 0), (0, 0.1), shift=shift) for shift in (0.2, 3.0)])
-    (clear, lost), (most, none) = lengths_of_parts(steps)
-    whole = mean_length(steps)
-    assert clear < 0.5 * whole[0]
-    assert (clear + most).item() == pytest.approx(whole[0].item())
-    assert (lost.item(), none.item()) == (pytest.approx(whole[1].item()), 0)
+def test_growth_that_explains_little_has_no_scaling_part() -> None:
+    accelerations = torch.cat([field((0.1, 0), (0, 0.1), shift=shift) for shift in (0.2, 3.0)])
+    (clear_rest, shifted_rest), (clear_scaling, shifted_scaling) = lengths_of_parts(accelerations)
+    lengths = mean_length(accelerations)
+    assert clear_rest < 0.5 * lengths[0]
+    assert (clear_rest + clear_scaling).item() == pytest.approx(lengths[0].item())
+    assert (shifted_rest.item(), shifted_scaling.item()) == (pytest.approx(lengths[1].item()), 0)
 
 
-def test_what_hardly_accelerates_has_no_scaling_part() -> None:
-    for little in (0.01 * field((1, 0), (0, 1)), torch.zeros(1, 2, 8, 8)):
-        rest, scaling = lengths_of_parts(little)
+def test_small_accelerations_have_no_scaling_part() -> None:
+    for small in (0.01 * field((1, 0), (0, 1)), torch.zeros(1, 2, 8, 8)):
+        rest, scaling = lengths_of_parts(small)
         assert scaling.item() == 0
-        assert rest.item() == pytest.approx(mean_length(little).item())
+        assert rest.item() == pytest.approx(mean_length(small).item())
 
 
-def test_what_is_not_finite_shows() -> None:
+def test_a_field_that_is_not_finite_gives_nan() -> None:
     broken = field((0.3, 0), (0, 0.3))
     broken[0, 0, 3, 3] = math.nan
     assert all(part.isnan().all() for part in lengths_of_parts(broken))

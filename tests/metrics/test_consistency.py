@@ -1,4 +1,4 @@
-"""Consistency against VBench's loop and its own symmetries."""
+"""Consistency equals VBench's loop and has its symmetries."""
 
 import numpy as np
 import pytest
@@ -15,31 +15,31 @@ def features(count: int, seed: int, *, size: int = 16) -> torch.Tensor:
 
 
 @given(count=st.integers(2, 12), seed=st.integers(0, 999))
-def test_it_equals_the_loop(count: int, seed: int) -> None:
+def test_consistency_equals_the_loop(count: int, seed: int) -> None:
     vectors = features(count, seed)
     loop = reference.consistency(list(vectors.numpy()))
     np.testing.assert_allclose(consistency(vectors).numpy(), loop, atol=1e-6)
 
 
-def test_a_static_clip_is_wholly_consistent() -> None:
+def test_a_static_clip_has_no_inconsistency() -> None:
     same = features(1, 3).expand(9, -1)
     assert inconsistency(consistency(same), consistency(same)).abs().max() < 1e-12
 
 
-def test_time_reversal_leaves_the_likeness_of_neighbours_unchanged() -> None:
+def test_time_reversal_keeps_the_similarity_of_neighbours() -> None:
     vectors = torch.nn.functional.normalize(features(9, 5).double(), dim=1)
 
-    def neighbours(clip: torch.Tensor) -> float:
+    def similarity_of_neighbours(clip: torch.Tensor) -> float:
         start = (clip[1:] @ clip[0]).clamp(0, 1)
         return float((consistency(clip) - 0.5 * start).sum())
 
-    assert neighbours(vectors) == pytest.approx(neighbours(vectors.flip(0)), abs=1e-12)
+    assert similarity_of_neighbours(vectors) == pytest.approx(similarity_of_neighbours(vectors.flip(0)), abs=1e-12)
 
 
 @given(seed=st.integers(0, 99))
-def test_it_stays_between_zero_and_one_and_ignores_length(seed: int) -> None:
+def test_consistency_is_between_zero_and_one_and_ignores_length(seed: int) -> None:
     vectors = features(6, seed)
-    found = consistency(vectors)
-    assert found.min() >= 0
-    assert found.max() <= 1
-    torch.testing.assert_close(consistency(vectors * 7), found)
+    values = consistency(vectors)
+    assert values.min() >= 0
+    assert values.max() <= 1
+    torch.testing.assert_close(consistency(vectors * 7), values)

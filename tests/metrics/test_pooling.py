@@ -1,4 +1,4 @@
-"""Pooling against plain definitions."""
+"""Pooling equals plain definitions."""
 
 import math
 from typing import get_args

@@ -1,4 +1,4 @@
-"""Warp, occlusion and warp error against truths that need no model, and against the plain numpy way."""
+"""Warp, occlusion mask and warp error: exact for constructed flows, and equal to the reference in numpy."""
 
 import numpy as np
 import pytest
@@ -19,18 +19,18 @@ def constant_flow(x: float, y: float, height: int, width: int) -> Tensor:
 
 @pytest.mark.parametrize(("dx", "dy"), [(0, 0), (3, 0), (0, -2), (-5, 4)])
 def test_a_whole_pixel_shift_under_its_true_flow_has_error_exactly_zero(dx: int, dy: int) -> None:
-    ground = texture(40, 60)
-    first, second = ground[None, :, 10:30, 10:50], ground[None, :, 10 - dy : 30 - dy, 10 - dx : 50 - dx]
+    image = texture(40, 60)
+    first, second = image[None, :, 10:30, 10:50], image[None, :, 10 - dy : 30 - dy, 10 - dx : 50 - dx]
     flow = constant_flow(dx, dy, 20, 40)
     assert warp_error(first, second, flow, visible(flow, -flow)).tolist() == [0.0]
 
 
 def test_a_known_occluder_is_masked_exactly() -> None:
-    """A square moves right by 4 over a still ground: the ground it will cover, and its edges, are left out."""
+    """A square moves right by 4 over a static background: the background it covers, and its edges, are masked."""
     forward, backward = torch.zeros(1, 2, 30, 40), torch.zeros(1, 2, 30, 40)
     forward[0, 0, 10:20, 10:20] = 4
     backward[0, 0, 10:20, 14:24] = -4
-    seen = visible(forward, backward)[0]
+    mask = visible(forward, backward)[0]
     expected = torch.ones(30, 40, dtype=torch.bool)
     expected[10:20, 20:24] = False  # covered in the second frame
     # Motion boundaries by forward differences: the pixel before every jump of the flow. Of the square's own pixels,
@@ -39,14 +39,14 @@ def test_a_known_occluder_is_masked_exactly() -> None:
     expected[10:20, 9] = False
     expected[19, 10:20] = False
     expected[10:20, 19] = False
-    assert torch.equal(seen, expected)
+    assert torch.equal(mask, expected)
 
 
 def test_pixels_that_leave_the_frame_are_masked() -> None:
     flow = constant_flow(3, 0, 20, 40)
-    seen = visible(flow, -flow)[0]
-    assert not seen[:, 37:].any()
-    assert seen[:, :37].all()
+    mask = visible(flow, -flow)[0]
+    assert not mask[:, 37:].any()
+    assert mask[:, :37].all()
 
 
 @pytest.mark.parametrize("delta", [0.1, -0.25])
@@ -67,7 +67,7 @@ def test_alignment_forgives_a_factor_and_nothing_else() -> None:
     assert warp_error(first, torch.zeros_like(first), flow, mask, align=True).isfinite().all()
 
 
-def test_a_pair_with_too_little_left_has_no_error() -> None:
+def test_a_pair_with_too_few_visible_pixels_has_no_error() -> None:
     first = texture(20, 50)[None]
     mask = torch.zeros(1, 20, 50, dtype=torch.bool)
     mask[0, 0, :9] = True
@@ -78,37 +78,37 @@ def test_a_pair_with_too_little_left_has_no_error() -> None:
 
 
 @pytest.mark.parametrize("align", [False, True])
-@pytest.mark.parametrize("nonsense", [torch.nan, torch.inf])
-def test_what_is_not_finite_counts_where_it_is_compared_and_only_there(nonsense: float, align: bool) -> None:
-    whole = texture(20, 50).expand(3, -1, -1, -1)
-    first, flow = whole.clone(), torch.zeros(3, 2, 20, 50)
-    first[:2, :, :, 0] = nonsense
+@pytest.mark.parametrize("not_finite", [torch.nan, torch.inf])
+def test_values_that_are_not_finite_count_only_in_compared_pixels(not_finite: float, align: bool) -> None:
+    finite = texture(20, 50).expand(3, -1, -1, -1)
+    first, flow = finite.clone(), torch.zeros(3, 2, 20, 50)
+    first[:2, :, :, 0] = not_finite
     mask = torch.ones(3, 20, 50, dtype=torch.bool)
     mask[0, :, 0] = False
-    assert warp_error(first, whole, flow, mask, align=align).tolist() == [0, torch.inf, 0]
-    assert warp_error(first, whole, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
-    assert warp_error(whole, first, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
+    assert warp_error(first, finite, flow, mask, align=align).tolist() == [0, torch.inf, 0]
+    assert warp_error(first, finite, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
+    assert warp_error(finite, first, flow, align=align).tolist() == [torch.inf, torch.inf, 0]
     mask[1] = False
-    assert warp_error(first, whole, flow, mask, align=align)[1].isnan()
+    assert warp_error(first, finite, flow, mask, align=align)[1].isnan()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_of_it_equals_the_plain_way(seed: int) -> None:
+def test_warp_mask_and_error_equal_the_reference(seed: int) -> None:
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.standard_normal((4, 2, 3, 4)).astype(np.float32)) + 2
     smooth = torch.nn.functional.interpolate(coarse, (33, 45), mode="bicubic")
     forward, backward = smooth[:2], -smooth[:2] + 0.1 * smooth[2:]
     first = torch.stack([texture(33, 45, seed=9 + seed), texture(33, 45, seed=10)])
     second = torch.stack([texture(33, 45, seed=11), texture(33, 45, seed=12 + seed)])
-    seen = visible(forward, backward)
+    visible_pixels = visible(forward, backward)
     warped = warp(second, forward)
     for align in (False, True):
-        errors = warp_error(first, second, forward, seen, align=align).tolist()
-        for at in range(2):
-            there, back = (each[at].permute(1, 2, 0).numpy() for each in (forward, backward))
-            a, b = (each[at].permute(1, 2, 0).numpy() for each in (first, second))
-            mask = reference.not_occluded(there, back)
-            assert 0.01 < mask.mean() < 1
-            np.testing.assert_array_equal(seen[at].numpy(), mask)
-            np.testing.assert_allclose(warped[at].permute(1, 2, 0), reference.warp(b, there), atol=1e-5)
-            assert errors[at] == pytest.approx(reference.warp_error(a, b, there, mask, align=align), rel=1e-5)
+        errors = warp_error(first, second, forward, visible_pixels, align=align).tolist()
+        for index in range(2):
+            flow, backward_flow = (maps[index].permute(1, 2, 0).numpy() for maps in (forward, backward))
+            a, b = (maps[index].permute(1, 2, 0).numpy() for maps in (first, second))
+            expected = reference.not_occluded(flow, backward_flow)
+            assert 0.01 < expected.mean() < 1
+            np.testing.assert_array_equal(visible_pixels[index].numpy(), expected)
+            np.testing.assert_allclose(warped[index].permute(1, 2, 0), reference.warp(b, flow), atol=1e-5)
+            assert errors[index] == pytest.approx(reference.warp_error(a, b, flow, expected, align=align), rel=1e-5)

@@ -1,4 +1,4 @@
-"""A tiny network in the true format of the light detector, and the wheel that holds it."""
+"""A tiny network in the file format of the light detector, and a wheel that contains it."""
 
 import dataclasses
 import zipfile
@@ -50,19 +50,19 @@ def _tensor(name: str, shape: tuple[int, ...], buffer: int, kind: int = schema.T
 
 
 def pin_pose(monkeypatch: pytest.MonkeyPatch, network: Path, wheel: Path | None = None) -> None:
-    """Let the light detector be this network, in this wheel if one is given."""
+    """Pin the light detector to this network, and to this wheel if given."""
     spec = DETECTORS["pose"]
-    held = spec.wheel
-    assert held is not None
+    published_wheel = spec.wheel
+    assert published_wheel is not None
     files = (File(name="pose_detection.tflite", sha256=file_sha256(network), size=network.stat().st_size),)
     pin = dataclasses.replace(spec.weights, files=files)
-    own: Wheel = dataclasses.replace(held, sha256=file_sha256(wheel)) if wheel else held
-    monkeypatch.setitem(DETECTORS, "pose", dataclasses.replace(spec, weights=pin, wheel=own))
+    pinned_wheel: Wheel = dataclasses.replace(published_wheel, sha256=file_sha256(wheel)) if wheel else published_wheel
+    monkeypatch.setitem(DETECTORS, "pose", dataclasses.replace(spec, weights=pin, wheel=pinned_wheel))
     monkeypatch.setitem(PINS, "pose", pin)
 
 
 def wheel_with(network: Path, folder: Path) -> Path:
-    """Write a wheel that pip takes for the published one, and that holds the network."""
+    """Write a wheel with the name and version of the published one that contains the network."""
     spec = DETECTORS["pose"].wheel
     assert spec is not None
     name, version = spec.requirement.split("==")

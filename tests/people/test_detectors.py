@@ -1,4 +1,4 @@
-"""Detectors of people: what a network says of images, and what is said where a package or weights are missing."""
+"""Detectors of people: scores of images, and errors for missing packages or weights."""
 
 import dataclasses
 import math
@@ -21,14 +21,14 @@ from tests.people.networks import pin_pose, pose_network
 
 @pytest.fixture
 def pose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsDir:
-    """A directory of weights with a tiny network in place of the light detector."""
+    """Return a weights directory with a tiny network as the light detector."""
     pin_pose(monkeypatch, pose_network(tmp_path / "pose" / "pose_detection.tflite"))
     return WeightsDir(root=tmp_path, pins=PINS)
 
 
 @pytest.fixture(scope="module")
 def rtdetr(tmp_path_factory: pytest.TempPathFactory) -> WeightsDir:
-    """A directory as the hub has it of RT-DETR, with random weights."""
+    """Return a weights directory with RT-DETR in the format of the hub, with random weights."""
     import torch
     from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
 
@@ -58,7 +58,7 @@ def rtdetr(tmp_path_factory: pytest.TempPathFactory) -> WeightsDir:
         config = RTDetrConfig(backbone_config=backbone, id2label={0: "person", 1: "swan"}, **sizes)
         model: Any = RTDetrForObjectDetection(config)
         for weight in model.parameters():
-            if weight.ndim > 1:  # else every image is all but the same to it
+            if weight.ndim > 1:  # with the usual weights all images have nearly the same score
                 weight.data.normal_(0, 0.5)
         model.save_pretrained(folder)
     files = tuple(File(name=file.name, sha256=file_sha256(folder / file.name)) for file in PINS["rtdetr"].files)
@@ -72,9 +72,9 @@ def grey(level: int, height: int = 30, width: int = 40) -> "np.ndarray[Any, np.d
 def test_the_light_detector_scores_letterboxed_images(pose: WeightsDir) -> None:
     model = registry.load("pose", pose)
     levels = (0, 100, 255)
-    found = model.scores(np.stack([grey(level) for level in levels]))
+    scores = model.scores(np.stack([grey(level) for level in levels]))
     expected = [1 / (1 + math.exp(-(level / 127.5 - 1))) for level in levels]
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert scores == pytest.approx(expected, abs=1e-6)
     assert model.scores(np.zeros((0, 8, 8, 3), np.uint8)).shape == (0,)
 
 
@@ -98,10 +98,10 @@ def test_rtdetr_scores_each_image_by_itself(rtdetr: WeightsDir) -> None:
     assert together.dtype == np.float64
     assert ((together > 0) & (together < 1)).all()
     assert len(set(together.tolist())) == 3
-    assert [model.scores(images[place : place + 1])[0] for place in range(3)] == together.tolist()
+    assert [model.scores(images[index : index + 1])[0] for index in range(3)] == together.tolist()
 
 
-def test_rtdetr_that_knows_no_persons_is_refused(rtdetr: WeightsDir, tmp_path: Path) -> None:
+def test_rtdetr_without_a_class_for_persons_is_refused(rtdetr: WeightsDir, tmp_path: Path) -> None:
     from hfv_builder.people.rtdetr import load
 
     for name in ("config.json", "model.safetensors"):
@@ -112,12 +112,12 @@ def test_rtdetr_that_knows_no_persons_is_refused(rtdetr: WeightsDir, tmp_path: P
         load(tmp_path)
 
 
-def test_what_a_detector_lacks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_and_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path, pins=PINS)
     for name, spec in DETECTORS.items():
-        why = registry.lack(name, store)
-        assert why is not None
-        assert why.endswith(f"is missing): run `hfv weights pull --profile {spec.profile}`")
+        reason = registry.lack(name, store)
+        assert reason is not None
+        assert reason.endswith(f"is missing): run `hfv weights pull --profile {spec.profile}`")
         with pytest.raises(UsageError, match="lacks its weights"):
             registry.load(name, store)
     monkeypatch.setattr(
@@ -133,7 +133,7 @@ def test_damaged_weights_are_refused(pose: WeightsDir, tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[40] ^= 1
     path.write_bytes(data)
-    assert registry.lack("pose", pose) is None  # a size is all that is compared before the file is used
+    assert registry.lack("pose", pose) is None  # only the size is compared before the file is used
     with pytest.raises(UsageError, match=r"pose_detection\.tflite is damaged"):
         registry.load("pose", pose)
     from hfv_builder.people.pose import load
@@ -144,9 +144,9 @@ def test_damaged_weights_are_refused(pose: WeightsDir, tmp_path: Path) -> None:
 
 
 def test_the_revision_names_the_detector_and_its_weights(pose: WeightsDir) -> None:
-    found = registry.revision("pose", pose)
-    assert found.startswith("pose mediapipe==0.10.21@05dc4a9e")
-    assert registry.threshold(found) == DETECTORS["pose"].threshold
+    result = registry.revision("pose", pose)
+    assert result.startswith("pose mediapipe==0.10.21@05dc4a9e")
+    assert registry.threshold(result) == DETECTORS["pose"].threshold
     assert registry.threshold("gone 1") == 0.5
 
 
@@ -158,22 +158,23 @@ def test_frames_are_spread_over_the_clip(count: int, expected: tuple[int, ...]) 
     assert chosen_frames(count) == expected
 
 
-def test_a_clip_has_the_median_of_its_frames_and_the_share_above_the_threshold() -> None:
-    found = summed_up(np.array([0.1, 0.9, 0.50004, 0.49999]), 0.5, "pose 1")
-    assert found == People(person=0.5, person_share=0.75, person_detector="pose 1")
+def test_a_clip_has_the_median_score_and_the_share_above_the_threshold() -> None:
+    result = summed_up(np.array([0.1, 0.9, 0.50004, 0.49999]), 0.5, "pose 1")
+    assert result == People(person=0.5, person_share=0.75, person_detector="pose 1")
     nothing = summed_up(np.zeros(0), 0.5, "pose 1")
     assert (nothing.person, nothing.person_share) == (None, None)
 
 
-def test_frames_are_taken_while_a_clip_is_decoded(pose: WeightsDir) -> None:
+def test_frames_are_collected_while_a_clip_is_decoded(pose: WeightsDir) -> None:
     frames = np.stack([grey(level, 8, 8) for level in range(80)])
     chunks = [
-        Chunk(rgb=frames[at : at + 30], index=np.arange(at, min(80, at + 30), dtype=np.int32)) for at in (0, 30, 60)
+        Chunk(rgb=frames[start : start + 30], index=np.arange(start, min(80, start + 30), dtype=np.int32))
+        for start in (0, 30, 60)
     ]
     watch = PersonWatch(chunks, 80)
     assert [len(chunk.rgb) for chunk in watch] == [30, 30, 20]
-    found = watch.compute(registry.load("pose", pose), "pose 1")
-    assert found.person == pytest.approx(1 / (1 + math.exp(-(40 / 127.5 - 1))), abs=1e-3)
+    result = watch.compute(registry.load("pose", pose), "pose 1")
+    assert result.person == pytest.approx(1 / (1 + math.exp(-(40 / 127.5 - 1))), abs=1e-3)
 
 
 def test_frames_are_shrunk_to_square_pixels() -> None:

@@ -1,4 +1,4 @@
-"""Two workers for all tests of stages: starting processes is most of what a small run costs."""
+"""Fixtures of the tests of stages. They share two workers, since starting processes takes most of a small run."""
 
 import functools
 import logging
@@ -18,7 +18,7 @@ from pipelines.workers.cluster import Cluster
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of two local processes, which take time even while they are idle: it ends with these tests."""
+    """Return a cluster of two local processes, which ends with these tests because idle processes take time too."""
     with Cluster(workers=2).connect(imports=IMPORTS) as client:
         yield Cluster(client=client)
 
@@ -30,14 +30,14 @@ def manifests(tmp_path: Path) -> Manifests:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The address of an S3 server on this machine."""
+    """Return the address of an S3 server on this machine."""
     moto = pytest.importorskip("moto.server", reason="moto is not installed")
     loader: Any = pytest.importorskip("botocore.loaders").JSONFileLoader
     logging.getLogger("werkzeug").disabled = True
     load = functools.cache(loader().load_file)
     serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "load_file", lambda _, path: load(path))  # else each client reads megabytes anew
+        patch.setattr(loader, "load_file", lambda _, path: load(path))  # otherwise every client reads megabytes again
         serving.start()
         host, port = serving.get_host_and_port()
         yield f"http://{host}:{port}"
@@ -46,38 +46,38 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
-    """An empty bucket."""
+    """Return an empty bucket."""
     for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     name = f"b{abs(hash(request.node.name))}"
-    found = place(f"s3://{name}")
-    found.mkdir()
-    yield found
-    type(found.fs).clear_instance_cache()  # type: ignore[union-attr]  # it knows the address
+    path = place(f"s3://{name}")
+    path.mkdir()
+    yield path
+    type(path.fs).clear_instance_cache()  # type: ignore[union-attr]  # it keeps the address of the server
 
 
-def kept(bucket: Place) -> list[str]:
-    """The keys of all files in the bucket, asked of the server in this process without a request."""
+def keys_of(bucket: Place) -> list[str]:
+    """Return the keys of all files in the bucket, read from the server in this process without a request."""
     backends: Any = import_module("moto.backends").get_backend("s3")
     name = bucket.path.split("/")[0]  # type: ignore[union-attr]
     return list(backends["123456789012"]["aws"].buckets[name].keys)
 
 
 def rows(manifests: Manifests, table: Any, **partition: str) -> list[dict[str, Any]]:
-    """All rows in the order of their keys."""
-    found: list[dict[str, Any]] = manifests.read(table, **partition).to_pylist()
-    return sorted(found, key=lambda row: (str(row["clip_id"]), str(row.get("metric")), str(row.get("path"))))
+    """Return all rows, sorted by clip id, metric and path."""
+    records: list[dict[str, Any]] = manifests.read(table, **partition).to_pylist()
+    return sorted(records, key=lambda row: (str(row["clip_id"]), str(row.get("metric")), str(row.get("path"))))
 
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let files be old enough to be trusted unread: the clock goes on by ten seconds."""
+    """Set the clock forward by ten seconds, so that files are old enough to count as unchanged."""
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 10)
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
-    """A function that raises this."""
+    """Return a function that raises the error."""
 
     def fails(*_: Any, **__: Any) -> Any:
         raise error

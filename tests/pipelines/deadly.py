@@ -1,4 +1,4 @@
-"""Work that kills its worker; a module of its own, so that a new worker has little to import."""
+"""Tasks that kill their worker, in a module of their own so that a new worker has little to import."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from pipelines.workers.deadline import deadline
 
 
 def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
-    """The sum of the items, unless the deadly one is among them: that takes some time to strike."""
+    """Return the sum of the items; the deadly item ends the process after some time."""
     if deadly in items:
         time.sleep(after_s)
         os._exit(1)
@@ -19,7 +19,7 @@ def add(items: list[int], *, deadly: int, after_s: float = 0) -> int:
 
 
 def hang(items: list[int], *, forever: int, deadline_s: float) -> int:
-    """The sum of the items; the one of this value never comes to an end, but for its deadline."""
+    """Return the sum of the items; the item `forever` hangs until its deadline."""
     with deadline(deadline_s) as begin:
         for item in items:
             begin()
@@ -29,13 +29,10 @@ def hang(items: list[int], *, forever: int, deadline_s: float) -> int:
 
 
 class DeadlyDecoder(WorkerPlugin):
-    """Files called `exit.mp4` end the process that decodes them, those called `hang.mp4` never come to an end.
-
-    And with `lost.mp4` the GPU is lost to the process.
-    """
+    """Replace the decoder: `exit.mp4` ends the process, `hang.mp4` hangs, and `lost.mp4` loses the GPU."""
 
     def setup(self, worker: Any) -> None:
-        """Put the decoder in place, in every worker and whatever replaces it."""
+        """Replace the decoder in every worker, also in restarted ones."""
         from hfv_builder.frames import video
 
         valid = video.decode
@@ -55,10 +52,10 @@ class DeadlyDecoder(WorkerPlugin):
 
 
 class DeadlyFiles(WorkerPlugin):
-    """Files called `probe.mp4` end the process that looks into them, those called `read.mp4` that which opens them."""
+    """Replace reading: `probe.mp4` ends the process that probes it, `read.mp4` the process that opens it."""
 
     def setup(self, worker: Any) -> None:
-        """Put them in place, in every worker and whatever replaces it."""
+        """Replace the functions in every worker, also in restarted ones."""
         catalog: Any = import_module("pipelines.catalog.worker")
         probe, local_copy = catalog.probe, catalog.local_copy
 
@@ -72,18 +69,18 @@ class DeadlyFiles(WorkerPlugin):
 
 
 def environment(name: str) -> str | None:
-    """A variable of the process that this runs in."""
+    """Return a variable of the environment of the worker."""
     return os.environ.get(name)
 
 
 def allow_failures(count: int, dask_scheduler: Any) -> None:
-    """Let the scheduler try a task again that many times."""
+    """Let the scheduler retry a task `count` times after its worker died."""
     dask_scheduler.allowed_failures = count
 
 
 def hoard(items: list[int], *, hungry: set[int]) -> int:
-    """The sum of the items; a hungry one takes 400 MB and keeps them until the process is ended for it."""
-    taken = [b"\1" * (400 << 20) for item in items if item in hungry]
-    if taken:
+    """Return the sum of the items; a hungry item takes 400 MB and keeps them until the process is killed."""
+    memory = [b"\1" * (400 << 20) for item in items if item in hungry]
+    if memory:
         time.sleep(60)
     return sum(items)

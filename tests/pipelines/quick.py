@@ -1,4 +1,4 @@
-"""Scoring in no time: the stage with all it does to manifests, but with a scorer that looks at no clip."""
+"""The scoring stage without decoding: it writes all manifests, but scores are computed from names alone."""
 
 import contextlib
 import hashlib
@@ -26,7 +26,7 @@ IDS = [hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range
 
 
 def catalogue(manifests: Manifests, ids: Iterable[str] = IDS, generator: str = "kling") -> None:
-    """Clips that are nowhere."""
+    """Write rows of clips without files."""
     clips = [
         dict.fromkeys(CLIPS.schema.names)
         | {"clip_id": clip, "generator": generator, "is_real": False, "path": f"/{clip}.mp4", "status": "ok"}
@@ -36,13 +36,13 @@ def catalogue(manifests: Manifests, ids: Iterable[str] = IDS, generator: str = "
 
 
 def value(profile: Profile, clip_id: str) -> float:
-    """The score that the clip gets, which depends on the profile."""
-    decides = f"{profile.name} {profile.motion.pool} {profile.spatial.pool} {profile.long_side} {clip_id}"
-    return int(hashlib.sha256(decides.encode()).hexdigest()[:8], 16) / 2**32
+    """Return the score of a clip, which depends on its id and the profile."""
+    text = f"{profile.name} {profile.motion.pool} {profile.spatial.pool} {profile.long_side} {clip_id}"
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
 
 
 class Quick:
-    """Runs `score`; clips that are to fail do so, and the run is killed after so many shards of one clip."""
+    """Runs `score` with shards of one clip; chosen clips fail, and a run can be killed after some shards."""
 
     def __init__(self, manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
         self.manifests = manifests
@@ -59,7 +59,7 @@ class Quick:
     def run(
         self, profile: Profile, *, failing: Collection[str] = (), killed_after: int | None = None, **options: Any
     ) -> Outcome | None:
-        """The outcome; None if the run was killed."""
+        """Return the outcome of a run, or None if it was killed."""
         self.failing, self._left = failing, killed_after
         with contextlib.suppress(Killed):
             return score(self.manifests, "kling", profile, cluster=Cluster(workers=0), **options)
@@ -68,9 +68,9 @@ class Quick:
     def _score(self, job: Any, chunks: Any, scorer: Any, run: Any) -> tuple[ClipScores, Exception | None]:
         if job.clip_id in self.failing:
             return ClipScores(), ClipError(self.reason)
-        number = value(run.resolved.profile, job.clip_id)
-        score = Score(value=number, frames=[0], trace=[1.0])
-        vectors = Vectors(frames=[0], vectors=np.full((1, 2), number, np.float16))
+        score_value = value(run.resolved.profile, job.clip_id)
+        score = Score(value=score_value, frames=[0], trace=[1.0])
+        vectors = Vectors(frames=[0], vectors=np.full((1, 2), score_value, np.float16))
         return ClipScores(
             scores=dict.fromkeys(job.metrics, score),
             embeddings={"model": vectors} if Metric.APPEARANCE in job.metrics else {},
@@ -78,8 +78,8 @@ class Quick:
         ), None
 
     def _score_shards(self, run: Any, shards: Iterator[Any], *_: Any, **__: Any) -> None:
-        for one in shards:
+        for jobs in shards:
             if self._left == 0:
                 raise Killed
-            shard.score_shard(one, run=run)
+            shard.score_shard(jobs, run=run)
             self._left = self._left and self._left - 1

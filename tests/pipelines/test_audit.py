@@ -1,4 +1,4 @@
-"""The audit from manifests to findings: resumable, the same with any number of workers, and what it writes."""
+"""The audit from manifests to findings: it resumes, does not depend on workers, and writes lists and a page."""
 
 import json
 import re
@@ -32,95 +32,102 @@ from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.test_label_and_split import fill
 
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 
 
-def test_findings_depend_on_no_workers_and_no_interruption(
+def test_findings_do_not_depend_on_workers_or_interruptions(
     tmp_path: Path, clips_folder: Callable[..., Path], cluster: Cluster
 ) -> None:
     folder = clips_folder(count=5, broken=True)
     write_clip(folder / "copy.mp4", moving_square(8, seed=0), pix_fmt="yuv444p")
-    one, two = (Manifests(tmp_path / name) for name in ("one", "two"))
-    for manifests in (one, two):
-        catalog(manifests, "kling", folder, cluster=HERE)
-    first = clips_of(two, "kling", ["path"]).filter(pa.compute.field("status") == "ok").to_pylist()[:2]
+    undisturbed, resumed = (Manifests(tmp_path / name) for name in ("one", "two"))
+    for manifests in (undisturbed, resumed):
+        catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    first = clips_of(resumed, "kling", ["path"]).filter(pa.compute.field("status") == "ok").to_pylist()[:2]
     jobs = [ClipJob(clip_id=row["clip_id"], path=row["path"], metrics=()) for row in first]
-    assert signal_shard(jobs, manifests=two, generator="kling") == 0  # what an interrupted run left
-    outcome, other = audit(one, cluster=cluster), audit(two, cluster=HERE)
+    assert signal_shard(jobs, manifests=resumed, generator="kling") == 0  # as if a run was interrupted
+    outcome, other = audit(undisturbed, cluster=cluster), audit(resumed, cluster=IN_PROCESS)
     assert (outcome.summary["computed"], other.summary["computed"]) == (6, 4)
-    assert rows(one, SIGNALS) == rows(two, SIGNALS)
-    assert one.read(AUDIT).to_pylist() == outcome.summary["findings"]
-    found = [str(manifests.read(AUDIT).to_pylist()).replace(str(manifests.root), "") for manifests in (one, two)]
-    assert found[0] == found[1]
-    texts = {manifests: (manifests.local_root / "audit.html").read_text() for manifests in (one, two)}
+    assert rows(undisturbed, SIGNALS) == rows(resumed, SIGNALS)
+    assert undisturbed.read(AUDIT).to_pylist() == outcome.summary["findings"]
+    findings = [
+        str(manifests.read(AUDIT).to_pylist()).replace(str(manifests.root), "") for manifests in (undisturbed, resumed)
+    ]
+    assert findings[0] == findings[1]
+    texts = {manifests: (manifests.local_root / "audit.html").read_text() for manifests in (undisturbed, resumed)}
     pages = [text.replace(str(manifests.root), "") for manifests, text in texts.items()]
     assert pages[0] == pages[1]
-    assert audit(one, cluster=HERE).summary["computed"] == 0
-    near = next(each for each in outcome.summary["findings"] if each["finding"] == "near duplicates")
-    assert near["value"] == pytest.approx(2 / 6)
-    listed = read_list(one.local_root / "audit-clips" / "near-duplicates-all.txt")
+    assert audit(undisturbed, cluster=IN_PROCESS).summary["computed"] == 0
+    near_duplicates = next(
+        finding for finding in outcome.summary["findings"] if finding["finding"] == "near duplicates"
+    )
+    assert near_duplicates["value"] == pytest.approx(2 / 6)
+    listed = read_list(undisturbed.local_root / "audit-clips" / "near-duplicates-all.txt")
     assert len(listed) == 2
-    assert str(one.root / "audit-clips") in near["advice"]
-    assert not re.search(r"(?:src|href)=\"(?!data:|#)", pages[0])  # one file with everything in it
+    assert str(undisturbed.root / "audit-clips") in near_duplicates["advice"]
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", pages[0])  # the page loads nothing else
     assert outcome.text.startswith(outcome.summary["verdict"])
     json.loads(outcome.json())
 
 
-def test_scoring_leaves_the_signals_that_the_audit_would_compute(
+def test_scoring_writes_the_signals_that_the_audit_computes(
     manifests: Manifests, tmp_path: Path, clips_folder: Callable[..., Path]
 ) -> None:
     folder = clips_folder(count=2)
-    catalog(manifests, "kling", folder, cluster=HERE)
-    score(manifests, "kling", load_profile("lite"), cluster=HERE)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    score(manifests, "kling", load_profile("lite"), cluster=IN_PROCESS)
     scored = rows(manifests, SIGNALS)
     assert len(scored) == 2
-    assert complete_signals(manifests, "kling", lost_clips(manifests), HERE) == 0
+    assert complete_signals(manifests, "kling", lost_clips(manifests), IN_PROCESS) == 0
     other = Manifests(tmp_path / "other")
-    catalog(other, "kling", folder, cluster=HERE)
-    assert complete_signals(other, "kling", lost_clips(other), HERE) == 2
+    catalog(other, "kling", folder, cluster=IN_PROCESS)
+    assert complete_signals(other, "kling", lost_clips(other), IN_PROCESS) == 2
     assert rows(other, SIGNALS) == scored
-    some = replace(load_profile("lite"), name="some", pairs=2)
-    assert not some.decodes_all
+    profile_of_pairs = replace(load_profile("lite"), name="some", pairs=2)
+    assert not profile_of_pairs.decodes_all
 
 
-def test_a_clip_that_cannot_be_looked_at_says_why_and_is_tried_again_when_asked(
+def test_a_changed_clip_has_a_reason_and_is_tried_again_on_request(
     manifests: Manifests, clips_folder: Callable[..., Path]
 ) -> None:
     folder = clips_folder(count=2)
-    catalog(manifests, "kling", folder, cluster=HERE)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     (folder / "000.mp4").write_bytes(b"changed")
     lost = lost_clips(manifests)
-    assert complete_signals(manifests, "kling", lost, HERE) == 2
-    assert complete_signals(manifests, "kling", lost, HERE) == 0
-    bad = [row for row in rows(manifests, SIGNALS) if row["status"] != "ok"]
-    assert len(bad) == 1
-    assert "has changed since it was catalogued" in bad[0]["error"]
-    assert complete_signals(manifests, "kling", lost, HERE, retry_failed=True) == 1
-    assert audit(manifests, cluster=HERE).summary["severities"]["note"] > 0
+    assert complete_signals(manifests, "kling", lost, IN_PROCESS) == 2
+    assert complete_signals(manifests, "kling", lost, IN_PROCESS) == 0
+    failed = [row for row in rows(manifests, SIGNALS) if row["status"] != "ok"]
+    assert len(failed) == 1
+    assert "has changed since it was catalogued" in failed[0]["error"]
+    assert complete_signals(manifests, "kling", lost, IN_PROCESS, retry_failed=True) == 1
+    assert audit(manifests, cluster=IN_PROCESS).summary["severities"]["note"] > 0
 
 
 def with_hashes(manifests: Manifests, generator: str, hashes: dict[str, list[int]]) -> None:
-    known = [dict.fromkeys(SIGNALS.schema.names) | {"version": VERSION, "status": "ok", "decoded": 9}] * len(hashes)
-    table = [row | {"clip_id": clip, "hashes": own} for row, (clip, own) in zip(known, hashes.items(), strict=True)]
+    template = [dict.fromkeys(SIGNALS.schema.names) | {"version": VERSION, "status": "ok", "decoded": 9}] * len(hashes)
+    table = [
+        row | {"clip_id": clip, "hashes": hashes_of_clip}
+        for row, (clip, hashes_of_clip) in zip(template, hashes.items(), strict=True)
+    ]
     manifests.replace(SIGNALS, [pa.Table.from_pylist(table, SIGNALS.schema)], generator=generator)
 
 
-def test_near_duplicates_stand_on_one_side(manifests: Manifests) -> None:
+def test_near_duplicates_are_on_one_side(manifests: Manifests) -> None:
     names = ("kling", "pika")
     ids = {name: fill(manifests, name, [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)]) for name in names}
     label(manifests, names)
     with pytest.raises(UsageError, match=r"60 have none: run `hfv audit`"):
         split(manifests, group="near")
-    for place, name in enumerate(names):  # clip n of one generator is a copy of clip n + 1 of the other
-        own = {clip: [(7 * (n + place) + 1) * 0x9E3779B97F4A7C15 % 2**64] for n, clip in enumerate(ids[name])}
-        with_hashes(manifests, name, own)
+    for position, name in enumerate(names):  # clip n of one generator is a copy of clip n + 1 of the other
+        hashes = {clip: [(7 * (n + position) + 1) * 0x9E3779B97F4A7C15 % 2**64] for n, clip in enumerate(ids[name])}
+        with_hashes(manifests, name, hashes)
     split(manifests)
     before = sides(manifests)
     outcome = split(manifests, group="near")
     after = sides(manifests)
     pairs = [(ids["kling"][n + 1], ids["pika"][n]) for n in range(29)]
-    assert any(before[one] != before[other] for one, other in pairs)
-    assert all(after[one] == after[other] for one, other in pairs)
+    assert any(before[a] != before[b] for a, b in pairs)
+    assert all(after[a] == after[b] for a, b in pairs)
     assert outcome.summary["moved"] > 0
     assert {row["policy"] for row in manifests.read(SPLITS).to_pylist()} == {"top20-by-near"}
     with pytest.raises(UsageError, match="leave --generator out"):
@@ -131,11 +138,11 @@ def sides(manifests: Manifests) -> dict[str, Split]:
     return {row["clip_id"]: row["split"] for row in manifests.read(SPLITS).to_pylist()}
 
 
-def test_a_selection_is_what_label_and_split_use(manifests: Manifests) -> None:
+def test_label_and_split_use_the_selection(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)])
     clips = manifests.read(CLIPS).to_pylist()
-    for number, row in enumerate(clips):
-        row["prompt"] = "a man walks" if number % 3 else "a woman dances in the snow"
+    for index, row in enumerate(clips):
+        row["prompt"] = "a man walks" if index % 3 else "a woman dances in the snow"
     manifests.replace(CLIPS, [pa.Table.from_pylist(clips, CLIPS.schema)], generator="kling")
     label(manifests)
     outcome = select(manifests, per_generator=10, balance=("activity",), seed=3)
@@ -154,7 +161,7 @@ def test_a_selection_is_what_label_and_split_use(manifests: Manifests) -> None:
     assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == {*ids}
 
 
-def test_a_list_of_clips_is_all_that_the_review_app_deals(manifests: Manifests, tmp_path: Path) -> None:
+def test_the_review_app_deals_only_listed_clips(manifests: Manifests, tmp_path: Path) -> None:
     ids = fill(manifests, "kling", [(1, 2, 3)] * 4)
     path = tmp_path / "list.txt"
     path.write_text(f"{ids[1]}\n{ids[3]}\n\nunknown\n")
@@ -174,12 +181,15 @@ def test_other_labels_of_a_file_are_compared(manifests: Manifests, tmp_path: Pat
     with_hashes(manifests, "kling", {clip: [] for clip in ids})
     truth = {row["clip_id"]: row["auto_label"] for row in manifests.read(LABELS).to_pylist()}
     humansam = {0: 1, 1: 0, 2: 2}
-    theirs = tmp_path / "train_4.csv"
-    theirs.write_text("".join(f"videos/{clip}.mp4,{humansam[number]},0.5\n" for clip, number in truth.items()))
-    found = {each["finding"]: each for each in audit(manifests, against=theirs, cluster=HERE).summary["findings"]}
-    assert found["agreement with the other labels"]["value"] == 1
-    assert found["kappa with the other labels"]["value"] == 1
+    file = tmp_path / "train_4.csv"
+    file.write_text("".join(f"videos/{clip}.mp4,{humansam[label_id]},0.5\n" for clip, label_id in truth.items()))
+    findings = {
+        finding["finding"]: finding
+        for finding in audit(manifests, against=file, cluster=IN_PROCESS).summary["findings"]
+    }
+    assert findings["agreement with the other labels"]["value"] == 1
+    assert findings["kappa with the other labels"]["value"] == 1
     with pytest.raises(UsageError, match="cannot be read"):
-        audit(manifests, against=tmp_path / "absent.csv", cluster=HERE)
+        audit(manifests, against=tmp_path / "absent.csv", cluster=IN_PROCESS)
     with pytest.raises(UsageError, match="is no release"):
-        audit(manifests, release=tmp_path, cluster=HERE)
+        audit(manifests, release=tmp_path, cluster=IN_PROCESS)

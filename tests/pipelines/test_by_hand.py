@@ -1,4 +1,4 @@
-"""A scheduler and workers that somebody started by hand."""
+"""Schedulers and workers that were started by hand, from the shell."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ LITE = load_profile("lite")
 Started = tuple[Path, list[subprocess.Popen[bytes]]]
 SLOW_NANNY = """
 import distributed.nanny, dask.cli
-distributed.nanny.WorkerProcess._init_msg_interval = 2.0  # seconds until it notes that its worker is up
+distributed.nanny.WorkerProcess._init_msg_interval = 2.0  # seconds until the nanny knows that its worker is up
 dask.cli.run_cli()
 """
 
@@ -41,9 +41,9 @@ DASK = [sys.executable, "-m", "dask"]
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The file of a scheduler that, with two workers, was started from the shell, as docs/clusters.md describes.
+    """Start a scheduler and two workers as docs/clusters.md describes, and return the scheduler file.
 
-    Tests leave both as they were; workers that die are replaced.
+    Tests leave the scheduler as it was; workers that die are replaced.
     """
     with _started(tmp_path_factory.mktemp("by-hand"), DASK, workers=2) as (file, _):
         yield file
@@ -51,7 +51,7 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def by_hand_for_one(tmp_path: Path) -> Iterator[Started]:
-    """A scheduler with one worker for one test, and their processes."""
+    """Start a scheduler and a worker for one test; return the scheduler file and their processes."""
     with _started(tmp_path, DASK, workers=1) as started:
         yield started
 
@@ -63,7 +63,7 @@ def _started(folder: Path, of_worker: list[str], *, workers: int) -> Iterator[St
     commands = [[*scheduler, "--dashboard-address", "127.0.0.1:0"]]
     commands += [[*of_worker, "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard"]] * workers
     settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
-    running = [
+    processes = [
         subprocess.Popen(
             [*command, "--scheduler-file", str(file)],
             stdout=subprocess.DEVNULL,
@@ -73,29 +73,29 @@ def _started(folder: Path, of_worker: list[str], *, workers: int) -> Iterator[St
         for command in commands
     ]
     try:
-        until = time.time() + 60
-        while not file.exists() and time.time() < until:
+        deadline = time.time() + 60
+        while not file.exists() and time.time() < deadline:
             time.sleep(0.1)
         with Client(scheduler_file=str(file)) as client:
             client.wait_for_workers(workers, timeout=60)
-        yield file, running
+        yield file, processes
     finally:
-        for process in running:
+        for process in processes:
             process.kill()
             process.wait()
 
 
 def test_a_worker_that_dies_before_its_nanny_knows_it_is_replaced(tmp_path: Path) -> None:
-    """A nanny gives up if its first worker dies before it has noted that it is up; then no worker would follow."""
+    """A nanny that does not know yet that its first worker is up gives up when it dies, and starts no other worker."""
     with (
         _started(tmp_path, [sys.executable, "-c", SLOW_NANNY], workers=1) as (file, _),
         Cluster(scheduler=str(file)).connect() as client,
     ):
-        done = list(run_shards(client, partial(add, deadly=3), [[3], [4]], wait_s=60))
-        assert sorted((each.items, each.result) for each in done) == [([3], None), ([4], 4)]
+        results = list(run_shards(client, partial(add, deadly=3), [[3], [4]], wait_s=60))
+        assert sorted((result.items, result.result) for result in results) == [([3], None), ([4], 4)]
 
 
-def test_a_scheduler_started_by_hand(
+def test_a_catalogue_on_a_scheduler_started_by_hand_is_the_same(
     by_hand_for_one: Started,
     manifests: Manifests,
     clips_folder: Fill,
@@ -103,14 +103,14 @@ def test_a_scheduler_started_by_hand(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A catalogue only: workers that are not forked from ours would take long to import torch."""
+    """Only a catalogue is made, since workers of their own would take long to import torch."""
     file, (scheduler, *_) = by_hand_for_one
     folder = clips_folder(count=4, broken=True)
     remote = Manifests(tmp_path / "remote")
     catalog(manifests, "kling", folder, cluster=cluster)
     catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
-    # The scheduler runs in our environment; without bokeh its page is empty.
+    # The scheduler runs in the same environment; without bokeh it has no dashboard.
     assert ("dashboard: http://127.0.0.1:" in capsys.readouterr().err) is (find_spec("bokeh") is not None)
 
     write_clip(folder / "new.mp4", moving_square(8, seed=77))
@@ -125,38 +125,38 @@ def test_workers_started_by_hand_are_replaced_when_they_die(by_hand: Path, capsy
     with Cluster(scheduler=str(by_hand)).connect() as client:
         crashed = list(run_shards(client, partial(add, deadly=3), [[1, 2], [3, 4]]))
         hung = list(run_shards(client, partial(hang, forever=3, deadline_s=0.3), [[1], [3]]))
-    for done in (crashed, hung):
-        assert [each.items for each in done if each.error] == [[3]]
-        assert sum(each.result or 0 for each in done) == sum(sum(each.items) for each in done) - 3
+    for results in (crashed, hung):
+        assert [result.items for result in results if result.error] == [[3]]
+        assert sum(result.result or 0 for result in results) == sum(sum(result.items) for result in results) - 3
     assert "crashes its worker" not in capsys.readouterr().err
 
 
-def test_a_scheduler_that_needs_other_settings_is_told(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_names_missing_settings_of_the_scheduler(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Client(scheduler_file=str(by_hand)) as client:
         client.run_on_scheduler(allow_failures, 3)
         with Cluster(scheduler=client.scheduler.address).connect():
             pass
         client.run_on_scheduler(allow_failures, 0)
-    told = capsys.readouterr().err
-    assert told.count("warning: a clip that crashes its worker will kill 4 workers instead of one") == 1
-    assert "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0" in told
+    err = capsys.readouterr().err
+    assert err.count("warning: a clip that crashes its worker will kill 4 workers instead of one") == 1
+    assert "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0" in err
 
 
-def test_every_command_of_the_guide_is_installed_where_it_says() -> None:
+def test_the_guide_names_the_environment_of_every_command() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text()
     commands = [line.strip() for line in guide.splitlines() if line.startswith("    ")]
     assert not [line for line in commands if line.startswith(("dask ", "pip ", "hfv "))]
-    assert "password" in guide  # that is, a scheduler asks for none
+    assert "password" in guide  # the warning that a scheduler requires none
 
 
-def test_a_scheduler_that_is_lost_while_nobody_waits(by_hand_for_one: Started) -> None:
-    """The client has given up by the time that the driver asks again."""
+def test_losing_the_scheduler_is_a_usage_error(by_hand_for_one: Started) -> None:
+    """The client has closed before the driver asks for the next result."""
     file, (scheduler, *_) = by_hand_for_one
     with Cluster(scheduler=str(file)).connect() as client:
-        found = run_shards(client, sum, iter([[number] for number in range(100)]))
-        next(found)
+        results = run_shards(client, sum, iter([[number] for number in range(100)]))
+        next(results)
         scheduler.kill()
         scheduler.wait()
         client.close()
         with pytest.raises(UsageError, match=r"scheduler at tcp://.* is gone; nothing is lost"):
-            list(found)
+            list(results)

@@ -1,4 +1,4 @@
-"""Catalogue: a row for every file, read once, true to the folder after every change."""
+"""The catalogue has a row for every clip, reads files once, and follows changes of the folder."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ from tests.pipelines.conftest import age, rows
 Fill = Callable[..., Path]
 
 
-def test_a_row_for_every_file(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+def test_every_clip_has_a_row(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     folder = clips_folder(count=4, broken=True)
     (folder / "notes.txt").write_text("not a clip")
     (folder / ".hidden.mp4").write_text("neither")
@@ -33,16 +33,16 @@ def test_a_row_for_every_file(manifests: Manifests, clips_folder: Fill, cluster:
     shutil.copy(folder / "000.mp4", folder / "more" / "copy.mp4")
     outcome = catalog(manifests, "kling", folder, cluster=cluster)
 
-    found = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
-    assert sorted(found) == ["000.mp4", "001.mp4", "002.mp4", "003.mp4", "broken.mp4", "copy.mp4"]
-    good = found["000.mp4"]
-    assert (good["status"], good["error"], good["generator"], good["is_real"]) == ("ok", None, "kling", False)
-    assert (good["width"], good["height"], good["num_frames"], good["codec"]) == (96, 64, 8, "h264")
-    assert good["clip_id"] == good["sha256"][:16]
-    assert found["broken.mp4"]["status"] == "failed"
-    assert "FFmpeg cannot read it" in found["broken.mp4"]["error"]
-    assert found["copy.mp4"]["status"] == "duplicate"
-    assert found["copy.mp4"]["error"] == f"same content as {folder / '000.mp4'}"
+    by_name = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
+    assert sorted(by_name) == ["000.mp4", "001.mp4", "002.mp4", "003.mp4", "broken.mp4", "copy.mp4"]
+    valid = by_name["000.mp4"]
+    assert (valid["status"], valid["error"], valid["generator"], valid["is_real"]) == ("ok", None, "kling", False)
+    assert (valid["width"], valid["height"], valid["num_frames"], valid["codec"]) == (96, 64, 8, "h264")
+    assert valid["clip_id"] == valid["sha256"][:16]
+    assert by_name["broken.mp4"]["status"] == "failed"
+    assert "FFmpeg cannot read it" in by_name["broken.mp4"]["error"]
+    assert by_name["copy.mp4"]["status"] == "duplicate"
+    assert by_name["copy.mp4"]["error"] == f"same content as {folder / '000.mp4'}"
     assert outcome.exit_code == 3
     summary = outcome.summary
     assert (summary["ok"], summary["failed"], summary["duplicate"], summary["passed_over"]) == (4, 1, 1, 1)
@@ -50,7 +50,7 @@ def test_a_row_for_every_file(manifests: Manifests, clips_folder: Fill, cluster:
     assert (quantity["expected"], quantity["found"]) == (720, 4)
 
 
-def test_what_has_not_changed_is_not_read_again(
+def test_unchanged_files_are_not_read_again(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=3)
@@ -61,7 +61,7 @@ def test_what_has_not_changed_is_not_read_again(
     assert rows(manifests, CLIPS) == before
 
 
-def test_the_rows_follow_the_folder(
+def test_rows_follow_changes_of_the_folder(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=3)
@@ -69,7 +69,7 @@ def test_the_rows_follow_the_folder(
     age(monkeypatch)
     catalog(manifests, "kling", folder, cluster=cluster)
 
-    (folder / "000.mp4").unlink()  # its copy now stands for itself
+    (folder / "000.mp4").unlink()  # its copy becomes the original
     changed = folder / "001.mp4"
     stat = changed.stat()
     changed.write_bytes(changed.read_bytes()[:-1] + b"!")  # same size ...
@@ -77,21 +77,21 @@ def test_the_rows_follow_the_folder(
     write_clip(folder / "new.mp4", moving_square(5, seed=9))
     now = time.time() + 20
     monkeypatch.setattr(time, "time", lambda: now)
-    future = int((now - 11) * 1e9)  # the clock of this test is ahead; let the change be after the first catalogue
+    future = int((now - 11) * 1e9)  # a time after the first catalogue by the clock of this test
     os.utime(changed, ns=(future, future))
 
     catalog(manifests, "kling", folder, cluster=cluster)
-    found = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
-    assert sorted(found) == ["001.mp4", "002.mp4", "copy.mp4", "new.mp4"]
-    assert found["copy.mp4"]["status"] == "ok"
-    assert found["copy.mp4"]["width"] == 96
+    by_name = {Path(row["path"]).name: row for row in rows(manifests, CLIPS)}
+    assert sorted(by_name) == ["001.mp4", "002.mp4", "copy.mp4", "new.mp4"]
+    assert by_name["copy.mp4"]["status"] == "ok"
+    assert by_name["copy.mp4"]["width"] == 96
     import hashlib
 
-    for name, row in found.items():
+    for name, row in by_name.items():
         assert row["sha256"] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
 
 
-def test_a_second_folder_adds_and_the_first_stays(
+def test_a_second_folder_adds_rows_and_keeps_the_first(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = clips_folder(count=2)
@@ -101,20 +101,20 @@ def test_a_second_folder_adds_and_the_first_stays(
     assert catalog(manifests, "kling", other, cluster=cluster).summary["clips"] == 3
 
 
-@pytest.mark.parametrize("away", ["gone", "empty", "failing", "behind a link"])
-def test_rows_stay_while_their_disk_is_away(
+@pytest.mark.parametrize("absence", ["gone", "empty", "failing", "behind a link"])
+def test_rows_stay_while_their_disk_is_absent(
     manifests: Manifests,
     clips_folder: Fill,
     cluster: Cluster,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    away: str,
+    absence: str,
 ) -> None:
     age(monkeypatch)
     folder, disk, unplugged = clips_folder(count=2), tmp_path / "disk", tmp_path / "unplugged"
     for seed in (8, 9):
         write_clip(disk / f"{seed}.mp4", moving_square(5, seed=seed))
-    if away == "behind a link":
+    if absence == "behind a link":
         (folder / "disk").symlink_to(disk)
     else:
         catalog(manifests, "kling", disk, cluster=cluster)
@@ -128,11 +128,11 @@ def test_rows_stay_while_their_disk_is_away(
         return status(path)
 
     with monkeypatch.context() as patch:
-        if away == "failing":
+        if absence == "failing":
             patch.setattr("pipelines.catalog.clip_index.status", failing)
         else:
             disk.rename(unplugged)
-        if away == "empty":
+        if absence == "empty":
             disk.mkdir()
         outcome = catalog(manifests, "kling", folder, cluster=cluster)
     assert rows(manifests, CLIPS) == before
@@ -140,36 +140,36 @@ def test_rows_stay_while_their_disk_is_away(
     assert "2 rows kept unchecked" in outcome.text
     assert f"delete {manifests.folder(CLIPS, generator='kling')} and catalogue the other folders again" in outcome.text
 
-    if away != "failing":
+    if absence != "failing":
         unplugged.rename(disk)
     outcome = catalog(manifests, "kling", folder, cluster=cluster)
     assert rows(manifests, CLIPS) == before
     assert outcome.summary["unseen"] == 0
 
 
-def test_what_changed_while_it_was_away_is_read_again(
+def test_a_file_that_changed_while_absent_is_read_again(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, disk, unplugged = clips_folder(count=1), tmp_path / "disk", tmp_path / "unplugged"
     clip = write_clip(disk / "a.mp4", moving_square(5, seed=9))
     now = time.time()
 
-    def read_at(after_s: int, where: Path) -> int:
+    def files_read_at(after_s: int, source: Path) -> int:
         monkeypatch.setattr(time, "time", lambda: now + after_s)
-        read: int = catalog(manifests, "kling", where, cluster=cluster).summary["read"]
+        read: int = catalog(manifests, "kling", source, cluster=cluster).summary["read"]
         return read
 
-    assert read_at(100, disk) == 1
+    assert files_read_at(100, disk) == 1
     disk.rename(unplugged)
     (unplugged / clip.name).write_bytes((unplugged / clip.name).read_bytes()[:-1] + b"!")
     os.utime(unplugged / clip.name, (now + 200, now + 200))
-    assert read_at(300, folder) == 1
+    assert files_read_at(300, folder) == 1
     unplugged.rename(disk)
-    assert read_at(400, folder) == 1
-    assert read_at(500, folder) == 0
+    assert files_read_at(400, folder) == 1
+    assert files_read_at(500, folder) == 0
 
 
-def test_what_is_deleted_loses_its_row(
+def test_deleted_files_lose_their_rows(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder, other = clips_folder(count=1), tmp_path / "other"
@@ -178,12 +178,12 @@ def test_what_is_deleted_loses_its_row(
     catalog(manifests, "kling", other, cluster=cluster)
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 5
     (other / "a.mp4").unlink()
-    (folder / "alone" / "c.mp4").unlink()  # its folder stays, empty
+    (folder / "alone" / "c.mp4").unlink()  # its folder remains, without files
     shutil.rmtree(folder / "whole")
     outcome = catalog(manifests, "kling", folder, cluster=cluster)
     assert sorted(Path(row["path"]).name for row in rows(manifests, CLIPS)) == ["000.mp4", "b.mp4"]
     assert outcome.summary["unseen"] == 0
-    shutil.rmtree(other)  # as if unmounted: the way out is told, and is one
+    shutil.rmtree(other)  # as if unmounted: rows stay until the partition is deleted, as the message says
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["unseen"] == 1
     shutil.rmtree(manifests.local_root / "clips" / "generator=kling")
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 1
@@ -194,7 +194,7 @@ def test_rows_that_dying_workers_wrote_twice_count_once(
 ) -> None:
     def dying(_: Any, work: Any, shards: Any, **_options: Any) -> Iterator[Done[str, None]]:
         for shard in shards:
-            work(shard)  # the worker dies before it can say so
+            work(shard)  # the worker dies before it reports the result
             work(shard[:1])
             yield Done(items=shard[:1])
             yield Done(items=shard[1:2], error="it killed its worker")
@@ -204,21 +204,21 @@ def test_rows_that_dying_workers_wrote_twice_count_once(
     monkeypatch.setattr("pipelines.catalog.stage.run_shards", dying)
     outcome = catalog(manifests, "kling", clips_folder(count=4), cluster=Cluster(workers=0))
     assert (outcome.summary["clips"], outcome.summary["ok"]) == (4, 4)
-    found = rows(manifests, CLIPS)
-    assert len(found) == len({row["path"] for row in found}) == 4
+    records = rows(manifests, CLIPS)
+    assert len(records) == len({row["path"] for row in records}) == 4
 
 
-def test_a_kill_between_the_new_rows_and_the_old(
+def test_a_kill_during_the_replacement_loses_no_row(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parts that are read again have the names of those that were about to be deleted."""
+    """The new parts have the names of parts that were about to be deleted."""
     folder = clips_folder(count=3)
     recover = hfv_builder.storage.replacement.recover
 
-    def killed(where: Path, *owner: str) -> None:
-        if (where / JOURNAL).exists():
+    def killed(partition: Path, *owner: str) -> None:
+        if (partition / JOURNAL).exists():
             raise KeyboardInterrupt
-        recover(where, *owner)
+        recover(partition, *owner)
 
     with monkeypatch.context() as patch:
         patch.setattr(hfv_builder.storage.replacement, "recover", killed)
@@ -228,8 +228,8 @@ def test_a_kill_between_the_new_rows_and_the_old(
     assert len(rows(manifests, CLIPS)) == 3
 
 
-def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
-    """`make score` catalogues again, and does not say so again."""
+def test_camera_footage_stays_real(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+    """`make score` catalogues again without --real."""
     folder = clips_folder(count=2)
     catalog(manifests, "mine", folder, real=True, cluster=cluster)
     outcome = catalog(manifests, "mine", folder, cluster=cluster)
@@ -237,7 +237,7 @@ def test_camera_footage_stays_so(manifests: Manifests, clips_folder: Fill, clust
     assert "mine (real)" in outcome.text
 
 
-def test_the_same_rows_whatever_the_workers(clips_folder: Fill, tmp_path: Path) -> None:
+def test_rows_do_not_depend_on_the_number_of_workers(clips_folder: Fill, tmp_path: Path) -> None:
     folder = clips_folder(count=5, broken=True)
     parts = []
     for workers in (1, 2):
@@ -254,7 +254,7 @@ def test_links_are_followed_once(manifests: Manifests, clips_folder: Fill, clust
     assert catalog(manifests, "kling", folder, cluster=cluster).summary["clips"] == 2
 
 
-def test_wrong_use(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
+def test_wrong_arguments_are_usage_errors(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
     def refused(sentence: str, generator: str, folder: Path, **options: Any) -> None:
         with pytest.raises(UsageError, match=sentence):
             catalog(manifests, generator, folder, **options)

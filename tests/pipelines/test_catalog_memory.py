@@ -1,4 +1,4 @@
-"""What a catalogue of many clips holds in memory."""
+"""Memory of a catalogue of many clips."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from pipelines.catalog.stage import catalog
 from pipelines.status import status as status_of
 
 
-def test_memory_hardly_grows_with_the_clips(
+def test_memory_grows_by_less_than_a_hundred_bytes_per_clip(
     manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 30_000
@@ -30,16 +30,16 @@ def test_memory_hardly_grows_with_the_clips(
         "is_real": [False] * count,
     }
     empty = {field.name: pa.nulls(count, field.type) for field in CLIPS.schema}
-    known = {name: pa.array(values, CLIPS.schema.field(name).type) for name, values in columns.items()}
-    table = pa.table(empty | known, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
+    columns_with_values = {name: pa.array(values, CLIPS.schema.field(name).type) for name, values in columns.items()}
+    table = pa.table(empty | columns_with_values, schema=CLIPS.schema).replace_schema_metadata({STAMP: "10"})
     manifests.add(CLIPS, table, name="x", generator="mine")
-    files = {path: FileStatus(size, 1) for size, path in enumerate(known["path"].to_pylist())}
+    files = {path: FileStatus(size, 1) for size, path in enumerate(columns_with_values["path"].to_pylist())}
     listing = Listing(folder=str(tmp_path), files=files, others=as_others([]), denied=[])
     monkeypatch.setattr("pipelines.catalog.stage.list_clips", lambda *_: listing)
     monkeypatch.setattr("pipelines.catalog.clip_index.ROWS_READ", 1000)
     monkeypatch.setattr("pipelines.catalog.clip_index.PART_ROWS", 5000)
 
-    def bytes_a_clip(work: Callable[[], Any]) -> float:
+    def bytes_per_clip(work: Callable[[], Any]) -> float:
         tracemalloc.start()
         try:
             work()
@@ -47,7 +47,7 @@ def test_memory_hardly_grows_with_the_clips(
         finally:
             tracemalloc.stop()
 
-    assert bytes_a_clip(lambda: status_of(manifests)) < 50
-    assert bytes_a_clip(lambda: catalog(manifests, "mine", tmp_path)) < 100
+    assert bytes_per_clip(lambda: status_of(manifests)) < 50
+    assert bytes_per_clip(lambda: catalog(manifests, "mine", tmp_path)) < 100
     assert len(manifests.parts(CLIPS, generator="mine")) == 6
     assert manifests.read(CLIPS, generator="mine").sort_by("path").equals(table.replace_schema_metadata())

@@ -1,4 +1,4 @@
-"""The command line: help at once, one sentence for a mistake, the exit codes, and JSON that is JSON."""
+"""The command line: help without heavy imports, one-sentence errors, exit codes and valid JSON."""
 
 import argparse
 import json
@@ -48,9 +48,9 @@ except SystemExit as end:
     assert end.code == 0
 print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
-    assert "usage: hfv" in done.stdout
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stderr.strip() == "[]"
+    assert "usage: hfv" in process.stdout
 
 
 def test_the_readme_shows_every_command() -> None:
@@ -73,7 +73,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         ("catalog", {"GENERATOR": "k", "REAL": "1"}, "--generator k --clips data/clips/k --real"),
     ):
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        shown = subprocess.run(
+        process = subprocess.run(
             ["make", "-n", "-o", ".venv/.ready", target, *assignments],
             cwd=root,
             capture_output=True,
@@ -81,8 +81,8 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
             check=True,
             env=os.environ | {"HOST": "not meant for us"},
         )
-        assert expected in " ".join(shown.stdout.replace('"', "").replace("\\\n", " ").split())
-        assert "not meant" not in shown.stdout
+        assert expected in " ".join(process.stdout.replace('"', "").replace("\\\n", " ").split())
+        assert "not meant" not in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         (["status"], "/m has no clips yet"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_2(
+def test_a_usage_error_is_one_sentence_and_exit_code_2(
     arguments: list[str],
     sentence: str,
     tmp_path: Path,
@@ -136,35 +136,37 @@ def test_a_mistake_is_one_sentence_and_exit_2(
         (["catalog", "--generator", "k", "--clips", "c", "--prompts", "p", "--prompts-in-names"], "not allowed with"),
     ],
 )
-def test_wrong_arguments_are_exit_2(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_have_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
 
 
-EVERYWHERE = [["--json"], ["-v"], ["--manifests", "elsewhere"]]
+GLOBAL_OPTIONS = [["--json"], ["-v"], ["--manifests", "elsewhere"]]
 
 
 @pytest.mark.parametrize("command", [["status"], ["label"], ["catalog", "--generator", "k", "--clips", "c"]])
-@pytest.mark.parametrize("option", EVERYWHERE)
-def test_options_of_all_commands_stand_before_or_after_the_command(command: list[str], option: list[str]) -> None:
+@pytest.mark.parametrize("option", GLOBAL_OPTIONS)
+def test_global_options_may_precede_or_follow_the_command(command: list[str], option: list[str]) -> None:
     plain = vars(parser().parse_args(command))
-    before, after = (vars(parser().parse_args(given)) for given in ([*option, *command], [*command, *option]))
+    before, after = (vars(parser().parse_args(arguments)) for arguments in ([*option, *command], [*command, *option]))
     assert before == after
     assert [name for name in plain if plain[name] != before[name]] == [
         {"-v": "verbose"}.get(option[0], option[0].lstrip("-"))
     ]
 
 
-@pytest.mark.parametrize("option", EVERYWHERE)
-def test_options_of_all_commands_stand_anywhere_around_an_action(option: list[str]) -> None:
+@pytest.mark.parametrize("option", GLOBAL_OPTIONS)
+def test_global_options_may_stand_anywhere_around_an_action(option: list[str]) -> None:
     places = ([*option, "reviews", "export"], ["reviews", *option, "export"], ["reviews", "export", *option])
-    first, *others = (vars(parser().parse_args(place)) for place in places)
+    first, *others = (vars(parser().parse_args(arguments)) for arguments in places)
     assert first == others[0] == others[1] != vars(parser().parse_args(["reviews", "export"]))
 
 
-def test_options_before_and_after_the_command_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_global_options_before_and_after_the_command_combine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HFV_MANIFESTS", "")
     options = parser().parse_args(["--json", "status", "-v"])
     assert (options.json, options.verbose, options.manifests) == (True, True, "manifests")
@@ -173,27 +175,25 @@ def test_options_before_and_after_the_command_add_up(monkeypatch: pytest.MonkeyP
     assert parser().parse_args(["status"]).manifests == "there"
 
 
-def with_values() -> list[tuple[str, str]]:
-    """Command and option of all that take a text or a path."""
+def options_with_values() -> list[tuple[str, str]]:
+    """Return command and option of all options that take a text or a path."""
     commands: dict[str, argparse.ArgumentParser] = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr, assignment]
-    found = []
+    options = []
     for name, command in commands.items():
         nested = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
         inner = {f"{name} {key}": value for action in nested for key, value in action.choices.items()}
-        for called, one in ({name: command} | inner).items():
-            found += [
-                (called, action.option_strings[0])
-                for action in one._actions
+        for path, subparser in ({name: command} | inner).items():
+            options += [
+                (path, action.option_strings[0])
+                for action in subparser._actions
                 if action.option_strings and action.nargs is None and not action.choices
             ]
-    return found
+    return options
 
 
-@pytest.mark.parametrize(("command", "option"), with_values())
+@pytest.mark.parametrize(("command", "option"), options_with_values())
 @pytest.mark.parametrize("value", ["", " "])
-def test_no_option_takes_nothing_for_something(
-    command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_refuse_empty_values(command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*command.split(), option, value, *(["a"] if command == "release" else [])])
     assert end.value.code == 2
@@ -214,7 +214,7 @@ def test_no_option_takes_nothing_for_something(
         (["demo", "--out", "file"], "cannot write to file: File exists; choose another place with --out DIR"),
     ],
 )
-def test_a_file_is_no_folder_and_a_folder_is_no_file(
+def test_files_given_as_folders_and_folders_given_as_files_are_refused(
     arguments: list[str],
     sentence: str,
     clips_folder: Callable[..., Path],
@@ -231,7 +231,7 @@ def test_a_file_is_no_folder_and_a_folder_is_no_file(
     assert err.count("\n") == 1
 
 
-def test_from_a_folder_to_splits(
+def test_commands_lead_from_a_folder_to_splits(
     clips_folder: Callable[..., Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -247,9 +247,9 @@ def test_from_a_folder_to_splits(
     assert "failed: 1" in captured.out
     assert "next: hfv label" in captured.out
     assert main(["label", "--json"]) == 0
-    counted = json.loads(capsys.readouterr().out)["generators"][0]
-    assert counted["spatial"] + counted["appearance"] + counted["motion"] == 4
-    assert counted["unlabelled"] == 1
+    labelled = json.loads(capsys.readouterr().out)["generators"][0]
+    assert labelled["spatial"] + labelled["appearance"] + labelled["motion"] == 4
+    assert labelled["unlabelled"] == 1
     assert main(["split"]) == 0
     assert main(["status", "--json"]) == 0
     out = capsys.readouterr().out
@@ -266,7 +266,7 @@ def test_from_a_folder_to_splits(
     assert scored["device"] == "cpu"
 
 
-def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_resume(clips_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = clips_folder(count=32, frames=24)
     manifests = str(tmp_path / "m")
     subprocess.run(
@@ -280,7 +280,7 @@ def test_ctrl_c_says_how_to_go_on(clips_folder: Callable[..., Path], tmp_path: P
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell has its background jobs, and all they start, ignore the signal.
+        # A shell makes its background jobs, and their children, ignore the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 90

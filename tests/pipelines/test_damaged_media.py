@@ -1,4 +1,4 @@
-"""Two hundred damaged files: no run breaks, and each has its rows and a reason that is no traceback."""
+"""Two hundred damaged files have all their rows, with reasons instead of tracebacks, and stop no run."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ KINDS = ("truncated", "flipped", "renamed", "empty", "text", "audio", "header", 
 
 
 def audio_only(path: Path) -> bytes:
-    """A second of silence as MP4."""
+    """Return an MP4 of a second of silence."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
@@ -32,14 +32,14 @@ def audio_only(path: Path) -> bytes:
 
 
 def damaged(kind: str, valid: bytes, audio: bytes, rng: np.random.Generator) -> bytes:
-    """The bytes of a clip after some accident."""
+    """Return the bytes of a clip after damage of a kind."""
     data = bytearray(valid)
     if kind == "truncated":
         return bytes(data[: rng.integers(1, len(data))])
     if kind in ("flipped", "header"):
-        reach = len(data) if kind == "flipped" else 200
-        for at in rng.integers(0, reach, 20):
-            data[at] ^= 1 << int(rng.integers(8))
+        end = len(data) if kind == "flipped" else 200
+        for position in rng.integers(0, end, 20):
+            data[position] ^= 1 << int(rng.integers(8))
         return bytes(data)
     if kind == "doubled":
         return bytes(data + data)
@@ -67,13 +67,13 @@ def test_every_damaged_file_has_its_rows(
         (folder / name).write_bytes(damaged(kind, sources[rng.integers(len(sources))], audio, rng))
 
     catalog(manifests, "damaged", folder, cluster=cluster)
-    known = rows(manifests, CLIPS)
-    assert len(known) == count
+    catalogued = rows(manifests, CLIPS)
+    assert len(catalogued) == count
     score(manifests, "damaged", load_profile("lite"), cluster=cluster)
-    wanted = {row["clip_id"] for row in known if row["status"] != "duplicate"}
+    expected = {row["clip_id"] for row in catalogued if row["status"] != "duplicate"}
     scored = rows(manifests, SCORES)
-    assert {row["clip_id"] for row in scored} == wanted
-    assert len(scored) == len(wanted) * len(METRICS)
+    assert {row["clip_id"] for row in scored} == expected
+    assert len(scored) == len(expected) * len(METRICS)
     for row in scored:
         assert (row["score"] is None) == (row["status"] == "failed") == bool(row["error"])
         assert "Error:" not in (row["error"] or "")

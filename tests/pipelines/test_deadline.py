@@ -1,4 +1,4 @@
-"""The end of a process in which an item of work does not end."""
+"""A process ends when an item exceeds its deadline, and only then."""
 
 import subprocess
 import sys
@@ -13,19 +13,19 @@ def hang():
         time.sleep(60)
 
 threading.Thread(target=hang, daemon=True).start()
-until = time.monotonic() + 20
-while time.monotonic() < until:
+end = time.monotonic() + 20
+while time.monotonic() < end:
     with deadline(5) as begin:
         begin()
         time.sleep(0.01)
 """
 
 
-def test_no_thread_puts_off_the_end_of_another() -> None:
+def test_one_thread_does_not_extend_the_deadline_of_another() -> None:
     assert subprocess.run([sys.executable, "-c", TWO_THREADS], check=False, timeout=15).returncode == 1
 
 
-def test_who_is_in_time_goes_on() -> None:
-    slow = "import time\nfrom pipelines.workers.deadline import deadline\nwith deadline(0.4) as begin:\n"
-    slow += "    for _ in range(6):\n        begin()\n        time.sleep(0.1)\nprint('done')"
-    assert subprocess.run([sys.executable, "-c", slow], check=True, capture_output=True).stdout == b"done\n"
+def test_items_within_the_deadline_do_not_end_the_process() -> None:
+    code = "import time\nfrom pipelines.workers.deadline import deadline\nwith deadline(0.4) as begin:\n"
+    code += "    for _ in range(6):\n        begin()\n        time.sleep(0.1)\nprint('done')"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout == b"done\n"

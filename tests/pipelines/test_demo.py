@@ -1,4 +1,4 @@
-"""The demo, in small: from rendered clips to a release that `datasets` loads."""
+"""The demo with few clips: from rendering to a release that `datasets` loads."""
 
 from pathlib import Path
 
@@ -10,27 +10,27 @@ from pipelines.demo import stage
 from pipelines.release.verify import verify
 from pipelines.workers.cluster import Cluster
 
-EACH = 4
-"""Clips of each source."""
+CLIPS_PER_SOURCE = 4
+"""Number of clips of each source."""
 
 
-def few(*, seed: int) -> list[SampleSpec]:
-    kept: dict[str, list[SampleSpec]] = {}
+def few_specs(*, seed: int) -> list[SampleSpec]:
+    specs_of: dict[str, list[SampleSpec]] = {}
     for spec in sample_plan(seed=seed):
-        kept.setdefault(spec.generator, []).append(spec)
-    return [spec for specs in kept.values() for spec in specs[:: len(specs) // EACH][:EACH]]
+        specs_of.setdefault(spec.generator, []).append(spec)
+    return [spec for specs in specs_of.values() for spec in specs[:: len(specs) // CLIPS_PER_SOURCE][:CLIPS_PER_SOURCE]]
 
 
 def test_the_demo_ends_with_a_release_that_loads(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "sample_plan", few)
+    monkeypatch.setattr(stage, "sample_plan", few_specs)
     monkeypatch.setattr(stage, "Cluster", lambda **_: cluster)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     outcome = stage.demo(tmp_path / "demo")
-    made = Path(outcome.summary["release"])
+    folder = Path(outcome.summary["release"])
     assert outcome.exit_code == 0
-    assert str(made) in outcome.text
+    assert str(folder) in outcome.text
     assert "clip-svm-binary" in outcome.text
     sets = ["demo-b", "demo-b@control", "demo-b@jpeg50"]
     assert [*outcome.summary["loaded"]] == ["default", *sets]
@@ -39,10 +39,10 @@ def test_the_demo_ends_with_a_release_that_loads(
     assert {row["run"] for row in outcome.summary["detectors"]} == {"chance", "metadata", "prior", "clip-svm-binary"}
     assert (tmp_path / "demo" / "results" / "results.html").is_file()
     datasets.disable_progress_bars()
-    evaluated = datasets.load_dataset(str(made), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
-    assert sum(name == "demo-b" for name in evaluated["generator"]) == EACH
+    evaluated = datasets.load_dataset(str(folder), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
+    assert sum(name == "demo-b" for name in evaluated["generator"]) == CLIPS_PER_SOURCE
     assert evaluated.features["label"].names == ["spatial", "appearance", "motion", "real"]
     assert len(evaluated) == outcome.summary["loaded"]["demo-b"]
-    trained = datasets.load_dataset(str(made))
-    assert trained["train"].num_rows + trained["validation"].num_rows >= EACH
-    assert verify(made).summary["problems"] == []
+    trained = datasets.load_dataset(str(folder))
+    assert trained["train"].num_rows + trained["validation"].num_rows >= CLIPS_PER_SOURCE
+    assert verify(folder).summary["problems"] == []

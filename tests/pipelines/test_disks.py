@@ -1,4 +1,4 @@
-"""Disks that are full, cannot be written, or go away: one sentence, nothing lost, and the same command goes on."""
+"""Full, read-only and unmounted disks: one sentence, nothing is lost, and the same command resumes."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     mounted.unmount()
 
 
-def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(
+def test_a_full_disk_stops_the_run_which_resumes_with_more_space(
     disk: Disk, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = clips_folder(count=4)
@@ -65,14 +65,14 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(
     assert rows(manifests, CLIPS) == catalogued
     disk.change("size=8m")
     assert score(manifests, "kling", LITE, cluster=cluster).summary["failed"] == 0
-    plenty = Manifests(tmp_path / "plenty")
-    catalog(plenty, "kling", folder, cluster=cluster)
-    score(plenty, "kling", LITE, cluster=cluster)
-    assert rows(manifests, SCORES) == rows(plenty, SCORES)
+    undisturbed = Manifests(tmp_path / "plenty")
+    catalog(undisturbed, "kling", folder, cluster=cluster)
+    score(undisturbed, "kling", LITE, cluster=cluster)
+    assert rows(manifests, SCORES) == rows(undisturbed, SCORES)
     assert not list(manifests.local_root.rglob(".hfv-*"))
 
 
-def test_a_disk_that_cannot_be_written(
+def test_a_read_only_disk_is_a_usage_error(
     disk: Disk, clips_folder: Fill, capsys: pytest.CaptureFixture[str], cluster: Cluster
 ) -> None:
     folder = clips_folder(count=2)
@@ -91,34 +91,34 @@ def test_a_disk_that_cannot_be_written(
     assert main(["status", "--manifests", str(disk.path)]) == 0
 
 
-def test_clips_that_are_unmounted_half_way(
+def test_clips_that_are_unmounted_during_a_run(
     disk: Disk, clips_folder: Fill, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=4)
     disk.change("size=8m")
-    away = disk.path / "kling"
-    shutil.copytree(folder, away)
+    clips = disk.path / "kling"
+    shutil.copytree(folder, clips)
     manifests = Manifests(tmp_path / "manifests")
-    catalog(manifests, "kling", away, cluster=cluster)
+    catalog(manifests, "kling", clips, cluster=cluster)
     catalogued = rows(manifests, CLIPS)
 
-    def then_unmount(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
+    def score_then_unmount(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
         report = score_shard(shard, run=run)
         if os.path.ismount(disk.path):
             disk.unmount()
         return report
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.score.execution.score_shard", then_unmount)
+        patch.setattr("pipelines.score.execution.score_shard", score_then_unmount)
         with pytest.raises(UsageError, match=r"are not accessible .*mount the folder and run the same command again"):
             score(manifests, "kling", LITE, cluster=Cluster(workers=0))
     scored = rows(manifests, SCORES)
     assert [row["status"] for row in scored] == ["ok"] * 3
     with pytest.raises(UsageError, match="does not exist"):
-        catalog(manifests, "kling", away, cluster=cluster)
+        catalog(manifests, "kling", clips, cluster=cluster)
     assert rows(manifests, CLIPS) == catalogued
     with contextlib.suppress(FileExistsError):
-        shutil.copytree(folder, away)
-    again = score(manifests, "kling", LITE, cluster=cluster).summary
-    assert (again["scored_now"], again["failed"]) == (3, 0)
+        shutil.copytree(folder, clips)
+    summary = score(manifests, "kling", LITE, cluster=cluster).summary
+    assert (summary["scored_now"], summary["failed"]) == (3, 0)
     assert [row for row in rows(manifests, SCORES) if row["clip_id"] == scored[0]["clip_id"]] == scored

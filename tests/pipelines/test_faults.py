@@ -1,4 +1,4 @@
-"""What fails in every clip is our fault, not the clips': exit code 1, one sentence, and no row."""
+"""An error in every clip is an error of the program: exit code 1, one sentence, and no row."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +19,15 @@ from tests.pipelines.conftest import age, rows
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 
 
-def wrong_version(*_: Any, **__: Any) -> Any:
+def raise_type_error(*_: Any, **__: Any) -> Any:
     raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
 
 
 def broken_for(name: str, function: Any, error: Exception) -> Callable[..., Any]:
-    """The function, which raises this for the file of this name."""
+    """Return the function with an error raised for the file of this name."""
 
     def call(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == name:
@@ -38,10 +38,10 @@ def broken_for(name: str, function: Any, error: Exception) -> Callable[..., Any]
 
 
 @pytest.mark.parametrize("error", [TypeError("x"), ImportError("x"), AttributeError("x"), NameError("x")])
-def test_scoring_blames_us_if_every_clip_fails_by_a_fault_of_ours(
+def test_scoring_raises_an_error_of_the_program_in_every_clip(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    catalog(manifests, "kling", clips_folder(count=3), cluster=HERE)
+    catalog(manifests, "kling", clips_folder(count=3), cluster=IN_PROCESS)
 
     def fails(*_: Any, **__: Any) -> Any:
         raise error
@@ -49,61 +49,61 @@ def test_scoring_blames_us_if_every_clip_fails_by_a_fault_of_ours(
     with monkeypatch.context() as patch:
         patch.setattr("hfv_builder.frames.video.decode", fails)
         with pytest.raises(Fault, match=rf"all of 3 clips failed with {type(error).__name__}: x.*no row was written"):
-            score(manifests, "kling", LITE, cluster=HERE)
+            score(manifests, "kling", LITE, cluster=IN_PROCESS)
         assert rows(manifests, SCORES) == []
-    assert score(manifests, "kling", LITE, cluster=HERE).exit_code == 0
+    assert score(manifests, "kling", LITE, cluster=IN_PROCESS).exit_code == 0
 
 
-def test_a_single_odd_clip_fails_alone_whatever_it_raises(
+def test_a_single_clip_fails_alone_whatever_it_raises(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a shard with others, in a shard of its own, and in a run of its own after others were scored."""
+    """The clip is in a shard with others, in its own shard, and in its own run after others were scored."""
     from hfv_builder.frames import video
 
     folder = clips_folder(count=3)
-    catalog(manifests, "kling", folder, cluster=HERE)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     odd = sorted(folder.iterdir())[0].name
     monkeypatch.setattr("hfv_builder.frames.video.decode", broken_for(odd, video.decode, TypeError("odd")))
     for shard in (64, 1):
         monkeypatch.setattr("pipelines.score.plan.SHARD", shard)
-        outcome = score(manifests, "kling", LITE, cluster=HERE, retry_failed=True)
+        outcome = score(manifests, "kling", LITE, cluster=IN_PROCESS, retry_failed=True)
         assert (outcome.exit_code, len(outcome.summary["failures"])) == (3, 1)
         assert "TypeError: odd" in outcome.summary["failures"][0]["reason"]
 
 
-def test_cataloguing_blames_us_too(
+def test_cataloguing_raises_an_error_of_the_program_in_every_file(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = clips_folder(count=3)
     arguments = ["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0"]
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.catalog.worker.probe", wrong_version)
+        patch.setattr("pipelines.catalog.worker.probe", raise_type_error)
         assert main([*arguments, "--manifests", str(manifests.root)]) == 1
-        said = capsys.readouterr().err
-        assert "all of 3 clips failed with TypeError: open() got an unexpected keyword" in said
-        assert "Traceback" not in said
+        err = capsys.readouterr().err
+        assert "all of 3 clips failed with TypeError: open() got an unexpected keyword" in err
+        assert "Traceback" not in err
         assert rows(manifests, CLIPS) == []
         with pytest.raises(UsageError, match="has no clips"):
-            score(manifests, "kling", LITE, cluster=HERE)
+            score(manifests, "kling", LITE, cluster=IN_PROCESS)
     assert main([*arguments, "--manifests", str(manifests.root)]) == 0
 
 
-def test_a_single_odd_file_is_catalogued_as_failed(
+def test_a_single_file_is_catalogued_as_failed_whatever_it_raises(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipelines.catalog import worker as module
 
     folder = clips_folder(count=2)
     age(monkeypatch)
-    assert catalog(manifests, "kling", folder, cluster=HERE).exit_code == 0
+    assert catalog(manifests, "kling", folder, cluster=IN_PROCESS).exit_code == 0
     (folder / "odd.mp4").write_bytes((folder / "000.mp4").read_bytes() + b"\0")
     probe: Any = module.probe  # type: ignore[attr-defined]
     monkeypatch.setattr("pipelines.catalog.worker.probe", broken_for("odd.mp4", probe, AttributeError("odd")))
-    outcome = catalog(manifests, "kling", folder, cluster=HERE)
+    outcome = catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     assert (outcome.exit_code, outcome.summary["ok"], outcome.summary["failed"]) == (3, 2, 1)
 
 
-def test_many_suspects_end_a_run_before_all_clips_were_tried() -> None:
+def test_many_suspects_end_a_run_early() -> None:
     suspects = Suspects[int](proven=False)
     suspects.hold([1] * (HELD - 1), "TypeError: x")
     with pytest.raises(Fault, match=f"all of {HELD} clips"):
@@ -116,6 +116,6 @@ def test_many_suspects_end_a_run_before_all_clips_were_tried() -> None:
 
 def test_an_error_is_described_with_the_line_that_raised_it() -> None:
     with pytest.raises(TypeError) as raised:
-        wrong_version()
-    line = wrong_version.__code__.co_firstlineno + 1
+        raise_type_error()
+    line = raise_type_error.__code__.co_firstlineno + 1
     assert described(raised.value).endswith(f"'metadata_errors' (pipelines/test_faults.py:{line})")

@@ -1,4 +1,4 @@
-"""Clips of several formats inside a generator: reported by catalog and label, and ranked apart when asked."""
+"""Clips of several formats in a generator: reported by catalog and label, and ranked by format on request."""
 
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from tests.conftest import moving_square, write_clip
 from tests.pipelines.test_label_and_split import fill
 
 
-def of_two_formats(manifests: Manifests, count: int = 60) -> list[dict[str, Any]]:
-    """Clips of which the wide ones score higher in spatial, whatever they show; their rows."""
+def write_two_formats(manifests: Manifests, count: int = 60) -> list[dict[str, Any]]:
+    """Write clips of two formats, of which the wide ones have higher spatial scores, and return their rows."""
     rng = np.random.default_rng(3)
     scores = rng.random((count, 3))
     scores[: count // 2, 0] += 1
@@ -32,8 +32,8 @@ def of_two_formats(manifests: Manifests, count: int = 60) -> list[dict[str, Any]
     return rows
 
 
-def test_label_reports_formats_and_what_they_do_to_the_labels(manifests: Manifests) -> None:
-    of_two_formats(manifests)
+def test_label_reports_formats_and_their_effect_on_labels(manifests: Manifests) -> None:
+    write_two_formats(manifests)
     outcome = label(manifests)
     wide, small = outcome.summary["formats"]
     assert (wide["format"], small["format"]) == ("1280x320 24 fps 48 frames", "512x320 8 fps 48 frames")
@@ -44,8 +44,8 @@ def test_label_reports_formats_and_what_they_do_to_the_labels(manifests: Manifes
         assert text in outcome.text
 
 
-def test_by_format_ranks_each_by_itself(manifests: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
-    clips = {row["clip_id"]: row for row in of_two_formats(manifests)}
+def test_by_format_ranks_every_format_by_itself(manifests: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = {row["clip_id"]: row for row in write_two_formats(manifests)}
     assert main(["label", "--by-format", "--manifests", str(manifests.root)]) == 0
     printed = capsys.readouterr().out
     assert "labels by format" in printed
@@ -53,20 +53,20 @@ def test_by_format_ranks_each_by_itself(manifests: Manifests, capsys: pytest.Cap
     labels = manifests.read(LABELS).to_pylist()
     assert {row["group_size"] for row in labels} == {30}
     for width in (1280, 512):
-        some = [row for row in labels if clips[row["clip_id"]]["width"] == width]
-        assert sorted(row["rank_spatial"] for row in some) == list(range(1, 31))
+        of_width = [row for row in labels if clips[row["clip_id"]]["width"] == width]
+        assert sorted(row["rank_spatial"] for row in of_width) == list(range(1, 31))
     label(manifests)
     assert {row["group_size"] for row in manifests.read(LABELS).to_pylist()} == {60}
 
 
 def test_formats_of_few_clips_are_named(manifests: Manifests) -> None:
-    of_two_formats(manifests, 12)
+    write_two_formats(manifests, 12)
     (warning,) = label(manifests, by_format=True).summary["warnings"]
     assert "2 formats of kling have fewer than 10 clips" in warning
     assert label(manifests).summary["warnings"] == []
 
 
-def test_one_format_is_not_worth_a_word(manifests: Manifests) -> None:
+def test_a_single_format_is_not_reported(manifests: Manifests) -> None:
     fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
     outcome = label(manifests)
     assert outcome.summary["formats"] == []

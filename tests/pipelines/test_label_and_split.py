@@ -1,4 +1,4 @@
-"""Label and split from manifests to manifests, and what is refused before that."""
+"""Label and split from manifests to manifests, and refusals of incomplete input."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.oracle import label_rows, split_rows
 def fill(
     manifests: Manifests, generator: str, scores: list[tuple[float | None, ...]], *, real: bool = False
 ) -> list[str]:
-    """Write clips and scores as the stages before would; the clip ids."""
+    """Write clips and scores as the stages before would, and return the clip ids."""
     ids = [f"{generator}-{number:03d}" for number in range(len(scores))]
     clips = [
         dict.fromkeys(CLIPS.schema.names)
@@ -50,7 +50,7 @@ def as_dicts(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: str(row["clip_id"]))
 
 
-def test_labels_and_splits_are_those_of_the_definitions(manifests: Manifests) -> None:
+def test_labels_and_splits_equal_the_definitions(manifests: Manifests) -> None:
     rows: dict[str, list[tuple[float | None, ...]]] = {
         "kling": [(i % 7, (i * 5) % 11, (i * 3) % 13) for i in range(30)],
         "pika": [(0.1, 0.2, 0.3), (None, 0.5, 0.6), (0.3, 0.1, 0.2)],
@@ -66,15 +66,15 @@ def test_labels_and_splits_are_those_of_the_definitions(manifests: Manifests) ->
     split(manifests)
 
     oracle = sorted(label_rows(expected), key=lambda row: row["clip_id"])
-    found = as_dicts(manifests.read(LABELS))
-    assert [{key: row[key] for key in oracle[0]} for row in found] == oracle
-    assert {row["fingerprint"] for row in found} == {found[0]["fingerprint"]}
+    actual = as_dicts(manifests.read(LABELS))
+    assert [{key: row[key] for key in oracle[0]} for row in actual] == oracle
+    assert {row["fingerprint"] for row in actual} == {actual[0]["fingerprint"]}
 
     oracle = split_rows([row | {"label": row["auto_label"]} for row in oracle])
-    found = as_dicts(manifests.read(SPLITS))
+    actual = as_dicts(manifests.read(SPLITS))
     for key in ("label", "class_rank", "class_size", "r_hat", "split"):
-        assert [row[key] for row in found] == [row[key] for row in oracle]
-    assert [row["label_source"] for row in found] == [None if row["label"] is None else "auto" for row in oracle]
+        assert [row[key] for row in actual] == [row[key] for row in oracle]
+    assert [row["label_source"] for row in actual] == [None if row["label"] is None else "auto" for row in oracle]
 
 
 def test_real_clips_need_no_scores(manifests: Manifests) -> None:
@@ -91,13 +91,13 @@ def test_real_clips_need_no_scores(manifests: Manifests) -> None:
 
 
 def decision(clip: str, reviewer: str, choice: str, label: int | None, number: int) -> dict[str, Any]:
-    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
     row = dict.fromkeys(REVIEWS.schema.names) | {"decision_id": f"d{number}", "clip_id": clip, "reviewer": reviewer}
     row |= {"decision": choice, "label": label, "blind": True, "final": True}
-    return row | {"seconds": 5.0, "created_at": at}
+    return row | {"seconds": 5.0, "created_at": time}
 
 
-def test_final_labels_are_the_reviewers(manifests: Manifests) -> None:
+def test_final_labels_come_from_reviews(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
     label(manifests)
     with pytest.raises(UsageError, match="no reviews yet: run `hfv review`"):
@@ -105,15 +105,15 @@ def test_final_labels_are_the_reviewers(manifests: Manifests) -> None:
     rows = [decision(ids[0], "anna", "relabel", 2, 1), decision(ids[1], "anna", "reject", None, 2)]
     manifests.replace(REVIEWS, [pa.Table.from_pylist(rows, schema=REVIEWS.schema)])
     split(manifests, labels="final")
-    found = {row["clip_id"]: row for row in as_dicts(manifests.read(SPLITS))}
-    assert (found[ids[0]]["label"], found[ids[0]]["label_source"]) == (2, "review")
-    assert found[ids[1]]["label"] is found[ids[1]]["split"] is found[ids[1]]["label_source"] is None
-    auto = {row["clip_id"]: row["auto_label"] for row in as_dicts(manifests.read(LABELS))}
-    assert all((found[c]["label"], found[c]["label_source"]) == (auto[c], "auto") for c in ids[2:])
-    assert found[ids[0]]["class_size"] == 1 + sum(auto[c] == 2 for c in ids[2:])
+    splits = {row["clip_id"]: row for row in as_dicts(manifests.read(SPLITS))}
+    assert (splits[ids[0]]["label"], splits[ids[0]]["label_source"]) == (2, "review")
+    assert splits[ids[1]]["label"] is splits[ids[1]]["split"] is splits[ids[1]]["label_source"] is None
+    auto_label_of = {row["clip_id"]: row["auto_label"] for row in as_dicts(manifests.read(LABELS))}
+    assert all((splits[c]["label"], splits[c]["label_source"]) == (auto_label_of[c], "auto") for c in ids[2:])
+    assert splits[ids[0]]["class_size"] == 1 + sum(auto_label_of[c] == 2 for c in ids[2:])
 
 
-def test_the_same_again_touches_no_file(manifests: Manifests) -> None:
+def test_running_again_changes_no_file(manifests: Manifests) -> None:
     fill(manifests, "kling", [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0)])
     label(manifests)
     split(manifests)
@@ -123,7 +123,7 @@ def test_the_same_again_touches_no_file(manifests: Manifests) -> None:
     assert files == {path: path.read_bytes() for path in manifests.root.rglob("part-*")}
 
 
-def test_before_their_time(manifests: Manifests) -> None:
+def test_stages_without_their_input_are_refused(manifests: Manifests) -> None:
     for stage in (label, split, status):
         with pytest.raises(UsageError, match="has no clips yet: run `hfv catalog"):
             stage(manifests)
@@ -143,7 +143,7 @@ def test_before_their_time(manifests: Manifests) -> None:
         label(manifests, ["klnig"])
 
 
-def test_scores_that_cannot_be_compared_are_refused_by_name(manifests: Manifests) -> None:
+def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
     fill(manifests, "pika", [(1.0, 2.0, 3.0)] * 2)
     keys = {"profile": "lite", "metric": "spatial", "generator": "kling"}
@@ -152,22 +152,22 @@ def test_scores_that_cannot_be_compared_are_refused_by_name(manifests: Manifests
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
     with pytest.raises(UsageError, match=r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"):
         label(manifests)
-    # The others are labelled all the same.
+    # The other generators are labelled nevertheless.
     assert len(manifests.read(LABELS, generator="pika")) == 2
     assert len(manifests.read(LABELS, generator="kling")) == 0
 
 
-def test_a_clip_with_two_rows_does_not_stand_in_for_one_with_none(manifests: Manifests) -> None:
-    ids = fill(manifests, "kling", [(float(number), 2.0, 3.0) for number in range(4)])
+def test_two_rows_of_a_clip_do_not_replace_a_missing_row(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(float(index), 2.0, 3.0) for index in range(4)])
     keys = {"profile": "lite", "metric": "spatial", "generator": "kling"}
     rows = manifests.read(SCORES, **keys)
-    kept = rows.filter(pa.array([clip_id != ids[0] for clip_id in rows["clip_id"].to_pylist()]))
-    manifests.replace(SCORES, [pa.concat_tables([kept, kept[:1]])], **keys)
+    others = rows.filter(pa.array([clip_id != ids[0] for clip_id in rows["clip_id"].to_pylist()]))
+    manifests.replace(SCORES, [pa.concat_tables([others, others[:1]])], **keys)
     with pytest.raises(UsageError, match="some clips of kling have two spatial scores"):
         label(manifests)
 
 
-def test_a_generator_named_twice_or_oddly(manifests: Manifests) -> None:
+def test_a_generator_may_be_repeated_but_must_be_valid(manifests: Manifests) -> None:
     fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
     fill(manifests, "klang", [(1.0, 2.0, 3.0)] * 4)
     for stage in (label, split):
@@ -189,17 +189,17 @@ def test_one_command_of_a_stage_at_a_time(manifests: Manifests, stage: Any) -> N
 def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> None:
     ids = fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 3 + [(1.0, 2.0, None)])
     write_scores(manifests, "kling", "spatial", dict.fromkeys(ids[:2], 1.0))
-    found = status(manifests).summary
-    scores = {row["metric"]: (row["done"], row["failed"], row["left"]) for row in found["scores"]}
+    summary = status(manifests).summary
+    scores = {row["metric"]: (row["done"], row["failed"], row["left"]) for row in summary["scores"]}
     assert scores == {"spatial": (2, 0, 2), "appearance": (4, 0, 0), "motion": (3, 1, 0)}
-    assert found["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == found["generators"][0]
+    assert summary["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == summary["generators"][0]
 
 
 FOLDERS = ("hunyuanvideo", "cogvideo")
 
 
-def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
-    """From real clips to splits; then ranks, labels and splits again by the shortest pandas there is."""
+def test_labels_of_real_generators_equal_plain_pandas(real_clips: Path, manifests: Manifests, cluster: Any) -> None:
+    """Ranks, labels and splits of real clips equal those computed by short pandas expressions."""
     from hfv_builder.profiles.profile import load_profile
     from pipelines.catalog.stage import catalog
     from pipelines.score.stage import score
@@ -229,6 +229,6 @@ def test_real_generators_agree_with_plain_pandas(real_clips: Path, manifests: Ma
     size = frame.groupby(["generator", "label"])["value"].transform("size")
     frame["val"] = frame["rank"] <= (0.2 * size + 0.5).astype(int)
     splits = manifests.read(SPLITS).to_pandas().set_index(["generator", "clip_id"])
-    found = splits.loc[list(zip(frame["generator"], frame["clip_id"], strict=True))]
-    assert (found["class_rank"].to_numpy() == frame["rank"].to_numpy()).all()
-    assert ((found["split"] == "val").to_numpy() == frame["val"].to_numpy()).all()
+    matching = splits.loc[list(zip(frame["generator"], frame["clip_id"], strict=True))]
+    assert (matching["class_rank"].to_numpy() == frame["rank"].to_numpy()).all()
+    assert ((matching["split"] == "val").to_numpy() == frame["val"].to_numpy()).all()

@@ -1,4 +1,4 @@
-"""What a container allows: cores by quota and affinity, memory by limit, of both versions of cgroups."""
+"""Limits of a container: cores by quota and affinity, memory by limit, with both versions of cgroups."""
 
 import os
 import resource
@@ -21,13 +21,13 @@ GB = 10**9
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of 16 cores and 64 GB."""
+    """Simulate a machine of 16 cores and 64 GB."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GB))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def written(root: Path, files: dict[str, str]) -> Path:
+def write_files(root: Path, files: dict[str, str]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ V1 = "5:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "250000 100000\n"}, 2),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "9900000 100000\n"}, 16),
-        # A quota of the cgroup around ours, and ours, which is smaller.
+        # A quota of the enclosing cgroup, then a smaller one of the cgroup itself.
         ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "300000 100000\n"}, 3),
         (
             {
@@ -57,7 +57,7 @@ V1 = "5:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n
             },
             2,
         ),
-        # A container that sees its own cgroup as the outermost one, and the path of the host.
+        # A container that sees its own cgroup as the root, with the path on the host.
         ({"proc/self/cgroup": "0::/docker/ab\n", "sys/fs/cgroup/cpu.max": "500000 100000\n"}, 5),
         (
             {
@@ -80,13 +80,13 @@ V1 = "5:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n
         ({"proc/self/cgroup": "nonsense\n", "sys/fs/cgroup/cpu.max": "what is this\n"}, 16),
     ],
 )
-def test_cores(tmp_path: Path, files: dict[str, str], count: int) -> None:
-    assert cores(written(tmp_path, files)) == count
+def test_cores_are_limited_by_the_quota(tmp_path: Path, files: dict[str, str], count: int) -> None:
+    assert cores(write_files(tmp_path, files)) == count
 
 
-def test_cores_that_the_process_may_run_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_limited_by_the_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
-    root = written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "400000 100000\n"})
+    root = write_files(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "400000 100000\n"})
     assert cores(root) == 2
 
 
@@ -103,28 +103,28 @@ def test_cores_that_the_process_may_run_on(tmp_path: Path, monkeypatch: pytest.M
         ({"proc/self/cgroup": V1, "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 64 * GB),
     ],
 )
-def test_memory(tmp_path: Path, files: dict[str, str], limit: int) -> None:
-    assert memory(written(tmp_path, files)) == limit
+def test_memory_is_limited_by_the_cgroup(tmp_path: Path, files: dict[str, str], limit: int) -> None:
+    assert memory(write_files(tmp_path, files)) == limit
 
 
-def test_memory_that_ulimit_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_limited_by_ulimit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * GB, resource.RLIM_INFINITY))
     assert memory(tmp_path) == 2 * GB
 
 
-def test_kills_for_want_of_memory_are_counted(tmp_path: Path) -> None:
+def test_kills_for_lack_of_memory_are_counted(tmp_path: Path) -> None:
     assert memory_kills(tmp_path) == 0
-    written(tmp_path, {"proc/vmstat": "pgfault 7\noom_kill 3\n"})
+    write_files(tmp_path, {"proc/vmstat": "pgfault 7\noom_kill 3\n"})
     assert memory_kills(tmp_path) == 3
-    written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.events": "high 0\noom 5\noom_kill 4\n"})
+    write_files(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.events": "high 0\noom 5\noom_kill 4\n"})
     assert memory_kills(tmp_path) == 4
 
 
-def test_workers_share_what_the_command_leaves(tmp_path: Path) -> None:
-    root = written(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{GB + DRIVER_BYTES}\n"})
+def test_workers_share_the_memory_without_the_driver(tmp_path: Path) -> None:
+    root = write_files(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{GB + DRIVER_BYTES}\n"})
     assert workers_memory(root) == GB
-    assert [workers_that_fit(each, root) for each in (GB // 4, GB // 2, GB, 2 * GB)] == [4, 2, 1, 1]
-    written(root, {"sys/fs/cgroup/memory.max": f"{DRIVER_BYTES}\n"})
+    assert [workers_that_fit(need, root) for need in (GB // 4, GB // 2, GB, 2 * GB)] == [4, 2, 1, 1]
+    write_files(root, {"sys/fs/cgroup/memory.max": f"{DRIVER_BYTES}\n"})
     assert workers_memory(root) == DRIVER_BYTES // 2
 
 
@@ -142,7 +142,7 @@ def test_workers_share_what_the_command_leaves(tmp_path: Path) -> None:
         (1, ["0", "1"], 64, 1),
     ],
 )
-def test_as_many_workers_as_there_are_cores_and_memory_for(
+def test_workers_are_limited_by_cores_and_memory(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     workers: int | None,
@@ -150,15 +150,15 @@ def test_as_many_workers_as_there_are_cores_and_memory_for(
     memory_gb: float,
     count: int,
 ) -> None:
-    whole = int(memory_gb * GB)
+    available = int(memory_gb * GB)
     monkeypatch.setattr(local, "cores", lambda: 3)
-    monkeypatch.setattr(local, "workers_memory", lambda: whole)
-    monkeypatch.setattr(local, "workers_that_fit", lambda each: max(1, whole // each))
-    started = {}
-    monkeypatch.setattr("distributed.SpecCluster", lambda **options: started.update(options))
+    monkeypatch.setattr(local, "workers_memory", lambda: available)
+    monkeypatch.setattr(local, "workers_that_fit", lambda need: max(1, available // need))
+    cluster_options = {}
+    monkeypatch.setattr("distributed.SpecCluster", lambda **options: cluster_options.update(options))
     local.local_workers(workers, gpus, GB)
-    limits = [one["options"]["memory_limit"] for one in started["workers"].values()]
-    assert limits == [whole // count] * count
+    limits = [worker["options"]["memory_limit"] for worker in cluster_options["workers"].values()]
+    assert limits == [available // count] * count
     wanted = min(workers or len(gpus), len(gpus)) if gpus else workers or 3
     err = capsys.readouterr().err
     if count < wanted:
@@ -170,11 +170,11 @@ def test_as_many_workers_as_there_are_cores_and_memory_for(
         assert err == ""
 
 
-def test_what_a_worker_needs_depends_on_the_profile(tmp_path: Path) -> None:
+def test_memory_of_a_worker_depends_on_the_profile(tmp_path: Path) -> None:
     lite, paper = resolve(load_profile("lite")), resolve(load_profile("paper"), store=WeightsDir(root=tmp_path))
     assert worker_bytes(lite) == BASE_BYTES
     store = WeightsDir(root=tmp_path)
-    files = [found.path for name in learnt(paper.profile) for found in store.look(name)]
+    files = [file.path for name in learnt(paper.profile) for file in store.look(name)]
     assert len(files) > 4
     for path in files:
         path.parent.mkdir(exist_ok=True)

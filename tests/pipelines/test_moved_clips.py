@@ -1,4 +1,4 @@
-"""Clips that were moved, renamed or copied: the row whose file is there stands, and scores and prompts stay."""
+"""Clips that were moved, renamed or copied keep their scores and prompts, and the row of the existing file counts."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import rows
 from tests.pipelines.test_shared_content import FACTS, clips
 
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 LITE = load_profile("lite")
 
 
@@ -27,7 +27,7 @@ def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add(manifests: Manifests, folder: Path, prompts: Path | None = None) -> Outcome:
-    return catalog(manifests, "kling", folder, prompts=prompts, cluster=HERE)
+    return catalog(manifests, "kling", folder, prompts=prompts, cluster=IN_PROCESS)
 
 
 def states(manifests: Manifests) -> dict[str, str]:
@@ -72,9 +72,7 @@ def test_a_moved_clip_keeps_its_prompt(manifests: Manifests, tmp_path: Path, bel
 
 @pytest.mark.usefixtures("_every_file_is_a_clip")
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
-def test_a_copy_stands_for_an_original_that_is_deleted(
-    manifests: Manifests, tmp_path: Path, order: tuple[str, str]
-) -> None:
+def test_a_copy_replaces_a_deleted_original(manifests: Manifests, tmp_path: Path, order: tuple[str, str]) -> None:
     original, copy = (clips(tmp_path, name, "ab") for name in order)
     for folder in (original, copy):
         add(manifests, folder)
@@ -86,25 +84,25 @@ def test_a_copy_stands_for_an_original_that_is_deleted(
 
 
 @pytest.mark.usefixtures("_every_file_is_a_clip")
-@pytest.mark.parametrize("away", ["gone", "empty"])
-def test_a_copy_stands_in_while_the_disk_of_its_original_is_away(
-    manifests: Manifests, tmp_path: Path, away: str
+@pytest.mark.parametrize("absence", ["gone", "empty"])
+def test_a_copy_counts_while_the_disk_of_its_original_is_absent(
+    manifests: Manifests, tmp_path: Path, absence: str
 ) -> None:
     disk, other = clips(tmp_path, "disk", "abc"), clips(tmp_path, "other", "a")
     for folder in (disk, other):
         add(manifests, folder)
     unplugged = disk.rename(tmp_path / "unplugged")
-    if away == "empty":
+    if absence == "empty":
         disk.mkdir()
     outcome = add(manifests, other)
-    assert outcome.summary["unseen"] == 3  # not all its clips are elsewhere: it was not moved
+    assert outcome.summary["unseen"] == 3  # some of its clips are nowhere else, so the folder was not moved
     assert states(manifests) == {
         str(disk / "a.mp4"): "duplicate",
         str(disk / "b.mp4"): "ok",
         str(disk / "c.mp4"): "ok",
         str(other / "a.mp4"): "ok",
     }
-    if away == "empty":
+    if absence == "empty":
         disk.rmdir()
     unplugged.rename(disk)
     for folder in (other, disk):
@@ -113,7 +111,7 @@ def test_a_copy_stands_in_while_the_disk_of_its_original_is_away(
 
 
 @pytest.mark.usefixtures("_every_file_is_a_clip")
-def test_two_moves_and_a_way_back(manifests: Manifests, tmp_path: Path) -> None:
+def test_a_folder_can_be_moved_several_times_and_back(manifests: Manifests, tmp_path: Path) -> None:
     folder = clips(tmp_path, "a", "xyz")
     add(manifests, folder)
     for name in ("b", "c", "a"):
@@ -125,8 +123,8 @@ def test_two_moves_and_a_way_back(manifests: Manifests, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_every_file_is_a_clip")
 def test_a_moved_folder_stays_the_owner(manifests: Manifests, tmp_path: Path) -> None:
     folder = clips(tmp_path, "sora", "xy")
-    catalog(manifests, "sora", folder, cluster=HERE)
-    catalog(manifests, "kling", clips(tmp_path, "kling", "xz"), cluster=HERE)
-    catalog(manifests, "sora", folder.rename(tmp_path / "moved"), cluster=HERE)
+    catalog(manifests, "sora", folder, cluster=IN_PROCESS)
+    catalog(manifests, "kling", clips(tmp_path, "kling", "xz"), cluster=IN_PROCESS)
+    catalog(manifests, "sora", folder.rename(tmp_path / "moved"), cluster=IN_PROCESS)
     assert len(clips_of(manifests, "sora", [])) == 2
     assert len(clips_of(manifests, "kling", [])) == 1

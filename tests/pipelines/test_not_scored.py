@@ -1,4 +1,4 @@
-"""Clips that no model could see, which are tried again, and runs that would give wrong rows, which are refused."""
+"""Clips that were not scored are tried again, and runs that would write wrong rows are refused."""
 
 import dataclasses
 import threading
@@ -26,33 +26,33 @@ Fill = Callable[..., Path]
 LITE = load_profile("lite")
 
 
-def test_a_clip_whose_file_was_missing_is_scored_when_it_is_back(
+def test_a_clip_whose_file_was_missing_is_scored_once_it_exists(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster
 ) -> None:
     folder = clips_folder(count=2)
     catalog(manifests, "kling", folder, cluster=cluster)
-    away = folder / "000.mp4"
-    away.rename(folder.parent / "away.mp4")
+    missing = folder / "000.mp4"
+    missing.rename(folder.parent / "away.mp4")
     outcome = score(manifests, "kling", LITE, cluster=cluster)
-    assert [each["reason"] for each in outcome.summary["failures"]] == ["not scored: No such file or directory"]
-    (folder.parent / "away.mp4").rename(away)
+    assert [failure["reason"] for failure in outcome.summary["failures"]] == ["not scored: No such file or directory"]
+    (folder.parent / "away.mp4").rename(missing)
     again = score(manifests, "kling", LITE, cluster=cluster)
     assert (again.summary["scored_now"], again.summary["failed"], again.exit_code) == (1, 0, 0)
     assert len(rows(manifests, SCORES)) == 6
 
 
-def test_other_content_is_not_scored_under_the_id_of_what_was_there(
+def test_changed_content_is_not_scored_under_the_old_id(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = clips_folder(count=2)
     undisturbed = Manifests(tmp_path / "undisturbed")
-    for each in (manifests, undisturbed):
-        catalog(each, "kling", folder, cluster=cluster)
+    for target in (manifests, undisturbed):
+        catalog(target, "kling", folder, cluster=cluster)
     score(undisturbed, "kling", LITE, cluster=cluster)
     before = (folder / "000.mp4").read_bytes()
     write_clip(folder / "000.mp4", moving_square(9, seed=99))
     outcome = score(manifests, "kling", LITE, cluster=cluster)
-    assert [each["reason"].split(";")[0] for each in outcome.summary["failures"]] == [
+    assert [failure["reason"].split(";")[0] for failure in outcome.summary["failures"]] == [
         "not scored: it has changed since it was catalogued"
     ]
     (folder / "000.mp4").write_bytes(before)
@@ -60,7 +60,7 @@ def test_other_content_is_not_scored_under_the_id_of_what_was_there(
     assert rows(manifests, SCORES) == rows(undisturbed, SCORES)
 
 
-def test_a_clip_that_the_catalogue_could_not_read_is_scored_once_it_can(
+def test_a_clip_that_the_catalogue_could_not_read_is_scored_after_a_retry(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clips_folder(count=1)
@@ -78,7 +78,7 @@ def test_a_clip_that_the_catalogue_could_not_read_is_scored_once_it_can(
 def test_a_catalogue_that_is_not_finished_is_refused(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster
 ) -> None:
-    """Its rows do not say yet which clips are real, nor which are of a file that is no more."""
+    """Its rows do not tell yet which clips are real and which files are gone."""
     catalog(manifests, "kling", clips_folder(count=2), cluster=cluster)
     manifests.add(CLIPS, manifests.read(CLIPS)[:1], name="late", generator="kling")
     not_finished = pytest.raises(UsageError, match="not finished: run `hfv catalog --generator kling` again")
@@ -88,42 +88,42 @@ def test_a_catalogue_that_is_not_finished_is_refused(
         label(manifests)
 
 
-def test_rows_that_workers_wrote_elsewhere_are_missed(
+def test_rows_that_workers_wrote_to_another_folder_are_reported_as_missing(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    here = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=here)
+    in_process = Cluster(workers=0)
+    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
     write = shard._write_rows
     monkeypatch.setattr(
         shard,
         "_write_rows",
-        lambda rows, found, run: write(rows, found, dataclasses.replace(run, manifests=Manifests(tmp_path / "b"))),
+        lambda rows, scores, run: write(rows, scores, dataclasses.replace(run, manifests=Manifests(tmp_path / "b"))),
     )
     with pytest.raises(UsageError, match=r"2 clips have no spatial row .* same place"):
-        score(manifests, "kling", LITE, cluster=here)
+        score(manifests, "kling", LITE, cluster=in_process)
 
 
 def test_a_worker_of_another_version_is_refused(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=here)
+    in_process = Cluster(workers=0)
+    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
     monkeypatch.setattr("pipelines.score.plan.packages", lambda: packages() | {"av": "1.0"})
     monkeypatch.setattr(models, "_local", threading.local())
     with pytest.raises(UsageError, match=rf"for it has av {packages()['av']}: set it up in the same way"):
-        score(manifests, "kling", LITE, cluster=here)
+        score(manifests, "kling", LITE, cluster=in_process)
     assert rows(manifests, SCORES) == []
 
 
 def test_a_worker_with_other_weights_is_refused(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=here)
-    true = registry.resolve(LITE)
-    answers = iter([true, dataclasses.replace(true, revisions={"flow": "other"})])
+    in_process = Cluster(workers=0)
+    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
+    resolved = registry.resolve(LITE)
+    answers = iter([resolved, dataclasses.replace(resolved, revisions={"flow": "other"})])
     monkeypatch.setattr(registry, "resolve", lambda *_, **__: next(answers))
     monkeypatch.setattr(models, "_local", threading.local())
     with pytest.raises(UsageError, match="for it has other weights"):
-        score(manifests, "kling", LITE, cluster=here)
+        score(manifests, "kling", LITE, cluster=in_process)
     assert rows(manifests, SCORES) == []

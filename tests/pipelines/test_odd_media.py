@@ -1,4 +1,4 @@
-"""Odd media in a folder: catalogued with right values and a remark, and never in the way of the others."""
+"""Odd media in a folder are catalogued with correct values and a remark, and do not affect other clips."""
 
 import struct
 from pathlib import Path
@@ -18,45 +18,45 @@ from pipelines.workers.cluster import Cluster
 from tests.frames.made import COUNT, KINDS, make
 from tests.pipelines.conftest import rows
 
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 
 
-def folder_of(tmp_path: Path) -> Path:
-    """A good clip, a joined one, and one that declares more frames than a table of int32 can hold."""
+def write_odd_clips(tmp_path: Path) -> Path:
+    """Write a valid clip, a joined recording, and a clip that declares more frames than int32 can hold."""
     clips = tmp_path / "clips"
     clips.mkdir()
     kinds = {kind.name: kind for kind in KINDS}
     make(clips, kinds["libx264.mp4"])
     joined = make(clips, kinds["libx264.ts"], "b").path
     joined.write_bytes(2 * joined.read_bytes())
-    wild = make(clips, kinds["mpeg4.avi"]).path
-    data = bytearray(wild.read_bytes())
-    at = data.index(b"strh") + 8 + 32
-    data[at : at + 4] = struct.pack("<I", 2**32 - 1)
-    wild.write_bytes(data)
+    overflowing = make(clips, kinds["mpeg4.avi"]).path
+    data = bytearray(overflowing.read_bytes())
+    offset = data.index(b"strh") + 8 + 32
+    data[offset : offset + 4] = struct.pack("<I", 2**32 - 1)
+    overflowing.write_bytes(data)
     return clips
 
 
-def test_no_value_of_one_file_stops_the_others(manifests: Manifests, tmp_path: Path) -> None:
-    outcome = catalog(manifests, "mine", folder_of(tmp_path), cluster=HERE)
+def test_odd_values_of_a_file_do_not_affect_others(manifests: Manifests, tmp_path: Path) -> None:
+    outcome = catalog(manifests, "mine", write_odd_clips(tmp_path), cluster=IN_PROCESS)
     assert outcome.exit_code == 0
-    found = {Path(row["path"]).suffix: row for row in rows(manifests, CLIPS)}
-    assert [row["status"] for row in found.values()] == ["ok"] * 3
-    assert {suffix: row["num_frames"] for suffix, row in found.items()} == {
+    by_suffix = {Path(row["path"]).suffix: row for row in rows(manifests, CLIPS)}
+    assert [row["status"] for row in by_suffix.values()] == ["ok"] * 3
+    assert {suffix: row["num_frames"] for suffix, row in by_suffix.items()} == {
         ".mp4": COUNT,
         ".ts": 2 * COUNT,
         ".avi": COUNT,
     }
-    assert found[".mp4"]["error"] is None
-    assert found[".ts"]["error"].startswith(f"its timestamps jump before frame {COUNT}")
-    assert found[".avi"]["error"] == f"it declares 4294967295 frames and has {COUNT}"
+    assert by_suffix[".mp4"]["error"] is None
+    assert by_suffix[".ts"]["error"].startswith(f"its timestamps jump before frame {COUNT}")
+    assert by_suffix[".avi"]["error"] == f"it declares 4294967295 frames and has {COUNT}"
     assert {Path(row["file"]).suffix for row in outcome.summary["odd"]} == {".ts", ".avi"}
     assert "will be scored, with remarks" in outcome.text
 
 
-def test_a_remark_is_no_reason_not_to_score(manifests: Manifests, tmp_path: Path) -> None:
-    catalog(manifests, "mine", folder_of(tmp_path), cluster=HERE)
-    score(manifests, "mine", load_profile("lite"), cluster=HERE)
+def test_clips_with_a_remark_are_scored(manifests: Manifests, tmp_path: Path) -> None:
+    catalog(manifests, "mine", write_odd_clips(tmp_path), cluster=IN_PROCESS)
+    score(manifests, "mine", load_profile("lite"), cluster=IN_PROCESS)
     scored = rows(manifests, SCORES)
     assert len(scored) == 9
     assert {row["status"] for row in scored} == {"ok"}
@@ -65,12 +65,12 @@ def test_a_remark_is_no_reason_not_to_score(manifests: Manifests, tmp_path: Path
 def test_values_that_do_not_fit_are_null_and_reported(
     manifests: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wild(path: Path) -> Probe:
+    def overflowing_probe(path: Path) -> Probe:
         values: dict[str, Any] = vars(probe(path))
         return Probe(**values | {"bit_rate": 2**64, "duration_s": np.inf} if path.suffix == ".mp4" else values)
 
-    monkeypatch.setattr("pipelines.catalog.worker.probe", wild)
-    catalog(manifests, "mine", folder_of(tmp_path), cluster=HERE)
+    monkeypatch.setattr("pipelines.catalog.worker.probe", overflowing_probe)
+    catalog(manifests, "mine", write_odd_clips(tmp_path), cluster=IN_PROCESS)
     (row,) = (row for row in rows(manifests, CLIPS) if row["path"].endswith(".mp4"))
     assert (row["status"], row["bit_rate"], row["duration_s"], row["num_frames"]) == ("ok", None, None, COUNT)
     assert "its duration_s does not fit the table and is left out" in row["error"]
@@ -89,7 +89,7 @@ def test_values_that_do_not_fit_are_null_and_reported(
         ("codec", "h264", True),
     ],
 )
-def test_what_a_column_can_hold(name: str, value: Any, fits: bool) -> None:
-    kept, unfit = storable({name: value})
+def test_values_that_a_column_cannot_hold_are_null(name: str, value: Any, fits: bool) -> None:
+    stored, unfit = storable({name: value})
     assert unfit == ([] if fits else [name])
-    assert kept[name] == (value if fits else None)
+    assert stored[name] == (value if fits else None)

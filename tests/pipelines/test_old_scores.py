@@ -1,4 +1,4 @@
-"""Scores in the layout of earlier versions are moved to where this one has them, and none is lost."""
+"""Scores in the layout of earlier versions are moved to the present layout, and none is lost."""
 
 import itertools
 from typing import Any
@@ -21,20 +21,20 @@ from tests.pipelines.quick import IDS, Quick, catalogue, value
 LITE = load_profile("lite")
 
 
-def make_old(manifests: Manifests, profiles: dict[str, list[str]]) -> None:
-    """Turn all scores into those of an earlier version: profile in the files, no environment, two parts each.
+def write_old_layout(manifests: Manifests, profiles: dict[str, list[str]]) -> None:
+    """Rewrite all scores in the earlier layout: profile in the files, no environment, two parts per metric.
 
     Args:
-        profiles: for each profile the clips whose rows carry its name.
+        profiles: for every profile the clips whose rows have its name.
     """
     by_clip = {clip_id: name for name, clips in profiles.items() for clip_id in clips}
     root = manifests.local_root / "scores"
     for metric in METRICS:
-        found = rows(manifests, SCORES, metric=metric)
+        records = rows(manifests, SCORES, metric=metric)
         schema = pa.schema(
             [field for field in SCORES.schema if field.name not in ("metric", "generator", "environment")]
         )
-        table = pa.Table.from_pylist([row | {"profile": by_clip[row["clip_id"]]} for row in found], schema=schema)
+        table = pa.Table.from_pylist([row | {"profile": by_clip[row["clip_id"]]} for row in records], schema=schema)
         folder = root / f"metric={metric}" / "generator=kling"
         folder.mkdir(parents=True)
         pq.write_table(table[:2], folder / "part-0123456789abcdef.parquet")
@@ -55,21 +55,21 @@ def quick(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> Quick:
     return quick
 
 
-def known(manifests: Manifests) -> list[Any]:
+def scored_values(manifests: Manifests) -> list[Any]:
     return [
         (row["clip_id"], row["metric"], row["score"], row["components"], row["frames"], row["trace"])
         for row in rows(manifests, SCORES)
     ]
 
 
-def test_label_moves_them(quick: Quick) -> None:
-    manifests, before = quick.manifests, known(quick.manifests)
-    make_old(manifests, {"lite": IDS})
-    told = status(manifests)
-    assert told.summary["outdated"] == ["kling"]
-    assert "`hfv label` makes them readable here" in told.text
+def test_label_moves_old_scores(quick: Quick) -> None:
+    manifests, before = quick.manifests, scored_values(quick.manifests)
+    write_old_layout(manifests, {"lite": IDS})
+    outcome = status(manifests)
+    assert outcome.summary["outdated"] == ["kling"]
+    assert "`hfv label` makes them readable here" in outcome.text
     assert label(manifests).summary["generators"][0]["profile"] == "lite"
-    assert known(manifests) == before
+    assert scored_values(manifests) == before
     assert {(row["profile"], row["environment"]) for row in rows(manifests, SCORES)} == {("lite", None)}
     assert manifests.partitions(OLD) == []
     assert status(manifests).summary["outdated"] == []
@@ -78,37 +78,42 @@ def test_label_moves_them(quick: Quick) -> None:
         assert manifests.evidence(clip_id, metric, profile="lite", generator="kling").is_file()
 
 
-def test_score_moves_them_and_scores_none_again(quick: Quick) -> None:
-    manifests, before = quick.manifests, known(quick.manifests)
-    make_old(manifests, {"lite": IDS})
+def test_score_moves_old_scores_and_scores_none_again(quick: Quick) -> None:
+    manifests, before = quick.manifests, scored_values(quick.manifests)
+    write_old_layout(manifests, {"lite": IDS})
     outcome = quick.run(LITE)
     assert outcome is not None
     assert outcome.summary["scored_now"] == 0
-    assert known(manifests) == before
+    assert scored_values(manifests) == before
     assert manifests.is_settled(SCORES, profile="lite", metric="motion", generator="kling")
 
 
 def test_rows_of_several_profiles_are_divided(quick: Quick) -> None:
-    """Those whose name can name no folder get another."""
-    manifests, before = quick.manifests, known(quick.manifests)
-    make_old(manifests, {"mine": IDS[:1], "My Profile": IDS[1:3], "16": IDS[3:]})
+    """Profiles whose name cannot be a folder get another name."""
+    manifests, before = quick.manifests, scored_values(quick.manifests)
+    write_old_layout(manifests, {"mine": IDS[:1], "My Profile": IDS[1:3], "16": IDS[3:]})
     bring_up_to_date(manifests, ["kling", "pika"])
-    assert known(manifests) == before
-    found = {row["clip_id"]: row["profile"] for row in rows(manifests, SCORES, metric="motion")}
-    assert [found[clip_id].rsplit("-", 1)[0] for clip_id in IDS] == ["mine", "p-my-profile", "p-my-profile", "p-16"]
+    assert scored_values(manifests) == before
+    profile_of = {row["clip_id"]: row["profile"] for row in rows(manifests, SCORES, metric="motion")}
+    assert [profile_of[clip_id].rsplit("-", 1)[0] for clip_id in IDS] == [
+        "mine",
+        "p-my-profile",
+        "p-my-profile",
+        "p-16",
+    ]
     for clip_id in IDS:
-        assert manifests.evidence(clip_id, Metric.MOTION, profile=found[clip_id], generator="kling").is_file()
+        assert manifests.evidence(clip_id, Metric.MOTION, profile=profile_of[clip_id], generator="kling").is_file()
 
 
 @pytest.mark.parametrize("survived", [0, 1, 2, 3, 5, 8, 13, 21, 30])
-def test_killed_at_any_step_it_loses_no_row(quick: Quick, monkeypatch: pytest.MonkeyPatch, survived: int) -> None:
-    manifests, before = quick.manifests, known(quick.manifests)
-    make_old(manifests, {"lite": IDS})
+def test_a_move_killed_at_any_step_loses_no_row(quick: Quick, survived: int) -> None:
+    manifests, before = quick.manifests, scored_values(quick.manifests)
+    write_old_layout(manifests, {"lite": IDS})
     with killed_after(survived):
         move_old_scores(manifests, "kling")
     old, new = rows(manifests, OLD), rows(manifests, SCORES)
     assert {(row["clip_id"], row["metric"]) for row in [*old, *new]} == {(i, m) for i, m, *_ in before}
     quick.run(LITE)
-    assert known(manifests) == before
+    assert scored_values(manifests) == before
     assert [row["score"] for row in rows(manifests, SCORES, metric="motion")] == [value(LITE, i) for i in sorted(IDS)]
     assert manifests.partitions(OLD) == []

@@ -1,4 +1,4 @@
-"""The paper profile through the stages: learnt models with tiny weights, in this process."""
+"""The paper profile in all stages: learnt models with tiny weights, in this process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,12 @@ from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 
 Fill = Callable[..., Path]
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 
 
 @pytest.fixture
 def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
-    """The paper profile, smaller, and its weights where they are looked for."""
+    """Return a small paper profile, with tiny weights in the place where weights are looked up."""
     store = tiny_store()
     monkeypatch.setenv("HFV_WEIGHTS", str(store.root))
     monkeypatch.setattr("hfv_builder.backends.weights.PINS", store.pins)
@@ -38,20 +38,22 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     return load_profile(str(file))
 
 
-def test_scores_evidence_and_embeddings(profile: Profile, manifests: Manifests, clips_folder: Fill) -> None:
+def test_learnt_models_write_scores_evidence_and_embeddings(
+    profile: Profile, manifests: Manifests, clips_folder: Fill
+) -> None:
     folder = clips_folder(count=3, frames=4, broken=True)
-    catalog(manifests, "kling", folder, cluster=HERE)
-    outcome = score(manifests, "kling", profile, cluster=HERE)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    outcome = score(manifests, "kling", profile, cluster=IN_PROCESS)
     assert outcome.exit_code == 3
     assert len(rows(manifests, SCORES)) == 3 * 4
     assert [row["status"] for row in rows(manifests, SCORES, metric="spatial")].count("ok") == 3
     assert len(list((manifests.root / "evidence").rglob("*.webp"))) == 3 * len(METRICS)
 
-    kept = rows(manifests, EMBEDDINGS)
-    assert [row["model"] for row in kept] == ["clip"] * 3
+    embeddings = rows(manifests, EMBEDDINGS)
+    assert [row["model"] for row in embeddings] == ["clip"] * 3
     scorer = Scorer(resolve(profile, metrics=METRICS))
     paths = {row["clip_id"]: row["path"] for row in rows(manifests, CLIPS)}
-    for row in kept:
+    for row in embeddings:
         expected = scorer.score(decode(Path(paths[row["clip_id"]]))).embeddings["clip"]
         assert row["frames"] == expected.frames == [0, 1, 2, 3]
         vectors = np.array(row["vectors"], np.float16)
@@ -60,24 +62,24 @@ def test_scores_evidence_and_embeddings(profile: Profile, manifests: Manifests, 
     assert label(manifests).summary["generators"][0]["unlabelled"] == 1
 
 
-def test_embeddings_grow_and_are_sorted_however_the_run_went(
+def test_embeddings_added_later_equal_those_of_one_run(
     profile: Profile, manifests: Manifests, clips_folder: Fill, tmp_path: Path
 ) -> None:
     folder = clips_folder(count=2, frames=3)
-    catalog(manifests, "kling", folder, cluster=HERE)
-    score(manifests, "kling", profile, cluster=HERE)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    score(manifests, "kling", profile, cluster=IN_PROCESS)
     before = [path.read_bytes() for path in manifests.parts(EMBEDDINGS, model="clip", generator="kling")]
-    assert score(manifests, "kling", profile, cluster=HERE).summary["scored_now"] == 0
+    assert score(manifests, "kling", profile, cluster=IN_PROCESS).summary["scored_now"] == 0
     assert before == [path.read_bytes() for path in manifests.parts(EMBEDDINGS, model="clip", generator="kling")]
 
     write_clip(folder / "new.mp4", moving_square(3, seed=70))
     at_once = Manifests(tmp_path / "at-once")
-    for each in (manifests, at_once):
-        catalog(each, "kling", folder, cluster=HERE)
-        score(each, "kling", profile, cluster=HERE)
-    one, two = (
-        [path.read_bytes() for path in each.parts(EMBEDDINGS, model="clip", generator="kling")]
-        for each in (manifests, at_once)
+    for target in (manifests, at_once):
+        catalog(target, "kling", folder, cluster=IN_PROCESS)
+        score(target, "kling", profile, cluster=IN_PROCESS)
+    parts, parts_at_once = (
+        [path.read_bytes() for path in target.parts(EMBEDDINGS, model="clip", generator="kling")]
+        for target in (manifests, at_once)
     )
-    assert len(one) == 1
-    assert one == two
+    assert len(parts) == 1
+    assert parts == parts_at_once

@@ -1,4 +1,4 @@
-"""Scores of several profiles live side by side, and no run loses a score that another has made."""
+"""Scores of several profiles are kept side by side, and no run loses a score of another."""
 
 import dataclasses
 import tempfile
@@ -25,13 +25,13 @@ from tests.pipelines.quick import IDS, Quick, catalogue, value
 LITE = load_profile("lite")
 
 
-def named(name: str, **changes: Any) -> Profile:
-    """A profile of this name like `lite`, with these changes."""
+def lite_named(name: str, **changes: Any) -> Profile:
+    """Return `lite` under another name with these changes."""
     return dataclasses.replace(LITE, name=name, **changes)
 
 
-A, EDITED = named("a"), named("a", long_side=96)
-B = named("b", long_side=120)
+A, EDITED = lite_named("a"), lite_named("a", long_side=96)
+B = lite_named("b", long_side=120)
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def quick(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> Quick:
 
 
 def successes(manifests: Manifests, profile: Profile) -> dict[tuple[str, str], set[float]]:
-    """For each clip and metric the scores that the profile has."""
-    found: dict[tuple[str, str], set[float]] = {}
+    """Return the scores that the profile has for every clip and metric."""
+    scores: dict[tuple[str, str], set[float]] = {}
     for row in rows(manifests, SCORES, profile=profile.name):
         if row["status"] == "ok":
-            found.setdefault((row["clip_id"], row["metric"]), set()).add(row["score"])
-    return found
+            scores.setdefault((row["clip_id"], row["metric"]), set()).add(row["score"])
+    return scores
 
 
 RUN = st.tuples(
@@ -66,23 +66,25 @@ def test_no_sequence_of_runs_loses_a_success(runs: list[Any]) -> None:
         catalogue(manifests)
         quick = Quick(manifests, patch)
         for profile, failing, killed_after, retry, metrics in runs:
-            before = {each.name: successes(manifests, each) for each in (A, B)}
+            before = {stored.name: successes(manifests, stored) for stored in (A, B)}
             scored = quick.run(profile, failing=failing, killed_after=killed_after, retry_failed=retry, metrics=metrics)
-            after = {each.name: successes(manifests, each) for each in (A, B)}
-            for each in (A, B):
-                for (clip_id, metric), scores in before[each.name].items():
-                    now = after[each.name].get((clip_id, metric), set())
-                    replaced = each.name == profile.name and value(profile, clip_id) in now
-                    assert now == scores if not replaced else now, (clip_id, metric)
-            kept = {row["clip_id"]: row["vectors"][0][0] for row in rows(manifests, EMBEDDINGS, model="model")}
-            assert {clip_id for name in after for clip_id, metric in after[name] if metric == "appearance"} == set(kept)
+            after = {stored.name: successes(manifests, stored) for stored in (A, B)}
+            for stored in (A, B):
+                for (clip_id, metric), scores in before[stored.name].items():
+                    remaining = after[stored.name].get((clip_id, metric), set())
+                    replaced = stored.name == profile.name and value(profile, clip_id) in remaining
+                    assert remaining == scores if not replaced else remaining, (clip_id, metric)
+            embeddings = {row["clip_id"]: row["vectors"][0][0] for row in rows(manifests, EMBEDDINGS, model="model")}
+            assert {clip_id for name in after for clip_id, metric in after[name] if metric == "appearance"} == set(
+                embeddings
+            )
             if scored is not None:
                 present = {row["clip_id"] for row in rows(manifests, SCORES, profile=profile.name, metric="motion")}
                 assert present == set(IDS)
                 assert manifests.is_settled(SCORES, profile=profile.name, metric="motion", generator="kling")
 
 
-def test_a_profile_that_fails_on_every_clip_leaves_the_scores_of_another(quick: Quick) -> None:
+def test_a_profile_that_fails_on_every_clip_keeps_the_scores_of_another(quick: Quick) -> None:
     quick.run(A)
     before = rows(quick.manifests, SCORES, profile="a")
     files = {path: path.read_bytes() for path in quick.manifests.local_root.glob("scores/profile=a/*/*/*")}
@@ -92,21 +94,21 @@ def test_a_profile_that_fails_on_every_clip_leaves_the_scores_of_another(quick: 
     assert len(rows(quick.manifests, SCORES, profile="b")) == 3 * len(IDS)
 
 
-def test_a_run_with_nothing_to_do_leaves_what_an_interrupted_one_of_another_profile_did(quick: Quick) -> None:
+def test_a_run_with_nothing_to_do_keeps_scores_of_an_interrupted_run(quick: Quick) -> None:
     quick.run(A)
     assert quick.run(B, killed_after=2) is None
-    done = rows(quick.manifests, SCORES, profile="b")
-    assert len(done) == 2 * len(METRICS)
+    scored = rows(quick.manifests, SCORES, profile="b")
+    assert len(scored) == 2 * len(METRICS)
     outcome = quick.run(A)
     assert outcome is not None
     assert outcome.summary["scored_now"] == 0
-    assert rows(quick.manifests, SCORES, profile="b") == done
+    assert rows(quick.manifests, SCORES, profile="b") == scored
     outcome = quick.run(B)
     assert outcome is not None
     assert outcome.summary["scored_now"] == len(IDS) - 2
 
 
-def test_a_failure_of_an_edited_profile_stands_beside_the_old_success(quick: Quick) -> None:
+def test_a_failure_of_an_edited_profile_keeps_the_old_success(quick: Quick) -> None:
     quick.run(A)
     outcome = quick.run(EDITED, failing=IDS[:1])
     assert outcome is not None
@@ -116,9 +118,9 @@ def test_a_failure_of_an_edited_profile_stands_beside_the_old_success(quick: Qui
     assert sorted((row["status"], row["score"]) for row in of_clip) == [("failed", None), ("ok", value(A, IDS[0]))]
     others = [row for row in rows(quick.manifests, SCORES, metric="motion") if row["clip_id"] != IDS[0]]
     assert [row["score"] for row in others] == [value(EDITED, row["clip_id"]) for row in others]
-    again = quick.run(EDITED)
-    assert again is not None
-    assert again.summary["scored_now"] == 0  # not tried for ever
+    second = quick.run(EDITED)
+    assert second is not None
+    assert second.summary["scored_now"] == 0  # failures are not tried again
 
     assert {
         (row["done"], row["failed"], row["left"], row["older"]) for row in status(quick.manifests).summary["scores"]
@@ -129,16 +131,16 @@ def test_a_failure_of_an_edited_profile_stands_beside_the_old_success(quick: Qui
     assert (labelled["unlabelled"], labelled["profile"]) == (1, "a")
 
     quick.run(EDITED, retry_failed=True)
-    found = rows(quick.manifests, SCORES, metric="motion")
-    assert [row["score"] for row in found] == [value(EDITED, row["clip_id"]) for row in found]
+    records = rows(quick.manifests, SCORES, metric="motion")
+    assert [row["score"] for row in records] == [value(EDITED, row["clip_id"]) for row in records]
     assert label(quick.manifests).summary["generators"][0]["unlabelled"] == 0
 
 
-def test_an_edited_profile_half_way_is_named_by_status_and_refused_by_label(quick: Quick) -> None:
+def test_incomplete_scores_of_an_edited_profile_are_reported_and_refused(quick: Quick) -> None:
     quick.run(A)
     quick.run(EDITED, killed_after=1)
-    told = {(row["done"], row["left"], row["older"]) for row in status(quick.manifests).summary["scores"]}
-    assert told == {(1, 3, 4)}
+    counts = {(row["done"], row["left"], row["older"]) for row in status(quick.manifests).summary["scores"]}
+    assert counts == {(1, 3, 4)}
     for mixed in (False, True):
         with pytest.raises(UsageError, match=r"spatial scores of kling .*run `hfv score --generator kling --profile a"):
             label(quick.manifests, allow_mixed=mixed)
@@ -147,7 +149,7 @@ def test_an_edited_profile_half_way_is_named_by_status_and_refused_by_label(quic
     label(quick.manifests)
 
 
-def test_an_edit_that_fails_everywhere_is_forgotten_when_it_is_taken_back(quick: Quick) -> None:
+def test_reverting_an_edit_that_fails_everywhere_restores_the_scores(quick: Quick) -> None:
     quick.run(A)
     before = rows(quick.manifests, SCORES)
     quick.run(EDITED, failing=IDS)
@@ -161,15 +163,15 @@ def test_an_edit_that_fails_everywhere_is_forgotten_when_it_is_taken_back(quick:
     label(quick.manifests)
 
 
-def test_label_takes_the_profile_asked_for(quick: Quick) -> None:
+def test_label_uses_the_given_profile(quick: Quick) -> None:
     quick.run(A)
     assert label(quick.manifests).summary["profile"] == "a"
     quick.run(B)
     with pytest.raises(UsageError, match=r"scores of several profiles \(a, b\); choose one with --profile"):
         label(quick.manifests)
     fingerprints = set()
-    for asked, profile in (("a", A), ("some/where/b.toml", B)):
-        label(quick.manifests, profile=asked)
+    for choice, profile in (("a", A), ("some/where/b.toml", B)):
+        label(quick.manifests, profile=choice)
         labels = rows(quick.manifests, LABELS)
         assert [row["motion"] for row in labels] == [value(profile, row["clip_id"]) for row in labels]
         origin = origin_of_labels(quick.manifests, "kling")
@@ -181,21 +183,21 @@ def test_label_takes_the_profile_asked_for(quick: Quick) -> None:
         label(quick.manifests, profile="c")
     with pytest.raises(UsageError, match=r"'\.\./a' is not a valid name of a profile"):
         label(quick.manifests, profile="../a")
-    quick.run(named("paper"))
+    quick.run(lite_named("paper"))
     assert label(quick.manifests).summary["profile"] == "paper"
 
 
-def test_profiles_that_differ_in_name_alone_have_labels_of_their_own(quick: Quick) -> None:
+def test_profiles_that_differ_in_name_alone_have_own_labels(quick: Quick) -> None:
     quick.run(A)
-    quick.run(named("same"))
-    found = {}
+    quick.run(lite_named("same"))
+    fingerprints = {}
     for name in ("a", "same"):
         label(quick.manifests, profile=name)
-        found[name] = rows(quick.manifests, LABELS)[0]["fingerprint"]
+        fingerprints[name] = rows(quick.manifests, LABELS)[0]["fingerprint"]
         origin = origin_of_labels(quick.manifests, "kling")
         assert origin is not None
         assert origin.profile == name
-    assert found["a"] != found["same"]
+    assert fingerprints["a"] != fingerprints["same"]
 
 
 def test_one_generator_without_scores_of_the_profile_is_named(quick: Quick) -> None:
@@ -206,7 +208,7 @@ def test_one_generator_without_scores_of_the_profile_is_named(quick: Quick) -> N
     assert len(rows(quick.manifests, LABELS, generator="kling")) == len(IDS)
 
 
-def test_images_of_two_profiles_do_not_overwrite_each_other(quick: Quick) -> None:
+def test_evidence_of_two_profiles_is_kept_apart(quick: Quick) -> None:
     for profile in (A, B):
         quick.run(profile)
     for profile in (A, B):
@@ -216,16 +218,16 @@ def test_images_of_two_profiles_do_not_overwrite_each_other(quick: Quick) -> Non
 
 @pytest.fixture
 def embedded(quick: Quick) -> Iterator[Any]:
-    """A function that gives the embedding of each clip, and of which profile it should be."""
+    """Return a function that checks of which profile the embeddings of clips are: `check(c0=A, c1=B)`."""
 
     def check(**expected: Profile) -> None:
-        found = {row["clip_id"]: row["vectors"][0][0] for row in rows(quick.manifests, EMBEDDINGS)}
-        assert found == {IDS[int(at[1:])]: np.float16(value(p, IDS[int(at[1:])])) for at, p in expected.items()}
+        vectors = {row["clip_id"]: row["vectors"][0][0] for row in rows(quick.manifests, EMBEDDINGS)}
+        assert vectors == {IDS[int(key[1:])]: np.float16(value(p, IDS[int(key[1:])])) for key, p in expected.items()}
 
     return check  # type: ignore[return-value]
 
 
-def test_an_embedding_is_of_the_newest_success(quick: Quick, embedded: Any) -> None:
+def test_embeddings_are_those_of_the_newest_success(quick: Quick, embedded: Any) -> None:
     quick.run(A)
     embedded(c0=A, c1=A, c2=A, c3=A)
     quick.run(B, failing=IDS[:2])
@@ -247,31 +249,31 @@ def test_an_embedding_is_of_the_newest_success(quick: Quick, embedded: Any) -> N
 
 
 @pytest.mark.parametrize("name", ["Mine", "my profile", "16pairs", "a=b", "x" * 65, "é"])
-def test_a_file_whose_name_cannot_name_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_profile_whose_name_cannot_be_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.toml"
     file.write_text('base = "lite"\n')
     with pytest.raises(UsageError, match=r"is not a valid name of a profile: .*such as mine or paper-16"):
         load_profile(str(file))
 
 
-def test_a_score_that_another_profile_has_under_the_same_fingerprint_is_copied(quick: Quick) -> None:
+def test_scores_with_the_same_fingerprint_are_copied(quick: Quick) -> None:
     manifests = quick.manifests
     quick.run(A, failing=IDS[:1])
     before = rows(manifests, SCORES, profile="a")
-    pooled = named("pooled", long_side=A.long_side, spatial=dataclasses.replace(A.spatial, pool="mean"))
+    pooled = lite_named("pooled", long_side=A.long_side, spatial=dataclasses.replace(A.spatial, pool="mean"))
     outcome = quick.run(pooled)
     assert outcome is not None
     assert outcome.summary["scores_copied"] == 2 * (len(IDS) - 1)
     assert rows(manifests, SCORES, profile="a") == before
-    for metric, of_others in ((Metric.MOTION, A), (Metric.SPATIAL, pooled)):
-        found = rows(manifests, SCORES, profile="pooled", metric=metric)
-        assert [row["clip_id"] for row in found] == sorted(IDS)
-        for row in found:
-            profile = pooled if row["clip_id"] == IDS[0] else of_others
+    for metric, source in ((Metric.MOTION, A), (Metric.SPATIAL, pooled)):
+        records = rows(manifests, SCORES, profile="pooled", metric=metric)
+        assert [row["clip_id"] for row in records] == sorted(IDS)
+        for row in records:
+            profile = pooled if row["clip_id"] == IDS[0] else source
             assert row["score"] == value(profile, row["clip_id"])
             image = manifests.evidence(row["clip_id"], metric, profile="pooled", generator="kling")
             assert image.read_bytes() == profile.name.encode()
-    again = quick.run(pooled)
-    assert again is not None
-    assert (again.summary["scores_copied"], again.summary["scored_now"]) == (0, 0)
+    second = quick.run(pooled)
+    assert second is not None
+    assert (second.summary["scores_copied"], second.summary["scored_now"]) == (0, 0)
     assert label(manifests, profile="pooled").summary["generators"][0]["unlabelled"] == 0

@@ -1,4 +1,4 @@
-"""Prompts: of the files they were told for, for as long as the files are there."""
+"""Prompts belong to the clips of their folder, and are kept as long as the clips exist."""
 
 import json
 import os
@@ -20,40 +20,42 @@ from tests.pipelines.conftest import age, raising, rows
 Fill = Callable[..., Path]
 
 
-def test_prompts(manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
-    folder = clips_folder(count=3)
-    prompts = tmp_path / "prompts.csv"
-    prompts.write_text("file,prompt\n000.mp4,A man  runs\n001.mp4,a man runs\n")
-    catalog(manifests, "kling", folder, prompts=prompts, cluster=cluster)
-    found = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
-    assert found["000.mp4"][0] == "A man  runs"
-    assert found["000.mp4"][1] == found["001.mp4"][1] is not None
-    assert found["002.mp4"] == (None, None)
-
-
-def test_prompts_are_those_of_their_folder(
+def test_prompts_of_a_table_are_catalogued(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Generators name their clips alike in every folder; and one folder's name may begin like another's."""
+    folder = clips_folder(count=3)
+    table = tmp_path / "prompts.csv"
+    table.write_text("file,prompt\n000.mp4,A man  runs\n001.mp4,a man runs\n")
+    catalog(manifests, "kling", folder, prompts=table, cluster=cluster)
+    prompts_of = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
+    assert prompts_of["000.mp4"][0] == "A man  runs"
+    assert prompts_of["000.mp4"][1] == prompts_of["001.mp4"][1] is not None
+    assert prompts_of["002.mp4"] == (None, None)
+
+
+def test_prompts_belong_to_the_clips_of_their_folder(
+    manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Clips have the same names in every folder, and the name of one folder begins like that of another."""
     folder = clips_folder(count=2)
     for name, prompt in (("a", "a cat"), ("ab", "a dog")):
         other = tmp_path / name
         shutil.copytree(folder, other)
         with (other / "000.mp4").open("ab") as file:
-            file.write(name.encode())  # no copy
+            file.write(name.encode())  # so that it is no copy
         (tmp_path / f"{name}.csv").write_text(f"file,prompt\n000.mp4,{prompt}\n")
         catalog(manifests, "kling", other, prompts=tmp_path / f"{name}.csv", cluster=cluster)
     shutil.copy(tmp_path / "ab" / "000.mp4", tmp_path / "a" / "again.mp4")
     catalog(manifests, "kling", tmp_path / "a", prompts=tmp_path / "a.csv", cluster=cluster)
-    found = {row["path"]: row["prompt"] for row in rows(manifests, CLIPS)}
-    assert found[str(tmp_path / "a" / "000.mp4")] == "a cat"
-    assert found[str(tmp_path / "ab" / "000.mp4")] == "a dog"
+    prompts_of = {row["path"]: row["prompt"] for row in rows(manifests, CLIPS)}
+    assert prompts_of[str(tmp_path / "a" / "000.mp4")] == "a cat"
+    assert prompts_of[str(tmp_path / "ab" / "000.mp4")] == "a dog"
 
 
-def test_prompts_outlast_a_file_that_is_read_again(
+def test_prompts_of_a_file_that_is_read_again_are_kept(
     manifests: Manifests, clips_folder: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By `make score`, which tells none; and though the first try is killed before the rows are in their place."""
+    """`make score` catalogues without prompts; here its first run is killed before the rows are replaced."""
     folder = clips_folder(count=2)
     (tmp_path / "p.csv").write_text("file,prompt\n000.mp4,a cat\n")
     catalog(manifests, "kling", folder, prompts=tmp_path / "p.csv", cluster=Cluster(workers=0))
@@ -68,8 +70,8 @@ def test_prompts_outlast_a_file_that_is_read_again(
     assert [row["prompt"] for row in manifests.read(CLIPS).sort_by("path").to_pylist()] == ["a cat", None]
 
 
-def test_a_name_means_one_file(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
-    """`000.mp4` is the clip in the folder itself, not one of that name below it; every line and clip is reported."""
+def test_a_line_names_one_file(manifests: Manifests, clips_folder: Fill, tmp_path: Path) -> None:
+    """`000.mp4` names the clip in the folder itself, not one below it; every line and clip is reported."""
     folder = clips_folder(count=3)
     (folder / "sub").mkdir()
     shutil.copy(folder / "001.mp4", folder / "sub" / "000.mp4")
@@ -77,19 +79,19 @@ def test_a_name_means_one_file(manifests: Manifests, clips_folder: Fill, tmp_pat
         file.write(b"no copy")
     (tmp_path / "p.csv").write_text('file,prompt\n000.mp4,a cat\nnope.mp4,x\n001.mp4,A man, a dog\n002.mp4,"open\n')
     outcome = catalog(manifests, "kling", folder, prompts=tmp_path / "p.csv", cluster=Cluster(workers=0))
-    found = {Path(row["path"]).relative_to(folder).as_posix(): row["prompt"] for row in rows(manifests, CLIPS)}
-    assert found == {"000.mp4": "a cat", "001.mp4": None, "002.mp4": None, "sub/000.mp4": None}
-    account = outcome.summary["prompts"]
-    assert (account["lines"], account["matched"], account["unmatched"], account["malformed"]) == (4, 1, 1, 2)
-    assert [(each["line"], each["file"]) for each in account["complaints"]] == [
+    prompts_of = {Path(row["path"]).relative_to(folder).as_posix(): row["prompt"] for row in rows(manifests, CLIPS)}
+    assert prompts_of == {"000.mp4": "a cat", "001.mp4": None, "002.mp4": None, "sub/000.mp4": None}
+    summary = outcome.summary["prompts"]
+    assert (summary["lines"], summary["matched"], summary["unmatched"], summary["malformed"]) == (4, 1, 1, 2)
+    assert [(complaint["line"], complaint["file"]) for complaint in summary["complaints"]] == [
         (3, "nope.mp4"),
         (4, "001.mp4"),
         (5, "002.mp4"),
     ]
-    assert account["clips_without"] == ["001.mp4", "002.mp4", "sub/000.mp4"]
-    assert json.loads(json.dumps(account)) == account
-    for told in ("3  nope.mp4  no clip has this name", "it has 3 cells, not 2", "not closed", "sub/000.mp4"):
-        assert told in outcome.text
+    assert summary["clips_without"] == ["001.mp4", "002.mp4", "sub/000.mp4"]
+    assert json.loads(json.dumps(summary)) == summary
+    for expected in ("3  nope.mp4  no clip has this name", "it has 3 cells, not 2", "not closed", "sub/000.mp4"):
+        assert expected in outcome.text
 
 
 @pytest.mark.parametrize(
@@ -103,13 +105,13 @@ def test_a_name_means_one_file(manifests: Manifests, clips_folder: Fill, tmp_pat
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_forms_of_a_table(tmp_path: Path, name: str, content: str, encoding: str) -> None:
+def test_tables_may_have_several_formats_and_encodings(tmp_path: Path, name: str, content: str, encoding: str) -> None:
     table = tmp_path / name
     table.write_text(content, encoding=encoding)
     assert read_prompts(table, tmp_path, ["000.mp4"]).by_name["000.mp4"][0] == "a, b"
 
 
-def test_a_text_beside_each_clip(tmp_path: Path) -> None:
+def test_prompts_may_be_text_files_beside_the_clips(tmp_path: Path) -> None:
     texts = {"a.txt": "A\n", "b.mp4.txt": "B", "sub/a.txt": "\ufeffsub A", "README.txt": "read me", "c.txt": " \n"}
     for name, text in texts.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -117,30 +119,30 @@ def test_a_text_beside_each_clip(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"\xe9")
     (tmp_path / ".hidden.txt").write_text("x")
     names = ["a.mp4", "b.mp4", "c.mp4", "sub/a.mp4", "sub/README.mp4", "latin.mp4"]
-    found = read_prompts(tmp_path, tmp_path, names)
-    assert {name: prompt for name, (prompt, _) in found.by_name.items()} == {
+    result = read_prompts(tmp_path, tmp_path, names)
+    assert {name: prompt for name, (prompt, _) in result.by_name.items()} == {
         "a.mp4": "A",
         "b.mp4": "B",
         "sub/a.mp4": "sub A",
     }
-    assert [(each.file, each.kind) for each in found.complaints] == [
+    assert [(complaint.file, complaint.kind) for complaint in result.complaints] == [
         ("README.txt", "unmatched"),
         ("c.txt", "empty"),
         ("latin.txt", "malformed"),
     ]
-    assert found.lines == 6
-    assert "README.txt" in found.text()
+    assert result.lines == 6
+    assert "README.txt" in result.text()
 
 
-def test_prompts_in_names(manifests: Manifests, clips_folder: Fill) -> None:
+def test_prompts_may_be_in_file_names(manifests: Manifests, clips_folder: Fill) -> None:
     folder = clips_folder(count=3)
     (folder / "000.mp4").rename(folder / "a man runs-0.mp4")
     (folder / "001.mp4").rename(folder / "A man runs-1.mp4")
     outcome = catalog(manifests, "kling", folder, prompts_in_names=True, cluster=Cluster(workers=0))
-    found = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
-    assert found["a man runs-0.mp4"][0] == "a man runs"
-    assert found["a man runs-0.mp4"][1] == found["A man runs-1.mp4"][1] is not None
-    assert found["002.mp4"] == (None, None)
+    prompts_of = {Path(row["path"]).name: (row["prompt"], row["prompt_group"]) for row in rows(manifests, CLIPS)}
+    assert prompts_of["a man runs-0.mp4"][0] == "a man runs"
+    assert prompts_of["a man runs-0.mp4"][1] == prompts_of["A man runs-1.mp4"][1] is not None
+    assert prompts_of["002.mp4"] == (None, None)
     assert outcome.summary["prompts"]["clips_without"] == ["002.mp4"]
 
 

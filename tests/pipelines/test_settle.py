@@ -1,4 +1,4 @@
-"""Settling gives the same parts however the rows were divided, and loses none."""
+"""Compaction gives the same parts however the rows were divided, and loses none."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
 from pipelines.score.compaction import settle
 
-WHERE: dict[str, Any] = {"profile": "lite", "metric": "motion", "generator": "kling"}
+PARTITION: dict[str, Any] = {"profile": "lite", "metric": "motion", "generator": "kling"}
 
 
 def ids(count: int) -> list[str]:
@@ -22,53 +22,57 @@ def ids(count: int) -> list[str]:
 
 
 def fill(manifests: Manifests, shards: list[list[str]]) -> None:
-    for number, shard in enumerate(shards):
-        rows = [dict.fromkeys(SCORES.schema.names) | {"clip_id": each, "score": float(number)} for each in shard]
-        manifests.add(SCORES, pa.Table.from_pylist(rows, schema=SCORES.schema), name=str(number), **WHERE)
+    for position, shard in enumerate(shards):
+        rows = [
+            dict.fromkeys(SCORES.schema.names) | {"clip_id": clip_id, "score": float(position)} for clip_id in shard
+        ]
+        manifests.add(SCORES, pa.Table.from_pylist(rows, schema=SCORES.schema), name=str(position), **PARTITION)
 
 
-def first_of_each(parts: list[pa.Table]) -> list[pa.Table]:
-    """The row of each clip with the least score."""
+def least_of_each_clip(parts: list[pa.Table]) -> list[pa.Table]:
+    """Return the row with the least score of every clip."""
     rows = pa.concat_tables(parts).sort_by([("clip_id", "ascending"), ("score", "ascending")])
-    known = rows["clip_id"].to_pylist()
-    return [rows.filter(pa.array([i == 0 or known[i - 1] != each for i, each in enumerate(known)], pa.bool_()))]
+    clip_ids = rows["clip_id"].to_pylist()
+    return [
+        rows.filter(pa.array([i == 0 or clip_ids[i - 1] != clip_id for i, clip_id in enumerate(clip_ids)], pa.bool_()))
+    ]
 
 
 @given(
     count=st.integers(1, 40),
-    room=st.integers(1, 50),
+    part_rows=st.integers(1, 50),
     cuts=st.lists(st.integers(0, 40), max_size=6),
-    again=st.lists(st.integers(0, 39), max_size=5),
+    repeats=st.lists(st.integers(0, 39), max_size=5),
 )
-def test_the_parts_do_not_depend_on_the_shards(count: int, room: int, cuts: list[int], again: list[int]) -> None:
-    known = ids(count)
+def test_the_parts_do_not_depend_on_the_shards(count: int, part_rows: int, cuts: list[int], repeats: list[int]) -> None:
+    clip_ids = ids(count)
     edges = [0, *sorted(min(cut, count) for cut in cuts), count]
-    shards = [known[start:end] for start, end in itertools.pairwise(edges)]
-    repeated = [[known[number % count]] for number in again]  # scored twice, as after a kill
-    found = []
+    shards = [clip_ids[start:end] for start, end in itertools.pairwise(edges)]
+    repeated = [[clip_ids[number % count]] for number in repeats]  # scored twice, as after a kill
+    results = []
     with tempfile.TemporaryDirectory() as temporary:
-        for name, divided in (("whole", [known]), ("divided", [*shards, *repeated])):
+        for name, divided in (("whole", [clip_ids]), ("divided", [*shards, *repeated])):
             manifests = Manifests(Path(temporary, name))
             fill(manifests, divided)
-            assert not manifests.is_settled(SCORES, **WHERE)
-            settle(manifests, SCORES, first_of_each, clips=count, part_rows=room, **WHERE)
-            assert manifests.is_settled(SCORES, **WHERE)
+            assert not manifests.is_settled(SCORES, **PARTITION)
+            settle(manifests, SCORES, least_of_each_clip, clips=count, part_rows=part_rows, **PARTITION)
+            assert manifests.is_settled(SCORES, **PARTITION)
             rows = manifests.read(SCORES, ["clip_id"])["clip_id"].to_pylist()
-            parts = [manifests.read_part(SCORES, part, ["clip_id"]) for part in manifests.parts(SCORES, **WHERE)]
-            found.append((sorted(rows), sorted(str(part["clip_id"].to_pylist()) for part in parts)))
-            if room >= count:
+            parts = [manifests.read_part(SCORES, part, ["clip_id"]) for part in manifests.parts(SCORES, **PARTITION)]
+            results.append((sorted(rows), sorted(str(part["clip_id"].to_pylist()) for part in parts)))
+            if part_rows >= count:
                 assert len(parts) == 1
-                assert rows == known
-    assert found[0] == found[1]
-    assert found[0][0] == known
+                assert rows == clip_ids
+    assert results[0] == results[1]
+    assert results[0][0] == clip_ids
 
 
-def test_what_is_settled_is_not_read_again(tmp_path: Path) -> None:
+def test_a_compacted_partition_is_not_read_again(tmp_path: Path) -> None:
     manifests = Manifests(tmp_path)
     fill(manifests, [ids(3)])
-    settle(manifests, SCORES, first_of_each, clips=3, part_rows=10, **WHERE)
+    settle(manifests, SCORES, least_of_each_clip, clips=3, part_rows=10, **PARTITION)
 
     def never(parts: list[pa.Table]) -> list[pa.Table]:
         raise AssertionError
 
-    settle(manifests, SCORES, never, clips=3, part_rows=10, **WHERE)
+    settle(manifests, SCORES, never, clips=3, part_rows=10, **PARTITION)

@@ -1,4 +1,4 @@
-"""Shards of a scoring run: their sizes, and the log with a line for each."""
+"""Shards of a scoring run: their sizes, their log and the progress bar."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_progress_is_shown_on_a_terminal_alone(
     )
 
 
-def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
+def test_the_log_has_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
     catalog(manifests, "kling", clips_folder(count=5), cluster=cluster)
     score(manifests, "kling", LITE, cluster=cluster)
     (log,) = (manifests.root / "runs").glob("*-score-kling.jsonl")
@@ -60,12 +60,12 @@ def test_a_line_for_every_shard(manifests: Manifests, clips_folder: Fill, cluste
     assert pace(manifests, "kling", "paper") is pace(manifests, "pika") is None
     log.write_text("\n".join([json.dumps({"clips": ["a"] * 6, "since_start_s": 3.0}), '{"clips": ["b"']))
     assert pace(manifests, "kling") == 2
-    (told,) = status(manifests).summary["generators"]
-    assert told["clips_per_s"] == 2
+    (generator,) = status(manifests).summary["generators"]
+    assert generator["clips_per_s"] == 2
 
 
-def to_do(frames: list[int]) -> pa.Table:
-    """Clips to be scored, of so many frames."""
+def clips_of_lengths(frames: list[int]) -> pa.Table:
+    """Return a table of clips to score with these numbers of frames."""
     count = len(frames)
     return pa.table(
         {
@@ -82,16 +82,16 @@ def to_do(frames: list[int]) -> pa.Table:
 
 
 def test_a_shard_is_bounded_by_pixels_and_clips() -> None:
-    """Long clips stand alone, short ones in company."""
+    """Long clips have shards of their own; short clips share shards."""
     run: Any = SimpleNamespace(resolved=SimpleNamespace(metrics=METRICS), shard_clips=2)
-    shards = [[job.clip_id for job in shard] for shard in shards_of(to_do([10, 10, 1000, 10, 10, 10]), run)]
+    shards = [[job.clip_id for job in shard] for shard in shards_of(clips_of_lengths([10, 10, 1000, 10, 10, 10]), run)]
     assert shards == [["0", "1"], ["2"], ["3", "4"], ["5"]]
 
 
 def test_shards_get_smaller_towards_the_end() -> None:
-    """So the last worker is not long alone."""
+    """Small shards at the end keep all workers busy."""
     run: Any = SimpleNamespace(resolved=SimpleNamespace(metrics=METRICS), shard_clips=8)
-    sizes = [len(shard) for shard in shards_of(to_do([1] * 100), run, shares=8)]
+    sizes = [len(shard) for shard in shards_of(clips_of_lengths([1] * 100), run, shares=8)]
     assert sizes[:4] == [8] * 4
     assert sorted(sizes, reverse=True) == sizes
     assert sizes[-8:] == [1] * 8

@@ -1,4 +1,4 @@
-"""Contents that several generators hold: one owner in every stage, told by name, whatever the order of commands."""
+"""Contents of several generators have one owner in every stage, which is named, whatever the order of commands."""
 
 import shutil
 import tempfile
@@ -25,7 +25,7 @@ from pipelines.workers.cluster import Cluster
 from review_ui.clips import Clips
 from tests.pipelines.conftest import age
 
-HERE = Cluster(workers=0)
+IN_PROCESS = Cluster(workers=0)
 FACTS = Probe(
     width=8, height=8, fps=8.0, num_frames=8, duration_s=1.0, codec="x", pix_fmt="y", rotation=0, bit_rate=None
 )
@@ -38,7 +38,7 @@ def _every_file_is_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def clips(root: Path, generator: str, contents: str) -> Path:
-    """A folder with a file for each of these one-letter contents."""
+    """Write a file for each of these one-letter contents, and return their folder."""
     folder = root / generator
     folder.mkdir(parents=True, exist_ok=True)
     for content in contents:
@@ -47,37 +47,37 @@ def clips(root: Path, generator: str, contents: str) -> Path:
 
 
 def add(manifests: Manifests, folder: Path) -> Outcome:
-    return catalog(manifests, folder.name, folder, real=folder.name in REAL, cluster=HERE)
+    return catalog(manifests, folder.name, folder, real=folder.name in REAL, cluster=IN_PROCESS)
 
 
-def scored(manifests: Manifests, generator: str) -> None:
-    """Scores of everything that counts."""
+def write_scores(manifests: Manifests, generator: str) -> None:
+    """Write scores of all clips that count."""
     ids = clips_of(manifests, generator, [])["clip_id"].to_pylist()
     for metric in METRICS:
         rows = [
             dict.fromkeys(SCORES.schema.names)
             | {
-                "clip_id": each,
+                "clip_id": clip_id,
                 "generator": generator,
                 "metric": metric.value,
-                "score": float(crc32(f"{each}{metric}".encode()) % 97),
+                "score": float(crc32(f"{clip_id}{metric}".encode()) % 97),
             }
             | {"profile": "lite", "fingerprint": "f", "environment": "e", "status": "ok"}
-            for each in ids
+            for clip_id in ids
         ]
         table = pa.Table.from_pylist(rows, schema=SCORES.schema)
         manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator=generator)
 
 
-def counted(manifests: Manifests) -> dict[str, str]:
-    """The generator and file name of each content that counts."""
-    found: dict[str, str] = {}
+def owners(manifests: Manifests) -> dict[str, str]:
+    """Return the generator of every content that counts."""
+    owner_of: dict[str, str] = {}
     for generator in catalogued(manifests):
         for path in clips_of(manifests, generator, ["path"])["path"].to_pylist():
             content = Path(path).read_text()
-            assert content not in found
-            found[content] = generator
-    return found
+            assert content not in owner_of
+            owner_of[content] = generator
+    return owner_of
 
 
 def statuses(manifests: Manifests, generator: str) -> dict[str, tuple[str, str | None]]:
@@ -102,7 +102,7 @@ def test_the_generator_catalogued_first_keeps_a_content(manifests: Manifests, tm
     assert set(statuses(manifests, "pika").values()) == {("ok", None)}
     for folder in (pika, kling, kling, pika):
         add(manifests, folder)
-        assert counted(manifests) == {"a": "pika", "b": "pika", "c": "pika", "d": "kling"}
+        assert owners(manifests) == {"a": "pika", "b": "pika", "c": "pika", "d": "kling"}
 
 
 def test_copies_of_another_generator_are_not_read_again(
@@ -115,7 +115,9 @@ def test_copies_of_another_generator_are_not_read_again(
 
 
 @pytest.mark.parametrize("first", ["kling", "camera"])
-def test_footage_in_a_fake_generator_is_an_error_of_the_clip(manifests: Manifests, tmp_path: Path, first: str) -> None:
+def test_footage_in_a_generator_is_reported_and_does_not_count(
+    manifests: Manifests, tmp_path: Path, first: str
+) -> None:
     kling, camera = clips(tmp_path, "kling", "abcd"), clips(tmp_path, "camera", "bx")
     for folder in (kling, camera) if first == "kling" else (camera, kling):
         outcome = add(manifests, folder)
@@ -123,87 +125,89 @@ def test_footage_in_a_fake_generator_is_an_error_of_the_clip(manifests: Manifest
     assert "camera footage among generated clips" in outcome.text
     for path in (kling / "b.mp4", camera / "b.mp4"):
         assert str(path) in outcome.text
-    assert counted(manifests) == {"a": "kling", "b": "camera", "c": "kling", "d": "kling", "x": "camera"}
+    assert owners(manifests) == {"a": "kling", "b": "camera", "c": "kling", "d": "kling", "x": "camera"}
     assert add(manifests, kling).exit_code == 3
     error = f"same content as camera: {camera / 'b.mp4'}, which is camera footage"
     assert statuses(manifests, "kling")["b"] == ("duplicate", error)
 
 
-def test_a_fake_that_turns_out_to_be_footage_stops_counting_everywhere(manifests: Manifests, tmp_path: Path) -> None:
+def test_a_clip_found_to_be_footage_counts_in_no_stage(manifests: Manifests, tmp_path: Path) -> None:
     kling = clips(tmp_path, "kling", "abcdefghij")
     add(manifests, kling)
-    scored(manifests, "kling")
+    write_scores(manifests, "kling")
     label(manifests)
     split(manifests)
-    add(manifests, clips(tmp_path, "camera", "cxyz"))  # and kling is not catalogued again
+    add(manifests, clips(tmp_path, "camera", "cxyz"))  # kling is not catalogued again
 
-    (wrong,) = (
+    (footage,) = (
         manifests.read(CLIPS, ["clip_id", "path"])
         .filter(pa.compute.ends_with(manifests.read(CLIPS, ["path"])["path"], "camera/c.mp4"))["clip_id"]
         .to_pylist()
     )
-    told = status(manifests)
-    assert "camera footage among generated clips" in told.text
-    of_kling = next(row for row in told.summary["generators"] if row["generator"] == "kling")
+    report = status(manifests)
+    assert "camera footage among generated clips" in report.text
+    of_kling = next(row for row in report.summary["generators"] if row["generator"] == "kling")
     assert (of_kling["clips"], of_kling["copies"], of_kling["labelled"], of_kling["split"]) == (9, 1, 9, 9)
 
-    scored(manifests, "camera")
+    write_scores(manifests, "camera")
     with pytest.raises(Exception, match="has no labels yet"):
         split(manifests)
-    early = split(manifests, ["kling"])  # with the labels of before
+    early = split(manifests, ["kling"])  # with the old labels
     assert "camera footage among generated clips" in early.text
-    assert wrong not in manifests.read(SPLITS, ["clip_id"], generator="kling")["clip_id"].to_pylist()
+    assert footage not in manifests.read(SPLITS, ["clip_id"], generator="kling")["clip_id"].to_pylist()
     outcome = label(manifests)
     assert outcome.summary["footage_in_fake"][0]["file"] == str(kling / "c.mp4")
     assert "camera footage among generated clips" in outcome.text
     split(manifests)
     for table in (LABELS, SPLITS):
         rows = manifests.read(table).to_pylist()
-        assert [row["generator"] for row in rows if row["clip_id"] == wrong] == ["camera"]
+        assert [row["generator"] for row in rows if row["clip_id"] == footage] == ["camera"]
     assert {row["group_size"] for row in manifests.read(LABELS, generator="kling").to_pylist()} == {9}
-    shown = Clips(manifests)
-    assert shown.facts(shown.row[wrong])["generator"] == "camera"
-    assert len(shown) == 13
+    review_clips = Clips(manifests)
+    assert review_clips.facts(review_clips.row[footage])["generator"] == "camera"
+    assert len(review_clips) == 13
 
 
-def test_the_next_holder_takes_over_when_the_owner_is_gone(manifests: Manifests, tmp_path: Path) -> None:
+def test_another_generator_owns_a_content_whose_owner_is_gone(manifests: Manifests, tmp_path: Path) -> None:
     pika, kling, sora = (clips(tmp_path, name, f"a{name[0]}") for name in ("pika", "kling", "sora"))
     for folder in (sora, pika, kling):
         add(manifests, folder)
-    assert counted(manifests)["a"] == "sora"
+    assert owners(manifests)["a"] == "sora"
     (sora / "a.mp4").unlink()
     add(manifests, sora)
-    assert counted(manifests)["a"] == "kling"  # neither has a claim: the first by name
+    assert owners(manifests)["a"] == "kling"  # both are duplicates: the first by name
     add(manifests, pika)
-    assert counted(manifests)["a"] == "kling"
+    assert owners(manifests)["a"] == "kling"
     add(manifests, kling)
     assert statuses(manifests, "kling")["a"] == ("ok", None)
     clips(tmp_path, "sora", "a")
     add(manifests, sora)
-    assert counted(manifests)["a"] == "kling"
+    assert owners(manifests)["a"] == "kling"
     shutil.rmtree(manifests.local_root / "clips" / "generator=kling")
-    assert counted(manifests)["a"] == "pika"
+    assert owners(manifests)["a"] == "pika"
 
 
-@pytest.mark.parametrize("how", ["deleted", "footage"])
-def test_splits_of_one_generator_leave_no_clip_in_two(manifests: Manifests, tmp_path: Path, how: str) -> None:
-    """Whatever was split before: the other generator is neither labelled nor split again."""
-    kling, other = clips(tmp_path, "kling", "abcd"), clips(tmp_path, "pika" if how == "deleted" else "camera", "axyz")
-    if how == "deleted":
+@pytest.mark.parametrize("cause", ["deleted", "footage"])
+def test_splitting_one_generator_leaves_no_clip_in_two_generators(
+    manifests: Manifests, tmp_path: Path, cause: str
+) -> None:
+    """The other generator was labelled and split before, and is not again."""
+    kling, other = clips(tmp_path, "kling", "abcd"), clips(tmp_path, "pika" if cause == "deleted" else "camera", "axyz")
+    if cause == "deleted":
         add(manifests, kling)
         add(manifests, other)
     else:
         add(manifests, kling)
     for generator in catalogued(manifests):
-        scored(manifests, generator)
+        write_scores(manifests, generator)
     label(manifests)
     split(manifests)
-    if how == "deleted":
+    if cause == "deleted":
         (kling / "a.mp4").unlink()
         add(manifests, kling)
     else:
         add(manifests, other)
-    scored(manifests, other.name)
+    write_scores(manifests, other.name)
     label(manifests, [other.name])
     split(manifests, [other.name])
     for table in (LABELS, SPLITS):
@@ -211,30 +215,30 @@ def test_splits_of_one_generator_leave_no_clip_in_two(manifests: Manifests, tmp_
         assert len(ids) == len(set(ids)) == 7
 
 
-def test_footage_deleted_later_leaves_its_copy_to_the_fake_generator(manifests: Manifests, tmp_path: Path) -> None:
+def test_a_copy_of_deleted_footage_belongs_to_the_generator(manifests: Manifests, tmp_path: Path) -> None:
     camera = clips(tmp_path, "camera", "ax")
     add(manifests, camera)
     assert add(manifests, clips(tmp_path, "kling", "ab")).exit_code == 3
     (camera / "a.mp4").unlink()
     assert add(manifests, camera).exit_code == 0
-    assert counted(manifests)["a"] == "kling"
+    assert owners(manifests)["a"] == "kling"
 
 
-def test_two_catalogues_at_once_cannot_both_claim_a_content(manifests: Manifests, tmp_path: Path) -> None:
-    """Both have finished before either sees the other, as in a race."""
+def test_two_catalogues_at_once_do_not_both_own_a_content(manifests: Manifests, tmp_path: Path) -> None:
+    """As in a race, both catalogues finish before either reads the rows of the other."""
     kling, pika = clips(tmp_path, "kling", "ab"), clips(tmp_path, "pika", "ab")
     add(manifests, kling)
     shutil.move(manifests.local_root / "clips" / "generator=kling", tmp_path / "hidden")
     add(manifests, pika)
     shutil.move(tmp_path / "hidden", manifests.local_root / "clips" / "generator=kling")
-    assert {each for each, _ in statuses(manifests, "pika").values()} == {"ok"}
-    assert counted(manifests) == {"a": "kling", "b": "kling"}
+    assert {state for state, _ in statuses(manifests, "pika").values()} == {"ok"}
+    assert owners(manifests) == {"a": "kling", "b": "kling"}
     for folder in (pika, kling):
         add(manifests, folder)
-    assert counted(manifests) == {"a": "kling", "b": "kling"}
+    assert owners(manifests) == {"a": "kling", "b": "kling"}
 
 
-def test_duplicates_of_older_manifests(manifests: Manifests, tmp_path: Path) -> None:
+def test_duplicates_of_older_manifests_are_read(manifests: Manifests, tmp_path: Path) -> None:
     folder = clips(tmp_path, "kling", "ab")
     (folder / "copy.mp4").write_text("a")
     add(manifests, folder)
@@ -247,32 +251,34 @@ def test_duplicates_of_older_manifests(manifests: Manifests, tmp_path: Path) -> 
     assert len(clips_of(manifests, "kling", [])) == len(Clips(manifests)) == 2
 
 
-WORLD = st.dictionaries(st.sampled_from(["kling", "pika", "sora", *REAL]), st.text("abcdef", min_size=1), min_size=1)
+CONTENTS_OF_GENERATORS = st.dictionaries(
+    st.sampled_from(["kling", "pika", "sora", *REAL]), st.text("abcdef", min_size=1), min_size=1
+)
 
 
 @settings(max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a catalogue takes a while
-@given(WORLD, st.data())
-def test_each_content_counts_once_and_never_as_fake_if_footage_has_it(world: dict[str, str], data: Any) -> None:
+@given(CONTENTS_OF_GENERATORS, st.data())
+def test_every_content_counts_once_and_footage_counts_as_real(contents_of: dict[str, str], data: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         root, manifests = Path(name), Manifests(Path(name) / "manifests")
-        folders = {generator: clips(root, generator, contents) for generator, contents in world.items()}
-        order = data.draw(st.permutations(sorted(world)))
+        folders = {generator: clips(root, generator, contents) for generator, contents in contents_of.items()}
+        order = data.draw(st.permutations(sorted(contents_of)))
         for generator in order:
             add(manifests, folders[generator])
-        found = counted(manifests)
-        for content in set("".join(world.values())):
-            holders = [generator for generator in order if content in world[generator]]
+        owner_of = owners(manifests)
+        for content in set("".join(contents_of.values())):
+            holders = [generator for generator in order if content in contents_of[generator]]
             footage = [generator for generator in holders if generator in REAL]
-            assert found[content] == (footage or holders)[0]
-        for generator in data.draw(st.lists(st.sampled_from(sorted(world)), max_size=3)):
+            assert owner_of[content] == (footage or holders)[0]
+        for generator in data.draw(st.lists(st.sampled_from(sorted(contents_of)), max_size=3)):
             add(manifests, folders[generator])
-        assert counted(manifests) == found
-        for generator in world:
-            scored(manifests, generator)
+        assert owners(manifests) == owner_of
+        for generator in contents_of:
+            write_scores(manifests, generator)
         label(manifests)
         split(manifests)
         splits = manifests.read(SPLITS).to_pylist()
         ids = [row["clip_id"] for row in splits]
-        assert len(ids) == len(set(ids)) == len(found)
+        assert len(ids) == len(set(ids)) == len(owner_of)
         for row in splits:
             assert (row["label"] == 3) == (row["generator"] in REAL)

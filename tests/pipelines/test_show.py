@@ -1,4 +1,4 @@
-"""`hfv show`: which clip is meant, and that all that is known about it is said."""
+"""`hfv show` finds the clip that is meant and shows all that is known about it."""
 
 import json
 from collections import Counter
@@ -17,67 +17,76 @@ from tests.review_ui.sample import make_sample, table_of
 
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
-    made = make_sample(tmp_path_factory.mktemp("show"))
-    row = made.read(LABELS, generator="alpha").to_pylist()[0]
+    sample = make_sample(tmp_path_factory.mktemp("show"))
+    row = sample.read(LABELS, generator="alpha").to_pylist()[0]
     final = {"clip_id": row["clip_id"], "generator": "alpha", "label": 2, "label_name": "motion", "votes": 3}
     final |= {"disputed": False, "adjudicated": True, "rejected": False}
-    made.replace(FINAL, [table_of(FINAL.schema, [final])])
-    image = Path(str(made.evidence(row["clip_id"], Metric.MOTION, profile="lite", generator="alpha")))
+    sample.replace(FINAL, [table_of(FINAL.schema, [final])])
+    image = Path(str(sample.evidence(row["clip_id"], Metric.MOTION, profile="lite", generator="alpha")))
     image.parent.mkdir(parents=True)
     image.write_bytes(b"RIFF")
-    return made
+    return sample
 
 
 @pytest.fixture(scope="module")
 def clip(manifests: Manifests) -> dict[str, Any]:
-    wanted = manifests.read(LABELS, generator="alpha")["clip_id"][0].as_py()
-    return next(row for row in manifests.read(CLIPS, generator="alpha").to_pylist() if row["clip_id"] == wanted)
+    clip_id = manifests.read(LABELS, generator="alpha")["clip_id"][0].as_py()
+    return next(row for row in manifests.read(CLIPS, generator="alpha").to_pylist() if row["clip_id"] == clip_id)
 
 
 def test_a_clip_is_found_by_id_prefix_name_and_path(manifests: Manifests, clip: dict[str, Any]) -> None:
     name = Path(clip["path"]).name
-    for called in (clip["clip_id"], clip["clip_id"][:10].upper(), name, clip["path"]):
-        assert show(manifests, called).summary["clip"]["clip_id"] == clip["clip_id"]
+    for reference in (clip["clip_id"], clip["clip_id"][:10].upper(), name, clip["path"]):
+        assert show(manifests, reference).summary["clip"]["clip_id"] == clip["clip_id"]
 
 
-@pytest.mark.parametrize("called", ["a3", "no-such.mp4", "%", "../clips/a0.mp4", "[0-9"])
-def test_nothing_else_is_a_name(manifests: Manifests, called: str) -> None:
+@pytest.mark.parametrize("reference", ["a3", "no-such.mp4", "%", "../clips/a0.mp4", "[0-9"])
+def test_other_references_are_refused(manifests: Manifests, reference: str) -> None:
     with pytest.raises(UsageError, match="has the id or file name"):
-        show(manifests, f"{called} ")
+        show(manifests, f"{reference} ")
 
 
-def test_an_ambiguous_beginning_lists_what_it_may_mean(manifests: Manifests) -> None:
+def test_an_ambiguous_prefix_lists_its_clips(manifests: Manifests) -> None:
     ids = sorted(manifests.read(CLIPS)["clip_id"].to_pylist())
-    counts = Counter(one[0] for one in ids)
-    first = next((digit for digit, count in counts.items() if count > 1), "")  # the empty beginning is that of all
-    shared = [one for one in ids if one.startswith(first)]
+    counts = Counter(clip_id[0] for clip_id in ids)
+    first = next((digit for digit, count in counts.items() if count > 1), "")  # the empty prefix matches all
+    shared = [clip_id for clip_id in ids if clip_id.startswith(first)]
     with pytest.raises(UsageError, match=f"{len(shared)} clips are called") as refused:
         show(manifests, first)
-    assert sum(one in str(refused.value) for one in shared) == min(10, len(shared))
+    assert sum(clip_id in str(refused.value) for clip_id in shared) == min(10, len(shared))
 
 
-def test_all_that_is_known_is_said(
+def test_all_that_is_known_is_shown(
     manifests: Manifests, clip: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", clip["clip_id"], "--manifests", str(manifests.root)]) == 0
     text = capsys.readouterr().out
-    for said in (clip["path"], clip["prompt"], "width 320", "of 8", "split: ", "worst at frame", "evidence: ", "lite"):
-        assert said in text, said
+    for expected in (
+        clip["path"],
+        clip["prompt"],
+        "width 320",
+        "of 8",
+        "split: ",
+        "worst at frame",
+        "evidence: ",
+        "lite",
+    ):
+        assert expected in text, expected
     assert "final label: motion, 3 votes, adjudicated" in text
     assert main(["show", clip["clip_id"], "--json", "--manifests", str(manifests.root)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["label"]["rank_motion"] >= 1
-    assert len(told["scores"]["motion"]["trace"]) == clip["num_frames"] - 1
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["label"]["rank_motion"] >= 1
+    assert len(summary["scores"]["motion"]["trace"]) == clip["num_frames"] - 1
     assert main(["show", "nowhere", "--manifests", str(manifests.root)]) == 2
 
 
-def test_a_failed_clip_and_a_copy_are_shown_too(manifests: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_clip_and_a_copy_are_shown_too(manifests: Manifests) -> None:
     assert "failed" in show(manifests, "broken.mp4").text
     rows = manifests.read(CLIPS, generator="alpha").to_pylist()
     copy = rows[0] | {"path": "/elsewhere/copy.mp4", "status": "duplicate"}
     manifests.replace(CLIPS, [table_of(CLIPS.schema, [copy, *rows])], generator="alpha")
-    for called in (copy["clip_id"], "copy.mp4"):
-        assert show(manifests, called).summary["clip"]["clip_id"] == copy["clip_id"]
+    for reference in (copy["clip_id"], "copy.mp4"):
+        assert show(manifests, reference).summary["clip"]["clip_id"] == copy["clip_id"]
     assert show(manifests, copy["clip_id"]).summary["clip"]["copies"] == ["/elsewhere/copy.mp4"]
 
 

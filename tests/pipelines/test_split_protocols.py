@@ -1,4 +1,4 @@
-"""The protocols and groups of `hfv split`, from manifests to manifests."""
+"""Protocols and groups of `hfv split`, from manifests to manifests."""
 
 from collections import Counter
 
@@ -27,7 +27,7 @@ train = 6
 """
 
 
-def filled(manifests: Manifests) -> None:
+def fill_sources(manifests: Manifests) -> None:
     manifests.root.mkdir(parents=True, exist_ok=True)
     (manifests.root / "sources.toml").write_text(SOURCES)
     for name, shift in (("seed", 0), ("other", 3)):
@@ -51,29 +51,29 @@ def sides(manifests: Manifests) -> dict[str, Counter[str]]:
 
 
 def test_hfv_trains_with_the_generators_of_role_train(manifests: Manifests) -> None:
-    filled(manifests)
+    fill_sources(manifests)
     outcome = split(manifests, protocol="hfv")
-    found = sides(manifests)
-    assert set(found["seed"]) == {"train", "val"}
-    assert found["other"] == Counter(test=30)
-    assert found["film"] == Counter(train=5, val=1, test=4)
+    counts = sides(manifests)
+    assert set(counts["seed"]) == {"train", "val"}
+    assert counts["other"] == Counter(test=30)
+    assert counts["film"] == Counter(train=5, val=1, test=4)
     assert outcome.summary["protocol"] == "hfv"
     assert outcome.summary["moved"] == 0
     policies = {row["generator"]: row["policy"] for row in manifests.read(SPLITS).to_pylist()}
     assert policies == {"seed": "top20", "other": "test", "film": "train6-hash20-seed0-by-prompt"}
     split(manifests)
-    assert not any(each["test"] for each in sides(manifests).values())
+    assert not any(side_counts["test"] for side_counts in sides(manifests).values())
 
 
 def test_a_generator_without_a_role_is_named(manifests: Manifests) -> None:
-    filled(manifests)
+    fill_sources(manifests)
     (manifests.root / "sources.toml").write_text(SOURCES.replace('role = "eval"', ""))
     with pytest.raises(UsageError, match="needs the role of other"):
         split(manifests, protocol="hfv")
 
 
 def test_a_source_that_trains_with_all_its_clips_is_a_warning(manifests: Manifests) -> None:
-    filled(manifests)
+    fill_sources(manifests)
     (manifests.root / "sources.toml").write_text(SOURCES.replace("train = 6", "train = 60"))
     outcome = split(manifests, protocol="hfv")
     assert "no clip of film is left for test: train = 60" in outcome.text
@@ -81,7 +81,7 @@ def test_a_source_that_trains_with_all_its_clips_is_a_warning(manifests: Manifes
 
 
 def test_no_prompt_is_on_two_sides_whatever_its_generators(manifests: Manifests) -> None:
-    filled(manifests)
+    fill_sources(manifests)
     give_prompts(manifests, "seed")
     give_prompts(manifests, "other")
     outcome = split(manifests, group="prompt")
@@ -90,19 +90,19 @@ def test_no_prompt_is_on_two_sides_whatever_its_generators(manifests: Manifests)
     assert f"val is no longer exactly the top 20 %: {moved} clips moved" in outcome.text
     group = {row["clip_id"]: row["prompt_group"] for row in manifests.read(CLIPS).to_pylist()}
     rows = manifests.read(SPLITS).to_pylist()
-    found: dict[str, set[str]] = {}
+    sides_of: dict[str, set[str]] = {}
     for row in rows:
         if row["split"] is not None and group[row["clip_id"]] is not None:
-            found.setdefault(group[row["clip_id"]], set()).add(row["split"])
-    assert len(found) == 6
-    assert all(len(each) == 1 for each in found.values())
+            sides_of.setdefault(group[row["clip_id"]], set()).add(row["split"])
+    assert len(sides_of) == 6
+    assert all(len(prompt_sides) == 1 for prompt_sides in sides_of.values())
     assert {row["policy"] for row in rows} == {"top20-by-prompt", "hash20-seed0-by-prompt"}
     with pytest.raises(UsageError, match="leave --generator out"):
         split(manifests, ["seed"], group="prompt")
 
 
-def test_prompts_shared_with_test_leave_the_others_to_train(manifests: Manifests) -> None:
-    filled(manifests)
+def test_only_prompts_without_test_clips_are_trained_with(manifests: Manifests) -> None:
+    fill_sources(manifests)
     give_prompts(manifests, "seed")
     give_prompts(manifests, "other")
     before = manifests.read(SPLITS).to_pylist()
@@ -114,8 +114,8 @@ def test_prompts_shared_with_test_leave_the_others_to_train(manifests: Manifests
     assert set(sides(manifests)["seed"]) == {"train", "val"}
 
 
-def test_clips_of_one_video_stay_together_even_by_content(manifests: Manifests) -> None:
-    filled(manifests)
+def test_clips_of_a_source_video_stay_together(manifests: Manifests) -> None:
+    fill_sources(manifests)
     give_prompts(manifests, "film", prefix="video")
     split(manifests, protocol="hfv")
     assert sides(manifests)["film"] in (Counter(train=5, test=5), Counter(val=5, test=5))

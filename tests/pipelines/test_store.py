@@ -1,4 +1,4 @@
-"""Manifests and clips in an S3 store: the same rows as in a folder, whatever becomes of a command or an upload."""
+"""Manifests and clips in an S3 store have the same rows as in a folder, also after kills and outages."""
 
 import contextlib
 import json
@@ -25,12 +25,12 @@ from hfv_builder.storage.processes import machine
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
 from pipelines.catalog.folder import list_clips
 from pipelines.cli import main
-from tests.pipelines.conftest import kept, rows
+from tests.pipelines.conftest import keys_of, rows
 
 Fill = Callable[..., Path]
 
 
-def test_the_stages_give_the_rows_that_they_give_in_a_folder(
+def test_rows_in_a_store_equal_those_in_a_folder(
     bucket: Place,
     clips_folder: Fill,
     tmp_path: Path,
@@ -44,7 +44,7 @@ def test_the_stages_give_the_rows_that_they_give_in_a_folder(
         put(bucket / "clips" / path.name, path.read_bytes())
     prompts = tmp_path / "prompts.csv"
     prompts.write_text("file,prompt\n000.mp4,a dance\n")
-    found = []
+    results = []
     for root, clips in ((str(tmp_path / "here"), str(folder)), (str(bucket / "manifests"), str(bucket / "clips"))):
         where = ["--generator", "kling", "--manifests", root]
         assert main(["catalog", *where, "--clips", clips, "--prompts", str(prompts), "--workers", "2"]) == 3
@@ -55,26 +55,26 @@ def test_the_stages_give_the_rows_that_they_give_in_a_folder(
         assert main(["catalog", *where, "--clips", clips, "--prompts", str(prompts), "--json"]) == 3
         assert json.loads(capsys.readouterr().out)["read"] == 0
         assert main(["score", *where, "--profile", "lite", "--json"]) == 3
-        again = json.loads(capsys.readouterr().out)
-        assert (again["scored_now"], again["failed"]) == (0, 1)
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["scored_now"], summary["failed"]) == (0, 1)
         assert main(["status", "--manifests", root, "--json"]) == 0
         status = json.loads(capsys.readouterr().out)
         assert [score["left"] for score in status["scores"]] == [0, 0, 0]
         manifests = Manifests(place(root))
         clips_rows = [row | {"path": Path(row["path"]).name} for row in rows(manifests, CLIPS)]
-        found.append([clips_rows, *(rows(manifests, table) for table in (SCORES, LABELS, SPLITS))])
+        results.append([clips_rows, *(rows(manifests, table) for table in (SCORES, LABELS, SPLITS))])
         assert sorted(
             path.name for path in manifests.root.glob("evidence/profile=lite/generator=kling/*-motion.webp")
         ) == sorted(
             f"{row['clip_id']}-motion.webp" for row in rows(manifests, SCORES, metric="motion") if row["status"] == "ok"
         )
-    here, there = found
-    assert there == here
-    assert sum(row["prompt"] == "a dance" for row in there[0]) == 1
+    in_folder, in_store = results
+    assert in_store == in_folder
+    assert sum(row["prompt"] == "a dance" for row in in_store[0]) == 1
     assert not list(bucket.glob("manifests/.lock-*"))
 
 
-def test_scoring_into_a_store_is_killed_and_goes_on(bucket: Place, clips_folder: Fill, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_in_a_store(bucket: Place, clips_folder: Fill, tmp_path: Path) -> None:
     folder = clips_folder(count=4, frames=12)
     for path in folder.iterdir():
         put(bucket / "clips" / path.name, path.read_bytes())
@@ -82,10 +82,10 @@ def test_scoring_into_a_store_is_killed_and_goes_on(bucket: Place, clips_folder:
     catalogue = ["catalog", "--generator", "kling", "--workers", "0", "--clips"]
     assert main([*catalogue, str(bucket / "clips"), "--manifests", str(manifests.root)]) == 0
     command = ["score", "--generator", "kling", "--profile", "lite", "--workers", "1", "--manifests"]
-    running = [sys.executable, "-m", "pipelines.cli", *command, str(manifests.root)]
-    process = subprocess.Popen(running, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    until = time.time() + 90
-    while time.time() < until and not any(key.startswith("m/scores/") for key in kept(bucket)):
+    argv = [sys.executable, "-m", "pipelines.cli", *command, str(manifests.root)]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.time() + 90
+    while time.time() < deadline and not any(key.startswith("m/scores/") for key in keys_of(bucket)):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -94,30 +94,31 @@ def test_scoring_into_a_store_is_killed_and_goes_on(bucket: Place, clips_folder:
     command[command.index("1")] = "0"
     assert main([*command, str(manifests.root)]) == 0
 
-    here = str(tmp_path / "here")
-    assert main([*catalogue, str(folder), "--manifests", here]) == 0
-    assert main([*command, here]) == 0
-    assert rows(manifests, SCORES) == rows(Manifests(Path(here)), SCORES)
+    local_manifests = str(tmp_path / "here")
+    assert main([*catalogue, str(folder), "--manifests", local_manifests]) == 0
+    assert main([*command, local_manifests]) == 0
+    assert rows(manifests, SCORES) == rows(Manifests(Path(local_manifests)), SCORES)
 
 
-def test_copies_that_killed_processes_left_are_swept_away(
+def test_local_copies_of_killed_processes_are_deleted(
     bucket: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    here = machine()
-    left, held, others = (
-        tmp_path / f".hfv-{name}-x" for name in (f"{here}-{ended.pid}", f"{here}-{os.getpid()}", f"far-{ended.pid}")
+    this_machine = machine()
+    of_ended, of_running, of_other_machine = (
+        tmp_path / f".hfv-{name}-x"
+        for name in (f"{this_machine}-{ended.pid}", f"{this_machine}-{os.getpid()}", f"far-{ended.pid}")
     )
-    for folder in (left, held, others):
+    for folder in (of_ended, of_running, of_other_machine):
         folder.mkdir()
         (folder / "clip.mp4").write_bytes(b"1")
     put(bucket / "a.mp4", b"2")
     with local_copy(bucket / "a.mp4") as copy:
         assert copy.read_bytes() == b"2"
         assert copy.is_relative_to(tmp_path)
-        assert [folder.exists() for folder in (left, held, others)] == [False, True, True]
+        assert [folder.exists() for folder in (of_ended, of_running, of_other_machine)] == [False, True, True]
     assert not copy.exists()
 
 
@@ -154,24 +155,24 @@ def test_a_store_that_does_not_answer_stops_the_run(
     where = ["--generator", "kling", "--manifests", str(bucket / "m"), "--workers", "0"]
     assert main(["catalog", *where, "--clips", str(bucket / "clips")]) == 0
 
-    async def silent(*_: Any, **__: Any) -> None:
+    async def unreachable(*_: Any, **__: Any) -> None:
         raise ConnectionError("no route")
 
     store: Any = type(bucket.fs)  # type: ignore[union-attr]
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_get_file", silent)
-        store.clear_instance_cache()  # each holds the methods that it was made with
+        patch.setattr(store, "_get_file", unreachable)
+        store.clear_instance_cache()  # instances keep the methods of their creation
         assert main(["score", *where, "--profile", "lite"]) == 2
         assert "cannot be fetched: no route; nothing is lost" in capsys.readouterr().err
     store.clear_instance_cache()
     assert rows(Manifests(bucket / "m"), SCORES) == []
     (bucket / "clips" / "000.mp4").unlink()
-    assert main(["score", *where, "--profile", "lite"]) == 3  # gone for good: the clip alone fails
+    assert main(["score", *where, "--profile", "lite"]) == 3  # a deleted clip fails alone
     assert sorted(row["status"] for row in rows(Manifests(bucket / "m"), SCORES, metric="motion")) == ["failed", "ok"]
 
 
 class SlowLink:
-    """Passes bytes on to a server, and holds back all that come after the first `limit` to it."""
+    """Passes bytes on to a server, but holds back all after the first `limit`."""
 
     def __init__(self, server: str, limit: int) -> None:
         host, port = server.removeprefix("http://").split(":")
@@ -199,7 +200,7 @@ class SlowLink:
                 target.sendall(data)
 
 
-def test_an_upload_killed_half_way_leaves_what_was_there(bucket: Place, server: str) -> None:
+def test_a_killed_upload_keeps_the_old_file(bucket: Place, server: str) -> None:
     put(bucket / "part.parquet", b"before")
     link = SlowLink(server, limit=1 << 20)
     code = "from hfv_builder.storage.places import place, put; put(place('{}'), b'x' * (8 << 20))"
@@ -216,7 +217,7 @@ def test_an_upload_killed_half_way_leaves_what_was_there(bucket: Place, server: 
     assert read(bucket / "part.parquet") == b"after"
 
 
-def test_what_a_store_cannot_do_is_one_sentence(
+def test_errors_of_stores_are_one_sentence(
     bucket: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["catalog", "--generator", "kling", "--manifests", str(bucket), "--clips", str(bucket / "none")]) == 2
@@ -237,11 +238,11 @@ def test_what_a_store_cannot_do_is_one_sentence(
 
 
 class ClientError(Exception):
-    """As a store's own client raises it, unknown to us."""
+    """An exception of a store's client that the project does not know."""
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, bucket: Place, error: Exception) -> None:
-    """Let every call to the store raise the error."""
+def make_calls_fail(monkeypatch: pytest.MonkeyPatch, bucket: Place, error: Exception) -> None:
+    """Make every call to the store raise the error."""
 
     async def fail(*_: Any, **__: Any) -> None:
         raise error
@@ -264,32 +265,30 @@ def failing(monkeypatch: pytest.MonkeyPatch, bucket: Place, error: Exception) ->
         lambda path: Manifests(path).lock("x").__enter__(),
     ],
 )
-def test_a_store_that_refuses_is_one_sentence(
+def test_a_store_that_refuses_is_a_usage_error(
     bucket: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Any], Any], error: Exception
 ) -> None:
-    failing(monkeypatch, bucket, error)
+    make_calls_fail(monkeypatch, bucket, error)
     with pytest.raises(UsageError, match=r"/x.* cannot be .*; nothing is lost: check the connection"):
         work(bucket / "x")
 
 
-def test_an_outage_while_parts_are_read_is_no_reason_to_delete_them(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outage_is_not_reported_as_a_damaged_part(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pa.Table.from_pylist([dict.fromkeys(LABELS.schema.names)], schema=LABELS.schema)
     part = Manifests(bucket).add(LABELS, rows, name="1", generator="kling")
-    failing(monkeypatch, bucket, TimeoutError())
+    make_calls_fail(monkeypatch, bucket, TimeoutError())
     with pytest.raises(UsageError, match=r"cannot be read: \w+; nothing is lost"):
         Manifests(bucket).read_part(LABELS, part)
 
 
-def test_what_stands_for_a_folder_is_no_clip(bucket: Place) -> None:
+def test_objects_that_represent_folders_are_no_clips(bucket: Place) -> None:
     put(bucket / "clips" / "000.mp4", b"a clip")
     for key in ("clips/", "clips/more/"):
         bucket.fs.pipe_file(f"{bucket.path}{key}", b"")  # type: ignore[union-attr]
     assert [entry.path for entry in walk(bucket / "clips")] == [str(bucket / "clips/000.mp4")]
 
 
-def test_a_bucket_that_is_not_there_is_one_sentence(bucket: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_bucket_is_a_usage_error(bucket: Place, capsys: pytest.CaptureFixture[str]) -> None:
     command: list[Any] = ["catalog", "--generator", "kling", "--manifests", "s3://no-such-bucket/m"]
     put(bucket / "a.mp4", b"no video")
     assert main([*command, "--clips", str(bucket), "--workers", "0"]) == 2

@@ -1,4 +1,4 @@
-"""Locks in a store: one command at a time, whatever becomes of it."""
+"""Locks in a store admit one command at a time, also after kills and outages."""
 
 import json
 import os
@@ -32,12 +32,15 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
         pass
     ended = subprocess.Popen(["true"])
     ended.wait()
-    here, far = machine(), "another-machine"
+    this_machine, other_machine = machine(), "another-machine"
     waited: list[float] = []
     monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
-    for where, pid in ((here, ended.pid), (far, 1)):  # killed; the second cannot be asked and is waited for
-        held = {"id": "1", "host": socket.gethostname(), "machine": where, "pid": pid, "at": time.time()}
-        put(bucket / ".lock-x", json.dumps(held))
+    for machine_of_holder, pid in (
+        (this_machine, ended.pid),
+        (other_machine, 1),
+    ):  # both holders were killed; the second is on another machine, so its lease is waited for
+        holder = {"id": "1", "host": socket.gethostname(), "machine": machine_of_holder, "pid": pid, "at": time.time()}
+        put(bucket / ".lock-x", json.dumps(holder))
         with manifests.lock("x"):
             assert json.loads(read(bucket / ".lock-x"))["pid"] == os.getpid()
         assert not (bucket / ".lock-x").exists()
@@ -45,30 +48,30 @@ def test_one_command_at_a_time_in_the_store(bucket: Place, monkeypatch: pytest.M
     assert waited == [settling, hfv_builder.storage.lock.LEASE_S, settling]
 
     def renewed(_: float) -> None:
-        put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 1}))
+        put(bucket / ".lock-x", json.dumps({"id": "1", "host": other_machine, "pid": 1, "at": 1}))
 
-    put(bucket / ".lock-x", json.dumps({"id": "1", "host": far, "pid": 1, "at": 0}))
+    put(bucket / ".lock-x", json.dumps({"id": "1", "host": other_machine, "pid": 1, "at": 0}))
     monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
     with pytest.raises(UsageError, match="another hfv is at work"), manifests.lock("x"):
         pass
 
 
 @pytest.mark.parametrize("kind", ["another container", "an earlier version"])
-def test_a_holder_of_the_same_host_name_whose_processes_are_out_of_sight(
+def test_a_holder_in_another_container_of_the_host_is_waited_for(
     bucket: Place, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Its process id means nothing here: it is waited for, and works on if it renews the lock."""
+    """Its process id means nothing here, so its lease is waited for, and it keeps a lock that it renews."""
     ended = subprocess.Popen(["true"])
     ended.wait()
-    held = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
+    holder = {"id": "1", "host": socket.gethostname(), "pid": ended.pid, "at": time.time()}
     if kind == "another container":
-        held["machine"] = "0123456789abcdef"
-    put(bucket / ".lock-x", json.dumps(held))
+        holder["machine"] = "0123456789abcdef"
+    put(bucket / ".lock-x", json.dumps(holder))
     waited: list[float] = []
 
     def renewed(seconds: float) -> None:
         waited.append(seconds)
-        put(bucket / ".lock-x", json.dumps(held | {"at": 2}))
+        put(bucket / ".lock-x", json.dumps(holder | {"at": 2}))
 
     monkeypatch.setattr(hfv_builder.storage.lock, "time", SimpleNamespace(time=time.time, sleep=renewed))
     with pytest.raises(UsageError, match="another hfv is at work"), Manifests(bucket).lock("x"):
@@ -77,16 +80,16 @@ def test_a_holder_of_the_same_host_name_whose_processes_are_out_of_sight(
 
 
 def test_containers_of_one_host_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = machine.__wrapped__()
-    assert here == machine.__wrapped__()
-    assert len(here) == 16
+    host = machine.__wrapped__()
+    assert host == machine.__wrapped__()
+    assert len(host) == 16
     monkeypatch.setattr(os, "readlink", lambda _: "pid:[1]")
     container = machine.__wrapped__()
     monkeypatch.setattr(os, "readlink", raising(FileNotFoundError()))
-    assert len({here, container, machine.__wrapped__()}) == 3
+    assert len({host, container, machine.__wrapped__()}) == 3
 
 
-def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_held_long_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hfv_builder.storage.lock, "LEASE_S", 0.3)
     with Manifests(bucket).lock("x"):
         first = read(bucket / ".lock-x")
@@ -96,7 +99,7 @@ def test_a_long_hold_is_renewed(bucket: Place, monkeypatch: pytest.MonkeyPatch) 
             time.sleep(0.05)
 
 
-def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_commands_gets_the_lock_of_a_dead_holder(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     dead = {"id": "1", "host": "x", "machine": machine(), "pid": ended.pid, "at": time.time()}
@@ -112,7 +115,7 @@ def test_of_two_that_find_a_dead_holder_one_gets_the_lock(bucket: Place, monkeyp
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["Ctrl-C", "Ctrl-C ignored"])
-def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
+def test_a_command_that_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
     exits: list[int] = []
     monkeypatch.setattr(os, "_exit", exits.append)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
@@ -126,7 +129,7 @@ def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch,
     def work_long() -> None:
         end = time.monotonic() + 20
         while time.monotonic() < end and not exits:
-            put(bucket / ".lock-x", other)  # again, as the lock may have been about to be renewed
+            put(bucket / ".lock-x", other)  # written again, since a renewal may just have overwritten it
             time.sleep(0.05)
         if not exits:
             pytest.fail("nothing stopped the work")
@@ -145,12 +148,12 @@ def test_who_lost_the_lock_stops(bucket: Place, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_an_outage_at_the_end_does_not_hide_the_error(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(_: Any) -> None:
+    def unreachable(_: Any) -> None:
         raise ConnectionError("no route")
 
     def fail() -> None:
         with Manifests(bucket).lock("x"):
-            monkeypatch.setattr(hfv_builder.storage.lock, "read", silent)
+            monkeypatch.setattr(hfv_builder.storage.lock, "read", unreachable)
             raise UsageError("the real one")
 
     with pytest.raises(UsageError, match="the real one"):

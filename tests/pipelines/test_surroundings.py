@@ -1,4 +1,4 @@
-"""What surrounds a run: folders of temporary files, a home folder, the locale and the terminal."""
+"""The environment of a run: temporary folders, the home folder, the locale and the terminal."""
 
 import ast
 import io
@@ -34,10 +34,10 @@ print(child.exitcode, tempfile.gettempdir(), util.get_temp_dir())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
 @pytest.mark.parametrize("length", [20, 90, 200])
-def test_workers_start_however_long_the_name_of_tmpdir(tmp_path: Path, length: int) -> None:
+def test_workers_start_with_long_names_of_tmpdir(tmp_path: Path, length: int) -> None:
     folder = tmp_path / ("x" * length)
     folder.mkdir()
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FORK],
         env=os.environ | {"TMPDIR": str(folder)},
         capture_output=True,
@@ -45,15 +45,15 @@ def test_workers_start_however_long_the_name_of_tmpdir(tmp_path: Path, length: i
         check=False,
         timeout=120,
     )
-    code, usual, sockets = done.stdout.split()
-    assert (code, usual) == ("0", str(folder)), done.stderr
+    code, temporary, sockets = process.stdout.split()
+    assert (code, temporary) == ("0", str(folder)), process.stderr
     assert len(sockets) < 80 or length == 20
-    assert not Path(sockets).exists()  # it goes with the process
+    assert not Path(sockets).exists()  # the process deletes it
 
 
 @pytest.fixture
 def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user whom the system does not know."""
+    """Simulate a user without a home folder that the system does not know."""
     import pwd
 
     for name in ("HOME", "HFV_WEIGHTS", "XDG_CACHE_HOME"):
@@ -62,7 +62,7 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_home")
-def test_no_home_folder_is_needed_unless_weights_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_weights_need_a_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     WeightsDir().require([])
     with pytest.raises(UsageError, match="no home folder for the weights; give a folder with HFV_WEIGHTS or --dir"):
@@ -75,7 +75,7 @@ def test_no_home_folder_is_needed_unless_weights_are(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_output_never_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str) -> None:
+def test_output_works_in_every_encoding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str) -> None:
     name = "\u52d5\u753b caf\u00e9 \udce9 \x1b[31m.mp4"
 
     def stage(_: Manifests, options: object) -> Outcome:
@@ -99,7 +99,7 @@ def test_output_never_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, enc
         assert b"\x1b" not in written
 
 
-def test_a_skipped_precaution_is_said_with_v(
+def test_a_skipped_precaution_is_reported_if_verbose(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hfv_builder.storage import precautions
@@ -118,17 +118,17 @@ def test_a_skipped_precaution_is_said_with_v(
         assert capsys.readouterr().err.count("files have no permissions to set (Operation not permitted)") == times
 
 
-def test_text_is_utf_8_whatever_the_locale() -> None:
-    """No file is read or written as text in a code that the locale chooses."""
+def test_text_files_are_utf_8_in_every_locale() -> None:
+    """No file is read or written as text in the encoding of the locale."""
     root = Path(__file__).parents[2]
     for package in ("hfv_builder", "pipelines", "review_ui"):
         for path in sorted((root / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                    called = node.func.attr
-                    modes = [each.value for each in node.args if isinstance(each, ast.Constant)]
-                    of_text = called == "open" and any(mode in ("r", "w", "a", "x") for mode in modes)
+                    method = node.func.attr
+                    modes = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+                    of_text = method == "open" and any(mode in ("r", "w", "a", "x") for mode in modes)
                     is_media = ast.unparse(node.func) in ("av.open", "tarfile.open")
-                    if called in ("read_text", "write_text") or (of_text and not is_media):
-                        told = {each.arg for each in node.keywords} | {*modes}
-                        assert told & {"encoding", "utf-8"}, f"{path}:{node.lineno}"
+                    if method in ("read_text", "write_text") or (of_text and not is_media):
+                        arguments = {argument.arg for argument in node.keywords} | {*modes}
+                        assert arguments & {"encoding", "utf-8"}, f"{path}:{node.lineno}"

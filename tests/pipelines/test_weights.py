@@ -1,4 +1,4 @@
-"""`hfv weights pull | check`, against servers of this machine."""
+"""`hfv weights pull | check` against servers on this machine."""
 
 import dataclasses
 import hashlib
@@ -20,18 +20,18 @@ from tests.backends.test_weights import BODY, pin_of
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves BODY at every address, honouring ranges."""
+    """Serves BODY at every address, with support of ranges."""
 
     asked: list[str | None] = []  # noqa: RUF012 (shared on purpose)
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.asked.append(wanted)
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        range_header = self.headers.get("Range")
+        self.asked.append(range_header)
+        start = int(range_header.removeprefix("bytes=").removesuffix("-")) if range_header else 0
         if start >= len(BODY):
             self.send_error(416)
             return
-        self.send_response(206 if wanted else 200)
+        self.send_response(206 if range_header else 200)
         self.send_header("Content-Length", str(len(BODY) - start))
         self.end_headers()
         self.wfile.write(BODY[start:])
@@ -56,7 +56,7 @@ HUB = {"config.json": b"{}", "model.safetensors": b"\x02" + bytes(7) + b"{}"}
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the Hugging Face hub does for one model, whose files are HUB."""
+    """Answers like the Hugging Face hub for one model, whose files are HUB."""
 
     fetched: list[str] = []  # noqa: RUF012 (shared on purpose)
 
@@ -86,7 +86,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WeightsDir]:
-    """A store of a model without a pinned commit, to be had from a hub on this machine."""
+    """Return a weights directory for a model without a pinned commit, which a hub on this machine has."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -103,7 +103,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WeightsDir]
         thread.join()
 
 
-def test_a_download_goes_on_where_it_broke_off(url: str, tmp_path: Path) -> None:
+def test_a_download_resumes_where_it_stopped(url: str, tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     path.with_name("x.pth.part").write_bytes(BODY[:1000])
     weights.download(url, path)
@@ -112,14 +112,14 @@ def test_a_download_goes_on_where_it_broke_off(url: str, tmp_path: Path) -> None
     assert not path.with_name("x.pth.part").exists()
 
 
-def test_a_download_that_was_complete_but_unnamed(url: str, tmp_path: Path) -> None:
+def test_a_complete_partial_file_is_renamed(url: str, tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     path.with_name("x.pth.part").write_bytes(BODY)
     weights.download(url, path)
     assert path.read_bytes() == BODY
 
 
-def test_pull_and_check(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_downloads_missing_and_damaged_weights(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path / "store", pins={"x": pin_of(BODY, tmp_path)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
@@ -128,17 +128,17 @@ def test_pull_and_check(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         weights.demand(weights.check(paper, store=store), store)
     states = weights.pull(paper, store=store)
     weights.demand(states, store)
-    assert [found.state for found in states] == ["ok"]
+    assert [file.state for file in states] == ["ok"]
     table = weights.table(states)
     assert all(word in table for word in ("model", "revision", "licence", "abc", "mit", "x.pth", "ok"))
     asked = len(Server.asked)
     weights.pull(paper, store=store)
     assert len(Server.asked) == asked
     (store.folder("x") / "x.pth").write_bytes(b"damaged")
-    assert [found.state for found in weights.pull(paper, store=store)] == ["ok"]
+    assert [file.state for file in weights.pull(paper, store=store)] == ["ok"]
 
 
-def test_what_does_not_have_the_published_hash_is_not_kept(
+def test_a_download_without_the_published_hash_is_not_kept(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = WeightsDir(root=tmp_path / "store", pins={"x": pin_of(b"something else", tmp_path)})
@@ -149,7 +149,7 @@ def test_what_does_not_have_the_published_hash_is_not_kept(
     assert not (store.folder("x") / "x.pth").exists()
 
 
-def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path / "store", pins={"x": dataclasses.replace(pin_of(BODY, tmp_path))})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     monkeypatch.setattr(weights, "_torchvision_url", lambda source: "http://127.0.0.1:9/x")
@@ -157,7 +157,7 @@ def test_without_a_network_pull_says_what_to_do(tmp_path: Path, monkeypatch: pyt
         weights.pull(load_profile("paper"), store=store)
 
 
-def test_files_put_there_by_hand_are_recorded_by_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_records_weights_added_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
     (tmp_path / "x").mkdir()
@@ -176,15 +176,15 @@ def test_pull_from_a_hub_records_the_commit(hub: WeightsDir) -> None:
     assert {path.name: path.read_bytes() for path in hub.folder("x").iterdir() if path.name != RECORD} == HUB
 
 
-@pytest.mark.parametrize("checked", [False, True], ids=["pulled", "checked before"])
+@pytest.mark.parametrize("checked_before", [False, True], ids=["pulled", "checked before"])
 @pytest.mark.parametrize("same", [True, False], ids=["the hub's", "others"])
-def test_files_put_there_by_hand_are_compared_with_the_hubs(hub: WeightsDir, same: bool, checked: bool) -> None:
-    """A record of the hub's commit beside files that are not its would be a lie."""
+def test_pull_compares_weights_added_by_hand_with_the_hub(hub: WeightsDir, same: bool, checked_before: bool) -> None:
+    """The commit of the hub must not be recorded beside other files than the hub's."""
     hub.folder("x").mkdir(parents=True)
     (hub.folder("x") / "config.json").write_bytes(HUB["config.json"])
     model = HUB["model.safetensors"] if same else b"\x04" + bytes(7) + b"{  }"
     (hub.folder("x") / "model.safetensors").write_bytes(model)
-    if checked:
+    if checked_before:
         weights.demand(weights.check(load_profile("paper"), store=hub), hub)
         assert hub.recorded_revision("x") == weights.UNPINNED
         (hub.folder("x") / "config.json").unlink()

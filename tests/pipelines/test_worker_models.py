@@ -1,4 +1,4 @@
-"""The models that a worker keeps are those of the scores asked for, or the worker is refused."""
+"""A worker keeps the models that a run requires, and is refused if it has other weights."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LITE = load_profile("lite")
 
 
 class Weights:
-    """Stands for the weights of this machine, by the section of the profile that they are for."""
+    """Simulated weights of this machine: `of` has a revision for each section of the profile."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of = {"flow": "1", "depth": "1", "background": "1", "subject": "1"}
@@ -43,17 +43,17 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> Weights:
 
 
 def run(manifests: Manifests, *metrics: Metric) -> ScoringRun:
-    """What a command here and now would ask of workers."""
-    asked = metrics or METRICS
+    """Return the run that a command would send to workers now."""
+    requested = metrics or METRICS
     return ScoringRun(
         manifests=manifests,
         generator="kling",
-        resolved=registry.resolve(LITE, asked),
+        resolved=registry.resolve(LITE, requested),
         packages=packages(),
     )
 
 
-def test_models_are_kept_from_task_to_task(manifests: Manifests, weights: Weights) -> None:
+def test_models_are_kept_between_tasks(manifests: Manifests, weights: Weights) -> None:
     assert models.scorer_of(run(manifests)) is models.scorer_of(run(manifests))
     assert len(weights.loaded) == 1
 
@@ -66,32 +66,30 @@ def test_replaced_weights_are_loaded(manifests: Manifests, weights: Weights) -> 
 
 
 def test_weights_replaced_since_the_command_began_are_refused(manifests: Manifests, weights: Weights) -> None:
-    asked = run(manifests)
+    requested = run(manifests)
     weights.of["depth"] = "2"
     with pytest.raises(UsageError, match="for it has other weights"):
-        models.scorer_of(asked)
+        models.scorer_of(requested)
     newer = run(manifests)
     assert models.scorer_of(newer)["depth"] == "2"
     with pytest.raises(UsageError, match="for it has other weights"):
-        models.scorer_of(asked)  # the models in memory are not those of its scores
+        models.scorer_of(requested)  # the models in memory have other weights
 
 
 def test_weights_replaced_while_they_are_loaded_are_refused(manifests: Manifests, weights: Weights) -> None:
-    asked = run(manifests)
+    requested = run(manifests)
     weights.while_loading = lambda: weights.of.update(depth="2")
     for _ in range(2):
         with pytest.raises(UsageError, match="for it has other weights"):
-            models.scorer_of(asked)
+            models.scorer_of(requested)
 
 
-def test_weights_of_metrics_that_nobody_asked_for_may_differ_or_be_missing(
-    manifests: Manifests, weights: Weights
-) -> None:
-    asked = run(manifests, Metric.MOTION)
-    assert set(asked.resolved.fingerprints) == {Metric.MOTION}
+def test_weights_of_other_metrics_may_differ_or_be_missing(manifests: Manifests, weights: Weights) -> None:
+    requested = run(manifests, Metric.MOTION)
+    assert set(requested.resolved.fingerprints) == {Metric.MOTION}
     del weights.of["depth"], weights.of["subject"]
     weights.of["background"] = "2"
-    models.scorer_of(asked)
+    models.scorer_of(requested)
     weights.of["flow"] = "2"
-    models.scorer_of(asked)  # in memory are those asked for
+    models.scorer_of(requested)  # the models in memory are the required ones
     assert len(weights.loaded) == 1

@@ -1,4 +1,4 @@
-"""Profiles: what ships is whole, what a user writes is checked to the field, and the fingerprint tells all apart."""
+"""Shipped profiles are complete, user profiles are checked field by field, and fingerprints tell them apart."""
 
 import dataclasses
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_without_a_base_it_starts_from_paper(tmp_path: Path) -> None:
         ("base = 'heavy'", r"base = 'heavy' is no profile; choose lite, paper, paper-fast"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+def test_errors_name_the_wrong_field(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=sentence) as caught:
@@ -79,7 +79,7 @@ def _with(config: Any, name: str, value: object) -> Any:
 
 
 def variants(profile: Profile) -> dict[str, Profile]:
-    """The profile with one field changed, for every field of every section."""
+    """Return the profile with one field changed, for every field of every section, by the name of the field."""
     changed = {}
     choices = {
         "backend": {"dis": "raft_small", "apparent_size": "depth_pro", "lab_histogram": "clip"},
@@ -102,7 +102,7 @@ def variants(profile: Profile) -> dict[str, Profile]:
 
     for field in dataclasses.fields(profile):
         value = getattr(profile, field.name)
-        if field.name in ("name", "evidence"):  # they decide nothing
+        if field.name in ("name", "evidence"):  # no score depends on them
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for inner in dataclasses.fields(value):
@@ -113,7 +113,7 @@ def variants(profile: Profile) -> dict[str, Profile]:
     return changed
 
 
-def test_every_field_changes_the_fingerprint_of_what_it_decides() -> None:
+def test_every_field_changes_the_fingerprints_of_its_metrics() -> None:
     lite = load_profile("lite")
     for name, variant in variants(lite).items():
         section = name.split(".")[0]
@@ -123,7 +123,7 @@ def test_every_field_changes_the_fingerprint_of_what_it_decides() -> None:
             assert same is not decides, (name, metric)
 
 
-def test_a_name_decides_nothing_and_a_revision_does() -> None:
+def test_fingerprints_depend_on_revisions_but_not_on_names() -> None:
     lite = load_profile("lite")
     renamed = dataclasses.replace(lite, name="other")
     assert fingerprint(lite, Metric.MOTION, {"flow": "1"}) == fingerprint(renamed, Metric.MOTION, {"flow": "1"})
@@ -131,8 +131,8 @@ def test_a_name_decides_nothing_and_a_revision_does() -> None:
     assert fingerprint(lite, Metric.MOTION, {"depth": "1"}) == fingerprint(lite, Metric.MOTION, {"depth": "2"})
 
 
-def test_learnt_models_are_told_apart_by_the_kind_of_device_and_classical_ones_are_not(tmp_path: Path) -> None:
-    """Even where the precision is the same: a GPU resizes and sums in other ways."""
+def test_fingerprints_depend_on_the_device_for_learnt_models_alone(tmp_path: Path) -> None:
+    """They do so even for the same precision, since a GPU resizes and sums in another order."""
     lite, store = load_profile("lite"), WeightsDir(root=tmp_path)
     mixed = _with(lite, "subject", _with(load_profile("paper").subject, "precision", "fp32"))
     on_cpu, on_cuda, on_second = (
@@ -144,19 +144,19 @@ def test_learnt_models_are_told_apart_by_the_kind_of_device_and_classical_ones_a
 
 
 def test_fingerprints_differ_between_metrics_and_profiles() -> None:
-    marks = resolve(load_profile("lite")).fingerprints
-    assert len(set(marks.values())) == 3
-    assert all(len(mark) == 16 for mark in marks.values())
+    fingerprints = resolve(load_profile("lite")).fingerprints
+    assert len(set(fingerprints.values())) == 3
+    assert all(len(value) == 16 for value in fingerprints.values())
 
 
 def test_fields_added_later_leave_older_fingerprints_valid() -> None:
-    """The figures are those of the first release, which had no such fields; only appearance was computed otherwise."""
-    marks = {metric: fingerprint(load_profile("paper"), metric, {}) for metric in METRICS}
-    assert marks[Metric.SPATIAL] == "df6c93ec384ba63b"
-    assert marks[Metric.MOTION] == "2e3134fa1ca52103"
+    """The fingerprints are those of the first release, without these fields. Appearance was computed otherwise then."""
+    fingerprints = {metric: fingerprint(load_profile("paper"), metric, {}) for metric in METRICS}
+    assert fingerprints[Metric.SPATIAL] == "df6c93ec384ba63b"
+    assert fingerprints[Metric.MOTION] == "2e3134fa1ca52103"
 
 
-def test_pairs_and_what_they_are_taken_for_decide_all_metrics() -> None:
+def test_runs_of_frames_change_all_fingerprints() -> None:
     lite = _with(load_profile("lite"), "pairs", 8)
     without = _with(lite, "motion", _with(lite.motion, "metric", "warp_error"))
     without = _with(without, "spatial", _with(without.spatial, "scaling", False))

@@ -1,4 +1,4 @@
-"""The contact sheet: one row a clip, whatever their sizes."""
+"""The contact sheet has a row per clip, whatever their sizes."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ def test_a_sheet_has_a_captioned_row_for_each_clip() -> None:
     assert sheet.shape == (18 + 23 + 18 + 33, 3 * 43, 3)
     assert (sheet[:18] > 0).any()
     assert (sheet[18:38, :40] == 200).all()
-    # The first, the middle and the last frame of the second clip.
+    # The first, middle and last frame of the second clip.
     assert sheet[70, [5, 48, 91], 0].tolist() == [0, 14, 29]
 
 
-def test_captions_must_match() -> None:
+def test_every_clip_needs_a_caption() -> None:
     with pytest.raises(ValueError, match="zip"):
         contact_sheet([np.zeros((2, 8, 8, 3), np.uint8)], [])
 
 
-def test_a_sheet_of_nothing_is_empty() -> None:
+def test_a_sheet_without_clips_is_empty() -> None:
     assert contact_sheet([], [], columns=2).shape[0] == 0

@@ -1,4 +1,4 @@
-"""Drawing: sprites land on their anchors, figures stand on the ground, the camera shows the right part."""
+"""Drawing: sprites are placed by their anchors, figures stand on the ground, and the camera crops the scene."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from hfv_builder.samples.textures import CLOTHS, cloth, hsv, noise, rgb
 
 
 def white_bar() -> Sprite:
-    """An opaque bar 8 wide and 40 long, its anchors in the middle of its ends."""
+    """Return an opaque bar, 8 wide and 40 long, with anchors in the middle of its ends."""
     image = np.zeros((48, 16, 4), np.float32)
     image[4:44, 4:12] = 255
     return Sprite(image, (8, 4), (8, 44))
@@ -26,7 +26,7 @@ def test_a_sprite_reaches_from_one_anchor_to_the_other() -> None:
     draw(frame, [place(white_bar(), np.array([20.0, 30.0]), np.array([60.0, 30.0]))])
     rows, columns = np.nonzero(frame[..., 0] > 128)
     assert (columns.min(), columns.max()) == (pytest.approx(20, abs=1), pytest.approx(60, abs=1))
-    # Half as wide as in its own pixels: sprites are supersampled twofold.
+    # Half as wide as the image: sprites have twice the resolution of the frame.
     assert rows.max() - rows.min() + 1 == pytest.approx(4, abs=1)
 
 
@@ -47,17 +47,17 @@ def test_a_shade_darkens_and_a_fade_mixes() -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("facing", [-1, 1])
 def test_figures_stand_on_the_ground(action: str, facing: int) -> None:
-    chosen = ACTIONS[action]
-    stance = Stance(np.array([100.0, 200.0]), 150.0, chosen.view, facing if chosen.view == "side" else 1)
+    chosen_action = ACTIONS[action]
+    stance = Stance(np.array([100.0, 200.0]), 150.0, chosen_action.view, facing if chosen_action.view == "side" else 1)
     for phase in np.linspace(0, 6, 9):
-        joints = pose_joints(chosen.pose(phase), stance)
+        joints = pose_joints(chosen_action.pose(phase), stance)
         lowest = max(joints[f"ankle_{side}"][1] for side in SIDES)
         jump = 0.1 if action == "jump" else 0.02
         assert 200 - (0.05 + jump) * 150 < lowest < 201
         assert joints["crown"][1] < joints["neck"][1] < joints["hip"][1]
 
 
-def test_a_turn_moves_everything_round_the_hips() -> None:
+def test_a_turn_rotates_all_joints_around_the_hips() -> None:
     stance = Stance(np.array([100.0, 200.0]), 150.0, "front", 1)
     pose = ACTIONS["wave"].pose(1.0)
     still, turned = pose_joints(pose, stance), pose_joints(pose, stance, turn=np.pi)
@@ -65,7 +65,7 @@ def test_a_turn_moves_everything_round_the_hips() -> None:
         assert turned[name] == pytest.approx(2 * still["hip"] - point)
 
 
-def test_limbs_stretch_alone() -> None:
+def test_stretching_a_limb_moves_no_other_joint() -> None:
     stance = Stance(np.array([100.0, 200.0]), 150.0, "side", -1)
     pose = ACTIONS["walk"].pose(1.0)
     natural, long = pose_joints(pose, stance), pose_joints(pose, stance, limb_scale={"arm_left": 2.0})
@@ -85,7 +85,7 @@ def test_drawing_orders_have_every_group_once() -> None:
         assert swapped.index("object") < swapped.index("trunk")
 
 
-def test_another_person_looks_different() -> None:
+def test_unlike_gives_another_look() -> None:
     rng = np.random.default_rng(5)
     for _ in range(30):
         look = choose_look(rng)
@@ -124,16 +124,16 @@ def test_the_camera_crops_at_whole_pixels_and_interpolates_between_them() -> Non
 
 
 @pytest.mark.parametrize("pattern", CLOTHS)
-def test_cloth_keeps_to_its_two_colours(pattern: str) -> None:
+def test_cloth_has_its_two_colours(pattern: str) -> None:
     red, blue = rgb(200, 30, 30), rgb(30, 30, 200)
-    stuff = cloth(np.random.default_rng(3), 60, 50, (red, blue), pattern=pattern)
-    assert stuff.shape == (60, 50, 3)
-    assert stuff.dtype == np.float32
-    assert 25 < stuff[..., 1].mean() < 35
-    assert (pattern == "plain") == (stuff[..., 2].std() < 20)
+    image = cloth(np.random.default_rng(3), 60, 50, (red, blue), pattern=pattern)
+    assert image.shape == (60, 50, 3)
+    assert image.dtype == np.float32
+    assert 25 < image[..., 1].mean() < 35
+    assert (pattern == "plain") == (image[..., 2].std() < 20)
 
 
-def test_colours_and_noise() -> None:
+def test_colours_and_noise_have_known_values() -> None:
     assert hsv(0.0, 1.0, 1.0).tolist() == [255, 0, 0]
     assert hsv(1 / 3, 1.0, 0.5).tolist() == pytest.approx([0, 127.5, 0])
     assert hsv(1.25, 0.5, 1.0).tolist() == pytest.approx(hsv(0.25, 0.5, 1.0).tolist())

@@ -1,4 +1,4 @@
-"""The plan: counts, balance, names that tell nothing, and the table of truth."""
+"""The plan of sample clips: counts, balance, uninformative file names, and the table of truth."""
 
 import csv
 import pickle
@@ -47,35 +47,35 @@ def test_severity_is_spread_over_its_range_and_a_clean_clip_has_none() -> None:
 
 def test_the_generators_differ_in_format() -> None:
     formats = {(spec.generator, spec.width, spec.height, spec.fps, spec.num_frames) for spec in sample_plan()}
-    fake = [form for form in formats if form[0] != REAL_SOURCE]
+    generated = [form for form in formats if form[0] != REAL_SOURCE]
     assert len(formats) == 3
     for column in range(5):
-        assert len({form[column] for form in fake}) == 2
+        assert len({form[column] for form in generated}) == 2
 
 
-def test_the_seed_decides_everything() -> None:
+def test_the_plan_depends_on_the_seed_alone() -> None:
     assert sample_plan(seed=4) == sample_plan(seed=4)
     first, second = ({spec.seed for spec in sample_plan(seed=seed)} for seed in (4, 5))
     assert len(first) == len(sample_plan(seed=4))
     assert not first & second
 
 
-def test_file_names_say_nothing_about_what_is_in_them() -> None:
+def test_file_names_do_not_tell_the_anomaly() -> None:
     orders = []
     for seed in range(20):
         clips = [spec for spec in sample_plan(seed=seed) if spec.generator == "demo-a"]
         assert [spec.file for spec in clips] == [f"clip_{number:04d}.mp4" for number in range(36)]
         orders.append([spec.family for spec in clips])
-    # Whatever the place in the folder, all families turn up there.
+    # Over the seeds, every position in the folder has clips of all families.
     assert all(set(families) == set(FAMILIES) for families in zip(*orders, strict=True))
 
 
-def test_severities_seeds_and_families_are_not_in_step() -> None:
+def test_seeds_and_families_are_uncorrelated() -> None:
     clips = [spec for seed in range(10) for spec in sample_plan(seed=seed, real=0)]
     seeds = np.array([spec.seed for spec in clips], float)
     for family in FAMILIES:
-        mine = np.array([spec.family == family for spec in clips])
-        assert abs(np.corrcoef(seeds, mine)[0, 1]) < 0.12
+        is_family = np.array([spec.family == family for spec in clips])
+        assert abs(np.corrcoef(seeds, is_family)[0, 1]) < 0.12
 
 
 def test_a_spec_survives_pickling() -> None:
@@ -83,7 +83,7 @@ def test_a_spec_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301
 
 
-def test_the_truth_comes_back_from_the_table(tmp_path: Path) -> None:
+def test_the_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
     plan = sample_plan(per_family=2, real=3, seed=6)
     path = tmp_path / "new" / "truth.csv"
     write_truth(plan, path)

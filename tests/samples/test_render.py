@@ -1,4 +1,4 @@
-"""Rendering: what depends on the seed, what on the anomaly, and what is in the file."""
+"""Rendering of sample clips: effects of seed and anomaly, and the file that is written."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
     assert render_sample(replace(spec, seed=12), tmp_path / "third").read_bytes() != first
 
 
-def test_a_clip_appears_under_its_name_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_rendering_writes_the_clip_and_no_other_file(tmp_path: Path) -> None:
     path = render_sample(TINY, tmp_path)
     assert path == tmp_path / "demo-a" / "clip_0000.mp4"
     assert list(path.parent.iterdir()) == [path]
@@ -54,7 +54,7 @@ def test_the_file_has_the_format_of_the_spec(tmp_path: Path, size: tuple[int, in
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_the_file_shows_what_was_rendered(tmp_path: Path) -> None:
+def test_the_file_shows_the_rendered_frames(tmp_path: Path) -> None:
     frames = render_frames(TINY).astype(float)
     difference = np.stack(decoded(render_sample(TINY, tmp_path))).astype(float) - frames
     assert np.abs(difference).mean() < 8
@@ -73,7 +73,7 @@ def test_every_action_renders_with_every_kind(action: str, family: str, kind: st
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_anomaly_changes_only_the_frames_that_it_touches(family: str) -> None:
+def test_an_anomaly_changes_exactly_its_frames(family: str) -> None:
     kind, field = {
         "spatial": ("object_scale", "object_scale"),
         "appearance": ("identity", "body"),
@@ -89,12 +89,12 @@ def test_an_anomaly_changes_only_the_frames_that_it_touches(family: str) -> None
     clean = render_frames(replace(spec, family="clean", kind="none", severity=0.0))
     same = (render_frames(spec) == clean).all(axis=(1, 2, 3))
     assert same[untouched].all()
-    if family == "motion":  # a whole number of turns looks like none
+    if family == "motion":  # whole turns look like no turn
         touched &= np.abs(track % (2 * np.pi)) > 0.1
     assert not same[touched].any()
 
 
-def test_the_figure_moves_and_the_place_stays() -> None:
+def test_the_figure_moves_and_the_background_does_not() -> None:
     frames = render_frames(replace(TINY, action="jump", num_frames=16, width=160, height=120))
     deviation = frames.astype(float).std(axis=(0, 3))
     assert deviation[30:90, 60:100].mean() > 1.3 * deviation[:, :30].mean()

@@ -1,4 +1,4 @@
-"""Timelines: each family touches its own controls, and severity is felt."""
+"""Timelines: an anomaly changes the controls of its family alone, and more with larger severity."""
 
 from dataclasses import fields
 
@@ -13,8 +13,8 @@ KINDS = [(family, kind) for family in FAMILIES for kind in kinds_of(family)]
 NUM_FRAMES = 30
 
 
-def touched(timeline: Timeline, group: str) -> set[str]:
-    """The controls of a group that differ from those of a clean clip."""
+def changed_controls(timeline: Timeline, group: str) -> set[str]:
+    """Return the controls of a group that differ from those of a clean clip."""
     normal, actual = getattr(Timeline.normal(NUM_FRAMES), group), getattr(timeline, group)
     names = set()
     for field in fields(normal):
@@ -25,10 +25,10 @@ def touched(timeline: Timeline, group: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("family", "kind"), KINDS)
-def test_a_kind_touches_its_own_family_and_nothing_else(family: str, kind: str) -> None:
+def test_a_kind_changes_the_controls_of_its_family_alone(family: str, kind: str) -> None:
     timeline = make_timeline(family, kind, seed=3, num_frames=NUM_FRAMES, severity=0.7)
     for other, group in GROUPS.items():
-        assert bool(touched(timeline, group)) == (other == family)
+        assert bool(changed_controls(timeline, group)) == (other == family)
 
 
 @pytest.mark.parametrize(("family", "kind"), KINDS)
@@ -54,12 +54,12 @@ def test_the_same_arguments_give_the_same_timeline() -> None:
     assert not np.array_equal(turns[0], turns[2])
 
 
-def test_a_clean_clip_has_nothing_wrong() -> None:
+def test_a_clean_clip_has_no_changed_controls() -> None:
     timeline = make_timeline("clean", "none", seed=1, num_frames=NUM_FRAMES, severity=0.0)
-    assert not any(touched(timeline, group) for group in GROUPS.values())
+    assert not any(changed_controls(timeline, group) for group in GROUPS.values())
 
 
-def test_severity_is_felt() -> None:
+def test_larger_severity_changes_controls_more() -> None:
     mild, bad = (
         make_timeline("spatial", "object_scale", seed=5, num_frames=NUM_FRAMES, severity=severity)
         for severity in (0.2, 1.0)
@@ -67,7 +67,7 @@ def test_severity_is_felt() -> None:
     assert bad.geometry.object_scale.max() > mild.geometry.object_scale.max() > 1
 
 
-def test_random_pieces_count_up_from_zero() -> None:
+def test_random_pieces_are_numbered_from_zero() -> None:
     pieces = random_pieces(np.random.default_rng(1), 20, 4)
     assert pieces[0] == 0
     assert pieces[-1] == 4

@@ -1,4 +1,4 @@
-"""Small clips, profiles and scorers that the scoring tests share."""
+"""Small clips, profiles and scorers that the tests of scoring share."""
 
 import dataclasses
 from functools import cache
@@ -20,7 +20,7 @@ Frames = npt.NDArray[np.uint8]
 
 
 def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4, **depth: Any) -> Profile:
-    """The paper profile at a size for tests, in fp32 on every device."""
+    """Return the paper profile with small sizes, in fp32 on every device."""
     profile = load_profile("paper")
     return dataclasses.replace(
         profile,
@@ -37,25 +37,27 @@ def scorer(profile: Profile) -> Scorer:
 
 
 def chunks(frames: Frames, *sizes: int) -> list[Chunk]:
-    """The frames as one chunk, or cut into chunks of these sizes."""
-    numbers = np.arange(len(frames), dtype=np.int32)
+    """Return the frames as one chunk, or cut into chunks of these sizes."""
+    frame_indices = np.arange(len(frames), dtype=np.int32)
     ends = np.cumsum(sizes) if sizes else [len(frames)]
     return [
-        Chunk(rgb=frames[start:end], index=numbers[start:end]) for start, end in zip([0, *ends], ends, strict=False)
+        Chunk(rgb=frames[start:end], index=frame_indices[start:end])
+        for start, end in zip([0, *ends], ends, strict=False)
     ]
 
 
 def walk(count: int, *, height: int = 72, width: int = 128, seed: int = 0) -> Frames:
-    """A textured scene that glides by, one pixel a frame."""
+    """Return frames of a texture that moves by one pixel a frame: (count, height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((1, 3, height // 6, width // 6), np.float32))
-    ground = torch.nn.functional.interpolate(coarse, (height, width + count), mode="bicubic").clamp(0, 1)[0]
-    pictures = torch.stack([ground[:, :, t : t + width] for t in range(count)])
-    frames: Frames = (pictures * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    texture = torch.nn.functional.interpolate(coarse, (height, width + count), mode="bicubic").clamp(0, 1)[0]
+    images = torch.stack([texture[:, :, t : t + width] for t in range(count)])
+    frames: Frames = (images * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return frames
 
 
 def values(scores: ClipScores) -> list[float]:
-    found = [scores.scores[metric].value for metric in METRICS]
-    assert None not in found
-    return [float(value or 0) for value in found]
+    """Return the three scores in the order of the metrics; all must have a value."""
+    results = [scores.scores[metric].value for metric in METRICS]
+    assert None not in results
+    return [float(value or 0) for value in results]

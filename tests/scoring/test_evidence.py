@@ -1,4 +1,4 @@
-"""Evidence: a small picture of the right moment, for every metric that has a score."""
+"""Evidence: a small image of the worst moment for every metric that has a score."""
 
 import dataclasses
 import io
@@ -16,14 +16,14 @@ from hfv_builder.scoring.scorer import Scorer
 from tests.conftest import Frames, moving_square
 
 LITE = load_profile("lite")
-PICTURES = {Metric.SPATIAL: 5, Metric.APPEARANCE: 3, Metric.MOTION: 4}
+IMAGES_PER_PANEL = {Metric.SPATIAL: 5, Metric.APPEARANCE: 3, Metric.MOTION: 4}
 
 
 def chunk(frames: Frames) -> Chunk:
     return Chunk(rgb=frames, index=np.arange(len(frames), dtype=np.int32))
 
 
-def opened(data: bytes) -> Frames:
+def decoded(data: bytes) -> Frames:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
@@ -33,41 +33,43 @@ def test_a_panel_for_every_metric(height: int, width: int) -> None:
     evidence = Scorer(resolve(LITE)).score([chunk(noise)]).evidence
     assert set(evidence) == set(METRICS)
     for metric, data in evidence.items():
-        picture = opened(data)
+        image = decoded(data)
         assert len(data) <= MOST_BYTES
         cell = round(width * SIDE / max(height, width))
-        assert picture.shape[1] == PICTURES[metric] * cell + (PICTURES[metric] - 1) * GAP
+        assert image.shape[1] == IMAGES_PER_PANEL[metric] * cell + (IMAGES_PER_PANEL[metric] - 1) * GAP
 
 
-def test_it_shows_the_worst_moment() -> None:
+def test_evidence_shows_the_worst_moment() -> None:
     frames = moving_square(16)
     frames[9:] = 255 - frames[9:]  # the clip turns into its negative between frames 8 and 9
     scores = Scorer(resolve(LITE)).score([chunk(frames)])
-    picture = opened(scores.evidence[Metric.MOTION]).astype(int)
+    image = decoded(scores.evidence[Metric.MOTION]).astype(int)
     cell = SIDE + GAP
-    first, second, third = (picture[:, start : start + SIDE] for start in (0, cell, 2 * cell))
+    first, second, third = (image[:, start : start + SIDE] for start in (0, cell, 2 * cell))
     assert max(np.abs(first - second).mean(), np.abs(second - third).mean()) > 40
 
 
-def test_the_same_picture_every_time() -> None:
+def test_evidence_is_deterministic() -> None:
     first, second = (Scorer(resolve(LITE)).score([chunk(moving_square(8))]).evidence for _ in range(2))
     assert first == second
 
 
-def test_a_profile_can_do_without() -> None:
-    quiet = dataclasses.replace(LITE, evidence=False)
-    without, with_ = (Scorer(resolve(profile)).score([chunk(moving_square(8))]) for profile in (quiet, LITE))
-    assert without.evidence == {}
-    assert without.scores == with_.scores
+def test_a_profile_can_turn_evidence_off() -> None:
+    without_evidence = dataclasses.replace(LITE, evidence=False)
+    plain, illustrated = (
+        Scorer(resolve(profile)).score([chunk(moving_square(8))]) for profile in (without_evidence, LITE)
+    )
+    assert plain.evidence == {}
+    assert plain.scores == illustrated.scores
 
 
-def test_no_score_no_picture() -> None:
+def test_a_metric_without_a_score_has_no_evidence() -> None:
     assert set(Scorer(resolve(LITE)).score([chunk(moving_square(2))]).evidence) == {Metric.SPATIAL, Metric.APPEARANCE}
 
 
 def test_pixels_that_are_not_square_are_shown_square() -> None:
     frames = moving_square(6)
     stretched = dataclasses.replace(chunk(frames), shape=0.5)
-    found = Scorer(resolve(LITE)).score([stretched])
-    assert opened(found.evidence[Metric.APPEARANCE]).shape[:2] == (SIDE, 3 * 192 + 2 * GAP)
-    assert found.scores == Scorer(resolve(LITE)).score([chunk(frames)]).scores
+    result = Scorer(resolve(LITE)).score([stretched])
+    assert decoded(result.evidence[Metric.APPEARANCE]).shape[:2] == (SIDE, 3 * 192 + 2 * GAP)
+    assert result.scores == Scorer(resolve(LITE)).score([chunk(frames)]).scores

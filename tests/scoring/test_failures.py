@@ -1,4 +1,4 @@
-"""Clips without a score: too few frames, and models whose output is not finite."""
+"""Clips without a score have too few frames, or models with an output that is not finite."""
 
 import dataclasses
 import itertools
@@ -17,81 +17,81 @@ from tests.scoring.material import chunks, paper, scorer, walk
 
 
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb"), load_profile("lite")], ids=["paper", "rgb", "lite"])
-@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
-def test_a_flow_that_is_nonsense_fails_the_clip(
-    profile: Profile, nonsense: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("not_finite", [math.nan, math.inf])
+def test_a_flow_that_is_not_finite_fails_the_clip(
+    profile: Profile, not_finite: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once is enough, here for the last pair: a flow that is no number must not pass for one with nothing in sight."""
-    ours = scorer(profile)
-    flow = ours._models["flow"].flow
+    """One value in one pair suffices: that pair must not count as a pair without visible pixels."""
+    clip_scorer = scorer(profile)
+    flow = clip_scorer._models["flow"].flow
 
     def broken(first: Features, second: Features) -> torch.Tensor:
-        found: torch.Tensor = flow(first, second).clone()
-        found[-1, 0, 0, 0] = nonsense
-        return found
+        result: torch.Tensor = flow(first, second).clone()
+        result[-1, 0, 0, 0] = not_finite
+        return result
 
-    monkeypatch.setattr(ours._models["flow"], "flow", broken)
-    found = ours.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION]).scores
-    assert [score.value for score in found.values()] == [None, None]
-    assert all("not finite" in str(score.error) for score in found.values())
-    assert all(value is None or math.isfinite(value) for score in found.values() for value in score.trace)
+    monkeypatch.setattr(clip_scorer._models["flow"], "flow", broken)
+    result = clip_scorer.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION]).scores
+    assert [score.value for score in result.values()] == [None, None]
+    assert all("not finite" in str(score.error) for score in result.values())
+    assert all(value is None or math.isfinite(value) for score in result.values() for value in score.trace)
 
 
-@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
+@pytest.mark.parametrize("not_finite", [math.nan, math.inf])
 @pytest.mark.parametrize("flow_on", ["depth", "rgb"])
 @pytest.mark.parametrize("masked", [True, False])
-def test_a_backward_flow_that_is_nonsense_fails_what_looks_at_it(
-    masked: bool, flow_on: str, nonsense: float, monkeypatch: pytest.MonkeyPatch
+def test_a_backward_flow_that_is_not_finite_fails_metrics_that_use_it(
+    masked: bool, flow_on: str, not_finite: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Motion without occlusion does not look, though spatial has it made."""
+    """Motion without occlusion does not use it, although spatial has it computed."""
     usual = paper(flow_on=flow_on)
     profile = dataclasses.replace(usual, motion=dataclasses.replace(usual.motion, occlusion=masked), evidence=False)
-    ours = scorer(profile)
-    flow, calls = ours._models["flow"].flow, itertools.count(1 if masked or flow_on == "rgb" else 0)
+    clip_scorer = scorer(profile)
+    flow, calls = clip_scorer._models["flow"].flow, itertools.count(1 if masked or flow_on == "rgb" else 0)
 
     def broken(first: Features, second: Features) -> torch.Tensor:
-        """Every second flow is a backward one, after that of motion alone."""
-        found: torch.Tensor = flow(first, second).clone()
+        """Break the backward flows: every second call, after the one for motion if it needs no backward flow."""
+        result: torch.Tensor = flow(first, second).clone()
         if next(calls) in (2, 4):
-            found[-1, 0, 0, 0] = nonsense
-        return found
+            result[-1, 0, 0, 0] = not_finite
+        return result
 
-    valid = ours.score(chunks(walk(4)), [Metric.MOTION]).scores
-    monkeypatch.setattr(ours._models["flow"], "flow", broken)
-    found = ours.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
-    assert "not finite" in str(found[Metric.SPATIAL].error)
+    valid = clip_scorer.score(chunks(walk(4)), [Metric.MOTION]).scores
+    monkeypatch.setattr(clip_scorer._models["flow"], "flow", broken)
+    result = clip_scorer.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
+    assert "not finite" in str(result[Metric.SPATIAL].error)
     if masked:
-        assert "not finite" in str(found[Metric.MOTION].error)
+        assert "not finite" in str(result[Metric.MOTION].error)
     else:
-        assert found[Metric.MOTION] == valid[Metric.MOTION]
+        assert result[Metric.MOTION] == valid[Metric.MOTION]
 
 
-def test_an_embedding_that_is_nonsense_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = scorer(paper())
-    embed = ours._models["subject"].embed
+def test_an_embedding_that_is_not_finite_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip_scorer = scorer(paper())
+    embed = clip_scorer._models["subject"].embed
 
     def broken(frames: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = embed(frames).clone()
-        found[-1, 0] = math.nan
-        return found
+        result: torch.Tensor = embed(frames).clone()
+        result[-1, 0] = math.nan
+        return result
 
-    monkeypatch.setattr(ours._models["subject"], "embed", broken)
-    found = ours.score(chunks(walk(4)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
-    assert found == Score(error="an embedding of its frames is not finite")
+    monkeypatch.setattr(clip_scorer._models["subject"], "embed", broken)
+    result = clip_scorer.score(chunks(walk(4)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
+    assert result == Score(error="an embedding of its frames is not finite")
 
 
 @pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
 @pytest.mark.parametrize("size", [(17, 33), (64, 640)])
 def test_odd_sizes_and_two_frames_have_scores(profile: Profile, size: tuple[int, int]) -> None:
-    found = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1]))).scores
-    assert all(score.error is None or "visible" in score.error for score in found.values())
-    assert [len(score.trace) for score in found.values()] == [1, 1, 1]
+    result = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1]))).scores
+    assert all(score.error is None or "visible" in score.error for score in result.values())
+    assert [len(score.trace) for score in result.values()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("level", [0, 128])
 def test_flat_frames_have_scores(level: int) -> None:
-    found = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
-    assert all(score.error is None for score in found.values())
+    result = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
+    assert all(score.error is None for score in result.values())
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -114,16 +114,16 @@ def test_depth_that_is_not_finite_is_an_error_and_not_a_score(
     depth: dict[str, Any], error: str, occlusion: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = paper(**depth)
-    made = scorer(dataclasses.replace(usual, spatial=dataclasses.replace(usual.spatial, occlusion=occlusion)))
-    whole = type(made._models["depth"]).maps
+    clip_scorer = scorer(dataclasses.replace(usual, spatial=dataclasses.replace(usual.spatial, occlusion=occlusion)))
+    original_maps = type(clip_scorer._models["depth"]).maps
 
     def broken(self: Any, frames: torch.Tensor) -> torch.Tensor:
-        maps: torch.Tensor = whole(self, frames).clone()
+        maps: torch.Tensor = original_maps(self, frames).clone()
         maps[0, maps.shape[1] // 2, maps.shape[2] // 2] = torch.nan
         return maps
 
-    monkeypatch.setattr(type(made._models["depth"]), "maps", broken)
-    found = made.score(chunks(walk(3))).scores
-    assert found[Metric.SPATIAL].value is None
-    assert found[Metric.SPATIAL].error == error
-    assert found[Metric.MOTION].value is not None
+    monkeypatch.setattr(type(clip_scorer._models["depth"]), "maps", broken)
+    result = clip_scorer.score(chunks(walk(3))).scores
+    assert result[Metric.SPATIAL].value is None
+    assert result[Metric.SPATIAL].error == error
+    assert result[Metric.MOTION].value is not None

@@ -1,4 +1,4 @@
-"""Error maps: numbers in the image, colours on the scale that a generator's images share."""
+"""Error maps: evidence images store the errors, and are coloured on one scale per generator."""
 
 import io
 
@@ -19,20 +19,20 @@ FLOW: FlowModel = load(load_profile("lite").flow, "cpu")
 
 
 def image(step: int) -> bytes:
-    """A motion panel of a pair whose second frame is brighter by so many grey levels."""
+    """Return a motion panel of a pair whose second frame is brighter by `step` grey levels."""
     frames = moving_square(1).repeat(2, axis=0) // 2
     frames[1] += np.uint8(step)
     return panel(Metric.MOTION, torch.from_numpy(frames), None, FLOW)
 
 
-def shown(data: bytes, scale: float) -> np.ndarray:
-    """The coloured map in an image, without the legend."""
+def colours_of(data: bytes, scale: float) -> np.ndarray:
+    """Return the coloured map in an image, without its legend."""
     opened = np.asarray(Image.open(io.BytesIO(coloured(data, Metric.MOTION, scale))).convert("RGB")).astype(int)
     return opened[:-LEGEND, -SIDE:]
 
 
 @pytest.mark.parametrize("step", [0, 3, 20, 50])
-def test_an_image_holds_the_errors_themselves(step: int) -> None:
+def test_an_image_stores_its_errors(step: int) -> None:
     errors = errors_of(image(step))
     assert errors is not None
     assert errors.shape[1] == SIDE
@@ -43,13 +43,13 @@ def test_a_small_error_is_dark_beside_a_large_one_of_its_generator() -> None:
     small, large = image(1), image(50)
     scale = scale_of([small, large])
     assert scale == pytest.approx(50 / 255, rel=0.15)
-    assert shown(small, scale).mean() < 30
-    assert shown(large, scale).mean() > 180
+    assert colours_of(small, scale).mean() < 30
+    assert colours_of(large, scale).mean() > 180
 
 
 def test_the_legend_names_the_scale() -> None:
     data = image(20)
-    plain, legend = (Image.open(io.BytesIO(each)) for each in (data, coloured(data, Metric.MOTION, 0.08)))
+    plain, legend = (Image.open(io.BytesIO(image_data)) for image_data in (data, coloured(data, Metric.MOTION, 0.08)))
     assert legend.height == plain.height + LEGEND
     strip = np.asarray(legend.convert("RGB"))[-LEGEND:].astype(int)
     assert (strip[:, : -SIDE - 20].max(axis=2) > 150).sum() > 200  # text
@@ -58,7 +58,7 @@ def test_the_legend_names_the_scale() -> None:
     assert percent(0.08) == "8 %"
 
 
-def test_images_without_a_map_stay_as_they_are() -> None:
+def test_images_without_a_map_are_not_coloured() -> None:
     frames = torch.from_numpy(moving_square(3))
     appearance = panel(Metric.APPEARANCE, frames, None, None)
     assert errors_of(appearance) is None

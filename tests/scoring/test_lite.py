@@ -1,4 +1,4 @@
-"""The weight-free profile: what it must give exactly, and what it must not depend on."""
+"""The profile without weights: exact scores of static clips, and what scores must not depend on."""
 
 import dataclasses
 from pathlib import Path
@@ -29,11 +29,11 @@ def values(frames: Frames, scorer: Scorer = SCORER) -> dict[Metric, float | None
 
 
 def textured(count: int, height: int, width: int, seed: int) -> Frames:
-    """A textured ground that glides, and a disc before it that moves and changes its size."""
+    """Return frames of a moving texture with a disc before it that moves and changes its size."""
     rng = np.random.default_rng(seed)
-    ground = cv2.resize(rng.integers(0, 255, (9, 14, 3)).astype(np.uint8), (width + count, height))
+    background = cv2.resize(rng.integers(0, 255, (9, 14, 3)).astype(np.uint8), (width + count, height))
     colour = tuple(int(value) for value in rng.integers(0, 255, 3))
-    frames = np.stack([ground[:, t : t + width] for t in range(count)])
+    frames = np.stack([background[:, t : t + width] for t in range(count)])
     for t, frame in enumerate(frames):
         centre = (width // 3 + 2 * t, height // 2 + int(rng.integers(-3, 4)))
         cv2.circle(frame, centre, height // 6 + int(rng.integers(0, 6)), colour, -1)
@@ -66,7 +66,7 @@ def test_a_mirrored_real_clip_scores_the_same(real_clips: Path) -> None:
     assert values(frames[:, :, ::-1]) == pytest.approx(values(frames), rel=1e-6)
 
 
-def test_frames_are_shrunk_alike_from_either_side() -> None:
+def test_shrinking_a_mirrored_frame_mirrors_the_result() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 97, 333, 3)).astype(np.uint8)
     assert np.array_equal(shrink(frames[:, :, ::-1], 160), shrink(frames, 160)[:, :, ::-1])
 
@@ -80,7 +80,7 @@ def test_a_metric_alone_has_the_value_that_it_has_among_all(metric: Metric) -> N
     assert SCORER.score([chunk], [metric]).scores[metric] == together
 
 
-def test_what_grows_steadily_is_no_nearer_at_the_ends_of_a_clip() -> None:
+def test_steady_growth_has_the_same_nearness_in_all_frames() -> None:
     frames = np.full((12, 60, 80, 3), (40, 60, 160), np.uint8)
     for t, frame in enumerate(frames):
         frame[20 - t : 40 + t, 30 - t : 50 + t] = (200, 120, 40)
@@ -88,7 +88,7 @@ def test_what_grows_steadily_is_no_nearer_at_the_ends_of_a_clip() -> None:
     np.testing.assert_allclose(maps, 0.5, atol=2e-3)
 
 
-def test_layers_do_not_hang_on_where_pixels_lie() -> None:
+def test_nearness_of_a_flipped_clip_is_flipped() -> None:
     lab = levelled_lab(textured(6, 45, 80, seed=2))
     assert np.array_equal(nearness(lab[:, :, ::-1].copy()), nearness(lab)[:, :, ::-1])
     assert np.array_equal(nearness(lab[:, ::-1].copy()), nearness(lab)[:, ::-1])
@@ -106,8 +106,8 @@ def test_sudden_growth_raises_the_spatial_score_more_than_the_motion_score() -> 
         return frames
 
     steady, jumping = values(clip(1.0)), values(clip(1.4))
-    raised = {metric: (jumping[metric] or 0) / (steady[metric] or 1) for metric in METRICS}
-    assert raised[Metric.SPATIAL] > 1.5 * raised[Metric.MOTION] > 1.5
+    ratios = {metric: (jumping[metric] or 0) / (steady[metric] or 1) for metric in METRICS}
+    assert ratios[Metric.SPATIAL] > 1.5 * ratios[Metric.MOTION] > 1.5
 
 
 def with_pairs(pairs: int) -> Profile:
@@ -115,30 +115,30 @@ def with_pairs(pairs: int) -> Profile:
 
 
 @pytest.mark.parametrize(("count", "pairs"), [(33, 16), (40, 16), (20, 3), (20, 1), (20, 18)])
-def test_runs_of_three_are_taken_where_acceleration_is_asked_for(tmp_path: Path, count: int, pairs: int) -> None:
+def test_runs_of_three_frames_are_decoded_for_acceleration(tmp_path: Path, count: int, pairs: int) -> None:
     path = write_clip(tmp_path / "clip.mp4", moving_square(count))
     scores = SCORER.score(decode(path, pairs=pairs, runs=with_pairs(pairs).runs)).scores
     assert {len(score.trace) for score in scores.values()} == {pairs}
     assert scores[Metric.SPATIAL].frames == scores[Metric.MOTION].frames
-    assert [number + 1 for number in scores[Metric.SPATIAL].frames] == scores[Metric.APPEARANCE].frames
-    whole = SCORER.score(decode(path)).scores[Metric.MOTION]
-    of_frame = dict(zip(whole.frames, whole.trace, strict=True))
+    assert [index + 1 for index in scores[Metric.SPATIAL].frames] == scores[Metric.APPEARANCE].frames
+    all_pairs = SCORER.score(decode(path)).scores[Metric.MOTION]
+    of_frame = dict(zip(all_pairs.frames, all_pairs.trace, strict=True))
     chosen = scores[Metric.MOTION]
-    assert chosen.trace == pytest.approx([of_frame[number] for number in chosen.frames])
+    assert chosen.trace == pytest.approx([of_frame[index] for index in chosen.frames])
 
 
 @pytest.mark.parametrize("pairs", [0, 6])
 def test_a_rate_makes_clips_of_different_rates_comparable(tmp_path: Path, pairs: int) -> None:
-    """The same motion filmed at 24 and at 48 frames a second."""
-    fast = textured(48, 64, 96, seed=5)
+    """The same motion at 24 and at 48 frames a second has the same scores at one rate."""
+    frames = textured(48, 64, 96, seed=5)
     clips = {
-        fps: write_clip(tmp_path / f"{fps}.mkv", fast[:: 48 // fps], fps=fps, codec="ffv1", pix_fmt="bgr0")
+        fps: write_clip(tmp_path / f"{fps}.mkv", frames[:: 48 // fps], fps=fps, codec="ffv1", pix_fmt="bgr0")
         for fps in (24, 48)
     }
 
     def scores(fps: int, rate: float) -> list[float]:
-        found = SCORER.score(decode(clips[fps], rate=rate, pairs=pairs, runs=True)).scores
-        return [score.value or 0.0 for score in found.values()]
+        results = SCORER.score(decode(clips[fps], rate=rate, pairs=pairs, runs=True)).scores
+        return [score.value or 0.0 for score in results.values()]
 
     assert scores(48, 24) == scores(24, 24) == scores(24, 0)
     assert scores(48, 0) != pytest.approx(scores(24, 0), rel=0.05)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hfv_builder.scoring.region import LEAST, worst_region
 
 
-def test_it_surrounds_the_largest_part_and_leaves_others_out() -> None:
+def test_the_region_surrounds_the_largest_part_alone() -> None:
     errors = np.zeros((96, 128), np.float32)
     errors[40:60, 30:60] = 0.8
     errors[10:20, 100:110] = 0.3
@@ -20,7 +20,7 @@ def test_it_surrounds_the_largest_part_and_leaves_others_out() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_it_lies_inside_the_map(height: int, width: int, seed: int) -> None:
+def test_the_region_lies_inside_the_map(height: int, width: int, seed: int) -> None:
     errors = np.random.default_rng(seed).random((height, width), np.float32) ** 4
     x, y, w, h = worst_region(errors) or (0, 0, 1, 1)
     assert min(x, y) >= 0

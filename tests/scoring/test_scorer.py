@@ -1,4 +1,4 @@
-"""Whole scores: the fast way against the plain way, truths that need no model, and what must raise which score."""
+"""Scores of clips: compared with the reference, exact for static clips, and higher for known faults."""
 
 import dataclasses
 import math
@@ -25,21 +25,21 @@ from tests.scoring.material import Frames, chunks, paper, scorer, values, walk
 
 
 @cache
-def plain(profile: Profile) -> Reference:
+def reference_of(profile: Profile) -> Reference:
     return Reference(profile, tiny_store())
 
 
-def assert_as_plain(profile: Profile, frames: Frames) -> None:
+def assert_equals_reference(profile: Profile, frames: Frames) -> None:
     fast = scorer(profile).score(chunks(frames)).scores
-    reference = plain(profile)
-    slow = {
+    reference = reference_of(profile)
+    expected_scores = {
         Metric.SPATIAL: reference.spatial(frames),
         Metric.APPEARANCE: reference.appearance(frames),
         Metric.MOTION: reference.motion(frames),
     }
-    for metric, expected in slow.items():
+    for metric, expected in expected_scores.items():
         assert expected.score > 1e-7, metric
-        # A score of nearly nothing is the difference of numbers near one: there 1e-6 of those is what counts.
+        # A small appearance score is a difference of values near one, so rounding is 1e-6 of those.
         margin = 1e-6 if metric is Metric.APPEARANCE else 0
         assert fast[metric].value == pytest.approx(expected.score, rel=1e-5 * ROUNDING, abs=margin * ROUNDING), metric
         np.testing.assert_allclose(
@@ -57,49 +57,49 @@ def assert_as_plain(profile: Profile, frames: Frames) -> None:
     ],
     ids=["paper", "rgb-aligned", "unscaled", "large"],
 )
-def test_the_fast_way_is_the_plain_way(profile: Profile) -> None:
+def test_scores_equal_the_reference(profile: Profile) -> None:
     frames = walk(5)
     frames[3] = np.roll(frames[3], 4, axis=1)
-    assert_as_plain(profile, frames)
+    assert_equals_reference(profile, frames)
 
 
-def test_flow_shrunk_and_scaled_back_is_that_of_the_plain_way() -> None:
-    assert_as_plain(paper(), walk(3, height=150, width=210))
+def test_scores_of_shrunk_flow_equal_the_reference() -> None:
+    assert_equals_reference(paper(), walk(3, height=150, width=210))
 
 
 @pytest.mark.parametrize("folder", ["real", "wan21"])
-def test_real_clips(folder: str, real_clips: Path) -> None:
+def test_scores_of_real_clips_equal_the_reference(folder: str, real_clips: Path) -> None:
     path = min((real_clips / folder).glob("*.mp4"))
-    assert_as_plain(paper(long_side=160), np.ascontiguousarray(decode(path)[:12:3]))
+    assert_equals_reference(paper(long_side=160), np.ascontiguousarray(decode(path)[:12:3]))
 
 
 @pytest.mark.parametrize("name", ["raft_small", "raft_large"])
-def test_flow_is_torchvisions_own(name: str) -> None:
+def test_flow_equals_torchvisions(name: str) -> None:
     profile = paper(backend=name, updates=12)
     frames = walk(3)
-    pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
     model = scorer(profile)._models["flow"]
     with torch.inference_mode():
-        known = model.encode(pictures)
-        fast = model.flow(tuple(each[:-1] for each in known), tuple(each[1:] for each in known))
+        features = model.encode(images)
+        fast = model.flow(tuple(level[:-1] for level in features), tuple(level[1:] for level in features))
     for t in range(2):
         first, second = (frames[t + i].astype(np.float32) / 255 for i in range(2))
-        slow = plain(profile).flow(first, second, frames.shape[1:3])
+        slow = reference_of(profile).flow(first, second, frames.shape[1:3])
         assert np.abs(slow).mean() > 0.01
         np.testing.assert_allclose(fast[t].permute(1, 2, 0).cpu().numpy(), slow, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["raft_small", "raft_large"])
 def test_flow_in_bf16_is_nearly_that_in_fp32(name: str) -> None:
-    pictures = torch.from_numpy(walk(2)).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(walk(2)).permute(0, 3, 1, 2).float() / 255
     flows = []
     for precision in ("fp32", "bf16"):
         profile = paper(backend=name, updates=3)
-        settled = dataclasses.replace(profile, flow=dataclasses.replace(profile.flow, precision=precision))
-        model = scorer(settled)._models["flow"]
+        with_precision = dataclasses.replace(profile, flow=dataclasses.replace(profile.flow, precision=precision))
+        model = scorer(with_precision)._models["flow"]
         with torch.inference_mode():
-            known = model.encode(pictures)
-            flows.append(model.flow(tuple(each[:1] for each in known), tuple(each[1:] for each in known)))
+            features = model.encode(images)
+            flows.append(model.flow(tuple(level[:1] for level in features), tuple(level[1:] for level in features)))
     exact, rounded = flows
     assert exact.abs().mean() > 0.01
     assert not torch.equal(exact, rounded)
@@ -107,7 +107,7 @@ def test_flow_in_bf16_is_nearly_that_in_fp32(name: str) -> None:
 
 
 def test_scores_in_half_precision_are_near_those_in_fp32() -> None:
-    """Random weights pass rounding on as it is; the tolerances are those of a comparison of two machines."""
+    """The tolerances are those for a comparison of two machines; random weights do not enlarge rounding errors."""
     exact = paper(backend="raft_large")
     names = ("flow", "depth", "background", "subject")
     precision: Precision = "bf16" if DEVICE == "cpu" else "fp16"
@@ -134,16 +134,16 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
 
 @pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # Python 3.13.0 alone
 def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captured as a graph, but run by the usual kernels: those that are made on purpose take minutes to make."""
+    """The graph is captured but run by the usual kernels, since generating kernels takes minutes."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     usual = paper(updates=2)
     changed = dataclasses.replace(usual, flow=dataclasses.replace(usual.flow, compile=True))
     both = [
-        Scorer(resolve(each, metrics=[Metric.MOTION], store=tiny_store()), store=tiny_store())
-        for each in (usual, changed)
+        Scorer(resolve(profile, metrics=[Metric.MOTION], store=tiny_store()), store=tiny_store())
+        for profile in (usual, changed)
     ]
-    plain, compiled = (each.score(chunks(walk(3))).scores[Metric.MOTION].value for each in both)
-    assert compiled == pytest.approx(plain, rel=1e-6)
+    usual_value, compiled_value = (model.score(chunks(walk(3))).scores[Metric.MOTION].value for model in both)
+    assert compiled_value == pytest.approx(usual_value, rel=1e-6)
 
 
 def test_chosen_pairs_are_compared_and_no_others() -> None:
@@ -152,82 +152,83 @@ def test_chosen_pairs_are_compared_and_no_others() -> None:
     chosen = np.array([0, 1, 3, 4])
     gaps = Chunk(rgb=frames[chosen], index=chosen.astype(np.int32))
     for profile in (paper(), paper(flow_on="rgb")):
-        found, whole = (scorer(profile).score([each]).scores for each in (gaps, chunk))
-        assert found[Metric.MOTION].frames == [0, 3]
-        assert found[Metric.SPATIAL].frames == [0, 3]
-        expected = [whole[Metric.MOTION].trace[at] for at in (0, 3)]
-        np.testing.assert_allclose(np.array(found[Metric.MOTION].trace), np.array(expected), rtol=1e-4)
+        result, whole = (scorer(profile).score([part]).scores for part in (gaps, chunk))
+        assert result[Metric.MOTION].frames == [0, 3]
+        assert result[Metric.SPATIAL].frames == [0, 3]
+        expected = [whole[Metric.MOTION].trace[pair] for pair in (0, 3)]
+        np.testing.assert_allclose(np.array(result[Metric.MOTION].trace), np.array(expected), rtol=1e-4)
 
 
 @pytest.mark.parametrize("profile", [paper(backend="dis"), load_profile("lite")], ids=["paper", "lite"])
-def test_a_static_clip_scores_nothing(profile: Profile) -> None:
-    """With classical flow, since RAFT of random weights sees motion where there is none."""
+def test_a_static_clip_scores_zero(profile: Profile) -> None:
+    """The flow is classical, since RAFT with random weights finds motion in static clips."""
     still = np.repeat(walk(1), 6, axis=0)
-    found = scorer(profile).score(chunks(still))
-    assert values(found) == pytest.approx([0, 0, 0], abs=1e-9)
-    assert all(math.isfinite(part) for score in found.scores.values() for part in score.components.values())
+    result = scorer(profile).score(chunks(still))
+    assert values(result) == pytest.approx([0, 0, 0], abs=1e-9)
+    assert all(math.isfinite(part) for score in result.scores.values() for part in score.components.values())
 
 
-def test_the_warp_error_of_all_pixels_comes_along() -> None:
+def test_the_warp_error_of_all_pixels_is_a_component() -> None:
     frames = walk(4)
     masked = paper(backend="dis")
     unmasked = dataclasses.replace(masked, motion=dataclasses.replace(masked.motion, occlusion=False))
     score, other = (
-        scorer(each).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION] for each in (masked, unmasked)
+        scorer(profile).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION] for profile in (masked, unmasked)
     )
     assert score.components["unmasked_warp_error"] == pytest.approx(other.value)
     assert score.value != pytest.approx(other.value)
     assert "unmasked_warp_error" not in other.components
 
 
-def test_the_acceleration_of_the_flow_comes_along_and_changes_no_score() -> None:
+def test_flow_acceleration_is_a_component_and_changes_no_score() -> None:
     frames = walk(6)
     warped = paper(backend="dis")
     accelerated = dataclasses.replace(
         warped, motion=dataclasses.replace(warped.motion, metric="flow_acceleration", occlusion=False)
     )
     score, other = (
-        scorer(each).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION] for each in (warped, accelerated)
+        scorer(profile).score(chunks(frames), [Metric.MOTION]).scores[Metric.MOTION]
+        for profile in (warped, accelerated)
     )
     assert score.components["flow_acceleration"] == other.value
     assert score.value != other.value
     assert "flow_acceleration" not in scorer(warped).score(chunks(frames[:2])).scores[Metric.MOTION].components
 
 
-def test_clips_embeddings_come_along() -> None:
+def test_clip_embeddings_are_returned() -> None:
     frames = walk(5)
-    found = scorer(paper()).score(chunks(frames, 3, 2))
-    (vectors,) = found.embeddings.values()
-    assert list(found.embeddings) == ["clip"]
+    result = scorer(paper()).score(chunks(frames, 3, 2))
+    (vectors,) = result.embeddings.values()
+    assert list(result.embeddings) == ["clip"]
     assert vectors.frames == [0, 1, 2, 3, 4]
     assert vectors.vectors.dtype == np.float16
-    expected = np.stack([plain(paper()).clip_feature(frame) for frame in frames])
+    expected = np.stack([reference_of(paper()).clip_feature(frame) for frame in frames])
     np.testing.assert_allclose(vectors.vectors, expected, atol=1e-3 if DEVICE == "cpu" else 5e-3)
     assert scorer(paper()).score(chunks(frames), [Metric.MOTION]).embeddings == {}
     assert list(scorer(load_profile("lite")).score(chunks(frames)).embeddings) == ["lab_histogram"]
 
 
-def test_noise_raises_all_three() -> None:
+def test_noise_raises_all_three_scores() -> None:
     clean = walk(6)
     noise = np.random.default_rng(1).normal(0, 25, clean.shape)
     noisy = np.clip(clean + noise, 0, 255).astype(np.uint8)
-    made = scorer(paper(flow_on="rgb"))
-    assert np.all(np.array(values(made.score(chunks(noisy)))) > values(made.score(chunks(clean))))
+    clip_scorer = scorer(paper(flow_on="rgb"))
+    assert np.all(np.array(values(clip_scorer.score(chunks(noisy)))) > values(clip_scorer.score(chunks(clean))))
 
 
 def test_swapped_frames_and_a_jump_raise_motion_and_appearance() -> None:
     clean = walk(8)
     swapped = clean[[0, 1, 5, 3, 4, 2, 6, 7]]
     jump = np.concatenate([clean[:4], walk(4, seed=5)])
-    made = scorer(paper())
-    before = made.score(chunks(clean)).scores
+    clip_scorer = scorer(paper())
+    before = clip_scorer.score(chunks(clean)).scores
     for changed in (swapped, jump):
-        after = made.score(chunks(np.ascontiguousarray(changed))).scores
+        after = clip_scorer.score(chunks(np.ascontiguousarray(changed))).scores
         for metric in (Metric.APPEARANCE, Metric.MOTION):
             assert (after[metric].value or 0) > (before[metric].value or 0), metric
 
 
-def test_results_are_the_same_to_the_last_bit_every_time() -> None:
+def test_scores_are_deterministic() -> None:
     frames = walk(5)
     first, second = (scorer(paper()).score(chunks(frames)).scores for _ in range(2))
     assert first == second

@@ -1,4 +1,4 @@
-"""Folders as they are: links, loops, folders that nobody may enter, and what hfv wrote itself."""
+"""Walking folders with links, loops, unreadable folders, and files that hfv wrote."""
 
 import os
 from pathlib import Path
@@ -17,17 +17,17 @@ def fill(folder: Path, *names: str) -> None:
 
 
 def files(folder: Path, manifests: Path | None = None) -> list[str]:
-    """The files below, by their names."""
-    found = (entry for entry in walk(folder, manifests) if entry.status)
-    return sorted(entry.path.removeprefix(f"{folder}/") for entry in found)
+    """Return the paths of the files below the folder, relative to it."""
+    entries = (entry for entry in walk(folder, manifests) if entry.status)
+    return sorted(entry.path.removeprefix(f"{folder}/") for entry in entries)
 
 
-def others(folder: Path) -> dict[str, str]:
+def reasons(folder: Path) -> dict[str, str]:
     return {Path(entry.path).name: entry.why for entry in walk(folder) if entry.why}
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Let a folder refuse whoever reads it, also root."""
+    """Make the folder of this name unreadable, even for root."""
     scandir = os.scandir
 
     def refused(path: str) -> object:
@@ -38,19 +38,19 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(os, "scandir", refused)
 
 
-def test_what_is_hidden_is_not_there(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped(tmp_path: Path) -> None:
     fill(tmp_path, "a.mp4", ".b.mp4", ".c/d.mp4", "._a.mp4", "e/f.mp4")
     assert files(tmp_path) == ["a.mp4", "e/f.mp4"]
 
 
-def test_links(tmp_path: Path) -> None:
+def test_links_are_followed_once(tmp_path: Path) -> None:
     root, disk = tmp_path / "root", tmp_path / "disk"
     fill(root, "a.mp4", "z/b.mp4")
     fill(disk, "c.mp4", "deep/d.mp4")
     for name, target in {
         "0-loop": ".",
         "1-up": "..",
-        "2-real": "z",  # comes before it by name, and does not take its place
+        "2-real": "z",  # precedes it by name, but files keep the paths without links
         "3-disk": "../disk",
         "4-disk-again": "../disk/deep",
         "a-link.mp4": "a.mp4",
@@ -63,7 +63,7 @@ def test_links(tmp_path: Path) -> None:
     os.symlink("../deep/back", disk / "deep" / "back")
     os.mkfifo(root / "fifo.mp4")
     assert files(root) == sorted(["a.mp4", "z/b.mp4", f"{disk}/c.mp4", f"{disk}/deep/d.mp4"])
-    assert {name: why.split(" (")[0] for name, why in others(root).items()} == {
+    assert {name: why.split(" (")[0] for name, why in reasons(root).items()} == {
         "0-loop": "link to a folder above",
         "1-up": "link to a folder above",
         "a-link.mp4": "link to a file that is listed",
@@ -86,7 +86,7 @@ def test_a_link_to_a_file_elsewhere_keeps_its_name(tmp_path: Path) -> None:
     assert files(root) == ["a dance.mp4"]
 
 
-def test_a_folder_that_nobody_may_enter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, "a.mp4", "lost+found/b.mp4", "z/c.mp4")
     refuse(monkeypatch, "lost+found")
     assert files(tmp_path) == ["a.mp4", "z/c.mp4"]
@@ -102,14 +102,16 @@ def test_the_folder_itself_must_be_readable(tmp_path: Path, monkeypatch: pytest.
         list(walk(tmp_path / "closed"))
 
 
-def test_files_whose_folder_hides_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names of a folder without the right to enter it can be read, its files cannot."""
+def test_files_of_a_folder_that_may_not_be_entered_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that may be read but not entered shows the names of its files, but no sizes."""
     fill(tmp_path, "a.mp4", "names-only/b.mp4")
 
-    def refused(found: os.stat_result) -> object:
-        if found.st_ino == (tmp_path / "names-only" / "b.mp4").stat().st_ino:
+    def refused(status: os.stat_result) -> object:
+        if status.st_ino == (tmp_path / "names-only" / "b.mp4").stat().st_ino:
             raise PermissionError(13, "Permission denied")
-        return status_of(found)
+        return status_of(status)
 
     monkeypatch.setattr("hfv_builder.storage.folders.status_of", refused)
     assert files(tmp_path) == ["a.mp4"]
@@ -128,14 +130,14 @@ def test_manifests_are_not_entered(tmp_path: Path) -> None:
 def test_folders_of_other_programs_are_not_entered(tmp_path: Path) -> None:
     fill(tmp_path, "a.mp4", "@eaDir/a.mp4/SYNOVIDEO.mp4", "$RECYCLE.BIN/b.mp4", "System Volume Information/c.mp4")
     assert files(tmp_path) == ["a.mp4"]
-    assert set(others(tmp_path).values()) == {"leftover of another program"}
+    assert set(reasons(tmp_path).values()) == {"leftover of another program"}
 
 
-def test_names_of_any_bytes_differ(tmp_path: Path) -> None:
+def test_paths_of_different_names_differ(tmp_path: Path) -> None:
     names = [b"caf\xe9.mp4", b"caf\\xe9.mp4", b"caf%E9.mp4", "caf\u00e9.mp4".encode(), b"new\nline.mp4"]
     for name in names:
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_bytes(b"x")
-    found = [entry.path for entry in walk(tmp_path)]
-    assert len(set(found)) == len(names)
-    assert f"file://{tmp_path}/caf%E9.mp4" in found
-    assert path_text(tmp_path / "caf\u00e9.mp4") in found
+    paths = [entry.path for entry in walk(tmp_path)]
+    assert len(set(paths)) == len(names)
+    assert f"file://{tmp_path}/caf%E9.mp4" in paths
+    assert path_text(tmp_path / "caf\u00e9.mp4") in paths

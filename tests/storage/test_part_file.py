@@ -1,4 +1,4 @@
-"""Part files: whole or not at all."""
+"""Part files are written whole or not at all."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from hfv_builder.storage.part_file import part_file
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_once_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "clip.mp4"
     with part_file(path) as part:
         part.write_text("whole", encoding="utf-8")
@@ -17,16 +17,16 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def half_written(path: Path) -> None:
+def write_half(path: Path) -> None:
     with part_file(path) as part:
         part.write_text("half", encoding="utf-8")
         raise OSError("disk full")
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(OSError, match="disk full"):
-        half_written(path)
+        write_half(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

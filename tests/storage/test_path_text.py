@@ -1,4 +1,4 @@
-"""Paths as text and back, whatever bytes they are made of."""
+"""Paths of any bytes become text and back."""
 
 import os
 from pathlib import Path
@@ -13,32 +13,32 @@ from hfv_builder.storage.places import place
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name and b"/" not in name))
-def test_every_name_comes_back(name: bytes) -> None:
+def test_every_name_is_restored(name: bytes) -> None:
     path = os.fsdecode(b"/clips/" + name)
     text = path_text(path)
-    text.encode()  # a table can hold it
+    text.encode()  # a table can store it
     assert os.fsencode(path_of(text)) == os.fsencode(Path(path))
     assert place(text) == Path(path)
 
 
 @given(st.sets(st.binary(min_size=1, max_size=6).filter(lambda name: not {*b"\0/"} & {*name}), min_size=2, max_size=9))
-def test_no_two_names_are_one(names: set[bytes]) -> None:
+def test_different_names_have_different_texts(names: set[bytes]) -> None:
     assert len({path_text(os.fsdecode(b"/clips/" + name)) for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/a%20b.mp4", "/clips/a.mp4", "clips/a.mp4", "/clips/back\\slash.mp4", ""])
-def test_other_text_stays(text: str) -> None:
+def test_plain_text_is_unchanged(text: str) -> None:
     assert path_text(text) == text
 
 
-def test_a_locale_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There a name is held in another way, and its text is the same."""
+def test_texts_are_the_same_in_another_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python holds a name differently in such a locale; its text is the same."""
     monkeypatch.setattr(module, "UTF_8", False)
     monkeypatch.setattr(os, "fsencode", lambda path: os.fspath(path).encode("latin-1"))
     monkeypatch.setattr(os, "fsdecode", lambda data: data.decode("latin-1"))
-    held = "/clips/caf\u00c3\u00a9.mp4"
-    assert path_text(held) == "/clips/caf\u00e9.mp4"
-    assert str(path_of("/clips/caf\u00e9.mp4")) == held
+    in_latin_1 = "/clips/caf\u00c3\u00a9.mp4"
+    assert path_text(in_latin_1) == "/clips/caf\u00e9.mp4"
+    assert str(path_of("/clips/caf\u00e9.mp4")) == in_latin_1
     assert str(path_of(path_text("/clips/caf\u00e9.mp4"))) == "/clips/caf\u00e9.mp4"  # one byte, no UTF-8
 
 
@@ -55,9 +55,9 @@ def test_a_locale_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
         ("line\u2028sep", "line\\u2028sep"),
     ],
 )
-def test_what_would_steer_a_terminal_is_escaped(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_a_text_of_several_lines_keeps_them() -> None:
+def test_line_breaks_can_be_kept() -> None:
     assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\x1b"

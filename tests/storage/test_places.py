@@ -1,4 +1,4 @@
-"""Places: the same for whoever gets them, and no fault of ours laid on a store."""
+"""Places do not depend on the working folder, and errors of the project are not reported as errors of a store."""
 
 import os
 from pathlib import Path
@@ -9,14 +9,14 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.places import answering, place
 
 
-def test_a_local_place_is_the_same_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_place_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("elsewhere")
     for name in ("manifests", "link"):
         assert place(name) == place(f"file://{name}") == place(f"{tmp_path}/{name}") == tmp_path / name
 
 
-def test_a_fault_of_ours_is_not_laid_on_the_store() -> None:
+def test_other_errors_are_not_reported_as_errors_of_the_store() -> None:
     with pytest.raises(ValueError, match="ours"), answering("it cannot be read"):
         raise ValueError("ours")
 

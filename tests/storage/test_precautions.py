@@ -1,4 +1,4 @@
-"""File systems that lack a precaution: work goes on without it, and that is said once."""
+"""On file systems without a precaution work continues without it, and a message says so once."""
 
 import errno
 import logging
@@ -12,27 +12,27 @@ from hfv_builder.storage import precautions
 from hfv_builder.storage.places import put, sync
 from tests.pipelines.conftest import raising
 
-LACKING = [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM]
+UNSUPPORTED = [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said() -> None:
+def _forget_messages() -> None:
     precautions.TOLD.clear()
 
 
-@pytest.mark.parametrize("number", LACKING)
+@pytest.mark.parametrize("code", UNSUPPORTED)
 @pytest.mark.parametrize("call", ["fsync", "chmod"])
-def test_what_a_file_system_lacks_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str, number: int
+def test_unsupported_calls_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str, code: int
 ) -> None:
-    monkeypatch.setattr(os, call, raising(OSError(number, os.strerror(number))))
+    monkeypatch.setattr(os, call, raising(OSError(code, os.strerror(code))))
     with caplog.at_level(logging.INFO, "hfv_builder"):
         for name in "ab":
             put(tmp_path / name, b"content")
             sync(tmp_path)
     assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [b"content"] * 2
     assert len(caplog.records) == 1
-    assert os.strerror(number) in caplog.text
+    assert os.strerror(code) in caplog.text
 
 
 def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,13 +40,11 @@ def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path: Path, monkeypat
     sync(tmp_path)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_a_disk_that_fails_is_no_file_system_that_lacks_something(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    monkeypatch.setattr(os, "fsync", raising(OSError(number, os.strerror(number))))
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_failing_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    monkeypatch.setattr(os, "fsync", raising(OSError(code, os.strerror(code))))
     with pytest.raises(UsageError, match="cannot write to"):
         put(tmp_path / "a", b"content")
-    with pytest.raises(OSError, match=os.strerror(number)):
+    with pytest.raises(OSError, match=os.strerror(code)):
         sync(tmp_path)
     assert not list(tmp_path.iterdir())

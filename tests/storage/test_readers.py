@@ -1,4 +1,4 @@
-"""Others read every manifest as it is: whole folders, files by a pattern, and single files."""
+"""Other programs read every manifest: whole folders, files by a pattern, and single files."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,19 +29,19 @@ VALUES: dict[str, Any] = {
 GENERATORS = ("kling", "pika")
 KEYS = {"profile": ("lite", "paper"), "metric": ("motion", "spatial"), "generator": GENERATORS, "model": ("clip",)}
 ROWS = 2
-"""In each partition."""
+"""Number of rows in every partition."""
 
 
 def partitions(table: Table) -> list[dict[str, str]]:
-    """All that are written of a table."""
-    found: list[dict[str, str]] = [{}]
+    """Return the partitions that the fixture writes of a table."""
+    combinations: list[dict[str, str]] = [{}]
     for column in table.partition:
-        found = [keys | {column: value} for keys in found for value in KEYS[column]]
-    return found
+        combinations = [keys | {column: value} for keys in combinations for value in KEYS[column]]
+    return combinations
 
 
 def filled(table: Table) -> pa.Table:
-    """A row of values and a row of nulls."""
+    """Return a row of values and a row of nulls."""
     columns = {field.name: [VALUES.get(str(field.type)), None] for field in table.schema}
     columns["clip_id"] = ["a", "b"]
     if table is not EMBEDDINGS:
@@ -63,7 +63,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 
 
 def check(table: Table, frame: Any) -> None:
-    """Every column and row is there, and partition columns have their values."""
+    """Check that a frame has all columns and rows, and that partition columns have their values."""
     assert set(frame.columns) == set(table.schema.names)
     assert len(frame) == ROWS * len(partitions(table))
     for column in table.partition:
@@ -78,25 +78,25 @@ every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.n
 
 
 @every_table
-def test_pandas(manifests: Manifests, table: Table) -> None:
+def test_pandas_reads_every_table(manifests: Manifests, table: Table) -> None:
     folder = manifests.local_root / table.name
     check(table, pd.read_parquet(folder))
     if "generator" in table.partition:
-        check_one = pd.read_parquet(folder, filters=[("generator", "==", "pika")])
-        assert set(check_one["generator"]) == {"pika"}
+        filtered = pd.read_parquet(folder, filters=[("generator", "==", "pika")])
+        assert set(filtered["generator"]) == {"pika"}
     files = [path for path in folder.rglob("part-*.parquet") if pq.read_metadata(path).num_rows]
     check(table, pd.concat([pd.read_parquet(path) for path in files]))
 
 
 @every_table
-def test_pyarrow(manifests: Manifests, table: Table) -> None:
-    found = pq.read_table(manifests.local_root / table.name)
-    assert found.num_rows == ROWS * len(partitions(table))
-    assert set(found.column_names) == set(table.schema.names)
+def test_pyarrow_reads_every_table(manifests: Manifests, table: Table) -> None:
+    rows = pq.read_table(manifests.local_root / table.name)
+    assert rows.num_rows == ROWS * len(partitions(table))
+    assert set(rows.column_names) == set(table.schema.names)
 
 
 @every_table
-def test_polars(manifests: Manifests, table: Table) -> None:
+def test_polars_reads_every_table(manifests: Manifests, table: Table) -> None:
     polars = pytest.importorskip("polars")
     check(table, polars.read_parquet(pattern(manifests, table)))
     check(table, polars.scan_parquet(manifests.local_root / table.name, hive_partitioning=True).collect())
@@ -105,16 +105,16 @@ def test_polars(manifests: Manifests, table: Table) -> None:
 
 @every_table
 @pytest.mark.parametrize("hive", [True, False])
-def test_duckdb(manifests: Manifests, table: Table, hive: bool) -> None:
+def test_duckdb_reads_every_table(manifests: Manifests, table: Table, hive: bool) -> None:
     duckdb = pytest.importorskip("duckdb")
     check(table, duckdb.read_parquet(pattern(manifests, table), hive_partitioning=hive).df())
 
 
 @every_table
-def test_datasets(manifests: Manifests, table: Table, tmp_path: Path) -> None:
+def test_datasets_reads_every_table(manifests: Manifests, table: Table, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     options: dict[str, Any] = {}
-    if table is SCORES:  # `datasets` has no type for maps: the column dictionary says what to do
+    if table is SCORES:  # `datasets` has no type for maps: the column dictionary describes the workaround
         (first, *_) = sorted((manifests.local_root / "scores").rglob("part-*.parquet"))
         schema = pq.read_schema(first)
         others = schema.remove(schema.get_field_index("components"))
@@ -131,18 +131,18 @@ def test_datasets(manifests: Manifests, table: Table, tmp_path: Path) -> None:
         assert sorted(set(loaded[column])) == list(KEYS[column])
 
 
-def test_rows_come_back_as_plain_text(manifests: Manifests) -> None:
+def test_schemas_have_no_dictionary_columns(manifests: Manifests) -> None:
     for table in (CLIPS, SCORES, LABELS):
         assert manifests.read(table).schema.equals(table.schema)
 
 
-def test_equal_rows_give_equal_files_whatever_their_partition_columns_said(tmp_path: Path) -> None:
+def test_equal_rows_give_equal_files_whatever_their_partition_columns_hold(tmp_path: Path) -> None:
     rows = filled(LABELS)
     blank = rows.set_column(rows.schema.get_field_index("generator"), "generator", pa.nulls(len(rows), pa.string()))
     names = set()
-    for number, each in enumerate((rows, blank)):
+    for number, table in enumerate((rows, blank)):
         written = Manifests(tmp_path / str(number))
-        written.replace(LABELS, [each], generator="kling")
+        written.replace(LABELS, [table], generator="kling")
         names |= {path.name for path in written.parts(LABELS, generator="kling")}
         assert written.read(LABELS)["generator"].to_pylist() == ["kling", "kling"]
     assert len(names) == 1

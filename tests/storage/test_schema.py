@@ -1,4 +1,4 @@
-"""The column dictionary says of every column what the schema module has, no more and no less."""
+"""The column dictionary explains exactly the columns of the schema module, with their types."""
 
 import re
 from pathlib import Path
@@ -25,13 +25,13 @@ def test_every_table_and_column_is_explained() -> None:
     }
 
 
-def test_types_are_told_truly() -> None:
+def test_documented_types_are_those_of_the_schema() -> None:
     explained = documented()
     for table in TABLES:
         for field in table.schema:
-            told = explained[table.name][field.name]
+            type_text = explained[table.name][field.name]
             if str(field.type) in TYPES or str(field.type).startswith("int"):
-                assert told == TYPES.get(str(field.type), str(field.type)), (table.name, field.name)
+                assert type_text == TYPES.get(str(field.type), str(field.type)), (table.name, field.name)
 
 
 def test_partitions_are_columns() -> None:

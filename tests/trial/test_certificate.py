@@ -1,4 +1,4 @@
-"""Certificates: what one machine records, another compares with."""
+"""Certificates that one machine records and another compares with."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ SCORES = {
 }
 
 
-def made(scores: Any = SCORES, **other: Any) -> Certificate:
+def certificate_of(scores: Any = SCORES, **changes: Any) -> Certificate:
     fields: dict[str, Any] = {
         "profile": "paper",
         "precision": "fp32",
@@ -28,26 +28,24 @@ def made(scores: Any = SCORES, **other: Any) -> Certificate:
         "fingerprints": {},
         "frames": "f",
     }
-    return Certificate(**(fields | {"scores": scores} | other))
+    return Certificate(**(fields | {"scores": scores} | changes))
 
 
-def altered(clip: str, metric: str, value: float | None) -> dict[str, Any]:
+def scores_with(clip: str, metric: str, value: float | None) -> dict[str, Any]:
     return {name: dict(row, **({metric: value} if name == clip else {})) for name, row in SCORES.items()}
 
 
-def test_equal_scores_differ_by_nothing() -> None:
-    rows = compare(made(), made())
+def test_equal_scores_have_no_difference() -> None:
+    rows = compare(certificate_of(), certificate_of())
     assert [(row.difference, row.passed) for row in rows] == [(0, True)] * 3
     assert [row.rank_correlation for row in rows] == pytest.approx([1, 1, 1])
-    assert changed_labels(made(), made()) == []
+    assert changed_labels(certificate_of(), certificate_of()) == []
 
 
 @pytest.mark.parametrize(("precision", "passed"), [("fp32", False), ("fp16", True)])
-def test_a_difference_is_a_share_of_the_range_and_its_limit_hangs_on_the_precision(
-    precision: str, passed: bool
-) -> None:
-    own = made(altered("3.mp4", "spatial", 0.305), precision=precision)  # the range of spatial is 0.5
-    spatial, appearance, motion = compare(own, made())
+def test_a_difference_is_relative_to_the_range_and_limited_by_the_precision(precision: str, passed: bool) -> None:
+    changed = certificate_of(scores_with("3.mp4", "spatial", 0.305), precision=precision)  # the range of spatial is 0.5
+    spatial, appearance, motion = compare(changed, certificate_of())
     assert spatial.difference == pytest.approx(0.01)
     assert spatial.passed is passed
     assert (appearance.difference, motion.difference) == (0, 0)
@@ -55,23 +53,23 @@ def test_a_difference_is_a_share_of_the_range_and_its_limit_hangs_on_the_precisi
 
 def test_labels_that_change_are_named() -> None:
     # 0.mp4 has the largest appearance score of all, and small scores otherwise.
-    assert "0.mp4" in changed_labels(made(altered("0.mp4", "appearance", -1.0)), made())
+    assert "0.mp4" in changed_labels(certificate_of(scores_with("0.mp4", "appearance", -1.0)), certificate_of())
 
 
-def test_a_score_that_one_machine_lacks_is_no_small_difference() -> None:
-    spatial, *_ = compare(made(altered("3.mp4", "spatial", None)), made())
+def test_a_missing_score_is_an_infinite_difference() -> None:
+    spatial, *_ = compare(certificate_of(scores_with("3.mp4", "spatial", None)), certificate_of())
     assert spatial.difference == float("inf")
     assert not spatial.passed
 
 
 @pytest.mark.parametrize("other", [{"profile": "lite"}, {"frames": "g"}])
-def test_what_cannot_be_compared_is_refused(other: dict[str, str]) -> None:
+def test_certificates_of_other_profiles_or_frames_are_refused(other: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        compare(made(), made(**other))
+        compare(certificate_of(), certificate_of(**other))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"profile": "paper"}', '{"scores": 1}'])
-def test_what_is_no_certificate_is_refused_in_one_sentence(content: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_in_one_sentence(content: str, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(UsageError, match="is not a certificate") as error:
@@ -81,9 +79,9 @@ def test_what_is_no_certificate_is_refused_in_one_sentence(content: str, tmp_pat
         certificate.read(tmp_path / "none.json")
 
 
-def test_a_certificate_survives_its_file(tmp_path: Path) -> None:
-    certificate.write(made(), tmp_path / "a.json")
-    assert certificate.read(tmp_path / "a.json") == made()
+def test_a_certificate_is_read_as_it_was_written(tmp_path: Path) -> None:
+    certificate.write(certificate_of(), tmp_path / "a.json")
+    assert certificate.read(tmp_path / "a.json") == certificate_of()
 
 
 def test_twelve_clips_of_three_families() -> None:
@@ -94,27 +92,27 @@ def test_twelve_clips_of_three_families() -> None:
 def test_lite_is_certified_and_compared_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = clips()[::4]
-    monkeypatch.setattr(certificate, "clips", lambda: few)
+    three_clips = clips()[::4]
+    monkeypatch.setattr(certificate, "clips", lambda: three_clips)
     path = tmp_path / "here.json"
     common = ["weights", "try", "--profile", "lite", "--manifests", str(tmp_path)]
     assert main([*common, "--record", str(path)]) == 0
     assert "no learnt models" in capsys.readouterr().out
-    trusted = certificate.read(path)
-    device = trusted.environment["device"]
-    again = certify(resolve(load_profile("lite"), device=device), trusted.environment, store=WeightsDir())
-    assert again == trusted
+    recorded = certificate.read(path)
+    device = recorded.environment["device"]
+    repeated = certify(resolve(load_profile("lite"), device=device), recorded.environment, store=WeightsDir())
+    assert repeated == recorded
     scores = {
-        clip: {metric: value and 2 * value for metric, value in row.items()} for clip, row in trusted.scores.items()
+        clip: {metric: value and 2 * value for metric, value in row.items()} for clip, row in recorded.scores.items()
     }
-    certificate.write(dataclasses.replace(trusted, scores=scores, environment={"device": "another"}), path)
+    certificate.write(dataclasses.replace(recorded, scores=scores, environment={"device": "another"}), path)
     assert main([*common, "--compare", str(path)]) == 3
     printed = capsys.readouterr().out
     assert "FAILED" in printed
     assert f"device {device} (certificate: another)" in printed
 
 
-def test_missing_weights_and_wrong_options_are_wrong_use(
+def test_missing_weights_and_wrong_options_are_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path / "none"))

@@ -1,4 +1,4 @@
-"""The checks of models: good models pass, and each way to be wrong fails one."""
+"""Checks of models: correct models pass, and every kind of wrong model fails a check."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ class AlteredFlow:
     """A flow model whose input or output is altered."""
 
     def __init__(self, model: Any, before: Any = None, after: Any = None) -> None:
-        self.model, self.before, self.after = model, before or _same, after or _same
+        self.model, self.before, self.after = model, before or _unchanged, after or _unchanged
 
     def encode(self, frames: Tensor) -> Any:
         return self.model.encode(self.before(frames))
@@ -48,13 +48,13 @@ class AlteredFlow:
         return altered
 
 
-class Altered:
+class AlteredFrames:
     """A depth or embedding model whose frames are altered."""
 
     def __init__(self, model: Any, before: Callable[[Tensor], Tensor]) -> None:
         self.model, self.before = model, before
 
-    def begin(self) -> "Altered":
+    def begin(self) -> "AlteredFrames":
         self.inner = self.model.begin()
         return self
 
@@ -66,7 +66,7 @@ class Altered:
 
 
 class TrueDepth:
-    """A depth model that knows the scene of the check, and adds what a test asks for."""
+    """A depth model that returns the true depth of the scene, altered as a test asks."""
 
     def __init__(self, alter: Callable[[Tensor], Tensor] = lambda maps: maps) -> None:
         self.alter = alter
@@ -82,10 +82,10 @@ class TrueDepth:
         return self.alter(torch.from_numpy(inverse).float().repeat(self.count, 1, 1))
 
 
-class SceneNumber:
-    """An embedding model that knows the scenes: colours, their places and the view hardly turn its vectors."""
+class SceneEmbedding:
+    """An embedding model that tells scenes apart: its vectors are the brightness of parts of the frame."""
 
-    def begin(self) -> "SceneNumber":
+    def begin(self) -> "SceneEmbedding":
         return self
 
     def update(self, frames: Tensor) -> None:
@@ -97,21 +97,21 @@ class SceneNumber:
         return torch.nn.functional.normalize(parts, dim=1)
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
-def failed(checks: Any) -> list[str]:
+def failed_checks(checks: Any) -> list[str]:
     return [check.name for check in checks if not check.passed]
 
 
 class TestFlow:
     @pytest.fixture
-    def good(self) -> Any:
+    def classical_flow(self) -> Any:
         return registry.load(Flow(backend="dis", long_side=192), "cpu")
 
-    def test_good_flow_passes(self, good: Any) -> None:
-        assert failed(check_flow(good, "dis", long_side=192)) == []
+    def test_good_flow_passes(self, classical_flow: Any) -> None:
+        assert failed_checks(check_flow(classical_flow, "dis", long_side=192)) == []
 
     @pytest.mark.parametrize(
         ("after", "count"),
@@ -124,17 +124,17 @@ class TestFlow:
             (torch.zeros_like, 6),
         ],
     )
-    def test_wrong_flow_fails(self, good: Any, after: Any, count: int) -> None:
-        assert len(failed(check_flow(AlteredFlow(good, after=after), "dis", long_side=192))) == count
+    def test_wrong_flow_fails(self, classical_flow: Any, after: Any, count: int) -> None:
+        assert len(failed_checks(check_flow(AlteredFlow(classical_flow, after=after), "dis", long_side=192))) == count
 
     def test_random_weights_fail(self) -> None:
         model = registry.load(FLOW, DEVICE, tiny_store())
-        assert len(failed(check_flow(model, "raft_small", long_side=192))) >= 6
+        assert len(failed_checks(check_flow(model, "raft_small", long_side=192))) >= 6
 
 
 class TestDepth:
     def test_true_depth_passes(self) -> None:
-        assert failed(check_depth(compute_maps(TrueDepth()), "true")) == []
+        assert failed_checks(check_depth(compute_maps(TrueDepth()), "true")) == []
 
     @pytest.mark.parametrize(
         ("alter", "name"),
@@ -148,46 +148,50 @@ class TestDepth:
         ],
     )
     def test_wrong_depth_fails(self, alter: Any, name: str) -> None:
-        assert any(name in each for each in failed(check_depth(compute_maps(TrueDepth(alter)), "true")))
+        assert any(
+            name in check_name for check_name in failed_checks(check_depth(compute_maps(TrueDepth(alter)), "true"))
+        )
 
     def test_random_weights_fail(self) -> None:
-        assert failed(check_depth(compute_maps(registry.load(DEPTH, DEVICE, tiny_store())), "depth_pro"))
+        assert failed_checks(check_depth(compute_maps(registry.load(DEPTH, DEVICE, tiny_store())), "depth_pro"))
 
 
 class TestEmbedding:
     def test_a_model_that_sees_scenes_passes(self) -> None:
-        assert failed(check_embedding(SceneNumber(), "scenes")) == []
+        assert failed_checks(check_embedding(SceneEmbedding(), "scenes")) == []
 
     def test_a_model_that_sees_brightness_alone_fails(self) -> None:
-        class Brightness(SceneNumber):
+        class Brightness(SceneEmbedding):
             def compute(self) -> Tensor:
                 mean = self.frames.float().mean((1, 2, 3))
                 return torch.stack([torch.cos(mean / 20), torch.sin(mean / 20)], 1)
 
-        assert "a darker near view is closer than another scene" in failed(check_embedding(Brightness(), "brightness"))
+        assert "a darker near view is closer than another scene" in failed_checks(
+            check_embedding(Brightness(), "brightness")
+        )
 
     @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
     def test_random_weights_fail(self, config: Embedding) -> None:
-        assert failed(check_embedding(registry.load(config, DEVICE, tiny_store()), config.backend))
+        assert failed_checks(check_embedding(registry.load(config, DEVICE, tiny_store()), config.backend))
 
 
-def wrong(model: Any, config: Any) -> list[str]:
-    return failed(check_references(model, config, DEVICE, tiny_store()))
+def failed_references(model: Any, config: Any) -> list[str]:
+    return failed_checks(check_references(model, config, DEVICE, tiny_store()))
 
 
-def loaded(config: Any) -> Any:
+def load_model(config: Any) -> Any:
     return registry.load(config, DEVICE, tiny_store())
 
 
-def forget_half(network: nn.Module) -> None:
-    """Give every other parameter random values, as if the file had not held it."""
+def randomize_half(network: nn.Module) -> None:
+    """Give every other parameter random values, as if the file lacked it."""
     generator = torch.Generator().manual_seed(0)
     for parameter in list(network.parameters())[::2]:
         random = torch.randn(parameter.shape, generator=generator).to(parameter.device)
         parameter.copy_((parameter.std(correction=0) + 0.1) * random)
 
 
-SAME_FOR_ALL = {
+ALTERED_FRAMES = {
     "blue before red": lambda frames: frames.flip(-1),
     "cropped": lambda frames: frames[:, :, frames.shape[2] // 4 :],
     "darker": lambda frames: frames // 2,
@@ -196,47 +200,47 @@ SAME_FOR_ALL = {
 
 class TestReferences:
     @pytest.mark.parametrize("config", [FLOW, DEPTH, *EMBEDDINGS], ids=lambda config: config.backend)
-    def test_our_call_is_the_librarys(self, config: Any) -> None:
-        assert wrong(loaded(config), config) == []
+    def test_loaded_models_equal_the_library(self, config: Any) -> None:
+        assert failed_references(load_model(config), config) == []
 
     @pytest.mark.parametrize("config", [DEPTH, *EMBEDDINGS], ids=lambda config: config.backend)
-    @pytest.mark.parametrize("name", SAME_FOR_ALL)
-    def test_other_frames_fail(self, config: Any, name: str) -> None:
-        assert wrong(Altered(loaded(config), SAME_FOR_ALL[name]), config)
+    @pytest.mark.parametrize("name", ALTERED_FRAMES)
+    def test_altered_frames_fail(self, config: Any, name: str) -> None:
+        assert failed_references(AlteredFrames(load_model(config), ALTERED_FRAMES[name]), config)
 
     @pytest.mark.parametrize(
         "before",
         [lambda frames: frames.flip(1), lambda frames: frames * 0.5 + 0.5, lambda frames: frames * 255],
         ids=["blue before red", "range 0 to 1", "range 0 to 255"],
     )
-    def test_other_input_of_raft_fails(self, before: Any) -> None:
-        assert wrong(AlteredFlow(loaded(FLOW), before), FLOW)
+    def test_altered_input_of_raft_fails(self, before: Any) -> None:
+        assert failed_references(AlteredFlow(load_model(FLOW), before), FLOW)
 
     @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
     def test_another_normalisation_fails(self, config: Embedding) -> None:
-        model = loaded(config)
+        model = load_model(config)
         normalize = model._prepare._normalize
         normalize._mean.fill_(127.5)
         normalize._std.fill_(127.5)
-        assert wrong(model, config)
+        assert failed_references(model, config)
 
     def test_another_activation_of_clip_fails(self) -> None:
-        model = loaded(EMBEDDINGS[0])
+        model = load_model(EMBEDDINGS[0])
         for block in model._network.modules():
             if hasattr(block, "gelu"):
                 block.gelu = nn.GELU()
-        assert wrong(model, EMBEDDINGS[0])
+        assert failed_references(model, EMBEDDINGS[0])
 
     def test_half_loaded_weights_fail(self) -> None:
-        raft, depth, clip = loaded(FLOW), loaded(DEPTH), loaded(EMBEDDINGS[0])
+        raft, depth, clip = load_model(FLOW), load_model(DEPTH), load_model(EMBEDDINGS[0])
         for network in (raft._model, depth._network, clip._network):
-            forget_half(network)
-        assert wrong(raft, FLOW)
-        assert wrong(depth, DEPTH)
-        assert wrong(clip, EMBEDDINGS[0])
+            randomize_half(network)
+        assert failed_references(raft, FLOW)
+        assert failed_references(depth, DEPTH)
+        assert failed_references(clip, EMBEDDINGS[0])
 
 
-def test_a_table_says_what_failed() -> None:
+def test_the_table_marks_failed_checks() -> None:
     checks = [
         Check(model="a", name="error", value=0.25, limit=0.5, unit="px"),
         Check(model="a", name="order", value=float("nan"), limit=0.9, least=True),
@@ -267,7 +271,7 @@ def test_random_weights_fail_and_the_table_says_why() -> None:
     json.loads(outcome.json())
 
 
-def test_a_gpu_that_is_not_there_is_refused() -> None:
+def test_a_missing_gpu_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(UsageError, match="no GPU"):

@@ -1,4 +1,4 @@
-"""The rendered scenes: what is known of them is what they show."""
+"""Rendered scenes show the flow and depth that are stated of them."""
 
 import cv2
 import numpy as np
@@ -9,15 +9,17 @@ from hfv_builder.trial.views import SCENES, YARD
 
 
 @pytest.mark.parametrize("plane", PLANES, ids=lambda plane: plane.name)
-def test_the_second_frame_is_the_first_one_moved_by_the_flow(plane: MovingPlane) -> None:
+def test_the_second_frame_is_the_first_moved_by_the_flow(plane: MovingPlane) -> None:
     first, second = plane.frames(96, 128).astype(np.float32)
     flow = plane.flow(96, 128)
     y, x = np.mgrid[:96, :128]
     warped = cv2.remap(second, (x + flow[0]).astype(np.float32), (y + flow[1]).astype(np.float32), cv2.INTER_LINEAR)
     assert np.abs(warped - first)[12:-12, 12:-12].mean() < 2
-    back = plane.reverse_flow(96, 128)
-    there = [cv2.remap(part, (x + flow[0]).astype(np.float32), (y + flow[1]).astype(np.float32), 1) for part in back]
-    assert np.abs(flow + there)[:, 12:-12, 12:-12].max() < 0.05
+    reverse = plane.reverse_flow(96, 128)
+    warped_reverse = [
+        cv2.remap(part, (x + flow[0]).astype(np.float32), (y + flow[1]).astype(np.float32), 1) for part in reverse
+    ]
+    assert np.abs(flow + warped_reverse)[:, 12:-12, 12:-12].max() < 0.05
 
 
 def test_inverse_depth_of_the_ground_and_of_a_sphere() -> None:
@@ -30,6 +32,6 @@ def test_inverse_depth_of_the_ground_and_of_a_sphere() -> None:
     assert view.rgb[red].mean(0).argmax() == 0
 
 
-def test_scenes_are_the_same_every_time() -> None:
+def test_rendering_is_deterministic() -> None:
     for scene in SCENES:
         assert np.array_equal(scene.render(36, 48).rgb, scene.render(36, 48).rgb)

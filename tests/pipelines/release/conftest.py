@@ -1,4 +1,4 @@
-"""Manifests that are ready to be released, and a cluster that works in the test's own thread."""
+"""Manifests that are ready to be released."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.release.sample import fill
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests and clips that are ready to be released; nobody may change them."""
+    """Write manifests and clips that are ready to be released, and return their folder, which tests must not change."""
     root = tmp_path_factory.mktemp("original")
     fill(root, clips=6)
     return root
@@ -20,5 +20,5 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ready(original: Path, tmp_path: Path) -> Manifests:
-    """A copy of the manifests; the clips are shared."""
+    """Return a copy of the manifests; the clips are shared."""
     return Manifests(Path(shutil.copytree(original / "manifests", tmp_path / "manifests")))

@@ -1,4 +1,4 @@
-"""Making a release: the same bytes however it is made, and nothing half-made."""
+"""Making a release: the same bytes with any workers and interruptions, and no incomplete release."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def test_the_bytes_do_not_depend_on_workers_or_interruptions(
     with monkeypatch.context() as patch:
         patch.setattr(stage, "run_shards", run_shards)
         with_two = release(ready, NAME, out=tmp_path / "two", cluster=cluster)
-    two = tmp_path / "two" / "small-1.0.0"
+    of_two_workers = tmp_path / "two" / "small-1.0.0"
     assert with_two.summary["clips"] == 24
     out, killed = tmp_path / "killed", 0
     final = out / "small-1.0.0"
@@ -50,12 +50,12 @@ def test_the_bytes_do_not_depend_on_workers_or_interruptions(
         assert not any(path.name == NAME.folder and not (path / "SHA256SUMS").exists() for path in out.glob("*"))
     assert killed >= 5
     assert final.exists()
-    assert sums(final) == sums(two)
+    assert sums(final) == sums(of_two_workers)
     assert not list(out.glob("*.incomplete"))
     assert [path.name for path in final.rglob(".*")] == []
 
 
-def test_hard_links_where_they_can_be_and_copies_elsewhere(
+def test_clips_are_hard_linked_or_copied(
     ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(ready, NAME, out=tmp_path / "a", cluster=here)
@@ -73,30 +73,30 @@ def test_hard_links_where_they_can_be_and_copies_elsewhere(
     assert sums(tmp_path / "a" / NAME.folder) == sums(tmp_path / "b" / NAME.folder)
 
 
-def test_what_others_cannot_read_becomes_h264_and_is_listed(tmp_path: Path, here: Cluster) -> None:
+def test_clips_in_unusual_codecs_are_encoded_and_listed(tmp_path: Path, here: Cluster) -> None:
     def write(path: Path, number: int) -> Path:
         codec, suffix = {0: ("ffv1", ".mkv"), 1: ("mpeg4", ".avi")}.get(number, ("libx264", ".mp4"))
-        made = write_clip(path.with_suffix(suffix), moving_square(8, seed=number), codec=codec)
-        return made.rename(path)  # whatever its name says
+        release_folder = write_clip(path.with_suffix(suffix), moving_square(8, seed=number), codec=codec)
+        return release_folder.rename(path)  # the suffix does not tell the container
 
     manifests = fill(tmp_path, clips=4, write=write)
     outcome = release(manifests, NAME, out=tmp_path, cluster=here)
     assert outcome.summary["changed"] == {"encoded": 1, "remuxed": 1}
     assert "1 encoded, 1 remuxed" in outcome.text
-    made = tmp_path / NAME.folder
-    rows = pd.concat(map(pd.read_parquet, made.rglob("metadata.parquet")))
+    release_folder = tmp_path / NAME.folder
+    rows = pd.concat(map(pd.read_parquet, release_folder.rglob("metadata.parquet")))
     assert rows["media"].value_counts().to_dict() == {"original": 14, "encoded": 1, "remuxed": 1}
     assert rows["num_frames"].eq(8).all()
-    assert "1 clips: encoded anew as H.264" in (made / "README.md").read_text()
-    assert [problem for problem in verify(made).summary["problems"]] == []
+    assert "1 clips: encoded anew as H.264" in (release_folder / "README.md").read_text()
+    assert [problem for problem in verify(release_folder).summary["problems"]] == []
 
 
-def test_metadata_alone(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+def test_a_release_can_have_metadata_alone(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
     release(ready, NAME, out=tmp_path, media=Media.NONE, cluster=here)
-    made = tmp_path / NAME.folder
-    assert not list(made.rglob("*.mp4"))
-    assert pd.read_parquet(made / "data/train/metadata.parquet")["media"].eq("none").all()
-    assert verify(made).summary["problems"] == []
+    folder = tmp_path / NAME.folder
+    assert not list(folder.rglob("*.mp4"))
+    assert pd.read_parquet(folder / "data/train/metadata.parquet")["media"].eq("none").all()
+    assert verify(folder).summary["problems"] == []
 
 
 def test_a_release_is_never_changed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
@@ -111,31 +111,31 @@ def test_finished_clips_are_not_made_again(
     ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "SHARD", 5)
-    made: list[str] = []
+    made_paths: list[str] = []
 
-    def counted(source: Path, paths: dict[str, str], *rest: Any, **more: Any) -> Any:
-        made.extend(paths.values())
-        return make_files(source, paths, *rest, **more)
+    def recording_make_files(source: Path, paths: dict[str, str], *rest: Any, **options: Any) -> Any:
+        made_paths.extend(paths.values())
+        return make_files(source, paths, *rest, **options)
 
-    monkeypatch.setattr(worker, "make_files", counted)
+    monkeypatch.setattr(worker, "make_files", recording_make_files)
     with killed_after(17):
         release(ready, NAME, out=tmp_path, cluster=here)
-    before = len(made)
+    before = len(made_paths)
     assert 10 <= before < 24
     release(ready, NAME, out=tmp_path, cluster=here)
-    assert len(made) - before <= 24 - 10
-    assert {*made} == {path.relative_to(tmp_path / NAME.folder).as_posix() for path in tmp_path.rglob("*.mp4")}
+    assert len(made_paths) - before <= 24 - 10
+    assert {*made_paths} == {path.relative_to(tmp_path / NAME.folder).as_posix() for path in tmp_path.rglob("*.mp4")}
 
 
-def test_leftovers_of_another_run_are_no_part_of_it(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
-    left = tmp_path / f"{NAME.folder}.incomplete" / "data/train/old/ab"
-    left.mkdir(parents=True)
-    (left / "old.mp4").write_text("x")
+def test_files_of_an_interrupted_run_are_removed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    leftover = tmp_path / f"{NAME.folder}.incomplete" / "data/train/old/ab"
+    leftover.mkdir(parents=True)
+    (leftover / "old.mp4").write_text("x")
     release(ready, NAME, out=tmp_path, cluster=here)
     assert not (tmp_path / NAME.folder / "data/train/old").exists()
 
 
-def test_the_command_line(
+def test_release_on_the_command_line(
     ready: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What is not ready is not released: one sentence, and nothing that looks whole."""
+"""Incomplete input is refused in one sentence, without a folder that looks like a release."""
 
 import errno
 import shutil
@@ -27,33 +27,33 @@ from tests.release.sample import FAKE, catalogue, write_scores
 NAME = ReleaseName(name="small", version="1.0.0")
 
 
-def change(
+def edit_rows(
     manifests: Manifests, table: Any, generator: str, edit: Callable[[dict[str, Any]], object], rows: int = 1
 ) -> None:
-    found = manifests.read(table, generator=generator).to_pylist()
-    for row in found[:rows]:
+    records = manifests.read(table, generator=generator).to_pylist()
+    for row in records[:rows]:
         edit(row)
-    manifests.replace(table, [pa.Table.from_pylist(found, schema=table.schema)], generator=generator)
+    manifests.replace(table, [pa.Table.from_pylist(records, schema=table.schema)], generator=generator)
 
 
-def unlabelled(manifests: Manifests) -> None:
+def remove_a_label(manifests: Manifests) -> None:
     rows = manifests.read(LABELS, generator="seed")
     manifests.replace(LABELS, [rows.slice(1)], generator="seed")
 
 
-def relabelled(manifests: Manifests) -> None:
+def label_with_another_profile(manifests: Manifests) -> None:
     ids = manifests.read(CLIPS, generator="seed")["clip_id"].to_pylist()
     for metric in ("spatial", "appearance", "motion"):
         write_scores(manifests, "seed", metric, ids, list(range(len(ids))), "other")
     label(manifests, ["seed"], profile="other")
 
 
-def scored_anew(manifests: Manifests) -> None:
+def score_again(manifests: Manifests) -> None:
     ids = manifests.read(CLIPS, generator="seed")["clip_id"].to_pylist()
     write_scores(manifests, "seed", "motion", ids, list(range(len(ids))), "mine", fingerprint="new")
 
 
-def lite(manifests: Manifests) -> None:
+def label_with_lite(manifests: Manifests) -> None:
     for generator in FAKE:
         ids = manifests.read(CLIPS, generator=generator)["clip_id"].to_pylist()
         for metric in ("spatial", "appearance", "motion"):
@@ -71,52 +71,54 @@ def edit_file(name: str, old: str, new: str) -> Callable[[Manifests], None]:
     return edit
 
 
-def reviewed(manifests: Manifests) -> tuple[str, Decision]:
-    """Let a reviewer relabel a clip and take the label over; the clip and the decision."""
+def relabel_by_review(manifests: Manifests) -> tuple[str, Decision]:
+    """Relabel a clip by a review and split with it; return the id of the clip and the decision."""
     row = manifests.read(SPLITS, generator="seed").to_pylist()[0]
     clip = str(row["clip_id"])
-    label_ = (row["label"] + 1) % 3
-    said = Decision(decision_id="d", clip_id=clip, reviewer="anna", decision="relabel", label=label_, created_at=1)
-    manifests.replace(REVIEWS, [as_table([said], overlap=1)])
+    new_label = (row["label"] + 1) % 3
+    decision = Decision(
+        decision_id="d", clip_id=clip, reviewer="anna", decision="relabel", label=new_label, created_at=1
+    )
+    manifests.replace(REVIEWS, [as_table([decision], overlap=1)])
     split(manifests, labels="final", protocol="hfv")
-    return clip, said
+    return clip, decision
 
 
-def taken_back(manifests: Manifests) -> None:
-    clip, said = reviewed(manifests)
+def undo_the_review(manifests: Manifests) -> None:
+    clip, decision = relabel_by_review(manifests)
     undo = Decision(
         decision_id="u", clip_id=clip, reviewer="anna", decision=None, final=False, created_at=2, undoes=("d",)
     )
-    manifests.replace(REVIEWS, [as_table([said, undo], overlap=1)])
+    manifests.replace(REVIEWS, [as_table([decision, undo], overlap=1)])
 
 
-def rejected_since(manifests: Manifests) -> None:
-    reviewed(manifests)
+def reject_by_review(manifests: Manifests) -> None:
+    relabel_by_review(manifests)
     other = manifests.read(SPLITS, generator="other")["clip_id"][0].as_py()
     row = dict.fromkeys(FINAL.schema.names) | {"clip_id": other, "generator": "other", "rejected": True}
     manifests.replace(FINAL, [pa.Table.from_pylist([row], schema=FINAL.schema)])
 
 
 REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
-    "unlabelled clip": (unlabelled, "1 of 6 clips of seed have no label yet: run `hfv label"),
+    "unlabelled clip": (remove_a_label, "1 of 6 clips of seed have no label yet: run `hfv label"),
     "split of older labels": (
-        lambda m: change(m, SPLITS, "seed", lambda row: row.update(fingerprint="old"), 3),
+        lambda m: edit_rows(m, SPLITS, "seed", lambda row: row.update(fingerprint="old"), 3),
         "the splits of 3 clips of seed are older than their labels: run `hfv split",
     ),
     "split that says otherwise": (
-        lambda m: change(m, SPLITS, "seed", lambda row: row.update(label=(row["label"] + 1) % 3)),
+        lambda m: edit_rows(m, SPLITS, "seed", lambda row: row.update(label=(row["label"] + 1) % 3)),
         "the splits of 1 clips of seed are older",
     ),
     "no split": (lambda m: m.replace(SPLITS, [], generator="other"), "6 labelled clips of other are not split yet"),
-    "labels of older scores": (scored_anew, "the labels of seed are older than its scores"),
-    "mixed profiles": (relabelled, "are older than their labels"),
+    "labels of older scores": (score_again, "the labels of seed are older than its scores"),
+    "mixed profiles": (label_with_another_profile, "are older than their labels"),
     "mixed protocols": (
         lambda m: split(m, ["seed"]),
         r"the splits follow different protocols \(hfv: .*; pooled: seed\)",
     ),
-    "review taken back": (taken_back, "1 labels come from reviews that do not say so any more"),
-    "rejected since": (rejected_since, "1 clips were rejected by reviewers since they were split"),
-    "lite": (lite, "the labels were made with the profile lite"),
+    "review taken back": (undo_the_review, "1 labels come from reviews that do not say so any more"),
+    "rejected since": (reject_by_review, "1 clips were rejected by reviewers since they were split"),
+    "lite": (label_with_lite, "the labels were made with the profile lite"),
     "no licence": (edit_file("sources.toml", 'licence = "MIT"', ""), "no licence is given for third.2"),
     "unknown source": (edit_file("sources.toml", '["third.2"]', "[unknown]"), "no licence is given for third.2"),
     "no words": (lambda m: Path(str(m.root / "release.toml")).unlink(), "run `hfv release init`, fill it in"),
@@ -129,11 +131,11 @@ REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_ready_is_refused_in_one_sentence(
+def test_incomplete_input_is_refused_in_one_sentence(
     ready: Manifests, tmp_path: Path, case: str, here: Cluster
 ) -> None:
-    spoil, sentence = REFUSED[case]
-    spoil(ready)
+    make_incomplete, sentence = REFUSED[case]
+    make_incomplete(ready)
     with pytest.raises(UsageError, match=sentence) as refused:
         release(ready, NAME, out=tmp_path, cluster=here)
     assert "\n" not in str(refused.value)
@@ -141,14 +143,14 @@ def test_what_is_not_ready_is_refused_in_one_sentence(
 
 
 def test_profiles_are_not_mixed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
-    relabelled(ready)
+    label_with_another_profile(ready)
     split(ready, protocol="hfv")
     with pytest.raises(UsageError, match=r"different profiles \(mine: other, third.2; other: seed\)"):
         release(ready, NAME, out=tmp_path, cluster=here)
 
 
-def test_lite_is_said_in_the_first_line(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
-    lite(ready)
+def test_the_card_names_lite_in_its_first_line(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    label_with_lite(ready)
     release(ready, NAME, out=tmp_path, allow_lite=True, cluster=here)
     text = (tmp_path / NAME.folder / "README.md").read_text().split("---\n")[2].strip()
     assert text.splitlines()[0].startswith("**Made with the profile `lite`")
@@ -165,12 +167,12 @@ def test_lite_is_said_in_the_first_line(ready: Manifests, tmp_path: Path, here: 
         ("a", "1.0.0/..", "is not a semantic version"),
     ],
 )
-def test_names_that_cannot_be(name: str, version: str, sentence: str) -> None:
+def test_invalid_names_and_versions_are_refused(name: str, version: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         ReleaseName(name=name, version=version)
 
 
-def test_two_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+def test_two_commands_cannot_make_a_release_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
     with (
         lock(tmp_path, f"release-{NAME.folder}"),
         pytest.raises(UsageError, match="another hfv is at work on release-"),
@@ -178,7 +180,7 @@ def test_two_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
         release(ready, NAME, out=tmp_path, cluster=here)
 
 
-def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
+def test_a_full_disk_is_a_usage_error_and_leaves_an_incomplete_folder(
     ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -198,39 +200,39 @@ def test_a_full_disk_is_one_sentence_and_nothing_looks_whole(
 
 def test_sets_that_lack_a_label_are_named(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
     rows = ready.read(SPLITS, generator="other").to_pylist()
-    kept = [row | ({"split": None} if row["label"] == 2 else {}) for row in rows]
-    assert kept != rows
-    ready.replace(SPLITS, [pa.Table.from_pylist(kept, schema=SPLITS.schema)], generator="other")
+    without_motion = [row | ({"split": None} if row["label"] == 2 else {}) for row in rows]
+    assert without_motion != rows
+    ready.replace(SPLITS, [pa.Table.from_pylist(without_motion, schema=SPLITS.schema)], generator="other")
     outcome = release(ready, NAME, out=tmp_path, cluster=here)
     assert "the evaluation set other has no motion clip" in outcome.text
     assert any("other has no motion" in warning for warning in outcome.summary["warnings"])
 
 
-def test_a_store_is_no_place_for_a_release(ready: Manifests, here: Cluster) -> None:
+def test_a_store_is_refused_as_target(ready: Manifests, here: Cluster) -> None:
     with pytest.raises(UsageError, match="name a folder of this machine with --out DIR"):
         release(ready, NAME, out=Path("s3://bucket/releases"), cluster=here)
 
 
-def test_a_target_that_is_a_file(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+def test_a_file_is_refused_as_target(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UsageError, match=r"cannot write to .*/out: "):
         release(ready, NAME, out=tmp_path / "out", cluster=here)
 
 
-def test_clips_that_changed_or_went_are_named(original: Path, tmp_path: Path, here: Cluster) -> None:
+def test_changed_and_deleted_clips_are_named(original: Path, tmp_path: Path, here: Cluster) -> None:
     root = Path(shutil.copytree(original, tmp_path / "copy"))
     manifests = Manifests(root / "manifests")
     for generator in (*FAKE, "film"):
         catalogue(manifests, generator, sorted((root / "clips" / generator).glob("*.mp4")))
-    changed, gone = (root / "clips/seed" / name for name in ("000.mp4", "001.mp4"))
+    changed, deleted = (root / "clips/seed" / name for name in ("000.mp4", "001.mp4"))
     write_clip(changed, moving_square(8, seed=77))
-    gone.unlink()
+    deleted.unlink()
     with pytest.raises(UsageError) as refused:
         release(manifests, NAME, out=tmp_path, cluster=here)
     lines = str(refused.value).splitlines()
     assert lines[0].startswith("2 of 24 clips cannot be released")
     assert lines[1:] == [
         f"{changed}: the file has changed since it was catalogued",
-        f"{gone}: it is gone; run `hfv catalog --generator seed` for its folder",
+        f"{deleted}: it is gone; run `hfv catalog --generator seed` for its folder",
     ]
     assert not (tmp_path / NAME.folder).exists()
