@@ -1,5 +1,6 @@
-"""The resident memory of this process over time."""
+"""The resident memory of this process over time, and its processor time."""
 
+import os
 import resource
 import threading
 from pathlib import Path
@@ -31,3 +32,9 @@ class Resident:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def processor_s() -> float:
+    """Return the processor seconds of this process and of its children that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system

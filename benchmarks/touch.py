@@ -1,13 +1,13 @@
 """A session by touch in Chromium: every decision must be kept for its clip, with its answer, in order."""
 
 import contextlib
-import resource
 import shutil
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.resident import processor_s
 from review_ui.settings import Settings
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.conftest import ARGS
@@ -28,7 +28,7 @@ def measure_touch(root: Path, clips: int, size: tuple[int, int]) -> dict[str, An
     if chromium is None:
         raise SystemExit("there is no chromium here")
     manifests = make_clips(root, clips + 1)
-    began, busy = time.perf_counter(), _processor_s()
+    began, busy = time.perf_counter(), processor_s()
     with sync_playwright() as play, contextlib.ExitStack() as ends:
         served = Served(manifests, settings=Settings(shown=0.5, repeats=0))
         ends.callback(served.end)
@@ -49,11 +49,5 @@ def measure_touch(root: Path, clips: int, size: tuple[int, int]) -> dict[str, An
         "misplaced": len(set(stored) - set(tapped)),
         "same_in_order": tapped == stored,
         "seconds": round(time.perf_counter() - began, 1),
-        "processor_seconds": round(_processor_s() - busy, 1),
+        "processor_seconds": round(processor_s() - busy, 1),
     }
-
-
-def _processor_s() -> float:
-    """Return the processor time of this process and of its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
