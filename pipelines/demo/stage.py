@@ -66,8 +66,8 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     report = out / "report.html"
     write_report(report, manifests, compared, confusion, recovered, loaded, seconds=seconds, seed=seed)
     text = paragraphs(
-        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split, released and judged in "
-        f"{seconds:.0f} s",
+        f"{len(specs)} sample clips rendered, catalogued, scored ({PROFILE}), labelled, split, released and "
+        f"evaluated in {seconds:.0f} s",
         table(labelled.summary["generators"], "labels:"),
         table(confusion, "injected anomaly (rows) and label by the ranks (columns):"),
         f"{recovered:.0%} of the {len(compared)} injected anomalies recovered (by chance: 33%)",

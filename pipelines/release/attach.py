@@ -28,7 +28,7 @@ SHARD = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Attached:
-    """What became of some files."""
+    """The result for some files."""
 
     sums: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the files that were put in place, by path relative to the release."""

@@ -35,7 +35,7 @@ class ClipFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """What became of some clips."""
+    """The result for some clips."""
 
     placed: dict[str, Placed]
     """By path relative to the release."""
