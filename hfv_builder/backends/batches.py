@@ -18,7 +18,7 @@ class Batches:
     On CUDA the last bits of a result can depend on the batch size, and so on the memory that other processes use.
     """
 
-    def __init__(self, *, device: str, most: int, bytes_each: float = 0, full: bool = False) -> None:
+    def __init__(self, *, device: str, most: int, bytes_each: float = 0) -> None:
         """Choose the batch size.
 
         Args:
@@ -26,9 +26,8 @@ class Batches:
             most: largest number of items in a batch; more items are not faster.
             bytes_each: working memory per item. Used on CUDA only: on a CPU the batches, and with them the last bits of
                 the results, are the same on every machine.
-            full: fill the last batch with copies of its last item, for a compiled function: each size is compiled.
         """
-        self.size, self._full = most, full
+        self.size = most
         self._device = device
         self._trim: Callable[[], None] = Trim() if device == "cpu" else lambda: None
         if device.startswith("cuda") and bytes_each:
@@ -44,12 +43,9 @@ class Batches:
         count, start, parts = len(tensors[0]), 0, []
         while start < count:
             left = count - start
-            size = self.size if self._full else -(-left // -(-left // self.size))  # a small last one takes as long
-            batch = [tensor[start : start + size] for tensor in tensors]
-            if self._full:
-                batch = [_filled(items, size) for items in batch]
+            size = -(-left // -(-left // self.size))  # equal sizes: a small last batch takes as long
             try:
-                parts.append(function(*batch)[:left])
+                parts.append(function(*(tensor[start : start + size] for tensor in tensors)))
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -64,12 +60,6 @@ class Batches:
             if self._device.startswith("cuda"):
                 torch.cuda.empty_cache()
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _filled(items: Tensor, size: int) -> Tensor:
-    """Return the items and copies of the last one, `size` of them, contiguous: strides are compiled for, too."""
-    lacking = size - len(items)
-    return torch.cat([items, items[-1:].expand(lacking, *items.shape[1:])]) if lacking else items.contiguous()
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -33,9 +33,7 @@ class DepthPro:
         self._side = TILES * model.config.patch_size
         self._network = DepthProNetwork(model.to(device), compiled=config.compile)
         self._config, self._device = config, device
-        self._batches = Batches(
-            device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=2.5e9, full=config.compile
-        )
+        self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 1), bytes_each=2.5e9)
 
     def begin(self) -> "DepthProPass":
         """Return a new pass for one clip."""

@@ -42,11 +42,9 @@ class FrameEmbedding:
             config: the precision, and whether to compile the network.
             device: the device of the network.
         """
-        self._network, self._prepare = compiled(network, config.compile), prepare
+        self._network, self._prepare = compiled(network) if config.compile else network, prepare
         self._config, self._device = config, device
-        self._batches = Batches(
-            device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6, full=config.compile
-        )
+        self._batches = Batches(device=device, most=MOST.get(torch.device(device).type, 8), bytes_each=64e6)
 
     def begin(self) -> "FrameEmbeddingPass":
         """Return a new pass for one clip."""

@@ -1,10 +1,12 @@
 """Precision and compilation of models."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from hfv_builder.profiles.profile import Precision
 
@@ -26,15 +28,29 @@ def forbid_rounding() -> None:
 
 
 def compile_in_place(modules: Iterable[torch.nn.Module]) -> None:
-    """Compile modules whose inputs always have the same few shapes, one by one.
+    """Compile modules whose inputs have few sizes, one by one.
 
     Those of one kind share their code: seconds, where a whole model takes minutes.
     """
     for module in modules:
-        # `module.compile()` would count all kinds of modules together, and stop compiling at eight shapes.
-        module.forward = torch.compile(module.forward, dynamic=False)
+        # `module.compile()` would count all kinds of modules together, and stop compiling at eight sizes.
+        module.forward = compiled(module.forward)
 
 
-def compiled(function: Any, enabled: bool) -> Any:
-    """Return the function or module, compiled by `torch.compile` if enabled."""
-    return torch.compile(function) if enabled else function
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function compiled by `torch.compile` once for each size of an item, and for any number of items.
+
+    A single item is compiled separately, because torch treats a length of one as a constant.
+
+    Args:
+        function: its positional arguments are tensors whose first axis are the items, or tuples of them.
+    """
+    inner = torch.compile(function, dynamic=False)
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        for tensor in tree_leaves(arguments):
+            if isinstance(tensor, Tensor) and len(tensor) > 1:
+                torch._dynamo.mark_dynamic(tensor, 0)
+        return inner(*arguments, **options)
+
+    return run

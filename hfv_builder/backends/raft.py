@@ -6,6 +6,7 @@ frame, and so does the context's share of the GRU convolutions, which is constan
 upsampling run once after the last update. The flow is equal up to rounding.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torchvision.models.optical_flow._utils import make_coords_grid, upsample_fl
 from hfv_builder.backends.base import Features
 from hfv_builder.backends.batches import Batches
 from hfv_builder.backends.checkpoint import load_pth
-from hfv_builder.backends.precision import LOWER, autocast, compiled
+from hfv_builder.backends.precision import LOWER, autocast, compile_in_place, compiled
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.resize import shrunk
 from hfv_builder.profiles.profile import Flow
@@ -26,8 +27,9 @@ SMALLEST = 128
 """Pixels; on smaller sides the coarsest level of the correlation pyramid has a single value and the flow is NaN."""
 STRIDE = 8
 MODELS = {"raft_large": raft_large, "raft_small": raft_small}
-MOST_PAIRS = {"cpu": 2, "cuda": 16}
-MOST_FRAMES = {"cpu": 2, "cuda": 16}
+MOST_PAIRS = {"cpu": 2, "cuda": 20}
+MOST_FRAMES = {"cpu": 2, "cuda": 20}
+"""On CUDA at least the 18 frames of 720p that the scorer passes at once, so that they make a single batch."""
 
 
 class Gate:
@@ -79,13 +81,13 @@ class Raft:
         steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
         # The order of the channels in torchvision: the outer axis of the window is horizontal.
         self._window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)
-        self._update = compiled(self._once, config.compile)
-        self._encoders = [
-            compiled(encoder, config.compile) for encoder in (self._model.feature_encoder, self._model.context_encoder)
-        ]
+        self._update: Callable[..., tuple[Tensor, Tensor]] = self._once
+        if config.compile:
+            self._update = compiled(self._once)
+            compile_in_place([self._model.feature_encoder, self._model.context_encoder])
         kind = torch.device(device).type
-        self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2), full=config.compile)
-        self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2), full=config.compile)
+        self._frames = Batches(device=device, most=MOST_FRAMES.get(kind, 2))
+        self._pairs = Batches(device=device, most=MOST_PAIRS.get(kind, 2))
 
     def encode(self, frames: Tensor) -> Features:
         """Return correlation features, hidden state, context and (height, width) without padding, for each frame.
@@ -105,7 +107,7 @@ class Raft:
     def _encode(self, images: Tensor) -> Tensor:
         with autocast(self._config.precision, self._device):
             images = images.contiguous(memory_format=self._layout)
-            features, context = (encoder(images) for encoder in self._encoders)
+            features, context = self._model.feature_encoder(images), self._model.context_encoder(images)
             hidden, context = context[:, : self._hidden], context[:, self._hidden :]
             parts = [gate.of_context(torch.relu(context)) for gate in self._gates]
         return torch.cat([features.float(), torch.tanh(hidden.float()), *(part.float() for part in parts)], dim=1)

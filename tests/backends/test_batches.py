@@ -23,22 +23,6 @@ def test_batches_are_halved_until_they_fit() -> None:
     assert batches.size == 2
 
 
-def test_full_batches_all_have_one_size() -> None:
-    sizes = []
-
-    def model(items: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(items))
-        if len(items) > 4:
-            raise torch.OutOfMemoryError("too much")
-        return items * 2 + columns[:, 0]
-
-    items = torch.arange(11)
-    result = Batches(device="cpu", most=8, full=True).run(model, items, items[:, None])
-    assert torch.equal(result, items * 3)
-    assert sizes == [8, 4, 4, 4]
-    assert len(Batches(device="cpu", most=8, full=True).run(torch.neg, torch.ones(1, 3))) == 1
-
-
 def test_a_frame_too_large_for_memory_fails_its_clip_alone() -> None:
     def model(items: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
