@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hfv_builder.backends.base import FlowModel
 from hfv_builder.frames.display import display_size
+from hfv_builder.frames.resize import shrunk
 from hfv_builder.frames.steps import Link
 from hfv_builder.metrics.warping import warp
 from hfv_builder.records import Metric
@@ -41,8 +42,9 @@ def panel(metric: Metric, frames: Tensor, maps: Tensor | None, flow: FlowModel |
     """
     images = list(frames.cpu().numpy())
     if maps is not None:
-        images += [_coloured(depth_map, cv2.COLORMAP_VIRIDIS) for depth_map in maps.float().cpu()]
-        images.append(_errors(maps.unsqueeze(1).float(), flow))
+        small = shrunk(maps.unsqueeze(1).float(), SIDE)  # a ninth of the time of the flow at the size of the maps
+        images += [_coloured(depth_map, cv2.COLORMAP_VIRIDIS) for depth_map in small[:, 0].cpu()]
+        images.append(_errors(small, flow))
     elif metric is Metric.MOTION:
         images.append(_errors(frames.permute(0, 3, 1, 2).float() / 255, flow))
     cells = _cells(images, shape)
