@@ -5,6 +5,8 @@ Consistency via Deep Video Prior", NeurIPS 2020; as used by EvalCrafter. Occlusi
 et al., "Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow", ECCV 2010.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
@@ -61,6 +63,39 @@ def visible(forward: Tensor, backward: Tensor) -> Tensor:
     return consistent & inside & (gradient <= BOUNDARY[0] * length + BOUNDARY[1])
 
 
+class SquaredErrors(NamedTuple):
+    """The squared difference between A_t(x) and A_{t+1}(x + F(x)) of n pairs of frames, averaged over channels."""
+
+    pixels: Tensor
+    """(n, H, W) float."""
+    valid: Tensor
+    """(n,) bool, False for a pair whose flow is not finite."""
+
+    def mean(self, mask: Tensor | None = None) -> Tensor:
+        """Return the warp error E_t of each pair; see `warp_error`."""
+        if mask is None:
+            error = self.pixels.mean(dim=(1, 2), dtype=torch.float64)
+            return error.where(self.valid & error.isfinite(), torch.inf)
+        count = mask.sum(dim=(1, 2), dtype=torch.float64)
+        # `where` instead of a product: 0 · inf is NaN, and masked pixels must not count.
+        error = self.pixels.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / count
+        error = error.where(error.isfinite(), torch.inf)
+        return error.where(count >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(self.valid, torch.inf)
+
+
+def squared_errors(
+    first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None, *, align: bool = False
+) -> SquaredErrors:
+    """Return the squared differences of each pair at all pixels; for the arguments see `warp_error`.
+
+    The mask restricts only the pixels to which the factor of `align` is fitted.
+    """
+    warped = warp(second, flow)
+    if align:
+        warped = warped * _least_squares(first, warped, mask)[:, None, None, None]
+    return SquaredErrors((first - warped).square().mean(dim=1), flow.isfinite().flatten(1).all(dim=1))
+
+
 def warp_error(
     first: Tensor, second: Tensor, flow: Tensor, mask: Tensor | None = None, *, align: bool = False
 ) -> Tensor:
@@ -77,19 +112,7 @@ def warp_error(
         (n,) float64, the mean over compared pixels and channels. NaN if less than 1 % of the pixels are compared;
         infinity if a compared value or the flow is not finite (such flow has an empty mask, but is an error).
     """
-    warped = warp(second, flow)
-    valid = flow.isfinite().flatten(1).all(dim=1)
-    if align:
-        warped = warped * _least_squares(first, warped, mask)[:, None, None, None]
-    squared = (first - warped).square().mean(dim=1)
-    if mask is None:
-        error = squared.mean(dim=(1, 2), dtype=torch.float64)
-        return error.where(valid & error.isfinite(), torch.inf)
-    count = mask.sum(dim=(1, 2), dtype=torch.float64)
-    # `where` instead of a product: 0 · inf is NaN, and masked pixels must not count.
-    error = squared.where(mask, 0).sum(dim=(1, 2), dtype=torch.float64) / count
-    error = error.where(error.isfinite(), torch.inf)
-    return error.where(count >= MIN_VISIBLE * mask[0].numel(), torch.nan).where(valid, torch.inf)
+    return squared_errors(first, second, flow, mask, align=align).mean(mask)
 
 
 def _least_squares(first: Tensor, second: Tensor, mask: Tensor | None) -> Tensor:

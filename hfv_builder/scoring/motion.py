@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hfv_builder.metrics.acceleration import relative_to_speed
 from hfv_builder.metrics.pooling import pool
-from hfv_builder.metrics.warping import warp_error
+from hfv_builder.metrics.warping import squared_errors
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.scoring.base import Frames, MetricPass, Moment, image_size
 from hfv_builder.scoring.runs import Runs
@@ -37,9 +37,10 @@ class WarpErrorPass(MetricPass):
         if matches is None or not matches.frame_indices:
             return
         flow, mask = matches.compared(image_size(matches.first), occlusion=self._profile.motion.occlusion)
-        self._trace.append(warp_error(matches.first, matches.second, flow, mask))
+        errors = squared_errors(matches.first, matches.second, flow)
+        self._trace.append(errors.mean(mask))
         if mask is not None:
-            self._unmasked.append(warp_error(matches.first, matches.second, flow))
+            self._unmasked.append(errors.mean())
         self._frame_indices += matches.frame_indices
 
     def compute(self) -> Score:
