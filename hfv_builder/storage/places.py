@@ -122,6 +122,14 @@ def read(path: Place) -> bytes:
         return bytes(path.fs.cat_file(path.path))
 
 
+def listed(folder: "UPath") -> list[str]:
+    """Return the names of the files and folders in a folder of an object store; empty if it does not exist."""
+    try:
+        return [name.rstrip("/").rpartition("/")[2] for name in folder.fs.ls(folder.path, detail=False)]
+    except FileNotFoundError:
+        return []
+
+
 def put(path: Place, content: str | bytes | memoryview) -> None:
     """Write a file completely or not at all: locally with a rename, in an object store with one upload.
 

@@ -14,6 +14,15 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, place
 from pipelines.score.execution import IMPORTS
 from pipelines.workers.cluster import Cluster
+from pipelines.workers.local import prepare_forks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks() -> Iterator[None]:
+    """Let the fork server import what scoring needs even if another stage starts it: else every later worker does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.workers.cluster.prepare_forks", lambda imports: prepare_forks([*imports, *IMPORTS]))
+        yield
 
 
 @pytest.fixture(scope="package")
