@@ -1,5 +1,6 @@
 """Requirements on every backend of a kind, classical or learnt."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,22 @@ UHD = (2160, 3840)
 DIMENSIONS = {"lab_histogram": 576, "clip": 32, "dinov2": 32}
 
 
+@cache
 def flow_model(name: Any) -> Any:
     return registry.load(Flow(backend=name, long_side=160, updates=3), DEVICE, tiny_store())
 
 
+@cache
 def depth_model(name: Any) -> Any:
     return registry.load(Depth(backend=name, long_side=80, scale="none"), DEVICE, tiny_store())
 
 
+@cache
 def embedding_model(name: Any) -> Any:
     return registry.load(Embedding(backend=name, region="subject"), DEVICE, tiny_store())
 
 
+@cache
 def frames(count: int, height: int, width: int, *, seed: int = 0) -> Tensor:
     """Return frames of moving coarse noise: (count, height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
@@ -147,7 +152,7 @@ class TestEmbedding:
 
 def test_backends_leave_the_number_of_threads_alone() -> None:
     before = torch.get_num_threads()
-    for model in (flow_model("raft_small"), depth_model("depth_pro")):
-        assert model is not None
+    for load, name in ((flow_model, "raft_small"), (depth_model, "depth_pro"), (embedding_model, "clip")):
+        assert load.__wrapped__(name) is not None
     in_pieces(embedding_model("clip"), frames(2, 40, 40))
     assert torch.get_num_threads() == before
