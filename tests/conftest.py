@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Import the tests without garbage collection, and exclude what they import from it: both take longer than most tests."""
+    """Import the tests without garbage collection, and exclude from it what they import, since it takes seconds."""
     gc.disable()
     try:
         return (yield)

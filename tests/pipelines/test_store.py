@@ -284,6 +284,26 @@ def test_an_outage_is_not_reported_as_a_damaged_part(bucket: Place, monkeypatch:
         Manifests(bucket).read_part(LABELS, part)
 
 
+def test_a_partition_is_listed_in_one_request(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = Manifests(bucket)
+    table = pa.Table.from_pylist([dict.fromkeys(LABELS.schema.names)], schema=LABELS.schema)
+    part = manifests.add(LABELS, table, name="1", generator="kling")
+    store: Any = type(bucket.fs)  # type: ignore[union-attr]
+    call, methods = store._call_s3, list[str]()
+
+    async def counted(self: Any, method: str, *args: Any, **options: Any) -> Any:
+        methods.append(method)
+        return await call(self, method, *args, **options)
+
+    monkeypatch.setattr(store, "_call_s3", counted)
+    assert manifests.parts(LABELS, generator="kling") == [part]
+    assert methods == ["list_objects_v2"]
+    journal = {"owner": "x", "new": [part.name], "old": [], "whole": False}
+    put(part.parent / ".replacing.json", json.dumps(journal))
+    assert manifests.parts(LABELS, generator="kling") == []
+    assert manifests.parts(LABELS, generator="none") == []
+
+
 def test_objects_that_represent_folders_are_no_clips(bucket: Place) -> None:
     put(bucket / "clips" / "000.mp4", b"a clip")
     for key in ("clips/", "clips/more/"):
