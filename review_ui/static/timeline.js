@@ -42,6 +42,7 @@ export class Timeline {
 
   draw() {
     this.drawn = this.player.duration;
+    this.painted = null;
     $("veil").hidden = this.shown;
     $("lanes").replaceChildren(...METRICS.map((metric) => this.lane(metric)));
     this.drawFilm();
@@ -101,6 +102,10 @@ export class Timeline {
     const duration = player.duration;
     head.hidden = !video || !duration;
     if (head.hidden) return;
+    // A video that plays moves the playhead once per frame of its own, since painting costs more than showing the frame.
+    const moment = video.paused ? video.currentTime : `frame ${player.times.length ? player.frame : Math.floor(video.currentTime * 25)}`;
+    if (this.painted === moment) return;
+    this.painted = moment;
     const film = $("film");
     const left = film.offsetLeft + (video.currentTime / duration) * film.clientWidth;
     head.style.transform = `translateX(${left.toFixed(1)}px)`;

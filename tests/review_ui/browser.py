@@ -34,20 +34,42 @@ class Served:
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
-        until(lambda: self.server.started)
+        until(lambda: self.server.started, every=0.005)
 
     def end(self) -> None:
         self.server.should_exit = True
         self.thread.join()
 
 
-def until(true: Callable[[], Any], seconds: float = 120.0) -> Any:
-    """What the function gives, once that is true."""
+def until(true: Callable[[], Any], seconds: float = 120.0, every: float = 0.05) -> Any:
+    """What the function gives, once that is true. What happens in a page is waited for with `Desk.until`."""
     end = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)  # the page is busy while it is asked
+        time.sleep(every)
     return found
+
+
+CLIP = "(document.querySelector('video.on')?.src ?? '').slice(-20, -4)"
+# How many requests of scripts have no complete answer. The load event waits for all else of a page.
+COUNT = """(() => {
+  const ask = window.fetch;
+  const end = () => { window.unanswered -= 1; };
+  window.unanswered = 0;
+  window.fetch = (...request) => {
+    window.unanswered += 1;
+    const answer = ask(...request);
+    answer.then((response) => response.clone().arrayBuffer()).then(end, end);
+    return answer;
+  };
+})()"""
+# For some frames, since the answer to one request may lead to another, or to a picture.
+SETTLED = """(() => {
+  const images = [...document.images].every((image) => image.complete);
+  window.still = document.readyState === "complete" && !window.unanswered && images ? (window.still ?? 0) + 1 : 0;
+  return window.still > 3;
+})()"""
+SAYS = "(document.querySelector(it[0])?.innerText ?? '').split(/\\s+/).join(' ').includes(it[1])"
 
 
 class Desk:
@@ -74,6 +96,7 @@ class Desk:
             f"{served.url}/api/session", data={"name": name} | ({"token": token} if token else {})
         )
         assert entry.ok, entry.text()
+        self.context.add_init_script(COUNT)
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -95,41 +118,76 @@ class Desk:
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)
 
+    def until(self, script: str, it: Any = None) -> "Desk":
+        """Waits until this is true in the page, which looks before every frame. The script may use `it`."""
+        self.page.wait_for_function(f"(it) => {script}", arg=it)
+        return self
+
+    def visit(self, path: str) -> "Desk":
+        """Opens a page of the server, and waits until nothing of it is missing."""
+        self.page.goto(self.url + path)
+        return self.settled()
+
+    def settled(self) -> "Desk":
+        """Waits until the page has loaded, no script waits for an answer, and all pictures are there."""
+        return self.until(SETTLED)
+
     @property
     def phase(self) -> str:
         return str(self.run("document.body.dataset.phase"))
 
     @property
     def clip(self) -> str:
-        return str(self.run("(document.querySelector('video.on')?.src ?? '').slice(-20, -4)"))
+        return str(self.run(CLIP))
+
+    def in_phase(self, phase: str) -> "Desk":
+        """Waits until the page is in this phase."""
+        return self.until("document.body.dataset.phase === it", phase)
+
+    def at(self, clip: str) -> "Desk":
+        """Waits until this clip is on top."""
+        return self.until(f"{CLIP} === it", clip)
+
+    def past(self, clip: str) -> "Desk":
+        """Waits until this clip is not on top any more."""
+        return self.until(f"{CLIP} !== it", clip)
 
     def opened(self) -> "Desk":
         """Waits until the clip on top takes answers."""
-        until(lambda: self.run("document.body.dataset.open") == "true")
-        return self
+        return self.until("document.body.dataset.open === 'true'")
 
     def give(self, *keys: str, change: Sequence[str] = ()) -> str:
         """Answers the clip with these keys and goes on; the clip. `change`: keys once the suggestion is shown."""
         clip, blind = self.opened().clip, self.phase == "blind"
         self.press(*keys, "Enter")
         if blind:
-            until(lambda: self.phase == "revealed")
-            self.opened().press(*change, "Enter")
-        until(lambda: self.clip != clip)
+            self.in_phase("revealed").opened().press(*change, "Enter")
+        self.past(clip)
         return clip
 
     def ready(self) -> "Desk":
         """Waits until the clip on top has shown a frame, its frames are known, and it takes answers."""
-        until(lambda: (self.run("document.getElementById('screen').dataset.swap") or "").startswith(self.clip or "-"))
-        until(lambda: "frame" in self.run("document.getElementById('clock').textContent"))
-        return self.opened()
+        self.until(f"{CLIP} && document.getElementById('screen').dataset.swap?.startsWith({CLIP})")
+        return self.says("#clock", "frame").opened()
 
     def text(self, selector: str) -> str:
         """The text that can be seen there, on one line."""
         return " ".join(self.page.locator(selector).inner_text().split())
 
+    def says(self, selector: str, words: str) -> "Desk":
+        """Waits until the text that can be seen there has these words."""
+        return self.until(SAYS, [selector, words])
+
+    def counts(self, selector: str, number: int) -> "Desk":
+        """Waits until there are so many elements."""
+        return self.until("document.querySelectorAll(it[0]).length === it[1]", [selector, number])
+
     def saved(self) -> None:
-        until(lambda: self.run("document.getElementById('saved').textContent") == "Saved")
+        self.until("document.getElementById('saved').textContent === 'Saved'")
+
+    def sent(self) -> None:
+        """Waits until the browser keeps no answer that the server does not have."""
+        self.until("!Object.keys(localStorage).some((key) => key.startsWith('hfv.out.'))")
 
     def close(self) -> None:
         assert self.faults == [], self.faults

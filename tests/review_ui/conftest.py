@@ -15,9 +15,19 @@ from pipelines.score.execution import IMPORTS
 from pipelines.workers.local import prepare_forks
 from review_ui.app import create_app
 from tests.review_ui.browser import Desk, Served
-from tests.review_ui.sample import SHARED, make_clips, make_sample, write_manifests
+from tests.review_ui.sample import SHARED, make_clips, make_media, make_sample, write_manifests
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    # With the last three, every window has two more processes, which take longer than the page itself. The others are
+    # those of Playwright, whose list this one replaces.
+    "--disable-features=AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,LensOverlay,"
+    "MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,PreconnectToSearch,"
+    "ThirdPartyStoragePartitioning,AimEnabled,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -138,13 +148,28 @@ def real_sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     return manifests
 
 
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Manifests], Path]:
+    """Gives a folder with the proxies and film strips of these manifests, which are made once."""
+    folders: dict[Path, Path] = {}
+
+    def made(manifests: Manifests) -> Path:
+        if manifests.local_root not in folders:
+            folders[manifests.local_root] = make_media(manifests, tmp_path_factory.mktemp("media"))
+        return folders[manifests.local_root]
+
+    return made
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Serves a copy of manifests at an address of its own; ends with the test."""
+def serve(tmp_path: Path, media: Callable[[Manifests], Path]) -> Iterator[Callable[..., Served]]:
+    """Serves a copy of manifests, with or without prepared media, at an address of its own; ends with the test."""
     with ExitStack() as stack:
 
-        def begin(sample: Manifests, **settings: Any) -> Served:
+        def begin(sample: Manifests, *, prepared: bool = True, **settings: Any) -> Served:
             shutil.copytree(sample.local_root, tmp_path / "manifests")
+            if prepared:
+                shutil.copytree(media(sample), tmp_path / "manifests" / "review" / "proxies")
             served = Served(Manifests(tmp_path / "manifests"), **settings)
             stack.callback(served.end)
             return served

@@ -13,6 +13,7 @@ from hfv_builder.frames.facts import probe
 from hfv_builder.records import METRICS, ClipError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS
+from review_ui.proxies import make_proxy, make_strip, plays_everywhere
 
 FRAMES = 24
 RATE = 12
@@ -64,6 +65,17 @@ def make_clips(root: Path, count: int) -> Manifests:
     manifests = Manifests(root / "manifests")
     write_manifests(manifests, {"alpha": paths})
     return manifests
+
+
+def make_media(manifests: Manifests, folder: Path) -> Path:
+    """Make in this folder what the server would make of the clips in advance, under the same names; the folder."""
+    for row in manifests.read(CLIPS).to_pylist():
+        source = Path(row["path"])
+        if row["status"] == "ok":
+            make_strip(source, folder / f"{row['clip_id']}.webp")
+            if not plays_everywhere(source, row):
+                make_proxy(source, folder / f"{row['clip_id']}.mp4")
+    return folder
 
 
 def write_manifests(manifests: Manifests, generators: dict[str, list[Path]]) -> None:

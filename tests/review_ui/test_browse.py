@@ -20,7 +20,6 @@ from review_ui.filter import Filter
 from review_ui.settings import QueueSettings, Settings
 from review_ui.stability import stability
 from review_ui.users import Role, User, hashed
-from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_pages import CHECKS, accessible
 from tests.review_ui.test_stats import auto, other, said
@@ -240,6 +239,9 @@ def test_labels_with_a_wide_margin_stay(seed: int) -> None:
     assert stability(ranked) == []
 
 
+TOTAL = "document.querySelector('#total').innerText"
+
+
 def saved(desk: Any, title: str) -> bytes:
     """The file that this button of the dashboard downloads."""
     with desk.page.expect_download() as download:
@@ -250,28 +252,23 @@ def saved(desk: Any, title: str) -> bytes:
 def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(browse="open", shown=1.0))
     desk = sit(served, "anna", "/browse")
-    until(lambda: desk.page.locator(".tile").count() == 11)
+    desk.counts(".tile", 11)
     desk.page.select_option("[name=sort]", "motion")
     desk.page.select_option("[name=descending]", "true")
     desk.page.select_option("[name=generator]", "alpha")
-    until(lambda: desk.text("#total") == "8 clips")
+    desk.until(f"{TOTAL} === '8 clips'")
     desk.page.fill("[name=text]", "a3")
-    until(lambda: desk.text("#total") == "1 clip")
+    desk.until(f"{TOTAL} === '1 clip'")
     assert "text=a3" in desk.page.url
     desk.page.locator(".tile").focus()
-    until(lambda: desk.run("document.querySelector('.tile video')?.currentTime") or 0 > 0)
+    desk.until("document.querySelector('.tile video')?.currentTime > 0")
     assert desk.run(CHECKS) == []
     accessible(desk, "the grid")
     desk.press("Enter")
     desk.page.wait_for_url("**/clip/*")
-    until(
-        lambda: (
-            desk.run("document.body.dataset.phase") == "clip"
-            and desk.run("!!document.querySelector('#screen').dataset.swap")
-        )
-    )
+    desk.in_phase("clip").until("!!document.querySelector('#screen').dataset.swap")
     assert desk.text("#name") == "a3.mp4"
-    until(lambda: desk.page.locator("#lanes path").count() == 3)
+    desk.counts("#lanes path", 3)
     assert desk.page.locator("#among svg").count() == 3
     accessible(desk, "a clip")
     desk.page.goto(f"{served.url}/dashboard")
@@ -287,9 +284,9 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
     phone = sit(
         served, "ben", "/browse?generator=alpha", has_touch=True, is_mobile=True, screen=screen, viewport=screen
     )
-    until(lambda: phone.text("#total") == "8 clips")
+    phone.until(f"{TOTAL} === '8 clips'")
     assert phone.run(CHECKS) == []
     phone.page.locator(".tile").first.tap()
     phone.page.wait_for_url("**/clip/*")
-    until(lambda: phone.run("document.body.dataset.phase") == "clip")
+    phone.in_phase("clip")
     assert phone.run(CHECKS) == []

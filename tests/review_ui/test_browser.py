@@ -27,14 +27,13 @@ def answers(served: Served) -> dict[str, Any]:
     """What is exported when the server stops: of each clip the last standing answer, by name."""
     served.end()
     rows = served.manifests.read(REVIEWS).to_pylist()
-    served.begin()
     undone = {each for row in rows for each in row["undoes"] or ()}
     standing = [row for row in rows if row["decision"] and row["decision_id"] not in undone and row["final"]]
     return {row["clip_id"]: row["reason"] if row["label"] is None else list(KEYS)[row["label"]] for row in standing}
 
 
 def test_the_clip_plays_and_frames_step_exactly(real_sample: Manifests, serve: Any, sit: Any) -> None:
-    desk = sit(serve(real_sample), "anna").ready()
+    desk = sit(serve(real_sample, prepared=False), "anna").ready()
     at = desk.run("document.querySelector('video.on').currentTime")
     until(lambda: desk.run("document.querySelector('video.on').currentTime") > at + 0.2)
     assert desk.run("document.querySelector('video.on').muted && document.querySelector('video.on').loop")
@@ -104,13 +103,13 @@ def test_undo_goes_back_as_far_as_one_likes(sample: Manifests, serve: Any, sit: 
     assert desk.phase == "blind"
     assert desk.page.locator("[aria-pressed=true].answer").count() == 0
     desk.press("2", "Enter")  # a first answer
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     desk.press("z")
     assert desk.phase == "shown"
     desk.opened().press("z")
-    until(lambda: desk.clip == seen[2])
+    desk.at(seen[2])
     desk.press("z")
-    until(lambda: desk.clip == seen[1])
+    desk.at(seen[1])
     assert desk.phase == "shown"
     desk.give("3")
     assert desk.clip == seen[2]
@@ -141,7 +140,7 @@ def test_an_answer_offline_is_sent_later_once(sample: Manifests, serve: Any, sit
     served.begin()
     desk.page = desk.context.new_page()
     desk.page.goto(f"{served.url}/")
-    until(lambda: desk.run("Object.keys(localStorage).filter((k) => k.startsWith('hfv.out.')).length") == 0)
+    desk.sent()
     assert answers(served) == {first: "spatial", second: "appearance", third: "motion", fourth: "spatial"}
     rows = served.manifests.read(REVIEWS).to_pylist()
     assert [row["note"] for row in rows] == [None, None, "the left hand", None]
@@ -153,14 +152,14 @@ def test_a_blind_answer_offline_waits_for_the_server_to_show_the_label(sample: M
     clip = desk.clip
     desk.context.set_offline(True)
     desk.press("1", "Enter", "Enter", "3", "Enter")
-    until(lambda: "Waiting for the server" in desk.text("#confirm"))
+    desk.says("#confirm", "Waiting for the server")
     assert (desk.phase, desk.clip) == ("saving", clip)
     assert not desk.page.locator("#suggestion").is_visible()
     desk.context.set_offline(False)
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     assert desk.page.locator("#suggestion").is_visible()
     desk.opened().press("Enter")
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     desk.saved()
     assert answers(served) == {clip: "spatial"}
 
@@ -192,7 +191,7 @@ def test_two_reviewers_and_a_second_tab(sample: Manifests, serve: Any, sit: Any)
     anna.page = tab
     clip = anna.ready().give("1")
     anna.page = first
-    until(lambda: anna.clip != clip)  # the other tab moves on by itself
+    anna.past(clip)  # the other tab moves on by itself
     first.reload()
     anna.ready()
     first.go_back()
@@ -216,16 +215,15 @@ def test_adjudication(sample: Manifests, serve: Any, sit: Any) -> None:
     assert "Settle: Appearance" in judge.text("#confirm")
     judge.press("Enter")
     judge.saved()
-    until(lambda: "No open cases" in judge.text("#message"))
+    judge.says("#message", "No open cases")
     assert not judge.page.locator("#suggestion").is_visible()
     assert judge.page.locator("#lanes path").count() == 0
     judge.press("z")
-    until(lambda: judge.clip == clip)
+    judge.at(clip)
     judge.opened().press("r", "2", "Enter")
-    until(lambda: "No open cases" in judge.text("#message"))
+    judge.says("#message", "No open cases")
     judge.saved()
     served.end()
     last = served.manifests.read(REVIEWS).to_pylist()[-1]
     assert (last["reviewer"], last["role"], last["clip_id"]) == ("zoe", "adjudicator", clip)
     assert (last["decision"], last["reason"]) == ("reject", "watermark")
-    served.begin()

@@ -16,7 +16,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from review_ui.settings import Settings
-from tests.review_ui.browser import Desk, Served, until
+from tests.review_ui.browser import Desk, Served
 from tests.review_ui.conftest import Person
 
 ANSWER = {
@@ -105,7 +105,7 @@ def test_the_page_shows_it_after_the_answer(
     assert desk.page.locator("#detector").is_hidden()
     assert "clip-svm" not in desk.page.content()
     desk.press("1", "Enter")
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     assert desk.text("#detector") == "clip-svm: Motion spatial 10 %, appearance 20 %, motion 60 %, real 10 %"
     overflow = "[...document.querySelectorAll('.suggestion, #detector')].some(box => box.scrollWidth > box.clientWidth)"
     assert not desk.page.evaluate(overflow)

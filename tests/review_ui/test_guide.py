@@ -11,7 +11,6 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from review_ui.guide import MOST_BYTES, OURS, render_guide
 from review_ui.settings import Settings
-from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 from tests.review_ui.test_pages import CHECKS
 from tests.review_ui.touch import PHONE, tap, touching
@@ -85,7 +84,7 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     served = serve(sample, settings=Settings(shown=1.0))
     desk = sit(served, "anna", "/review?generator=alpha", guided=False)
     desk.page.wait_for_selector(".handbook[open]")
-    until(lambda: desk.run(PLAYING) == 6)
+    desk.until(f"{PLAYING} === 6")
     assert desk.run(CHECKS) == []
     assert desk.clip == ""  # nothing is dealt yet
     desk.press("1", "Enter")
@@ -98,7 +97,7 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     desk.press("2", "g")
     desk.page.wait_for_selector(".handbook[open]")
     desk.press("3", "End")  # not an answer; the text scrolls
-    until(lambda: desk.run(f"{TOP} > 0 || document.querySelector('.handbook-text').scrollHeight <= innerHeight"))
+    desk.until(f"{TOP} > 0 || document.querySelector('.handbook-text').scrollHeight <= innerHeight")
     desk.press("g")
     desk.page.wait_for_selector(".handbook", state="detached")
     assert desk.page.locator(".answer[aria-pressed=true]").get_attribute("data-answer") == "appearance"
@@ -109,6 +108,6 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     assert phone.run(PLAYING) == 0
     phone.run("document.querySelector('.handbook-text').scrollTo(0, 0)")
     tap(phone, ".handbook video")
-    until(lambda: phone.run(PLAYING) == 1)
+    phone.until(f"{PLAYING} === 1")
     tap(phone, ".handbook .primary")
     phone.page.wait_for_selector(".handbook", state="detached")

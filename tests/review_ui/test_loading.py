@@ -5,7 +5,7 @@ from typing import Any
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import REVIEWS
 from review_ui.settings import Settings
-from tests.review_ui.browser import Desk, until
+from tests.review_ui.browser import Desk
 
 CHOSEN = ".answer[aria-pressed=true]"
 SLOW = {"offline": False, "latency": 200, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
@@ -40,7 +40,6 @@ def test_on_a_slow_network_no_answer_is_taken_before_the_first_frame(sample: Man
     desk.saved()
     served.end()
     assert [(row["clip_id"], row["label"]) for row in served.manifests.read(REVIEWS).to_pylist()] == [(clip, 1)]
-    served.begin()
 
 
 def test_a_clip_that_this_browser_cannot_decode_gets_no_label(sample: Manifests, serve: Any, sit: Any) -> None:
@@ -48,7 +47,7 @@ def test_a_clip_that_this_browser_cannot_decode_gets_no_label(sample: Manifests,
     desk = sit(served, "anna", "/")
     desk.context.route("**/media/*.mp4", lambda route: route.fulfill(body=b"nothing", content_type="video/mp4"))
     desk.page.goto(f"{served.url}/review?generator=alpha")
-    until(lambda: "cannot decode it" in desk.text("#message"))
+    desk.says("#message", "cannot decode it")
     assert not desk.page.locator("#waiting").is_visible()
     desk.opened().press("1", "Enter", "4", "Enter")
     desk.page.click("[data-answer=motion]", force=True)
@@ -61,7 +60,7 @@ def test_a_clip_that_this_browser_cannot_decode_gets_no_label(sample: Manifests,
 
 def test_filters_offer_what_there_is(sample: Manifests, serve: Any, sit: Any) -> None:
     desk = sit(serve(sample), "anna", "/")
-    until(lambda: desk.page.locator("#filters [name=split] option").count() == 3)
+    desk.counts("#filters [name=split] option", 3)
     options = "[...document.querySelectorAll('#filters [name=NAME] option')].map((o) => o.textContent)"
     assert desk.run(options.replace("NAME", "split")) == ["all", "train", "val"]  # no clip is in `test`
     assert "Real footage" not in desk.run(options.replace("NAME", "label"))
@@ -73,9 +72,9 @@ def test_without_a_case_nothing_of_one_is_left(sample: Manifests, serve: Any, si
     for name, key in (("anna", "1"), ("ben", "3")):
         sit(served, name, "/review?queue=calibration").ready().press(key, "Enter")
     judge = sit(served, "zoe", "/adjudicate").ready()
-    until(lambda: judge.page.locator("#lanes path").count() == 3)
+    judge.counts("#lanes path", 3)
     judge.press("2", "Enter")
-    until(lambda: "No open cases" in judge.text("#message"))
+    judge.says("#message", "No open cases")
     judge.page.wait_for_timeout(500)
     assert judge.page.locator("#lanes path, #lanes button, video, .opinion, .answer:visible").count() == 0
     assert not judge.page.locator("#confirm").is_visible()

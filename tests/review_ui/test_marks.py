@@ -21,7 +21,7 @@ from hfv_builder.storage.schema import REVIEWS, SCORES
 from pipelines.review import export_reviews
 from review_ui.details import marks, overlap
 from review_ui.settings import MARKS, Settings
-from tests.review_ui.browser import Desk, until
+from tests.review_ui.browser import CLIP, Desk
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip, write_manifests
 from tests.review_ui.test_pages import CHECKS
@@ -193,7 +193,7 @@ def test_columns_that_older_manifests_lack_are_empty(manifests: Manifests, db: P
 def marking(desk: Desk) -> str:
     """Wait until the marks of the clip are proposed; what the page says of them."""
     desk.ready()
-    until(lambda: "Loading" not in desk.run(SAID))
+    desk.until(f"!{SAID}.includes('Loading')")
     return str(desk.run(SAID))
 
 
@@ -228,7 +228,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     assert desk.run(SAID) == "no time · no box"
     clip = desk.clip
     desk.press("Enter")
-    until(lambda: desk.phase == "empty")
+    desk.in_phase("empty")
     wanted[clip] = (None, None, None)
     desk.saved()
     phone = touching(sit, served, "ben", PHONE)
@@ -237,7 +237,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     tap(phone, "[data-answer=motion]")
     first = phone.clip
     tap(phone, "#confirm")
-    until(lambda: phone.clip not in (first, ""))
+    phone.until(f"![it, ''].includes({CLIP})", first)
     phone.saved()
     phone.page.goto(f"{served.url}/review?queue=marks")
     marking(phone)
@@ -246,7 +246,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     tap(phone, "[data-do=addbox]")
     tap(phone, "[data-do=to]")
     tap(phone, "#confirm")
-    until(lambda: phone.phase == "empty")
+    phone.in_phase("empty")
     phone.saved()
     judge = sit(served, "zoe", "/adjudicate").ready()
     assert judge.clip == first
@@ -265,7 +265,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     judge.page.click("[data-do=addbox]")
     judge.page.locator("#box").blur()
     judge.press("Enter")
-    until(lambda: judge.phase == "empty")
+    judge.in_phase("empty")
     judge.saved()
     served.end()
     rows = served.manifests.read(REVIEWS).to_pylist()
@@ -285,4 +285,3 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
         assert [start, end] == pytest.approx(list(wanted[clip][:2])), clip
         assert (box is None) == (wanted[clip][2] is None)
         assert box is None or np.abs(np.subtract(box, wanted[clip][2])).max() <= 1, (box, wanted[clip][2])
-    served.begin()

@@ -9,7 +9,6 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import FINAL, REVIEWS
 from pipelines.review import export_reviews
 from review_ui.settings import REVISIT, Settings
-from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
 
 
@@ -64,13 +63,16 @@ def test_nobody_answers_again_what_they_have_not_answered(anna: Person) -> None:
     assert anna.client.get("/api/answers").status_code == 401
 
 
+MINE = "[...document.querySelectorAll('.mine b')].map((one) => one.innerText).join(' ')"
+
+
 def test_an_answer_is_changed_in_the_browser(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(shown=1.0, repeats=0))
     desk = sit(served, "anna", "/review?generator=alpha").ready()
     clip, other = desk.give("1"), desk.give("2")
     desk.saved()
     desk.page.goto(f"{served.url}/answers")
-    until(lambda: desk.page.locator(".mine b").all_inner_texts() == ["Appearance", "Spatial"])
+    desk.until(f"{MINE} === 'Appearance Spatial'")
     desk.page.click(".mine.spatial")
     desk.page.wait_for_url("**/review?*")
     desk.ready()
@@ -78,8 +80,7 @@ def test_an_answer_is_changed_in_the_browser(sample: Manifests, serve: Any, sit:
     assert "yours" in desk.text("[data-answer=spatial]")
     desk.press("3", "Enter")
     desk.page.wait_for_url("**/answers")
-    until(lambda: desk.page.locator(".mine b").all_inner_texts() == ["Motion", "Appearance"])
+    desk.until(f"{MINE} === 'Motion Appearance'")
     served.end()
     rows = served.manifests.read(REVIEWS).to_pylist()
     assert [(row["clip_id"], row["label"]) for row in rows] == [(clip, 0), (other, 1), (clip, 2)]
-    served.begin()

@@ -9,7 +9,7 @@ from hfv_builder.storage.manifest import Manifests
 from pipelines.review import add_user
 from review_ui.settings import Settings
 from review_ui.users import UsersFile
-from tests.review_ui.browser import Desk, until
+from tests.review_ui.browser import Desk
 
 CHECKS = (Path(__file__).parent / "checks.js").read_text()
 AXE = """() => axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations.map(
@@ -33,7 +33,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
     desk.press("1")
     look(desk, "chosen")
     desk.press("Enter")
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     look(desk, "revealed")
     desk.opened().press("2")
     look(desk, "changed")
@@ -59,8 +59,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
         "/enter",
         "/review?queue=failed",
     ):
-        desk.page.goto(served.url + path)
-        desk.page.wait_for_load_state("networkidle")
+        desk.visit(path)
         look(desk, path)
     desk.page.goto(f"{served.url}/dashboard")
     for tab in ("#tab-quality", "#tab-people"):
@@ -95,7 +94,7 @@ def test_keys_can_be_changed_and_the_focus_is_seen(sample: Manifests, serve: Any
     desk.press("?")
     desk.page.locator("dialog.help button", has_text="Spatial").click()
     desk.press("q", "Escape")
-    until(lambda: not desk.page.locator("dialog.help").is_visible())
+    desk.page.wait_for_selector("dialog.help", state="hidden")
     assert desk.text("[data-answer=spatial] kbd") == "Q"
     chosen = desk.page.locator(".answer[aria-pressed=true]")
     desk.press("1")
@@ -113,17 +112,17 @@ def test_answers_by_mouse_and_by_tab(sample: Manifests, serve: Any, sit: Any) ->
     desk.page.click("[data-answer=motion]")
     assert desk.text("#confirm").endswith("Keep Motion")
     desk.press("Enter")  # a click does not keep the key to itself
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     clip = desk.opened().clip
     desk.page.click("[data-answer=appearance]")
     desk.page.click("#confirm")
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     clip = desk.opened().clip
     desk.press("2")
-    until(lambda: desk.page.locator("#lanes button").count() == 3)
+    desk.counts("#lanes button", 3)
     desk.page.locator("#lanes button").first.click()  # to the worst moment: no button keeps the next Enter
     desk.press("Enter")
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     clip = desk.opened().clip
     desk.run("document.querySelector('[data-answer=spatial]').focus()")
     desk.press("Shift+Tab", "Tab", "Enter")
@@ -131,7 +130,7 @@ def test_answers_by_mouse_and_by_tab(sample: Manifests, serve: Any, sit: Any) ->
     assert desk.clip == clip
     desk.run("document.querySelector('#confirm').focus()")
     desk.press("Enter")
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     desk.opened().press("Enter")  # the focus is still there; nothing is chosen
     assert desk.clip not in (clip, "")
 
@@ -148,7 +147,7 @@ def test_no_key_is_lost_between_a_dialog_and_the_page(sample: Manifests, serve: 
     desk.press("]")  # the last thing touched was the keyboard
     # All before the next frame is painted, while the dialog still has the focus.
     assert desk.run(AT_ONCE) == "saving"
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     assert "Reject: broken" in desk.text("#confirm")
 
 
@@ -162,10 +161,10 @@ def test_what_is_for_adjudicators_is_not_offered_to_reviewers(
     served = serve(sample, users=UsersFile(file))
     links = "[...document.querySelectorAll('a')].map((a) => a.textContent)"
     desk = sit(served, "anna", "/", token=anna.summary["token"])
-    desk.page.wait_for_load_state("networkidle")
+    desk.settled()
     assert not {"CSV", "Parquet", "Adjudicate"} & set(desk.run(links))
     for name in ("csv", "parquet"):
         assert desk.run(f"fetch('/api/reviews.{name}').then((r) => r.status)") == 403
     judge = sit(served, "zoe", "/", token=zoe.summary["token"])
-    judge.page.wait_for_load_state("networkidle")
+    judge.settled()
     assert {"CSV", "Parquet", "Adjudicate"} <= set(judge.run(links))

@@ -6,7 +6,7 @@ import pytest
 
 from hfv_builder.storage.manifest import Manifests
 from review_ui.settings import Settings
-from tests.review_ui.browser import Desk, until
+from tests.review_ui.browser import Desk
 from tests.review_ui.test_pages import CHECKS
 from tests.review_ui.touch import PHONE, TABLET, kept, session, tap, touching
 
@@ -41,7 +41,7 @@ def test_nothing_covers_a_control_on_a_small_screen(
 ) -> None:
     served = serve(sample, settings=Settings(shown=0.0, calibration=1))
     desk = touching(sit, served, "anna", size, color_scheme=theme)
-    desk.page.wait_for_load_state("networkidle")
+    desk.settled()
     look(desk, "/")
     desk.page.goto(f"{served.url}/review?queue=calibration")
     desk.ready()
@@ -50,7 +50,7 @@ def test_nothing_covers_a_control_on_a_small_screen(
         assert desk.run(ORDER) == sorted(desk.run(ORDER))  # the clip, its answers, its traces
     tap(desk, "[data-answer=spatial]")
     tap(desk, "#confirm")
-    until(lambda: desk.phase == "revealed")
+    desk.in_phase("revealed")
     look(desk, "revealed")
     for opener, dialog in (("[data-answer=reject]", "#reasons"), ("[data-do=note]", "#note")):
         desk.opened()
@@ -60,8 +60,7 @@ def test_nothing_covers_a_control_on_a_small_screen(
         tap(desk, f"{dialog} .row button")
         desk.page.wait_for_selector(f"{dialog}[open]", state="detached")
     for path in ("/dashboard", "/api-guide", "/adjudicate", "/answers", "/browse", "/nothing"):
-        desk.page.goto(served.url + path)
-        desk.page.wait_for_load_state("networkidle")
+        desk.visit(path)
         look(desk, path)
         for tab in ("#tab-quality", "#tab-people") if path == "/dashboard" else ():
             tap(desk, tab)

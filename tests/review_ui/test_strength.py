@@ -96,4 +96,3 @@ def test_a_second_key_of_candidates_by_keyboard(sample: Manifests, serve: Any, s
     served.end()
     rows = [row for row in exported(served.manifests) if row["final"]]
     assert {row["clip_id"]: row["strength"] for row in rows} == wanted
-    served.begin()

@@ -77,7 +77,6 @@ def test_keys_meant_for_the_clip_before_never_decide_the_next(many: Manifests, s
     rows = served.manifests.read(REVIEWS).to_pylist()
     assert [row["clip_id"] for row in rows if row["final"]] == answered
     assert {row["label"] for row in rows if row["final"]} == {1}
-    served.begin()
 
 
 def test_a_key_that_is_held_down_answers_once(many: Manifests, serve: Any, sit: Any) -> None:
@@ -87,7 +86,7 @@ def test_a_key_that_is_held_down_answers_once(many: Manifests, serve: Any, sit: 
     for key in ("2", "Enter"):
         for _ in range(4):  # Playwright repeats what is still down
             desk.page.keyboard.down(key)
-    until(lambda: desk.clip != clip)
+    desk.past(clip)
     following = desk.opened().clip
     for _ in range(4):
         desk.page.keyboard.down("Enter")
@@ -152,8 +151,8 @@ def test_a_blind_clip_comes_without_what_it_hides(many: Manifests, serve: Any, s
     for path in (f"/api/clips/{clip}/evidence", f"/media/{clip}/spatial.webp"):
         assert desk.run(f"fetch('{path}').then((r) => r.status)") == 403
     desk.press("Enter")
-    until(lambda: desk.phase == "revealed")
-    until(lambda: desk.page.locator("#lanes path").count() == 3)
+    desk.in_phase("revealed")
+    desk.counts("#lanes path", 3)
     assert desk.text("#verdict") in ("Spatial", "Appearance", "Motion")
     until(lambda: any(f"{clip}/spatial.webp" in url for url in asked))
     # Nothing of the clips that follow.
@@ -193,7 +192,6 @@ def test_the_source_decides_the_answers_and_is_named(sample: Manifests, serve: A
     served.end()
     row = served.manifests.read(REVIEWS).to_pylist()[-1]
     assert (row["clip_id"], row["label"]) == (clip, 3)
-    served.begin()
 
 
 def test_a_setting_hides_where_clips_are_from(sample: Manifests, serve: Any, sit: Any) -> None:
@@ -212,7 +210,7 @@ def test_what_cannot_be_played_can_be_rejected_and_nothing_else(
     queues = Settings().queues | {"failed": QueueSettings(blind=blind)}
     served = serve(sample, settings=Settings(queues=queues))
     desk = sit(served, "anna", "/review?queue=failed")
-    until(lambda: "FFmpeg cannot read it" in desk.text("#message"))
+    desk.says("#message", "FFmpeg cannot read it")
     desk.opened()
     assert desk.run("[...document.querySelectorAll('.side .answer b')].map((b) => b.textContent)") == [
         "Reject",
@@ -221,7 +219,7 @@ def test_what_cannot_be_played_can_be_rejected_and_nothing_else(
     desk.press("1", "4", "Enter")
     assert desk.page.locator(".answer[aria-pressed=true]").count() == 0
     desk.press("r", "1", "Enter")
-    until(lambda: "This queue is done" in desk.text("#message"))
+    desk.says("#message", "This queue is done")
     desk.saved()
 
 
@@ -237,7 +235,6 @@ def test_whoever_is_signed_out_loses_no_answer(sample: Manifests, serve: Any, si
     desk.page.wait_for_url(f"{served.url}/enter")
     file.write_text(before)
     desk.enter("anna", tokens["anna"])
-    until(lambda: desk.run("Object.keys(localStorage).filter((k) => k.startsWith('hfv.out.')).length") == 0)
+    desk.sent()
     served.end()
     assert [row["clip_id"] for row in served.manifests.read(REVIEWS).to_pylist()] == [clip]
-    served.begin()

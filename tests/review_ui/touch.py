@@ -1,12 +1,11 @@
 """A reviewer without a keyboard: taps, a whole session of them, and the decisions that it must leave behind."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
 from hfv_builder.storage.schema import REVIEWS
-from tests.review_ui.browser import Desk, Served, until
+from tests.review_ui.browser import CLIP, Desk, Served
 
 PHONE, TABLET = (390, 844), (820, 1180)
 ANSWERS = ("spatial", "motion", "none", "reject", "appearance", "unsure")
@@ -23,14 +22,6 @@ def touching(sit: Any, served: Served, name: str, size: tuple[int, int], **more:
     screen = {"width": size[0], "height": size[1]}
     desk: Desk = sit(served, name, "/", has_touch=True, is_mobile=True, screen=screen, viewport=screen, **more)
     return desk
-
-
-def gone(desk: Desk, clip: str) -> bool:
-    return desk.clip not in (clip, "")
-
-
-def shows(desk: Desk, clip: str) -> bool:
-    return desk.clip == clip
 
 
 def tap(desk: Desk, selector: str) -> None:
@@ -67,14 +58,14 @@ def session(desk: Desk, name: str, clips: int) -> Iterator[Kept]:
             desk.saved()
             tap(desk, "[data-answer=none]")
             desk.page.reload()
-            until(partial(shows, desk, clip))
+            desk.at(clip)
             assert desk.opened().page.locator(".answer[aria-pressed=true]").count() == 0
         note = None if number % 4 else f"clip {number}"
         yield from answered(desk, name, answer, next(strengths), note=note, offline=number % 5 == 0)
         if number % 9 == 0:
             following = desk.opened().clip
             tap(desk, "[data-do=undo]")
-            until(partial(shows, desk, clip))
+            desk.at(clip)
             yield name, clip, "undo", None, None, False
             yield from answered(desk, name, "motion" if answer != "motion" else "none", next(strengths))
             assert desk.opened().clip == following
@@ -95,14 +86,14 @@ def answered(
         desk.context.set_offline(True)
     confirm(desk, answer)
     if offline:
-        until(lambda: "not sent" in desk.text("#saved"))
+        desk.says("#saved", "not sent")
         desk.context.set_offline(False)
     kept = (name, clip, KEPT_AS.get(answer, answer), taken)
     if blind:
-        until(lambda: desk.phase == "revealed")
+        desk.in_phase("revealed")
         assert desk.opened().clip == clip
         confirm(desk, answer)
-    until(partial(gone, desk, clip))
+    desk.until(f"![it, ''].includes({CLIP})", clip)
     assert desk.page.locator(".answer[aria-pressed=true]").count() == 0
     return [(*kept, None, False), (*kept, note, True)] if blind else [(*kept, note, True)]
 
@@ -125,6 +116,4 @@ def decisions(rows: Sequence[dict[str, Any]]) -> list[Kept]:
 def kept(served: Served) -> list[Kept]:
     """The decisions that the server exports when it stops."""
     served.end()
-    rows = served.manifests.read(REVIEWS).to_pylist()
-    served.begin()
-    return decisions(rows)
+    return decisions(served.manifests.read(REVIEWS).to_pylist())
