@@ -22,6 +22,12 @@ from review_ui.users import Role
 
 HERE = Path(__file__).parent
 TEMPLATES = Jinja2Templates(HERE / "templates")
+PAUSES = {"look": 700, "reveal": 400}
+"""Milliseconds until answers are accepted, after a clip has become visible and after its automatic label has.
+
+The second is longer than a double tap, which must not confirm an answer beside a label that nobody has read.
+"""
+TEMPLATES.env.globals["pauses"] = PAUSES
 VIDEO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole video", "content": {"video/mp4": {}}},
     206: {"description": "The requested range", "content": {"video/mp4": {}}},

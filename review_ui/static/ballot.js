@@ -5,8 +5,6 @@
 import { actionFor, keyOf, sign } from "./keys.js";
 import { $, make, toast } from "./ui.js";
 
-const LOOK_MS = 700;
-const REVEAL_MS = 400; // longer than a double tap, which must not confirm an answer beside a label that nobody has read
 const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be played
 export const ANOMALIES = ["spatial", "appearance", "motion"];
 const STRENGTHS = { weak: "Weak", strong: "Strong" };
@@ -61,13 +59,13 @@ export class Ballot extends EventTarget {
     if (this.opensAt !== Infinity || !this.item) return;
     this.seen = seen;
     if (this.chosen && !this.offers(this.chosen.answer)) this.chosen = null;
-    this.opensIn(LOOK_MS);
+    this.opensIn(Number($("confirm").dataset.lookMs));
   }
 
   // A blind answer is saved, and the automatic label has become visible.
   reveal() {
     this.busy = false;
-    this.opensIn(REVEAL_MS);
+    this.opensIn(Number($("confirm").dataset.revealMs));
   }
 
   opensIn(wait) {

@@ -42,7 +42,6 @@ export class Timeline {
 
   draw() {
     this.drawn = this.player.duration;
-    this.painted = null;
     $("veil").hidden = this.shown;
     $("lanes").replaceChildren(...METRICS.map((metric) => this.lane(metric)));
     this.drawFilm();
@@ -101,15 +100,15 @@ export class Timeline {
     const { player, bar } = this, video = player.video, head = $("playhead");
     const duration = player.duration;
     head.hidden = !video || !duration;
-    if (head.hidden) return;
-    // A video that plays moves the playhead once per frame of its own, since painting costs more than showing the frame.
-    const moment = video.paused ? video.currentTime : `frame ${player.times.length ? player.frame : Math.floor(video.currentTime * 25)}`;
-    if (this.painted === moment) return;
-    this.painted = moment;
-    const film = $("film");
+    if (head.hidden) { this.painted = null; return; }
+    const film = $("film"), frames = player.times.length;
+    // A video that plays moves the playhead once per frame, since every move paints the page again.
+    const moment = video.paused ? video.currentTime : frames ? player.frame : Math.floor(video.currentTime * 25);
+    const now = [this.clip, duration, frames, video.paused, moment, film.offsetLeft, film.clientWidth].join(" ");
+    if (this.painted === now) return;
+    this.painted = now;
     const left = film.offsetLeft + (video.currentTime / duration) * film.clientWidth;
     head.style.transform = `translateX(${left.toFixed(1)}px)`;
-    const frames = player.times.length;
     const text = `${video.currentTime.toFixed(2)} s${frames ? ` · frame ${player.frame + 1}/${frames}` : ""}`;
     if ($("clock").textContent !== text) $("clock").textContent = text;
     if (bar.dataset.for !== this.clip || video.paused) {

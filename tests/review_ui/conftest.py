@@ -1,7 +1,9 @@
 """Fixtures of the review app's tests."""
 
+import asyncio
 import secrets
 import shutil
+from asyncio import _set_running_loop
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,7 @@ from hfv_builder.storage.manifest import Manifests
 from pipelines.score.execution import IMPORTS
 from pipelines.workers.local import prepare_forks
 from review_ui.app import create_app
+from review_ui.pages import PAUSES
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.sample import SHARED, make_clips, make_media, make_sample, write_manifests
 
@@ -126,16 +129,43 @@ def anna(client: TestClient) -> Person:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser without a window."""
+def door(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An app with its usual settings for tests that change nothing there, since to start one takes longer than they do."""
+    root = tmp_path_factory.mktemp("door") / "manifests"
+    shutil.copytree(sample.local_root, root)
+    with TestClient(create_app(Manifests(root), root / "decisions.sqlite"), base_url="http://127.0.0.1") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def guest(door: TestClient) -> Person:
+    """A reviewer who changes nothing."""
+    return Person(door, "anna")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A browser without a window, which takes a second to start. Tests use `chromium`."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
     if not any(found):
         pytest.skip("no chromium on the path: apt-get install chromium")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=next(filter(None, found)), args=ARGS)
-        yield browser
-        browser.close()
+        launched = play.chromium.launch(executable_path=next(filter(None, found)), args=ARGS)
+        loop = asyncio.get_running_loop()
+        _set_running_loop(None)
+        yield launched, loop
+        _set_running_loop(loop)
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(browser: Any) -> Iterator[Any]:
+    """The browser. Playwright's event loop is that of the thread meanwhile, so that other modules can run their own."""
+    launched, loop = browser
+    _set_running_loop(loop)
+    yield launched
+    _set_running_loop(None)
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +174,8 @@ def real_sample(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     if not SHARED.is_dir():
         pytest.skip(f"no real clips: {SHARED} is not there")
     manifests = Manifests(tmp_path_factory.mktemp("real") / "manifests")
-    write_manifests(manifests, {name: sorted((SHARED / name).glob("*.mp4")) for name in ("wan21", "videophy2")})
+    clips = {name: sorted((SHARED / name).glob("*.mp4"))[:3] for name in ("wan21", "videophy2")}
+    write_manifests(manifests, clips)
     return manifests
 
 
@@ -162,7 +193,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Manifests], Pat
 
 
 @pytest.fixture
-def serve(tmp_path: Path, media: Callable[[Manifests], Path]) -> Iterator[Callable[..., Served]]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets pages accept answers soon. What the pauses are for is shown by tests that override this."""
+    for name in PAUSES:
+        monkeypatch.setitem(PAUSES, name, 50)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, media: Callable[[Manifests], Path], pauses: None) -> Iterator[Callable[..., Served]]:
     """Serves a copy of manifests, with or without prepared media, at an address of its own; ends with the test."""
     with ExitStack() as stack:
 

@@ -83,9 +83,9 @@ def test_no_request_breaks_the_server(anna: Person) -> None:
         {"decision_id": "a" * 16, "clip_id": "../../etc/passwd", "answer": "real"},
     ],
 )
-def test_nonsense_is_refused_in_a_sentence(anna: Person, body: Any) -> None:
+def test_nonsense_is_refused_in_a_sentence(guest: Person, body: Any) -> None:
     for path in ("/api/decisions", "/api/undo", "/api/adjudications", "/api/queues/labels/hand", "/api/session"):
-        response = anna.send("POST", path, body)
+        response = guest.send("POST", path, body)
         if path.endswith("/hand") and body == {}:
             continue
         assert response.status_code == 422

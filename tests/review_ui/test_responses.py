@@ -38,27 +38,27 @@ def test_an_internal_error_carries_the_security_headers(anna: Person, monkeypatc
     assert "secret" not in response.text
 
 
-def test_a_person_gets_a_page_for_an_unknown_address_and_a_program_json(anna: Person) -> None:
+def test_a_person_gets_a_page_for_an_unknown_address_and_a_program_json(guest: Person) -> None:
     for path in ("/nothing", "/review/2", "/static/none.js"):
-        page = anna.send("GET", path, **HTML)
+        page = guest.send("GET", path, **HTML)
         assert page.status_code == 404
         assert "There is no such page" in page.text
         assert "text/html" in page.headers["content-type"]
         assert "anna" in page.text
-        assert anna.send("GET", path).json() == {"error": "not found"}
-    stranger = anna.client.get("/nothing", headers=HTML)
+        assert guest.send("GET", path).json() == {"error": "not found"}
+    stranger = guest.client.get("/nothing", headers=HTML)
     assert 'href="/enter"' in stranger.text
     assert "Queues" not in stranger.text
 
 
-def test_the_description_of_the_api_needs_a_session(anna: Person) -> None:
-    assert anna.client.get("/api/openapi.json").status_code == 401
-    assert "/api/decisions" in anna.get("/api/openapi.json")["paths"]
+def test_the_description_of_the_api_needs_a_session(guest: Person) -> None:
+    assert guest.client.get("/api/openapi.json").status_code == 401
+    assert "/api/decisions" in guest.get("/api/openapi.json")["paths"]
 
 
 @pytest.mark.parametrize("length", [0, 1, 199, 201, 4000])
-def test_any_cookie_is_read_and_refused_as_one_that_is_not_known(client: TestClient, length: int) -> None:
-    assert client.get("/api/me", headers={"Cookie": f"hfv_session={'x' * length}"}).status_code == 401
+def test_any_cookie_is_read_and_refused_as_one_that_is_not_known(door: TestClient, length: int) -> None:
+    assert door.get("/api/me", headers={"Cookie": f"hfv_session={'x' * length}"}).status_code == 401
 
 
 def test_failed_sign_ins_are_logged_without_the_token(

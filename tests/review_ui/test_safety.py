@@ -19,15 +19,15 @@ from tests.review_ui.conftest import Person
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[", "localhost@evil.example:1"])
-def test_foreign_hosts_are_refused(client: TestClient, host: str) -> None:
-    response = client.get("/enter", headers={"Host": host})
+def test_foreign_hosts_are_refused(door: TestClient, host: str) -> None:
+    response = door.get("/enter", headers={"Host": host})
     assert response.status_code == 421
     assert "error" in response.json()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "[::1]:8000", "LOCALHOST"])
-def test_own_names_are_known(client: TestClient, host: str) -> None:
-    assert client.get("/enter", headers={"Host": host}).status_code == 200
+def test_own_names_are_known(door: TestClient, host: str) -> None:
+    assert door.get("/enter", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -50,41 +50,41 @@ def test_other_sites_change_nothing(anna: Person, headers: dict[str, str]) -> No
     assert anna.send("POST", "/api/decisions", body).status_code == 200
 
 
-def test_large_bodies_are_refused(anna: Person) -> None:
-    response = anna.send("POST", "/api/decisions", {"note": "x" * 70_000})
+def test_large_bodies_are_refused(guest: Person) -> None:
+    response = guest.send("POST", "/api/decisions", {"note": "x" * 70_000})
     assert response.status_code == 413
 
     def drip() -> object:
         for _ in range(20):
             yield b"x" * 10_000
 
-    own = {"Cookie": f"hfv_session={anna.cookie}", "Content-Type": "application/json"}
-    assert anna.client.post("/api/decisions", content=drip(), headers=own).status_code == 413  # type: ignore[arg-type]
+    own = {"Cookie": f"hfv_session={guest.cookie}", "Content-Type": "application/json"}
+    assert guest.client.post("/api/decisions", content=drip(), headers=own).status_code == 413  # type: ignore[arg-type]
 
 
-def test_every_answer_carries_the_headers(client: TestClient) -> None:
+def test_every_answer_carries_the_headers(door: TestClient) -> None:
     for path in ("/enter", "/nothing", "/static/base.css", "/api/me"):
-        headers = client.get(path).headers
+        headers = door.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites(anna: Person) -> None:
-    cookie = anna.entry.headers["set-cookie"]
+def test_the_cookie_is_kept_from_scripts_and_other_sites(guest: Person) -> None:
+    cookie = guest.entry.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
 
 
 @pytest.mark.parametrize("path", ["/", "/review", "/adjudicate", "/dashboard", "/api-guide"])
-def test_pages_lead_strangers_to_the_door(client: TestClient, path: str) -> None:
-    response = client.get(path, follow_redirects=False)
+def test_pages_lead_strangers_to_the_door(door: TestClient, path: str) -> None:
+    response = door.get(path, follow_redirects=False)
     assert (response.status_code, response.headers["location"]) == (303, "/enter")
 
 
 @pytest.mark.parametrize("path", ["/api/me", "/api/queues", "/api/reviews.csv", "/media/0000000000000000.mp4"])
-def test_strangers_get_nothing(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 401
+def test_strangers_get_nothing(door: TestClient, path: str) -> None:
+    assert door.get(path).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -100,26 +100,26 @@ def test_strangers_get_nothing(client: TestClient, path: str) -> None:
         "/media/0123456789abcdef%00.mp4",
     ],
 )
-def test_no_path_leads_out(anna: Person, path: str) -> None:
-    response = anna.send("GET", path)
+def test_no_path_leads_out(guest: Person, path: str) -> None:
+    response = guest.send("GET", path)
     assert response.status_code in (404, 422)
     assert b"import" not in response.content
     assert b"root:" not in response.content
 
 
-def test_unknown_ids(anna: Person) -> None:
+def test_unknown_ids(guest: Person) -> None:
     unknown = "0" * 16
-    assert anna.send("GET", f"/api/clips/{unknown}").status_code == 404
-    assert anna.send("GET", f"/media/{unknown}.mp4").status_code == 404
+    assert guest.send("GET", f"/api/clips/{unknown}").status_code == 404
+    assert guest.send("GET", f"/media/{unknown}.mp4").status_code == 404
     body = {"decision_id": "a" * 16, "clip_id": unknown, "answer": "none"}
-    response = anna.send("POST", "/api/decisions", body)
+    response = guest.send("POST", "/api/decisions", body)
     assert response.status_code == 404
     assert response.json() == {"error": f"there is no clip {unknown} in these manifests"}
 
 
 @pytest.mark.parametrize("name", ["", " ", "adjudicator:anna", "a:b", "<b>", "x" * 41, "a\nb", "-x"])
-def test_names_that_will_not_do(client: TestClient, name: str) -> None:
-    assert client.post("/api/session", json={"name": name}).status_code == 422
+def test_names_that_will_not_do(door: TestClient, name: str) -> None:
+    assert door.post("/api/session", json={"name": name}).status_code == 422
 
 
 def test_faults_are_told_without_a_trace(

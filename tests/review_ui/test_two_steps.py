@@ -56,6 +56,11 @@ REVEAL = """() => {
 }"""
 
 
+@pytest.fixture
+def pauses() -> None:
+    """The pauses of the pages are as they are."""
+
+
 def test_keys_meant_for_the_clip_before_never_decide_the_next(many: Manifests, serve: Any, sit: Any) -> None:
     served = serve(many, settings=Settings(shown=0.8, repeats=0))
     desk = sit(served, "anna").ready()
