@@ -130,7 +130,7 @@ def anna(client: TestClient) -> Person:
 
 @pytest.fixture(scope="module")
 def door(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """An app with its usual settings for tests that change nothing there, since to start one takes longer than they do."""
+    """An app for tests that change nothing there: to start one takes longer than they do."""
     root = tmp_path_factory.mktemp("door") / "manifests"
     shutil.copytree(sample.local_root, root)
     with TestClient(create_app(Manifests(root), root / "decisions.sqlite"), base_url="http://127.0.0.1") as client:
