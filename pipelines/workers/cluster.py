@@ -90,7 +90,7 @@ class Cluster:
         if forks:
             prepare_forks(imports)
         _configure("spawn" if for_gpus else FORK)
-        from distributed import Client
+        from pipelines.workers.connection import Connection
 
         if forks:
             get_context("forkserver").Process(target=int).start()  # returns once the modules are imported
@@ -104,7 +104,7 @@ class Cluster:
             signals: list[int] = []
             with interrupts(lambda number, _: signals.append(number)):  # Dask cannot stop a cluster while it starts
                 started = stack.enter_context(self._start(for_gpus, worker_bytes))
-                client = stack.enter_context(Client(started))
+                client = stack.enter_context(Connection(started))
                 if not self.in_this_process:
                     client.register_plugin(leave_interrupts_to_the_driver())
             if signals:
@@ -176,13 +176,16 @@ def _configure(start: str) -> None:
 
 def _client_of(scheduler: str) -> Any:
     """Return a client of a running scheduler, given by its address or its scheduler file."""
-    from distributed import Client
+    from pipelines.workers.connection import Connection
 
-    by_file = Path(scheduler).is_file()
+    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
-        return Client(scheduler_file=scheduler, timeout=PATIENCE) if by_file else Client(scheduler, timeout=PATIENCE)
+        return Connection(**where, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler responds at {scheduler}: {error}") from None
+    except TypeError:  # `tls://` without certificates
+        hint = "set distributed.comm.tls in Dask's configuration; see docs/clusters.md"
+        raise UsageError(f"the Dask scheduler at {scheduler} needs certificates: {hint}") from None
 
 
 def _batch_workers(kind: str, jobs: int) -> Any:

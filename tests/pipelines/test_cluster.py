@@ -1,8 +1,10 @@
 """Tasks in this process and on workers that die, hang or have GPUs; missing schedulers and batch systems."""
 
 import contextlib
+import gc
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +15,8 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
-from distributed import Client, Status
+from distributed import Status
+from tornado.ioloop import IOLoop
 
 from hfv_builder.backends.registry import resolve
 from hfv_builder.profiles.profile import load_profile
@@ -23,6 +26,7 @@ from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
 from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
+from pipelines.workers.connection import Connection
 from pipelines.workers.dispatch import IN_FLIGHT, run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
@@ -221,7 +225,7 @@ def test_clients_without_the_certificate_of_the_run_are_refused() -> None:
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
         for other in (address, address.replace("tls://", "tcp://")):
-            with pytest.raises((OSError, TypeError, ValueError)), Client(other, timeout="2s"):
+            with pytest.raises((OSError, TypeError, ValueError)), Connection(other, timeout="2s"):
                 pass
 
 
@@ -261,6 +265,23 @@ def test_a_missing_scheduler_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -
         Cluster(scheduler="tcp://127.0.0.1:9").connect(),
     ):
         pass
+
+
+def test_a_client_without_certificates_is_refused_and_does_not_delay_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="needs certificates"), Cluster(scheduler="tls://127.0.0.1:9").connect():
+        pass
+    current, collected = IOLoop.current, list[int]()
+
+    def collecting(*args: Any, **options: Any) -> Any:
+        """Collect garbage in the thread of a new event loop, as may happen there at any time."""
+        if not collected and threading.current_thread() is not threading.main_thread():
+            collected.append(gc.collect())
+        return current(*args, **options)
+
+    monkeypatch.setattr(IOLoop, "current", collecting)
+    with Cluster(workers=0).connect() as client:
+        assert client.status == "running"
+    assert collected
 
 
 def test_a_missing_package_of_a_batch_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
