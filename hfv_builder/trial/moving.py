@@ -1,6 +1,7 @@
 """Pairs of frames of a textured plane that moves in a known way."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ class MovingPlane:
     zoom: float = 1.0
     seed: int = 0
 
+    @lru_cache(maxsize=16)  # noqa: B019 (planes are few constants)
     def frames(self, height: int, width: int) -> npt.NDArray[np.uint8]:
         """Return the two frames, (2, height, width, 3) uint8 RGB."""
         x, y = _grid(height, width)
