@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.lock import lock
-from hfv_builder.storage.places import Place, answering, listed, put, sync, writable
+from hfv_builder.storage.places import Place, answering, listed, matching, put, sync, writable
 from hfv_builder.storage.replacement import JOURNAL, Replacement, journal_of, obsolete, recover
 from hfv_builder.storage.schema import Table
 
@@ -73,7 +73,7 @@ class Manifests:
     def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
         """Yield the keys and parts of all matching partitions that have a part."""
         pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
-        folders = (self.root / table.name).glob(pattern) if pattern else [self.root / table.name]
+        folders = matching(self.root / table.name, pattern) if pattern else [self.root / table.name]
         depth = len(table.partition)
         names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
         for folder_names in names:
@@ -88,7 +88,7 @@ class Manifests:
             return [folder / name for name in sorted(names) if PART.fullmatch(name)]  # one request instead of five
         while True:
             journal = journal_of(folder)
-            parts: list[Place] = [*folder.glob("part-*.parquet")]
+            parts = matching(folder, "part-*.parquet")
             if journal_of(folder) == journal:
                 hidden = obsolete(journal)
                 return sorted((part for part in parts if part.name not in hidden), key=lambda part: part.name)
@@ -188,7 +188,7 @@ class Manifests:
         """
         folder = writable(self.folder(table, **partition))
         replacement = Replacement(folder)
-        before = {part.name for part in folder.glob("part-*.parquet")}
+        before = {part.name for part in matching(folder, "part-*.parquet")}
         after: set[str] = set()
         try:
             for batch in rows:

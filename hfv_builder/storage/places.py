@@ -123,11 +123,24 @@ def read(path: Place) -> bytes:
 
 
 def listed(folder: "UPath") -> list[str]:
-    """Return the names of the files and folders in a folder of an object store; empty if it does not exist."""
-    try:
+    """Return the names of the files and folders in a folder of an object store; empty if it does not exist.
+
+    Raises:
+        UsageError: the object store does not respond.
+    """
+    with contextlib.suppress(FileNotFoundError), answering(f"{folder} cannot be listed"):
         return [name.rstrip("/").rpartition("/")[2] for name in folder.fs.ls(folder.path, detail=False)]
-    except FileNotFoundError:
-        return []
+    return []
+
+
+def matching(folder: Place, pattern: str) -> list[Place]:
+    """Return the files and folders below a folder that match a pattern of `Path.glob`; none if it does not exist.
+
+    Raises:
+        UsageError: the object store does not respond.
+    """
+    with answering(f"{folder} cannot be listed"):
+        return list(folder.glob(pattern))
 
 
 def put(path: Place, content: str | bytes | memoryview) -> None:

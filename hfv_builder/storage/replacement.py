@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import HIDDEN, Place, put, read, sync
+from hfv_builder.storage.places import HIDDEN, Place, matching, put, read, sync
 
 JOURNAL = ".replacing.json"
 
@@ -97,7 +97,7 @@ def recover(folder: Place, owner: str | None = None) -> bool:
     """
     journal, whole = journal_of(folder), False
     if journal is not None and owner in (None, journal.get("owner")):
-        present = {part.name for part in folder.glob("part-*.parquet")}
+        present = {part.name for part in matching(folder, "part-*.parquet")}
         # New parts are missing only if another process, which believed the owner dead, has rolled it back.
         whole = journal["whole"] and present.issuperset(journal["new"])
         for name in present & set(journal["old" if whole else "new"]):
