@@ -1,6 +1,7 @@
 """Connect to Dask workers: of a new local cluster, of a batch system, or of a scheduler that is already running."""
 
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -178,14 +179,24 @@ def _client_of(scheduler: str) -> Any:
     """Return a client of a running scheduler, given by its address or its scheduler file."""
     from pipelines.workers.connection import Connection
 
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    by_file = Path(scheduler).is_file()
+    address = _address_in(Path(scheduler)) if by_file else scheduler
     try:
-        return Connection(**where, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
+        return Connection(**{"scheduler_file" if by_file else "address": scheduler}, timeout=PATIENCE)
+    except (OSError, ImportError, TypeError, ValueError) as error:
+        if isinstance(error, TypeError) and address.startswith("tls://"):
+            hint = "set distributed.comm.tls in Dask's configuration; see docs/clusters.md"
+            raise UsageError(f"the Dask scheduler at {address} needs certificates: {hint}") from None
         raise UsageError(f"no Dask scheduler responds at {scheduler}: {error}") from None
-    except TypeError:  # `tls://` without certificates
-        hint = "set distributed.comm.tls in Dask's configuration; see docs/clusters.md"
-        raise UsageError(f"the Dask scheduler at {scheduler} needs certificates: {hint}") from None
+
+
+def _address_in(scheduler_file: Path) -> str:
+    """Return the address that a scheduler has written to its scheduler file."""
+    try:
+        return str(json.loads(scheduler_file.read_bytes())["address"])
+    except (OSError, KeyError, TypeError, ValueError):
+        hint = "start the scheduler with `dask scheduler --scheduler-file FILE`, and give that file"
+        raise UsageError(f"{scheduler_file} is not a scheduler file: {hint}") from None
 
 
 def _batch_workers(kind: str, jobs: int) -> Any:

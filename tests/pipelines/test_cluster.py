@@ -1,10 +1,8 @@
-"""Tasks in this process and on workers that die, hang or have GPUs; missing schedulers and batch systems."""
+"""Tasks in this process and on workers that die, hang or have GPUs; missing batch systems."""
 
 import contextlib
-import gc
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +14,6 @@ import psutil
 import pyarrow as pa
 import pytest
 from distributed import Status
-from tornado.ioloop import IOLoop
 
 from hfv_builder.backends.registry import resolve
 from hfv_builder.profiles.profile import load_profile
@@ -256,32 +253,6 @@ def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
-
-
-def test_a_missing_scheduler_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.workers.cluster.PATIENCE", "1s")
-    with (
-        pytest.raises(UsageError, match="no Dask scheduler responds at"),
-        Cluster(scheduler="tcp://127.0.0.1:9").connect(),
-    ):
-        pass
-
-
-def test_a_client_without_certificates_is_refused_and_does_not_delay_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="needs certificates"), Cluster(scheduler="tls://127.0.0.1:9").connect():
-        pass
-    current, collected = IOLoop.current, list[int]()
-
-    def collecting(*args: Any, **options: Any) -> Any:
-        """Collect garbage in the thread of a new event loop, as may happen there at any time."""
-        if not collected and threading.current_thread() is not threading.main_thread():
-            collected.append(gc.collect())
-        return current(*args, **options)
-
-    monkeypatch.setattr(IOLoop, "current", collecting)
-    with Cluster(workers=0).connect() as client:
-        assert client.status == "running"
-    assert collected
 
 
 def test_a_missing_package_of_a_batch_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
