@@ -168,7 +168,9 @@ function askReason(reasons) {
     };
     const leave = () => end(null);
     const press = (event) => {
+      if (!dialog.open) return; // a closed dialog keeps the focus until its "close" event; the key is for the page
       if (event.repeat) { event.preventDefault(); return; } // ignore a key that is held down
+      if (event.key === "Escape") { event.preventDefault(); end(null); return; }
       const reason = reasons[Number(event.key) - 1];
       if (reason) { event.preventDefault(); event.stopPropagation(); end(reason); }
     };
