@@ -1,5 +1,6 @@
 """Pairs of adjacent frames and their optical flow. Every frame is encoded once and every flow is estimated once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,10 @@ from torch import Tensor
 from hfv_builder.backends.base import Features, FlowModel
 from hfv_builder.frames.resize import enlarged
 from hfv_builder.frames.steps import Link
-from hfv_builder.metrics.warping import visible
+from hfv_builder.metrics.warping import finite, visible
+
+AT_ONCE = 1 << 17
+"""Number of pixels that are compared in one call on a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +37,28 @@ class Matches:
     def steps(self) -> "Matches":
         """Return the pairs with link `STEP`, which are compared."""
         indices = [i for i, link in enumerate(self.links) if link == Link.STEP]
-        if len(indices) == len(self.links):
-            return self
+        return self if len(indices) == len(self.links) else self._some(indices)
+
+    def parts(self) -> Iterator["Matches"]:
+        """Yield the pairs in order: all at once, but on a CPU only as many as fit into its caches."""
+        pixels = self.first.shape[-2] * self.first.shape[-1]
+        size = max(1, AT_ONCE // pixels) if self.first.device.type == "cpu" else len(self.links) or 1
+        for start in range(0, len(self.links), size):
+            yield self._some(slice(start, start + size))
+
+    def _some(self, pairs: slice | list[int]) -> "Matches":
+        def chosen(values: list[int]) -> list[int]:
+            return values[pairs] if isinstance(pairs, slice) else [values[i] for i in pairs]
+
+        links = chosen(self.links)
         return Matches(
-            first=self.first[indices],
-            second=self.second[indices],
-            forward=None if self.forward is None or not indices else self.forward[indices],
-            backward=None if self.backward is None or not indices else self.backward[indices],
-            frame_indices=[self.frame_indices[i] for i in indices],
-            places=[self.places[i] for i in indices],
-            links=[self.links[i] for i in indices],
+            first=self.first[pairs],
+            second=self.second[pairs],
+            forward=self.forward[pairs] if self.forward is not None and links else None,
+            backward=self.backward[pairs] if self.backward is not None and links else None,
+            frame_indices=chosen(self.frame_indices),
+            places=chosen(self.places),
+            links=links,
         )
 
     def flow(self, size: tuple[int, int]) -> Tensor:
@@ -67,9 +83,8 @@ class Matches:
             return flow, None
         if self.backward is None:
             raise ValueError("there is no backward flow")
-        backward = enlarged(self.backward, size)
-        valid = backward.isfinite().flatten(1).all(dim=1)
-        return flow.where(valid[:, None, None, None], torch.nan), visible(flow, backward)
+        valid = finite(self.backward)[:, None, None, None]
+        return flow.where(valid, torch.nan), visible(flow, enlarged(self.backward, size))
 
 
 class Matcher:

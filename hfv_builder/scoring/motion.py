@@ -34,14 +34,13 @@ class WarpErrorPass(MetricPass):
         """Accumulate the next frames."""
         self._acceleration.update(frames)
         matches = frames.matches.steps() if frames.matches else None
-        if matches is None or not matches.frame_indices:
-            return
-        flow, mask = matches.compared(image_size(matches.first), occlusion=self._profile.motion.occlusion)
-        errors = squared_errors(matches.first, matches.second, flow)
-        self._trace.append(errors.mean(mask))
-        if mask is not None:
-            self._unmasked.append(errors.mean())
-        self._frame_indices += matches.frame_indices
+        for pairs in matches.parts() if matches else ():
+            flow, mask = pairs.compared(image_size(pairs.first), occlusion=self._profile.motion.occlusion)
+            errors = squared_errors(pairs.first, pairs.second, flow)
+            self._trace.append(errors.mean(mask))
+            if mask is not None:
+                self._unmasked.append(errors.mean())
+            self._frame_indices += pairs.frame_indices
 
     def compute(self) -> Score:
         """Return the score of all frames; the trace has a value for the first frame of every pair.

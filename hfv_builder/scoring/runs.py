@@ -1,6 +1,5 @@
 """Runs of three linked frames, and the change of the flow from the first step of a run to the second."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -9,9 +8,6 @@ from torch import Tensor
 from hfv_builder.frames.steps import Link
 from hfv_builder.metrics.acceleration import flow_acceleration, lengths_of_parts, mean_length, without_shift
 from hfv_builder.scoring.flow_pairs import Matches
-
-AT_ONCE = {"cpu": 1 << 17, "cuda": 16 << 20}
-"""Number of pixels whose acceleration is computed in one call; on a CPU as many as fit into its caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,37 +37,26 @@ class RunFinder:
 
     def find(self, matches: Matches) -> Runs:
         """Return the runs whose second pair is one of these."""
-        if not matches.frame_indices:
-            return Runs()
+        runs = Runs()
+        for part in matches.parts():
+            runs.extend(self._find(part))
+        return runs
+
+    def _find(self, matches: Matches) -> Runs:
         flow = matches.flow((matches.first.shape[-2], matches.first.shape[-1]))
         relative = without_shift(flow)
         speed = mean_length(relative).tolist()
         frame_indices, places, links = matches.frame_indices, matches.places, matches.links
-        if self._last is not None:
-            last_flow, last_relative, last = self._last
+        before, self._last = self._last, (flow[-1:].clone(), relative[-1:].clone(), matches)
+        if before is not None:
+            last_flow, last_relative, last = before
             flow, relative = torch.cat([last_flow, flow]), torch.cat([last_relative, relative])
             frame_indices, places = [last.frame_indices[-1], *frame_indices], [last.places[-1], *places]
             links = [last.links[-1], *links]
-        self._last = (flow[-1:].clone(), relative[-1:].clone(), matches)
         starts = [i for i in range(len(places) - 1) if links[i] == Link.STEP and places[i + 1] == places[i] + 1]
         if not starts:
             return Runs(speed=speed)
-        acceleration: list[float] = []
-        scaling: list[float] = []
-        pixels = AT_ONCE.get(flow.device.type, AT_ONCE["cpu"])
-        for batch in _batches(starts, max(1, pixels // flow[0, 0].numel())):
-            following = [i + 1 for i in batch]
-            lengths = lengths_of_parts(flow_acceleration(flow[batch], relative[batch], relative[following]))
-            for values, of_batch in zip((acceleration, scaling), lengths, strict=True):
-                values += of_batch.tolist()
-        return Runs(
-            frame_indices=[frame_indices[i] for i in starts],
-            acceleration=acceleration,
-            scaling=scaling,
-            speed=speed,
-        )
-
-
-def _batches(places: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(places), size):
-        yield places[start : start + size]
+        following = [i + 1 for i in starts]
+        acceleration = flow_acceleration(flow[starts], relative[starts], relative[following])
+        rest, scaling = (lengths.tolist() for lengths in lengths_of_parts(acceleration))
+        return Runs(frame_indices=[frame_indices[i] for i in starts], acceleration=rest, scaling=scaling, speed=speed)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hfv_builder.metrics import warping
 from hfv_builder.metrics.warping import visible, warp, warp_error
 from tests import reference
 
@@ -92,8 +93,9 @@ def test_values_that_are_not_finite_count_only_in_compared_pixels(not_finite: fl
     assert warp_error(first, finite, flow, mask, align=align)[1].isnan()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_warp_mask_and_error_equal_the_reference(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "pixels"), [(0, warping.AT_ONCE), (1, 4 * 45), (2, 1)])
+def test_warp_mask_and_error_equal_the_reference(seed: int, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warping, "AT_ONCE", pixels)
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.standard_normal((4, 2, 3, 4)).astype(np.float32)) + 2
     smooth = torch.nn.functional.interpolate(coarse, (33, 45), mode="bicubic")

@@ -14,8 +14,8 @@ from hfv_builder.frames import spool
 from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import Precision, Profile, load_profile
 from hfv_builder.records import METRICS, Metric
+from hfv_builder.scoring import flow_pairs, spatial
 from hfv_builder.scoring import scorer as scoring
-from hfv_builder.scoring import spatial
 from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.trial.certificate import TOLERANCES
 from tests.checkpoints import tiny_store
@@ -125,6 +125,7 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
     together = scorer(profile).score(chunks(frames)).scores
     for module in (spatial, scoring):
         monkeypatch.setattr(module, "AT_ONCE", {"cpu": 2 * 72 * 128, DEVICE: 2 * 72 * 128})
+    monkeypatch.setattr(flow_pairs, "AT_ONCE", 1)
     monkeypatch.setattr(spool, "IN_MEMORY", {"cpu": 1000})
     cut = scorer(profile).score(chunks(frames, 1, 4, 2)).scores
     for metric in METRICS:
