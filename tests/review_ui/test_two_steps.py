@@ -198,6 +198,8 @@ def test_the_source_decides_the_answers_and_is_named(sample: Manifests, serve: A
     assert desk.page.locator(".answer[aria-pressed=true]").count() == 0
     desk.press("r")
     assert "generated" in desk.text("#reason-list")
+    desk.press("Escape", "r")
+    assert desk.run("document.getElementById('reasons').open")
     assert desk.run(CANCEL) == "Real footage"
     clip = desk.opened().clip
     desk.press("Enter")
