@@ -11,7 +11,8 @@ from hfv_builder.records import Metric
 VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
 """Version of the code of each metric. Increment it when the score for the same frames and parameters changes."""
 ACCELERATION = 2
-"""Version of the flow acceleration and its scaling part, for the metrics that use them."""
+"""Version of the flow acceleration and its scaling part, for the metrics that use them. Flow that is smaller than the
+frames has another one, which leaves the version of scores by `lite` as it was."""
 
 ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
 """Profile fields that were added later, with the value that reproduces the earlier behaviour. They enter a fingerprint
@@ -41,7 +42,8 @@ def fingerprint(profile: Profile, metric: Metric, revisions: dict[str, str]) -> 
         "revisions": {name: revisions[name] for name in sections if name in revisions},
     }
     if profile.looks_at_runs(metric):
-        decides["acceleration"] = ACCELERATION
+        small = not 0 < profile.long_side <= profile.flow.long_side
+        decides["acceleration"] = {"version": ACCELERATION, "of_small_flow": 1} if small else ACCELERATION
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 

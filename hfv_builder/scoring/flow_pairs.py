@@ -67,6 +67,16 @@ class Matches:
             raise ValueError("there are no pairs")
         return enlarged(self.forward, size)
 
+    def unscaled(self) -> tuple[Tensor, Tensor]:
+        """Return the flow at the size at which it was estimated, in its own pixels and in those of the frames.
+
+        Both are (k, 2, h, w); requires k > 0.
+        """
+        if self.forward is None:
+            raise ValueError("there are no pairs")
+        factors = [of_frame / own for of_frame, own in zip(self.first.shape[-2:], self.forward.shape[-2:], strict=True)]
+        return self.forward, self.forward * self.forward.new_tensor(factors[::-1])[:, None, None]
+
     def compared(self, size: tuple[int, int], *, occlusion: bool) -> tuple[Tensor, Tensor | None]:
         """Return the flow from first to second, and the mask of the pixels to compare; requires k > 0.
 

@@ -1,4 +1,7 @@
-"""Runs of three linked frames, and the change of the flow from the first step of a run to the second."""
+"""Runs of three linked frames, and the change of the flow from the first step of a run to the second.
+
+It is computed at the size at which the flow was estimated; lengths are in pixels of the frames.
+"""
 
 from dataclasses import dataclass, field
 
@@ -43,8 +46,8 @@ class RunFinder:
         return runs
 
     def _find(self, matches: Matches) -> Runs:
-        flow = matches.flow((matches.first.shape[-2], matches.first.shape[-1]))
-        relative = without_shift(flow)
+        flow, in_frame = matches.unscaled()
+        relative = without_shift(in_frame)
         speed = mean_length(relative).tolist()
         frame_indices, places, links = matches.frame_indices, matches.places, matches.links
         before, self._last = self._last, (flow[-1:].clone(), relative[-1:].clone(), matches)

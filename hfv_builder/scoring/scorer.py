@@ -128,8 +128,8 @@ class Scorer:
             part = slice(start, start + step)
             moved, matches = rgb[part].to(self.device), None
             if matcher is not None:
-                images = moved.permute(0, 3, 1, 2).contiguous().float().div_(255)
-                matches = matcher.match(images, index[part], link[part])
+                planes = moved.permute(0, 3, 1, 2).contiguous().float().div_(255)
+                matches = matcher.match(planes, index[part], link[part])
             runs = finder.find(matches) if finder is not None and matches is not None else None
             yield Frames(rgb=moved, frame_indices=index[part], link=link[part], matches=matches, runs=runs)
 
