@@ -74,8 +74,11 @@ class Matches:
         """
         if self.forward is None:
             raise ValueError("there are no pairs")
-        factors = [of_frame / own for of_frame, own in zip(self.first.shape[-2:], self.forward.shape[-2:], strict=True)]
-        return self.forward, self.forward * self.forward.new_tensor(factors[::-1])[:, None, None]
+        (height, width), (rows, columns) = self.first.shape[-2:], self.forward.shape[-2:]
+        if (height, width) == (rows, columns):
+            return self.forward, self.forward
+        factors = self.forward.new_tensor([width / columns, height / rows])
+        return self.forward, self.forward * factors[:, None, None]
 
     def compared(self, size: tuple[int, int], *, occlusion: bool) -> tuple[Tensor, Tensor | None]:
         """Return the flow from first to second, and the mask of the pixels to compare; requires k > 0.
