@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 
-from hfv_builder.backends.registry import resolve
+from hfv_builder.backends import registry
+from hfv_builder.backends.registry import Section, resolve
 from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS
@@ -17,13 +19,17 @@ from tests.checkpoints import tiny_store
 from tests.device import DEVICE
 
 Frames = npt.NDArray[np.uint8]
+_load = registry.load
 
 
-def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4, **depth: Any) -> Profile:
+def paper(
+    *, backend: Any = "raft_small", long_side: int = 128, updates: int = 2, evidence: bool = False, **depth: Any
+) -> Profile:
     """Return the paper profile with small sizes, in fp32 on every device."""
     profile = load_profile("paper")
     return dataclasses.replace(
         profile,
+        evidence=evidence,
         flow=dataclasses.replace(profile.flow, backend=backend, long_side=long_side, updates=updates, precision="fp32"),
         depth=dataclasses.replace(profile.depth, long_side=long_side, precision="fp32", **depth),
         background=dataclasses.replace(profile.background, precision="fp32"),
@@ -33,7 +39,15 @@ def paper(*, backend: Any = "raft_small", long_side: int = 128, updates: int = 4
 
 @cache
 def scorer(profile: Profile) -> Scorer:
-    return Scorer(resolve(profile, device=DEVICE, store=tiny_store()), store=tiny_store())
+    """Return a scorer of the profile, which shares the models of equal sections with the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "load", lambda config, *_: _model(config))
+        return Scorer(resolve(profile, device=DEVICE, store=tiny_store()), store=tiny_store())
+
+
+@cache
+def _model(config: Section) -> Any:
+    return _load(config, DEVICE, tiny_store())
 
 
 def chunks(frames: Frames, *sizes: int) -> list[Chunk]:

@@ -45,7 +45,7 @@ def test_a_backward_flow_that_is_not_finite_fails_metrics_that_use_it(
 ) -> None:
     """Motion without occlusion does not use it, although spatial has it computed."""
     usual = paper(flow_on=flow_on)
-    profile = dataclasses.replace(usual, motion=dataclasses.replace(usual.motion, occlusion=masked), evidence=False)
+    profile = dataclasses.replace(usual, motion=dataclasses.replace(usual.motion, occlusion=masked))
     clip_scorer = scorer(profile)
     flow, calls = clip_scorer._models["flow"].flow, itertools.count(1 if masked or flow_on == "rgb" else 0)
 
@@ -80,7 +80,7 @@ def test_an_embedding_that_is_not_finite_fails_the_clip(monkeypatch: pytest.Monk
     assert result == Score(error="an embedding of its frames is not finite")
 
 
-@pytest.mark.parametrize("profile", [paper(), paper(flow_on="rgb")], ids=["paper", "rgb"])
+@pytest.mark.parametrize("profile", [paper(evidence=True), paper(evidence=True, flow_on="rgb")], ids=["paper", "rgb"])
 @pytest.mark.parametrize("size", [(17, 33), (64, 640)])
 def test_odd_sizes_and_two_frames_have_scores(profile: Profile, size: tuple[int, int]) -> None:
     result = scorer(profile).score(chunks(walk(2, height=size[0], width=size[1]))).scores
@@ -90,7 +90,7 @@ def test_odd_sizes_and_two_frames_have_scores(profile: Profile, size: tuple[int,
 
 @pytest.mark.parametrize("level", [0, 128])
 def test_flat_frames_have_scores(level: int) -> None:
-    result = scorer(paper()).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
+    result = scorer(paper(evidence=True)).score(chunks(np.full((3, 48, 64, 3), level, np.uint8))).scores
     assert all(score.error is None for score in result.values())
 
 
