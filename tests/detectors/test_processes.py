@@ -1,6 +1,8 @@
-"""Training in several processes equals training in one."""
+"""Training in several processes, or in one that is killed, equals training in one."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,53 +22,105 @@ from tests.detectors.test_training import SCHEDULE, train
 
 SHARED_SCHEDULE = replace(SCHEDULE, epochs=3, batches_per_step=4, rate=0.01)
 TRAIN = """
-import os, shutil, sys
+import os, shutil, signal, sys, time
 from pathlib import Path
+import accelerate, numpy as np, torch._dynamo
 from hfv_builder.detectors.arrays import save_arrays
 from hfv_builder.detectors.processes import Processes
-import numpy as np
 from tests.detectors.test_processes import SHARED_SCHEDULE, train
 out = Path(sys.argv[1])
-learnt, _ = train(out / "state", SHARED_SCHEDULE, norm=False)
-if os.environ["RANK"] == "0":
-    shutil.rmtree(out / "state")  # as `hfv train` does, at once
-arrays = {name: own.numpy() for name, own in learnt.items()} | {"count": np.array(Processes("cpu").count)}
-save_arrays(out / f"rank{os.environ['RANK']}.safetensors", arrays)
+torch.set_num_threads(1)
+
+def train_killed():
+    def kill(curve, epochs):
+        if len(curve) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    train(out / "killed", report=kill)
+
+def train_shared(rank):
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    learnt, _ = train(out / "state", SHARED_SCHEDULE, norm=False)
+    if rank == 0:
+        shutil.rmtree(out / "state")  # as `hfv train` does, at once
+    arrays = {name: own.numpy() for name, own in learnt.items()} | {"count": np.array(Processes("cpu").count)}
+    save_arrays(out / f"rank{rank}.safetensors", arrays)
+    while not (out / "rank0.safetensors").exists():  # an end of this process must not disturb the other
+        time.sleep(0.01)
+
+def fork(function, *arguments):
+    process = os.fork()
+    if process == 0:
+        function(*arguments)
+        os._exit(0)
+    return process
+
+killed = os.waitstatus_to_exitcode(os.waitpid(fork(train_killed), 0)[1])
+other = fork(train_shared, 1)
+try:
+    train_shared(0)
+except BaseException:
+    os.kill(other, signal.SIGKILL)
+    raise
+print([killed, os.waitstatus_to_exitcode(os.waitpid(other, 0)[1])], flush=True)
+os._exit(0)
 """
+"""Import once and fork before anything is computed, since imports and the end of Python take longer than training."""
 
 
-def train_in_two(out: Path) -> list[str]:
-    """Train in two processes, and return what each wrote to its standard error if one fails."""
+def train_in_processes(out: Path) -> tuple[list[int], str]:
+    """Train in a process that is killed, then in two that share their work.
+
+    Returns:
+        The exit codes of the first and of the last, negative for a signal, and what all wrote to their standard error.
+        There are no codes if the second failed.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    common |= {"OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(out)],
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=Path(__file__).parents[2],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=280)[1] for process in processes]
-    return errors if any(process.returncode for process in processes) else []
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(out)],
+        env=os.environ | one_thread | {"MASTER_PORT": str(port)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    return json.loads(done.stdout or "[]"), done.stderr
 
 
-def test_two_processes_learn_the_weights_of_one(tmp_path: Path) -> None:
-    errors = train_in_two(tmp_path / "two")
-    if any("EADDRINUSE" in error for error in errors):  # another program took the free port
-        errors = train_in_two(tmp_path / "two")
-    assert not errors, errors
-    expected_weights, _ = train(tmp_path / "one", SHARED_SCHEDULE, norm=False)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int], str]:
+    """Return the folder of trainings in processes, their exit codes and their standard error."""
+    out = tmp_path_factory.mktemp("processes")
+    codes, errors = train_in_processes(out)
+    if "EADDRINUSE" in errors:  # another program took the free port
+        out = tmp_path_factory.mktemp("again")
+        codes, errors = train_in_processes(out)
+    return out, codes, errors
+
+
+def test_two_processes_learn_the_weights_of_one(trained: tuple[Path, list[int], str], tmp_path: Path) -> None:
+    out, codes, errors = trained
+    assert codes[1:] == [0], errors
+    expected_weights, _ = train(tmp_path, SHARED_SCHEDULE, norm=False)
     for rank in range(2):
-        weights = load_arrays(tmp_path / "two" / f"rank{rank}.safetensors")
+        weights = load_arrays(out / f"rank{rank}.safetensors")
         assert weights["count"] == 2
         for name, expected in expected_weights.items():
             torch.testing.assert_close(torch.from_numpy(weights[name]), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_training_resumes_after_sigkill(trained: tuple[Path, list[int], str], tmp_path: Path) -> None:
+    expected, curve = train(tmp_path)
+    out, codes, errors = trained
+    assert codes[:1] == [-signal.SIGKILL], errors
+    epochs: list[int] = []
+    weights, resumed_curve = train(out / "killed", report=lambda curve, _: epochs.append(len(curve)))
+    assert epochs == [3, 4, 5, 6]
+    assert resumed_curve == curve
+    assert all((weights[name] == expected[name]).all() for name in expected)
 
 
 class ProcessAlone(Processes):

@@ -1,8 +1,5 @@
 """Training by epochs: killed anywhere and called again, it has the same weights as without a kill."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -112,31 +109,6 @@ def test_training_killed_after_every_epoch_has_the_same_weights(tmp_path: Path) 
             train(tmp_path / "killed", report=die)
     weights, again = train(tmp_path / "killed", report=die)
     assert again == curve
-    assert all((weights[name] == expected[name]).all() for name in expected)
-
-
-KILL = """
-import os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from tests.detectors.test_training import train
-def kill(curve, epochs):
-    if len(curve) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-train(Path(sys.argv[1]), report=kill)
-"""
-
-
-def test_training_resumes_after_sigkill(tmp_path: Path) -> None:
-    expected, curve = train(tmp_path / "whole")
-    command = [sys.executable, "-c", KILL, str(tmp_path / "killed")]
-    process = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
-    assert process.returncode == -signal.SIGKILL
-    epochs: list[int] = []
-    weights, resumed_curve = train(tmp_path / "killed", report=lambda curve, _: epochs.append(len(curve)))
-    assert epochs == [3, 4, 5, 6]
-    assert resumed_curve == curve
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
