@@ -58,6 +58,7 @@ def test_a_release_shows_what_its_files_give_away(
 ) -> None:
     monkeypatch.setattr("hfv_builder.audit.shortcuts.PERMUTATIONS", 2)
     monkeypatch.setattr("hfv_builder.audit.shortcuts.FEWER", 1)
+    monkeypatch.setattr("hfv_builder.audit.page.svg", lambda figure: "<svg></svg>")
     manifests = Manifests(Path(shutil.copytree(told_apart.local_root, tmp_path / "manifests")))
     made = Path(release(manifests, NAME, out=tmp_path, cluster=here).summary["release"])
     assert set(released_clips(made, catalogue(manifests))["codec"]) == {"mpeg4", "h264"}
