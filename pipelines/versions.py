@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def versions() -> dict[str, str | None]:
     }
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

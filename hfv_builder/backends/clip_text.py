@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,16 @@ def load_clip(folder: Path) -> Any:
 
 def embed_prompts(model: Any, folder: Path, prompts: Sequence[Sequence[str]]) -> Tensor:
     """Return one vector per class, (classes, D) float32: the normalised mean of its prompts' normalised embeddings."""
-    import open_clip
-
-    tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+    tokenize = _tokenizer(folder)
     with torch.inference_mode():
         own = [normalize(model.encode_text(tokenize([*texts])).float(), dim=1).mean(dim=0) for texts in prompts]
         vectors: Tensor = normalize(torch.stack(own), dim=1)
     return vectors.clone()
+
+
+@cache
+def _tokenizer(folder: Path) -> Any:
+    """Return the tokenizer of a CLIP checkpoint. Reading its vocabulary takes longer than a small batch of texts."""
+    import open_clip
+
+    return open_clip.get_tokenizer(f"local-dir:{folder}")

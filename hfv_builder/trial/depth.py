@@ -1,6 +1,7 @@
 """Checks of inverse depth on a rendered scene with known distances."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ APART = 1.15
 ADVICE = "the weights are not those of a trained model, or its input has the wrong range, channel order or size"
 
 
+@cache
 def still_scene() -> npt.NDArray[np.uint8]:
     """Return two frames of a scene at rest with the noise of a camera, (2, HEIGHT, WIDTH, 3) uint8 RGB."""
     rgb = YARD.render(HEIGHT, WIDTH).rgb

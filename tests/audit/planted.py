@@ -1,5 +1,6 @@
 """A table of clips without a fault, to which tests add one."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ def clean(seed: int = 0) -> pd.DataFrame:
 
     Every generated clip has a score beyond the range of real clips on one metric.
     """
+    return _clean(seed).copy()
+
+
+@cache
+def _clean(seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     count = SIZE * (len(GENERATORS) + 1)
     generator = np.repeat([*GENERATORS, "film"], SIZE)

@@ -20,7 +20,8 @@ def _quick() -> Iterator[None]:
     """Use forests of a few trees, which suffice here, and pages without drawings, which tests/evaluation checks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "TREES", 20)
-        patch.setattr(drawings, "svg", lambda figure: "<svg></svg>")
+        for name in ("intervals", "roc_curves", "calibration", "confusions", "robustness"):
+            patch.setattr(drawings, name, lambda *_: "<svg></svg>")
         yield
 
 
