@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hfv_builder.labelling.groups import keep_together
 from hfv_builder.labelling.splits import Portion, split_clips
-from tests.labelling.test_splits import frame, row_lists
+from tests.labelling.test_splits import frame, half_as_many, row_lists
 
 PORTIONS = [Portion(), Portion(protocol="hfv"), Portion(protocol="hfv", train=0), Portion(protocol="hfv", train=7)]
 group_lists = st.lists(st.sampled_from([None, *"abcdefgh"]), min_size=40, max_size=40)
@@ -21,8 +21,8 @@ def frame_with_groups(rows: list[tuple[Any, ...]], names: Sequence[str | None]) 
     return table.assign(group=pd.array(names[: len(table)], "str"))
 
 
+@half_as_many
 @given(row_lists, group_lists, st.sampled_from(PORTIONS))
-@settings(max_examples=30)
 def test_no_group_is_on_two_sides(rows: list[tuple[Any, ...]], names: list[str | None], portion: Portion) -> None:
     table = frame_with_groups(rows, names)
     split = split_clips(table, portion)
@@ -34,8 +34,8 @@ def test_no_group_is_on_two_sides(rows: list[tuple[Any, ...]], names: list[str |
     assert after.loc[ungrouped, "split"].equals(split.loc[ungrouped, "split"])
 
 
+@half_as_many
 @given(row_lists, group_lists, st.sampled_from(PORTIONS), st.randoms(use_true_random=False))
-@settings(max_examples=30)
 def test_the_order_of_clips_does_not_matter(
     rows: list[tuple[Any, ...]], names: list[str | None], portion: Portion, random: Any
 ) -> None:
@@ -51,6 +51,7 @@ def test_the_order_of_clips_does_not_matter(
     pd.testing.assert_series_equal(sides(table.iloc[order]), sides(table))
 
 
+@half_as_many
 @given(row_lists)
 def test_pooled_splits_without_groups_have_no_test_side(rows: list[tuple[Any, ...]]) -> None:
     table = frame(rows)
