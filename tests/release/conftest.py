@@ -30,7 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 
 @pytest.fixture(scope="session")
 def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of them; nobody may change it."""
+    """A release of them, without the drawings of its report; nobody may change it."""
     out = tmp_path_factory.mktemp("releases")
-    with inline(drawn=True) as cluster:
+    with inline() as cluster:
         return Path(release(filled, NAME, out=out, cluster=cluster).summary["release"])

@@ -7,10 +7,22 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
+import pytest
 from huggingface_hub import DatasetCard
 
 from hfv_builder.release import report
 from hfv_builder.release.figures import STYLE, svg
+from hfv_builder.storage.manifest import Manifests
+from pipelines.release.stage import release
+from tests.release.conftest import NAME
+from tests.release.inline import inline
+
+
+@pytest.fixture(scope="module")
+def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with the drawings of its report; nobody may change it."""
+    with inline(drawn=True) as cluster:
+        return Path(release(filled, NAME, out=tmp_path_factory.mktemp("drawn"), cluster=cluster).summary["release"])
 
 
 def test_the_report_needs_no_other_file(made: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_flow_that_is_not_finite_fails_the_clip(
         return result
 
     monkeypatch.setattr(clip_scorer._models["flow"], "flow", broken)
-    result = clip_scorer.score(chunks(walk(4)), [Metric.SPATIAL, Metric.MOTION]).scores
+    result = clip_scorer.score(chunks(walk(3)), [Metric.SPATIAL, Metric.MOTION]).scores
     assert [score.value for score in result.values()] == [None, None]
     assert all("not finite" in str(score.error) for score in result.values())
     assert all(value is None or math.isfinite(value) for score in result.values() for value in score.trace)
@@ -56,9 +56,9 @@ def test_a_backward_flow_that_is_not_finite_fails_metrics_that_use_it(
             result[-1, 0, 0, 0] = not_finite
         return result
 
-    valid = clip_scorer.score(chunks(walk(4)), [Metric.MOTION]).scores
+    valid = clip_scorer.score(chunks(walk(3)), [Metric.MOTION]).scores
     monkeypatch.setattr(clip_scorer._models["flow"], "flow", broken)
-    result = clip_scorer.score(chunks(walk(4)), [Metric.MOTION, Metric.SPATIAL]).scores
+    result = clip_scorer.score(chunks(walk(3)), [Metric.MOTION, Metric.SPATIAL]).scores
     assert "not finite" in str(result[Metric.SPATIAL].error)
     if masked:
         assert "not finite" in str(result[Metric.MOTION].error)
@@ -76,7 +76,7 @@ def test_an_embedding_that_is_not_finite_fails_the_clip(monkeypatch: pytest.Monk
         return result
 
     monkeypatch.setattr(clip_scorer._models["subject"], "embed", broken)
-    result = clip_scorer.score(chunks(walk(4)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
+    result = clip_scorer.score(chunks(walk(3)), [Metric.APPEARANCE]).scores[Metric.APPEARANCE]
     assert result == Score(error="an embedding of its frames is not finite")
 
 

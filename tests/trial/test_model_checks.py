@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hfv_builder.backends import registry
 from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
 from hfv_builder.records import SOME_FAILED, UsageError
+from hfv_builder.trial import embedding
 from hfv_builder.trial.check import Check, table
 from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth, compute_maps
 from hfv_builder.trial.embedding import check_embedding
@@ -157,6 +158,12 @@ class TestDepth:
 
 
 class TestEmbedding:
+    @pytest.fixture(autouse=True)
+    def _small_views(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Render small views, which suffice for models whose input is small."""
+        monkeypatch.setattr(embedding, "HEIGHT", 90)
+        monkeypatch.setattr(embedding, "WIDTH", 120)
+
     def test_a_model_that_sees_scenes_passes(self) -> None:
         assert failed_checks(check_embedding(SceneEmbedding(), "scenes")) == []
 
