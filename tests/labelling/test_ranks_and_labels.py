@@ -20,7 +20,7 @@ scores = st.one_of(st.none(), st.integers(0, 5).map(float), st.floats(-1e6, 1e6)
 rows_of_tables = st.tuples(st.sampled_from(["kling", "pika"]), scores, scores, scores)
 tables = st.lists(rows_of_tables, max_size=8) | st.lists(rows_of_tables, min_size=9, max_size=24)
 half_as_many = settings(max_examples=25)
-"""Lists without a smallest size have five elements on average; half of these are longer."""
+"""For lists half of which are longer than the five elements that lists without a smallest size have on average."""
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

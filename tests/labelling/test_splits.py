@@ -19,7 +19,7 @@ score = st.one_of(st.none(), value)
 rows_of_tables = st.tuples(st.sampled_from(["kling", "pika"]), score, score, score, st.sampled_from([None, 0, 1, 2, 3]))
 row_lists = st.lists(rows_of_tables, max_size=8) | st.lists(rows_of_tables, min_size=9, max_size=40)
 half_as_many = settings(max_examples=25)
-"""Lists without a smallest size have five elements on average; half of these are longer."""
+"""For lists half of which are longer than the five elements that lists without a smallest size have on average."""
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
