@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hfv_builder.backends import registry
+from hfv_builder.backends.raft import Raft
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from tests.checkpoints import tiny_store
 from tests.device import DEVICE
@@ -46,11 +47,13 @@ def test_clips_of_any_length_reuse_the_first_compilation(section: Any, monkeypat
     )
     usual = registry.load(section, DEVICE, tiny_store())
     compiled = registry.load(dataclasses.replace(section, compile=True), DEVICE, tiny_store())
-    frames = torch.randint(0, 256, (9, 72, 128, 3), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (5, 72, 128, 3), dtype=torch.uint8)
     for count in (5, 2):  # several pairs, and a single one
         torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
     graphs_of_first_clips = len(graphs)
     assert graphs_of_first_clips
-    for count in (2, 3, 4, 9):
+    if isinstance(compiled, Raft):
+        compiled._frames.size = compiled._pairs.size = 4  # larger batches than before, as on a GPU
+    for count in (3, 4):
         torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
     assert len(graphs) == graphs_of_first_clips
