@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 settings.register_profile("hfv", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hfv")
@@ -45,6 +46,7 @@ def _bounded() -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    threadpool_limits(1)  # those of NumPy and scikit-learn, which spin while they wait for each other
     for name in ("HFV_MANIFESTS", "HFV_WEIGHTS"):
         os.environ.pop(name, None)
 
