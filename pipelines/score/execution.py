@@ -25,8 +25,14 @@ from pipelines.workers.local import GPU
 
 SHARES = 4
 """Minimum number of shards per worker that the remaining clips are divided into."""
-IMPORTS = ("pipelines.score.worker", "hfv_builder.scoring.scorer", "hfv_builder.frames.video", "av")
-"""The modules that every worker imports before the first task."""
+IMPORTS = (
+    "pipelines.score.worker",
+    "hfv_builder.scoring.scorer",
+    "hfv_builder.frames.video",
+    "av",
+    "PIL.WebPImagePlugin",
+)
+"""The modules that every worker imports before the first task; Pillow would import all its formats to write a WebP."""
 
 
 def execute(run: ScoringRun, todo: pa.Table, cluster: Cluster) -> int:

@@ -27,6 +27,10 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
 }
 """Environment variables of local workers, which are read when the process starts."""
+COMMON_IMPORTS = ("distributed", "pandas")
+"""The modules that every worker needs; pyarrow imports pandas when it makes its first array."""
+PRELOAD = "HFV_PRELOAD"
+"""Environment variable that gives the fork server the names of its modules, separated by commas."""
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
 """Start method of local workers without a GPU."""
 
@@ -128,9 +132,9 @@ def prepare_forks(imports: Sequence[str]) -> None:
     from multiprocessing import forkserver, set_forkserver_preload
 
     before = dict(os.environ)
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | {PRELOAD: ",".join([*COMMON_IMPORTS, *imports])})
     try:
-        set_forkserver_preload(["distributed", *imports])
+        set_forkserver_preload(["pipelines.workers.preload"])
         shorten_sockets()
         with interrupts(signal.SIG_IGN):  # inherited by workers: only the driver handles Ctrl-C
             forkserver.ensure_running()

@@ -1,6 +1,7 @@
 """Tasks in this process and on workers that die, hang or have GPUs; missing batch systems."""
 
 import contextlib
+import gc
 import subprocess
 import sys
 import time
@@ -100,6 +101,15 @@ def test_clips_that_crash_or_hang_or_lose_the_gpu_fail_alone(
         else:
             assert row == undisturbed[row["clip_id"]]
     assert len(rows(with_deadly_clips, SCORES)) == 3 * 9
+
+
+def test_workers_have_their_imports_from_the_fork_server(cluster: Cluster) -> None:
+    """Collections of garbage leave them alone, so that workers neither traverse nor copy them."""
+    with cluster.connect() as client:
+        states = client.run(
+            lambda: (gc.isenabled(), gc.get_freeze_count() > 50_000, {"pandas", "torch"} <= {*sys.modules})
+        )
+    assert [*states.values()] == [(True, True, True)] * 2
 
 
 def test_an_error_of_the_task_is_raised(cluster: Cluster) -> None:
