@@ -1,5 +1,6 @@
-"""The demo with few clips: from rendering to a release that `datasets` loads."""
+"""The demo with few small clips: from rendering to a release that `datasets` loads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -18,7 +19,8 @@ def few_specs(*, seed: int) -> list[SampleSpec]:
     specs_of: dict[str, list[SampleSpec]] = {}
     for spec in sample_plan(seed=seed):
         specs_of.setdefault(spec.generator, []).append(spec)
-    return [spec for specs in specs_of.values() for spec in specs[:: len(specs) // CLIPS_PER_SOURCE][:CLIPS_PER_SOURCE]]
+    few = [spec for specs in specs_of.values() for spec in specs[:: len(specs) // CLIPS_PER_SOURCE][:CLIPS_PER_SOURCE]]
+    return [replace(spec, width=spec.width // 2, height=spec.height // 2, num_frames=12) for spec in few]
 
 
 def test_the_demo_ends_with_a_release_that_loads(
