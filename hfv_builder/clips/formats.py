@@ -4,7 +4,6 @@ Scores depend on the format of a clip, so a generator that delivers several form
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,18 +36,29 @@ def name_formats(clips: pd.DataFrame) -> pd.Series:
     Returns:
         Text, with the index of `clips`; unknown values are `?`.
     """
-    kinds = clips[list(COLUMNS)].drop_duplicates().reset_index(drop=True)
-    kinds["rate"] = np.nan
-    kinds["name"] = ""
-    for _, same_size in kinds.groupby(["width", "height"], dropna=False):
-        kinds.loc[same_size.index, "rate"] = _lowest_alike(same_size["fps"], RATE_SPREAD)
-    for (width, height, rate), same in kinds.groupby(["width", "height", "rate"], dropna=False):
-        lowest = _lowest_alike(same["num_frames"], LENGTH_SPREAD)
-        for _, group in same.groupby(pd.Series(lowest, same.index), dropna=False):
-            ends = dict.fromkeys(map(_text, (group["num_frames"].min(), group["num_frames"].max())))
-            name = f"{_text(width)}x{_text(height)} {_text(rate)} fps {'-'.join(ends)} frames"
-            kinds.loc[group.index, "name"] = name
-    return clips[list(COLUMNS)].merge(kinds, how="left", on=list(COLUMNS)).set_index(clips.index)["name"]
+    kind_of = clips.groupby(list(COLUMNS), dropna=False, sort=False).ngroup().to_numpy()
+    _, first = np.unique(kind_of, return_index=True)
+    kinds = clips[list(COLUMNS)].iloc[first].to_numpy(np.float64, na_value=np.nan)
+    lowest = kinds.copy()
+    for same_size in _groups(lowest[:, :2]):
+        lowest[same_size, 2] = _lowest_alike(kinds[same_size, 2], RATE_SPREAD)
+    for same_rate in _groups(lowest[:, :3]):
+        lowest[same_rate, 3] = _lowest_alike(kinds[same_rate, 3], LENGTH_SPREAD)
+    names = np.empty(len(kinds), object)
+    for alike in _groups(lowest):
+        width, height, rate, _ = map(_text, lowest[alike[0]])
+        lengths = kinds[alike, 3]
+        ends = dict.fromkeys(map(_text, (lengths.min(), lengths.max())))
+        names[alike] = f"{width}x{height} {rate} fps {'-'.join(ends)} frames"
+    return pd.Series(names[kind_of], clips.index, dtype="str", name="name")
+
+
+def _groups(rows: npt.NDArray[np.float64]) -> list[list[int]]:
+    """Return the indices of equal rows; NaN equals NaN."""
+    groups: dict[tuple[float | None, ...], list[int]] = {}
+    for index, row in enumerate(rows.tolist()):
+        groups.setdefault(tuple(None if math.isnan(value) else value for value in row), []).append(index)
+    return [*groups.values()]
 
 
 def effect_on_labels(counts: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -79,9 +89,8 @@ def effect_on_labels(counts: npt.NDArray[np.int64]) -> tuple[float, float]:
     return min(1.0, v), 0.5 * math.erfc(z / math.sqrt(2))
 
 
-def _lowest_alike(values: pd.Series, spread: float) -> npt.NDArray[np.float64]:
-    """Return the lowest value of every value's group, whose values differ by at most `spread` from it; NaN for null."""
-    array = values.to_numpy(np.float64, na_value=np.nan)
+def _lowest_alike(array: npt.NDArray[np.float64], spread: float) -> npt.NDArray[np.float64]:
+    """Return the lowest value of every value's group, whose values differ by at most `spread` from it; NaN for NaN."""
     lowest = np.full(len(array), np.nan)
     start = -math.inf
     for row in np.argsort(array, kind="stable"):
@@ -93,5 +102,5 @@ def _lowest_alike(values: pd.Series, spread: float) -> npt.NDArray[np.float64]:
     return lowest
 
 
-def _text(number: Any) -> str:
-    return "?" if pd.isna(number) else f"{round(float(number), 2):g}"
+def _text(number: float) -> str:
+    return "?" if math.isnan(number) else f"{round(float(number), 2):g}"

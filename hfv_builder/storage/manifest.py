@@ -117,8 +117,12 @@ class Manifests:
     def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
         parts = [part for _, of_partition in self._filled(table, partition) for part in of_partition]
-        with ThreadPoolExecutor(min(8, len(parts) or 1)) as pool:
-            tables = list(pool.map(partial(self.read_part, table, columns=names), parts))
+        read_part = partial(self.read_part, table, columns=names)
+        if len(parts) > 1:
+            with ThreadPoolExecutor(min(8, len(parts))) as pool:
+                tables = list(pool.map(read_part, parts))
+        else:
+            tables = [read_part(part) for part in parts]
         return pa.concat_tables(
             [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in tables)]
         )
