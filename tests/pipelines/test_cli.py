@@ -269,13 +269,10 @@ def test_commands_lead_from_a_folder_to_splits(
 def test_ctrl_c_says_how_to_resume(clips_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = clips_folder(count=32, frames=24)
     manifests = str(tmp_path / "m")
-    subprocess.run(
-        hfv("catalog", "--generator", "k", "--clips", str(folder), "--manifests", manifests),
-        check=True,
-        capture_output=True,
-    )
+    where = ["--generator", "k", "--manifests", manifests]
+    assert main(["catalog", *where, "--clips", str(folder), "--workers", "0"]) == 0
     process = subprocess.Popen(
-        hfv("score", "--generator", "k", "--profile", "lite", "--workers", "1", "--manifests", manifests),
+        hfv("score", *where, "--profile", "lite", "--workers", "1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
