@@ -30,7 +30,7 @@ ENVIRONMENT = {
 COMMON_IMPORTS = ("distributed", "pandas")
 """The modules that every worker needs; pyarrow imports pandas when it makes its first array."""
 PRELOAD = "HFV_PRELOAD"
-"""Environment variable that gives the fork server the names of its modules, separated by commas."""
+"""Environment variable that gives the fork server the names of its modules, separated by spaces."""
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
 """Start method of local workers without a GPU."""
 
@@ -132,7 +132,7 @@ def prepare_forks(imports: Sequence[str]) -> None:
     from multiprocessing import forkserver, set_forkserver_preload
 
     before = dict(os.environ)
-    os.environ.update(ENVIRONMENT | {PRELOAD: ",".join([*COMMON_IMPORTS, *imports])})
+    os.environ.update(ENVIRONMENT | {PRELOAD: " ".join([*COMMON_IMPORTS, *imports])})
     try:
         set_forkserver_preload(["pipelines.workers.preload"])
         shorten_sockets()

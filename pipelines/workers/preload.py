@@ -12,7 +12,7 @@ from importlib import import_module
 from pipelines.workers.local import PRELOAD
 
 gc.disable()
-for name in os.environ.pop(PRELOAD).split(","):
+for name in os.environ.pop(PRELOAD, "").split():
     with contextlib.suppress(ImportError):  # the worker that needs the module reports it
         import_module(name)
 gc.freeze()
