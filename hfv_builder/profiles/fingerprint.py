@@ -11,8 +11,8 @@ from hfv_builder.records import Metric
 VERSIONS = {Metric.SPATIAL: 1, Metric.APPEARANCE: 2, Metric.MOTION: 1}
 """Version of the code of each metric. Increment it when the score for the same frames and parameters changes."""
 ACCELERATION = 2
-"""Version of the flow acceleration and its scaling part, for the metrics that use them. Flow that is smaller than the
-frames has another one, which leaves the version of scores by `lite` as it was."""
+"""Version of the flow acceleration and its scaling part, for the metrics that use them. Scores from flow that is
+smaller than the frames have a version of their own, so that those of `lite` stay valid."""
 
 ADDED = {"rate": 0.0, "min_decoded": 0.9, "scaling": False}
 """Profile fields that were added later, with the value that reproduces the earlier behaviour. They enter a fingerprint

@@ -166,7 +166,7 @@ function askReason(reasons) {
       dialog.close();
       resolve(reason);
     };
-    const leave = () => dialog.open || end(null); // a "close" event of before may come when the dialog is open again
+    const leave = () => dialog.open || end(null); // the dialog may be open again when an earlier "close" event arrives
     const press = (event) => {
       if (!dialog.open) return; // a closed dialog keeps the focus until its "close" event; the key is for the page
       if (event.repeat) { event.preventDefault(); return; } // ignore a key that is held down
