@@ -17,7 +17,8 @@ from typing import Any
 
 from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import ClipError, UsageError
-from hfv_builder.storage.places import Place, local_copy, status
+from hfv_builder.storage.file_status import status
+from hfv_builder.storage.places import Place, local_copy
 from review_ui.ahead import Ahead
 from review_ui.cache import Cache
 from review_ui.clips import Clips

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hfv_builder.storage.file_status import FileStatus, status_in_store, status_of
 from hfv_builder.storage.path_text import path_text
-from hfv_builder.storage.places import FileStatus, Place, answering, status_in_store, status_of
+from hfv_builder.storage.places import Place, answering
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import Place, answering, put, read, unwritable, writable
+from hfv_builder.storage.places import Place, answering, put, read, remove, unwritable, writable
 from hfv_builder.storage.processes import machine, runs
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _of_store(path: "UPath", busy: UsageError) -> Iterator[None]:
         renewing.join()
         with contextlib.suppress(Exception):  # a lock that is left behind expires
             if is_ours(_holder(path)):
-                path.fs.rm_file(path.path)
+                remove(path)
             else:
                 lost.set()
     if lost.is_set():

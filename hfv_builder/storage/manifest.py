@@ -5,9 +5,11 @@ Parts are added and partitions are replaced atomically, so a reader never sees a
 
 import contextlib
 import hashlib
-import re
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,13 @@ import pyarrow.parquet as pq
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.places import Place, answering, listed, matching, put, sync, writable
-from hfv_builder.storage.replacement import JOURNAL, Replacement, journal_of, obsolete, recover
+from hfv_builder.storage.replacement import Replacement, recover, visible_parts
 from hfv_builder.storage.schema import Table
 
 NEW = "part-new-"
 """Prefix of the names of parts that were added since the last replacement."""
 FEW = 10_000
 """Number of rows up to which one thread reads a part faster than several."""
-PART = re.compile(r"part-.*\.parquet")
-"""Names of parts."""
 PAGE = 1000
 """Number of files that every object store lists in one step, so that no change happens in the middle of the list."""
 TRIES = 5
@@ -72,26 +72,33 @@ class Manifests:
 
     def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
         """Yield the keys and parts of all matching partitions that have a part."""
-        pattern = "/".join(f"{column}={partition.get(column, '*')}" for column in table.partition)
-        folders = matching(self.root / table.name, pattern) if pattern else [self.root / table.name]
-        depth = len(table.partition)
-        names = sorted(tuple(folder.parts[len(folder.parts) - depth :]) for folder in folders)
-        for folder_names in names:
-            keys = dict(name.rstrip("/").split("=", 1) for name in folder_names)
-            if parts := self.parts(table, **keys):
-                yield keys, parts
+        for folders, names in sorted(self._folders(table, partition).items()):
+            if parts := visible_parts(self.root.joinpath(table.name, *folders), names):
+                yield dict(folder.split("=", 1) for folder in folders), parts
+
+    def _folders(self, table: Table, partition: dict[str, str]) -> dict[tuple[str, ...], list[str] | None]:
+        """Return the folders of all matching partitions, with the names of their files if one step listed them all."""
+        wanted = [f"{column}={partition.get(column, '*')}" for column in table.partition]
+        if isinstance(self.root, Path):
+            folders = matching(self.root / table.name, "/".join(wanted)) if wanted else [self.root / table.name]
+            return {tuple(folder.parts[len(folder.parts) - len(wanted) :]): None for folder in folders}
+        fixed = list(itertools.takewhile(lambda pattern: not pattern.endswith("*"), wanted))
+        paths = listed(self.root.joinpath(table.name, *fixed))
+        names: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for path in paths:
+            *below, name = path.split("/")
+            names[(*fixed, *below)].append(name)
+        return {
+            folders: names[folders] if len(paths) < PAGE else None
+            for folders in names
+            if len(folders) == len(wanted) and all(map(fnmatchcase, folders, wanted))
+        }
 
     def parts(self, table: Table, **partition: str) -> list[Place]:
         """Return the part files of one partition, sorted by name, as readers should see them during a replacement."""
         folder = self.folder(table, **partition)
-        if not isinstance(folder, Path) and JOURNAL not in (names := listed(folder)) and len(names) < PAGE:
-            return [folder / name for name in sorted(names) if PART.fullmatch(name)]  # one request instead of five
-        while True:
-            journal = journal_of(folder)
-            parts = matching(folder, "part-*.parquet")
-            if journal_of(folder) == journal:
-                hidden = obsolete(journal)
-                return sorted((part for part in parts if part.name not in hidden), key=lambda part: part.name)
+        names = None if isinstance(folder, Path) else listed(folder)
+        return visible_parts(folder, names if names is None or len(names) < PAGE else None)
 
     def is_settled(self, table: Table, **partition: str) -> bool:
         """Return whether no part was added to the partition since its last replacement."""

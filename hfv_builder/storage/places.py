@@ -9,14 +9,11 @@ import os
 import re
 import shutil
 import tempfile
-import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Union
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.path_text import FILE, path_of
@@ -30,22 +27,10 @@ Place = Union[Path, "UPath"]
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 HIDDEN = ".hfv-"
 """Prefix of the names of unfinished files."""
-DAY_NS = 86_400_000_000_000
 NO_STORES = frozenset(
     {"http", "https", "ftp", "data", "github", "gist", "jupyter", "reference", "zip", "tar", "libarchive"}
 )
 """File systems of fsspec that are not object stores: a manifest from others must not make us open web addresses."""
-CHANGED = ("LastModified", "last_modified", "mtime", "updated", "modified")
-"""Names of the modification time in the file attributes of object stores."""
-
-
-@dataclass(frozen=True)
-class FileStatus:
-    """Attributes that show whether a file has changed."""
-
-    bytes: int
-    changed_ns: int
-    """Nanoseconds from 1970 to the last change; far in the future if the object store does not report it."""
 
 
 def place(text: str) -> Place:
@@ -123,14 +108,13 @@ def read(path: Place) -> bytes:
 
 
 def listed(folder: "UPath") -> list[str]:
-    """Return the names of the files and folders in a folder of an object store; empty if it does not exist.
+    """Return the paths of all files below a folder of an object store, relative to it; empty if it does not exist.
 
     Raises:
         UsageError: the object store does not respond.
     """
-    with contextlib.suppress(FileNotFoundError), answering(f"{folder} cannot be listed"):
-        return [name.rstrip("/").rpartition("/")[2] for name in folder.fs.ls(folder.path, detail=False)]
-    return []
+    with answering(f"{folder} cannot be listed"):
+        return [path.removeprefix(f"{folder.path.rstrip('/')}/") for path in folder.fs.find(folder.path)]
 
 
 def matching(folder: Place, pattern: str) -> list[Place]:
@@ -178,6 +162,20 @@ def sync(folder: Place) -> None:
     """Flush a local folder to disk, so that files written with `put` survive a power failure."""
     if isinstance(folder, Path):
         flush_folder(folder)
+
+
+def remove(path: Place) -> None:
+    """Delete a file if it exists.
+
+    Raises:
+        OSError: a local file cannot be deleted.
+        UsageError: the object store does not respond.
+    """
+    if isinstance(path, Path):
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError), answering(f"{path} cannot be deleted"):
+        path.fs.rm_file(path.path)
 
 
 def writable(folder: Place) -> Place:
@@ -234,30 +232,6 @@ def _cleaned(folder: str) -> str:
     return prefix
 
 
-def status(path: Place) -> FileStatus:
-    """Return the attributes of a file without reading it.
-
-    Raises:
-        OSError: the file does not exist or is not accessible.
-        UsageError: the object store does not respond.
-    """
-    if not isinstance(path, Path):
-        with answering(f"{path} cannot be reached"):
-            return status_in_store(path.fs.info(path.path))
-    return status_of(path.stat())
-
-
-def status_of(stat: os.stat_result) -> FileStatus:
-    """Return the attributes of a local file.
-
-    Times in the future are ignored: programs can set mtime to any value, and a wrong clock sets a wrong ctime. A ctime
-    of up to a day ahead is used, since it may come from the clock of a file server.
-    """
-    now = int(time.time() * 1e9)
-    changed, created = stat.st_mtime_ns, stat.st_ctime_ns
-    return FileStatus(stat.st_size, max(changed if changed <= now else 0, created if created <= now + DAY_NS else 0))
-
-
 def blame_disks(path: Place, error: Exception) -> None:
     """Raise an error if a disk, not the file, is the reason why a file could not be read.
 
@@ -282,14 +256,6 @@ def blame_disks(path: Place, error: Exception) -> None:
         f"the clips in {path.parent} are not accessible ({why}); nothing is lost: mount the folder and run the same "
         "command again, or, if the clips were deleted, run `hfv catalog` again for the folder that contained them"
     )
-
-
-def status_in_store(facts: dict[str, Any]) -> FileStatus:
-    """Return the attributes of a file in an object store."""
-    changed = next((facts[name] for name in CHANGED if facts.get(name)), None)
-    if isinstance(changed, datetime):
-        changed = changed.timestamp()
-    return FileStatus(facts["size"], int(changed * 1e9) if isinstance(changed, (int, float)) else 1 << 62)
 
 
 def _reason(error: Exception) -> str:

@@ -5,15 +5,18 @@ parts, afterwards the new ones. The next writer completes or rolls back a replac
 """
 
 import json
+import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import HIDDEN, Place, matching, put, read, sync
+from hfv_builder.storage.places import HIDDEN, Place, matching, put, read, remove, sync
 
 JOURNAL = ".replacing.json"
+PART = re.compile(r"part-.*\.parquet")
+"""Names of parts."""
 
 Journal = dict[str, Any]
 
@@ -81,9 +84,22 @@ def journal_of(folder: Place) -> Journal | None:
     return journal
 
 
-def obsolete(journal: Journal | None) -> set[str]:
-    """Return the names of the parts that readers must ignore: new parts before the switch, old parts after it."""
-    return set() if journal is None else set(journal["old" if journal["whole"] else "new"])
+def visible_parts(folder: Place, names: Collection[str] | None = None) -> list[Place]:
+    """Return the part files of a folder, sorted by name, as readers should see them during a replacement.
+
+    Args:
+        folder: the folder of a partition.
+        names: the names of all its files at one moment, if they are known.
+    """
+    if names is not None and JOURNAL not in names:
+        return [folder / name for name in sorted(names) if PART.fullmatch(name)]
+    while True:
+        journal = journal_of(folder)
+        parts = matching(folder, "part-*.parquet")
+        if journal_of(folder) == journal:
+            # New parts before the switch, old parts after it.
+            obsolete = set(journal["old" if journal["whole"] else "new"]) if journal else set()
+            return sorted((part for part in parts if part.name not in obsolete), key=lambda part: part.name)
 
 
 def recover(folder: Place, owner: str | None = None) -> bool:
@@ -101,9 +117,9 @@ def recover(folder: Place, owner: str | None = None) -> bool:
         # New parts are missing only if another process, which believed the owner dead, has rolled it back.
         whole = journal["whole"] and present.issuperset(journal["new"])
         for name in present & set(journal["old" if whole else "new"]):
-            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
         sync(folder)
-        (folder / JOURNAL).unlink(missing_ok=True)
+        remove(folder / JOURNAL)
     if isinstance(folder, Path):
         for leftover in folder.glob(f"{HIDDEN}*.tmp"):
             leftover.unlink(missing_ok=True)

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.records import Status
+from hfv_builder.storage.file_status import FileStatus, status
 from hfv_builder.storage.folders import MADE, canonical
 from hfv_builder.storage.manifest import NEW, Manifests
 from hfv_builder.storage.path_text import path_of, path_text
-from hfv_builder.storage.places import FileStatus, blame_disks, place, status
+from hfv_builder.storage.places import blame_disks, place
 from hfv_builder.storage.schema import BOOL, CLIPS, INT64, STRING
 from pipelines.catalog.folder import Listing, kind_of
 

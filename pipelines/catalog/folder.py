@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from hfv_builder.clips.kinds import kind_by_content, kind_by_name
 from hfv_builder.records import UsageError
+from hfv_builder.storage.file_status import FileStatus
 from hfv_builder.storage.folders import canonical, name_below, walk
 from hfv_builder.storage.path_text import path_text, printable
-from hfv_builder.storage.places import FileStatus, Place, answering, place, reach
+from hfv_builder.storage.places import Place, answering, place, reach
 from hfv_builder.storage.schema import STRING
 
 READERS = 16

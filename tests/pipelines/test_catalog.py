@@ -12,8 +12,8 @@ import pytest
 
 import hfv_builder.storage.replacement
 from hfv_builder.records import UsageError
+from hfv_builder.storage.file_status import FileStatus, status
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import FileStatus, status
 from hfv_builder.storage.replacement import JOURNAL
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.stage import catalog

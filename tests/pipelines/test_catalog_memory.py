@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from hfv_builder.storage.file_status import FileStatus
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import FileStatus
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.clip_index import STAMP
 from pipelines.catalog.folder import Listing, as_others

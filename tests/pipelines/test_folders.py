@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hfv_builder.storage.file_status import status_of
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import status_of
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.stage import catalog
 from pipelines.workers.cluster import Cluster

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.file_status import status
 from hfv_builder.storage.folders import walk
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, status
+from hfv_builder.storage.places import Place, local_copy, place, put, reach, read, remove
 from hfv_builder.storage.schema import LABELS
 from pipelines.catalog.folder import list_clips
 from pipelines.cli import main
@@ -57,6 +58,7 @@ def make_calls_fail(monkeypatch: pytest.MonkeyPatch, bucket: Place, error: Excep
         reach,
         read,
         status,
+        remove,
         lambda path: put(path, b"x"),
         lambda path: list(walk(path)),
         list_clips,

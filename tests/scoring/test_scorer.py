@@ -147,7 +147,10 @@ def test_neither_chunks_nor_batches_nor_the_spool_change_a_score(
 
 @pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # Python 3.13.0 alone
 def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph is captured but run by the usual kernels, since generating kernels takes minutes."""
+    """The graph is captured but run by the usual kernels, since generating kernels takes minutes.
+
+    Processors without AVX-512 round the captured graph differently; the score is the difference of cosines from 1.
+    """
     compile_function = Mock(wraps=partial(torch.compile, backend="eager"))
     monkeypatch.setattr(torch, "compile", compile_function)
     usual = paper()
@@ -158,7 +161,7 @@ def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) 
     ]
     usual_value, compiled_value = (model.score(chunks(walk(3))).scores[Metric.APPEARANCE].value for model in both)
     compile_function.assert_called_once()
-    assert compiled_value == pytest.approx(usual_value, rel=1e-6)
+    assert compiled_value == pytest.approx(usual_value, abs=1e-6)
 
 
 def test_chosen_pairs_are_compared_and_no_others() -> None:

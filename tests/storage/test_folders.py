@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hfv_builder.storage.file_status import status_of
 from hfv_builder.storage.folders import Entry, walk
 from hfv_builder.storage.path_text import path_text
-from hfv_builder.storage.places import status_of
 
 
 def fill(folder: Path, *names: str) -> None:
