@@ -12,36 +12,27 @@ import json
 import platform
 import sys
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from tabulate import tabulate
 
+from benchmarks.clock import Clock, Spent, Timed, measured
 from benchmarks.material import REAL_CLIPS, as_a_worker, cuts, paper
 from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames import video
 from hfv_builder.profiles.profile import Profile, load_profile
-from hfv_builder.records import METRICS, Metric
+from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import Scorer
 from tests.checkpoints import make
 from tests.reference import Reference, decode
 
 MODELS = {"raft_large": "true", "clip": "true", "dinov2": "true", "depth_pro": "tiny"}
 RESULTS = Path(__file__).parent / "results"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """The time that a computation took."""
-
-    cpu_s: float
-    wall_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +46,7 @@ class Row:
     """The largest difference: pixels of flow, or share of a score."""
     bar: float | None = None
     bound: float | None = None
-    """The ratio if only RAFT, one decode and the models that both implementations run in the same way took time."""
+    """The ratio if only the models and one decode took time, measured within the same run."""
 
     @property
     def ratio(self) -> float:
@@ -64,39 +55,23 @@ class Row:
 
 
 class TimedReference(Reference):
-    """The plain implementation, with the processor seconds of each model."""
+    """The plain implementation, with the processor seconds of depth and embeddings."""
 
     def __init__(self, profile: Profile, store: WeightsDir) -> None:
         super().__init__(profile, store)
-        self.spent: dict[str, float] = defaultdict(float)
-
-    def flow(self, *arguments: Any) -> Any:
-        """RAFT."""
-        return self._timed("flow", super().flow, *arguments)
+        self.clock = Clock()
 
     def depth(self, *arguments: Any) -> Any:
         """Depth Pro."""
-        return self._timed("others", super().depth, *arguments)
+        return self.clock.time(super().depth, *arguments)
 
     def clip_feature(self, *arguments: Any) -> Any:
         """CLIP."""
-        return self._timed("others", super().clip_feature, *arguments)
+        return self.clock.time(super().clip_feature, *arguments)
 
     def dino_feature(self, *arguments: Any) -> Any:
         """DINOv2."""
-        return self._timed("others", super().dino_feature, *arguments)
-
-    def _timed(self, part: str, method: Callable[..., Any], *arguments: Any) -> Any:
-        result, spent = measured(lambda: method(*arguments))
-        self.spent[part] += spent.cpu_s
-        return result
-
-
-def measured(function: Callable[[], Any]) -> tuple[Any, Spent]:
-    """Return the result of the function, and the time that it took."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    result = function()
-    return result, Spent(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
+        return self.clock.time(super().dino_feature, *arguments)
 
 
 def bench_lite(clips: list[Path]) -> tuple[Row, dict[str, float]]:
@@ -147,30 +122,43 @@ def bench_raft(clip: Path, scorer: Scorer, reference: Reference) -> Row:
     )
 
 
-def bench_paper(clips: list[Path], scorer: Scorer, plain: list[dict[str, float]], spent: Spent, least: float) -> Row:
-    """All three scores of some clips, from the file on.
+class Whole:
+    """All three scores of some clips, from the file on, by one of our scorers."""
 
-    Args:
-        clips: the clips.
-        scorer: ours.
-        plain: the scores of the plain implementation.
-        spent: the time that it took.
-        least: seconds of the work that no other implementation of the metrics can save.
-    """
+    def __init__(self, what: str, scorer: Scorer, bar: float | None = None) -> None:
+        self.what, self.scorer, self.bar = what, scorer, bar
+        self.spent = Spent(cpu_s=0, wall_s=0)
+        self.flow, self.others, self.decoding = Clock(), Clock(), Clock()
+        for name, model in scorer._models.items():
+            scorer._models[name] = Timed(model, self.flow if name == "flow" else self.others)
+        self.error = 0.0
 
-    def ours() -> list[dict[Metric, Any]]:
-        return [scorer.score(video.decode(path)).scores for path in clips]
+    def score(self, path: Path, expected: dict[str, float]) -> None:
+        """Score a clip and compare the scores with those of the plain implementation."""
+        found, spent = measured(lambda: self.scorer.score(self.decoding.each(video.decode(path))).scores)
+        self.spent += spent
+        errors = [abs((found[metric].value or 0) / expected[metric.value] - 1) for metric in METRICS]
+        self.error = max(self.error, *errors)
 
-    scorer.score(video.decode(clips[0]))  # the first call of a size chooses kernels
-    scores, ours_spent = measured(ours)
-    error = max(
-        abs((mine[metric].value or 0) / expected[metric.value] - 1)
-        for mine, expected in zip(scores, plain, strict=True)
-        for metric in METRICS
-    )
-    precision = scorer.profile.flow.precision
-    row = Row(what=f"paper {precision}", plain=spent, ours=ours_spent, error=error, bar=BARS["paper", precision])
-    return dataclasses.replace(row, bound=spent.cpu_s / least)
+    def row(self, plain: Spent) -> Row:
+        """Return the comparison with the plain implementation."""
+        needed = self.flow.spent + self.others.spent + self.decoding.spent
+        bound = plain.cpu_s / needed.cpu_s
+        return Row(what=self.what, plain=plain, ours=self.spent, error=self.error, bar=self.bar, bound=bound)
+
+
+def bench_paper(clips: list[Path], reference: TimedReference, wholes: list[Whole]) -> list[Row]:
+    """Score the clips in all ways, clip by clip, since the speed of shared machines changes from minute to minute."""
+    plain = Spent(cpu_s=0, wall_s=0)
+    for path in clips:
+        found, spent = measured(partial(reference.score, path))
+        scores = {name: score.score for name, score in found.items()}
+        plain += spent
+        for whole in wholes:
+            whole.score(path, scores)
+    others = wholes[0].others.spent
+    models = Row(what="depth and embeddings", plain=reference.clock.spent, ours=others, error=float("nan"))
+    return [models, *(whole.row(plain) for whole in wholes)]
 
 
 BARS: dict[tuple[str, str], float] = {
@@ -203,6 +191,7 @@ def main() -> None:
         "ours CPU s",
         "times as fast",
         "at most",
+        "share",
         "bar",
         "plain wall s",
         "ours wall s",
@@ -210,7 +199,15 @@ def main() -> None:
     ]
     lines = [
         [
-            *(row.what, row.plain.cpu_s, row.ours.cpu_s, row.ratio, row.bound, row.bar),
+            *(
+                row.what,
+                row.plain.cpu_s,
+                row.ours.cpu_s,
+                row.ratio,
+                row.bound,
+                row.bound and row.ratio / row.bound,
+                row.bar,
+            ),
             *(row.plain.wall_s, row.ours.wall_s, row.error),
         ]
         for row in rows
@@ -237,23 +234,20 @@ def run(options: argparse.Namespace, temporary: Path) -> tuple[list[Row], dict[s
     lite, shares = bench_lite(cuts(options.folder, temporary / "long", clips=4, frames=45))
     rows = [told(lite)]
     reference = TimedReference(paper(options.long_side, "fp32"), store)
-    reference.motion(decode(short[0])[:2])
-    reference.spent.clear()
-    plain, spent = measured(
-        lambda: [{name: found.score for name, found in reference.score(path).items()} for path in short]
-    )
-    parts = dict(reference.spent)
-    _, decoding = measured(lambda: [list(video.decode(path)) for path in short])
     precisions = ["fp32"] + (["bf16"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])
+    wholes = []
     for precision in precisions:
-        scorer = Scorer(resolve(paper(options.long_side, precision), store=store), store=store)
-        raft = told(bench_raft(short[0], scorer, reference))
-        least = parts["flow"] / raft.ratio + parts["others"] + decoding.cpu_s
-        rows += [raft, told(bench_paper(short, scorer, plain, spent, least))]
-        bare = dataclasses.replace(scorer.profile, evidence=False)  # the plain implementation makes no evidence images
-        without = Scorer(resolve(bare, store=store), store=store)
-        row = bench_paper(short, without, plain, spent, least)
-        rows.append(told(dataclasses.replace(row, what=f"{row.what}, no evidence", bar=None)))
+        profile = paper(options.long_side, precision)
+        scorer = Scorer(resolve(profile, store=store), store=store)
+        rows.append(told(bench_raft(short[0], scorer, reference)))
+        # The plain implementation makes no evidence images.
+        bare = Scorer(resolve(dataclasses.replace(profile, evidence=False), store=store), store=store)
+        for each in (scorer, bare):
+            each.score(video.decode(short[0]))  # the first call of a size chooses kernels
+        wholes.append(Whole(f"paper {precision}", scorer, BARS["paper", precision]))
+        wholes.append(Whole(f"paper {precision}, no evidence", bare))
+    reference.clock = Clock()
+    rows += map(told, bench_paper(short, reference, wholes))
     return rows, shares
 
 

@@ -124,7 +124,7 @@ def test_scores_in_half_precision_are_near_those_in_fp32() -> None:
     names = ("flow", "depth", "background", "subject")
     precision: Precision = "bf16" if DEVICE == "cpu" else "fp16"
     half = {name: dataclasses.replace(getattr(exact, name), precision=precision) for name in names}
-    both = [values(scorer(profile).score(chunks(walk(4)))) for profile in (exact, dataclasses.replace(exact, **half))]
+    both = [values(scorer(profile).score(chunks(walk(2)))) for profile in (exact, dataclasses.replace(exact, **half))]
     assert both[0] != both[1]
     assert both[1] == pytest.approx(both[0], rel=TOLERANCES[precision])
 
