@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from hfv_builder.labelling.splits import confidence_weight
 from hfv_builder.records import METRICS, Label, Split
-from hfv_builder.release import card, croissant, licences
+from hfv_builder.release import card, catalogued, croissant, licences
 from hfv_builder.release.dataset import DEFAULT, configs_of
 from hfv_builder.release.humansam import EVALUATION, TRAINING, humansam_files
 from hfv_builder.release.layout import file_name
@@ -48,9 +48,16 @@ def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
         yield Problem(file=path, problem=f"columns or types differ: {', '.join(sorted(names)) or 'types'}")
     elif empty := [name for name in NEEDED if table[name].null_count]:
         yield Problem(file=path, problem=f"rows without {', '.join(empty)}")
-    stored = (table.schema.metadata or {}).get(b"huggingface", b"{}")
-    if json.loads(stored).get("info", {}).get("features") != features():
+    if _stored_features(table) != features():
         yield Problem(file=path, problem="does not name the classes for `datasets`")
+
+
+def _stored_features(table: pa.Table) -> object:
+    """Return what a metadata.parquet says of its columns to `datasets`; None without that."""
+    try:
+        return json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Problem]:
@@ -69,7 +76,8 @@ def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Proble
     own[fake] = ranks[fake, label[fake]]
     smallest = np.sort(ranks, axis=1)[:, 0]
     is_auto = rows["label_source"].eq("auto").to_numpy(bool)
-    share = np.where(is_real, 0.0, _floats(rows["class_rank"]) / _floats(rows["class_size"]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(is_real, 0.0, _floats(rows["class_rank"]) / _floats(rows["class_size"]))
     r_hat, weight = _floats(rows["r_hat"]), _floats(rows["confidence_weight"])
     columns = (rows[name] for name in ("split", "generator", "clip_id", "folder", "path", "media"))
     misplaced, other = [], []
@@ -153,6 +161,20 @@ def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
         yield Problem(file=licences.FILE, problem=f"names {generator}, of which there is no clip")
 
 
+def catalogued_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
+    """Check that catalogued.csv asks for the clips of the metadata.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    listed = {file.path: file.sha256 for file in catalogued.read_catalogued(text)}
+    for path, clip_id in zip(rows["path"], rows["clip_id"], strict=True):
+        if not listed.pop(path, "").startswith(clip_id):
+            yield Problem(file=catalogued.FILE, problem=f"does not ask for the file {path} by the checksum of its id")
+    for path in listed:
+        yield Problem(file=catalogued.FILE, problem=f"asks for {path}, which is in no metadata")
+
+
 def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: str) -> Iterator[Problem]:
     """Check that croissant.json has its required values, and names every metadata.parquet with its checksum."""
     try:
@@ -160,10 +182,18 @@ def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: s
     except ValueError as error:
         yield Problem(file=croissant.FILE, problem=f"is not valid JSON: {error}")
         return
+    if not isinstance(content, dict):
+        yield Problem(file=croissant.FILE, problem="is not a JSON object")
+        return
     for word in WORDS:
         if word not in content or content[word] in ("", [], None):
             yield Problem(file=croissant.FILE, problem=f"does not say {word}")
-    files = {file.get("contentUrl"): file.get("sha256") for file in content.get("distribution", [])}
+    distribution = content.get("distribution")
+    files = {
+        str(file.get("contentUrl")): file.get("sha256")
+        for file in (distribution if isinstance(distribution, list) else [])
+        if isinstance(file, dict)
+    }
     for path in metadata:
         if files.get(path) != sums.get(path):
             yield Problem(file=croissant.FILE, problem=f"gives another checksum of {path}, or none")
@@ -176,7 +206,9 @@ def card_problems(rows: pd.DataFrame, configs: Any, *, sharded: bool = False) ->
         configs: as the card's YAML gives them.
     """
     named = {
-        config.get("config_name"): config.get("data_files") for config in configs or [] if isinstance(config, dict)
+        str(config.get("config_name")): config.get("data_files")
+        for config in (configs if isinstance(configs, list) else [])
+        if isinstance(config, dict)
     }
     for config in configs_of(rows):
         wanted = card.data_files(config, sharded=sharded)

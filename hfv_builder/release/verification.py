@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard
 
 from hfv_builder.frames.facts import read_timeline
-from hfv_builder.records import ClipError, UsageError
-from hfv_builder.release import card, checksums, croissant, licences, problems, shards
+from hfv_builder.records import ClipError, Label, UsageError
+from hfv_builder.release import card, catalogued, checksums, croissant, licences, problems, shards
 from hfv_builder.release.catalogued import ATTACHED
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import METADATA, SUFFIX, split_of
@@ -54,12 +54,15 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     if not (folder / checksums.FILE).is_file():
         raise UsageError(f"{folder} is no release: it has no {checksums.FILE}")
     report = Report()
-    text = (folder / checksums.FILE).read_text(encoding="utf-8", errors="replace")
+    try:
+        text = (folder / checksums.FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{folder / checksums.FILE} cannot be read: {_why(error)}") from None
     sums, wrong = checksums.read_checksums(text)
     report.problems += [Problem(file=checksums.FILE, problem=f"line {number} is no checksum") for number in wrong]
-    there = {*_files(folder, report)} - {checksums.FILE, ATTACHED}
     attached = _attached(folder)
-    sums = attached | sums
+    there = {*_files(folder, report)} - {checksums.FILE, *([] if attached is None else [ATTACHED])}
+    sums = (attached or {}) | sums
     report.problems += [Problem(file=path, problem="is missing") for path in sums.keys() - there]
     report.problems += [Problem(file=path, problem=f"is not in {checksums.FILE}") for path in there - sums.keys()]
     sizes = {path: (folder / path).stat().st_size for path in there}
@@ -78,7 +81,8 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
                 frames[path] = count
     rows = _rows(folder, sorted(there), report)
     samples = _samples(folder, sorted(there), report)
-    described = rows[rows["path"].isin([*samples])].to_dict("records")
+    known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own
+    described = rows[rows["path"].isin([*samples]) & known].to_dict("records")
     report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
     there |= samples.keys()
     report.problems += problems.frame_problems(rows, frames)
@@ -91,10 +95,14 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     return report
 
 
-def _attached(folder: Path) -> dict[str, str]:
-    """Return the checksums of clips that were put into a release without media, which it does not list itself."""
-    file = folder / ATTACHED
-    return checksums.read_checksums(file.read_text(encoding="utf-8", errors="replace"))[0] if file.is_file() else {}
+def _attached(folder: Path) -> dict[str, str] | None:
+    """Return the checksums of clips that were put into a release without media; None if it asks for no clips."""
+    try:
+        wanted = {file.path for file in catalogued.read_catalogued((folder / catalogued.FILE).read_text("utf-8"))}
+        sums, _ = checksums.read_checksums((folder / ATTACHED).read_text("utf-8", errors="replace"))
+    except (OSError, ValueError, csv.Error):
+        return None
+    return {path: digest for path, digest in sums.items() if path in wanted}
 
 
 def _files(folder: Path, report: Report) -> Iterator[str]:
@@ -126,8 +134,12 @@ def _check_file(path: Path, expected: str | None) -> tuple[list[str], int | None
     except ClipError as error:
         wrong.append(f"it cannot be opened: {error}")
     except OSError as error:
-        wrong.append(f"it cannot be read: {(error.strerror or str(error)).lower()}")
+        wrong.append(f"it cannot be read: {_why(error)}")
     return wrong, None
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
@@ -172,25 +184,31 @@ def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: d
         yield Problem(file=path, problem="is in the metadata, and there is no such file")
     for path in clips - {*rows["path"]}:
         yield Problem(file=path, problem="is in no metadata")
-    texts = {
-        path: (folder / path).read_text(encoding="utf-8", errors="replace")
-        for path in there
-        if path.startswith("humansam/")
-    }
+    texts = {path: _text(folder / path) for path in there if path.startswith("humansam/")}
     yield from problems.humansam_problems(rows, texts)
     checks: dict[str, Callable[[str], Iterator[Problem]]] = {
         licences.FILE: partial(problems.licence_problems, rows),
         croissant.FILE: partial(problems.croissant_problems, _metadata(there), sums),
         card.FILE: partial(_card_problems, rows, any(path.endswith(shards.SHARD_SUFFIX) for path in there)),
     }
+    if rows["media"].eq("none").any():
+        checks[catalogued.FILE] = partial(problems.catalogued_problems, rows)
     for name, check in checks.items():
         if name not in there:
             yield Problem(file=name, problem="is missing")
             continue
         try:
             yield from check((folder / name).read_text(encoding="utf-8"))
-        except (ValueError, csv.Error) as error:
+        except (ValueError, csv.Error, OSError) as error:
             yield Problem(file=name, problem=f"cannot be read: {str(error).splitlines()[0]}")
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file; empty if it cannot be read, which `_check_file` reports."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _metadata(there: set[str]) -> list[str]:
@@ -198,7 +216,10 @@ def _metadata(there: set[str]) -> list[str]:
 
 
 def _card_problems(rows: pd.DataFrame, sharded: bool, text: str) -> Iterator[Problem]:
-    configs: object = getattr(DatasetCard(text).data, "configs", None)
+    try:
+        configs: object = getattr(DatasetCard(text).data, "configs", None)
+    except Exception as error:  # errors of its YAML are of many types
+        raise ValueError(f"its block of YAML is not valid: {error}") from None
     yield from problems.card_problems(rows, configs, sharded=sharded)
 
 

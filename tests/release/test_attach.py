@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
@@ -10,8 +11,8 @@ import pytest
 
 from hfv_builder.records import UsageError
 from hfv_builder.release import verification
-from hfv_builder.release.catalogued import catalogued_csv, read_catalogued
-from hfv_builder.release.checksums import sha256
+from hfv_builder.release.catalogued import FILE, catalogued_csv, read_catalogued
+from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
 from hfv_builder.release.media import Placed, place_original
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
@@ -144,6 +145,22 @@ def test_damage_to_attached_clips_shows(bare: Path, clips: Path, here: Cluster, 
         changed.relative_to(bare).as_posix(): "its bytes are not those of its checksum",
         gone.relative_to(bare).as_posix(): "is missing",
     }
+
+
+def test_other_files_are_never_attached_ones(bare: Path, own_checks: None) -> None:
+    (bare / "extra.py").write_text("x")
+    (bare / "ATTACHED.SHA256SUMS").write_text(f"{sha256(bare / 'extra.py')}  extra.py\n")
+    assert verify(bare).summary["problems"] == [{"file": "extra.py", "problem": "is not in SHA256SUMS"}]
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("eval/other", "eval/o", 1), lambda text: text[:200]])
+def test_the_list_of_files_is_that_of_the_metadata(bare: Path, change: Callable[[str], str], own_checks: None) -> None:
+    (bare / FILE).write_text(change((bare / FILE).read_text()))
+    sums, _ = read_checksums((bare / "SHA256SUMS").read_text())
+    (bare / "SHA256SUMS").write_text(checksums_text(sums | {FILE: sha256(bare / FILE)}))
+    problems = verify(bare).summary["problems"]
+    assert problems
+    assert {problem["file"] for problem in problems} == {FILE}
 
 
 def test_ids_and_times_of_kinetics() -> None:

@@ -2,12 +2,15 @@
 
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.records import UsageError
@@ -91,6 +94,16 @@ def test_damage_shows(filled: Manifests, here: Cluster, tmp_path: Path) -> None:
     assert [row["file"] for row in wrong if row["problem"].startswith("cannot be read: it is no whole tar")] == [cut]
     assert len([row for row in wrong if "contradicts the metadata" in row["problem"]]) == 4
     assert len([row for row in wrong if "there is no such file" in row["problem"]]) == 4
+
+
+def test_a_label_of_nothing_shows(packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / packed.name))
+    path = folder / "data/train/metadata.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pandas()
+    rows.loc[0, "label"] = 7
+    pq.write_table(pa.Table.from_pandas(rows, table.schema, preserve_index=False), path)
+    assert "its label is none of the four" in {row["problem"] for row in verify(folder).summary["problems"]}
 
 
 def test_large_clips_get_shards_of_their_own() -> None:

@@ -156,6 +156,36 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         lambda f: rewrite(f / "croissant.json", "rai:dataLimitations", "x"),
         "rai:dataLimitations",
     ),
+    **{
+        f"croissant that is {text}": (lambda f, text=text: (f / "croissant.json").write_text(text), sentence)
+        for text, sentence in (
+            ("[]", "is not a JSON object"),
+            ("5", "is not a JSON object"),
+            ('{"distribution": ["a"]}', "another checksum"),
+            ('{"distribution": 3}', "another checksum"),
+        )
+    },
+    **{
+        f"class names that are {text}": (
+            lambda f, text=text: pq.write_table(
+                pq.read_table(f / EVAL).replace_schema_metadata({"huggingface": text}), f / EVAL
+            ),
+            "does not name the classes",
+        )
+        for text in ("{", "[]", '{"info": null}')
+    },
+    **{
+        f"card with {block}": (lambda f, block=block: (f / "README.md").write_text(f"---\n{block}\n---\n"), sentence)
+        for block, sentence in (
+            ("configs: [", "its block of YAML is not valid"),
+            ("configs: 3", "configuration default"),
+            ("configs: [{config_name: [a]}]", "configuration default"),
+        )
+    },
+    "file listed as attached": (
+        lambda f: (f / "ATTACHED.SHA256SUMS").write_text(f"{'0' * 64}  README.md\n"),
+        "is not in SHA256SUMS",
+    ),
     "card without a set": (
         lambda f: rewrite(f / "README.md", "config_name: other", "config_name: x"),
         "configuration other",
@@ -171,12 +201,28 @@ def test_damage_is_found(copy: Path, kind: str) -> None:
     damage, sentence = DAMAGE[kind]
     damage(copy)
     if [*DAMAGE].index(kind) >= BY_CHECKSUM:
-        files = [path for path in copy.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+        files = [path for path in copy.rglob("*") if path.is_file() and not path.name.endswith("SHA256SUMS")]
         sums = {path.relative_to(copy).as_posix(): sha256(path) for path in files}
         (copy / "SHA256SUMS").write_text(checksums_text(sums))
     problems = verify_release(copy, threads=2).problems
     assert problems
     assert any(re.search(sentence, each.problem) for each in problems), problems
+
+
+@pytest.mark.parametrize("name", ["README.md", "croissant.json", "humansam/train_data/hfv/train_4.csv"])
+def test_a_file_that_cannot_be_read_is_a_problem(copy: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def read(path: Path, *args: Any, **options: Any) -> Any:
+            if path == copy / name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return method(path, *args, **options)
+
+        return read
+
+    for method in ("open", "read_text"):
+        monkeypatch.setattr(Path, method, refusing(getattr(Path, method)))
+    problems = verify_release(copy, threads=1).problems
+    assert (name, "it cannot be read: permission denied") in [(each.file, each.problem) for each in problems]
 
 
 def test_a_whole_release_has_no_problem(made: Path) -> None:
