@@ -67,6 +67,7 @@ def _balance(clips: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
     known = first.notna() & clips["split"].notna()
     counts = pd.crosstab(first[known], clips.loc[known, "split"])
     counts = counts[counts.sum(axis=1) >= 5]
+    counts = counts.loc[:, counts.sum() > 0]
     if min(counts.shape) < 2:
         return []
     total = int(counts.to_numpy().sum())

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from hfv_builder.clips.kinds import BY_SUFFIX, CLIPS, LOOKED_INTO
 from hfv_builder.records import Label, UsageError
 
 HUMANSAM = {0: Label.APPEARANCE, 1: Label.SPATIAL, 2: Label.MOTION, 3: Label.REAL}
@@ -12,10 +13,11 @@ HUMANSAM = {0: Label.APPEARANCE, 1: Label.SPATIAL, 2: Label.MOTION, 3: Label.REA
 FILES = ("clip_id", "file_name", "file", "path", "filename", "video", "name", "clip")
 LABELS = ("label", "auto_label", "label_name", "class")
 NAMES = {str(label): label for label in Label}
+SUFFIXES = CLIPS | LOOKED_INTO | BY_SUFFIX.keys()
 
 
 def read_labels(text: str, where: str) -> dict[str, int]:
-    """Return the label of each file by its stem or clip id.
+    """Return the label of each file by its stem or clip id; files of one stem with different labels are left out.
 
     Args:
         text: of a CSV file. Without a header its columns are file, label and any others, and numbers are HumanSAM's
@@ -24,34 +26,38 @@ def read_labels(text: str, where: str) -> dict[str, int]:
         where: name of the file, for errors.
 
     Raises:
-        UsageError: it has no columns for the files and the labels, or a label is unknown.
+        UsageError: it is no CSV file, it has no columns for the files and the labels, or a label is unknown.
     """
-    rows = [row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UsageError(f"{where}, line {reader.line_num}: {error}; give a CSV file with lines file,label") from None
     if not rows:
         raise UsageError(f"{where} is empty: give a CSV file with lines file,label")
-    names = [cell.strip().lower() for cell in rows[0]]
+    header = rows[0][1]
+    names = [cell.strip().lower() for cell in header]
     file = next((names.index(name) for name in FILES if name in names), None)
     label = next((names.index(name) for name in LABELS if name in names), None)
     ids: Mapping[int, Label] = {int(known): known for known in Label}
-    first = 2
     if file is None or label is None:
-        if len(rows[0]) < 2 or _label(rows[0][1], HUMANSAM) is None:
+        if len(header) < 2 or _label(header[1], HUMANSAM) is None:
             raise UsageError(
                 f"{where} has no column for the file ({', '.join(FILES)}) and the label ({', '.join(LABELS)}): name "
                 "them in its first line, or give lines file,label without a header"
             )
-        file, label, ids, first = 0, 1, HUMANSAM, 1
+        file, label, ids = 0, 1, HUMANSAM
     else:
         rows = rows[1:]
-    found = {}
-    for number, row in enumerate(rows, first):
+    found: dict[str, set[int]] = {}
+    for number, row in rows:
         if len(row) <= max(file, label):
             raise UsageError(f"{where}, line {number}: it has {len(row)} columns; the first line has more")
         known = _label(row[label], ids)
         if known is None:
             raise UsageError(f"{where}, line {number}: {row[label]!r} is no label; use {', '.join(NAMES)} or their ids")
-        found[stem(row[file])] = int(known)
-    return found
+        found.setdefault(stem(row[file]), set()).add(int(known))
+    return {name: min(labels) for name, labels in found.items() if len(labels) == 1}
 
 
 def matched(labels: Mapping[str, int], clips: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -79,11 +85,12 @@ def matched(labels: Mapping[str, int], clips: Iterable[tuple[str, str]]) -> dict
 
 
 def stem(path: str) -> str:
-    """Return the name of a file without its folder and its extension."""
-    name = PurePosixPath(path.strip().replace("\\", "/")).name
-    return PurePosixPath(name).stem
+    """Return the name of a file without its folder and the suffix of its kind: `a_0.5` for `clips/a_0.5.mp4`."""
+    name = PurePosixPath(path.strip().replace("\\", "/"))
+    return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 
 def _label(text: str, ids: Mapping[int, Label]) -> Label | None:
     text = text.strip().lower()
-    return NAMES.get(text) or (ids.get(int(text)) if text.isascii() and text.isdecimal() else NAMES.get(text))
+    is_id = text.isascii() and text.isdecimal() and len(text) < 10
+    return ids.get(int(text)) if is_id else NAMES.get(text)

@@ -39,6 +39,10 @@ def load_topics(text: str | None = None, where: str = FILE) -> Topics:
         ) from None
     if missing := [name for name in TOPICS if not topics.get(name)]:
         raise UsageError(f"{where} has no table [{missing[0]}]")
+    for topic in TOPICS:
+        for name, words in topics[topic].items():
+            if not words or not all(map(str.strip, words)):
+                raise UsageError(f'{where}: {topic}.{name} has no words: write lines name = ["word", "two words"]')
     return topics
 
 

@@ -100,7 +100,10 @@ def _missing(content: dict[str, Any]) -> Iterator[str]:
     for name in ("title", "description", "licence", "licence_url", "url", "date_published", "citation"):
         if _is_empty(content.get(name)):
             yield name
-    if not isinstance(creators, list) or not creators or any(_is_empty(each.get("name")) for each in creators):
+    named = isinstance(creators, list) and [
+        isinstance(each, dict) and not _is_empty(each.get("name")) for each in creators
+    ]
+    if not named or not all(named):
         yield "creators.name"
     for name in ResponsibleAI.__dataclass_fields__:
         if not isinstance(rai, dict) or _is_empty(rai.get(name)):

@@ -172,6 +172,13 @@ def test_listed_clips_are_those_of_the_fault() -> None:
     assert {*frozen.clips} == {*clips.loc[clips["frozen"].gt(0.5), "clip_id"]}
 
 
+def test_a_side_may_name_no_frequent_activity() -> None:
+    prompts = ["a man walks"] * 15 + ["a woman swims"] * 15 + ["a man dances"] * 2
+    clips = clean().query("generator == 'kling'").head(32).assign(prompt=prompts, split=["train"] * 30 + ["val"] * 2)
+    findings = diversity(clips, load_topics(), "no clip has an embedding").findings
+    assert "activities that differ between sides" not in {item.finding for item in findings}
+
+
 def test_labels_of_another_profile_are_compared() -> None:
     clips = clean()
     generated_labels = clips[~clips["is_real"]].set_index("clip_id")["auto_label"]

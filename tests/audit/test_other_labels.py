@@ -27,6 +27,9 @@ def test_ids_of_humansam_are_mapped_to_labels() -> None:
         ("who,what\n1,2\n", "has no column for the file"),
         ("file,label\na.mp4,9\n", "line 2: '9' is no label"),
         ("file,label\na.mp4\n", "line 2: it has 1 columns"),
+        ("file,label\n\n\na.mp4,9\n", "line 4: '9' is no label"),
+        (f"file,label\na.mp4,{'1' * 5000}\n", "line 2: '1+' is no label"),
+        (f"file,label,prompt\na.mp4,1,{'x' * 200_000}\n", "line 2: field larger than field limit"),
     ],
 )
 def test_other_files_are_refused(text: str, sentence: str) -> None:
@@ -38,6 +41,22 @@ def test_names_match_by_stem_by_id_and_by_the_name_in_a_release() -> None:
     clips = [("1" * 16, "/a/x.mp4"), ("2" * 16, "/b/y.mp4"), ("3" * 16, "/c/z.mp4"), ("4" * 16, "/d/x.mp4")]
     labels = {"y": 0, "3" * 16: 1, f"kling_{'1' * 16}": 2, "x": 1}
     assert matched(labels, clips) == {"2" * 16: 0, "3" * 16: 1, "1" * 16: 2}  # two clips are named x
+
+
+def test_files_of_one_stem_with_different_labels_match_nothing() -> None:
+    labels = read_labels("kling/1.mp4,1\npika/1.mp4,2\nkling/2.mp4,1\npika/2.mp4,1\n", "t")
+    assert matched(labels, [("a" * 16, "/kling/1.mp4"), ("b" * 16, "/kling/2.mp4")]) == {"b" * 16: 0}
+
+
+def test_only_the_suffix_of_a_kind_of_files_is_no_part_of_a_name() -> None:
+    labels = read_labels("file,label\na_0.5,spatial\na_0.7.MP4,motion\n", "t")
+    clips = [("a" * 16, "/c/a_0.mp4"), ("b" * 16, "/c/a_0.5.mp4"), ("c" * 16, "/c/a_0.7.mp4")]
+    assert matched(labels, clips) == {"b" * 16: 0, "c" * 16: 2}
+
+
+def test_lines_may_end_as_on_any_system() -> None:
+    for end in ("\n", "\r\n", "\r"):
+        assert read_labels(end.join(["file,label", "a,spatial", "b,motion"]), "t") == {"a": 0, "b": 2}
 
 
 def test_agreement_is_reported_per_generator_with_the_differing_clips() -> None:
@@ -75,7 +94,8 @@ def test_topics_match_whole_and_inflected_words() -> None:
     topics = load_topics()
     assert {name: len(words) for name, words in topics.items()} == {"activities": 80, "backgrounds": 20}
     assert load_topics('[activities]\na = ["b"]\n[backgrounds]\nc = ["d"]')["activities"] == {"a": ["b"]}
-    for text in ("nonsense", "[activities]\na = 1", '[activities]\na = ["b"]'):
+    others = (f'[activities]\na = {words}\n[backgrounds]\nc = ["d"]' for words in ("[]", '[""]', '["b", " "]'))
+    for text in ("nonsense", "[activities]\na = 1", '[activities]\na = ["b"]', *others):
         with pytest.raises(UsageError, match=r"mine\.toml"):
             load_topics(text, "mine.toml")
 

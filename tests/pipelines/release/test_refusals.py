@@ -124,6 +124,10 @@ REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
     "no words": (lambda m: Path(str(m.root / "release.toml")).unlink(), "run `hfv release init`, fill it in"),
     "missing word": (edit_file("release.toml", '"It is small."', '""'), r"release.toml: rai.limitations is missing"),
     "no creator": (edit_file("release.toml", 'name = "Anna"', 'name = " "'), r"release.toml: creators.name is missing"),
+    "creator without a table": (
+        edit_file("release.toml", '[[creators]]\nname = "Anna"\naffiliation = "Somewhere"', 'creators = ["Anna"]'),
+        r"release.toml: creators.name is missing",
+    ),
     "unknown word": (edit_file("release.toml", "[rai]", "[rai]\nrisk = 1"), r"release.toml: rai.risk: unknown field"),
     "no date": (edit_file("release.toml", "2026-01-31", "soon"), "date_published is no date: write it as 2026-11-26"),
     "broken words": (edit_file("release.toml", "[rai]", "[rai"), "release.toml is not valid TOML"),
