@@ -10,6 +10,7 @@ from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.reference import reference_labels
 from hfv_builder.audit.stability import changed_labels
+from hfv_builder.clips.formats import name_formats
 from hfv_builder.records import METRICS, Label
 
 SCORES = [metric.value for metric in METRICS]
@@ -39,16 +40,17 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
-            and the columns of `COMPONENTS` and `CONFOUNDS`.
+            fingerprint (of the labels), and the columns of formats, `COMPONENTS` and `CONFOUNDS`.
         others: for each other profile its label of each clip, by clip id.
     """
     fake = clips[~clips["is_real"] & clips["auto_label"].notna()]
-    real = clips.loc[clips["is_real"], SCORES].dropna().to_numpy(np.float64)
+    real = clips[clips["is_real"]].dropna(subset=SCORES)
     if fake.empty:
         why = "no generated clip has a label yet"
         return Report(area=Area.LABELS, findings=(not_computed("tied labels", why, advice="hfv label"),))
     findings: list[Finding] = []
     mixes: dict[str, dict[str, Floats]] = {}
+    most = 0
     for generator, own in fake.groupby("generator", sort=True):
         if len(own) < LEAST:
             continue
@@ -56,16 +58,31 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
         findings += _scores(str(generator), own)
         mixes[str(generator)] = {"rank rule": _mix(own["auto_label"].to_numpy(np.int64))}
         findings += _others(str(generator), own, others)
-        if len(real) >= LEAST:
-            findings += _reference(str(generator), own, real, mixes[str(generator)])
-    if len(real) < LEAST:
-        why = f"the reference rule needs {LEAST} scored real clips, and there are {len(real)}"
+        alike = real[real["fingerprint"].isin(own["fingerprint"])]
+        most = max(most, len(alike))
+        if len(alike) >= LEAST:
+            findings += _reference(str(generator), own, alike[SCORES].to_numpy(np.float64), mixes[str(generator)])
+    if most < LEAST:
+        why = f"the reference rule needs {LEAST} real clips with scores of the same profile, and there are {most}"
         findings.append(not_computed("clips within the real range", why, advice="hfv score --generator REAL"))
     return Report(area=Area.LABELS, findings=tuple(findings), data={"mixes": mixes})
 
 
+def ranked_together(clips: pd.DataFrame) -> pd.Series:
+    """Return the group in which each clip of a generator is ranked: its format after `label --by-format`, else one.
+
+    Args:
+        clips: a row per clip with group_size (null = not ranked) and the columns of formats.
+    """
+    sizes = clips["group_size"].dropna()
+    if sizes.nunique() > 1 or sizes.lt(len(sizes)).any():
+        return name_formats(clips)
+    return pd.Series("all", clips.index)
+
+
 def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
-    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64))
+    groups = pd.factorize(ranked_together(own))[0].astype(np.int64)
+    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64), groups)
     says = f"{_percent(changed)} of the labels of {generator} change when its clips are resampled"
     unstable = tuple(own.loc[by_clip >= UNSTABLE, "clip_id"])
     advice = "hfv review (the clips with the smallest margins come first)"

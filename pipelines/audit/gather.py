@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from hfv_builder.audit.labels import COMPONENTS
+from hfv_builder.audit.labels import COMPONENTS, ranked_together
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.labels import label_clips
@@ -30,7 +30,7 @@ CLIP_COLUMNS = [
     "prompt",
     "prompt_group",
 ]
-LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size")
+LABEL_COLUMNS = ("clip_id", *SCORE_NAMES, "auto_label", "margin", "tied", "group_size", "fingerprint")
 SIGNAL_COLUMNS = (
     "clip_id",
     "decoded",
@@ -85,28 +85,30 @@ def clips_table(
     )
 
 
-def labels_of_other_profiles(manifests: Manifests, generators: Sequence[str]) -> dict[str, pd.Series]:
-    """Return the label that each other profile with scores gives, by profile, as label ids by clip id."""
+def labels_of_other_profiles(manifests: Manifests, clips: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the label that each other profile with scores gives, by profile, as label ids by clip id.
+
+    Args:
+        clips: the result of `clips_table`; its generated clips are ranked together as they were labelled.
+    """
     found: dict[str, list[pd.Series]] = {}
-    for generator in generators:
-        origin = origin_of_labels(manifests, generator)
-        for profile in scored_profiles(manifests, [generator]):
+    for generator, own in clips[~clips["is_real"]].groupby("generator", sort=True):
+        origin = origin_of_labels(manifests, str(generator))
+        for profile in scored_profiles(manifests, [str(generator)]):
             if origin is not None and profile != origin.profile:
-                found.setdefault(profile, []).append(_labels(manifests, profile, generator))
+                found.setdefault(profile, []).append(_labels(manifests, profile, str(generator), own))
     return {profile: pd.concat(parts) for profile, parts in sorted(found.items())}
 
 
-def _labels(manifests: Manifests, profile: str, generator: str) -> pd.Series:
-    scores: pd.DataFrame | None = None
+def _labels(manifests: Manifests, profile: str, generator: str, clips: pd.DataFrame) -> pd.Series:
+    scores = clips[["clip_id", "generator"]].reset_index(drop=True)
     for metric in METRICS:
         rows = manifests.read(
             SCORES, ["clip_id", "score", "status"], profile=profile, metric=metric.value, generator=generator
         ).to_pandas()
-        own = rows[rows["status"].eq(Status.OK.value)].drop_duplicates("clip_id")[["clip_id", "score"]]
-        own = own.rename(columns={"score": metric.value})
-        scores = own if scores is None else scores.merge(own, on="clip_id", how="outer")
-    assert scores is not None  # noqa: S101 - there are metrics
-    labelled = label_clips(scores.sort_values("clip_id", ignore_index=True).assign(generator=generator))
+        own = rows[rows["status"].eq(Status.OK.value)].drop_duplicates("clip_id").set_index("clip_id")["score"]
+        scores[metric.value] = scores["clip_id"].map(own).astype(float)
+    labelled = label_clips(scores, groups=ranked_together(clips))
     found: pd.Series = labelled.set_index("clip_id")["auto_label"].dropna()
     return found
 

@@ -4,6 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfv_builder.records import UsageError
@@ -12,6 +13,12 @@ from hfv_builder.release.shards import SHARD_SUFFIX
 
 METADATA, VARIANT = "metadata.parquet", "@"
 """The name of the table of each folder of a release, and the mark in the names of folders of variants."""
+
+NEEDED = (
+    *("file_name", "clip_id", "generator", "is_real", "media"),
+    *("width", "height", "fps", "num_frames", "duration_s"),
+)
+"""Columns of the table that the audit reads."""
 
 
 def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +54,12 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
 
 def _facts(path: Path) -> pd.DataFrame:
     """Return the metadata of a folder with the bytes of each file, null without a file."""
-    rows: pd.DataFrame = pq.read_table(path).to_pandas()
+    try:
+        rows: pd.DataFrame = pq.read_table(path, partitioning=None).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; run `hfv release verify` on its release") from None
+    if missing := sorted({*NEEDED} - {*rows}):
+        raise UsageError(f"{path} has no column {missing[0]}; run `hfv release verify` on its release")
     packed = _packed(path.parent)
     sizes: list[int | None] = []
     for name in rows["file_name"]:

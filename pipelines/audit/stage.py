@@ -90,7 +90,7 @@ def audit(
     reports = [
         shortcuts(clips, released),
         leakage(clips, pairs),
-        labels(clips, labels_of_other_profiles(manifests, names)),
+        labels(clips, labels_of_other_profiles(manifests, clips)),
         agreement(clips, _matched(theirs, clips), str(against)),
         diversity(clips, words, topics_of_clips(embeddings.get(MODEL), words)),
         find_people(clips, None if detector else lack(next(iter(DETECTORS)))),
@@ -127,7 +127,8 @@ def _listed(manifests: Manifests, report: Report) -> Report:
     findings = []
     for finding in report.findings:
         if finding.clips and finding.severity is not Severity.OK:
-            name = re.sub(r"[^a-z0-9.]+", "-", f"{finding.finding} {finding.subject}".lower()).strip("-")
+            subject = finding.subject.replace(": ", "--")  # no two subjects have one name
+            name = re.sub(r"[^a-z0-9._-]+", "-", f"{finding.finding} {subject}".lower())
             path = writable(manifests.root / LISTS) / f"{name}.txt"
             put(path, "".join(f"{clip_id}\n" for clip_id in finding.clips))
             advice = re.sub(rf"\b{LIST}\b", str(path).replace("\\", "/"), finding.advice)

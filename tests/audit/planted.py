@@ -48,6 +48,7 @@ def _clean(seed: int) -> pd.DataFrame:
             "height": 480,
             "fps": rng.choice([24.0, 30.0], count),
             "num_frames": frames,
+            "fingerprint": "f",
             "codec": rng.choice(["h264", "hevc"], count),
             "prompt": [prompts[number % len(prompts)] for number in rng.permutation(count)],
             "split": rng.choice(SIDES, count),

@@ -112,7 +112,8 @@ def test_labels_with_a_clear_margin_do_not_change() -> None:
     rng = np.random.default_rng(4)
     scores = rng.normal(size=(300, 3))
     labels = scores.argsort(axis=0).argsort(axis=0).argmax(axis=1)
-    changed, by_clip = changed_labels(scores, labels, draws=50)
+    together = np.zeros(300, np.int64)
+    changed, by_clip = changed_labels(scores, labels, together, draws=50)
     assert 0 < changed.value < 0.2
     assert changed.low is not None
     assert changed.low <= changed.value
@@ -120,6 +121,19 @@ def test_labels_with_a_clear_margin_do_not_change() -> None:
     clear = ranks[:, 1] - ranks[:, 0] > 60
     assert by_clip[clear].max() == 0
     assert by_clip[~clear].mean() > by_clip[clear].mean()
+
+
+def test_clips_are_drawn_and_ranked_in_their_groups() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(300, 3))
+    labels = scores.argsort(axis=0).argsort(axis=0).argmax(axis=1)
+    together, apart = np.zeros(300, np.int64), np.repeat([0, 1], 300)
+    changed, by_clip = changed_labels(scores, labels, together, draws=50)
+    both, by_both = changed_labels(
+        np.concatenate([scores, scores + np.array([9, 0, -9])]), np.tile(labels, 2), apart, draws=50
+    )
+    assert both == changed
+    assert np.array_equal(by_both, np.tile(by_clip, 2))
 
 
 def test_severity_is_judged_by_the_favourable_end_of_the_interval() -> None:

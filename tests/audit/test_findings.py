@@ -189,6 +189,31 @@ def test_labels_of_another_profile_are_compared() -> None:
     assert sum(len(item.clips) for item in other) == len(generated_labels)
 
 
+def test_labels_by_format_are_resampled_in_their_formats() -> None:
+    clips = clean()
+    fake = clips[~clips["is_real"]].assign(height=480, fps=24.0, num_frames=48)
+    shifted = fake.assign(spatial=fake["spatial"] + fake["width"], motion=fake["motion"] - fake["width"])
+    formats = shifted["generator"] + shifted["width"].astype(str)
+    by_format = labelled(shifted.assign(generator=formats)).assign(generator=shifted["generator"])
+    figures = {
+        item.subject: item.estimate.value
+        for item in labels(by_format, {}).findings
+        if item.finding == "labels that chance would change" and item.estimate
+    }
+    assert len(figures) == 3
+    assert max(figures.values()) < 0.15
+
+
+def test_the_reference_rule_takes_real_scores_of_the_same_profile() -> None:
+    clips = clean()
+    other = clips.assign(fingerprint=clips["fingerprint"].mask(clips["is_real"], "other"))
+    name = "clips within the real range"
+    assert [item.subject for item in labels(clips, {}).findings if item.finding == name] == ["kling", "pika", "sora"]
+    (found,) = [item for item in labels(other, {}).findings if item.finding == name]
+    assert found.estimate is None
+    assert "scores of the same profile, and there are 0" in found.says
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_the_motion_score_is_compared_with_its_components(component: str) -> None:
     clips = clean()

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from hfv_builder.audit.finding import Area, Estimate, Report
+from hfv_builder.audit.limits import judge
 from hfv_builder.frames.hashing import VERSION
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import Split, UsageError
+from hfv_builder.records import METRICS, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SELECTION, SIGNALS, SPLITS
+from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
+from pipelines.audit.gather import clips_table, labels_of_other_profiles
 from pipelines.audit.signals import complete_signals
-from pipelines.audit.stage import audit
+from pipelines.audit.stage import _listed, audit
 from pipelines.audit.worker import signal_shard
 from pipelines.catalog.stage import catalog
 from pipelines.generators import clips_of, lost_clips
@@ -159,6 +163,36 @@ def test_label_and_split_use_the_selection(manifests: Manifests) -> None:
     select(manifests, everything=True)
     label(manifests)
     assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == {*ids}
+
+
+def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
+    rng = np.random.default_rng(0)
+    scores = [tuple(map(float, row)) for row in rng.random((80, 3))]
+    ids = fill(manifests, "kling", scores)
+    for metric in METRICS:
+        own = manifests.read(SCORES, profile="lite", metric=metric.value, generator="kling")
+        keys = {"profile": "same", "metric": metric.value, "generator": "kling"}
+        manifests.replace(
+            SCORES, [own.set_column(own.column_names.index("profile"), "profile", pa.repeat("same", 80))], **keys
+        )
+    chosen = [{"clip_id": clip, "generator": "kling", "selected": number % 4 == 0} for number, clip in enumerate(ids)]
+    manifests.replace(SELECTION, [pa.Table.from_pylist(chosen, schema=SELECTION.schema)], generator="kling")
+    label(manifests, profile="lite")
+    clips = clips_table(manifests, ["kling"], lost_clips(manifests))
+    other = labels_of_other_profiles(manifests, clips)["same"]
+    assert other.to_dict() == clips.set_index("clip_id")["auto_label"].to_dict()
+    assert len(other) == 20
+
+
+def test_lists_of_similar_names_stay_apart(manifests: Manifests) -> None:
+    estimate = Estimate(value=1.0)
+    found = [
+        judge("tied labels", subject, estimate, "", advice="hfv review --clips LIST", clips=(subject,))
+        for subject in ("gen-2", "gen_2", "gen.2", "gen: 2", "gen-")
+    ]
+    report = _listed(manifests, Report(area=Area.LABELS, findings=tuple(found)))
+    lists = [Path(finding.advice.removeprefix("hfv review --clips ")) for finding in report.findings]
+    assert [path.read_text() for path in lists] == [f"{finding.subject}\n" for finding in found]
 
 
 def test_the_review_app_deals_only_listed_clips(manifests: Manifests, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.audit.shortcuts import FACTS
@@ -75,3 +76,15 @@ def test_what_is_no_whole_release_says_so(made: Path, filled: Manifests, tmp_pat
     next(copy.rglob("*.mp4")).unlink()
     with pytest.raises(UsageError, match="lacks files, such as that of"):
         released_clips(copy, catalogue(filled))
+    table = copy / "eval/other/metadata.parquet"
+    pq.write_table(pq.read_table(table).drop_columns("media"), table)
+    with pytest.raises(UsageError, match="has no column media"):
+        released_clips(copy, catalogue(filled))
+    table.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match="cannot be read"):
+        released_clips(copy, catalogue(filled))
+
+
+def test_the_folders_above_a_release_say_nothing(made: Path, filled: Manifests, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made, tmp_path / "generator=x" / "copy"))
+    assert set(released_clips(copy, catalogue(filled))["generator"]) == {*FAKE, REAL}
