@@ -158,4 +158,10 @@ def _card_data(dataset: Dataset) -> DatasetCardData:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    return tabulate(rows, headers="keys", tablefmt="github", missingval="–", disable_numparse=True)
+    cells = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    return tabulate(cells, headers="keys", tablefmt="github", missingval="–", disable_numparse=True)
+
+
+def _cell(value: Any) -> Any:
+    """Return the value as it stands in a cell of a table: a text on one line, its bars escaped."""
+    return " ".join(value.split()).replace("|", "\\|") if isinstance(value, str) else value

@@ -36,6 +36,21 @@ def set_name(generator: str) -> str:
     return SETS.get(name, f"{name.replace('.', '-')}_human_dim") + at + variant
 
 
+def set_names(generators: Iterable[str]) -> dict[str, str]:
+    """Return the folder of each generator's evaluation set; a number tells folders of one name apart.
+
+    The generators of the paper, then the first by name, keep the name.
+    """
+    names: dict[str, str] = {}
+    for generator in sorted(generators, key=lambda name: (name not in SETS, name)):
+        name, number = set_name(generator), 1
+        while name in names.values():
+            number += 1
+            name = f"{set_name(generator)}_{number}"
+        names[generator] = name
+    return names
+
+
 def humansam_files(rows: pd.DataFrame, sets: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield the files, as paths relative to the release and their text.
 
@@ -50,9 +65,9 @@ def humansam_files(rows: pd.DataFrame, sets: Iterable[str]) -> Iterator[tuple[st
         if len(own):
             yield from _both(own, f"{TRAINING}/{name}")
     test = rows["split"].eq(Split.TEST)
-    for generator in sets:
+    for generator, folder in set_names(sets).items():
         own = rows[test & (real | rows["generator"].eq(generator))]
-        yield from _both(own, f"{EVALUATION}/{set_name(generator)}/test")
+        yield from _both(own, f"{EVALUATION}/{folder}/test")
 
 
 def _both(rows: pd.DataFrame, path: str) -> Iterator[tuple[str, str]]:

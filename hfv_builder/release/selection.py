@@ -47,6 +47,11 @@ def choose_clips(ready: Ready) -> pd.DataFrame:
     fake = ready.labels["auto_label"].ne(Label.REAL).fillna(True)
     if not ready.fresh and fake.any():
         raise UsageError(f"the labels of {generator} are older than its scores: {label}, then `hfv split`")
+    gone = ~ready.labels["clip_id"].isin(ready.clips["clip_id"])
+    if gone.any():
+        raise UsageError(
+            f"the labels of {generator} are older than its catalogue or selection: {label}, then `hfv split`"
+        )
     labels = ready.labels[ready.labels["clip_id"].isin(readable["clip_id"])]
     both = labels.merge(ready.splits, on=["clip_id", "generator"], how="left", suffixes=("", "_split"), indicator=True)
     absent = both["_merge"].eq("left_only")
@@ -55,6 +60,7 @@ def choose_clips(ready: Ready) -> pd.DataFrame:
     taken = both["split"].notna()
     stale = taken & both["fingerprint"].fillna("").ne(both["fingerprint_split"].fillna(""))
     stale |= taken & both["label_source"].eq("auto") & both["label"].ne(both["auto_label"]).fillna(True)
+    stale |= both["class_size"].ne(both[taken].groupby("label")["label"].transform("size")).fillna(True) & taken
     if stale.any():
         raise UsageError(f"the splits of {stale.sum()} clips of {generator} are older than their labels: {split}")
     rows = both[taken].drop(columns=["fingerprint_split", "_merge"]).merge(readable, on=["clip_id", "generator"])
@@ -65,7 +71,7 @@ def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, st
     """Check that the clips of these generators make one data set.
 
     Args:
-        chosen: what `choose_clips` returns of each generator.
+        chosen: what `choose_clips` returns of each generator, with the column profile (null without scores).
         profiles: the profile of each generator's labels.
 
     Returns:
@@ -79,12 +85,12 @@ def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, st
     by_profile: dict[str, list[str]] = {}
     for generator, rows in chosen.items():
         profile = profiles.get(generator)
-        if profile is not None and rows["label"].ne(Label.REAL).any():
+        if profile is not None and (rows["label"].ne(Label.REAL) | rows["profile"].notna()).any():
             by_profile.setdefault(profile, []).append(generator)
     if len(by_profile) > 1:
         named = "; ".join(f"{profile}: {_listed(names)}" for profile, names in sorted(by_profile.items()))
         raise UsageError(
-            f"the labels come from different profiles ({named}), which one release cannot mix: run `hfv label "
+            f"the scores come from different profiles ({named}), which one release cannot mix: run `hfv label "
             f"--profile P`"
             ", then `hfv split`"
         )

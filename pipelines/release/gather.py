@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.agreement import agreement
 from hfv_builder.labelling.reviews import read_reviews
-from hfv_builder.labelling.scored import origin_of_labels
-from hfv_builder.records import METRICS, Split, Status, UsageError
-from hfv_builder.release.dataset import Dataset, with_places
+from hfv_builder.labelling.scored import Origin, origin_of_labels
+from hfv_builder.records import METRICS, Label, Split, Status, UsageError
+from hfv_builder.release.dataset import DEFAULT, Dataset, with_places
 from hfv_builder.release.metadata import FINGERPRINTS
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.reviewed import review_columns, vote_counts
@@ -56,13 +57,14 @@ def gather(
         fingerprints = origin.fingerprints if origin else {}
         if origin:
             _check_settled(manifests, generator, origin.profile)
+        labels = manifests.read(LABELS, generator=generator).to_pandas()
         ready = Ready(
             generator=generator,
             clips=clips,
-            labels=manifests.read(LABELS, generator=generator).to_pandas(),
+            labels=labels,
             splits=manifests.read(SPLITS, generator=generator).to_pandas(),
             profile=profiles[generator],
-            fresh=bool(fingerprints),
+            fresh=origin is not None and bool(fingerprints) and _is_fresh(manifests, generator, origin, labels),
         )
         made_with = {name: fingerprints.get(metric) for name, metric in zip(FINGERPRINTS, METRICS, strict=True)}
         rows = choose_clips(ready)
@@ -72,17 +74,22 @@ def gather(
     check_licences(chosen, sources)
     decisions = read_reviews(manifests)[0] if manifests.parts(REVIEWS) else []
     rows = pd.concat(chosen.values(), ignore_index=True).rename(columns={"path": "source"})
-    labels = dict(zip(rows["clip_id"], rows["label"].astype(int), strict=True))
-    reviews = review_columns(decisions, labels)
+    label_of = dict(zip(rows["clip_id"], rows["label"].astype(int), strict=True))
+    reviews = review_columns(decisions, label_of)
     check_reviews(rows, reviews, manifests.read(FINAL, ["clip_id", "rejected"]).to_pandas())
     rows = rows.merge(reviews, on="clip_id", how="left")
     rows["reviewers"] = rows["reviewers"].astype("Int32").fillna(0)
-    counts = vote_counts(decisions, labels)
+    counts = vote_counts(decisions, label_of)
     group = next((name for name in ("prompt", "near") if rows["policy"].str.endswith(f"-by-{name}").all()), "content")
     rows = rows.assign(media=media)
     test = rows[rows["split"].eq(Split.TEST)]
     if variants and not len(test):
         raise UsageError("variants are made of evaluation sets, and no clip is test: run `hfv split --protocol hfv`")
+    if (test["generator"].eq(DEFAULT) & test["label"].ne(Label.REAL)).any():
+        raise UsageError(
+            f"no evaluation set can be called {DEFAULT}, which names train and validation: catalogue the clips of this "
+            "generator under another name"
+        )
     places = [with_places(rows), *(with_places(test, variant) for variant in variants)]
     return Dataset(
         name=name,
@@ -95,6 +102,18 @@ def gather(
         media=media,
         agreement=agreement(counts) if (counts.sum(axis=1) > 1).any() else None,
     )
+
+
+def _is_fresh(manifests: Manifests, generator: str, origin: Origin, labels: pd.DataFrame) -> bool:
+    """Return whether the labels were made from the scores that there are: a clip may have been scored since."""
+    for metric, fingerprint in origin.fingerprints.items():
+        keys = {"profile": origin.profile, "metric": metric.value, "generator": generator}
+        rows = manifests.read(SCORES, ["clip_id", "score", "fingerprint"], **keys).to_pandas()
+        scores = rows[rows["fingerprint"].eq(fingerprint)].drop_duplicates("clip_id").set_index("clip_id")["score"]
+        now = labels["clip_id"].map(scores).to_numpy(np.float64)
+        if not np.array_equal(now, labels[metric.value].to_numpy(np.float64), equal_nan=True):
+            return False
+    return True
 
 
 def _check_settled(manifests: Manifests, generator: str, profile: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from hfv_builder.frames.video import frames
-from hfv_builder.release.humansam import SETS, set_name
+from hfv_builder.release.humansam import SETS, set_name, set_names
 from hfv_builder.release.metadata import NAMES
 
 THEIRS = {"appearance": 0, "spatial": 1, "motion": 2, "real": 3}
@@ -71,3 +71,11 @@ def test_the_papers_sets_have_their_names() -> None:
     assert set_name("vchitect-2.0-venhancer") == "Vchitect-2.0-2B+VEnhancer_human_dim"
     assert set_name("kling@blur3") == "Kling_human_dim@blur3"
     assert set_name("my.own") == "my-own_human_dim"
+    names = set_names(["gen3", "gen-3", "my-own", "my.own", "my.own_2"])
+    assert {name: folder.removesuffix("_human_dim") for name, folder in names.items()} == {
+        "gen-3": "gen3",
+        "gen3": "gen3_human_dim_2",
+        "my-own": "my-own",
+        "my.own": "my-own_human_dim_2",
+        "my.own_2": "my-own_2",
+    }

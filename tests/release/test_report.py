@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import DatasetCard
 
-from hfv_builder.release import report
+from hfv_builder.release import card, report
 from hfv_builder.release.figures import STYLE, svg
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
@@ -72,3 +72,8 @@ def test_tables_of_the_card_stand_by_themselves(made: Path) -> None:
     for before, line in pairwise(lines):
         if line.startswith("#") or (line.startswith("|") and not before.startswith("|")):
             assert before in ("", "---"), (before, line)
+
+
+def test_a_cell_of_a_table_is_one_line_of_one_cell() -> None:
+    _, _, row = card._table([{"licence": "MIT | Apache\nor both", "clips": 3}]).splitlines()
+    assert [cell.strip() for cell in re.split(r"(?<!\\)\|", row)] == ["", r"MIT \| Apache or both", "3", ""]

@@ -15,14 +15,15 @@ from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SPLITS
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SPLITS
 from pipelines.label.stage import label
 from pipelines.release import staging, worker
 from pipelines.release.stage import release
 from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
-from tests.release.sample import FAKE, catalogue, write_scores
+from tests.release import sample
+from tests.release.sample import FAKE, REAL, catalogue, write_scores
 
 NAME = ReleaseName(name="small", version="1.0.0")
 
@@ -51,6 +52,36 @@ def label_with_another_profile(manifests: Manifests) -> None:
 def score_again(manifests: Manifests) -> None:
     ids = manifests.read(CLIPS, generator="seed")["clip_id"].to_pylist()
     write_scores(manifests, "seed", "motion", ids, list(range(len(ids))), "mine", fingerprint="new")
+
+
+def score_a_failed_clip(manifests: Manifests) -> None:
+    """Label and split while one clip has no score, then give it one."""
+    keys = {"profile": "mine", "metric": "motion", "generator": "seed"}
+    rows = manifests.read(SCORES, **keys).to_pylist()
+    for score, status in ((None, "failed"), (0.5, "ok")):
+        rows[0] |= {"score": score, "status": status}
+        manifests.replace(SCORES, [pa.Table.from_pylist(rows, schema=SCORES.schema)], **keys)
+        if score is None:
+            label(manifests, profile="mine")
+            split(manifests, protocol="hfv")
+
+
+def lose_a_clip(manifests: Manifests) -> None:
+    manifests.replace(CLIPS, [manifests.read(CLIPS, generator="other").slice(1)], generator="other")
+
+
+def lose_a_clip_and_label(manifests: Manifests) -> None:
+    """Lose a clip whose absence changes no label."""
+    manifests.replace(CLIPS, [manifests.read(CLIPS, generator="film").slice(1)], generator="film")
+    label(manifests, profile="mine")
+
+
+def score_footage_with_lite(manifests: Manifests) -> None:
+    ids = manifests.read(CLIPS, generator=REAL)["clip_id"].to_pylist()
+    for metric in ("spatial", "appearance", "motion"):
+        write_scores(manifests, REAL, metric, ids, list(range(len(ids))), "lite")
+    label(manifests, [REAL], profile="lite")
+    split(manifests, protocol="hfv")
 
 
 def label_with_lite(manifests: Manifests) -> None:
@@ -107,10 +138,17 @@ REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
     ),
     "split that says otherwise": (
         lambda m: edit_rows(m, SPLITS, "seed", lambda row: row.update(label=(row["label"] + 1) % 3)),
-        "the splits of 1 clips of seed are older",
+        r"the splits of \d clips of seed are older",
     ),
     "no split": (lambda m: m.replace(SPLITS, [], generator="other"), "6 labelled clips of other are not split yet"),
     "labels of older scores": (score_again, "the labels of seed are older than its scores"),
+    "labels of a clip that failed": (score_a_failed_clip, "the labels of seed are older than its scores"),
+    "labels of a lost clip": (lose_a_clip, "the labels of other are older than its catalogue or selection"),
+    "splits of a lost clip": (lose_a_clip_and_label, "the splits of 5 clips of film are older than their labels"),
+    "footage of another profile": (
+        score_footage_with_lite,
+        r"different profiles \(lite: film; mine: other, seed, third.2",
+    ),
     "mixed profiles": (label_with_another_profile, "are older than their labels"),
     "mixed protocols": (
         lambda m: split(m, ["seed"]),
@@ -144,6 +182,16 @@ def test_incomplete_input_is_refused_in_one_sentence(
         release(ready, NAME, out=tmp_path, cluster=here)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / NAME.folder).exists()
+
+
+def test_no_evaluation_set_has_the_name_of_the_training_set(
+    tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "FAKE", ("seed", "default"))
+    monkeypatch.setattr(sample, "SOURCES", sample.SOURCES.replace("[other]", "[default]"))
+    manifests = sample.fill(tmp_path, clips=2)
+    with pytest.raises(UsageError, match="no evaluation set can be called default"):
+        release(manifests, NAME, out=tmp_path, cluster=here)
 
 
 def test_profiles_are_not_mixed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
