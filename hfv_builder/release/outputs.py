@@ -36,13 +36,21 @@ def encode(source: Path, outputs: Sequence[Output], uniform: Uniform | None = No
         uniform: take the frames that it says, at its rate.
 
     Raises:
-        ClipError: it cannot be decoded, its frames differ in size, or it cannot be made uniform.
+        ClipError: it cannot be decoded or encoded, its frames differ in size, or it cannot be made uniform.
+        OSError: a file cannot be written.
     """
-    if uniform is None:
-        fps = Fraction(probe(source).fps or UNTIMED_FPS).limit_denominator(1001)
-        write(_timed(source, float(fps)), outputs, fps=fps, timed=True)
-    else:
-        write(uniform_frames(source, uniform), outputs, fps=uniform.fps)
+    from av.error import FFmpegError
+
+    try:
+        if uniform is None:
+            fps = Fraction(probe(source).fps or UNTIMED_FPS).limit_denominator(1001)
+            write(_timed(source, float(fps)), outputs, fps=fps, timed=True)
+        else:
+            write(uniform_frames(source, uniform), outputs, fps=uniform.fps)
+    except FFmpegError as error:
+        if isinstance(error, OSError):  # of a disk
+            raise
+        raise ClipError(f"FFmpeg cannot encode it: {(error.strerror or str(error)).lower()}") from None
 
 
 def write(shown: Iterable[Frame], outputs: Sequence[Output], *, fps: int | Fraction, timed: bool = False) -> None:

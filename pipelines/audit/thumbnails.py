@@ -39,4 +39,6 @@ def _strip(path: str, count: int) -> Image:
             images.append(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA))
             if len(images) == len(chosen):
                 break
+    if not images:
+        raise ClipError("none of the frames can be decoded")
     return np.concatenate(images, axis=1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -20,6 +21,7 @@ from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, 
 from pipelines.audit.gather import clips_table, labels_of_other_profiles
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.stage import _listed, audit
+from pipelines.audit.thumbnails import pictures_of
 from pipelines.audit.worker import signal_shard
 from pipelines.catalog.stage import catalog
 from pipelines.generators import clips_of, lost_clips
@@ -193,6 +195,12 @@ def test_lists_of_similar_names_stay_apart(manifests: Manifests) -> None:
     report = _listed(manifests, Report(area=Area.LABELS, findings=tuple(found)))
     lists = [Path(finding.advice.removeprefix("hfv review --clips ")) for finding in report.findings]
     assert [path.read_text() for path in lists] == [f"{finding.subject}\n" for finding in found]
+
+
+def test_clips_without_the_chosen_frames_have_no_picture(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "short.mp4", moving_square(8))
+    clips = pd.DataFrame({"clip_id": ["a", "b"], "path": str(path), "num_frames": [8, 400]})
+    assert [*pictures_of(clips, ["a", "b"])] == ["a"]
 
 
 def test_the_review_app_deals_only_listed_clips(manifests: Manifests, tmp_path: Path) -> None:

@@ -56,6 +56,13 @@ def test_odd_sizes_become_even(tmp_path: Path) -> None:
     assert placed.sha256 == sha256(tmp_path / "out" / "a.mp4")
 
 
+def test_frames_that_h264_cannot_hold_are_the_fault_of_the_clip(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mkv", moving_square(2, width=17_000, height=64), codec="ffv1", pix_fmt="bgr0")
+    with pytest.raises(ClipError, match="FFmpeg cannot encode it"):
+        place_original(source, tmp_path / "a.mp4", expected=sha256(source))
+    assert not [path for path in tmp_path.iterdir() if path != source]
+
+
 @pytest.mark.parametrize("name", ["made__gif_256.gif", "made__av1_libsvtav1.mp4"])
 def test_clips_that_decord_cannot_read_become_h264(real_clips: Path, tmp_path: Path, name: str) -> None:
     source = real_clips / "odd" / name
