@@ -34,6 +34,8 @@ def groups_of_clips(
     )
     rows = rows.filter(wanted).sort_by("clip_id")
     known = rows.filter(pc.greater(pc.fill_null(pc.list_value_length(rows["hashes"]), 0), 0))
+    # A content that counted in another generator before has its signals there too.
+    known = known.take(np.unique(known["clip_id"].to_numpy(), return_index=True)[1])
     ids = known["clip_id"].to_pylist()
     lists = known["hashes"].combine_chunks()
     ends = np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))

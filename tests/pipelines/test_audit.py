@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hfv_builder.records import METRICS, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
 from pipelines.audit.gather import clips_table, labels_of_other_profiles
+from pipelines.audit.near import groups_of_clips
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.stage import _listed, audit
 from pipelines.audit.thumbnails import pictures_of
@@ -195,6 +197,23 @@ def test_lists_of_similar_names_stay_apart(manifests: Manifests) -> None:
     report = _listed(manifests, Report(area=Area.LABELS, findings=tuple(found)))
     lists = [Path(finding.advice.removeprefix("hfv review --clips ")) for finding in report.findings]
     assert [path.read_text() for path in lists] == [f"{finding.subject}\n" for finding in found]
+
+
+def test_a_content_in_two_generators_is_no_near_duplicate_of_itself(
+    manifests: Manifests, tmp_path: Path, clips_folder: Callable[..., Path]
+) -> None:
+    folder = clips_folder(count=2)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    audit(manifests, cluster=IN_PROCESS)
+    (tmp_path / "film").mkdir()
+    shutil.copy(min(folder.glob("*.mp4")), tmp_path / "film")
+    catalog(manifests, "film", tmp_path / "film", real=True, cluster=IN_PROCESS)
+    audit(manifests, cluster=IN_PROCESS)  # the content now counts as footage
+    ids = manifests.read(SIGNALS)["clip_id"].to_pylist()
+    assert len(ids) == len({*ids}) + 1
+    groups, pairs = groups_of_clips(manifests, [*{*ids}], {})
+    assert groups == {clip: clip for clip in ids}
+    assert pairs.empty
 
 
 def test_clips_without_the_chosen_frames_have_no_picture(tmp_path: Path) -> None:
