@@ -76,4 +76,6 @@ def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> 
                 "box": box and dict(zip("xywh", box, strict=True)),
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(
+        dict.fromkeys(("agreement", "t_start", "t_end"), np.float64)
+    )

@@ -1,5 +1,6 @@
 """Releases with uniform media and with variants: what they hold, and that nothing tells real from fake but content."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pandas as pd
 import pytest
 
 from hfv_builder.audit.shortcuts import FACTS as AUDITED
+from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.reviews import as_table
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS
+from hfv_builder.storage.schema import CLIPS, REVIEWS, SPLITS
 from pipelines.audit.released import released_clips
 from pipelines.release import stage
 from pipelines.release.stage import release
@@ -131,6 +134,18 @@ def test_variants_of_originals(ready: Manifests, here: Cluster, tmp_path: Path) 
     for name in FACTS:
         np.testing.assert_allclose(both[f"{name}_x"], both[f"{name}_y"], rtol=0, atol=0.001, err_msg=name)
     assert verify(made).summary["problems"] == []
+
+
+def test_variants_of_clips_that_are_reviewed_without_marks(ready: Manifests, here: Cluster, tmp_path: Path) -> None:
+    manifests = Manifests(Path(shutil.copytree(ready.local_root, tmp_path / "manifests")))
+    clip = manifests.read(SPLITS, generator="other").to_pylist()[0]
+    of_clip = {"clip_id": clip["clip_id"], "label": clip["label"]}
+    vote = Decision(decision_id="d", reviewer="anna", decision="confirm", created_at=1, **of_clip)
+    manifests.replace(REVIEWS, [as_table([vote], overlap=1)])
+    made = Path(release(manifests, NAME, out=tmp_path, variants=("control",), cluster=here).summary["release"])
+    rows = pd.concat(map(pd.read_parquet, made.rglob("metadata.parquet")))
+    assert rows["reviewers"].sum() == 2  # of the clip and its variant
+    assert rows["t_start"].isna().all()
 
 
 def test_what_does_not_go_together(ready: Manifests, here: Cluster, tmp_path: Path) -> None:

@@ -42,6 +42,12 @@ def test_votes_agreement_and_where_the_anomaly_is() -> None:
     assert rows.loc[["c", "d"], "t_start"].isna().all()
 
 
+def test_reviews_without_marks_have_numbers_all_the_same() -> None:
+    for decisions in ([said(1, "a", "anna", 2)], [said(1, "b", "judge", 0, role=ADJUDICATOR)], []):
+        rows = review_columns(decisions, LABELS)
+        assert {rows[name].dtype for name in ("agreement", "t_start", "t_end")} == {np.dtype(np.float64)}
+
+
 def test_counts_of_answers_leave_unsure_ones_out() -> None:
     assert vote_counts(DECISIONS, LABELS).tolist() == [
         [1, 0, 2, 0, 0],
