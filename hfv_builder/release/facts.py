@@ -13,7 +13,8 @@ from hfv_builder.release.composition import FACTS
 from hfv_builder.release.dataset import Dataset
 from hfv_builder.release.left_out import left_out_rows
 from hfv_builder.release.media import Media, Placed
-from hfv_builder.release.regions import Crop, crop_of, cut_span, moved_box
+from hfv_builder.release.regions import Crop, cut_span, moved_box
+from hfv_builder.release.uniform import uniform_crop
 
 
 def with_media(dataset: Dataset, placed: Mapping[str, Placed], left_out: Mapping[str, str]) -> Dataset:
@@ -35,20 +36,24 @@ def with_media(dataset: Dataset, placed: Mapping[str, Placed], left_out: Mapping
     rows = rows.set_index("path", drop=False)
     probes = {path: each.probe for path, each in placed.items() if each.probe is not None and path in rows.index}
     if probes:
-        rows = _marked(rows, probes, dataset)
+        rows = _marked(rows, probes, {path: placed[path].shape for path in probes}, dataset)
         rows.loc[[*probes], "media"] = [placed[path].media.value for path in probes]
         for name in FACTS:
             rows = _with_values(rows, name, {path: getattr(probe, name) for path, probe in probes.items()})
     return replace(dataset, rows=rows.reset_index(drop=True), left_out=left_out_rows(dataset.clips, left_out))
 
 
-def _marked(rows: pd.DataFrame, probes: Mapping[str, Probe], dataset: Dataset) -> pd.DataFrame:
+def _marked(
+    rows: pd.DataFrame, probes: Mapping[str, Probe], shapes: Mapping[str, float], dataset: Dataset
+) -> pd.DataFrame:
     """Return the rows with the marks of reviewers moved to their place in the new files."""
     uniform = dataset.settings.uniform if dataset.media == Media.UNIFORM else None
     columns: dict[str, list[Any]] = {name: [] for name in ("t_start", "t_end", "box")}
     for path, *facts in rows.loc[[*probes], ["width", "height", *columns]].itertuples():
         width, height, start, end, box = facts
-        crop = crop_of((width, height), uniform.size) if uniform else Crop(left=0, top=0, width=width, height=height)
+        crop = Crop(left=0, top=0, width=width, height=height)
+        if uniform:
+            crop = uniform_crop((width, height), uniform, shapes[path])
         size = (probes[path].width, probes[path].height)
         columns["box"].append(moved_box(box if isinstance(box, dict) else None, crop, size))
         seconds = uniform.frames / uniform.fps if uniform else math.inf

@@ -49,6 +49,8 @@ class Placed:
     bytes: int
     probe: Probe | None = None
     """What the new file says of itself, if it is not the catalogued one."""
+    shape: float = 1.0
+    """Width over height of the pixels that it was cropped from."""
 
 
 def place_original(source: Path, target: Path, *, expected: str) -> Placed:

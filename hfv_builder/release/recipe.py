@@ -1,9 +1,10 @@
 """How the files of a clip are made, and the making: one source file, one or several files in the release."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hfv_builder.frames.video import frames
 from hfv_builder.release.encoding import Encoding, Uniform
 from hfv_builder.release.media import Media, Placed, check, made, place_original
 from hfv_builder.release.operations import VARIANTS
@@ -49,7 +50,8 @@ def make_files(
     if new:
         check(source, expected)
         encode(source, [_output(variant, folder / path, recipe) for variant, path in new.items()], recipe.uniform)
-        placed = {path: made(folder / path, _media(variant)) for variant, path in new.items()}
+        shape = next((frame.shape for frame in frames(source)), 1.0) if recipe.uniform else 1.0
+        placed = {path: replace(made(folder / path, _media(variant)), shape=shape) for variant, path in new.items()}
     for path in paths.values():
         if path not in placed:
             placed[path] = place_original(source, folder / path, expected=expected)

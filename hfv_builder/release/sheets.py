@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hfv_builder.frames.display import display_size
+from hfv_builder.frames.facts import read_timeline
 from hfv_builder.frames.video import frames
 from hfv_builder.records import ClipError, Label
 
@@ -64,20 +66,26 @@ def draw(sheets: Iterable[Sheet], files: Mapping[str, Path], *, threads: int = 2
 
 def _strip(path: Path) -> RGB | None:
     """Return frames of a clip side by side; None if it cannot be decoded."""
-    kept: list[RGB] = []
     try:
-        kept = [_fitted(frame.rgb) for frame in frames(path)]
+        places = np.linspace(0, len(read_timeline(path)) - 1, COLUMNS).round().astype(int).tolist()
+        kept = {frame.index: _fitted(frame.rgb, frame.shape) for frame in frames(path, only=places)}
     except ClipError:
         return None
-    places = np.linspace(0, len(kept) - 1, COLUMNS).round().astype(int)
+    if not kept:
+        return None
     gap = np.full((SIZE[1], GAP, 3), 255, np.uint8)
-    parts = [part for place in places for part in (kept[place], gap)]
+    nearest = [min(kept, key=lambda index: abs(index - place)) for place in places]
+    parts = [part for index in nearest for part in (kept[index], gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
-def _fitted(rgb: RGB) -> RGB:
-    """Return the frame scaled into `SIZE`, its shape kept, on white."""
-    height, width = rgb.shape[:2]
+def _fitted(rgb: RGB, shape: float) -> RGB:
+    """Return the frame scaled into `SIZE` as it is shown, on white.
+
+    Args:
+        shape: width of its pixels over their height.
+    """
+    height, width = display_size(*rgb.shape[:2], shape)
     scale = min(SIZE[0] / width, SIZE[1] / height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     image = np.full((SIZE[1], SIZE[0], 3), 255, np.uint8)

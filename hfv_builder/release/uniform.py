@@ -11,7 +11,7 @@ from hfv_builder.frames.facts import read_timeline
 from hfv_builder.frames.video import Frame, frames
 from hfv_builder.records import ClipError
 from hfv_builder.release.encoding import Uniform
-from hfv_builder.release.regions import crop_of
+from hfv_builder.release.regions import Crop, Size, crop_of
 
 RGB = npt.NDArray[np.uint8]
 
@@ -71,5 +71,10 @@ def fitted(rgb: RGB, how: Uniform, shape: float = 1.0) -> RGB:
         shape: width of its pixels over their height.
     """
     height, width = rgb.shape[:2]
-    crop = crop_of((width, height), (how.size[0] / shape, how.size[1]))
+    crop = uniform_crop((width, height), how, shape)
     return np.asarray(Image.fromarray(rgb).resize(how.size, Image.Resampling.BICUBIC, box=crop.corners))
+
+
+def uniform_crop(size: Size, how: Uniform, shape: float) -> Crop:
+    """Return the part of a frame of this size that is kept; arguments as for `fitted`."""
+    return crop_of(size, (how.size[0] / shape, how.size[1]))

@@ -3,17 +3,24 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from hfv_builder.frames.encode import h264_writer
 from hfv_builder.frames.facts import probe
+from hfv_builder.release import facts, sheets
+from hfv_builder.release.checksums import sha256
 from hfv_builder.release.encoding import Uniform, with_defaults
 from hfv_builder.release.outputs import Output, encode
+from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.release.regions import Crop, crop_of, cut_span, moved_box
 from hfv_builder.release.uniform import LeftOut, choose_frames, fitted
 from tests.conftest import moving_square, write_clip
@@ -39,9 +46,9 @@ def test_nothing_but_the_content_differs(tmp_path: Path) -> None:
         write_clip(tmp_path / "c.avi", moving_square(8), fps=8, codec="mpeg4"),
     ]
     made = [uniform(source, tmp_path / f"{number}.mp4") for number, source in enumerate(sources)]
-    facts = [vars(probe(path)) | {"bit_rate": None} for path in made]
-    assert facts[0] == facts[1] == facts[2]
-    assert (facts[0]["width"], facts[0]["height"], facts[0]["num_frames"], facts[0]["fps"]) == (32, 32, 8, 8.0)
+    known = [vars(probe(path)) | {"bit_rate": None} for path in made]
+    assert known[0] == known[1] == known[2]
+    assert (known[0]["width"], known[0]["height"], known[0]["num_frames"], known[0]["fps"]) == (32, 32, 8, 8.0)
     for path in made:
         with av.open(str(path)) as container:
             assert [stream.type for stream in container.streams] == ["video"]
@@ -107,6 +114,37 @@ def test_marks_move_with_the_frames() -> None:
     assert cut_span(0.5, 3.0, 2.0) == (0.5, 2.0)
     assert cut_span(2.5, 3.0, 2.0) == (None, None)
     assert cut_span(float("nan"), float("nan"), 2.0) == (None, None)
+
+
+@pytest.fixture
+def wide_pixels(tmp_path: Path) -> Path:
+    """A clip of 40 x 40 pixels that is shown as 80 x 40."""
+    path = tmp_path / "wide.mp4"
+    with h264_writer(path, width=40, height=40, fps=8, quantiser=16, shape=2.0) as writer:
+        for rgb in moving_square(8, width=40, height=40):
+            writer.add(rgb)
+    return path
+
+
+def test_marks_move_with_the_crop_of_wide_pixels(wide_pixels: Path, tmp_path: Path) -> None:
+    recipe = Recipe(uniform=HOW, variants=HOW)
+    placed = make_files(wide_pixels, {"": "a.mp4"}, recipe, tmp_path, expected=sha256(wide_pixels))
+    box = {"x": 10, "y": 0, "w": 20, "h": 40}  # the middle half, as the crop
+    row = {"path": "a.mp4", "width": 40, "height": 40, "t_start": 0.5, "t_end": 2.0, "box": box}
+    dataset: Any = SimpleNamespace(settings=SimpleNamespace(uniform=HOW), media="uniform")
+    probes = {path: each.probe for path, each in placed.items() if each.probe}
+    shapes = {path: each.shape for path, each in placed.items()}
+    moved = facts._marked(pd.DataFrame([row]).set_index("path", drop=False), probes, shapes, dataset)
+    assert moved["box"].tolist() == [{"x": 0, "y": 0, "w": 32, "h": 32}]
+
+
+def test_sheets_show_frames_as_players_do(wide_pixels: Path) -> None:
+    strip = sheets._strip(wide_pixels)
+    assert strip is not None
+    frame = strip[:, : sheets.SIZE[0]]
+    margin = (sheets.SIZE[1] - sheets.SIZE[0] // 2) // 2
+    assert (frame[:margin] == 255).all()
+    assert not (frame[margin:-margin] == 255).all(axis=2).all(axis=0).any()
 
 
 @pytest.mark.parametrize(
