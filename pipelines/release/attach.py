@@ -118,7 +118,7 @@ def _wanted(folder: Path) -> list[Wanted]:
         UsageError: it asks for none, or its list is damaged.
     """
     try:
-        sums, _ = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        sums, _ = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace"))
     except OSError:
         raise UsageError(f"{folder} is no release: it has no {CHECKSUMS}") from None
     if FILE not in sums:
@@ -134,7 +134,7 @@ def _wanted(folder: Path) -> list[Wanted]:
 def _attached(folder: Path) -> dict[str, str]:
     """Return the checksums of existing clips that an earlier run attached."""
     try:
-        sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8"))
+        sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return {}
     return {path: digest for path, digest in sums.items() if (folder / path).is_file()}

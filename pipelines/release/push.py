@@ -103,7 +103,7 @@ def _read(folder: Path) -> tuple[dict[str, str], ReleaseName]:
     try:
         content = json.loads((folder / croissant.FILE).read_bytes())
         return sums, ReleaseName(name=content["name"], version=content["version"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder / croissant.FILE} does not name the release; {cure}") from None
 
 

@@ -184,6 +184,14 @@ def test_what_cannot_be_attached_to(bare: Path, clips: Path, made: Path, here: C
         [*read_catalogued(listing.read_text())]
 
 
+def test_damaged_lists_of_checksums_are_no_fault_of_ours(bare: Path, clips: Path, here: Cluster) -> None:
+    (bare / "ATTACHED.SHA256SUMS").write_bytes(b"\xff\xfe")
+    assert attach(bare, [str(clips)], cluster=here).exit_code == 0
+    (bare / "SHA256SUMS").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="needs no clips"):
+        attach(bare, [str(clips)], cluster=here)
+
+
 def test_the_command_line(bare: Path, clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, sentence in (
         (["release", "attach"], "name the release to attach clips to"),

@@ -110,6 +110,11 @@ def test_what_is_no_release_is_not_sent(made: Path, hub: Hub, tmp_path: Path) ->
     clip.unlink()
     with pytest.raises(UsageError, match=r"is not whole: 1 files are missing, such as .*run `hfv release verify"):
         push(copy, REPOSITORY)
+    (copy / "SHA256SUMS").write_text("")
+    for text in ("[]", "{}", '{"name": 1, "version": 2}'):
+        (copy / "croissant.json").write_text(text)
+        with pytest.raises(UsageError, match="does not name the release"):
+            push(copy, REPOSITORY)
     assert not hub.tags
 
 
