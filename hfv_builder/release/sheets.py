@@ -85,7 +85,8 @@ def _fitted(rgb: RGB, shape: float) -> RGB:
     Args:
         shape: width of its pixels over their height.
     """
-    height, width = display_size(*rgb.shape[:2], shape)
+    height, width = rgb.shape[:2]
+    height, width = display_size(height, width, shape)
     scale = min(SIZE[0] / width, SIZE[1] / height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     image = np.full((SIZE[1], SIZE[0], 3), 255, np.uint8)

@@ -171,8 +171,7 @@ def test_label_and_split_use_the_selection(manifests: Manifests) -> None:
 
 def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     rng = np.random.default_rng(0)
-    scores = [tuple(map(float, row)) for row in rng.random((80, 3))]
-    ids = fill(manifests, "kling", scores)
+    ids = fill(manifests, "kling", [tuple(map(float, row)) for row in rng.random((80, 3))])
     for metric in METRICS:
         own = manifests.read(SCORES, profile="lite", metric=metric.value, generator="kling")
         keys = {"profile": "same", "metric": metric.value, "generator": "kling"}

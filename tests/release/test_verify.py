@@ -83,6 +83,16 @@ def csv(name: str) -> Callable[[Path], Path]:
     return lambda folder: folder / "humansam" / name
 
 
+def written(name: str, text: str) -> Damage:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def names_of_classes(text: str) -> Damage:
+    return lambda folder: pq.write_table(
+        pq.read_table(folder / EVAL).replace_schema_metadata({"huggingface": text}), folder / EVAL
+    )
+
+
 FOUR = csv("train_data/hfv/train_4.csv")
 DAMAGE: dict[str, tuple[Damage, str]] = {
     # Seen from the checksums.
@@ -157,7 +167,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         "rai:dataLimitations",
     ),
     **{
-        f"croissant that is {text}": (lambda f, text=text: (f / "croissant.json").write_text(text), sentence)
+        f"croissant that is {text}": (written("croissant.json", text), sentence)
         for text, sentence in (
             ("[]", "is not a JSON object"),
             ("5", "is not a JSON object"),
@@ -166,16 +176,11 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         )
     },
     **{
-        f"class names that are {text}": (
-            lambda f, text=text: pq.write_table(
-                pq.read_table(f / EVAL).replace_schema_metadata({"huggingface": text}), f / EVAL
-            ),
-            "does not name the classes",
-        )
+        f"class names that are {text}": (names_of_classes(text), "does not name the classes")
         for text in ("{", "[]", '{"info": null}')
     },
     **{
-        f"card with {block}": (lambda f, block=block: (f / "README.md").write_text(f"---\n{block}\n---\n"), sentence)
+        f"card with {block}": (written("README.md", f"---\n{block}\n---\n"), sentence)
         for block, sentence in (
             ("configs: [", "its block of YAML is not valid"),
             ("configs: 3", "configuration default"),
