@@ -1,7 +1,6 @@
 """Settings of a review, such as overlap, leases and blind queues, read from TOML."""
 
 import json
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from hfv_builder.labelling.decisions import NO_ANOMALY, REASONS, Kind
 from hfv_builder.records import UsageError
+from hfv_builder.storage.toml_file import read_toml
 
 Text = Annotated[
     str, Field(min_length=1, max_length=40, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*\S)?$")
@@ -125,10 +125,11 @@ def load_settings(path: Path | None, *, overlap: int | None = None, cache_gb: fl
         UsageError: the file cannot be read or is invalid.
     """
     try:
-        given = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"the review settings {path} cannot be read: {error}") from None
-    unknown = sorted(set(given.get("queues", {})) - set(QUEUES))
+        given = {} if path is None else read_toml(path)
+    except FileNotFoundError:
+        raise UsageError(f"the review settings {path} cannot be read: there is no such file") from None
+    queues = given.get("queues")
+    unknown = sorted(set(queues) - set(QUEUES)) if isinstance(queues, dict) else []
     if unknown:
         raise UsageError(f"{path}: there is no queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
     given |= {name: value for name, value in (("overlap", overlap), ("cache_gb", cache_gb)) if value is not None}

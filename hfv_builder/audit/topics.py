@@ -1,7 +1,6 @@
 """Topics: the activities and backgrounds that prompts name, from a table of words."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 
@@ -11,6 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.toml_file import parse_toml
 
 FILE = "topics.toml"
 TOPICS = ("activities", "backgrounds")
@@ -31,8 +31,8 @@ def load_topics(text: str | None = None, where: str = FILE) -> Topics:
     if text is None:
         text = resources.files("hfv_builder.audit").joinpath(FILE).read_text(encoding="utf-8")
     try:
-        topics = TypeAdapter(Topics).validate_python(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        topics = TypeAdapter(Topics).validate_python(parse_toml(text, where))
+    except ValidationError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f'{where}: {reason}; write tables [activities] and [backgrounds] with lines name = ["word"]'

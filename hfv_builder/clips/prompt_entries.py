@@ -30,8 +30,8 @@ def parse_json(text: str, name: str) -> tuple[list[PromptLine], list[Complaint]]
         data = json.loads(text, object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:
         raise UsageError(f"{name} is not valid JSON at line {error.lineno}: {error.msg}; {FORMS}") from None
-    except RecursionError:
-        raise UsageError(f"{name} is nested too deeply; {FORMS}") from None
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{name} {_unreadable(error)}; {FORMS}") from None
     if isinstance(data, _Pairs):
         data = [_Pairs([("file", file), *_properties(value)]) for file, value in data]
     if not isinstance(data, list):
@@ -49,10 +49,15 @@ def parse_json_lines(text: str) -> tuple[list[PromptLine], list[Complaint]]:
                 objects.append((number, json.loads(line, object_pairs_hook=_Pairs)))
         except json.JSONDecodeError as error:
             complaints.append(malformed(number, f"it is not valid JSON: {error.msg}, column {error.colno}"))
-        except RecursionError:
-            complaints.append(malformed(number, "it is nested too deeply"))
+        except (RecursionError, ValueError) as error:
+            complaints.append(malformed(number, f"it {_unreadable(error)}"))
     lines, more = _entries(objects)
     return lines, sorted(complaints + more, key=lambda complaint: complaint.line or 0)
+
+
+def _unreadable(error: Exception) -> str:
+    """Return the reason why valid JSON cannot be read; Python limits the digits of integers."""
+    return "is nested too deeply" if isinstance(error, RecursionError) else "has an integer with too many digits"
 
 
 def _properties(value: Any) -> _Pairs:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,8 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, Typ
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import Place, read
+from hfv_builder.storage.places import Place
+from hfv_builder.storage.toml_file import read_toml
 
 CHECKOUT = Path(__file__).parents[2] / "manifests" / "sources.toml"
 INSTALLED = Path(__file__).parent / "sources.toml"
@@ -22,7 +22,7 @@ MIN_SIDE = 224
 """Smallest side in pixels that HFV accepts (paper, §3.2.1)."""
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Source:
     """The entry of a generator in `sources.toml`; missing fields are None."""
 
@@ -105,17 +105,15 @@ def _commonest(values: list[Any]) -> Any:
 
 def _read(path: Place) -> dict[str, Source]:
     try:
-        tables = tomllib.loads(read(path).decode())
+        tables = read_toml(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
     sources = {}
     for generator, fields in tables.items():
         try:
             sources[check_name(generator)] = TypeAdapter(Source).validate_json(json.dumps(fields, default=str))
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join([generator, *(str(part) for part in first["loc"])])

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from hfv_builder.detectors.targets import Target
 from hfv_builder.records import UsageError
+from hfv_builder.storage.toml_file import read_toml
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -43,18 +44,16 @@ def read_config(path: Path | None, settings: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read: {error}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path} is not valid TOML: {error}") from None
+            values = read_toml(path)
+        except FileNotFoundError:
+            raise UsageError(f"{path} cannot be read: there is no such file") from None
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--set {setting!r} is not KEY=VALUE, such as --set kernel=linear")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             values[key.strip()] = text
     return values
 

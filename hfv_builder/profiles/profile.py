@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from hfv_builder.backends.specs import BACKENDS, Kind, names
 from hfv_builder.clips.sources import check_name
 from hfv_builder.records import Metric, UsageError
+from hfv_builder.storage.toml_file import parse_toml, read_toml
 
 Pool = Literal["mean", "top20"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
@@ -194,9 +194,9 @@ def load_profile(name: str) -> Profile:
     if path.stem in known:
         raise UsageError(f"{name}: {path.stem} is the name of a profile that comes with hfv; rename the file")
     try:
-        overrides = _parse(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the profile {name} cannot be read: {error}") from None
+        overrides = read_toml(path)
+    except FileNotFoundError:
+        raise UsageError(f"the profile {name} cannot be read: there is no such file") from None
     base = overrides.pop("base", "paper")
     if base not in known:
         raise UsageError(f"{name}: base = {base!r} is no profile; choose {', '.join(known)}")
@@ -206,16 +206,9 @@ def load_profile(name: str) -> Profile:
 def _packaged(name: str) -> dict[str, Any]:
     """Return the fields of a profile in the package, on top of those of its base if it names one."""
     path = resources.files("hfv_builder") / "profiles" / f"{name}.toml"
-    fields = _parse(path.read_text(encoding="utf-8"), f"{name}.toml")
+    fields = parse_toml(path.read_text(encoding="utf-8"), f"{name}.toml")
     base = fields.pop("base", None)
     return fields if base is None else _merge(_packaged(base), fields)
-
-
-def _parse(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where} is not valid TOML: {error}") from None
 
 
 def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

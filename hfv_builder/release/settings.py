@@ -1,7 +1,6 @@
 """release.toml: what a release says in its maintainers' words."""
 
 import json
-import tomllib
 from collections.abc import Iterator
 from datetime import date
 from importlib import resources
@@ -12,7 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from hfv_builder.records import UsageError
 from hfv_builder.release.encoding import Encoding, Uniform, with_defaults
-from hfv_builder.storage.places import Place, read
+from hfv_builder.storage.places import Place
+from hfv_builder.storage.toml_file import read_toml
 
 FILE = "release.toml"
 FORBID = ConfigDict(extra="forbid", strict=True)
@@ -69,15 +69,11 @@ def load_settings(path: Place) -> Settings:
         UsageError: it is not there or not right, or a value is missing; the sentence names it.
     """
     try:
-        content = tomllib.loads(read(path).decode())
+        content = read_toml(path)
     except FileNotFoundError:
         raise UsageError(
             f"{path} is not there: run `hfv release init`, fill it in, and run the same command again"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
     for missing in _missing(content):
         raise UsageError(f"{path}: {missing} is missing: fill it in; the comments there say what belongs in it")
     try:

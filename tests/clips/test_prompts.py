@@ -124,18 +124,19 @@ def test_json_gives_prompts_and_complaints() -> None:
     assert complaints == [(3, "duplicate"), (1, "duplicate")]
 
 
-@pytest.mark.parametrize("text", ["", "[1", '"a"', "7", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[1", '"a"', "7", "[" * 100_000, f"[{'1' * 5000}]"])
 def test_invalid_json_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"p\.json (is not valid JSON at line 1|is neither|is nested)"):
+    with pytest.raises(UsageError, match=r"p\.json (is not valid JSON at line 1|is neither|is nested|has an integer)"):
         parse_json(text, "p.json")
 
 
 def test_json_lines_give_prompts_and_complaints() -> None:
     text = '{"file": "a.mp4", "prompt": "A\u2028B"}\r\n\n{"file": "b.mp4"\n{"file": "b.mp4", "prompt": "B"}\n[1]\n'
+    text += f'{{"prompt_group": {"1" * 5000}}}\n'
     lines, malformed = parse_json_lines(text)
     prompts, complaints = matched(lines, malformed)
     assert prompts == {"a.mp4": "A\u2028B", "b.mp4": "B"}
-    assert complaints == [(3, "malformed"), (5, "malformed")]
+    assert complaints == [(number, "malformed") for number in (3, 5, 6)]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_shipped_sources_equal_table_1(tmp_path: Path) -> None:
 
 
 def test_sources_of_a_user_are_added_or_replace_others(tmp_path: Path) -> None:
-    (tmp_path / "sources.toml").write_text('[mine]\nname = "Mine"\n[kling]\nname = "Kling 2"\nquantity = 3\n')
+    (tmp_path / "sources.toml").write_text('\ufeff[mine]\nname = "Mine"\n[kling]\nname = "Kling 2"\nquantity = 3\n')
     sources = load_sources(tmp_path)
     assert sources["mine"] == Source(name="Mine")
     assert (sources["kling"].name, sources["kling"].quantity, sources["kling"].fps) == ("Kling 2", 3, None)
@@ -56,7 +56,10 @@ def test_sources_of_a_user_are_added_or_replace_others(tmp_path: Path) -> None:
         ('[mine]\nname = "M"\nframes = 3', r"mine\.frames: is not a field of a source"),
         ("[mine]\nquantity = 3", r"mine\.name: field required"),
         ('[mine]\nname = "M"\nfps = "fast"', r"mine\.fps: "),
-        ('[Mine]\nname = "M"', "'Mine' is not a valid name of a generator"),
+        ('[Mine]\nname = "M"', r"sources\.toml: 'Mine' is not a valid name of a generator"),
+        ('[mine]\nname = "M"\nfps = inf', r"mine\.fps: input should be a finite number"),
+        (f"[mine]\nquantity = {'9' * 5000}", "not valid TOML: Exceeds the limit"),
+        (f"a = {'[' * 5000}", "not valid TOML: it is nested too deeply"),
     ],
 )
 def test_errors_name_the_wrong_field(tmp_path: Path, text: str, sentence: str) -> None:
