@@ -18,7 +18,8 @@ LEFTOVER_S = 3600.0
 IN_USE_S = 60.0
 """Seconds after its last use for which a file is not deleted: it may be about to be sent."""
 MADE = re.compile(r"[0-9a-f]{16}\.(mp4|webp)")
-UNFINISHED = re.compile(r"\..+\.(mp4|webp)")
+UNFINISHED = re.compile(r"\..+\.(mp4|webp)(\.\d+\.part)?")
+"""Names of unfinished files: of `storage.part_file`, and of earlier versions."""
 
 
 class Cache:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import ClipError
+from hfv_builder.storage.part_file import part_path
 from hfv_builder.storage.sockets import shorten_sockets
 
 DEADLINE_S = 300
@@ -76,6 +77,8 @@ class Workshop:
             if error is not None:
                 process.kill()
             process.join()
+            with suppress(OSError):  # of a killed process; it may fill the disk if every attempt leaves one
+                part_path(target, process.pid or 0).unlink(missing_ok=True)
             process.close()
         if error is not None:
             raise error

@@ -14,9 +14,14 @@ def part_file(path: Path) -> Iterator[Path]:
     process id, because two workers may render the same clip.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_path(path, os.getpid())
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_path(path: Path, pid: int) -> Path:
+    """Return the temporary path that this process writes to; a process that is killed leaves it behind."""
+    return path.with_name(f".{path.name}.{pid}.part")

@@ -11,6 +11,7 @@ import pytest
 
 from hfv_builder.records import ClipError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.part_file import part_path
 from review_ui import cache
 from review_ui.cache import Cache
 from review_ui.clips import Clips
@@ -57,10 +58,11 @@ def test_what_was_just_used_stays_even_above_the_limit(tmp_path: Path) -> None:
 def test_nothing_else_in_the_folder_is_deleted(tmp_path: Path) -> None:
     others = [tmp_path / name for name in ("decisions.sqlite", "a.mp4", ".hidden", f"{1:016x}.mkv", f"{2:016X}a.mp4")]
     old = tmp_path / ".tmpabc.mp4"
-    fresh = tmp_path / ".tmpdef.webp"
-    for path in (*others, old, fresh):
+    killed = part_path(tmp_path / f"{3:016x}.mp4", 4_194_304)
+    fresh = part_path(tmp_path / f"{4:016x}.webp", 4_194_304)
+    for path in (*others, old, killed, fresh):
         path.write_bytes(bytes(100))
-    for path in (*others, old):
+    for path in (*others, old, killed):
         os.utime(path, (0, 0))
     Cache(tmp_path, 1)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (*others, fresh)}

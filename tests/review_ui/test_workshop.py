@@ -9,7 +9,7 @@ import pytest
 
 from hfv_builder.records import ClipError
 from review_ui.workshop import Workshop
-from tests.review_ui.works import copy, die, fail, find_the_disk_full, hang, refuse
+from tests.review_ui.works import copy, die, fail, find_the_disk_full, hang, hang_in_the_middle, refuse
 
 
 def is_alive(process: int) -> bool:
@@ -43,6 +43,12 @@ def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"took more than 0\.5 s"):
         Workshop(deadline_s=0.5).run(hang, tmp_path / "a", tmp_path / "b")
     assert time.monotonic() - started < 60
+
+
+def test_what_is_ended_leaves_no_unfinished_file(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="took more than"):
+        Workshop(deadline_s=1).run(hang_in_the_middle, tmp_path / "a", tmp_path / "b.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_stops_does_not_wait(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from hfv_builder.records import ClipError
+from hfv_builder.storage.part_file import part_file
 
 
 def copy(source: Path, target: Path) -> None:
@@ -30,3 +31,9 @@ def die(source: Path, target: Path) -> None:
 def hang(source: Path, target: Path) -> None:
     target.write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def hang_in_the_middle(source: Path, target: Path) -> None:
+    with part_file(target) as part:
+        part.write_text("half")
+        time.sleep(600)
