@@ -46,6 +46,13 @@ class Manifests:
     """
 
     def __init__(self, root: Place) -> None:
+        """Use this folder or URL, without checking whether it exists.
+
+        Raises:
+            UsageError: the URL contains `::`, which would become another URL on its way to a worker.
+        """
+        if not isinstance(root, Path) and "::" in root.path:
+            raise UsageError(f"manifests cannot be in {root}: choose a place without '::' in its name")
         self.root = root
 
     def __repr__(self) -> str:

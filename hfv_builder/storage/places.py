@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -27,6 +28,8 @@ Place = Union[Path, "UPath"]
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 HIDDEN = ".hfv-"
 """Prefix of the names of unfinished files."""
+LONGEST_SUFFIX = 16
+"""Characters of the suffix of a file's name, with which its copy is named."""
 NO_STORES = frozenset(
     {"http", "https", "ftp", "data", "github", "gist", "jupyter", "reference", "zip", "tar", "libarchive"}
 )
@@ -46,11 +49,15 @@ def place(text: str) -> Place:
     from upath import UPath
 
     store, key = text.split("://", 1)
-    if store.split("+")[0] in NO_STORES or "::" in text:
+    if store.split("+")[0] in NO_STORES or "::" in store:
         raise UsageError(f"{text} cannot be used: {store} is not an object store; copy the files to a folder")
     try:
         # Workers write at the same time, so that cached listings would be outdated.
-        url = UPath(f"{store}://{re.sub('/+', '/', key)}", use_listings_cache=False)
+        bucket, slash, rest = re.sub("/+", "/", key).partition("/")
+        if "::" in rest:  # joined, so that it is part of the name and does not chain another URL
+            url = UPath(f"{store}://{bucket}", use_listings_cache=False).joinpath(rest)
+        else:
+            url = UPath(f"{store}://{bucket}{slash}{rest}", use_listings_cache=False)
         url.fs  # noqa: B018  # loads the package
     except (ImportError, ValueError) as error:
         cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of file systems"
@@ -120,11 +127,15 @@ def listed(folder: "UPath") -> list[str]:
 def matching(folder: Place, pattern: str) -> list[Place]:
     """Return the files and folders below a folder that match a pattern of `Path.glob`; none if it does not exist.
 
+    In an object store, only files in the folder itself.
+
     Raises:
         UsageError: the object store does not respond.
     """
-    with answering(f"{folder} cannot be listed"):
+    if isinstance(folder, Path):
         return list(folder.glob(pattern))
+    # Not `UPath.glob`, which takes brackets and asterisks of the folder's own path for a pattern too.
+    return [folder / name for name in listed(folder) if "/" not in name and fnmatchcase(name, pattern)]
 
 
 def put(path: Place, content: str | bytes | memoryview) -> None:
@@ -211,7 +222,8 @@ def local_copy(path: Place) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=f"{_cleaned(tempfile.gettempdir())}{os.getpid()}-") as folder:
-        copy = Path(folder, path.name)
+        # Names in a store may be longer than those of files.
+        copy = Path(folder, f"copy{path.suffix if len(path.suffix) < LONGEST_SUFFIX else ''}")
         with answering(f"{path} cannot be fetched"):
             try:
                 path.fs.get_file(path.path, str(copy))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import Place, read, unwritable, writable
+from hfv_builder.storage.places import Place, matching, read, unwritable, writable
 from pipelines.score.run import ShardResult
 
 
@@ -47,7 +47,7 @@ def pace(manifests: Manifests, generator: str, profile: str | None = None) -> fl
     Args:
         profile: of a run with this profile; None takes any. Runs of earlier versions do not say.
     """
-    logs: list[Place] = [*(manifests.root / "runs").glob(f"{'?' * 18}-score-{generator}.jsonl")]
+    logs = matching(manifests.root / "runs", f"{'?' * 18}-score-{generator}.jsonl")
     for log in sorted(logs, key=lambda log: log.name, reverse=True):
         lines = list(_lines(log))
         if lines and (profile is None or lines[0].get("profile", profile) == profile):

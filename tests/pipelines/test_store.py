@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from hfv_builder.records import UsageError
 from hfv_builder.storage.folders import walk
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, local_copy, place, put, read
@@ -121,6 +122,21 @@ def test_local_copies_of_killed_processes_are_deleted(
         assert copy.is_relative_to(tmp_path)
         assert [folder.exists() for folder in (of_ended, of_running, of_other_machine)] == [False, True, True]
     assert not copy.exists()
+
+
+def test_names_that_only_stores_allow_are_read(bucket: Place, clips_folder: Fill) -> None:
+    names = ["a::b.mp4", f"{'l' * 300}.mp4", "a#b.mp4", "a?b.mp4", "a*b.mp4", "a[1] %20.mp4"]
+    for name, path in zip(names, sorted(clips_folder(count=len(names), frames=2).iterdir()), strict=True):
+        put(bucket / "run[1]" / name, path.read_bytes())
+    root = bucket / "m[1]"
+    clips = ["--generator", "kling", "--manifests", str(root), "--clips", str(bucket / "run[1]"), "--workers", "0"]
+    for _ in range(2):
+        assert main(["catalog", *clips]) == 0
+    found = {row["path"]: row["status"] for row in rows(Manifests(root), CLIPS)}
+    assert found == {f"{bucket}run[1]/{name}": "ok" for name in names}
+    assert main(["status", "--manifests", str(root)]) == 0
+    with pytest.raises(UsageError, match="without '::'"):
+        Manifests(place(f"{bucket}m::n"))
 
 
 def test_a_changed_clip_in_the_store_is_read_again(bucket: Place, clips_folder: Fill) -> None:
