@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -46,6 +47,8 @@ from review_ui.users import NAME, Role
 
 LOG = logging.getLogger(__name__)
 COOKIE = "hfv_session"
+REVIEWER = "x-reviewer"
+"""Header with the percent-encoded name that a page shows: the cookie may be that of another user by now."""
 COOKIE_S = 400 * 86400
 """Lifetime of the cookie, the longest that browsers allow. The server expires sessions by their last use."""
 SENTENCE = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}}
@@ -69,6 +72,9 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         session = sessions.find(cookie) if cookie else None
         if session is None:
             raise Refused(401, "not signed in or session expired; POST your name to /api/session")
+        shown = request.headers.get(REVIEWER)
+        if shown is not None and unquote(shown) != session.name:
+            raise Refused(401, f"{session.name} has signed in in another tab of this browser; sign in again")
         return session
 
     return who

@@ -7,9 +7,10 @@ import { Outbox } from "./outbox.js";
 import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
-const outbox = new Outbox(document.body.dataset.name);
+const { name } = document.body.dataset;
+const outbox = new Outbox(name);
 const stage = new Stage();
-const notes = new Notes();
+const notes = new Notes(name);
 const marking = new Marking(stage);
 const ballot = new Ballot((chosen, title) => (marking.waits ? "Loading…" : `Settle: ${chosen.answer === "reject" ? `reject, ${chosen.reason}` : title}`));
 let cases = [], later = [], done = [], total = 0, began = null;

@@ -6,6 +6,9 @@ export class Problem extends Error {
 
 export async function call(method, path, body, { keepalive = false } = {}) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  // Another user may have signed in in another tab, whose cookie this page would send.
+  const { name } = document.body.dataset;
+  if (name) headers["X-Reviewer"] = encodeURIComponent(name);
   let response;
   try {
     const signal = keepalive ? undefined : AbortSignal.timeout(20000);

@@ -5,6 +5,7 @@ import { Problem, post } from "./api.js";
 
 const WAITS = [500, 1000, 2000, 4000, 8000];
 const GONE_FOR_GOOD = [400, 404, 409, 413, 422];
+const REST = /^\d{18}\.[0-9A-Za-z-]+$/; // of a key, after the prefix; that of `anna` also begins keys of `anna.b`
 
 export class Outbox extends EventTarget {
   constructor(name) {
@@ -21,10 +22,12 @@ export class Outbox extends EventTarget {
   keys() {
     const stored = [];
     try {
-      for (let i = 0; i < localStorage.length; i++) if (localStorage.key(i).startsWith(this.prefix)) stored.push(localStorage.key(i));
+      for (let i = 0; i < localStorage.length; i++) if (this.owns(localStorage.key(i))) stored.push(localStorage.key(i));
     } catch { /* no storage */ }
     return [...stored, ...this.memory.keys()].sort();
   }
+
+  owns(key) { return key.startsWith(this.prefix) && REST.test(key.slice(this.prefix.length)); }
 
   has(id) { return this.keys().some((key) => key.endsWith(`.${id}`)); }
 

@@ -19,7 +19,7 @@ const revisited = /^[0-9a-f]{16}$/.exec(address.get("revisit"))?.[0]; // a clip 
 const name = document.body.dataset.name;
 const outbox = new Outbox(name);
 const stage = new Stage();
-const notes = new Notes();
+const notes = new Notes(name);
 const marking = new Marking(stage);
 const tabs = new BroadcastChannel(`hfv.${name}`);
 const ballot = new Ballot((chosen, title) => {
@@ -40,8 +40,8 @@ let began = null, hidden = 0, hiddenSince = 0;
 let finished = []; // times of the answers, for the pace
 
 const history = {
-  read: () => JSON.parse(sessionStorage.getItem("hfv.history") ?? "[]").filter(({ item }) => item.answers),
-  write: (entries) => sessionStorage.setItem("hfv.history", JSON.stringify(entries.slice(-30))),
+  read: () => JSON.parse(sessionStorage.getItem(`hfv.history.${name}`) ?? "[]").filter(({ item }) => item.answers),
+  write: (entries) => sessionStorage.setItem(`hfv.history.${name}`, JSON.stringify(entries.slice(-30))),
 };
 
 // ---------------------------------------------------------------- the hand

@@ -213,21 +213,22 @@ function rank(metric, suggestion) {
     make("span", { class: "number" }, place == null ? "–" : `${place} of ${size}`));
 }
 
-// Notes on clips. Every change is stored, so that a draft survives a reload.
+// Notes of a reviewer on clips. Every change is stored, so that a draft survives a reload.
 export class Notes {
-  constructor() {
+  constructor(name) {
+    this.prefix = `hfv.note.${name}.`;
     this.dialog = $("note");
     this.field = $("note-text");
     this.field.addEventListener("input", () => {
       const text = this.field.value.replace(CONTROLS, " ").trim();
-      if (text) sessionStorage.setItem(`hfv.note.${this.id}`, text); else sessionStorage.removeItem(`hfv.note.${this.id}`);
+      if (text) sessionStorage.setItem(this.prefix + this.id, text); else sessionStorage.removeItem(this.prefix + this.id);
       this.show(this.id);
     });
   }
 
-  read(id) { return sessionStorage.getItem(`hfv.note.${id}`) ?? ""; }
+  read(id) { return sessionStorage.getItem(this.prefix + id) ?? ""; }
 
-  take(id) { const text = this.read(id); sessionStorage.removeItem(`hfv.note.${id}`); return text; }
+  take(id) { const text = this.read(id); sessionStorage.removeItem(this.prefix + id); return text; }
 
   show(id) { $("noted").hidden = !this.read(id); }
 

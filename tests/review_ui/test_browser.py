@@ -227,3 +227,42 @@ def test_adjudication(sample: Manifests, serve: Any, sit: Any) -> None:
     last = served.manifests.read(REVIEWS).to_pylist()[-1]
     assert (last["reviewer"], last["role"], last["clip_id"]) == ("zoe", "adjudicator", clip)
     assert (last["decision"], last["reason"]) == ("reject", "watermark")
+
+
+def test_another_user_signs_in_in_another_tab(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
+    anna = sit(served, "anna", "/review?generator=alpha").ready()
+    anna.run("localStorage.setItem('hfv.guide.anna.k', 'seen')")
+    clips = [anna.give("1")]
+    anna.saved()
+    anna.ready().press("n")
+    anna.page.fill("#note-text", "of anna")
+    anna.press("Escape")
+    assert anna.context.request.post(f"{served.url}/api/session", data={"name": "anna.k"}).ok
+    clips.append(anna.give("2"))
+    anna.page.wait_for_url(f"{served.url}/enter")
+    anna.enter("anna.k")  # whose answers do not include those of anna that wait to be sent
+    anna.visit("/review?generator=alpha").ready()
+    anna.press("z")
+    anna.says("#toast", "Nothing to undo")
+    anna.give("3")
+    anna.saved()
+    assert anna.context.request.delete(f"{served.url}/api/session").ok
+    anna.page.goto(f"{served.url}/enter")
+    anna.enter("anna")
+    anna.sent()
+    served.end()
+    rows = served.manifests.read(REVIEWS).to_pylist()
+    assert [row["clip_id"] for row in rows if row["reviewer"] == "anna"] == clips
+    assert [row["note"] for row in rows] == [None, None, "of anna"]
+
+
+def test_answers_of_a_user_whose_name_begins_like_another(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
+    anna = sit(served, "anna", "/review?generator=alpha").ready()
+    key = f"hfv.out.anna.k.{1:018}.{'a' * 16}"
+    entry = '{"path": "/api/undo", "body": {"decision_id": "aaaaaaaaaaaaaaaa", "undoes": ["bbbbbbbbbbbbbbbb"]}}'
+    anna.run(f"localStorage.setItem({key!r}, {entry!r})")
+    anna.give("1")
+    anna.saved()
+    assert anna.run(f"localStorage.getItem({key!r})") == entry
