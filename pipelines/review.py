@@ -221,7 +221,7 @@ def add_user(
     try:
         users.touch(mode=0o600)
         with users.open("a", encoding="utf-8") as file:
-            file.write(f"{lines}\n")
+            file.write(f"\n{lines}")  # editors may have left the last line without an end
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
     text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only once; {users} holds its hash."

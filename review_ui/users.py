@@ -6,19 +6,21 @@ import logging
 import re
 import secrets
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from hfv_builder.clips.sources import check_name
 from hfv_builder.records import UsageError
+from hfv_builder.storage.toml_file import read_toml
 from review_ui.filter import Filter
 from review_ui.settings import QUEUES
 
-NAME = re.compile(r"[^\W_][\w .@'-]{0,39}")
-"""Valid names of reviewers. They contain no colon: see `hfv_builder.labelling.reviews`."""
+NAME = re.compile(r"[^\W_]([\w .@'-]{0,38}[\w.@'-])?")
+"""Valid names of reviewers. They contain no colon, see `hfv_builder.labelling.reviews`, and no blank at the end, which
+signing in removes."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
 SETTLED_S = 2.5
 """Age in seconds of a file from which any later change gives another modification time on every file system."""
@@ -122,9 +124,9 @@ def read_users(path: Path) -> dict[str, User]:
         UsageError: the file cannot be read, is invalid or has no users.
     """
     try:
-        entries = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"the users in {path} cannot be read: {error}; {ADVICE}") from None
+        entries = read_toml(path)
+    except FileNotFoundError:
+        raise UsageError(f"the users in {path} cannot be read: there is no such file; {ADVICE}") from None
     users = {}
     for name, entry in entries.items():
         if not NAME.fullmatch(name):
@@ -164,8 +166,10 @@ def new_user(
         queues: the queues that the user is assigned to; empty for all.
 
     Raises:
-        UsageError: the name, the role or a queue is invalid.
+        UsageError: the name, the role, a generator or a queue is invalid.
     """
+    for generator in generators:
+        check_name(generator)
     unknown = sorted(set(queues) - set(QUEUES))
     if unknown:
         raise UsageError(f"there is no queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")

@@ -236,13 +236,22 @@ def test_users_come_in_with_their_tokens(start: Callable[..., TestClient], tmp_p
         ("[anna]\nrole = 'reviewer'", "has no token_sha256"),
         (f"[anna]\ntoken_sha256 = '{'0' * 64}'\nrole = 'boss'", "must be reviewer or adjudicator"),
         (f"['a:b']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is not a valid name"),
-        ("[anna", "cannot be read"),
+        ("[anna", "is not valid TOML"),
+        (f"['anna ']\ntoken_sha256 = '{'0' * 64}'\nrole = 'reviewer'", "is not a valid name"),
     ],
 )
 def test_a_wrong_users_file_says_where(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "users.toml").write_text(text)
     with pytest.raises(UsageError, match=sentence):
         read_users(tmp_path / "users.toml")
+
+
+def test_a_user_is_added_to_a_file_whose_last_line_has_no_end(tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    add_user("anna", file)
+    file.write_text(file.read_text().rstrip())
+    add_user("ben", file)
+    assert [*read_users(file)] == ["anna", "ben"]
 
 
 def test_settings(tmp_path: Path) -> None:
@@ -254,7 +263,8 @@ def test_settings(tmp_path: Path) -> None:
         ("overlap = 0", "overlap"),
         ("shwon = 1", "shwon"),
         ("[queues.x]", "no queue 'x'"),
-        ("=", "read"),
+        ("queues = 5", "queues: input should be an object"),
+        ("=", "not valid TOML"),
     ):
         file.write_text(text)
         with pytest.raises(UsageError, match=sentence):
