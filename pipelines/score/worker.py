@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from hfv_builder.scoring.scorer import ClipScores
 
 
+REPLACED = "it was replaced while it was scored; run `hfv catalog` again"
+
+
 def score_shard(shard: list[ClipJob], *, run: ScoringRun) -> ShardResult:
     """Score some clips and write their rows, one part per metric."""
     resolved, profile = run.resolved, run.resolved.profile
@@ -145,18 +148,35 @@ def catalogued_file(job: ClipJob) -> Iterator[Path]:
     """Yield the file of the clip, after checking that its content is the catalogued one.
 
     Raises:
-        NotScored: the file is missing or has changed.
+        NotScored: the file is missing or has changed, or changes in the block.
     """
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(local_copy(place(job.path)))
+            before = file.stat()
             with file.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
             raise NotScored(error.strerror or str(error)) from error
         if not found.startswith(job.clip_id):
             raise NotScored("it has changed since it was catalogued; run `hfv catalog` again")
-        yield file
+        try:
+            yield file
+        except Exception as error:
+            if _is_replaced(file, before):
+                raise NotScored(REPLACED) from error
+            raise
+        if _is_replaced(file, before):
+            raise NotScored(REPLACED)
+
+
+def _is_replaced(file: Path, before: os.stat_result) -> bool:
+    """Return whether a file has another size or time than before; False if it was deleted."""
+    try:
+        after = file.stat()
+    except OSError:
+        return False
+    return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 
 def _score(job: ClipJob, chunks: Iterable[Any], scorer: Any, run: ScoringRun) -> "tuple[ClipScores, Exception | None]":

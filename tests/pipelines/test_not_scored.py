@@ -2,12 +2,15 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hfv_builder.backends import registry
+from hfv_builder.frames import video
+from hfv_builder.frames.video import decode
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import ClipError, UsageError
 from hfv_builder.storage.manifest import Manifests
@@ -39,6 +42,25 @@ def test_a_clip_whose_file_was_missing_is_scored_once_it_exists(
     again = score(manifests, "kling", LITE, cluster=cluster)
     assert (again.summary["scored_now"], again.summary["failed"], again.exit_code) == (1, 0, 0)
     assert len(rows(manifests, SCORES)) == 6
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_clip_that_is_replaced_while_it_is_scored_has_no_score(
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    file = clips_folder(count=1) / "000.mp4"
+    catalog(manifests, "kling", file.parent, cluster=Cluster(workers=0))
+
+    def decode_late(path: Path, **options: Any) -> Iterator[Any]:
+        write_clip(file, moving_square(9, seed=99))
+        if damaged:
+            file.write_bytes(file.read_bytes()[:99])
+        return decode(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "decode", decode_late)
+        outcome = score(manifests, "kling", LITE, cluster=Cluster(workers=0))
+    assert outcome.summary["failures"][0]["reason"].startswith("not scored: it was replaced while it was scored")
 
 
 def test_changed_content_is_not_scored_under_the_old_id(
