@@ -79,6 +79,8 @@ def catalog(
     listing = list_clips(folder, manifests.root)
     given = None
     if prompts is not None or prompts_in_names:
+        if not listing.files:
+            raise no_clip(listing, listing.others)
         names = [name for path in listing.files if (name := listing.name(path)) is not None]
         given = read_prompts(prompts, canonical(folder), names)
 

@@ -14,6 +14,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.stage import catalog
+from pipelines.cli import main
 from pipelines.workers.cluster import Cluster
 from tests.pipelines.conftest import age, raising, rows
 
@@ -167,3 +168,14 @@ def test_prompts_that_no_clip_gets_are_an_error(tmp_path: Path, name: str, conte
         read_prompts(source if source.parent == tmp_path else source.parent, tmp_path, ["a.mp4"])
     with pytest.raises(UsageError, match=r"no clip in .* is named PROMPT-NUMBER"):
         read_prompts(None, tmp_path, ["a.mp4"])
+
+
+@pytest.mark.parametrize("source", [["--prompts", "p.csv"], ["--prompts-in-names"]])
+def test_prompts_for_a_folder_without_clips(
+    tmp_path: Path, source: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text("file,prompt\na.mp4,x\n")
+    Path("clips").mkdir()
+    assert main(["catalog", "--generator", "kling", "--clips", "clips", "--manifests", "m", *source]) == 2
+    assert "there is no clip in" in capsys.readouterr().err
