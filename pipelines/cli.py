@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted; nothing is lost, run the same command to resume", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has exited, such as `| head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()  # its reader has exited, such as `| head`
         return DONE
 
 
@@ -69,8 +68,20 @@ def _run(options: argparse.Namespace) -> int:
         cure = f"install with `pip install -e '.[{EXTRAS[options.command]}]'`"
         print(f"hfv {options.command}: it needs {error.name}: {cure}", file=sys.stderr)
         return WRONG_USE
-    print(outcome.json() if options.json else outcome.terminal(verbose=options.verbose))
+    try:
+        print(outcome.json() if options.json else outcome.terminal(verbose=options.verbose), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of a file on a full disk
+        _close_stdout()
+        print(f"hfv {options.command}: it is done, but its output cannot be written: {error.strerror}", file=sys.stderr)
+        return WRONG_USE
     return outcome.exit_code
+
+
+def _close_stdout() -> None:
+    """Discard what is still to be written to stdout, which would raise an error at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentences(error: Exception) -> str:

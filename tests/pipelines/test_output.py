@@ -1,0 +1,26 @@
+"""The output of a command that cannot be written."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hfv_builder.storage.manifest import Manifests
+from pipelines.catalog.stage import catalog
+from pipelines.cli import main
+from pipelines.workers.cluster import Cluster
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_to_a_full_disk_is_one_sentence(
+    manifests: Manifests,
+    clips_folder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    catalog(manifests, "kling", clips_folder(count=1, frames=2), cluster=Cluster(workers=0))
+    with Path("/dev/full").open("w", encoding="utf-8") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert main(["status", "--manifests", str(manifests.root)]) == 2
+    assert capsys.readouterr().err.endswith("it is done, but its output cannot be written: No space left on device\n")
