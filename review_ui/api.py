@@ -63,8 +63,9 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
     async def who(request: Request) -> Session:
         # Read from the request, because declared parameters would take longer than the rest of the request.
         cookie, authorization = request.cookies.get(COOKIE), request.headers.get("authorization")
-        if authorization is not None:
-            session = sessions.bearer(authorization.removeprefix("Bearer ").strip())
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer":  # others are for a proxy in front of this server
+            session = sessions.bearer(token.strip())
             if session is None:
                 LOG.warning("wrong bearer token from %s", address(request))
                 raise Refused(401, "no user has that token")

@@ -222,6 +222,7 @@ def test_users_come_in_with_their_tokens(start: Callable[..., TestClient], tmp_p
     script = client.get("/api/me", headers={"Authorization": f"Bearer {tokens['anna']}"})
     assert script.json()["name"] == "anna"
     assert client.get("/api/me", headers={"Authorization": "Bearer no"}).status_code == 401
+    assert anna.send("GET", "/api/me", Authorization="Basic eDp5").status_code == 200  # for a proxy in front
     # Whoever is struck off the list is out, cookie or not.
     users = read_users(file)
     del users["anna"]
