@@ -14,6 +14,7 @@ export class Outbox extends EventTarget {
     this.memory = new Map(); // used if there is no storage
     this.failures = 0;
     this.running = null;
+    addEventListener("beforeunload", (event) => { if (this.memory.size) event.preventDefault(); }); // the browser asks whether to leave
     addEventListener("online", () => { this.failures = 0; this.flush(); });
     addEventListener("storage", (event) => event.key?.startsWith(this.prefix) && this.tell());
   }
@@ -34,7 +35,9 @@ export class Outbox extends EventTarget {
   get size() { return this.keys().length; }
 
   put(path, body) {
-    this.last = Math.max(Date.now() * 1000, (this.last ?? 0) + 1);
+    // After all that wait, also if the clock was set back: an undo must not be sent before its answer.
+    const waiting = this.keys().map((key) => Number(key.slice(this.prefix.length).split(".")[0]));
+    this.last = Math.max(Date.now() * 1000, (this.last ?? 0) + 1, ...waiting.map((time) => time + 1));
     const key = `${this.prefix}${String(this.last).padStart(18, "0")}.${body.decision_id}`;
     const entry = JSON.stringify({ path, body });
     try { localStorage.setItem(key, entry); } catch { this.memory.set(key, entry); }

@@ -266,3 +266,32 @@ def test_answers_of_a_user_whose_name_begins_like_another(sample: Manifests, ser
     anna.give("1")
     anna.saved()
     assert anna.run(f"localStorage.getItem({key!r})") == entry
+
+
+ORDER = """async () => {
+  const { Outbox } = await import("/static/outbox.js");
+  const real = Date.now, sent = [];
+  window.fetch = () => Promise.reject(new Error("offline"));
+  for (const [id, hours] of [["answer", 0], ["undo", 1]]) {
+    Date.now = () => real() - hours * 3600000;
+    new Outbox("zoe").put("/api/undo", { decision_id: id });
+  }
+  Date.now = real;
+  return new Outbox("zoe").keys().map((key) => key.split(".").at(-1));
+}"""
+FULL = """() => {
+  const set = Storage.prototype.setItem;
+  Storage.prototype.setItem = function (key, value) { if (this === localStorage) throw new Error("full"); set.call(this, key, value); };
+}"""
+
+
+def test_what_waits_is_sent_in_order_and_not_lost_without_storage(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0))
+    anna = sit(served, "anna", "/review?generator=alpha").ready()
+    assert anna.run(ORDER) == ["answer", "undo"]
+    anna.run(FULL)
+    anna.give("1")
+    with anna.page.expect_event("dialog") as asked:
+        anna.page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
