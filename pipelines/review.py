@@ -220,8 +220,9 @@ def add_user(
     token, lines = new_user(name, role, generators=generators, queues=queues)
     try:
         users.touch(mode=0o600)
+        begin = "\n" if users.read_bytes()[-1:] not in (b"", b"\n") else ""  # editors may leave the last line open
         with users.open("a", encoding="utf-8") as file:
-            file.write(f"\n{lines}")  # editors may have left the last line without an end
+            file.write(f"{begin}{lines}\n")
     except OSError as error:
         raise UsageError(f"cannot write to {users}: {error.strerror}") from None
     text = f"{name} ({role}) signs in with the token\n\n  {token}\n\nIt is shown only once; {users} holds its hash."
