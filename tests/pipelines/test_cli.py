@@ -208,7 +208,7 @@ def test_options_refuse_empty_values(command: str, option: str, value: str, caps
         (["status", "--manifests", "file"], "/file has no clips yet"),
         (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),
         (["review", "--users", "clips"], "clips"),
-        (["review", "--settings", "clips"], "the review settings clips cannot be read"),
+        (["review", "--settings", "clips"], "clips cannot be read: Is a directory"),
         (["reviews", "export", "--db", "clips"], "clips does not exist"),
         (["reviews", "add-user", "anna", "--users", "clips"], "clips"),
         (["demo", "--out", "file"], "cannot write to file: File exists; choose another place with --out DIR"),
