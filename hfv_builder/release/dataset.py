@@ -103,7 +103,7 @@ def configs_of(rows: pd.DataFrame) -> Iterator[Config]:
     test = rows[rows["split"].eq(Split.TEST)]
     variants = test["folder"].map(lambda folder: folder.partition("@")[2])  # there may be no test clip
     for _, own in sorted(test.groupby(variants), key=lambda item: str(item[0])):
-        is_real = own["label"].eq(Label.REAL)
-        footage = sorted(own.loc[is_real, "folder"].unique())
-        for folder in sorted(own.loc[~is_real, "folder"].unique()):
+        is_real = own["label"].eq(Label.REAL).groupby(own["folder"]).all()
+        footage = sorted(is_real.index[is_real])  # a folder with fake clips too is a set with its own footage
+        for folder in sorted(is_real.index[~is_real]):
             yield Config(name=folder.removeprefix(f"{EVALUATION}/"), folders={"test": (folder, *footage)})

@@ -19,3 +19,11 @@ def test_evaluation_sets_share_the_real_clips_of_their_variant() -> None:
         "kling": ("eval/kling", "eval/film"),
         "kling@blur3": ("eval/kling@blur3", "eval/film@blur3"),
     }
+
+
+def test_a_set_with_its_own_footage_stays_out_of_other_sets() -> None:
+    rows = pd.DataFrame({"folder": ["eval/kling", "eval/kling", "eval/pika", "eval/film"], "label": [0, 3, 1, 3]})
+    assert {config.name: config.folders["test"] for config in configs_of(rows.assign(split="test"))} == {
+        "kling": ("eval/kling", "eval/film"),
+        "pika": ("eval/pika", "eval/film"),
+    }
