@@ -1,7 +1,7 @@
 """Read a release: its clips, its evaluation sets and the places of its files. Any folder in this format can be read.
 
 The folder needs a metadata.parquet with file_name and label in `data/train`, `data/validation` or `eval/SET`. Missing
-other columns are read as null.
+other columns are read as null; without a clip_id the path of a clip, apart from its variant, identifies it.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Release:
 
     folder: Path
     checksum: str
-    """SHA-256 of the file SHA256SUMS, or of the tables if there is none."""
+    """SHA-256 of the file SHA256SUMS, or of the tables if it does not list them as they are."""
     rows: pd.DataFrame
     """A row per clip and variant, by path: the columns of `metadata.SCHEMA`, and folder, split, variant and path."""
     sums: dict[str, str] = field(repr=False)
@@ -67,7 +67,8 @@ class Release:
                 parts.append(pd.concat([own, held_out[is_real]]).assign(set=str(generator), variant=""))
         if not parts:
             raise UsageError(f"{self.folder} has no clips to evaluate on: neither eval/ nor data/validation has any")
-        return pd.concat(parts, ignore_index=True)[SET_COLUMNS]
+        rows = pd.concat(parts)[SET_COLUMNS]
+        return rows.drop_duplicates(["clip_id", "set", "variant"], ignore_index=True)
 
     @property
     def is_pooled(self) -> bool:
@@ -80,9 +81,12 @@ class Release:
         block.
 
         Raises:
-            ClipError: it is not there.
+            ClipError: it is not there, or SHA256SUMS lists another content.
+            UsageError: a shard is damaged.
         """
         if (own := self.folder / path).is_file():
+            if path in self.sums and sha256(own) != self.sums[path]:
+                raise ClipError(f"its content is not the one in {CHECKSUMS}: download it again")
             yield own
         elif path in self._members:
             shard, offset, size = self._members[path]
@@ -112,8 +116,11 @@ class Release:
         members: dict[str, tuple[Path, int, int]] = {}
         for shard in (shard for pattern in FOLDERS for shard in self.folder.glob(f"{pattern}/*{SHARD_SUFFIX}")):
             below = shard.parent.relative_to(self.folder).as_posix()
-            with tarfile.open(shard, "r:") as tar:
-                members |= {f"{below}/{entry.name}": (shard, entry.offset_data, entry.size) for entry in tar}
+            try:
+                with tarfile.open(shard, "r:") as tar:
+                    members |= {f"{below}/{entry.name}": (shard, entry.offset_data, entry.size) for entry in tar}
+            except tarfile.TarError as error:
+                raise UsageError(f"{shard} is damaged ({error}): download it again") from None
         return members
 
 
@@ -146,8 +153,10 @@ def read_release(folder: Path) -> Release:
     sums: dict[str, str] = {}
     identity = b"".join(table.read_bytes() for table in tables)
     if (path := folder / CHECKSUMS).is_file():
-        identity = path.read_bytes()
-        sums, _ = read_checksums(identity.decode("utf-8", errors="replace"))
+        listed = path.read_bytes()
+        sums, _ = read_checksums(listed.decode("utf-8", errors="replace"))
+        if all(sums.get(table.relative_to(folder).as_posix()) == sha256(table) for table in tables):
+            identity = listed
     return Release(
         folder=Path(os.path.abspath(folder)),
         checksum=hashlib.sha256(identity).hexdigest(),
@@ -166,13 +175,19 @@ def _read(table: Path, release: Path) -> pd.DataFrame:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
     folder = table.parent.relative_to(release).as_posix()
     rows: pd.DataFrame = content.to_pandas().reindex(columns=SCHEMA.names)
-    labels = {int(label) for label in Label}
-    if not (rows["label"].notna().all() and set(rows["label"].astype(int)) <= labels):
+    labels = pd.to_numeric(rows["label"], errors="coerce")
+    if not labels.isin([*map(int, Label)]).all():
         raise UsageError(f"{table} has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)")
-    rows["label"] = rows["label"].astype(int)
-    stems = rows["file_name"].str.rpartition("/")[2].str.removesuffix(SUFFIX)
-    rows["clip_id"] = rows["clip_id"].where(rows["clip_id"].notna(), stems)
-    own, _, variant = folder.rpartition("/")[2].partition("@")
+    rows["label"] = labels.astype(int)
+    if rows["file_name"].isna().any():
+        raise UsageError(f"{table} has a row without file_name: give every clip its file, relative to {table.parent}")
+    above, _, name = folder.rpartition("/")
+    own, _, variant = name.partition("@")
+    ids = f"{above}/{own}/" + rows["file_name"].astype(str).str.removesuffix(SUFFIX)
+    rows["clip_id"] = rows["clip_id"].where(rows["clip_id"].notna(), ids)
+    for column in ("file_name", "clip_id"):
+        if len(twice := rows.loc[rows[column].duplicated(), column]):
+            raise UsageError(f"{table} has more than one row with the {column} {twice.iloc[0]}: keep one")
     rows["generator"] = rows["generator"].where(rows["generator"].notna(), own)
     rows["is_real"] = rows["label"].eq(Label.REAL)
     return rows.assign(

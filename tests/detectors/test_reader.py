@@ -58,6 +58,40 @@ def test_clips_in_shards_have_the_contents_of_files(folder: Path, tmp_path: Path
     assert {path: release.content(path) for path in release.rows["path"]} == before
 
 
+def test_equal_file_names_in_two_sets_are_two_clips(tmp_path: Path) -> None:
+    for name in ("kling", "pika", "kling@blur3"):
+        (tmp_path / "eval" / name).mkdir(parents=True)
+        table = pd.DataFrame({"file_name": ["0.mp4", "1.mp4"], "label": [0, 3]})
+        table.to_parquet(tmp_path / "eval" / name / "metadata.parquet")
+    sets = read_release(tmp_path).sets
+    assert sets.groupby(["set", "variant"])["clip_id"].agg(list).to_dict() == {
+        ("kling", ""): ["eval/kling/0", "eval/kling/1"],
+        ("kling", "blur3"): ["eval/kling/0", "eval/kling/1"],
+        ("pika", ""): ["eval/pika/0", "eval/pika/1"],
+    }
+
+
+def test_a_damaged_shard_is_named(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "data" / "train", tmp_path / "data" / "train", ignore=lambda *_: {"sora", "film"})
+    shard = tmp_path / "data" / "train" / "shard-000000.tar"
+    with tarfile.open(shard, "w") as tar:
+        for clip in sorted((folder / "data" / "train").rglob("*.mp4")):
+            tar.add(clip, clip.relative_to(folder / "data" / "train").as_posix())
+    shard.write_bytes(shard.read_bytes()[:5000])
+    release = read_release(tmp_path)
+    with pytest.raises(UsageError, match=r"shard-000000.tar is damaged .*: download it again"):
+        release.content(release.rows["path"][0])
+
+
+def test_a_clip_that_changed_since_the_release_was_made_is_an_error(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "r")
+    release = read_release(tmp_path / "r")
+    first, second = (release.folder / release.rows["path"][place] for place in (0, 1))
+    shutil.copy(second, first)
+    with pytest.raises(ClipError, match="is not the one in SHA256SUMS"), release.file(release.rows["path"][0]):
+        pass
+
+
 def test_a_missing_clip_is_an_error(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "r")
     release = read_release(tmp_path / "r")
@@ -78,6 +112,16 @@ def test_folders_that_are_no_release_are_refused(folder: Path, tmp_path: Path) -
     pd.DataFrame({"file_name": ["a.mp4"], "label": [7]}).to_parquet(table)
     with pytest.raises(UsageError, match="labels that are not 0"):
         read_release(tmp_path)
+    for labels in (["spatial"], [2.7], [None]):
+        pd.DataFrame({"file_name": ["a.mp4"], "label": labels}).to_parquet(table)
+        with pytest.raises(UsageError, match="labels that are not 0"):
+            read_release(tmp_path)
+    pd.DataFrame({"file_name": ["a.mp4", None], "label": 0}).to_parquet(table)
+    with pytest.raises(UsageError, match="a row without file_name"):
+        read_release(tmp_path)
+    pd.DataFrame({"file_name": ["a.mp4", "b.mp4"], "label": 0, "clip_id": "1"}).to_parquet(table)
+    with pytest.raises(UsageError, match="more than one row with the clip_id 1"):
+        read_release(tmp_path)
     table.write_bytes(b"PAR1 damaged")
     with pytest.raises(UsageError, match="cannot be read"):
         read_release(tmp_path)
@@ -86,5 +130,10 @@ def test_folders_that_are_no_release_are_refused(folder: Path, tmp_path: Path) -
 def test_the_checksum_depends_on_the_content_alone(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "another-name"))
     assert read_release(copy).checksum == read_release(folder).checksum
+    table = copy / "data" / "train" / "metadata.parquet"
+    rows = pd.read_parquet(table)
+    rows.assign(label=3 - rows["label"]).to_parquet(table)  # edited after the release was made
+    edited = read_release(copy).checksum
+    assert edited != read_release(folder).checksum
     (copy / "SHA256SUMS").write_text("")
-    assert read_release(copy).checksum != read_release(folder).checksum
+    assert read_release(copy).checksum == edited
