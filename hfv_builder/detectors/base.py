@@ -100,7 +100,11 @@ class Detector(Protocol):
         """
 
     def predict(self, samples: Samples) -> Floats:
-        """Return the probability of each class, (n, classes) float64, rows that sum to 1."""
+        """Return the probability of each class, (n, classes) float64, rows that sum to 1; NaN for a clip without input.
+
+        Args:
+            samples: at least one clip.
+        """
 
     def save(self, path: Path) -> None:
         """Write the trained parameters as safetensors."""

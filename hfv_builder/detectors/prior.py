@@ -29,6 +29,11 @@ class Prior(Tabular):
             )
         return super().fit(train, val, fitting)
 
+    def predict(self, samples: Samples) -> Floats:
+        """Return the probabilities, (n, classes); NaN for a clip that lacks a score."""
+        lacking = np.asarray(np.isnan(self.table(samples)).any(axis=1))
+        return np.where(lacking[:, None], np.nan, super().predict(samples))
+
     def table(self, samples: Samples) -> Floats:
         """Return the scores, (n, 3); NaN where there is none."""
         return samples.rows[[metric.value for metric in METRICS]].to_numpy(np.float64, na_value=np.nan)

@@ -198,6 +198,14 @@ def test_prior_refuses_clips_without_scores(release: Release, workplace: Workpla
         detector.fit(replace(train, rows=rows), test, Fitting(folder=tmp_path))
 
 
+def test_prior_has_no_answer_for_clips_without_scores(release: Release, workplace: Workplace, tmp_path: Path) -> None:
+    detector, _, train, test = make_detector("prior", release, workplace)
+    detector.fit(train, test, Fitting(folder=tmp_path))
+    rows, is_film = test.rows.copy(), test.rows["generator"].eq("film")
+    rows.loc[is_film, "motion"] = None
+    assert np.isnan(detector.predict(replace(test, rows=rows))).all(axis=1).tolist() == is_film.tolist()
+
+
 def test_classes_and_probabilities_of_targets(release: Release) -> None:
     rows = release.clips(Split.TRAIN)
     assert classes_of(rows, "generator") == ("film", "sora")
