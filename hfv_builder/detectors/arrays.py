@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.part_file import result_file
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write the arrays, atomically; equal arrays give equal bytes."""
     from safetensors.numpy import save_file
 
-    with part_file(path) as part:
+    with result_file(path) as part:
         save_file({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}, part)
 
 

@@ -39,7 +39,7 @@ def vote_frames(machine: Machine, clips: Arrays) -> Floats:
         decisions = machine.decisions(np.concatenate(own))
         ends = np.cumsum([len(vectors) for vectors in own])[:-1]
         parts += [vote(frames) for frames in np.split(decisions, ends)]
-    return np.stack(parts) if parts else np.empty((0, machine.classes))
+    return np.stack(parts)
 
 
 def frame_evidence(decisions: Floats) -> Evidence:

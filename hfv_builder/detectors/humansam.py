@@ -157,8 +157,7 @@ class HumanSam:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the mean of the probabilities of all views, (n, classes)."""
-        parts = [self.view_probabilities(samples, place).mean(axis=0) for place in range(len(samples.rows))]
-        return np.stack(parts) if parts else np.empty((0, len(self._surroundings.classes)))
+        return np.stack([self.view_probabilities(samples, place).mean(axis=0) for place in range(len(samples.rows))])
 
     def view_probabilities(self, samples: Samples, place: int) -> Floats:
         """Return the probabilities of the views of a clip, (temporal · spatial views, classes), rows that sum to 1."""

@@ -149,7 +149,7 @@ class NetworkDetector:
     def predict(self, samples: Samples) -> Floats:
         """Return the mean probabilities of the views, (n, classes)."""
         own = [self._judged(self.views(samples.features[place])).mean(axis=0) for place in range(len(samples.rows))]
-        return np.stack(own) if own else np.empty((0, len(self.surroundings.classes)))
+        return np.stack(own)
 
     def evidence_extractor(self) -> Extractor:
         """Return what reads the frames."""

@@ -8,6 +8,7 @@ state/                of a training that is not done
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hfv_builder.detectors.targets import Target
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
-from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.part_file import result_file
 
 IMPORTED = "imported"
 """The detector name of a run with imported predictions."""
@@ -63,7 +64,7 @@ class Run:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        return self.folder.name
+        return Path(os.path.abspath(self.folder)).name  # that of `.` is empty
 
     @property
     def weights(self) -> Path:
@@ -107,13 +108,13 @@ def read_run(folder: Path) -> Run:
 def write_run(run: Run) -> None:
     """Write run.json, atomically."""
     content = {"specification": asdict(run.specification), "done": run.done, "facts": run.facts}
-    with part_file(run.folder / "run.json") as part:
+    with result_file(run.folder / "run.json") as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_curve(folder: Path, curve: list[dict[str, float]]) -> None:
     """Write the learning curve, atomically."""
-    with part_file(folder / "curve.parquet") as part:
+    with result_file(folder / "curve.parquet") as part:
         pd.DataFrame(curve).to_parquet(part)
 
 
@@ -127,7 +128,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
     """
     rows = predictions[PREDICTIONS.names].sort_values(["set", "variant", "clip_id"])
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
-    with part_file(path) as part:
+    with result_file(path) as part:
         pq.write_table(table.replace_schema_metadata({"made_by": made_by}), part, compression="zstd")
 
 

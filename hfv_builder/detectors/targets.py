@@ -25,13 +25,22 @@ def classes_of(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
     names: tuple[str, ...] = {"binary": (FAKE, REAL), "anomaly": tuple(map(str, Label))}.get(
         target, tuple(sorted(rows["generator"].unique()))
     )
-    absent = sorted(set(range(len(names))) - set(class_ids(rows, target, names).tolist()))
+    check_classes(class_ids(rows, target, names), names)
+    return names
+
+
+def check_classes(ids: Ints, names: Sequence[str]) -> None:
+    """Check the classes of clips to train with.
+
+    Raises:
+        UsageError: there are fewer than two classes, or one without a clip.
+    """
+    absent = sorted({*range(len(names))} - {*ids.tolist()})
     if absent or len(names) < 2:
         what = f"no {names[absent[0]]} clip" if absent else "one generator only"
         raise UsageError(
             f"the clips to train with have {what}: choose another --target, or train with a larger release"
         )
-    return names
 
 
 def class_ids(rows: pd.DataFrame, target: Target, classes: Sequence[str]) -> Ints:

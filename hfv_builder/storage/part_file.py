@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hfv_builder.records import UsageError
+
 
 @contextmanager
 def part_file(path: Path) -> Iterator[Path]:
@@ -25,3 +27,18 @@ def part_file(path: Path) -> Iterator[Path]:
 def part_path(path: Path, pid: int) -> Path:
     """Return the temporary path that this process writes to; a process that is killed leaves it behind."""
     return path.with_name(f".{path.name}.{pid}.part")
+
+
+@contextmanager
+def result_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path as `part_file` does, for a file in a folder that the user chose.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        with part_file(path) as part:
+            yield part
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"{path} cannot be written ({reason}): free space, or give another --out") from None

@@ -1,5 +1,7 @@
 """Evaluate runs on a release, beside the floors, and write tables and a page."""
 
+import itertools
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +58,10 @@ def evaluate_runs(
         contenders.append(_contender(run, name, predicted.rows))
         detector = run.specification.detector
         looks_at[name] = "imported predictions" if detector == IMPORTED else DETECTORS[detector].looks_at
+    if not contenders:
+        raise UsageError(
+            "there is nothing to evaluate: name a run, or give a release on which floors can be trained", *remarks
+        )
     remarks += _remarks(release, own)
     results = evaluate(contenders, release.sets, seed=seed)
     differences = differences_table(results, release.sets)
@@ -89,7 +95,7 @@ def _floors(release: Release, folder: Path, place: Workplace) -> tuple[list[Run]
             try:
                 config = configure(name, {"target": target}, name)
                 at = folder / release.checksum[:12] / target / name
-                floors.append(train_run(name, config, release, at, place, quiet=True)[0])
+                floors.append(train_run(name, config, release, at, place, is_floor=True)[0])
                 break
             except UsageError as error:
                 reasons.append(error)
@@ -114,13 +120,12 @@ def _contender(run: Run, name: str, predictions: pd.DataFrame) -> Contender:
 def _unique_names(runs: Sequence[Run]) -> list[str]:
     """Return the names of the runs; runs of equal names also get the name of their parent folder."""
     names = [run.name for run in runs]
-    taken = {*FLOORS}
     unique: list[str] = []
     for run, name in zip(runs, names, strict=True):
-        if names.count(name) > 1 or name in taken:
-            name = f"{run.folder.absolute().parent.name}/{name}"
-        same = sum(known == name or known.startswith(f"{name} (") for known in unique)
-        unique.append(f"{name} ({same + 1})" if same else name)
+        if names.count(name) > 1 or name in FLOORS:
+            name = f"{Path(os.path.abspath(run.folder)).parent.name}/{name}"
+        numbered = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+        unique.append(next(own for own in numbered if own not in unique))
     return unique
 
 

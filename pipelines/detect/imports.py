@@ -57,9 +57,8 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
         clips="",
         is_lite=False,
     )
-    if out.exists() and any(out.iterdir()) and read_run(out).specification.detector != IMPORTED:
+    if out.is_dir() and any(out.iterdir()) and read_run(out).specification.detector != IMPORTED:
         raise UsageError(f"{out} holds a trained run: give another --name")
-    out.mkdir(parents=True, exist_ok=True)
     run = Run(folder=out, specification=specification, done=True, facts={"weights": made_by, "file": file.name})
     write_run(run)
     write_predictions(run.predictions_path(release.folder.name, release.checksum), matched.predictions, made_by=made_by)

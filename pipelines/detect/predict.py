@@ -1,9 +1,12 @@
-"""Predictions of a run for the evaluation sets of a release; made once and kept in the run's folder."""
+"""Predictions of a run for the evaluation sets of a release; made once and kept in the run's folder if possible."""
 
+import contextlib
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.base import Detector
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import configure, create
@@ -47,11 +50,13 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     clips = release.rows[release.rows["path"].isin(release.sets["path"])]
     ready = prepare(release, clips, detector, known_run.target, known_run.classes, place)
     rows = ready.samples.rows
-    four = four_probabilities(detector.predict(ready.samples), known_run.target, known_run.classes, known_run.real)
+    own = detector.predict(ready.samples) if len(rows) else np.empty((0, len(known_run.classes)))
+    four = four_probabilities(own, known_run.target, known_run.classes, known_run.real)
     joined = release.sets.merge(pd.concat([rows[["path"]], four], axis=1), how="left", on="path")
     joined = joined[[*KEYS, *PROBABILITIES]]
     if not ready.failed:  # else the next evaluation tries these clips again
-        write_predictions(path, joined, made_by=made_by)
+        with contextlib.suppress(UsageError):  # the folder of someone else's run may be read-only
+            write_predictions(path, joined, made_by=made_by)
     return Predicted(rows=joined, failed=ready.failed)
 
 
@@ -59,14 +64,13 @@ def trained_detector(run: Run, place: Workplace) -> Detector:
     """Return the detector of a run as it was trained.
 
     Raises:
-        UsageError: the run is not finished, or the features computed here differ from those of its training.
+        UsageError: the run is not finished, its weights were changed, or the features computed here differ from those
+            of its training.
     """
     known = run.specification
+    again = f"hfv train {known.detector} --release DIR --out {run.folder} --resume"
     if not (run.done and run.weights.is_file()):
-        raise UsageError(
-            f"{run.folder} is not trained to its end: run `hfv train {known.detector} --release DIR --out "
-            f"{run.folder} --resume`"
-        )
+        raise UsageError(f"{run.folder} is not trained to its end: run `{again}`")
     config = configure(known.detector, known.config, str(run.folder / "run.json"))
     surroundings = surroundings_of(config, known.classes, place, lite=known.is_lite)
     detector = create(known.detector, config, replace(surroundings, is_trained=True))
@@ -75,6 +79,10 @@ def trained_detector(run: Run, place: Workplace) -> Detector:
         raise UsageError(
             f"{run.folder} was trained on other features ({known.fingerprint}) than those computed here ({own}): "
             "train it again, or use it with the device, weights and versions it was trained with"
+        )
+    if file_sha256(run.weights) != run.facts.get("weights"):
+        raise UsageError(
+            f"{run.weights} was changed after the training: run `{again}`, which trains the detector again"
         )
     detector.load(run.weights)
     return detector

@@ -1,5 +1,6 @@
 """Train a detector on a release."""
 
+import contextlib
 import hashlib
 import shutil
 import time
@@ -18,7 +19,7 @@ from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create, spec_of
 from hfv_builder.detectors.run_folder import Run, Specification, read_run, write_curve, write_run
-from hfv_builder.detectors.targets import classes_of
+from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.path_text import printable
 from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare
@@ -85,9 +86,17 @@ def train(
 
 
 def train_run(
-    name: str, config: Config, release: Release, out: Path, place: Workplace, *, quiet: bool = False
+    name: str, config: Config, release: Release, out: Path, place: Workplace, *, is_floor: bool = False
 ) -> tuple[Run, dict[str, str]]:
     """Return the trained run, and by path the clips that cannot be read.
+
+    Args:
+        name: of the detector.
+        config: its configuration.
+        release: the release.
+        out: the run's folder.
+        place: where to compute.
+        is_floor: whether the evaluation made the folder: there is no progress bar, and another run in it is replaced.
 
     Raises:
         UsageError: the folder holds another run, or the release lacks what the detector needs.
@@ -100,7 +109,7 @@ def train_run(
         ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
     if not len(ready.samples.rows):
         raise UsageError(f"no clip of {release.folder} can be read, such as {_first(ready.failed)}")
-    classes_of(ready.samples.rows, config.target)
+    check_classes(ready.samples.classes, classes)
     run = Run(
         folder=out,
         specification=_specification(name, config, release, detector, classes, (ready, val)),
@@ -109,12 +118,14 @@ def train_run(
     )
     failed = ready.failed | val.failed
     with processes.main_first():
+        if is_floor and processes.is_main:
+            _remove_other(run)
         if _is_done(run):
             return read_run(out), failed
         if processes.is_main:
             write_run(run)
             run.state.mkdir(exist_ok=True)
-    with tqdm(desc=f"train {name}", unit="epoch", disable=True if quiet or not processes.is_main else None) as bar:
+    with tqdm(desc=f"train {name}", unit="epoch", disable=True if is_floor or not processes.is_main else None) as bar:
 
         def report(curve: Curve, epochs: int) -> None:
             write_curve(out, curve)
@@ -224,10 +235,9 @@ def _is_done(run: Run) -> bool:
     Raises:
         UsageError: it holds another one, or something else.
     """
-    if not run.folder.exists():
-        run.folder.mkdir(parents=True)
     if not (run.folder / "run.json").exists():
-        if any(not path.name.startswith(".") for path in run.folder.iterdir()):  # except for files that a kill leaves
+        own = run.folder.iterdir() if run.folder.is_dir() else ()
+        if any(not path.name.startswith(".") for path in own):  # except for files that a kill leaves
             raise UsageError(f"{run.folder} is not empty and not a run: give another --out")
         return False
     known = read_run(run.folder)
@@ -238,7 +248,15 @@ def _is_done(run: Run) -> bool:
         raise UsageError(
             f"{run.folder} holds a run that differs in {', '.join(differing)}: give another --out, or delete it"
         )
-    return known.done and run.weights.is_file()
+    return known.done and run.weights.is_file() and file_sha256(run.weights) == known.facts.get("weights")
+
+
+def _remove_other(run: Run) -> None:
+    """Delete the run in the folder if it is another one, such as one that was trained before a clip was repaired."""
+    with contextlib.suppress(UsageError):
+        if read_run(run.folder).specification == run.specification:
+            return
+    shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def _first(failed: Mapping[str, str]) -> str:

@@ -1,17 +1,20 @@
 """`hfv train`, `hfv evaluate` and `hfv evaluate import`: folders, refusals and kills."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from hfv_builder.detectors.arrays import save_arrays
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.run_folder import PREDICTIONS, read_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
 from pipelines.detect import train as stage
-from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.evaluate import _unique_names, evaluate_runs
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
@@ -187,3 +190,78 @@ def test_train_and_evaluate_on_the_command_line(
     ):
         assert main(arguments) == 2
         assert "Traceback" not in capsys.readouterr().err
+
+
+def test_floors_are_trained_again_when_a_clip_was_repaired(folder: Path, tmp_path: Path) -> None:
+    copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
+    clip = next((copy / "data" / "train").rglob("*.mp4"))
+    content = clip.read_bytes()
+    clip.unlink()
+    evaluate_runs([], copy, out=tmp_path / "out", place=workplace)
+    clip.write_bytes(content)
+    evaluate_runs([], copy, out=tmp_path / "out", place=workplace)
+    table = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert table[table["run"].eq("metadata")]["target"].eq("anomaly").all()
+
+
+def test_sets_without_readable_clips_have_no_figures(run: Path, folder: Path, weights: object, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "r"))
+    for clip in (copy / "eval").rglob("*.mp4"):
+        clip.unlink()
+    workplace = Workplace(device="cpu", threads=1, weights=weights)  # type: ignore[arg-type]
+    shutil.copytree(run, tmp_path / "run", ignore=lambda *_: {"predictions"})
+    outcome = evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=workplace)
+    assert outcome.exit_code == SOME_FAILED
+    value = pd.read_parquet(tmp_path / "out" / "results.parquet").set_index(["run", "set", "variant", "figure"])[
+        "value"
+    ]
+    for name in ("metadata", "run"):
+        assert np.isnan(value[name, "mean", "", "binary_auc"])
+
+
+def test_a_release_without_train_needs_a_run(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "eval", tmp_path / "eval")
+    with pytest.raises(UsageError, match=r"nothing to evaluate: name a run(.|\n)*prior is left out"):
+        evaluate_runs([], tmp_path, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["chance", "prior"])
+def test_changed_weights_are_refused_and_trained_again(name: str, folder: Path, tmp_path: Path) -> None:
+    out, where = tmp_path / "run", ["--release", str(folder)]
+    train(name, folder, values={}, out=out)
+    trained = (out / WEIGHTS_FILE).read_bytes()
+    save_arrays(out / WEIGHTS_FILE, {"another": np.zeros(3)})
+    with pytest.raises(UsageError, match="was changed after the training: run `hfv train"):
+        evaluate_runs([out], folder, out=tmp_path / "results")
+    assert main(["train", name, *where, "--out", str(out), "--resume"]) == DONE
+    assert (out / WEIGHTS_FILE).read_bytes() == trained
+
+
+def test_a_generator_without_readable_clips_is_named(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "r"))
+    shutil.rmtree(copy / "data" / "train" / "film")
+    values = {"target": "generator"}
+    with pytest.raises(UsageError, match="have no film clip"):
+        train("metadata", copy, values=values, out=tmp_path / "run", place=workplace)
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_folders_that_cannot_be_written_are_named(
+    out: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "theirs.csv").write_text("clip_id,p_real\n0000000000000015,0.5\n")
+    where = ["--release", str(folder), "--out", str(tmp_path / out)]
+    predictions = ["--name", "x", "--predictions", str(tmp_path / "theirs.csv")]
+    for command in (["train", "chance"], ["evaluate"], ["evaluate", "import", *predictions]):
+        assert main([*command, *where]) == 2
+        assert "cannot be written" in capsys.readouterr().err
+
+
+def test_every_run_has_a_name_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [replace(read_run(run), folder=Path(name)) for name in ("a/x (2)", "a/x", "a/x", "b/x", "b/prior")]
+    names = _unique_names(runs)
+    assert names == ["x (2)", "a/x", "a/x (2)", "b/x", "b/prior"]
+    assert _unique_names([runs[0], runs[1]]) == ["x (2)", "x"]
+    monkeypatch.chdir(run)
+    assert read_run(Path()).name == run.name
