@@ -1,6 +1,5 @@
 """Predictions of any program as those of a detector, matched with the clips of a release; mismatches are listed."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,9 @@ from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Label, UsageError
 
 REAL, FAKE = f"p_{Label.REAL}", "p_fake"
+NONE = "no prediction"
+SEVERAL = -1
+"""Stands for a name that several clips have."""
 SLACK = 1e-3
 """Largest difference of the sum of a clip's probabilities to 1."""
 
@@ -30,7 +32,8 @@ class Matched:
 def match(table: pd.DataFrame, sets: pd.DataFrame) -> Matched:
     """Return the predictions for the clips of a release.
 
-    A clip with two rows that differ has no prediction, since neither row can be preferred; two equal rows count once.
+    A clip with two rows that differ has no prediction, since neither row can be preferred; two equal rows count once. A
+    file name that several clips have stands for none of them.
 
     Args:
         table: `file` (a path in the release, or a file's name) or `clip_id`, perhaps `variant`, and the columns
@@ -43,21 +46,21 @@ def match(table: pd.DataFrame, sets: pd.DataFrame) -> Matched:
     table = table.reset_index(drop=True)
     probabilities, has_four = _probabilities(table)
     clips = sets.drop_duplicates(["clip_id", "variant"])
-    known = _known(table, clips)
+    known = _known(table, sets, clips)
     names = table["file" if "file" in table else "clip_id"].astype(str)
     wrong = _wrong(probabilities, has_four=has_four)
     problems = [(name, "not in the evaluation sets") for name in names[known.isna()]]
+    problems += [(name, "the name of several clips: give the path") for name in names[known.eq(SEVERAL)]]
     problems += [(name, reason) for name, reason in zip(names, wrong, strict=True) if reason]
-    rows = probabilities.assign(place=known)[known.notna() & ~wrong.astype(bool)].drop_duplicates()
-    doubled = rows["place"].duplicated(keep=False)
+    rows = probabilities.assign(place=known)[known.ge(0)]
+    twice = {*rows.loc[rows["place"].duplicated(), "place"]}
+    rows = rows.drop_duplicates()
+    differing = {*rows.loc[rows["place"].duplicated(), "place"]}
     paths = clips["path"].to_dict()
-    problems += [(paths[place], "two rows that differ") for place in sorted({*rows.loc[doubled, "place"]})]
-    twice = known[known.notna() & known.duplicated(keep="first")]
-    problems += [
-        (paths[place], "more than one row, all equal") for place in sorted({*twice} - {*rows.loc[doubled, "place"]})
-    ]
-    rows = rows[~doubled].set_index("place")
-    problems += [(path, "no prediction") for place, path in paths.items() if place not in rows.index]
+    problems += [(paths[place], "two rows that differ") for place in differing]
+    problems += [(paths[place], "more than one row, all equal") for place in twice - differing]
+    rows = rows[~rows["place"].isin(differing) & ~wrong[rows.index].astype(bool)].set_index("place")
+    problems += [(path, NONE) for place, path in paths.items() if place not in rows.index]
     placed = clips[["clip_id", "variant"]].join(rows)
     joined = sets[KEYS].merge(placed, how="left", on=["clip_id", "variant"])
     return Matched(
@@ -93,28 +96,28 @@ def _wrong(probabilities: pd.DataFrame, *, has_four: bool) -> pd.Series:
     return reasons
 
 
-def _known(table: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
-    """Return the index in `clips` of each row; NaN for a row that matches no clip."""
+def _known(table: pd.DataFrame, sets: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
+    """Return the index in `clips` of each row; NaN for a row that matches no clip, and `SEVERAL`."""
     variants = table["variant"].fillna("").astype(str) if "variant" in table else pd.Series("", index=table.index)
+    places = {(clip, variant): place for place, clip, variant in clips[["clip_id", "variant"]].itertuples()}
     if "clip_id" in table:
-        places = {(clip, variant): place for place, clip, variant in clips[["clip_id", "variant"]].itertuples()}
         own = zip(table["clip_id"].astype(str), variants, strict=True)
         return pd.Series([places.get(key) for key in own], index=table.index, dtype="float64")
     if "file" not in table:
         raise UsageError("the predictions have neither a column file nor clip_id: add one, with a row per clip")
-    names: Mapping[tuple[str, str], int] = dict(_names(clips))
-    keys = [
-        (file.replace("\\", "/").removeprefix("./"), variant)
-        for file, variant in zip(table["file"].astype(str), variants, strict=True)
-    ]
-    found = [names.get((file, "*"), names.get((file.rpartition("/")[2], variant))) for file, variant in keys]
-    return pd.Series(found, index=table.index, dtype="float64")
-
-
-def _names(clips: pd.DataFrame) -> Iterator[tuple[tuple[str, str], int]]:
-    """Yield the names of a clip: its path, which contains the variant, and its file name with and without extension."""
-    for place, path, variant in clips[["path", "variant"]].itertuples():
+    paths: dict[str, int] = {}
+    names: dict[tuple[str, str], int] = {}
+    for clip, path, variant in sets[["clip_id", "path", "variant"]].drop_duplicates().itertuples(index=False):
+        place = paths[path] = places[clip, variant]
         name = path.rpartition("/")[2]
-        yield (path, "*"), place
-        yield (name, variant), place
-        yield (name.rpartition(".")[0], variant), place
+        for key in {(name, variant), (name.rpartition(".")[0], variant)}:
+            names[key] = place if names.get(key, place) == place else SEVERAL
+    known = {*sets["variant"]}
+    found = []
+    for file, variant in zip(table["file"].astype(str), variants, strict=True):
+        *folders, name = file.replace("\\", "/").split("/")
+        tails = ("/".join([*folders[start:], name]) for start in range(len(folders)))  # it may be an absolute path
+        in_folders = (folder.rpartition("@")[2] for folder in folders if "@" in folder)
+        named = name, variant or next((one for one in in_folders if one in known), "")
+        found.append(next((paths[tail] for tail in tails if tail in paths), names.get(named)))
+    return pd.Series(found, index=table.index, dtype="float64")

@@ -17,7 +17,7 @@ from hfv_builder.detectors.run_folder import (
     write_predictions,
     write_run,
 )
-from hfv_builder.evaluation.imported import match
+from hfv_builder.evaluation.imported import NONE, match
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.detect.train import RUNS
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -35,13 +35,18 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
         out: the run's folder; None: in `runs/RELEASE`.
 
     Raises:
-        UsageError: the file cannot be read, or lacks columns; or the folder holds something else.
+        UsageError: the file cannot be read, lacks columns or has no valid prediction; or the folder holds something
+            else.
     """
     started = time.time()
     if Path(name).name != name or name.startswith("."):
         raise UsageError(f"{name!r} cannot name a run: give a name without slashes, such as their-model")
     release = read_release(folder)
     matched = match(_read(file), release.sets)
+    usable = int(matched.predictions.drop_duplicates(["clip_id", "variant"])["p_real"].notna().sum())
+    if not usable:
+        problem = next((f", such as {name}: {problem}" for name, problem in matched.problems if problem != NONE), "")
+        raise UsageError(f"{file} has no valid prediction for a clip of {folder}{problem}")
     out = out or RUNS / release.folder.name / name
     made_by = file_sha256(file)
     specification = Specification(
@@ -63,7 +68,6 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
     write_run(run)
     write_predictions(run.predictions_path(release.folder.name, release.checksum), matched.predictions, made_by=made_by)
     rows = [{"clip": clip, "problem": problem} for clip, problem in matched.problems]
-    usable = int(matched.predictions.drop_duplicates(["clip_id", "variant"])["p_real"].notna().sum())
     text = paragraphs(
         table(rows, f"{len(rows)} rows or clips do not match:", limit=SHOWN),
         f"predictions for {usable} clips of {release.folder.name} ({specification.target}) are in {out}; next: hfv "

@@ -156,7 +156,7 @@ def test_missing_clips_and_runs_are_usage_errors(
         predict_clips(runs / "clip-svm", [tmp_path / "empty"], place=workplace)
     with pytest.raises(UsageError, match="is not a run: train one"):
         predict_clips(own_clips_folder, [own_clips_folder], place=workplace)
-    (tmp_path / "theirs.csv").write_text("clip_id,p_real\n1,0.5\n")
+    (tmp_path / "theirs.csv").write_text("clip_id,p_real\n0000000000000015,0.5\n")
     import_predictions("theirs", tmp_path / "theirs.csv", folder, out=tmp_path / "theirs")
     with pytest.raises(UsageError, match="holds imported predictions, not a detector"):
         predict_clips(tmp_path / "theirs", [own_clips_folder], place=workplace)

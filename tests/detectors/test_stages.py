@@ -120,6 +120,9 @@ def test_imported_predictions_are_in_the_table(run: Path, folder: Path, workplac
         import_predictions("../x", file, folder)
     with pytest.raises(UsageError, match="cannot be read"):
         import_predictions("x", tmp_path / "none.csv", folder, out=tmp_path / "x")
+    (tmp_path / "percent.csv").write_text(f"clip_id,p_real\n{table['clip_id'].iloc[0]},70\n")
+    with pytest.raises(UsageError, match=r"no valid prediction for a clip of .*, such as 0.*: p_real is no probability"):
+        import_predictions("x", tmp_path / "percent.csv", folder, out=tmp_path / "theirs")
 
 
 def _predicted(run: Path, folder: Path, workplace: Workplace, tmp_path: Path) -> Path:

@@ -47,6 +47,36 @@ def test_variants_match_by_path_or_column() -> None:
         assert matched.predictions.groupby("variant")["p_real"].mean().to_dict() == {"": 1.0, "blur3": 0.0}
 
 
+def test_paths_below_other_folders_name_the_clip_and_its_variant() -> None:
+    clips = truth(("", "blur3"), sets=("kling",))
+    blurred = clips[clips["variant"].eq("blur3")]
+    for start in ("/data/r-1.0.0/", "C:\\r\\", "mine/"):
+        names = start + blurred["path"].str.removeprefix("eval/" if start == "mine/" else "")
+        predictions = match(pd.DataFrame({"file": names, "p_real": 0.5}), clips).predictions
+        assert predictions["p_real"].notna().tolist() == predictions["variant"].eq("blur3").tolist()
+
+
+def test_a_name_of_several_clips_is_not_guessed() -> None:
+    clips = truth()
+    clips["path"] = "eval/" + clips["set"] + "/" + (clips.index % 8).astype(str) + ".mp4"
+    table = pd.DataFrame({"file": ["0.mp4", "eval/pika/1.mp4", "eval/pika/3.mp4"], "p_real": 0.5})
+    matched = match(table, clips)
+    assert ("0.mp4", "the name of several clips: give the path") in matched.problems
+    predicted = matched.predictions.dropna(subset="p_real")
+    assert predicted[["clip_id", "set"]].to_numpy().tolist() == [
+        ["real-3", "kling"],
+        ["pika-1", "pika"],
+        ["real-3", "pika"],
+    ]
+
+
+def test_a_valid_row_beside_an_invalid_one_is_not_preferred() -> None:
+    table = pd.concat([predictions(), predictions(p_real=7).iloc[[0]]])
+    matched = match(table, CLIPS)
+    assert (CLIPS["path"][0], "two rows that differ") in matched.problems
+    assert matched.predictions["p_real"].isna().tolist() == [True] + [False] * 7
+
+
 def test_every_clip_and_row_without_a_match_is_named() -> None:
     table = predictions()
     table.loc[0, "p_real"] = 0.9
