@@ -1,7 +1,7 @@
 """The figures of several detectors on all evaluation sets of a release."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -45,6 +45,8 @@ class Results:
     """The original clips, "", come first, then those that are only encoded."""
     scores: Mapping[tuple[str, str, str], SetScores]
     """By contender, set and variant."""
+    bootstrap: Bootstrap
+    """The source of the draws."""
 
     def mean(self, name: str, variant: str, figure: str) -> tuple[float, float, float]:
         """Return the mean of a figure over the sets that define it, and its interval; NaN if none does."""
@@ -83,7 +85,10 @@ def evaluate(contenders: Sequence[Contender], truth: pd.DataFrame, *, draws: int
         draws: of the bootstrap.
         seed: of the draws.
     """
-    bootstrap = Bootstrap(draws=draws, seed=seed)
+    return _evaluated(contenders, truth, Bootstrap(draws=draws, seed=seed))
+
+
+def _evaluated(contenders: Sequence[Contender], truth: pd.DataFrame, bootstrap: Bootstrap) -> Results:
     scores: dict[tuple[str, str, str], SetScores] = {}
     groups = {(str(one), str(variant)): rows for (one, variant), rows in truth.groupby(["set", "variant"], sort=True)}
     for contender in contenders:
@@ -97,6 +102,7 @@ def evaluate(contenders: Sequence[Contender], truth: pd.DataFrame, *, draws: int
             sorted({variant for _, variant in groups}, key=lambda name: (name != "", name != CONTROL, name))
         ),
         scores=scores,
+        bootstrap=bootstrap,
     )
 
 
@@ -132,7 +138,8 @@ def figures_table(results: Results) -> pd.DataFrame:
 def differences_table(results: Results, truth: pd.DataFrame, figure: str = "binary_auc") -> pd.DataFrame:
     """Return a row per pair of detectors: the difference of a figure, its interval and p, and McNemar's p.
 
-    McNemar's test compares the decisions real or fake, once for every original clip.
+    Both compare two detectors on the original clips that both have predicted. McNemar's test compares the decisions
+    real or fake, once for every clip.
 
     Args:
         results: the output of `evaluate`.
@@ -147,9 +154,21 @@ def differences_table(results: Results, truth: pd.DataFrame, figure: str = "bina
         p_real = p_real[p_real.index.isin(clips.index)].astype(np.float64)
         right[contender.name] = p_real.gt(REAL_ABOVE).eq(clips.reindex(p_real.index))
     rows = []
-    for first, second in combinations([contender.name for contender in results.contenders], 2):
+    for one, other in combinations(results.contenders, 2):
+        first, second = one.name, other.name
         both = right[first].index.intersection(right[second].index)
-        difference = results.difference(first, second, figure)
+        differ = len(both) < max(len(right[first]), len(right[second]))
+        common = _on_clips(results, truth, one, other, both) if differ else results
+        difference = common.difference(first, second, figure)
         p = mcnemar(right[first].loc[both].to_numpy(bool), right[second].loc[both].to_numpy(bool))
         rows.append({"first": first, "second": second, "figure": figure, **vars(difference), "mcnemar_p": p})
     return pd.DataFrame(rows, columns=["first", "second", "figure", "value", "low", "high", "p", "mcnemar_p"])
+
+
+def _on_clips(results: Results, truth: pd.DataFrame, one: Contender, other: Contender, clips: pd.Index) -> Results:
+    """Return the results of two contenders as if both had predicted these original clips alone."""
+    own = [
+        replace(contender, predictions=contender.predictions[contender.predictions["clip_id"].isin(clips)])
+        for contender in (one, other)
+    ]
+    return _evaluated(own, truth[truth["variant"].eq("")], results.bootstrap)

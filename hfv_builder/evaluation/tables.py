@@ -92,14 +92,20 @@ def notes(results: Results) -> list[str]:
         own = [one.name for one in results.contenders if not np.isnan(results.mean(one.name, "", figure)[0])]
         if undefined := sorted({one for contender in own for one in results.undefined(figure, contender)}):
             where = ", ".join(undefined)
-            lines.append(f"{name} is not defined in {where}, where a class has no clip; its mean leaves them out")
+            lines.append(
+                f"{name} is not defined in {where}, where a class has no predicted clip; its mean leaves them out"
+            )
     two = [contender.name for contender in results.contenders if _tells_two(results, contender.name)]
     if two:
         lines.append(f"{', '.join(two)}: only p(real) is known, so the figures of four classes are not defined")
     for contender in results.contenders:
-        own_scores = [scores for (name, _, _), scores in results.scores.items() if name == contender.name]
-        if missing := {clip for scores in own_scores for clip in scores.missing}:
-            lines.append(f"{contender.name} has no prediction for {len(missing)} clips, which its figures do not count")
+        for variant in results.variants:
+            own_scores = [results.scores.get((contender.name, one, variant)) for one in results.sets]
+            if missing := {clip for scores in own_scores if scores for clip in scores.missing}:
+                of = f" of {variant}" * bool(variant)
+                lines.append(
+                    f"{contender.name} has no prediction for {len(missing)} clips{of}, which its figures do not count"
+                )
     return lines
 
 

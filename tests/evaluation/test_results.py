@@ -1,5 +1,7 @@
 """Tables and page of several detectors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,25 @@ def test_a_difference_between_detectors_is_significant() -> None:
     assert row["value"] > 0
     assert row["low"] > 0
     assert row["p"] < 0.05
+
+
+def test_detectors_are_compared_on_the_clips_that_both_have_predicted() -> None:
+    clips = truth(clips=40)
+    first = contender("a", clips, skill=0.3)
+    is_easy = clips["set"].eq("pika") & clips["label"].ne(3)
+    first.predictions.loc[is_easy, "p_real"] = 0.0
+    second = replace(first, name="b", predictions=first.predictions.copy())
+    second.predictions.loc[is_easy, "p_real"] = np.nan
+    row = differences_table(evaluate([first, second], clips, draws=50), clips).iloc[0]
+    assert (row["value"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+
+
+def test_missing_predictions_of_a_variant_are_named_apart() -> None:
+    clips = truth(VARIANTS)
+    detector = contender("a", clips, skill=0.5)
+    detector.predictions.loc[clips["variant"].eq("blur3"), "p_real"] = np.nan
+    notes = tables.notes(evaluate([detector], clips, draws=10))
+    assert notes == ["a has no prediction for 14 clips of blur3, which its figures do not count"]
 
 
 def test_markdown_and_latex_escape_names() -> None:
