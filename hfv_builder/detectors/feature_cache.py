@@ -35,7 +35,7 @@ class FeatureCache:
             UsageError: a file in it is damaged, or the folder cannot be made.
         """
         self.folder = root / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
-        self._places: dict[str, tuple[pa.Table, int]] = {}
+        self._places: dict[str, tuple[pa.Table, int, Path]] = {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (name := self.folder / "fingerprint.txt").exists():
@@ -51,12 +51,18 @@ class FeatureCache:
         return content in self._places
 
     def __getitem__(self, content: str) -> npt.NDArray[Any]:
-        """Return the features of a content, a read-only view of the file."""
-        table, row = self._places[content]
-        shape = table["shape"][row].as_py()
-        values = np.frombuffer(table["values"][row].as_buffer(), np.dtype(table["dtype"][row].as_py()))
-        values.flags.writeable = False
-        return values.reshape(shape)
+        """Return the features of a content, a read-only view of the file.
+
+        Raises:
+            UsageError: they are damaged.
+        """
+        table, row, path = self._places[content]
+        try:
+            values = np.frombuffer(table["values"][row].as_buffer(), np.dtype(table["dtype"][row].as_py()))
+            values.flags.writeable = False
+            return values.reshape(table["shape"][row].as_py())
+        except (ValueError, TypeError) as error:
+            raise _damaged(path, error) from None
 
     def add(self, features: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write the features of some clips, by content. A hash of the contents names the file."""
@@ -82,9 +88,16 @@ class FeatureCache:
 
     def _open(self, path: Path) -> None:
         try:
-            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().cast(SCHEMA)
+            table.validate(full=True)  # a damaged offset would end the process later
+            table = table.combine_chunks()
             contents = table["content"].to_pylist()
-        except (OSError, pa.ArrowException, KeyError) as error:
-            raise UsageError(f"{path} is damaged ({error}): delete it, and it is computed again") from None
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _damaged(path, error) from None
         for row, content in enumerate(contents):
-            self._places.setdefault(content, (table, row))
+            self._places.setdefault(content, (table, row, path))
+
+
+def _damaged(path: Path, error: Exception) -> UsageError:
+    reason = str(error).splitlines()[0]
+    return UsageError(f"{path} is damaged ({reason}): delete it, and it is computed again")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from hfv_builder.detectors.feature_cache import FeatureCache
@@ -71,9 +72,22 @@ def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, "f")
     cache.add({"a": np.zeros(3), "b": np.ones((2, 2), np.float16)})
     file = next(cache.folder.glob("*.arrow"))
-    file.write_bytes(file.read_bytes()[:40])
+    content = file.read_bytes()
+    schema = pa.schema({"content": pa.string(), "values": pa.large_binary()})
+    with pa.OSFile(str(tmp_path / "old"), "wb") as old, pa.ipc.new_file(old, schema) as writer:
+        writer.write_table(pa.table({"content": ["a"], "values": [b"1"]}, schema=schema))
+    offsets = np.array([0, 1, 3], np.int32).tobytes()  # of the shapes (3,) and (2, 2)
+    assert content.count(offsets) == 1
+    wrong_offsets = content.replace(offsets, np.array([0, 1 << 15, 3], np.int32).tobytes())
+    for damaged in (content[:40], (tmp_path / "old").read_bytes(), wrong_offsets):
+        file.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"is damaged .* delete it"):
+            FeatureCache(tmp_path, "f")
+    shapes = np.array([3, 2, 2]).tobytes()
+    assert content.count(shapes) == 1
+    file.write_bytes(content.replace(shapes, np.array([3, 2, 9]).tobytes()))
     with pytest.raises(UsageError, match=r"is damaged .* delete it"):
-        FeatureCache(tmp_path, "f")
+        FeatureCache(tmp_path, "f")["b"]
 
 
 def test_shapes_and_dtypes_are_kept(tmp_path: Path) -> None:
