@@ -1,6 +1,7 @@
 """The outcome of a stage: a text for the terminal, a summary for programs, an exit code and a run report."""
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +35,8 @@ class Outcome:
 
     def json(self) -> str:
         """Return the summary and the details as one JSON object."""
-        return json.dumps(self.summary | {name: rows.to_pylist() for name, rows in self.details.items()}, default=str)
+        values = self.summary | {name: rows.to_pylist() for name, rows in self.details.items()}
+        return json.dumps(_without_nan(values), default=str)
 
     def terminal(self, *, verbose: bool = False) -> str:
         """Return the text, with the details if `verbose`; control characters are escaped."""
@@ -61,7 +63,16 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
 
 
 def _cell(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) else value
+    return printable(value) if isinstance(value, str) else _without_nan(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """Return the value with None in place of NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _without_nan(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(own) for own in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def paragraphs(*parts: str) -> str:
@@ -81,5 +92,5 @@ def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
     }
     folder = writable(manifests.root / "runs")
     path = folder / f"{ended.strftime('%Y%m%dT%H%M%S%f')[:-3]}-{stage}.json"
-    put(path, json.dumps(report, indent=2, default=str))
+    put(path, json.dumps(_without_nan(report), indent=2, default=str))
     return path

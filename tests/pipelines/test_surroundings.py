@@ -2,6 +2,8 @@
 
 import ast
 import io
+import json
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from pipelines import cli
 from pipelines.cli import main
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, table
 from pipelines.weights import pull
 from tests.pipelines.conftest import raising
 
@@ -132,3 +134,13 @@ def test_text_files_are_utf_8_in_every_locale() -> None:
                     if method in ("read_text", "write_text") or (of_text and not is_media):
                         arguments = {argument.arg for argument in node.keywords} | {*modes}
                         assert arguments & {"encoding", "utf-8"}, f"{path}:{node.lineno}"
+
+
+def test_json_has_no_nan() -> None:
+    rows = pa.table({"value": [math.inf, 1.0]})
+    outcome = Outcome(summary={"curve": [{"loss": math.nan}]}, text="", details={"rows": rows})
+    assert json.loads(outcome.json(), parse_constant=pytest.fail) == {
+        "curve": [{"loss": None}],
+        "rows": [{"value": None}, {"value": 1.0}],
+    }
+    assert table([{"loss": math.nan}]).endswith("–")
