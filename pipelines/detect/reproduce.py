@@ -73,7 +73,8 @@ def reproduce(
         place: where to compute.
 
     Raises:
-        UsageError: weights are missing (all are listed before any training), or the release is invalid.
+        UsageError: weights are missing (all are listed before any training), the release is invalid, or the
+            configuration contradicts the tables.
     """
     started = time.time()
     place = place or Workplace()
@@ -82,6 +83,11 @@ def reproduce(
     if unknown := sorted({*detectors, *(values or {})} - {*COMPARED}):
         raise UsageError(f"{unknown[0]} is not in the tables of the paper: choose from {', '.join(COMPARED)}")
     chosen = [own for own in PLAN if not detectors or own.detector in detectors]
+    for own in PLAN:
+        if fixed := sorted({*own.values} & {*(values or {}).get(own.detector, {})}):
+            raise UsageError(
+                f"the tables of the paper decide {own.detector}.{fixed[0]}: leave it out of the configuration"
+            )
     configs = [
         configure(own.detector, {"seed": seed, **own.values, **(values or {}).get(own.detector, {})}, own.name)
         for own in chosen

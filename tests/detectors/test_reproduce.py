@@ -77,6 +77,9 @@ def test_all_missing_weights_are_named_at_once(
         assert f"/none/{name}/" in str(error.value)
     assert len(error.value.args) == len({*error.value.args}) == 4
     assert not (tmp_path / "out").exists()
+    for key in ("target", "depth"):
+        with pytest.raises(UsageError, match=f"tables of the paper decide humansam.{key}: leave it out"):
+            reproduce(folder, out=tmp_path / "out", values={"humansam": {key: "binary"}}, place=workplace)
     with pytest.raises(UsageError, match="clip-svm is not in the tables of the paper: choose from humansam"):
         reproduce(folder, detectors=["clip-svm"])
     config = tmp_path / "c.toml"
