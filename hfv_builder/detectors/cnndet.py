@@ -14,13 +14,14 @@ from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.augment import blur_or_compress, centre_crop, maybe_flip, random_crop
 from hfv_builder.detectors.base import Extractor, Surroundings
 from hfv_builder.detectors.frame_images import FrameImages
-from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced
+from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, check_crop, paced
 from hfv_builder.detectors.pretrained import fill
 from hfv_builder.detectors.schedule import Schedule, plateau
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet, for values in [0, 1]."""
 WEIGHTS = "resnet50"
+FourCounts = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
 SHARE = 0.5
 """Probability of blur, and of JPEG."""
 PATIENCE = 5
@@ -37,9 +38,9 @@ class Config(NetworkConfig):
     """Side of the square input of the network in pixels."""
     resized: PositiveInt = 256
     """Side of the square frame from which the input is cropped, in pixels."""
-    layers: tuple[int, ...] = (3, 4, 6, 3)
+    layers: FourCounts = (3, 4, 6, 3)
     """Blocks of the network's stages; these are ResNet-50's."""
-    channels: tuple[int, ...] = (64, 128, 256, 512)
+    channels: FourCounts = (64, 128, 256, 512)
     """A quarter of the channels of the stages."""
 
 
@@ -50,6 +51,7 @@ class CnnDet(NetworkDetector):
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
+        check_crop(config.side, config.resized)
         self._config = config
         self._normalize = Normalize(
             [255 * value for value in MEAN], [255 * value for value in STD], surroundings.device

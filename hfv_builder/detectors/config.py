@@ -7,14 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from hfv_builder.detectors.targets import Target
 from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import read_toml
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+HIGHEST_SEED = 2**32 - 1
+"""Of scikit-learn."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -23,7 +25,7 @@ class Config:
 
     target: Target = "anomaly"
     """The classes: real and fake, the four labels, or the generators."""
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED)
     generators: tuple[str, ...] = ()
     """Train with the clips of these generators and all real ones; empty: with all."""
 

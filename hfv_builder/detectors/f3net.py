@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -31,7 +31,7 @@ class Config(NetworkConfig):
     rate: PositiveFloat = 0.002
     weight_decay: NonNegativeFloat = 1e-4
     batch: PositiveInt = 32
-    side: PositiveInt = 299
+    side: int = Field(default=299, ge=24)
     """Side of the square input of the networks in pixels."""
     width: PositiveInt = FULL
     """Channels of the middle of both Xceptions."""

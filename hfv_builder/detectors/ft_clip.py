@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
@@ -67,7 +67,7 @@ class Config(shared.Config):
     frames_per_epoch: PositiveInt = 4
     """Randomly chosen frames of a clip per epoch."""
     rate: PositiveFloat = 1e-5
-    weight_decay: float = 0.05
+    weight_decay: NonNegativeFloat = 0.05
     patience: PositiveInt = 3
     """Epochs without a better validation accuracy after which training ends."""
 

@@ -141,10 +141,13 @@ class HumanSam:
         """Train both the backbone and the head, and keep the epoch with the best accuracy on validation clips.
 
         Raises:
-            UsageError: a forged clip has no rank, and the loss needs it.
+            UsageError: a forged clip has no rank and the loss needs it, or a batch is too small.
         """
         config = self._config
         weights = rank_weights(train.rows, config.emphasis) if config.rank_loss else np.ones(len(train.rows))
+        views = min(config.batch, len(train.rows)) * config.views
+        if config.cat and views * self._backbone.averages < 2:
+            raise UsageError("a batch has a single view, which cannot be normalised: set batch or views to at least 2")
         width = len(train.further[0][0]) if config.depth else 0
         self._network = network = self._new_network(width).to(self._surroundings.device)
         task: Task[Sequence[int], Batch] = Task(

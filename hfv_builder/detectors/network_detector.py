@@ -214,6 +214,16 @@ class NetworkDetector:
         return self._network
 
 
+def check_crop(side: int, resized: int) -> None:
+    """Check that a crop of `side` fits into a frame of `resized` pixels.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if side > resized:
+        raise UsageError(f"side is {side} and resized is {resized}: make resized at least as large as side")
+
+
 def with_maps(evidence: Evidence, views: Array, network: nn.Module, inputs: Tensor) -> Evidence:
     """Return the evidence with the gradient of the answer's value by the pixels of the views.
 

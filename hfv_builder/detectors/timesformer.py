@@ -15,9 +15,10 @@ from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.augment import centre_crop, maybe_flip, random_crop
 from hfv_builder.detectors.base import Extractor, Ints, Surroundings
 from hfv_builder.detectors.frame_images import FrameImages
-from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced
+from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, check_crop, paced
 from hfv_builder.detectors.pretrained import fill
 from hfv_builder.detectors.schedule import Schedule, steps
+from hfv_builder.records import UsageError
 
 MEAN, STD = 0.45, 0.225
 """Mean and standard deviation of all channels, for values in [0, 1]."""
@@ -55,6 +56,12 @@ class Timesformer(NetworkDetector):
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
+        check_crop(config.side, config.resized)
+        if config.width % config.heads or config.patch > config.side:
+            raise UsageError(
+                f"width is {config.width}, heads {config.heads}, patch {config.patch} and side {config.side}: make "
+                "width a multiple of heads, and patch at most side"
+            )
         self._config = config
         self._normalize = Normalize([255 * MEAN] * 3, [255 * STD] * 3, surroundings.device)
 

@@ -55,7 +55,7 @@ def train_network(
         threads: batches that are loaded at the same time.
 
     Raises:
-        UsageError: the processes cannot share the batches of a step.
+        UsageError: the processes cannot share the batches of a step, or a weight is not finite after an epoch.
     """
     return _Training(network, task, schedule, fitting, threads).run()
 
@@ -84,6 +84,8 @@ class _Training:
             epoch = len(curve) + 1
             losses = self._epoch(epoch, curve, losses)
             self._processes.average(self._state.buffers.values())
+            if not all(bool(tensor.isfinite().all()) for tensor in self._state.tensors.values()):
+                raise UsageError(f"training diverged in epoch {epoch}: give a lower rate, and another --out")
             self._network.eval()
             accuracy = self._processes.agreed(self._task.validate(), self._device)
             curve.append({"epoch": float(epoch), "loss": float(np.mean(losses)), "val_accuracy": accuracy})

@@ -33,12 +33,13 @@ class TrainingState:
         self.buffers = {name: value for name, value in network.named_buffers() if name in kept}
 
     @property
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """The trainable parameters and the buffers by name."""
         return {**self.learnt, **self.buffers}
 
     def write(self, curve: Curve, losses: list[float]) -> None:
         """Write the state after these epochs, and these losses of the steps of the next one."""
-        arrays = {NOW + name: _numpy(tensor) for name, tensor in self._tensors.items()}
+        arrays = {NOW + name: _numpy(tensor) for name, tensor in self.tensors.items()}
         for name, value in self.learnt.items():
             own = self._optimizer.state.get(value, {})
             arrays |= {f"{OPTIMIZER}{key}.{name}": _numpy(tensor) for key, tensor in own.items() if _is_tensor(tensor)}
@@ -59,7 +60,7 @@ class TrainingState:
         if not (path := self._folder / STATE).is_file():
             return [], []
         arrays = load_arrays(path)
-        self._set({name: arrays[NOW + name] for name in self._tensors})
+        self._set({name: arrays[NOW + name] for name in self.tensors})
         for name, value in self.learnt.items():
             keys = [key.removeprefix(OPTIMIZER).split(".")[0] for key in arrays if _is_state_of(key, name)]
             state = {key: torch.from_numpy(arrays[f"{OPTIMIZER}{key}.{name}"].copy()) for key in keys}
@@ -75,7 +76,7 @@ class TrainingState:
 
     def write_best(self, epoch: int) -> None:
         """Write the trainable parameters after this epoch."""
-        save_arrays(self._folder / BEST.format(epoch=epoch), {name: _numpy(own) for name, own in self._tensors.items()})
+        save_arrays(self._folder / BEST.format(epoch=epoch), {name: _numpy(own) for name, own in self.tensors.items()})
 
     def remove_other_bests(self, epoch: int) -> None:
         """Delete the files of `write_best` except that of this epoch. Call after `write`."""
@@ -92,7 +93,7 @@ class TrainingState:
 
     def _set(self, arrays: dict[str, Any]) -> None:
         with torch.no_grad():
-            for name, tensor in self._tensors.items():
+            for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(arrays[name]))
 
 

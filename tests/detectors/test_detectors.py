@@ -177,6 +177,14 @@ def test_probabilities_of_prompts_equal_numpy(release: Release, workplace: Workp
         ("clip-svm", {"embedding": "clop"}, "no embedding 'clop': choose from auto, clip"),
         ("clip-svm", {"embedding": "siglip"}, "hf download timm/ViT-B-16-SigLIP"),
         ("clip-svm", {"embedding": "clip"}, r"missing or damaged .* embedding = \"lab_histogram\""),
+        ("clip-svm", {"c": float("inf")}, "clip-svm: c: input should be a finite number"),
+        ("prior", {"seed": 2**32}, "prior: seed: input should be less than or equal to 4294967295"),
+        ("cnndet", {"side": 64}, "side is 64 and resized is 36"),
+        ("cnndet", {"layers": (1, 1)}, "cnndet: layers.2: field required"),
+        ("timesformer", {"side": 64}, "side is 64 and resized is 36"),
+        ("timesformer", {"width": 33}, "make width a multiple of heads"),
+        ("timesformer", {"patch": 64}, "patch at most side"),
+        ("f3net", {"side": 8}, "f3net: side: input should be greater than or equal to 24"),
         ("clip-prompt", {"prompts": {"cat": ("a cat",)}}, "prompts.cat: the classes are fake, real"),
         ("clip-prompt", {"prompts": {"real": ()}}, "prompts.real: give at least one prompt"),
     ],
@@ -233,3 +241,10 @@ def test_names_of_floors_and_runs() -> None:
     for name in DETECTORS:
         assert run_name(name, configure(name, {}, "x")) == name
     assert run_name("humansam", configure("humansam", {"smoothing": 0.2}, "x")) == "humansam-smoothing0.2"
+
+
+def test_a_batch_of_a_single_view_is_refused(release: Release, workplace: Workplace, tmp_path: Path) -> None:
+    detector, _, train, test = make_detector("humansam", release, workplace, batch=1, views=1)
+    detector._backbone.averages = 1  # type: ignore[attr-defined]  # as V-JEPA 2 has
+    with pytest.raises(UsageError, match="set batch or views to at least 2"):
+        detector.fit(train, test, Fitting(folder=tmp_path))

@@ -121,7 +121,9 @@ def test_imported_predictions_are_in_the_table(run: Path, folder: Path, workplac
     with pytest.raises(UsageError, match="cannot be read"):
         import_predictions("x", tmp_path / "none.csv", folder, out=tmp_path / "x")
     (tmp_path / "percent.csv").write_text(f"clip_id,p_real\n{table['clip_id'].iloc[0]},70\n")
-    with pytest.raises(UsageError, match=r"no valid prediction for a clip of .*, such as 0.*: p_real is no probability"):
+    with pytest.raises(
+        UsageError, match=r"no valid prediction for a clip of .*, such as 0.*: p_real is no probability"
+    ):
         import_predictions("x", tmp_path / "percent.csv", folder, out=tmp_path / "theirs")
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from hfv_builder.detectors.base import Curve, Fitting
 from hfv_builder.detectors.schedule import Schedule, Tuning, constant, cosine, plateau, steps
 from hfv_builder.detectors.training import Task, train_network
+from hfv_builder.records import UsageError
 from tests.killed import Killed, killed_after
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
@@ -210,3 +211,9 @@ def test_paces_scale_the_rate_over_epochs() -> None:
     ]
     falling = replace(SCHEDULE, rate=1e-4, pace=plateau(patience=1), least=1e-6, patience=99, epochs=99)
     assert [falling.has_ended(curve(*[0.5] * count)) for count in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+def test_a_diverged_training_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="diverged in epoch 1: give a lower rate"):
+        train(tmp_path, replace(SCHEDULE, rate=1e38))
+    assert not [*tmp_path.iterdir()]
