@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Arrays, Detector, Extractor, Samples
 from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
@@ -125,16 +126,17 @@ def _filled(
 def take_embeddings(
     manifests: Manifests,
     cache: FeatureCache,
-    extractor: Extractor,
+    extractor: FrameEmbeddings,
     release: Release,
     rows: pd.DataFrame,
     contents: dict[str, str],
 ) -> None:
     """Copy embeddings from the manifests into the cache, for files with the catalogued content and all frames.
 
-    They equal the result of `extractor`, so no result depends on whether they exist.
+    Only those of a model without weights are taken, which equal the result of `extractor`: the manifests do not say
+    with which weights, precision and device the others were computed. So no result depends on whether they exist.
     """
-    if not isinstance(extractor, FrameEmbeddings) or extractor.name not in BACKEND_NAMES:
+    if extractor.name not in BACKEND_NAMES or BACKENDS[extractor.name].weights is not None:
         return
     lengths = dict(zip(rows["path"], rows["num_frames"], strict=True))
     wanted = {
