@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from hfv_builder.detectors.targets import Target
 from hfv_builder.evaluation.results import KEYS
@@ -77,9 +78,16 @@ class Run:
         return self.folder / "state"
 
     def curve(self) -> pd.DataFrame:
-        """Return the learning curve: epoch, loss, val_accuracy; empty for a detector without epochs."""
+        """Return the learning curve: epoch, loss, val_accuracy; empty for a detector without epochs.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
         path = self.folder / "curve.parquet"
-        return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["epoch", "loss", "val_accuracy"])
+        try:
+            return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["epoch", "loss", "val_accuracy"])
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"{path} is damaged ({error}): delete it") from None
 
     def predictions_path(self, release: str, checksum: str) -> Path:
         """Return the file of the predictions for a release."""
@@ -95,14 +103,13 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known = content["specification"]
-        lists = {name: tuple(known[name]) for name in ("classes", "real", "generators")}
-        specification = Specification(**known | lists)
-        return Run(folder=folder, specification=specification, done=content["done"], facts=content["facts"])
+        return TypeAdapter(Run).validate_python(content | {"folder": folder})
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): train the detector again into another --out") from None
+    except (OSError, ValueError, TypeError) as error:
+        wrong = error.errors()[0] if isinstance(error, ValidationError) else {}
+        reason = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg'].lower()}" if wrong else error
+        raise UsageError(f"{path} cannot be read ({reason}): train the detector again into another --out") from None
 
 
 def write_run(run: Run) -> None:
@@ -133,7 +140,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
 
 
 def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
-    """Return predictions; None if there are none by these weights."""
+    """Return predictions; None if there are none by these weights, or the file is damaged."""
     try:
         table = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException):
@@ -141,4 +148,4 @@ def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
     if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:
         return None
     rows: pd.DataFrame = table.to_pandas()
-    return rows
+    return None if rows.columns.tolist() != PREDICTIONS.names or rows.duplicated(KEYS).any() else rows

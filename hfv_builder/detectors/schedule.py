@@ -49,12 +49,15 @@ def steps(epochs: Sequence[float], *, factor: float = 0.1) -> Pace:
 
 
 def plateau(*, patience: int, factor: float = 0.1) -> Pace:
-    """Return a pace that is multiplied by `factor` after every `patience` epochs without a better accuracy."""
+    """Return a pace that is multiplied by `factor` after every `patience` epochs without a better accuracy.
+
+    It does not change without validation clips, whose accuracy would be NaN.
+    """
 
     def pace(done: float, epochs: int, curve: Curve) -> float:
         best, idle, value = -math.inf, 0, 1.0
         for row in curve:
-            idle = 0 if row["val_accuracy"] > best else idle + 1
+            idle = idle + 1 if row["val_accuracy"] <= best else 0
             best = max(best, row["val_accuracy"])
             if idle == patience:
                 idle, value = 0, value * factor

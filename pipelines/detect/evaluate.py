@@ -15,8 +15,7 @@ from hfv_builder.evaluation import tables
 from hfv_builder.evaluation.page import FILE, page
 from hfv_builder.evaluation.results import Contender, Results, differences_table, evaluate, figures_table
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
-from hfv_builder.storage.part_file import part_file
-from hfv_builder.storage.places import put
+from hfv_builder.storage.part_file import result_file
 from pipelines.detect.predict import predict
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train_run
@@ -168,17 +167,15 @@ def _write(
     text = [f"# Detectors on {release}", "In percent, with 95 % bootstrap intervals.", *(f"- {note}" for note in notes)]
     for title, rows in parts.items():
         text += [f"## {title}", tables.markdown(rows)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        put(out / "results.md", "\n\n".join(text) + "\n")
-        put(
-            out / "results.tex",
-            "\n".join(tables.latex(rows, f"{title}, in percent.".replace("%", r"\%")) for title, rows in parts.items()),
-        )
-        put(out / FILE, page(results, differences, release=release, looks_at=looks_at, remarks=remarks))
-        with part_file(out / "results.parquet") as part:
-            figures_table(results).to_parquet(part)
-        with part_file(out / "differences.parquet") as part:
-            differences.to_parquet(part)
-    except OSError as error:
-        raise UsageError(f"results cannot be written to {out} ({error.strerror}): give another --out") from None
+    latex = (tables.latex(rows, f"{title}, in percent.".replace("%", r"\%")) for title, rows in parts.items())
+    files = {
+        "results.md": "\n\n".join(text) + "\n",
+        "results.tex": "\n".join(latex),
+        FILE: page(results, differences, release=release, looks_at=looks_at, remarks=remarks),
+    }
+    for name, content in files.items():
+        with result_file(out / name) as part:
+            part.write_text(content, encoding="utf-8")
+    for name, rows in {"results": figures_table(results), "differences": differences}.items():
+        with result_file(out / f"{name}.parquet") as part:
+            rows.to_parquet(part)

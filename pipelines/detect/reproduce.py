@@ -16,7 +16,7 @@ from hfv_builder.detectors.targets import classes_of
 from hfv_builder.evaluation.paper import beside, paper_tables
 from hfv_builder.evaluation.tables import markdown
 from hfv_builder.records import SOME_FAILED, Split, UsageError
-from hfv_builder.storage.places import put
+from hfv_builder.storage.part_file import result_file
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.prepare import Workplace, is_lite
 from pipelines.detect.train import surroundings_of, train_run
@@ -151,7 +151,5 @@ def _write(path: Path, figures: pd.DataFrame, release: str) -> None:
     ]
     for own in paper_tables():
         text += [f"## Table {own.number}: {own.title}", markdown(beside(own, figures))]
-    try:
-        put(path, "\n\n".join(text) + "\n")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): give another --out") from None
+    with result_file(path) as part:
+        part.write_text("\n\n".join(text) + "\n", encoding="utf-8")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.detectors.arrays import save_arrays
@@ -270,3 +272,34 @@ def test_every_run_has_a_name_of_its_own(run: Path, monkeypatch: pytest.MonkeyPa
     assert _unique_names([runs[0], runs[1]]) == ["x (2)", "x"]
     monkeypatch.chdir(run)
     assert read_run(Path()).name == run.name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("[]", "unsupported operand"),
+        ('{"facts": null}', "specification: field required"),
+        ('{"specification": {"target": "both"}}', "specification.detector: field required"),
+        ("{", "property name"),
+    ],
+)
+def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(wrong)
+    with pytest.raises(UsageError, match=rf"run.json cannot be read \(.*{reason}.*\): train the detector again"):
+        read_run(tmp_path)
+
+
+def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    train("chance", folder, values={}, out=run)
+    evaluate_runs([run], folder, out=out, place=workplace)
+    expected = pd.read_parquet(out / "results.parquet")
+    predictions = next((run / "predictions").glob("*.parquet"))
+    table = pq.read_table(predictions)
+    for damaged in (table.drop_columns(["p_real"]), pa.concat_tables([table, table])):
+        pq.write_table(damaged.replace_schema_metadata(table.schema.metadata), predictions)
+        evaluate_runs([run], folder, out=out, place=workplace)
+        assert pd.read_parquet(out / "results.parquet").equals(expected)
+    (run / "curve.parquet").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=r"curve.parquet is damaged .*: delete it"):
+        train("chance", folder, values={}, out=run)

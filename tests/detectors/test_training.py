@@ -1,5 +1,6 @@
 """Training by epochs: killed anywhere and called again, it has the same weights as without a kill."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -209,6 +210,7 @@ def test_paces_scale_the_rate_over_epochs() -> None:
         0.1,
         1,
     ]
+    assert pace(0, 9, curve(*[math.nan] * 6)) == 1
     falling = replace(SCHEDULE, rate=1e-4, pace=plateau(patience=1), least=1e-6, patience=99, epochs=99)
     assert [falling.has_ended(curve(*[0.5] * count)) for count in (1, 2, 3, 4)] == [False, False, False, True]
 
