@@ -107,8 +107,10 @@ def read_run(folder: Path) -> Run:
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
     except (OSError, ValueError, TypeError) as error:
-        wrong = error.errors()[0] if isinstance(error, ValidationError) else {}
-        reason = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg'].lower()}" if wrong else error
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
         raise UsageError(f"{path} cannot be read ({reason}): train the detector again into another --out") from None
 
 

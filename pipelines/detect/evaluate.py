@@ -176,6 +176,6 @@ def _write(
     for name, content in files.items():
         with result_file(out / name) as part:
             part.write_text(content, encoding="utf-8")
-    for name, rows in {"results": figures_table(results), "differences": differences}.items():
+    for name, frame in {"results": figures_table(results), "differences": differences}.items():
         with result_file(out / f"{name}.parquet") as part:
-            rows.to_parquet(part)
+            frame.to_parquet(part)
