@@ -54,7 +54,10 @@ def class_ids(rows: pd.DataFrame, target: Target, classes: Sequence[str]) -> Int
 def four_probabilities(
     probabilities: Floats, target: Target, classes: Sequence[str], real: Collection[str]
 ) -> pd.DataFrame:
-    """Return the columns `PROBABILITIES`. Those of the anomalies are NaN if it does not distinguish them.
+    """Return the columns `PROBABILITIES`.
+
+    Those of the anomalies are NaN if the detector does not distinguish them, and that of real clips if none of its
+    classes is camera footage.
 
     Args:
         probabilities: (n, classes); NaN where there is none.
@@ -66,5 +69,6 @@ def four_probabilities(
         return pd.DataFrame(probabilities, columns=list(PROBABILITIES))
     is_real = [name in real if target == "generator" else name == REAL for name in classes]
     four = np.full((len(probabilities), len(Label)), np.nan)
-    four[:, Label.REAL] = probabilities[:, is_real].sum(axis=1)
+    if any(is_real):
+        four[:, Label.REAL] = probabilities[:, is_real].sum(axis=1)
     return pd.DataFrame(four, columns=list(PROBABILITIES))

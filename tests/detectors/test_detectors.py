@@ -225,6 +225,8 @@ def test_classes_and_probabilities_of_targets(release: Release) -> None:
     four = four_probabilities(np.array([[0.7, 0.2, 0.1]]), "generator", ("film", "sora", "veo"), ("film",))
     assert four["p_real"].tolist() == [0.7]
     assert four[list(PROBABILITIES[:3])].isna().all(axis=None)
+    without_footage = four_probabilities(np.array([[0.7, 0.3]]), "generator", ("sora", "veo"), ())
+    assert without_footage.isna().all(axis=None)
 
 
 def test_the_help_names_every_detector(capsys: pytest.CaptureFixture[str]) -> None:
