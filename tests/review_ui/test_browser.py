@@ -281,7 +281,10 @@ ORDER = """async () => {
 }"""
 FULL = """() => {
   const set = Storage.prototype.setItem;
-  Storage.prototype.setItem = function (key, value) { if (this === localStorage) throw new Error("full"); set.call(this, key, value); };
+  Storage.prototype.setItem = function (key, value) {
+    if (this === localStorage) throw new Error("full");
+    set.call(this, key, value);
+  };
 }"""
 
 
