@@ -276,7 +276,6 @@ ORDER = """async () => {
     Date.now = () => real() - hours * 3600000;
     new Outbox("zoe").put("/api/undo", { decision_id: id });
   }
-  Date.now = real;
   return new Outbox("zoe").keys().map((key) => key.split(".").at(-1));
 }"""
 FULL = """() => {
