@@ -1,10 +1,11 @@
 """Put clips that someone has into a release that came without media."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
@@ -115,7 +116,7 @@ def _wanted(folder: Path) -> list[Wanted]:
     """Return the files that the release asks for.
 
     Raises:
-        UsageError: it asks for none, or its list is damaged.
+        UsageError: it asks for none, its list is damaged, or a link leads out of it.
     """
     try:
         sums, _ = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace"))
@@ -126,9 +127,14 @@ def _wanted(folder: Path) -> list[Wanted]:
     try:
         if sha256(folder / FILE) != sums[FILE]:
             raise ValueError("its bytes are not those of its checksum")
-        return [*read_catalogued((folder / FILE).read_text(encoding="utf-8"))]
+        wanted = [*read_catalogued((folder / FILE).read_text(encoding="utf-8"))]
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder / FILE} is damaged ({error}): get the release again") from None
+    own = Path(os.path.realpath(folder))
+    for path in sorted({str(PurePosixPath(each.path).parent) for each in wanted}):
+        if not Path(os.path.realpath(folder / path)).is_relative_to(own):
+            raise UsageError(f"{folder / path} is a link that leads out of the release: get the release again")
+    return wanted
 
 
 def _attached(folder: Path) -> dict[str, str]:
@@ -137,6 +143,8 @@ def _attached(folder: Path) -> dict[str, str]:
         sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise UsageError(f"{folder / ATTACHED} cannot be read ({error.strerror}): delete it") from None
     return {path: digest for path, digest in sums.items() if (folder / path).is_file()}
 
 

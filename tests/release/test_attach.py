@@ -192,6 +192,18 @@ def test_damaged_lists_of_checksums_are_no_fault_of_ours(bare: Path, clips: Path
         attach(bare, [str(clips)], cluster=here)
 
 
+def test_no_link_leads_out_of_the_release(bare: Path, clips: Path, here: Cluster, tmp_path: Path) -> None:
+    path = next(iter(read_catalogued((bare / FILE).read_text()))).path
+    (outside := tmp_path / "outside").mkdir()
+    folder = (bare / path).parent
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(outside)
+    with pytest.raises(UsageError, match="is a link that leads out of the release: get the release again"):
+        attach(bare, [str(clips)], cluster=here)
+    assert not [*outside.iterdir()]
+
+
 def test_the_command_line(bare: Path, clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, sentence in (
         (["release", "attach"], "name the release to attach clips to"),
