@@ -1,0 +1,62 @@
+"""Folders of runs with damaged or changed files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hfv_builder.detectors.arrays import save_arrays
+from hfv_builder.detectors.run_folder import read_run
+from hfv_builder.records import DONE, UsageError
+from pipelines.cli import main
+from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.prepare import Workplace
+from pipelines.detect.train import train
+
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@pytest.mark.parametrize("name", ["chance", "prior"])
+def test_changed_weights_are_refused_and_trained_again(name: str, folder: Path, tmp_path: Path) -> None:
+    out, where = tmp_path / "run", ["--release", str(folder)]
+    train(name, folder, values={}, out=out)
+    trained = (out / WEIGHTS_FILE).read_bytes()
+    save_arrays(out / WEIGHTS_FILE, {"another": np.zeros(3)})
+    with pytest.raises(UsageError, match="was changed after the training: run `hfv train"):
+        evaluate_runs([out], folder, out=tmp_path / "results")
+    assert main(["train", name, *where, "--out", str(out), "--resume"]) == DONE
+    assert (out / WEIGHTS_FILE).read_bytes() == trained
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("[]", "unsupported operand"),
+        ('{"facts": null}', "specification: field required"),
+        ('{"specification": {"target": "both"}}', "specification.detector: field required"),
+        ("{", "property name"),
+    ],
+)
+def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(wrong)
+    with pytest.raises(UsageError, match=rf"run.json cannot be read \(.*{reason}.*\): train the detector again"):
+        read_run(tmp_path)
+
+
+def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    train("chance", folder, values={}, out=run)
+    evaluate_runs([run], folder, out=out, place=workplace)
+    expected = pd.read_parquet(out / "results.parquet")
+    predictions = next((run / "predictions").glob("*.parquet"))
+    table = pq.read_table(predictions)
+    for damaged in (table.drop_columns(["p_real"]), pa.concat_tables([table, table])):
+        pq.write_table(damaged.replace_schema_metadata(table.schema.metadata), predictions)
+        evaluate_runs([run], folder, out=out, place=workplace)
+        assert pd.read_parquet(out / "results.parquet").equals(expected)
+    (run / "curve.parquet").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=r"curve.parquet is damaged .*: delete it"):
+        train("chance", folder, values={}, out=run)
