@@ -13,7 +13,7 @@ from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
 from hfv_builder.evaluation import tables
 from hfv_builder.evaluation.page import FILE, page
-from hfv_builder.evaluation.results import Contender, Results, differences_table, evaluate, figures_table
+from hfv_builder.evaluation.results import MEAN, Contender, Results, differences_table, evaluate, figures_table
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.part_file import result_file
 from pipelines.detect.predict import predict
@@ -44,6 +44,8 @@ def evaluate_runs(
     started = time.time()
     place = place or Workplace()
     release = read_release(folder)
+    if release.sets["set"].eq(MEAN).any():
+        raise UsageError(f"{folder} has an evaluation set named {MEAN}, the name of the means of all sets: rename it")
     out = out or RESULTS / release.folder.name
     own = [read_run(run) for run in dict.fromkeys(runs)]
     names = _unique_names(own)
@@ -77,7 +79,7 @@ def evaluate_runs(
         "release": release.folder.name,
         "results": str(out),
         "table": summary_rows,
-        "figures": [row for row in figures_table(results).to_dict("records") if row["set"] == "mean"],
+        "figures": [row for row in figures_table(results).to_dict("records") if row["set"] == MEAN],
         "remarks": [*remarks, *tables.notes(results)],
         "failed": rows,
         "seconds": round(time.time() - started, 1),

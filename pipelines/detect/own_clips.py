@@ -1,6 +1,7 @@
 """Predict the user's own clips with a trained run: probabilities, and what they are based on."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,12 +66,17 @@ def predict_clips(
         place: where to compute.
 
     Raises:
-        UsageError: the run is not finished, its detector cannot read files, or there are no clips.
+        UsageError: the run is not finished or cannot keep answers, its detector cannot read files, or there are no
+            clips.
     """
     started = time.time()
     place = place or Workplace()
     run = read_run(folder)
     specification = run.specification
+    if keep and not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{folder} cannot be written and so keep no answers: leave out --keep, or copy the run"
+        )
     if specification.detector == IMPORTED:
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
     detector = trained_detector(run, place)

@@ -147,7 +147,12 @@ def release_label(rows: pd.DataFrame, path: Path) -> str:
 
 
 def test_missing_clips_and_runs_are_usage_errors(
-    runs: Path, own_clips_folder: Path, folder: Path, workplace: Workplace, tmp_path: Path
+    runs: Path,
+    own_clips_folder: Path,
+    folder: Path,
+    workplace: Workplace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(UsageError, match="does not exist: give files of clips"):
         predict_clips(runs / "clip-svm", [own_clips_folder / "none.mp4"], place=workplace)
@@ -160,6 +165,9 @@ def test_missing_clips_and_runs_are_usage_errors(
     import_predictions("theirs", tmp_path / "theirs.csv", folder, out=tmp_path / "theirs")
     with pytest.raises(UsageError, match="holds imported predictions, not a detector"):
         predict_clips(tmp_path / "theirs", [own_clips_folder], place=workplace)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageError, match="cannot be written and so keep no answers: leave out --keep"):
+        predict_clips(runs / "clip-svm", [own_clips_folder], keep=True, place=workplace)
 
 
 def test_predict_prints_text_or_json(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.run_folder import PREDICTIONS, read_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
@@ -226,6 +226,12 @@ def test_sets_without_readable_clips_have_no_figures(run: Path, folder: Path, we
 def test_a_release_without_train_needs_a_run(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "eval", tmp_path / "eval")
     with pytest.raises(UsageError, match=r"nothing to evaluate: name a run(.|\n)*prior is left out"):
+        evaluate_runs([], tmp_path, out=tmp_path / "out")
+
+
+def test_no_evaluation_set_is_taken_for_the_means(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "eval" / read_release(folder).sets["set"].iloc[0], tmp_path / "eval" / "mean")
+    with pytest.raises(UsageError, match="has an evaluation set named mean, the name of the means of all sets"):
         evaluate_runs([], tmp_path, out=tmp_path / "out")
 
 
