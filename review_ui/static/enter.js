@@ -1,5 +1,9 @@
 import { post } from "./api.js";
+import { waiting } from "./outbox.js";
 import { $ } from "./ui.js";
+
+const names = waiting();
+if (names.length) $("waiting").textContent = `Answers of ${names.join(", ")} wait in this browser: sign in under that name to send them.`;
 
 $("enter").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -5,11 +5,17 @@ import { Problem, post } from "./api.js";
 
 const WAITS = [500, 1000, 2000, 4000, 8000];
 const GONE_FOR_GOOD = [400, 404, 409, 413, 422];
-const REST = /^\d{18}\.[0-9A-Za-z-]+$/; // of a key, after the prefix; that of `anna` also begins keys of `anna.b`
+const KEY = /^hfv\.out\.(.+)\.\d{18}\.[0-9A-Za-z-]+$/; // with the reviewer's name, the time and the id of the decision
+
+// The names of the reviewers whose decisions wait in this browser.
+export function waiting() {
+  try { return [...new Set(Object.keys(localStorage).map((key) => KEY.exec(key)?.[1]).filter(Boolean))]; } catch { return []; }
+}
 
 export class Outbox extends EventTarget {
   constructor(name) {
     super();
+    this.name = name;
     this.prefix = `hfv.out.${name}.`;
     this.memory = new Map(); // used if there is no storage
     this.failures = 0;
@@ -28,7 +34,7 @@ export class Outbox extends EventTarget {
     return [...stored, ...this.memory.keys()].sort();
   }
 
-  owns(key) { return key.startsWith(this.prefix) && REST.test(key.slice(this.prefix.length)); }
+  owns(key) { return KEY.exec(key)?.[1] === this.name; } // the prefix of `anna` also begins keys of `anna.b`
 
   has(id) { return this.keys().some((key) => key.endsWith(`.${id}`)); }
 
@@ -36,8 +42,8 @@ export class Outbox extends EventTarget {
 
   put(path, body) {
     // After all that wait, also if the clock was set back: an undo must not be sent before its answer.
-    const waiting = this.keys().map((key) => Number(key.slice(this.prefix.length).split(".")[0]));
-    this.last = Math.max(Date.now() * 1000, (this.last ?? 0) + 1, ...waiting.map((time) => time + 1));
+    const times = this.keys().map((key) => Number(key.slice(this.prefix.length).split(".")[0]));
+    this.last = Math.max(Date.now() * 1000, (this.last ?? 0) + 1, ...times.map((time) => time + 1));
     const key = `${this.prefix}${String(this.last).padStart(18, "0")}.${body.decision_id}`;
     const entry = JSON.stringify({ path, body });
     try { localStorage.setItem(key, entry); } catch { this.memory.set(key, entry); }
