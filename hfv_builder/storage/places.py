@@ -44,7 +44,7 @@ def place(text: str) -> Place:
     Raises:
         UsageError: it is a URL of an object store without an installed package, or another URL, such as a web address.
     """
-    if text.startswith(FILE) or not URL.match(text):
+    if is_local(text):
         return path_of(text).absolute()
     from upath import UPath
 
@@ -63,6 +63,11 @@ def place(text: str) -> Place:
         cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of file systems"
         raise UsageError(f"{text} cannot be used: {_reason(error)}; {cure}") from None
     return url
+
+
+def is_local(text: str) -> bool:
+    """Return whether this is the text of a local path, not the URL of an object store."""
+    return text.startswith(FILE) or not URL.match(text)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,8 +13,8 @@ from hfv_builder.clips.kinds import kind_by_content, kind_by_name
 from hfv_builder.records import UsageError
 from hfv_builder.storage.file_status import FileStatus
 from hfv_builder.storage.folders import canonical, name_below, walk
-from hfv_builder.storage.path_text import path_text, printable
-from hfv_builder.storage.places import Place, answering, place, reach
+from hfv_builder.storage.path_text import native, path_text, printable
+from hfv_builder.storage.places import Place, answering, is_local, place, reach
 from hfv_builder.storage.schema import STRING
 
 READERS = 16
@@ -117,11 +117,11 @@ def kind_of(path: str) -> str:
     name = os.path.basename(path)
     if kind := kind_by_name(name):
         return kind
-    where = place(path)
     try:
-        if isinstance(where, Path):
-            with where.open("rb") as file:
+        if is_local(path):
+            with open(native(path), "rb") as file:
                 return kind_by_content(name, file)
+        where: Any = place(path)
         with answering(f"{where} cannot be read"), where.fs.open(where.path, "rb", block_size=FETCHED) as file:
             return kind_by_content(name, file)
     except OSError:
