@@ -21,7 +21,7 @@ from review_ui.settings import QueueSettings, Settings
 from review_ui.stability import stability
 from review_ui.users import Role, User, hashed
 from tests.review_ui.conftest import Person
-from tests.review_ui.test_pages import CHECKS, accessible
+from tests.review_ui.test_pages import accessible, wrong
 from tests.review_ui.test_stats import auto, other, said
 from tests.review_ui.touch import PHONE
 
@@ -262,7 +262,7 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
     assert "text=a3" in desk.page.url
     desk.page.locator(".tile").focus()
     desk.until("document.querySelector('.tile video')?.currentTime > 0")
-    assert desk.run(CHECKS) == []
+    assert wrong(desk) == []
     accessible(desk, "the grid")
     desk.press("Enter")
     desk.page.wait_for_url("**/clip/*")
@@ -285,8 +285,8 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
         served, "ben", "/browse?generator=alpha", has_touch=True, is_mobile=True, screen=screen, viewport=screen
     )
     phone.until(f"{TOTAL} === '8 clips'")
-    assert phone.run(CHECKS) == []
+    assert wrong(phone) == []
     phone.page.locator(".tile").first.tap()
     phone.page.wait_for_url("**/clip/*")
     phone.in_phase("clip")
-    assert phone.run(CHECKS) == []
+    assert wrong(phone) == []

@@ -12,7 +12,7 @@ from hfv_builder.storage.manifest import Manifests
 from review_ui.guide import MOST_BYTES, OURS, render_guide
 from review_ui.settings import Settings
 from tests.review_ui.conftest import Person
-from tests.review_ui.test_pages import CHECKS
+from tests.review_ui.test_pages import wrong
 from tests.review_ui.touch import PHONE, tap, touching
 
 TOP = "document.querySelector('.handbook-text').scrollTop"
@@ -85,7 +85,7 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     desk = sit(served, "anna", "/review?generator=alpha", guided=False)
     desk.page.wait_for_selector(".handbook[open]")
     desk.until(f"{PLAYING} === 6")
-    assert desk.run(CHECKS) == []
+    assert wrong(desk) == []
     assert desk.clip == ""  # nothing is dealt yet
     desk.press("1", "Enter")
     desk.page.wait_for_selector(".handbook", state="detached")
@@ -104,7 +104,7 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     phone = touching(sit, served, "ben", PHONE, guided=False, reduced_motion="reduce")
     tap(phone, "#guide")
     phone.page.wait_for_selector(".handbook[open]")
-    assert phone.run(CHECKS) == []
+    assert wrong(phone) == []
     assert phone.run(PLAYING) == 0
     phone.run("document.querySelector('.handbook-text').scrollTo(0, 0)")
     tap(phone, ".handbook video")

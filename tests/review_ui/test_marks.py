@@ -24,7 +24,7 @@ from review_ui.settings import MARKS, Settings
 from tests.review_ui.browser import CLIP, Desk
 from tests.review_ui.conftest import Person
 from tests.review_ui.sample import make_clip, write_manifests
-from tests.review_ui.test_pages import CHECKS
+from tests.review_ui.test_pages import wrong
 from tests.review_ui.touch import PHONE, tap, touching
 
 ON = Settings(shown=1.0, overlap=2, repeats=0, calibration=0, marks=True)
@@ -206,7 +206,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     desk.page.goto(f"{served.url}/review?queue=marks")
     wanted: dict[str, Any] = {}
     assert marking(desk) == "0.83 to 1.00 s · box of 80 × 60"
-    assert desk.run(CHECKS) == []
+    assert wrong(desk) == []
     wanted[desk.give()] = (*SPAN, (160, 60, 80, 60))  # one key
     marking(desk)
     desk.press("ArrowRight", "ArrowRight", "o", "ArrowLeft", "ArrowLeft", "ArrowLeft", "i")
@@ -241,7 +241,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
     phone.saved()
     phone.page.goto(f"{served.url}/review?queue=marks")
     marking(phone)
-    assert phone.run(CHECKS) == []
+    assert wrong(phone) == []
     tap(phone, "[data-do=unmark]")
     tap(phone, "[data-do=addbox]")
     tap(phone, "[data-do=to]")
@@ -260,7 +260,7 @@ def test_confirmed_with_one_key_or_corrected(placed: Manifests, serve: Any, sit:
         assert judge.run(SAID) == words
     judge.press("3", "x", "z", "1")  # what has been set by hand stays
     assert judge.run(SAID) == "no time · no box"
-    assert judge.run(CHECKS) == []
+    assert wrong(judge) == []
     judge.press("ArrowRight", "i")
     judge.page.click("[data-do=addbox]")
     judge.page.locator("#box").blur()

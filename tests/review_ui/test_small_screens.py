@@ -7,7 +7,7 @@ import pytest
 from hfv_builder.storage.manifest import Manifests
 from review_ui.settings import Settings
 from tests.review_ui.browser import Desk
-from tests.review_ui.test_pages import CHECKS
+from tests.review_ui.test_pages import wrong
 from tests.review_ui.touch import PHONE, TABLET, kept, session, tap, touching
 
 SIDEWAYS, SMALLEST = (844, 390), (360, 640)
@@ -19,7 +19,7 @@ CLIPS = 9
 
 
 def look(desk: Desk, at: str) -> None:
-    assert desk.run(CHECKS) == [], at
+    assert wrong(desk) == [], at
 
 
 @pytest.mark.parametrize("size", [PHONE, TABLET])

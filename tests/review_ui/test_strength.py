@@ -12,7 +12,7 @@ from pipelines.review import export_reviews
 from review_ui.settings import Settings
 from tests.review_ui.browser import until
 from tests.review_ui.conftest import Person
-from tests.review_ui.test_pages import CHECKS
+from tests.review_ui.test_pages import wrong
 
 PRESSED = "[...document.querySelectorAll('#strength [aria-pressed=true]')].map((button) => button.dataset.strength)"
 
@@ -78,7 +78,7 @@ def test_a_second_key_of_candidates_by_keyboard(sample: Manifests, serve: Any, s
     assert desk.run(PRESSED) == []
     desk.press("1", "s")
     assert desk.run(PRESSED) == ["strong"]
-    assert desk.run(CHECKS) == []
+    assert wrong(desk) == []
     desk.press("2")  # another anomaly has another strength
     assert desk.run(PRESSED) == []
     wanted: dict[str, str | None] = {desk.give("s"): "strong"}  # kept when the suggestion is shown
