@@ -271,7 +271,7 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
     desk.counts("#lanes path", 3)
     assert desk.page.locator("#among svg").count() == 3
     accessible(desk, "a clip")
-    desk.page.goto(f"{served.url}/dashboard")
+    desk.visit("/dashboard")
     desk.page.click("#tab-quality")
     for title, magic in (("Confirmed by margin as PNG", b"\x89PNG"), ("Generators as PNG", b"\x89PNG")):
         assert saved(desk, title).startswith(magic)

@@ -61,7 +61,7 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
     ):
         desk.visit(path)
         look(desk, path)
-    desk.page.goto(f"{served.url}/dashboard")
+    desk.visit("/dashboard")
     for tab in ("#tab-quality", "#tab-people"):
         desk.page.click(tab)
         desk.page.locator(f"{tab}[aria-selected=true]").wait_for()
