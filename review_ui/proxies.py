@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from hfv_builder.frames.display import display_size
 from hfv_builder.frames.facts import is_plain
+from hfv_builder.frames.media import ffmpeg_errors
 from hfv_builder.frames.video import Frame
 from hfv_builder.frames.video import frames as frames_of
 from hfv_builder.records import ClipError
@@ -79,25 +80,25 @@ def _encode(frames: Iterator[Frame], target: Path) -> None:
     if first is None:
         raise ClipError("no frame can be decoded")
     height, width = _size(*display_size(first.rgb.shape[0], first.rgb.shape[1], first.shape))
-    try:
-        with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            # x264 uses the rate only for its bit rate control; the times below are the presentation times.
-            stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "19", "bf": "0"})
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.gop_size = KEYFRAME_EVERY
-            stream.codec_context.thread_count = 1
-            stream.codec_context.time_base = stream.time_base = TIME_BASE
-            last = -1
-            for frame in itertools.chain([first], frames):
-                fits = frame.rgb.shape[:2] == (height, width)
-                rgb = frame.rgb if fits else _resize(frame.rgb, width, height)
-                encoded = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                encoded.time_base, encoded.pts = TIME_BASE, max(round(frame.time_s / TIME_BASE), last + 1)
-                last = encoded.pts
-                container.mux(stream.encode(encoded))
-            container.mux(stream.encode(None))
-    except av.error.FFmpegError as error:
-        raise ClipError(f"FFmpeg cannot encode it: {(error.strerror or str(error)).lower()}") from None
+    with (
+        ffmpeg_errors("FFmpeg cannot encode it"),
+        av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
+        # x264 uses the rate only for its bit rate control; the times below are the presentation times.
+        stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "19", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.gop_size = KEYFRAME_EVERY
+        stream.codec_context.thread_count = 1
+        stream.codec_context.time_base = stream.time_base = TIME_BASE
+        last = -1
+        for frame in itertools.chain([first], frames):
+            fits = frame.rgb.shape[:2] == (height, width)
+            rgb = frame.rgb if fits else _resize(frame.rgb, width, height)
+            encoded = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            encoded.time_base, encoded.pts = TIME_BASE, max(round(frame.time_s / TIME_BASE), last + 1)
+            last = encoded.pts
+            container.mux(stream.encode(encoded))
+        container.mux(stream.encode(None))
 
 
 def make_strip(source: Path, target: Path) -> None:

@@ -105,11 +105,13 @@ def check_for_decord(path: Path, container: Any) -> None:
 
 
 @contextlib.contextmanager
-def ffmpeg_errors(what: str) -> Iterator[None]:
-    """Raise a `ClipError` that begins with `what` instead of FFmpeg's errors."""
+def ffmpeg_errors(what: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Raise a `ClipError` that begins with `what` instead of FFmpeg's errors, except those of the type `but`."""
     import av
 
     try:
         yield
     except av.error.FFmpegError as error:
+        if isinstance(error, but):
+            raise
         raise ClipError(f"{what}: {(error.strerror or str(error)).lower()}") from None

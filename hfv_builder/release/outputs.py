@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hfv_builder.frames.encode import TICKS, H264Writer, h264_writer
 from hfv_builder.frames.facts import probe
+from hfv_builder.frames.media import ffmpeg_errors
 from hfv_builder.frames.video import Frame, frames
 from hfv_builder.records import ClipError
 from hfv_builder.release.encoding import Encoding, Uniform
@@ -39,18 +40,12 @@ def encode(source: Path, outputs: Sequence[Output], uniform: Uniform | None = No
         ClipError: it cannot be decoded or encoded, its frames differ in size, or it cannot be made uniform.
         OSError: a file cannot be written.
     """
-    from av.error import FFmpegError
-
-    try:
+    with ffmpeg_errors("FFmpeg cannot encode it", but=OSError):  # those of disks
         if uniform is None:
             fps = Fraction(probe(source).fps or UNTIMED_FPS).limit_denominator(1001)
             write(_timed(source, float(fps)), outputs, fps=fps, timed=True)
         else:
             write(uniform_frames(source, uniform), outputs, fps=uniform.fps)
-    except FFmpegError as error:
-        if isinstance(error, OSError):  # of a disk
-            raise
-        raise ClipError(f"FFmpeg cannot encode it: {(error.strerror or str(error)).lower()}") from None
 
 
 def write(shown: Iterable[Frame], outputs: Sequence[Output], *, fps: int | Fraction, timed: bool = False) -> None:
