@@ -104,8 +104,9 @@ class Manifests:
     def parts(self, table: Table, **partition: str) -> list[Place]:
         """Return the part files of one partition, sorted by name, as readers should see them during a replacement."""
         folder = self.folder(table, **partition)
-        names = None if isinstance(folder, Path) else listed(folder)
-        return visible_parts(folder, names if names is None or len(names) < PAGE else None)
+        if isinstance(folder, Path) or len(names := listed(folder)) >= PAGE:
+            return visible_parts(folder)
+        return visible_parts(folder, names)
 
     def is_settled(self, table: Table, **partition: str) -> bool:
         """Return whether no part was added to the partition since its last replacement."""

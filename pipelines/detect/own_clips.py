@@ -74,7 +74,7 @@ def predict_clips(
     run = read_run(folder)
     specification = run.specification
     if keep and not os.access(folder, os.W_OK):
-        raise UsageError(f"{folder} cannot be written and so keep no answers: leave out --keep, or copy the run")
+        raise UsageError(f"{folder} is read-only: leave out --keep, or copy the run")
     if specification.detector == IMPORTED:
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
     detector = trained_detector(run, place)

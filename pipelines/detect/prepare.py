@@ -37,7 +37,7 @@ class Workplace:
     threads: int | None = None
     """Clips that are read at the same time; None: one for each core."""
     manifests: Manifests | None = None
-    """Manifests whose embeddings are reused for the clips of the release."""
+    """Manifests whose embeddings by models without weights are reused for the clips of the release."""
     weights: WeightsDir | None = None
     """None: the default directory."""
 

@@ -3,7 +3,7 @@ import { waiting } from "./outbox.js";
 import { $ } from "./ui.js";
 
 const names = waiting();
-if (names.length) $("waiting").textContent = `Answers of ${names.join(", ")} wait in this browser: sign in under that name to send them.`;
+if (names.length) $("waiting").textContent = `Answers of ${names.join(" and ")} wait in this browser: they are sent when their reviewer signs in.`;
 
 $("enter").addEventListener("submit", async (event) => {
   event.preventDefault();

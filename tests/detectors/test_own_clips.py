@@ -166,7 +166,7 @@ def test_missing_clips_and_runs_are_usage_errors(
     with pytest.raises(UsageError, match="holds imported predictions, not a detector"):
         predict_clips(tmp_path / "theirs", [own_clips_folder], place=workplace)
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(UsageError, match="cannot be written and so keep no answers: leave out --keep"):
+    with pytest.raises(UsageError, match="is read-only: leave out --keep"):
         predict_clips(runs / "clip-svm", [own_clips_folder], keep=True, place=workplace)
 
 

@@ -240,7 +240,7 @@ def test_another_user_signs_in_in_another_tab(sample: Manifests, serve: Any, sit
     anna.press("Escape")
     assert anna.context.request.post(f"{served.url}/api/session", data={"name": "anna.k"}).ok
     clips.append(anna.give("2"))
-    anna.says("#waiting", "Answers of anna wait in this browser: sign in under that name to send them.")
+    anna.says("#waiting", "Answers of anna wait in this browser: they are sent when their reviewer signs in.")
     anna.enter("anna.k")  # whose answers do not include those of anna that wait to be sent
     anna.visit("/review?generator=alpha").ready()
     anna.press("z")
