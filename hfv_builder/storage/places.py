@@ -49,11 +49,13 @@ def place(text: str) -> Place:
     from upath import UPath
 
     store, key = text.split("://", 1)
-    if store.split("+")[0] in NO_STORES or "::" in store:
-        raise UsageError(f"{text} cannot be used: {store} is not an object store; copy the files to a folder")
+    bucket, slash, rest = re.sub("/+", "/", key).partition("/")
+    is_chain = "::" in store + bucket
+    if is_chain or store.split("+")[0] in NO_STORES:
+        why = "it is a chain of URLs" if is_chain else f"{store} is not an object store"
+        raise UsageError(f"{text} cannot be used: {why}; copy the files to a folder")
     try:
         # Workers write at the same time, so that cached listings would be outdated.
-        bucket, slash, rest = re.sub("/+", "/", key).partition("/")
         if "::" in rest:  # joined, so that it is part of the name and does not chain another URL
             url = UPath(f"{store}://{bucket}", use_listings_cache=False).joinpath(rest)
         else:

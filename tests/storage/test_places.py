@@ -21,9 +21,11 @@ def test_other_errors_are_not_reported_as_errors_of_the_store() -> None:
         raise ValueError("ours")
 
 
-@pytest.mark.parametrize("text", ["http://127.0.0.1:9/a.mp4", "https://host/a", "zip://a::s3://b/c"])
+@pytest.mark.parametrize(
+    "text", ["http://127.0.0.1:9/a.mp4", "https://host/a", "zip://a::s3://b/c", "s3://b::c", "s3://a::http://b/c"]
+)
 def test_a_web_address_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is not an object store; copy the files"):
+    with pytest.raises(UsageError, match=r"it is a chain of URLs; copy|is not an object store; copy the files"):
         place(text)
 
 
