@@ -28,6 +28,8 @@ NEW = "part-new-"
 """Prefix of the names of parts that were added since the last replacement."""
 FEW = 10_000
 """Number of rows up to which one thread reads a part faster than several."""
+SMALL = 2 << 20
+"""Bytes of local parts up to which they are read faster one after the other than at the same time."""
 PAGE = 1000
 """Number of files that every object store lists in one step, so that no change happens in the middle of the list."""
 TRIES = 5
@@ -133,14 +135,13 @@ class Manifests:
         schema = pa.schema([table.schema.field(name) for name in names])
         parts = [part for _, of_partition in self._filled(table, partition) for part in of_partition]
         read_part = partial(self.read_part, table, columns=names)
-        if len(parts) > 1:
-            with ThreadPoolExecutor(min(8, len(parts))) as pool:
-                tables = list(pool.map(read_part, parts))
-        else:
+        if isinstance(self.root, Path) and sum(part.lstat().st_size for part in parts) <= SMALL:
             tables = [read_part(part) for part in parts]
-        return pa.concat_tables(
-            [schema.empty_table(), *(rows.replace_schema_metadata().cast(schema) for rows in tables)]
-        )
+        else:
+            with ThreadPoolExecutor(8) as pool:
+                tables = list(pool.map(read_part, parts))
+        typed = (rows.replace_schema_metadata().cast(schema) for rows in tables)
+        return pa.concat_tables([schema.empty_table(), *typed])
 
     def read_part(self, table: Table, part: Place, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of one part, with the metadata of its writer.
@@ -153,15 +154,15 @@ class Manifests:
         folders = part.parent.parts[len(part.parent.parts) - len(table.partition) :]
         keys = dict(name.split("=", 1) for name in folders)
         with _opened(part, table) as file:
-            count, metadata = file.metadata.num_rows, file.schema_arrow.metadata
-            stored = [name for name in names if name not in keys and name in file.schema_arrow.names]
+            count, schema = file.metadata.num_rows, file.schema_arrow
+            stored = [name for name in names if name not in keys and name in schema.names]
             rows = file.read(stored, use_threads=count > FEW)
         for column, old, new in table.renamed:
             if column in stored:
                 values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
                 rows = rows.set_column(rows.column_names.index(column), column, values)
         arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
-        return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(metadata)
+        return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(schema.metadata)
 
     def metadata(self, table: Table, part: Place) -> dict[bytes, bytes]:
         """Return the metadata of a part's writer, read from the footer.

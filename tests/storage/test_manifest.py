@@ -53,6 +53,16 @@ def test_what_is_added_is_read_with_its_partition(manifests: Manifests) -> None:
     assert manifests.partitions(SCORES) == [PARTITION, {"profile": "lite", "metric": "spatial", "generator": "pika"}]
 
 
+@pytest.mark.parametrize("small", [0, 1 << 30])
+def test_parts_are_read_in_order_at_once_or_one_by_one(
+    manifests: Manifests, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfv_builder.storage.manifest.SMALL", small)
+    for number in reversed(range(12)):
+        manifests.add(SCORES, scores(f"clip{number:02}"), name=f"{number:02}", **PARTITION)
+    assert ids(manifests) == [f"clip{number:02}" for number in range(12)]
+
+
 def test_pandas_reads_manifests(manifests: Manifests) -> None:
     manifests.replace(SCORES, [scores("a"), scores("b")], **PARTITION)
     frame = pd.read_parquet(manifests.local_root / "scores")
