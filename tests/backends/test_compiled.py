@@ -13,7 +13,6 @@ from tests.checkpoints import tiny_store
 from tests.device import DEVICE
 
 SECTIONS: list[Any] = [
-    Flow(backend="raft_small", long_side=128, updates=2),
     Flow(backend="raft_large", long_side=128, updates=1),
     Depth(backend="depth_pro", long_side=80, scale="none"),
     Embedding(backend="clip", region="frame"),
