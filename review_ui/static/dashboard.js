@@ -32,15 +32,17 @@ async function load() {
   people(stats);
 }
 
-function figures(stats) {
-  const hours = stats.hours_left;
+const whole = (number) => (number == null ? "–" : count(Math.round(number)));
+
+// Without figures it takes the room of those to come, so that the tabs below never move away from a pointer.
+function figures({ done, total, overlap = 1, per_hour: pace, hours_left: hours, disputed, rejected }) {
   const list = [
-    [`${count(stats.done)}`, `clips done, ${stats.overlap} ${stats.overlap > 1 ? "reviewers" : "reviewer"} per clip`],
-    [percent(stats.total ? stats.done / stats.total : null, 1), `of ${count(stats.total)} clips`],
-    [stats.per_hour == null ? "–" : count(Math.round(stats.per_hour)), "clips per hour in total"],
-    [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${count(Math.round(hours))} h`, "remaining at this pace"],
-    [count(stats.disputed), "disputed clips"],
-    [count(stats.rejected), "rejected clips"],
+    [whole(done), `clips done, ${overlap} ${overlap > 1 ? "reviewers" : "reviewer"} per clip`],
+    [percent(total ? done / total : null, 1), `of ${whole(total)} clips`],
+    [whole(pace), "clips per hour in total"],
+    [hours == null ? "–" : hours < 1 ? `${Math.ceil(hours * 60)} min` : `${whole(hours)} h`, "remaining at this pace"],
+    [whole(disputed), "disputed clips"],
+    [whole(rejected), "rejected clips"],
   ];
   $("figures").replaceChildren(...list.map(([value, text]) => make("div", { class: "figure" }, make("b", {}, value), make("span", {}, text))));
 }
@@ -163,7 +165,7 @@ function people(stats) {
   });
   const columns = ["Reviewer", "Clips", "Per hour", "Seconds", "Unsure", "Rejected", "Changed", "With final", "With self"];
   const rows = stats.reviewers.map((row) => make("tr", {}, make("th", { scope: "row" }, row.name),
-    ...[count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), decimal(row.seconds, 1)].map((text) => make("td", { class: "n" }, text)),
+    ...[count(row.clips), whole(row.per_hour), decimal(row.seconds, 1)].map((text) => make("td", { class: "n" }, text)),
     ...["unsure", "rejected", "changed", "with_final", "with_self"].map((name) => estimate(row[name]))));
   const pairs = stats.pairs.map((pair) => make("tr", {}, make("td", {}, `${pair.a} and ${pair.b}`), estimate({ share: pair.percent, n: pair.clips, from: pair.from, to: pair.to })));
   $("people").replaceChildren(...boxes,
@@ -178,7 +180,7 @@ const DAYS = 60; // as many rows are shown; the CSV has all
 
 function days(stats) {
   const rows = stats.days.slice(0, DAYS).map((row) => make("tr", {}, make("th", { scope: "row" }, row.day), make("td", {}, row.reviewer),
-    ...[count(row.answers), count(row.clips), row.per_hour == null ? "–" : count(Math.round(row.per_hour)), count(row.rejected), count(row.unsure)].map((text) => make("td", { class: "n" }, text)),
+    ...[count(row.answers), count(row.clips), whole(row.per_hour), count(row.rejected), count(row.unsure)].map((text) => make("td", { class: "n" }, text)),
     estimate(row.agreement)));
   return make("table", { class: "people" }, header(["Day", "Reviewer", "Answers", "Clips", "Per hour", "Rejected", "Unsure", "Agreement"], 2), make("tbody", {}, ...rows));
 }
@@ -201,5 +203,6 @@ for (const [i, tab] of tabs.entries()) {
 }
 setUp();
 listen({ help: showHelp });
+figures({});
 load();
 setInterval(() => document.hidden || load(), 10000);

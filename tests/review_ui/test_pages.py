@@ -68,6 +68,22 @@ def test_every_page_can_be_read_and_named(sample: Manifests, serve: Any, sit: An
         look(desk, tab)
 
 
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
+def test_tabs_stay_below_the_pointer_when_the_figures_arrive(
+    sample: Manifests, serve: Any, sit: Any, size: tuple[int, int]
+) -> None:
+    desk = sit(serve(sample), "anna", "/nothing", viewport=dict(zip(("width", "height"), size, strict=True)))
+    held: list[Any] = []
+    desk.page.route("**/api/statistics", lambda route: held.append(route))
+    with desk.page.expect_request("**/api/statistics"):
+        desk.page.goto(f"{desk.url}/dashboard")
+    top = "document.getElementById('tab-quality').getBoundingClientRect().top"
+    before = desk.run(top)
+    held[0].continue_()
+    desk.until("document.querySelector('#progress table')")
+    assert desk.run(top) == before > 0
+
+
 def wrong(desk: Desk) -> list[str]:
     """What is wrong with the page, which follows its size and content some frames later."""
     for _ in range(50):
