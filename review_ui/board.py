@@ -6,6 +6,7 @@ The database stores leases and decisions; the board is rebuilt from them after a
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,6 +74,16 @@ class Board:
         if wanted.label is not None or queue == MARKS:
             reviewer.informed.update(hand)  # a filter by label reveals the label, and an own answer was followed by it
         return hand
+
+    def told(self, name: str, queue: str, wanted: Filter, dealt: list[int], count: int) -> list[int]:
+        """Return the rows about whose label a deal with a filter by label says something: dealt and passed over."""
+        if queue in ("repeats", MARKS):
+            return dealt  # the reviewer has answered, and so knows, all others
+        rows, answered = self.view(queue, replace(wanted, label=None)), self.reviewer(name).answered
+        if len(dealt) == count:  # nothing after the last one was looked at
+            rows = rows[: 1 + np.flatnonzero(np.isin(rows, dealt)).max(initial=-1)]
+        open_rows = rows[~self._done[rows]] if queue in SHARED else rows
+        return dealt + [row for row in open_rows.tolist() if row not in answered]
 
     def ahead(self, queue: str, wanted: Filter, count: int) -> list[int]:
         """Return the rows that will be dealt next, so that their media can be prepared."""

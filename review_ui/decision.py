@@ -1,6 +1,6 @@
 """Decisions in the API: the answers that a clip can have, and the form in which decisions are shown to others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfv_builder.labelling.decisions import (
@@ -37,6 +37,8 @@ KIND_NAMES = {
     Kind.FAILED: "a clip that cannot be read or has no scores",
 }
 """Names of the kinds in error messages."""
+SLACK_S = 1.0
+"""Largest number of seconds by which the catalogued duration and the times of the served video may differ."""
 
 
 def answers_of(kind: Kind) -> tuple[str, ...]:
@@ -136,13 +138,13 @@ def details(decision: Decision) -> dict[str, Any]:
     return {"strength": decision.strength, "t_start": decision.t_start, "t_end": decision.t_end, "box": box}
 
 
-def details_of(new: NewDecision | Adjudication, label: int | None, size: tuple[int | None, int | None]) -> Detail:
+def details_of(new: NewDecision | Adjudication, label: int | None, facts: Mapping[str, Any]) -> Detail:
     """Return strength, t_start, t_end and box of an answer, as fields of a decision.
 
     Args:
         new: the request.
         label: the label that it gives.
-        size: width and height of the clip, None if unknown.
+        facts: width, height and duration_s of the clip, None if unknown.
 
     Raises:
         ValueError: they do not fit the answer or the clip; the message is one sentence.
@@ -154,6 +156,10 @@ def details_of(new: NewDecision | Adjudication, label: int | None, size: tuple[i
         raise ValueError("a span has both t_start and t_end; give the other one too")
     if new.t_start is not None and new.t_end is not None and new.t_start >= new.t_end:
         raise ValueError(f"t_start {new.t_start:g} is not before t_end {new.t_end:g}")
+    length = facts["duration_s"]
+    if new.t_end is not None and length is not None and new.t_end > length + SLACK_S:
+        raise ValueError(f"t_end {new.t_end:g} is after the end of the clip, which lasts {length:g} s")
+    size = facts["width"], facts["height"]
     box = None if new.box is None else (new.box[0], new.box[1], new.box[2], new.box[3])
     if box is not None:
         ends = box[0] + box[2], box[1] + box[3]

@@ -116,10 +116,10 @@ class Desk:
         ended = self.board.hands.ended()
         if ended:
             self.store.drop_leases([(self.clips.ids[row], reviewer) for row, reviewer in ended])
+        held, hand = list(self.board.reviewer(name).hand), self.board.reviewer(name).hand
         rows = self.board.deal(name, queue, wanted, count)
-        hand = self.board.reviewer(name).hand
-        if wanted.label is not None:
-            self.sight.inform(name, rows)
+        if wanted.label is not None:  # it reveals the label of what it deals, and of what it does not
+            self.sight.inform(name, held + self.board.told(name, queue, wanted, rows, count))
         # Renewals are stored at most once in `RENEW_S`: a restart may lose the last minute of a lease.
         stale = [row for row in rows if hand[row].expires - hand[row].stored > RENEW_S]
         for row in stale:
@@ -246,8 +246,7 @@ class Desk:
         try:
             auto, reasons = int(self.clips.auto_label[row]), self.settings.reasons.of(kind)
             verdict = verdict_of(new.answer, new.reason, kind, auto, reasons)
-            about = self._about(row)
-            verdict |= details_of(new, verdict["label"], (about["width"], about["height"]))
+            verdict |= details_of(new, verdict["label"], self._about(row))
         except ValueError as error:
             raise Refused(422, str(error)) from None
         return Decision(

@@ -32,8 +32,10 @@ class Sight:
     def shows(self, name: str, row: int, *, adjudicator: bool) -> bool:
         """Return whether the user may see the clip's suggestion and evidence; record that it was shown."""
         visible, clip_id = self._board.may_see(name, row, adjudicator=adjudicator), self._board.clips.ids[row]
-        answered = name in self._board.voters(row) or self._board.ledger.pending(clip_id, name) is not None
-        if visible and not answered:
+        begun = self._board.ledger.pending(clip_id, name) is not None
+        # A reviewer to whom an answered clip was dealt again may still answer after leaving it.
+        done = name in self._board.voters(row) and self._board.hands.right(name, row) is None
+        if visible and not (begun or done):
             self.inform(name, [row])
         return visible
 
