@@ -102,6 +102,21 @@ def wanted_of(generator: str | None, label: str | None, split: str | None) -> Fi
     return Filter(generator=generator, label=None if label is None else int(Label[label.upper()]), split=split)
 
 
+def knows_sources(desk: Desk, session: Session) -> bool:
+    """Return whether the user may know which generator a clip comes from."""
+    return desk.settings.show_source or session.appointed
+
+
+def check_sources(desk: Desk, session: Session, *, asked: bool) -> None:
+    """Check that a request whose response depends on the generators of clips (`asked`) is allowed.
+
+    Raises:
+        Refused: the settings hide the generators from this user.
+    """
+    if asked and not knows_sources(desk, session):
+        raise Refused(403, "the settings of this review hide where clips come from")
+
+
 def settles(session: Session) -> bool:
     """Return whether the user may adjudicate."""
     return session.role is Role.ADJUDICATOR
@@ -134,6 +149,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         """Fill your hand with clips of this queue. They are reserved for you for `lease_s` seconds."""
         if not someone.has_queue(queue):
             raise Refused(403, f"you are not assigned to the queue {queue}; see the queues on your start page")
+        check_sources(desk, someone, asked=wanted.generator is not None)
         chosen = someone.within(queue, wanted_of(wanted.generator, wanted.label, wanted.split))
         return JSONResponse(desk.deal(someone.name, queue, chosen, wanted.count))
 
@@ -175,6 +191,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
     @api.get("/queues", response_model=Offer, tags=["queues"])
     async def queues(someone: Someone, wanted: Wants) -> dict[str, Any]:
         """Return all queues with the number of clips left, for the clips that match the filter."""
+        check_sources(desk, someone, asked=wanted.generator is not None)
         states = [
             {
                 "name": name,
@@ -187,7 +204,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
             for name, title in desk.settings.titles.items()
             if someone.has_queue(name)
         ]
-        own = someone.within("labels", wanted).among
+        own = someone.within("labels", wanted).among if knows_sources(desk, someone) else ()
         return {
             "queues": states,
             "generators": [name for name in desk.clips.generators if own is None or name in own],
@@ -249,6 +266,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
     @api.get("/cases", response_model=Cases, tags=["adjudication"])
     async def cases(someone: Judge, wanted: Wants) -> dict[str, Any]:
         """Return the clips on which reviewers differ or are unsure. For adjudicators."""
+        check_sources(desk, someone, asked=wanted.generator is not None)
         return open_cases(desk, someone.name, someone.within("disagreements", wanted))
 
     @api.post("/adjudications", response_model=Kept, tags=["adjudication"])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from hfv_builder.records import METRICS, Metric, Split
-from review_ui.api import SENTENCES, Named, filters, find_session, settles
+from review_ui.api import SENTENCES, Named, check_sources, filters, find_session, knows_sources, settles
 from review_ui.browse import Search, select
 from review_ui.browse_messages import ClipPage, Listing, Opinion, Sort
 from review_ui.clip_page import all_about, listed
@@ -65,7 +65,7 @@ def make_browse(desk: Desk, sessions: Sessions) -> APIRouter:
         span = _span(score_from, score_to)
         if span is not None and metric is None:
             raise Refused(422, "a score range needs a metric: spatial, appearance or motion")
-        sight, named = has_sight(desk, someone), desk.settings.show_source or someone.appointed
+        sight, named = has_sight(desk, someone), knows_sources(desk, someone)
         search = Search(
             wanted=someone.within("labels", wanted),
             text=text.strip(),
@@ -79,8 +79,7 @@ def make_browse(desk: Desk, sessions: Sessions) -> APIRouter:
         )
         if search.reveals and not sight:
             raise Refused(403, HIDDEN)
-        if search.names and not named:
-            raise Refused(403, "the settings of this review hide where clips come from")
+        check_sources(desk, someone, asked=search.names)
         rows = select(desk.clips, desk.board, search)
         shown = [int(row) for row in rows[skip : skip + count]]
         if sight:
@@ -103,7 +102,7 @@ def make_browse(desk: Desk, sessions: Sessions) -> APIRouter:
         if sight:
             desk.sight.inform(someone.name, [row])
         item = desk.item(someone.name, row, adjudicator=settles(someone))
-        named = desk.settings.show_source or someone.appointed
+        named = knows_sources(desk, someone)
         return all_about(desk, row, item, sight=sight, named=named, judge=sight and settles(someone))
 
     return browse

@@ -13,6 +13,7 @@ async function load() {
       const select = form.elements[name];
       if (select.options.length === 1) select.append(...values.map((value) => make("option", { value }, name === "label" ? TITLES[value] : value)));
     }
+    form.elements.generator.closest("label").hidden = !offer.generators.length; // the settings hide where clips come from
     $("queues").replaceChildren(...offer.queues.map(entry));
   } catch (problem) {
     if (problem.status === 401) signIn();

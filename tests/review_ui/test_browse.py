@@ -164,8 +164,10 @@ def test_where_clips_come_from_stays_hidden(start: Start) -> None:
     assert (clip["name"], clip["source"]) == (None, None)
     about = anna.get(f"/api/browse/{clip['clip_id']}")
     assert (about["name"], about["facts"]["generator"], about["facts"]["source"]) == (None, None, None)
-    for query in ("generator=alpha", "sort=name"):
-        assert anna.send("GET", f"/api/browse?{query}").status_code == 403
+    for path in ("browse?generator=alpha", "browse?sort=name", "queues?generator=alpha"):
+        assert anna.send("GET", f"/api/{path}").status_code == 403
+    assert anna.send("POST", "/api/queues/labels/hand", {"generator": "alpha"}).status_code == 403
+    assert (anna.get("/api/queues")["generators"], zoe.get("/api/queues")["generators"]) == ([], ["alpha", "beta"])
     assert zoe.get("/api/browse?text=old")["clips"][0]["name"] == "old.avi"
 
 
