@@ -47,6 +47,7 @@ from review_ui.users import NAME, Role
 
 LOG = logging.getLogger(__name__)
 COOKIE = "hfv_session"
+"""Name of the cookie, to which `cookie_name` adds the port."""
 REVIEWER = "x-reviewer"
 """Header with the percent-encoded name that a page shows: the cookie may be that of another user by now."""
 COOKIE_S = 400 * 86400
@@ -62,7 +63,7 @@ def find_session(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
 
     async def who(request: Request) -> Session:
         # Read from the request, because declared parameters would take longer than the rest of the request.
-        cookie, authorization = request.cookies.get(COOKIE), request.headers.get("authorization")
+        cookie, authorization = request.cookies.get(cookie_name(request)), request.headers.get("authorization")
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() == "bearer":  # others are for a proxy in front of this server
             session = sessions.bearer(token.strip())
@@ -90,6 +91,12 @@ def find_adjudicator(sessions: Sessions) -> Callable[..., Awaitable[Session]]:
         return someone
 
     return judge
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of this server's cookie: browsers send the cookies of a host to all of its ports."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isascii() and port.isdigit() else COOKIE
 
 
 def address(request: Request) -> str:
@@ -171,7 +178,8 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
             raise Refused(401, "unknown name or wrong token")
         cookie, session = entered
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, cookie, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
+        own = cookie_name(request)
+        response.set_cookie(own, cookie, max_age=COOKIE_S, httponly=True, samesite="strict", secure=secure)
         return me_of(session)
 
     @api.get("/me", response_model=Me, tags=["session"])
@@ -180,12 +188,12 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         return me_of(someone)
 
     @api.delete("/session", status_code=204, tags=["session"])
-    async def leave(someone: Someone) -> Response:
+    async def leave(someone: Someone, request: Request) -> Response:
         """Sign out. Clips in your hand go back to the queue."""
         desk.release(someone.name, lapse=True)
         await sessions.leave(someone)
         response = Response(status_code=204)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
         return response
 
     @api.get("/queues", response_model=Offer, tags=["queues"])

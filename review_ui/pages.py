@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from hfv_builder.records import ClipError, Metric
-from review_ui.api import COOKIE, SENTENCES, Named, find_session, settles
+from review_ui.api import SENTENCES, Named, cookie_name, find_session, settles
 from review_ui.desk import Desk
 from review_ui.media import Served
 from review_ui.refused import Refused
@@ -57,7 +57,7 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
 
     def page(name: str, adjudicator: bool = False) -> Callable[..., Awaitable[Response]]:
         async def show(request: Request) -> Response:
-            session = sessions.find(request.cookies.get(COOKIE, ""))
+            session = sessions.find(request.cookies.get(cookie_name(request), ""))
             if session is None:
                 return RedirectResponse("/enter", 303)
             if adjudicator and session.role is not Role.ADJUDICATOR:
@@ -91,7 +91,7 @@ def make_pages(desk: Desk, sessions: Sessions) -> APIRouter:
 
 def missing(request: Request, sessions: Sessions) -> Response:
     """Return the page for an address that does not exist, with status 404."""
-    session = sessions.find(request.cookies.get(COOKIE, ""))
+    session = sessions.find(request.cookies.get(cookie_name(request), ""))
     context = {"session": session, "page": "missing", "role": session.role.value if session else None}
     return TEMPLATES.TemplateResponse(request, "missing.html", context, status_code=404)
 

@@ -153,3 +153,14 @@ def test_no_other_server_is_asked_for_a_clip(
     response = anna.send("GET", f"/media/{rows[0]['clip_id']}.mp4")
     assert response.status_code == 409
     assert "clips are not read by" in response.json()["error"]
+
+
+def test_servers_on_two_ports_of_a_host_have_cookies_of_their_own(door: TestClient) -> None:
+    hosts = {f"127.0.0.1:{port}": f"hfv_session_{port}" for port in (8000, 8001)} | {"[::1]": "hfv_session"}
+    for host, name in hosts.items():
+        entry = door.post("/api/session", json={"name": "ben"}, headers={"Host": host})
+        cookie = {"Cookie": f"{name}={entry.cookies[name]}"}
+        statuses = [door.get("/api/me", headers=cookie | {"Host": other}).status_code for other in hosts]
+        assert statuses == [200 if other == host else 401 for other in hosts]
+        assert name in door.delete("/api/session", headers=cookie | {"Host": host}).headers["set-cookie"]
+        door.cookies.clear()
