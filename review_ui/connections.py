@@ -12,7 +12,8 @@ ARRIVAL_S = 20.0
 STALL_S = 300.0
 """Seconds for which a client may read nothing of a response. Browsers pause a long video for minutes."""
 MOST = 512
-"""Largest number of open connections. Another one closes the one that has waited longest for a request."""
+"""Largest number of open connections. Another one closes the one that would be closed first without a request, or without
+anything being read."""
 
 
 class Connection(H11Protocol):
@@ -29,8 +30,8 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._arrival = self.loop.call_later(ARRIVAL_S, transport.abort)
         if len(self.connections) > most_connections():
-            waiting = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.idle]
-            if waiting:
+            others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
+            if waiting := [one for one in others if one.idle] or [one for one in others if one._stall is not None]:
                 min(waiting, key=Connection.deadline).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -60,6 +61,7 @@ class Connection(H11Protocol):
         super().resume_writing()
         if self._stall is not None:
             self._stall.cancel()
+        self._stall = None
 
     @property
     def idle(self) -> bool:
@@ -67,9 +69,9 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def deadline(self) -> float:
-        """Return the time at which the connection is closed if nothing arrives, in seconds of the event loop."""
-        timers = [timer.when() for timer in (self._arrival, self.timeout_keep_alive_task) if timer is not None]
-        return min(timers, default=0.0)
+        """Return when the connection is closed if nothing arrives or is read, in seconds of the event loop."""
+        timers = (self._arrival, self._stall, self.timeout_keep_alive_task)
+        return min((timer.when() for timer in timers if timer is not None), default=0.0)
 
     def _complete(self) -> bool:
         """Return whether the server has the whole request that it answers."""

@@ -72,27 +72,40 @@ async def much(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
 
 
+async def crowd(lines: int, limit: int) -> tuple[bytes, int]:
+    """Open connections that read nothing of a long response, then another; its answer, and the connections at last."""
+    config = server_config(much, host="127.0.0.1", port=0, log_level="critical", stop_s=1)
+    config.limit_concurrency = limit
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    opened = []
+    for _ in range(lines + 1):
+        opened.append(await asyncio.open_connection("127.0.0.1", port, limit=1024))
+        opened[-1][1].write(GET)
+        await asyncio.sleep(0.2 / lines)
+    status = await opened[-1][0].readline()
+    open_for = time.monotonic()
+    while server.server_state.connections and time.monotonic() < open_for + 1:
+        await asyncio.sleep(0.02)
+    left = len(server.server_state.connections)
+    for _, writer in opened:
+        writer.close()
+    server.should_exit = True
+    await running
+    return status, left
+
+
 def test_who_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "STALL_S", 0.3)
+    assert asyncio.run(crowd(1, 9)) == (b"HTTP/1.1 200 OK\r\n", 0)
 
-    async def ends() -> bool:
-        server = uvicorn.Server(server_config(much, host="127.0.0.1", port=0, log_level="critical", stop_s=1))
-        running = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-        writer.write(GET)
-        open_for = time.monotonic()
-        while server.server_state.connections or time.monotonic() < open_for + 0.2:
-            assert time.monotonic() < open_for + 5
-            await asyncio.sleep(0.02)
-        writer.close()
-        server.should_exit = True
-        await running
-        return True
 
-    assert asyncio.run(ends())
+def test_many_who_read_nothing_leave_room_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST", 2)
+    assert asyncio.run(crowd(4, 5))[0] == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_headers_without_end_are_refused_early(served: Served) -> None:
