@@ -105,7 +105,7 @@ class Board:
             return sum(row not in reviewer.answered for row in self.disputed(wanted))
         view, now = self._views.view(queue, wanted), self._clock()
         done = self._done if queue in SHARED else np.zeros_like(self._done)
-        if now - view.counted > LEFT_S:
+        if not 0 <= now - view.counted <= LEFT_S:  # also if the clock was set back
             view.open, view.counted = int(np.count_nonzero(view.has & ~done)), now
         answered = np.fromiter(reviewer.answered, np.int64, len(reviewer.answered))
         return max(0, view.open - int(np.count_nonzero(view.has[answered] & ~done[answered])))

@@ -58,7 +58,7 @@ class Cache:
         now = time.time()
         try:
             status = path.stat()
-            if now - status.st_atime > IN_USE_S / 2:
+            if not 0 <= now - status.st_atime <= IN_USE_S / 2:
                 # The time of change stays, since the ETag of a response is made of it.
                 os.utime(path, ns=(int(now * 1e9), status.st_mtime_ns))
         except FileNotFoundError:
@@ -110,7 +110,7 @@ class Cache:
     def _drop(self) -> bool:
         """Delete the least recently used file; return False if all files are in use."""
         for name, (size, used) in self._files.items():
-            if time.time() - used < IN_USE_S:
+            if 0 <= time.time() - used < IN_USE_S:
                 return False  # and so are all that follow
             if self._held(name):
                 continue

@@ -37,7 +37,7 @@ class Statistics:
         """Return the output of `statistics`, at most `FRESH_S` seconds old."""
         async with self._lock:
             version, now = self._desk.version, time.time()
-            if self._made is None or (self._made[0] != version and now - self._made[1] > FRESH_S):
+            if self._made is None or (self._made[0] != version and not 0 <= now - self._made[1] <= FRESH_S):
                 desk = self._desk
                 made = await asyncio.to_thread(statistics, desk.clips, desk.decisions(), desk.settings, now)
                 self._made = (version, now, made)

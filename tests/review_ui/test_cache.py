@@ -55,6 +55,16 @@ def test_what_was_just_used_stays_even_above_the_limit(tmp_path: Path) -> None:
     assert left(tmp_path) == {0, 1, 2, 3}
 
 
+def test_a_clock_that_was_set_back_keeps_no_file_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, now = Cache(tmp_path, 250), time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(cache.time, "time", lambda: now + 3600)
+        for number in range(3):
+            kept.add(fill(tmp_path, number))
+    kept.add(fill(tmp_path, 3))
+    assert left(tmp_path) == {2, 3}
+
+
 def test_nothing_else_in_the_folder_is_deleted(tmp_path: Path) -> None:
     others = [tmp_path / name for name in ("decisions.sqlite", "a.mp4", ".hidden", f"{1:016x}.mkv", f"{2:016X}a.mp4")]
     old = tmp_path / ".tmpabc.mp4"
