@@ -10,7 +10,7 @@ from tests.review_ui.browser import Desk
 from tests.review_ui.test_pages import wrong
 from tests.review_ui.touch import PHONE, TABLET, kept, session, tap, touching
 
-SIDEWAYS, SMALLEST = (844, 390), (360, 640)
+SIDEWAYS, SMALLEST = (667, 375), (360, 640)
 ORDER = (
     """() => ["video.on", ".answer", "#film"].map((name) => document.querySelector(name).getBoundingClientRect().top)"""
 )
@@ -59,8 +59,14 @@ def test_nothing_covers_a_control_on_a_small_screen(
         look(desk, dialog)
         tap(desk, f"{dialog} .row button")
         desk.page.wait_for_selector(f"{dialog}[open]", state="detached")
+    for control in ("[data-answer=unsure]", "#confirm"):  # which makes a case
+        tap(desk, control)
+    desk.saved()
     for path in ("/dashboard", "/api-guide", "/adjudicate", "/answers", "/browse", "/nothing"):
         desk.visit(path)
+        if path == "/adjudicate":
+            desk.ready()
+            assert desk.run("document.querySelector('.opinion .by').offsetWidth") > 20  # `anna` can be read
         look(desk, path)
         for tab in ("#tab-quality", "#tab-people") if path == "/dashboard" else ():
             tap(desk, tab)
