@@ -1,5 +1,6 @@
 """Every page and dialog: whether it can be read, named, and worked by keyboard."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,12 @@ def test_what_is_for_adjudicators_is_not_offered_to_reviewers(
     assert not {"CSV", "Parquet", "Adjudicate"} & set(desk.run(links))
     for name in ("csv", "parquet"):
         assert desk.run(f"fetch('/api/reviews.{name}').then((r) => r.status)") == 403
+    # What anna has decided as an adjudicator, before she was a reviewer, holds up nothing that waits behind it.
+    for number, path in enumerate(("/api/adjudications", "/api/undo")):
+        key, body = f"hfv.out.anna.{number:018}.{'a' * 16}", {"decision_id": "a" * 16}
+        desk.run(f"localStorage.setItem({key!r}, {json.dumps(json.dumps({'path': path, 'body': body}))})")
+    desk.visit("/")
+    desk.sent()
     judge = sit(served, "zoe", "/", token=zoe.summary["token"])
     judge.settled()
     assert {"CSV", "Parquet", "Adjudicate"} <= set(judge.run(links))
