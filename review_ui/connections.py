@@ -12,8 +12,8 @@ ARRIVAL_S = 20.0
 STALL_S = 300.0
 """Seconds for which a client may read nothing of a response. Browsers pause a long video for minutes."""
 MOST = 512
-"""Largest number of open connections. Another one closes the one that would be closed first without a request, or without
-anything being read."""
+"""Largest number of open connections. Another one closes the one whose deadline, without a request or without anything
+being read, is next."""
 
 
 class Connection(H11Protocol):

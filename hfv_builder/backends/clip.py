@@ -4,7 +4,6 @@ Preprocessing follows the configuration of the weights: resize the short side to
 crop the centre. The text tower is not built.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Embedding
+from hfv_builder.storage.json_text import parse_json
 
 
 class Prepare:
@@ -67,7 +67,7 @@ def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
 
 def _described(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not isinstance(described, dict):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
+from hfv_builder.storage.json_text import parse_json
 from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
@@ -143,7 +144,7 @@ class WeightsDir:
 
     def _recorded(self, model: str) -> dict[str, Any]:
         try:
-            record = json.loads((self.folder(model) / RECORD).read_text(encoding="utf-8"))
+            record = parse_json((self.folder(model) / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}
@@ -189,8 +190,8 @@ def _cut_short(path: Path, size: int) -> bool:
         if 8 + length > size:
             return True
         try:
-            header = json.loads(file.read(length))
-            ends: list[int] = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            header = parse_json(file.read(length))
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return True
     return 8 + length + max(ends, default=0) > size

@@ -16,6 +16,7 @@ import pandas as pd
 from hfv_builder.records import Label
 from hfv_builder.release.checksums import sha256
 from hfv_builder.release.layout import SUFFIX
+from hfv_builder.storage.json_text import parse_json
 from hfv_builder.storage.part_file import part_file
 
 SHARD_SUFFIX = ".tar"
@@ -96,10 +97,10 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for member in tar:
                 stem, _, kind = member.name.rpartition(".")
                 if kind == "json" and (file := tar.extractfile(member)):
-                    samples = {stem: json.load(file)}
+                    samples = {stem: parse_json(file.read())}
                 elif f".{kind}" == SUFFIX:
                     yield member.name, samples.get(stem, {})
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, KeyError, RecursionError) as error:  # the last two by links
         raise ValueError(f"it is no whole tar file: {error}") from None
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,17 @@ def test_pins_are_complete(model: str) -> None:
             assert file.sha256 is not None
             assert file.name.endswith(f"-{file.sha256[:8]}.pth")
     assert pin.licence in WeightsDir(root=Path("nowhere")).revision(model)
+
+
+@pytest.mark.parametrize(
+    "header", ["[" * 100_000, "[]", '{"a": {"data_offsets": [0, "x"]}}', '{"a": {"data_offsets": []}}']
+)
+def test_a_header_that_makes_no_sense_is_that_of_a_damaged_file(header: str, tmp_path: Path) -> None:
+    pin = replace(pin_of(BODY, tmp_path), files=(File(name="x.safetensors"),))
+    store = WeightsDir(root=tmp_path, pins={"x": pin})
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    assert [file.state for file in store.look("x")] == ["truncated"]
 
 
 def test_states_of_files(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_changed_weights_are_refused_and_trained_again(name: str, folder: Path, 
         ('{"facts": null}', "specification: field required"),
         ('{"specification": {"target": "both"}}', "specification.detector: field required"),
         ("{", "property name"),
+        ("[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_path: Path) -> None:
