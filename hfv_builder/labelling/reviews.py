@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hfv_builder.labelling.decisions import ADJUDICATOR, REJECT, REVIEWER, Decision
-from hfv_builder.records import Label
+from hfv_builder.labelling.decisions import ADJUDICATOR, CONFIRM, REJECT, RELABEL, REVIEWER, UNSURE, Decision
+from hfv_builder.labelling.strength import STRENGTHS
+from hfv_builder.records import Label, UsageError
 from hfv_builder.storage.manifest import Manifests, OtherColumns
 from hfv_builder.storage.schema import FINAL, REVIEWS, Table
 
@@ -28,6 +30,17 @@ OLDER = Table(
     ),
 )
 """The `reviews` manifest in the schema of older versions."""
+NEEDED = ("decision_id", "clip_id", "reviewer", "created_at")
+"""Columns without nulls."""
+VALUES: dict[str, tuple[Any, ...]] = {
+    "role": (REVIEWER, ADJUDICATOR),
+    "decision": (CONFIRM, RELABEL, REJECT, UNSURE),
+    "label": tuple(map(int, Label)),
+    "strength": STRENGTHS,
+}
+"""Columns of few values, which may be null."""
+MEASURED = ("seconds", "t_start", "t_end")
+"""Columns of finite numbers, which may be null."""
 OLDER_ADJUDICATOR = "adjudicator:"
 """Prefix of `reviewer` that marked an adjudicator's decision in older versions."""
 
@@ -43,13 +56,32 @@ def read_reviews(manifests: Manifests) -> tuple[list[Decision], int | None]:
     for part in manifests.parts(REVIEWS):
         try:
             rows = manifests.read_part(REVIEWS, part)
-            decisions = from_table(rows)
+            read = from_table
         except OtherColumns:
             rows = manifests.read_part(OLDER, part)
-            decisions = from_older(rows.to_pylist())
+            read = from_older
+        if fault := _fault(rows):
+            raise UsageError(f"{part} has decisions {fault}: restore it from a copy, or export it again")
+        decisions = read(rows)
         by_id |= {decision.decision_id: decision for decision in decisions}
         overlaps += [int(value) for key, value in (rows.schema.metadata or {}).items() if key == OVERLAP]
     return in_order(by_id.values()), max(overlaps, default=None)
+
+
+def _fault(rows: pa.Table) -> str | None:
+    """Return what is wrong with values that this program does not write; None if nothing is."""
+    for name in NEEDED:
+        if rows[name].null_count:
+            return f"without {name}"
+    for name, values in VALUES.items():
+        if name in rows.column_names:
+            odd = pc.filter(rows[name], pc.invert(pc.is_in(rows[name], pa.array([*values, None], rows[name].type))))
+            if len(odd):
+                return f"with {name} {odd[0].as_py()!r}"
+    for name in MEASURED:
+        if name in rows.column_names and pc.all(pc.is_finite(rows[name])).as_py() is False:
+            return f"with {name} that is no number"
+    return None
 
 
 def in_order(decisions: Iterable[Decision]) -> list[Decision]:
@@ -85,14 +117,14 @@ def from_table(rows: pa.Table) -> list[Decision]:
     return decisions
 
 
-def from_older(rows: list[dict[str, Any]]) -> list[Decision]:
-    """Return the decisions of an older `reviews` manifest; its undos, stored in a column, become decisions.
+def from_older(rows: pa.Table) -> list[Decision]:
+    """Return the decisions of a table of an older `reviews` manifest; its undos, stored in a column, become decisions.
 
     Blind answers are not final: older versions stored the reviewer's second answer in a separate row.
     """
     decisions: list[Decision] = []
     taken_back: dict[str, list[Decision]] = {}
-    for row in rows:
+    for row in rows.to_pylist():
         answer = older_decision(
             **{name: row[name] for name in ("decision_id", "clip_id", "reviewer", "decision", "label", "reason")},
             blind=bool(row["blind"]),

@@ -11,8 +11,9 @@ import pytest
 from hfv_builder.labelling.decisions import Decision
 from hfv_builder.labelling.final_labels import standing, undone
 from hfv_builder.labelling.reviews import OLDER, as_table, microseconds, read_reviews, when
+from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import LABELS, REVIEWS
+from hfv_builder.storage.schema import LABELS, REVIEWS, Table
 
 README = Path(__file__).parents[2] / "manifests" / "README.md"
 
@@ -122,3 +123,24 @@ def test_the_query_of_the_readme_gives_agreement_by_margin(tmp_path: Path, monke
 @pytest.mark.parametrize("time", [-1_000_001, -1_000_000, -1, 0, 1, 999_999, 1_800_000_000_123_457, 2**52 - 1])
 def test_times_are_restored_to_the_microsecond(time: int) -> None:
     assert microseconds(when(time)) == time  # also of wrong clocks, since times order the decisions
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"created_at": None}, "without created_at"),
+        ({"clip_id": None}, "without clip_id"),
+        ({"label": 99}, "with label 99"),
+        ({"decision": "zap"}, "with decision 'zap'"),
+        ({"seconds": float("nan")}, "with seconds that is no number"),
+    ],
+)
+@pytest.mark.parametrize("table", [REVIEWS, OLDER])
+def test_a_manifest_with_impossible_values_is_named(
+    tmp_path: Path, table: Table, change: dict[str, Any], fault: str
+) -> None:
+    row = dict.fromkeys(table.schema.names) | older_row(1, "anna", "relabel", 2) | change
+    manifests = Manifests(tmp_path)
+    manifests.replace(table, [pa.Table.from_pylist([row], schema=table.schema)])
+    with pytest.raises(UsageError, match=rf"part-\w+.parquet has decisions {fault}: restore it"):
+        read_reviews(manifests)
