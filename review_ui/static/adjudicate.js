@@ -104,7 +104,11 @@ for (const name of ["visible", "unplayable"]) stage.addEventListener(name, () =>
 ballot.addEventListener("chosen", () => { marking.choose(ballot.chosen?.answer); ballot.paint(); });
 stage.addEventListener("known", () => ballot.paint());
 ballot.addEventListener("keep", ({ detail }) => keep(detail));
-outbox.addEventListener("refused", ({ detail }) => toast(`Not saved: ${detail.problem.message}`, { bad: true }));
+outbox.addEventListener("refused", ({ detail }) => {
+  toast(`Not saved: ${detail.problem.message}`, { bad: true });
+  done = done.filter((id) => id !== detail.body.clip_id); // the case is still open
+  load();
+});
 setUp();
 showOutbox(outbox);
 outbox.tell();

@@ -9,6 +9,7 @@ import { Notes, Stage, showOutbox } from "./stage.js";
 import { $, TITLES, make, setUp, showHelp, signIn, toast } from "./ui.js";
 
 const HAND = 4; // one visible, three loaded
+const HISTORY = 1e6; // characters of clips that can be returned to; prompts may be long, and browsers store 5 million
 const IDLE_S = 300; // longest time that is recorded for one clip
 const QUEUE_TITLES = { labels: "Confirm labels", calibration: "Calibration set", disagreements: "Second look", failed: "Failed media", repeats: "Repeats", marks: "When and where" };
 
@@ -41,7 +42,11 @@ let finished = []; // times of the answers, for the pace
 
 const history = {
   read: () => JSON.parse(sessionStorage.getItem(`hfv.history.${name}`) ?? "[]").filter(({ item }) => item.answers),
-  write: (entries) => sessionStorage.setItem(`hfv.history.${name}`, JSON.stringify(entries.slice(-30))),
+  write: (entries) => {
+    let kept = entries.slice(-30);
+    while (JSON.stringify(kept).length > HISTORY) kept = kept.slice(1);
+    sessionStorage.setItem(`hfv.history.${name}`, JSON.stringify(kept));
+  },
 };
 
 // ---------------------------------------------------------------- the hand

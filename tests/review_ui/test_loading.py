@@ -1,9 +1,13 @@
 """A slow network, a clip that the browser cannot decode, and what the pages offer when there is nothing."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import REVIEWS
+from hfv_builder.storage.schema import CLIPS, REVIEWS
 from review_ui.settings import Settings
 from tests.review_ui.browser import Desk
 
@@ -87,3 +91,29 @@ def test_without_a_case_nothing_of_one_is_left(sample: Manifests, serve: Any, si
     assert not judge.page.locator("#confirm").is_visible()
     assert not judge.page.locator("#suggestion").is_visible()
     assert judge.run("document.getElementById('film').getContext('2d').getImageData(5, 5, 1, 1).data[3]") == 0
+
+
+def test_a_case_whose_answer_is_refused_comes_back(sample: Manifests, serve: Any, sit: Any) -> None:
+    served = serve(sample, settings=Settings(shown=1.0, calibration=1))
+    for name, key in (("anna", "1"), ("ben", "3")):
+        sit(served, name, "/review?queue=calibration").ready().press(key, "Enter")
+    judge = sit(served, "zoe", "/adjudicate").ready()
+    judge.page.route("**/api/adjudications", lambda route: route.fulfill(status=422, json={"error": "no"}), times=1)
+    judge.press("2", "Enter")
+    judge.says("#toast", "Not saved: no").ready().press("2", "Enter")
+    judge.says("#message", "No open cases")
+
+
+def test_prompts_without_end_do_not_stop_the_review(sample: Manifests, tmp_path: Path, serve: Any, sit: Any) -> None:
+    rows = sample.read(CLIPS).to_pylist()
+    long = Manifests(tmp_path / "long")
+    shutil.copytree(sample.local_root, long.local_root)
+    for name in ("alpha", "beta"):
+        own = [row | {"prompt": "word " * 180_000} for row in rows if row["generator"] == name]
+        long.replace(CLIPS, [pa.Table.from_pylist(own, schema=CLIPS.schema)], generator=name)
+    served = serve(long, prepared=False, settings=Settings(shown=1.0))
+    desk = sit(served, "anna", "/review?generator=alpha").ready()
+    clips = [desk.give("1") for _ in range(6)]  # more than the browser stores
+    desk.saved()
+    desk.ready().press("z")  # the last one can be returned to
+    desk.at(clips[-1])
