@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
+from hfv_builder.labelling.decisions import Decision
 from review_ui.api import SENTENCES, find_adjudicator, find_session
 from review_ui.daily import days_csv
 from review_ui.desk import Desk
@@ -35,15 +36,23 @@ def make_results(desk: Desk, sessions: Sessions, statistics: Statistics) -> APIR
     @results.get("/reviews.csv", response_class=Response)
     async def reviews_csv(someone: Judge) -> Response:
         """Return all decisions as CSV, with the columns of the `reviews` manifest. For adjudicators."""
-        return _download(await asyncio.to_thread(as_csv, desk.decisions()), CSV, "reviews.csv")
+        return _download(await asyncio.to_thread(as_csv, taken(desk, someone.name)), CSV, "reviews.csv")
 
     @results.get("/reviews.parquet", response_class=Response)
     async def reviews_parquet(someone: Judge) -> Response:
         """Return all decisions as Parquet, with the columns of the `reviews` manifest. For adjudicators."""
-        data = await asyncio.to_thread(as_parquet, desk.decisions(), desk.settings.overlap)
+        data = await asyncio.to_thread(as_parquet, taken(desk, someone.name), desk.settings.overlap)
         return _download(data, "application/vnd.apache.parquet", "reviews.parquet")
 
     return results
+
+
+def taken(desk: Desk, name: str) -> list[Decision]:
+    """Return all decisions. Later answers to clips about which others say something are not blind."""
+    decisions, answered = desk.decisions(), desk.board.reviewer(name).answered
+    rows = {desk.clips.row.get(decision.clip_id) for decision in decisions if decision.reviewer != name}
+    desk.sight.inform(name, [row for row in rows if row is not None and row not in answered])
+    return decisions
 
 
 def _download(data: bytes, media_type: str, name: str) -> Response:

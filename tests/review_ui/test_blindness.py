@@ -60,3 +60,12 @@ def test_who_leaves_a_repeat_and_looks_it_up_is_not_blind(start: Start) -> None:
     assert anna.get(f"/api/clips/{clip_id}")["suggestion"] is not None
     anna.decide(clip_id, "spatial")
     assert blind(anna) == {clip_id: False}
+
+
+def test_who_has_downloaded_the_answers_of_others_is_not_blind_for_their_clips(start: Start) -> None:
+    client = start(settings=BLIND)
+    anna, zoe = Person(client, "anna"), Person(client, "zoe")
+    seen, other = (item["clip_id"] for item in anna.hand(2, "calibration"))
+    anna.decide(seen, "motion")
+    zoe.send("GET", "/api/reviews.parquet")
+    assert {item["clip_id"]: item["shown"] for item in zoe.hand(2, "calibration")} == {seen: True, other: False}
