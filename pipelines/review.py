@@ -1,6 +1,7 @@
 """Review labels in the browser: run the server, export its decisions, and add users."""
 
 import gc
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -137,7 +138,8 @@ def read_list(path: Path) -> frozenset[str]:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a UTF-8 text: give a file with one clip id per line") from None
-    ids = frozenset(name for line in lines if (name := line.partition(",")[0].strip()) and name != "clip_id")
+    firsts = (re.split("[,;\t]", line, maxsplit=1)[0].strip(' "') for line in lines)
+    ids = frozenset(name for name in firsts if name and name != "clip_id")
     if not ids:
         raise UsageError(f"{path} has no clip ids: give a file with one id per line, as `hfv audit` writes them")
     return ids
@@ -215,7 +217,7 @@ def add_user(
     """
     from review_ui.users import new_user, read_users
 
-    if users.exists() and users.stat().st_size and name in read_users(users):
+    if users.exists() and name in read_users(users, may_be_empty=True):
         raise UsageError(f"{users} already has an entry for {name}; delete the entry to make a new token")
     token, lines = new_user(name, role, generators=generators, queues=queues)
     try:

@@ -49,6 +49,17 @@ def _check_assignments(users: Mapping[str, User], desk: Desk) -> None:
             raise UsageError(f"{user.name} is assigned to the generator {unknown[0]!r}; the manifests have {known}")
 
 
+def _check_list(only: Collection[str] | None, desk: Desk) -> None:
+    """Check that at least one clip of the list is in the manifests.
+
+    Raises:
+        UsageError: none is.
+    """
+    if only is not None and desk.clips.row.keys().isdisjoint(only):
+        desk.close()
+        raise UsageError(f"no clip of the list is in {desk.manifests.root}; give the ids that its catalogue has")
+
+
 def create_app(
     manifests: Manifests,
     db: Path,
@@ -80,6 +91,7 @@ def create_app(
     desk = Desk(manifests, db, settings or Settings(), only, answers)
     sessions = Sessions(users, desk.store)
     _check_assignments(sessions.users or {}, desk)
+    _check_list(only, desk)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

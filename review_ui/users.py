@@ -22,6 +22,8 @@ NAME = re.compile(r"[^\W_]([\w .@'-]{0,38}[\w.@'-])?")
 """Valid names of reviewers. They contain no colon, see `hfv_builder.labelling.reviews`, and no blank at the end, which
 signing in removes."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
+FIELDS = ("token_sha256", "role", "generators", "queues")
+"""The fields of a user."""
 SETTLED_S = 2.5
 """Age in seconds of a file from which any later change gives another modification time on every file system."""
 LOG = logging.getLogger(__name__)
@@ -85,7 +87,8 @@ class UsersFile:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                users = read_users(self.path)
+                # A file of no bytes is one that is being written, or was not for want of space.
+                users = read_users(self.path, may_be_empty=stamp[1:2] > (0,))
                 if users != self._users:  # keep the object while users are equal: callers compare by identity
                     self._users = users
             except UsageError as error:
@@ -115,19 +118,20 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def read_users(path: Path) -> dict[str, User]:
+def read_users(path: Path, *, may_be_empty: bool = False) -> dict[str, User]:
     """Return the users by name, from a TOML file with a table `[NAME]` per user with `token_sha256` and `role`.
 
     A user with `generators` or `queues`, lists of names, is dealt only clips of those.
 
     Raises:
-        UsageError: the file cannot be read, is invalid or has no users.
+        UsageError: the file cannot be read or is invalid, or has no users and must not be empty.
     """
     try:
         entries = read_toml(path)
     except FileNotFoundError:
         raise UsageError(f"the users in {path} cannot be read: there is no such file; {ADVICE}") from None
-    users = {}
+    users: dict[str, User] = {}
+    holder: dict[str, str] = {}
     for name, entry in entries.items():
         if not NAME.fullmatch(name):
             raise UsageError(f"{path}: {name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
@@ -135,12 +139,17 @@ def read_users(path: Path) -> dict[str, User]:
             raise UsageError(f"{path}: [{name}] has no token_sha256 of 64 hex digits; {ADVICE}")
         if entry.get("role") not in list(Role):
             raise UsageError(f"{path}: [{name}] has role {entry.get('role')!r}; it must be {' or '.join(Role)}")
+        other = sorted(entry.keys() - FIELDS)
+        if other:
+            raise UsageError(f"{path}: [{name}] has a field {other[0]!r}; the fields are {', '.join(FIELDS)}")
+        if (of := holder.setdefault(entry["token_sha256"], name)) != name:
+            raise UsageError(f"{path}: [{name}] has the token of [{of}]; delete the entry and {ADVICE}")
         assigned = {field: _names(path, name, field, entry.get(field)) for field in ("generators", "queues")}
         unknown = sorted(set(assigned["queues"] or ()) - set(QUEUES))
         if unknown:
             raise UsageError(f"{path}: [{name}] has queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
         users[name] = User(name=name, token_hash=entry["token_sha256"], role=Role(entry["role"]), **assigned)
-    if not users:
+    if not users and not may_be_empty:
         raise UsageError(f"{path} has no users; {ADVICE}")
     return users
 
