@@ -51,11 +51,10 @@ def probe(path: Path) -> Probe:
     with open_stream(path, quick=True) as (container, stream):
         decoding = Decoding(container, stream)
         frame = decoding.first()
-        decoding.packets.read_all()
+        timeline = _timeline(decoding)
         transform = transform_of(frame)
         turned = (transform or AS_IT_IS).turns % 2
         width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-        timeline = decoding.packets.timeline().after(decoding.lead)
         check_length(len(timeline), width, height)
         context, is_webp = stream.codec_context, webp.is_webp(path)  # FFmpeg reads a converted stream then
         return Probe(
@@ -73,15 +72,15 @@ def probe(path: Path) -> Probe:
 
 
 def read_timeline(path: Path) -> Timeline:
-    """Return the presentation times of all frames of a clip, without decoding it.
+    """Return the presentation times of all frames of a clip; decodes only the first, since a cut clip may start later.
 
     Raises:
-        ClipError: the file is not a video.
+        ClipError: the file is not a video, or no frame can be decoded.
     """
     with open_stream(path, quick=True) as (container, stream):
-        packets = Packets(container, stream)
-        packets.read_all()
-        return packets.timeline()
+        decoding = Decoding(container, stream)
+        decoding.first()
+        return _timeline(decoding)
 
 
 def is_plain(path: Path) -> bool:
@@ -97,6 +96,12 @@ def is_plain(path: Path) -> bool:
         transform = transform_of(decoding.first())
         decoding.packets.read_all()
         return transform == AS_IT_IS and not decoding.packets.timeline().jumps and not decoding.lead
+
+
+def _timeline(decoding: Decoding) -> Timeline:
+    """Return the timeline from the first decoded frame on; reads all packets."""
+    decoding.packets.read_all()
+    return decoding.packets.timeline().after(decoding.lead)
 
 
 def _rate(stream: Any, timeline: Timeline) -> float | None:

@@ -119,7 +119,7 @@ def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]
     with open_stream(path) as (container, stream):
         decoding = Decoding(container, stream)
         for frame in _frames(decoding, stream, only):
-            yield replace(frame, time_s=timeline.time(frame.index + decoding.lead) - timeline.time(decoding.lead))
+            yield replace(frame, time_s=timeline.time(frame.index))
 
 
 def _frames(decoding: Decoding, stream: Any, only: Container[int] | None) -> Iterator[Frame]:

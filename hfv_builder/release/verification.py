@@ -123,7 +123,8 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
 def _check_file(path: Path, expected: str | None) -> tuple[list[str], int | None]:
     """Return what is wrong with one file by itself, and how many frames a clip has; None if it is no clip.
 
-    Clips are not decoded: a file of the right checksum that opens and whose packets are all there is the released one.
+    Only the first frame is decoded: a file of the right checksum that opens and whose packets are all there is the
+    released one.
     """
     wrong: list[str] = []
     try:
