@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from hfv_builder.labelling.decisions import Decision, clip_kinds
 from hfv_builder.labelling.final_labels import ADJUDICATED, DISPUTED, MAJORITY, TOO_FEW
 from hfv_builder.labelling.reviews import read_reviews
+from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import LABELS, REVIEWS, SELECTION
@@ -88,11 +89,13 @@ def report_strong(counts: Counter[str], val: int) -> str:
     return f"{line}; {val} generated clips are left in val" + ("" if val else ": no reviewer called one of them strong")
 
 
-def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.DataFrame:
-    """Return the labels of a generator with the present catalogue row of every clip.
+def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> tuple[pd.DataFrame, str]:
+    """Return the labels of a generator with the present catalogue row of every clip, and a warning or an empty text.
+
+    The warning says that generated clips were ranked among clips or by scores that are gone.
 
     Raises:
-        UsageError: there are none, or they are older than the catalogue.
+        UsageError: there are none, or clips were catalogued since.
     """
     columns = ["clip_id", "generator", *(metric.value for metric in METRICS), "auto_label", "fingerprint"]
     rows = manifests.read(LABELS, columns, generator=generator)
@@ -108,6 +111,8 @@ def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.D
         pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks())
     ).to_pandas()
     readable = clips.filter(pc.field("status") == Status.OK.value).to_pandas().set_index("clip_id")
+    if unlabelled := len(readable.index.difference(pd.Index(labels["clip_id"]))):
+        raise UsageError(f"{unlabelled} of {len(readable)} clips of {generator} have no label yet: {again}")
     ok = labels["clip_id"].isin(readable.index).to_numpy(bool)
     real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)
     auto = labels["auto_label"].astype("Int32")
@@ -120,6 +125,12 @@ def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> pd.D
         )
     groups = clips.select(["clip_id", "prompt_group"]).to_pandas().drop_duplicates("clip_id").set_index("clip_id")
     group = labels["clip_id"].map(groups["prompt_group"])
-    return labels.assign(
-        auto_label=auto, kind=clip_kinds(ok=ok, real=real, labelled=labelled), prompt_group=group.astype("str")
-    )
+    kind = clip_kinds(ok=ok, real=real, labelled=labelled)
+    warning = ""
+    if (labelled & ~real).any():
+        origin = origin_of_labels(manifests, generator)
+        if origin is None or not origin.fingerprints:
+            warning = f"the labels of {generator} are older than its scores: {again}"
+        elif gone := len(rows) - len(labels):
+            warning = f"{generator} was labelled with {gone} more clips, among which the others are ranked: {again}"
+    return labels.assign(auto_label=auto, kind=kind, prompt_group=group.astype("str")), warning

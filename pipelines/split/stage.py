@@ -75,7 +75,7 @@ class _Result:
     """Clips that groups moved to another side."""
     classes: list[dict[str, Any]] = field(default_factory=list)
     """A row for each class, made when the clips are written."""
-    warning: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def split(
@@ -126,7 +126,7 @@ def split(
     moved = sum(result.moved for result in results)
     rows = [row for result in results for row in result.classes]
     counts = sum((result.counts for result in results), Counter[str]())
-    warnings = [result.warning for result in results if result.warning]
+    warnings = [text for result in results for text in result.warnings]
     shared, lists = shared_tables(lost, generators)
     summary: dict[str, Any] = {"classes": rows, "protocol": protocol, "group": group, "moved": moved}
     summary |= {"warnings": warnings, "manifests": str(manifests.root)} | lists
@@ -150,7 +150,7 @@ def split(
 def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
     """Split one generator; its rows are written unless groups across generators may still move some."""
     portion = rules.portion(generator)
-    labelled = labelled_clips(manifests, rules.lost, generator)
+    labelled, outdated = labelled_clips(manifests, rules.lost, generator)
     reviews = rules.reviews
     decisions, needed = ([], 1) if reviews is None else (reviews.decisions, reviews.votes_needed)
     final = final_labels(labelled, decisions, overlap=needed).reset_index(drop=True)
@@ -171,9 +171,10 @@ def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
         counts += Counter({MOVED_AS["weak"]: int(weak.sum()), MOVED_AS["not_judged"]: int((moves & ~weak).sum())})
         ruled = rows["label"].ne(Label.REAL).fillna(False).astype(bool) & rows["policy"].ne(TEST_POLICY).fillna(False)
         rows = rows.assign(split=left, policy=rows["policy"].mask(ruled, rows["policy"] + "-strong"))
-    result = _Result(generator=generator, rows=rows, counts=counts)
+    result = _Result(generator=generator, rows=rows, counts=counts, warnings=[outdated] if outdated else [])
     if rules.by_video(generator) and portion.train and not rows["split"].eq(Split.TEST).any():
-        result.warning = f"no clip of {generator} is left for test: train = {portion.train} in sources.toml takes all"
+        text = f"no clip of {generator} is left for test: train = {portion.train} in sources.toml takes all"
+        result.warnings.append(text)
     if rules.group == "content":
         if grouped:
             _move(rules, [result])

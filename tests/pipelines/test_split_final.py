@@ -90,6 +90,23 @@ def test_labels_older_than_the_catalogue_are_refused(manifests: Manifests) -> No
         split(manifests)
 
 
+def test_clips_that_were_catalogued_after_their_generator_was_labelled_are_not_left_out(manifests: Manifests) -> None:
+    scores: list[tuple[float | None, ...]] = [(float(number), 2.0, 3.0) for number in range(6)]
+    fill(manifests, "kling", scores[:4])
+    label(manifests)
+    assert split(manifests).summary["warnings"] == []
+    fill(manifests, "kling", scores)
+    with pytest.raises(UsageError, match="2 of 6 clips of kling have no label yet: run `hfv label"):
+        split(manifests)
+    label(manifests)
+    ids = fill(manifests, "kling", scores[:4])
+    (warning,) = split(manifests).summary["warnings"]
+    assert "labelled with 2 more clips" in warning
+    write_scores(manifests, "kling", "spatial", dict.fromkeys(ids, 1.0), fingerprint="other")
+    (warning,) = split(manifests).summary["warnings"]
+    assert "the labels of kling are older than its scores: run `hfv label --generator kling`" in warning
+
+
 def test_splits_name_their_protocol_and_the_labels_they_come_from(manifests: Manifests) -> None:
     fill(manifests, "kling", [(float(number), 2.0, 3.0) for number in range(4)])
     label(manifests)
