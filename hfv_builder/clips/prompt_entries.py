@@ -92,5 +92,5 @@ def _wrong(pairs: Any, row: dict[str, Any]) -> str | None:
         if not isinstance(row.get(name), kinds):
             return f"its {name} is not a string"
         if not is_text(str(row.get(name))):
-            return f"its {name} has a lone surrogate"
+            return f"its {name} has a lone surrogate or a zero"
     return None if row["file"].strip() else "it names no file"

@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Callable
 
-from hfv_builder.clips.prompts import Complaint, PromptLine, is_text, malformed
+from hfv_builder.clips.prompts import NOT_TEXT, Complaint, PromptLine, is_text, malformed
 from hfv_builder.records import UsageError
 
 DELIMITERS = (",", "\t", ";")
@@ -96,7 +96,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 def _wrong(cells: list[str], columns: list[str], delimiter: str) -> str | None:
     """Return the error of the cells of a line; None if they are valid."""
     if not all(map(is_text, cells)):
-        return "it is not valid UTF-8"
+        return NOT_TEXT
     if len(cells) != len(columns):
         word = "cell" if len(cells) == 1 else "cells"
         return f"it has {len(cells)} {word}, not {len(columns)}" + f"; {QUOTE}" * (len(cells) > len(columns))

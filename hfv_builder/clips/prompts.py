@@ -9,9 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hfv_builder.storage.path_text import FILE
+
 NUMBERED = re.compile(r"(.+)-\d+", re.DOTALL)
 """Pattern of a clip's name without its suffix, as in VBench: the prompt and the number of the sample."""
-SURROGATE = re.compile("[\ud800-\udfff]")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+NOT_TEXT = "it is not valid text; save the file as UTF-8"
+"""Reason why a line or file with invalid bytes is not used."""
 NAMED = 3
 """Largest number of clips that a complaint names."""
 
@@ -59,8 +63,8 @@ def malformed(line: int | None, reason: str, file: object = "") -> Complaint:
 
 
 def is_text(text: str) -> bool:
-    """Return whether a text can be encoded as UTF-8: it cannot if it has surrogates, as invalid bytes become."""
-    return SURROGATE.search(text) is None
+    """Return whether a text has no surrogates, as invalid bytes become, and no zeros, as in UTF-16 read as UTF-8."""
+    return NO_TEXT.search(text) is None
 
 
 class ClipNames:
@@ -70,7 +74,7 @@ class ClipNames:
         """Index the clips.
 
         Args:
-            names: their paths relative to the folder, or absolute paths if they are not below it.
+            names: their paths relative to the folder, or absolute paths and URLs if they have none.
             folder: the absolute path or URL of the folder, which names in lines may start with.
         """
         self._prefix = f"{folder.rstrip('/')}/"
@@ -94,7 +98,8 @@ class ClipNames:
         """
         path = _normal(file.strip())
         is_path = path.startswith(("./", self._prefix))
-        path = posixpath.normpath(path.removeprefix(self._prefix))
+        if not path.startswith(FILE):
+            path = posixpath.normpath(path.removeprefix(self._prefix))
         indexes = [self._paths, self._path_stems]
         if not is_path and "/" not in path:
             indexes = [self._paths, self._path_stems, self._names, self._name_stems]
@@ -140,7 +145,9 @@ def match_prompts(lines: Iterable[PromptLine], clips: ClipNames) -> tuple[dict[s
 
 
 def prompt_in_name(name: str) -> str | None:
-    """Return the prompt in the name of a clip, `PROMPT-0.mp4`; None if the name does not end in a number."""
+    """Return the prompt in the name of a clip, `PROMPT-0.mp4`; None if it ends in no number or is not valid UTF-8."""
+    if name.startswith(FILE):
+        return None
     match = NUMBERED.fullmatch(os.path.splitext(os.path.basename(name))[0])
     return match[1].strip() or None if match else None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hfv_builder.storage.file_status import FileStatus, status_in_store, status_of
-from hfv_builder.storage.path_text import path_text
+from hfv_builder.storage.path_text import FILE, native, path_text
 from hfv_builder.storage.places import Place, answering
 
 if TYPE_CHECKING:
@@ -110,19 +110,22 @@ def canonical(folder: Place) -> Place:
 def name_below(path: str, folder: str, links: Mapping[str, str]) -> str | None:
     """Return the path of a file relative to a folder, through links if needed; None if it is not below the folder.
 
+    A relative path that is not valid UTF-8 has no text of its own: `path` is returned unchanged.
+
     Args:
         path: the path of an `Entry`.
         folder: the path of the folder, in the same form.
         links: the links by which folders were entered, by the real paths of these folders.
     """
-    root = f"{folder.rstrip('/')}/"
+    root, here = f"{native(folder).rstrip('/')}/", native(path)
     for _ in range(len(links) + 1):
-        if path.startswith(root):
-            return path.removeprefix(root)
-        real = next((real for real in links if path.startswith(f"{real}/")), None)
+        if here.startswith(root):
+            name = path_text(here.removeprefix(root))
+            return path if name.startswith(FILE) else name
+        real = next((real for real in links if here.startswith(f"{native(real)}/")), None)
         if real is None:
             return None
-        path = links[real] + path.removeprefix(real)
+        here = native(links[real]) + here.removeprefix(native(real))
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hfv_builder.clips.prompt_entries import parse_json, parse_json_lines
 from hfv_builder.clips.prompt_table import parse_table
 from hfv_builder.clips.prompts import (
+    NOT_TEXT,
     ClipNames,
     Complaint,
     Kind,
@@ -20,6 +21,7 @@ from hfv_builder.clips.prompts import (
 )
 from hfv_builder.records import UsageError
 from hfv_builder.storage.folders import canonical, name_below, walk
+from hfv_builder.storage.path_text import FILE, path_text
 from hfv_builder.storage.places import Place, place, reach, read
 from pipelines.outcome import SHOWN, paragraphs, table
 
@@ -128,20 +130,21 @@ def _texts(folder: Place) -> tuple[list[PromptLine], list[Complaint]]:
         elif entry.status is not None and entry.path.lower().endswith(TEXT):
             texts.append(entry.path)
     for path in texts:
-        name = name_below(path, str(canonical(folder)), links) or path
+        name = name_below(path, path_text(str(canonical(folder))), links) or path
         prompt = _decoded(read(place(path))).strip()
         if is_text(prompt):
-            stem = f"./{name[: -len(TEXT)]}"
+            stem = name[: -len(TEXT)] if name.startswith(FILE) else f"./{name[: -len(TEXT)]}"
             lines.append(PromptLine(line=None, file=stem, prompt=prompt, text_file=name))
         else:
-            complaints.append(malformed(None, "it is not valid UTF-8", name))
+            complaints.append(malformed(None, NOT_TEXT, name))
     return sorted(lines, key=lambda line: line.text_file), complaints
 
 
 def _decoded(data: bytes) -> str:
-    """Return the text of a file; bytes that are not valid UTF-8 become surrogates, which cannot be encoded again."""
+    """Return the text of a file; bytes that are not valid become surrogates, which cannot be encoded again."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
+        odd = len(data) % 2
+        return data[: len(data) - odd].decode("utf-16", errors="surrogatepass") + "\udcff" * odd
     return data.decode("utf-8-sig", errors="surrogateescape")
 
 

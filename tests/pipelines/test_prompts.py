@@ -12,6 +12,7 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
+from pipelines.catalog.folder import list_clips
 from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.stage import catalog
 from pipelines.cli import main
@@ -110,6 +111,35 @@ def test_tables_may_have_several_formats_and_encodings(tmp_path: Path, name: str
     table = tmp_path / name
     table.write_text(content, encoding=encoding)
     assert read_prompts(table, tmp_path, ["000.mp4"]).by_name["000.mp4"][0] == "a, b"
+
+
+@pytest.mark.parametrize(
+    "content", [b"a\0 \0m\0a\0n\0", "a man".encode("utf-32"), b"\xff\xfea\0\0\xd8b\0", b"\xff\xfea\0b"]
+)
+def test_prompts_in_other_encodings_are_malformed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "b.txt").write_text("B")
+    prompts = read_prompts(tmp_path, tmp_path, ["a.mp4", "b.mp4"])
+    assert [*prompts.by_name] == ["b.mp4"]
+    assert [(line.file, line.kind) for line in prompts.complaints] == [("a.txt", "malformed")]
+
+
+@pytest.mark.parametrize("parent", [b"clips", b"caf\xe9"])
+def test_prompts_of_paths_that_are_not_utf_8(tmp_path: Path, parent: bytes) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + parent))
+    folder.mkdir()
+    for name in (b"a man-0", b"\xe9-0"):
+        for suffix, text in ((b".mp4", "x"), (b".txt", name.hex())):
+            Path(os.fsdecode(os.fsencode(folder) + b"/" + name + suffix)).write_text(text)
+    listing = list_clips(folder)
+    named, odd = names = sorted(str(listing.name(path)) for path in listing.files)
+    assert named == "a man-0.mp4"
+    assert odd.startswith("file://")
+    by_name = read_prompts(folder, folder, names).by_name
+    assert {name: prompt for name, (prompt, _) in by_name.items()} == {named: b"a man-0".hex(), odd: b"\xe9-0".hex()}
+    prompts = read_prompts(None, folder, names)
+    assert prompts.by_name[named][0] == "a man"
+    assert prompts.without == [odd]
 
 
 def test_prompts_may_be_text_files_beside_the_clips(tmp_path: Path) -> None:
