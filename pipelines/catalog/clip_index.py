@@ -1,6 +1,7 @@
 """The index of a catalogue: the few columns that decide which rows stay, and where their full rows are stored."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def unchanged(
     others = listing.others["file"].combine_chunks()
     made = [f"{path_text(str(canonical(manifests.root) / name))}/" for name in MADE]
     kept, owned, total, why = [INDEX.empty_table()], [pa.array([], STRING)], 0, None
+    now = int(time.time() * 1e9)
     files, folders = listing.files, dict[str, str]()
     for rows in index_of(manifests, generator):
         total += len(rows)
@@ -100,7 +102,8 @@ def unchanged(
             except Exception as error:  # object stores raise many types
                 unchecked[row], why = True, why or str(error)
                 continue
-            is_same = file is not None and file.bytes == size and file.changed_ns < stamp
+            # A stamp in the future is by a clock that was set back since, so it precedes no change.
+            is_same = file is not None and file.bytes == size and file.changed_ns < stamp <= now
             holds[row] = is_valid and is_same and not kind and real == path
             if file is not None and not holds[row] and (known or not kind):
                 files[real] = file

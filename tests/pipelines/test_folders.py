@@ -1,5 +1,6 @@
 """Folders with links, unreadable parts, odd dates and names: the same rows by every path, and no run stops."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -138,6 +139,17 @@ def test_files_with_both_dates_in_the_future_are_read_once(
     monkeypatch.setattr("hfv_builder.storage.folders.status_of", status_ahead)
     assert catalog(manifests, "kling", folder, cluster=IN_PROCESS).summary["read"] == 2
     assert catalog(manifests, "kling", folder, cluster=IN_PROCESS).summary["read"] == 0
+
+
+def test_a_file_replaced_after_the_clock_was_set_back_is_read_again(manifests: Manifests, tmp_path: Path) -> None:
+    folder = clips(tmp_path, "clips", "a")
+    with pytest.MonkeyPatch.context() as ahead:
+        age(ahead)
+        catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    (folder / "a.mp4").write_bytes(b"z" * (folder / "a.mp4").stat().st_size)
+    catalog(manifests, "kling", folder, cluster=IN_PROCESS)
+    digest = hashlib.sha256((folder / "a.mp4").read_bytes()).hexdigest()
+    assert manifests.read(CLIPS)["sha256"].to_pylist() == [digest]
 
 
 def test_control_characters_in_names_are_escaped(manifests: Manifests, tmp_path: Path) -> None:
