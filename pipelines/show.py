@@ -1,7 +1,8 @@
 """Show everything that the manifests say about one clip: facts, scores, ranks, label, split, decisions and evidence."""
 
-from pathlib import PurePath
+import os
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.path_text import printable
+from hfv_builder.storage.path_text import FILE, file_name, printable
 from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SPLITS, Table
 from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -54,11 +55,14 @@ def show(manifests: Manifests, name: str) -> Outcome:
 def _find(manifests: Manifests, name: str) -> dict[str, Any]:
     """Return the catalogue row of the clip with this name."""
     found = []
+    encoded = quote_from_bytes(os.fsencode(name))
+    name = name.encode(errors="backslashreplace").decode()
     for generator in catalogued(manifests):
         rows = manifests.read(CLIPS, ["clip_id", "path"], generator=generator)
         begins = pc.starts_with(rows["clip_id"], name.lower())
-        files = pc.replace_substring_regex(rows["path"], r".*[/\\]", "")
-        chosen = pc.or_kleene(begins, pc.or_kleene(pc.equal(files, name), pc.equal(rows["path"], name)))
+        files = pc.replace_substring_regex(rows["path"], r"(?s).*[/\\]", "")
+        named = pc.equal(files, pc.if_else(pc.starts_with(rows["path"], FILE), encoded, name))
+        chosen = pc.or_kleene(begins, pc.or_kleene(named, pc.equal(rows["path"], name)))
         found += [
             (generator, row["clip_id"], row["path"]) for row in rows.filter(pc.fill_null(chosen, False)).to_pylist()
         ]
@@ -70,7 +74,7 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
             f"no clip of {manifests.root} has the id or file name {name!r}; give an id, its beginning, or a file name"
         )
     if len(ids) > 1:
-        some = ", ".join(f"{row[1] or 'no id'} ({row[0]}, {PurePath(row[2]).name})" for row in found[:SHOWN])
+        some = ", ".join(f"{row[1] or 'no id'} ({row[0]}, {file_name(row[2])})" for row in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise UsageError(
             f"{len(found)} clips are called {name!r}: {some}{more}; give more of the id, or the whole path"

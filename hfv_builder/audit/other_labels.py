@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from hfv_builder.clips.kinds import BY_SUFFIX, CLIPS, LOOKED_INTO
 from hfv_builder.records import Label, UsageError
+from hfv_builder.storage.path_text import file_name
 
 HUMANSAM = {0: Label.APPEARANCE, 1: Label.SPATIAL, 2: Label.MOTION, 3: Label.REAL}
 """The ids of HumanSAM's released lists, which have no header."""
@@ -86,7 +87,7 @@ def matched(labels: Mapping[str, int], clips: Iterable[tuple[str, str]]) -> dict
 
 def stem(path: str) -> str:
     """Return the name of a file without its folder and the suffix of its kind: `a_0.5` for `clips/a_0.5.mp4`."""
-    name = PurePosixPath(path.strip().replace("\\", "/"))
+    name = PurePosixPath(file_name(path.strip().replace("\\", "/")))
     return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 

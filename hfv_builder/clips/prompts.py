@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hfv_builder.storage.path_text import FILE
+from hfv_builder.storage.path_text import FILE, file_name
 
 NUMBERED = re.compile(r"(.+)-\d+", re.DOTALL)
 """Pattern of a clip's name without its suffix, as in VBench: the prompt and the number of the sample."""
@@ -84,9 +84,9 @@ class ClipNames:
         self._name_stems: dict[str, tuple[str, ...]] = {}
         for name in names:
             single, path = (name,), _normal(name)
-            base, stem = os.path.basename(path), os.path.splitext(path)[0]
+            base, stem = _normal(file_name(name)), os.path.splitext(path)[0]
             keyed = ((self._paths, path), (self._path_stems, stem), (self._names, base))
-            for index, key in (*keyed, (self._name_stems, os.path.basename(stem))):
+            for index, key in (*keyed, (self._name_stems, os.path.splitext(base)[0])):
                 index[key] = index[key][:NAMED] + single if key in index else single
 
     def find(self, file: str) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from pathlib import PurePath
 
 import pandas as pd
 
+from hfv_builder.storage.path_text import file_name
+
 FILE = "catalogued.csv"
 ATTACHED = "ATTACHED.SHA256SUMS"
 """The file with the checksums of attached files, which is not part of the release itself."""
@@ -38,7 +40,7 @@ def catalogued_csv(rows: pd.DataFrame) -> str:
     writer.writerow(COLUMNS)
     columns = rows.sort_values("path")[["path", "clip_id", "generator", "sha256", "bytes", "source"]]
     for path, clip_id, generator, sha256, size, source in columns.itertuples(index=False):
-        name = PurePath(source).name
+        name = file_name(source)
         writer.writerow([path, clip_id, generator, sha256, size, name, *_moment(name)])
     return text.getvalue()
 

@@ -8,7 +8,7 @@ import os
 import sys
 import unicodedata
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 
 FILE = "file://"
 UTF_8 = sys.getfilesystemencoding() == "utf-8"
@@ -41,6 +41,15 @@ def native(text: str) -> str:
     if text.startswith(FILE):
         return os.fsdecode(unquote_to_bytes(text.removeprefix(FILE)))
     return text if UTF_8 or text.isascii() else os.fsdecode(text.encode(errors="surrogateescape"))
+
+
+def file_name(text: str) -> str:
+    """Return the name of the file with this text; percent-encoded if it is not valid UTF-8."""
+    name = text.rpartition("/")[2]
+    try:
+        return unquote(name, errors="strict") if text.startswith(FILE) else name
+    except UnicodeDecodeError:
+        return name
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -40,6 +40,14 @@ def test_a_clip_is_found_by_id_prefix_name_and_path(manifests: Manifests, clip: 
         assert show(manifests, reference).summary["clip"]["clip_id"] == clip["clip_id"]
 
 
+def test_a_clip_is_found_by_a_name_that_is_stored_as_a_url(manifests: Manifests, tmp_path: Path) -> None:
+    row = manifests.read(CLIPS, generator="alpha").to_pylist()[0]
+    copy = Manifests(tmp_path)
+    for path, name in (("file:///caf%E9/a%20b.mp4", "a b.mp4"), ("file:///caf%E9.mp4", "caf\udce9.mp4")):
+        copy.replace(CLIPS, [table_of(CLIPS.schema, [row | {"path": path}])], generator="alpha")
+        assert show(copy, name).summary["clip"]["path"] == path
+
+
 @pytest.mark.parametrize("reference", ["a3", "no-such.mp4", "%", "../clips/a0.mp4", "[0-9"])
 def test_other_references_are_refused(manifests: Manifests, reference: str) -> None:
     with pytest.raises(UsageError, match="has the id or file name"):

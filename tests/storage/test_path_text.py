@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfv_builder.storage import path_text as module
-from hfv_builder.storage.path_text import path_of, path_text, printable
+from hfv_builder.storage.path_text import file_name, path_of, path_text, printable
 from hfv_builder.storage.places import place
 
 
@@ -61,3 +61,16 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
 
 def test_line_breaks_can_be_kept() -> None:
     assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\x1b"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("/clips/a%20b.mp4", "a%20b.mp4"),
+        ("file:///caf%E9/a%20b.mp4", "a b.mp4"),
+        ("file:///clips/caf%E9.mp4", "caf%E9.mp4"),
+        ("s3://bucket/a%20b.mp4", "a%20b.mp4"),
+    ],
+)
+def test_the_name_of_a_file_is_that_on_the_disk(text: str, name: str) -> None:
+    assert file_name(text) == name
