@@ -90,7 +90,7 @@ class Traces:
         for part in self._manifests.parts(SCORES, **keys):
             path = Path(str(part))
             try:
-                with pq.ParquetFile(path) as file:
+                with path.open("rb") as source, pq.ParquetFile(source) as file:
                     for number in range(file.num_row_groups):
                         ids = file.read_row_group(number, ["clip_id"])["clip_id"]
                         groups.append(Group(path=path, number=number, ids=ids))
@@ -108,7 +108,7 @@ class Traces:
         key = (group.path, group.number)
         if key not in self._tables:
             try:
-                with pq.ParquetFile(group.path) as file:
+                with group.path.open("rb") as source, pq.ParquetFile(source) as file:
                     self._tables[key] = file.read_row_group(group.number, COLUMNS)
             except (OSError, pa.ArrowInvalid, IndexError):
                 return SCORES.schema.empty_table().select(COLUMNS)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.lock import lock
-from hfv_builder.storage.places import Place, answering, listed, matching, put, sync, writable
+from hfv_builder.storage.places import Place, answering, arrow_opens, listed, matching, put, sync, writable
 from hfv_builder.storage.replacement import Replacement, recover, visible_parts
 from hfv_builder.storage.schema import Table
 
@@ -244,7 +244,7 @@ class Manifests:
 def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
     try:
         with answering(f"{part} cannot be read"), contextlib.ExitStack() as stack:
-            source = part if isinstance(part, Path) else stack.enter_context(part.open("rb"))
+            source = part if arrow_opens(part) else stack.enter_context(part.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source))
             missing = sorted({*table.schema.names} - {*table.partition, *table.later, *file.schema_arrow.names})
             if missing:

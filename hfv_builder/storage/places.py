@@ -72,6 +72,11 @@ def is_local(text: str) -> bool:
     return text.startswith(FILE) or not URL.match(text)
 
 
+def arrow_opens(path: Place) -> bool:
+    """Return whether Arrow can open a file by its path: it must be local, and UTF-8 in this locale."""
+    return isinstance(path, Path) and not any("\ud800" <= char <= "\udfff" for char in str(path))
+
+
 @contextlib.contextmanager
 def answering(trouble: str) -> Iterator[None]:
     """Raise a UsageError that starts with `trouble` instead of the exceptions of an object store.

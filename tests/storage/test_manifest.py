@@ -63,6 +63,12 @@ def test_parts_are_read_in_order_at_once_or_one_by_one(
     assert ids(manifests) == [f"clip{number:02}" for number in range(12)]
 
 
+def test_the_path_of_manifests_may_have_any_bytes(tmp_path: Path) -> None:
+    manifests = Manifests(tmp_path / os.fsdecode(b"caf\xe9"))
+    manifests.replace(SCORES, [scores("a")], **PARTITION)
+    assert ids(manifests) == ["a"]
+
+
 def test_pandas_reads_manifests(manifests: Manifests) -> None:
     manifests.replace(SCORES, [scores("a"), scores("b")], **PARTITION)
     frame = pd.read_parquet(manifests.local_root / "scores")
