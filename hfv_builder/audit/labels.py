@@ -50,18 +50,23 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
         return Report(area=Area.LABELS, findings=(not_computed("tied labels", why, advice="hfv label"),))
     findings: list[Finding] = []
     mixes: dict[str, dict[str, Floats]] = {}
+    few: list[str] = []
     most = 0
     for generator, own in fake.groupby("generator", sort=True):
+        alike = real[real["fingerprint"].isin(own["fingerprint"])]
+        most = max(most, len(alike))
         if len(own) < LEAST:
+            few.append(str(generator))
             continue
         findings += _chance(str(generator), own)
         findings += _scores(str(generator), own)
         mixes[str(generator)] = {"rank rule": _mix(own["auto_label"].to_numpy(np.int64))}
         findings += _others(str(generator), own, others)
-        alike = real[real["fingerprint"].isin(own["fingerprint"])]
-        most = max(most, len(alike))
         if len(alike) >= LEAST:
             findings += _reference(str(generator), own, alike[SCORES].to_numpy(np.float64), mixes[str(generator)])
+    if few:
+        why = f"a generator needs {LEAST} labelled clips; too few: {', '.join(few)}"
+        findings.append(not_computed("labels that chance would change", why))
     if most < LEAST:
         why = f"the reference rule needs {LEAST} real clips with scores of the same profile, and there are {most}"
         findings.append(not_computed("clips within the real range", why, advice="hfv score --generator REAL"))

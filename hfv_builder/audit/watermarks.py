@@ -32,13 +32,14 @@ def watermarks(clips: pd.DataFrame) -> tuple[list[Finding], list[Place]]:
         clips: a row per clip with clip_id, generator, width, height, fixed (null without), border and `NEAR`; those
             with borders are left out.
     """
-    findings, places = [], []
+    findings, places, few = [], [], []
     known = clips[clips["fixed"].notna() & clips["border"].astype(float).eq(0)]  # the edges of bars stay too
     for generator, own in known.groupby("generator", sort=True):
         shapes = (own["width"].astype(float) / own["height"].astype(float)).round(2)
         overlays = {float(shape): _overlays(alike) for shape, alike in own.groupby(shapes, sort=True)}
         looked = {shape: each for shape, each in overlays.items() if each is not None}
         if not looked:
+            few.append(str(generator))
             continue
         shows = pd.Series(False, own.index)
         for shape, each in looked.items():
@@ -46,9 +47,10 @@ def watermarks(clips: pd.DataFrame) -> tuple[list[Finding], list[Place]]:
             if each.boxes:
                 places.append(Place(f"{generator}, {shape:.2f} : 1", shape, each))
         findings.append(_judged(str(generator), own, shows, [each for each in looked.values() if each.boxes]))
-    if not findings:
-        why = f"it needs {LEAST} clips of one shape and source with different contents"
-        findings.append(not_computed(NAME, why, advice="hfv audit"))
+    if few or not findings:
+        names = f"; too few: {', '.join(few)}" if few else ""
+        why = f"a source needs {LEAST} clips of one shape without borders and with different contents{names}"
+        findings.append(not_computed(NAME, why))
     return findings, places
 
 

@@ -34,9 +34,12 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UsageError: it is no release, or files are missing.
     """
-    tables = [_facts(path) for path in sorted(folder.rglob(METADATA)) if VARIANT not in path.parent.name]
+    paths = sorted(path for side in ("data", "eval") for path in folder.glob(f"{side}/*/{METADATA}"))
+    tables = [_facts(path) for path in paths if VARIANT not in path.parent.name]
     if not tables:
-        raise UsageError(f"{folder} is no release: it has no {METADATA}; make one with `hfv release NAME --version V`")
+        raise UsageError(
+            f"{folder} is no release: it has no data/train/{METADATA}; make one with `hfv release NAME --version V`"
+        )
     clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
     known = catalogued.drop_duplicates("clip_id").set_index("clip_id")
     ours = {name: clips["clip_id"].map(known[name]) for name in ("bytes", "codec", "prompt_group")}

@@ -214,6 +214,29 @@ def test_the_reference_rule_takes_real_scores_of_the_same_profile() -> None:
     assert "scores of the same profile, and there are 0" in found.says
 
 
+@pytest.mark.parametrize(
+    ("area", "name"),
+    [
+        ("labels", "labels that chance would change"),
+        ("shortcuts", "label by container facts"),
+        ("media", "watermark at one place"),
+    ],
+)
+def test_generators_with_too_few_clips_are_named(area: str, name: str) -> None:
+    clips = _watermark(clean()) if area == "media" else clean()
+    few = clips.drop(clips.index[clips["generator"].eq("kling")][6:])
+    found = {item.subject: item for item in AREAS[area](few) if item.finding == name}
+    assert "pika" in found
+    assert found["all"].severity is Severity.NOTE
+    assert found["all"].says.endswith("too few: kling")
+
+
+def test_real_clips_are_counted_without_a_generator_to_compare() -> None:
+    clips = clean()
+    some = pd.concat([clips[clips["is_real"]].head(12), clips[~clips["is_real"]].groupby("generator").head(8)])
+    assert "and there are 12" in [item.says for item in labels(some, {}).findings][-1]
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_the_motion_score_is_compared_with_its_components(component: str) -> None:
     clips = clean()

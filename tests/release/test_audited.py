@@ -70,9 +70,9 @@ def test_a_release_shows_what_its_files_give_away(
 
 
 def test_what_is_no_whole_release_says_so(made: Path, filled: Manifests, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no release"):
-        released_clips(tmp_path, catalogue(filled))
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
+    with pytest.raises(UsageError, match="is no release"):
+        released_clips(tmp_path, catalogue(filled))  # a folder of releases
     next(copy.rglob("*.mp4")).unlink()
     with pytest.raises(UsageError, match="lacks files, such as that of"):
         released_clips(copy, catalogue(filled))
