@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from hfv_builder.records import UsageError
@@ -168,7 +169,7 @@ def export_reviews(
     word = "decision" if rows == 1 else "decisions"
     text = f"{rows} {word} in {target.root}/reviews, final labels in {target.root}/final"
     if target.root != manifests.root:
-        command = f"`hfv reviews export --db {path} --into {manifests.root}`"
+        command = f"`hfv reviews export --db {quote(str(path))} --into {quote(str(manifests.root))}`"
         text += f"\nthey do not count in {manifests.root}; to add them there, run {command}"
     return Outcome(summary={"decisions": rows, "database": str(path), "manifests": str(target.root)}, text=text)
 

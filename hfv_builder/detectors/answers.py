@@ -1,6 +1,7 @@
 """The predictions of a run by clip id: for all releases that it was evaluated on, and for the user's own clips."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,10 @@ def answers_of(run: Run) -> dict[str, dict[str, Any]]:
     paths = sorted((run.folder / "predictions").glob("*.parquet"), key=lambda path: (path == own_path(run), path.name))
     tables = [table for path in paths if (table := read_predictions(path, made_by=made_by)) is not None]
     if not tables:
+        folder = quote(str(run.folder))
         raise UsageError(
-            f"{run.folder} has predicted nothing: run `hfv evaluate {run.folder} --release DIR`, or `hfv predict "
-            f"{run.folder} CLIPS --keep`"
+            f"{run.folder} has predicted nothing: run `hfv evaluate {folder} --release DIR`, or `hfv predict "
+            f"{folder} CLIPS --keep`"
         )
     rows = pd.concat(tables, ignore_index=True)[PREDICTIONS.names]
     rows = rows[rows["variant"].eq("") & rows["p_real"].notna()].drop_duplicates("clip_id", keep="last")

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -131,7 +132,7 @@ def _listed(manifests: Manifests, report: Report) -> Report:
             name = re.sub(r"[^a-z0-9._-]+", "-", f"{finding.finding} {subject}".lower())
             path = writable(manifests.root / LISTS) / f"{name}.txt"
             put(path, "".join(f"{clip_id}\n" for clip_id in finding.clips))
-            advice = re.sub(rf"\b{LIST}\b", str(path).replace("\\", "/"), finding.advice)
+            advice = re.sub(rf"\b{LIST}\b", lambda _, path=path: quote(str(path)), finding.advice)
             finding = dataclasses.replace(finding, advice=advice)
         findings.append(finding)
     return dataclasses.replace(report, findings=tuple(findings))

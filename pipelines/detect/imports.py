@@ -3,6 +3,7 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 import pyarrow as pa
@@ -71,7 +72,7 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
     text = paragraphs(
         table(rows, f"{len(rows)} rows or clips do not match:", limit=SHOWN),
         f"predictions for {usable} clips of {release.folder.name} ({specification.target}) are in {out}; next: hfv "
-        f"evaluate {out} --release {folder}",
+        f"evaluate {quote(str(out))} --release {quote(str(folder))}",
     )
     details = {"problems": pa.Table.from_pylist(rows)} if rows else {}
     summary = {"run": str(out), "clips": usable, "specification": asdict(specification)}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -76,7 +77,7 @@ def train(
         table(rows, f"{len(rows)} clips cannot be read and were left out:", limit=10),
         f"{detector} was trained on {run.facts['clips']} clips of {release.folder.name} "
         f"({', '.join(run.specification.classes)}) in {seconds:.0f} s",
-        f"the run is {run.folder}; next: hfv evaluate {run.folder} --release {folder}",
+        f"the run is {run.folder}; next: hfv evaluate {quote(str(run.folder))} --release {quote(str(folder))}",
     )
     summary = {"run": str(run.folder), "detector": detector, "seconds": round(seconds, 1), **run.facts}
     summary |= {"config": run.specification.config, "curve": curve, "failed": rows}

@@ -1,6 +1,7 @@
 """`hfv release`: which of its actions is asked for."""
 
 import argparse
+from shlex import quote
 
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
@@ -9,11 +10,26 @@ from hfv_builder.release.settings import FILE, template
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put, writable
 from pipelines.outcome import Outcome
+from pipelines.release.arguments import OUT
 from pipelines.release.stage import release
 from pipelines.workers.cluster import Cluster
 
 ON_A_RELEASE = {"verify": "check", "attach": "attach clips to", "push": "push"}
 """What can be done with a release that is there."""
+OPTIONS: dict[str, dict[str, object]] = {
+    "NAME": {
+        "version": None,
+        "out": OUT,
+        "media": "original",
+        "variants": None,
+        "format": "folder",
+        "allow_lite": False,
+        "settings": None,
+    },
+    "attach": {"clips": None},
+    "push": {"to": None, "private": False},
+}
+"""The options of each action, with their defaults; the others have none of their own."""
 
 
 def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> Outcome:
@@ -22,10 +38,13 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
     Raises:
         UsageError: they do not go together.
     """
+    _refuse_options_of_others(options)
     if options.what in ON_A_RELEASE:
         return _with_release(options, cluster)
     if options.folder is not None:
-        raise UsageError(f"{options.what} takes no folder: did you mean `hfv release verify {options.folder}`?")
+        raise UsageError(
+            f"{options.what} takes no folder: did you mean `hfv release verify {quote(str(options.folder))}`?"
+        )
     if options.what == "init":
         return init(manifests)
     if options.version is None:
@@ -41,6 +60,15 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         settings=options.settings,
         cluster=cluster,
     )
+
+
+def _refuse_options_of_others(options: argparse.Namespace) -> None:
+    own = options.what if options.what in {*ON_A_RELEASE, "init"} else "NAME"
+    for action, names in OPTIONS.items():
+        for name, default in names.items():
+            if action != own and getattr(options, name) != default:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} belongs to `hfv release {action}`, not to `hfv release {own}`")
 
 
 def _with_release(options: argparse.Namespace, cluster: Cluster) -> Outcome:

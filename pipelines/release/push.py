@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tqdm import tqdm
@@ -92,7 +93,7 @@ def _read(folder: Path) -> tuple[dict[str, str], ReleaseName]:
     Raises:
         UsageError: it is none, or a file is missing.
     """
-    cure = f"run `hfv release verify {folder}`"
+    cure = f"run `hfv release verify {quote(str(folder))}`"
     if not (folder / checksums.FILE).is_file():
         raise UsageError(f"{folder} is no release: it has no {checksums.FILE}")
     sums, wrong = checksums.read_checksums((folder / checksums.FILE).read_text(encoding="utf-8", errors="replace"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 from tqdm import tqdm
@@ -165,6 +166,6 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
         "protocol": dataset.protocol,
     }
     without = f"{left_out} clips are left out, since they are too short: see {LEFT_OUT} there" if left_out else ""
-    next_ = f"the release is {final}; next: hfv release verify {final}"
+    next_ = f"the release is {final}; next: hfv release verify {quote(str(final))}"
     said = "\n".join(f"warning: {warning}" for warning in warnings)
     return Outcome(summary=summary, text=paragraphs(table(rows), note, without, said, next_), started=started)

@@ -47,9 +47,11 @@ def select(
         everything: choose all clips again.
 
     Raises:
-        UsageError: there are no clips to choose from.
+        UsageError: there are no clips to choose from, or the arguments contradict each other.
     """
     started = time.time()
+    if everything and per_generator is not None:
+        raise UsageError("--all takes all clips: leave out --per-generator, or --all")
     lost = lost_clips(manifests)
     found = clips_table(manifests, list(generators or catalogued(manifests)), lost, selected=False)
     if not generators:

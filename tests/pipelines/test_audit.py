@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,6 +165,8 @@ def test_label_and_split_use_the_selection(manifests: Manifests) -> None:
     assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == chosen
     split(manifests)
     assert {*sides(manifests)} == chosen
+    with pytest.raises(UsageError, match="leave out --per-generator"):
+        select(manifests, everything=True, per_generator=3)
     select(manifests, everything=True)
     label(manifests)
     assert {row["clip_id"] for row in manifests.read(LABELS).to_pylist()} == {*ids}
@@ -187,14 +190,15 @@ def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     assert len(other) == 20
 
 
-def test_lists_of_similar_names_stay_apart(manifests: Manifests) -> None:
+def test_lists_of_similar_names_stay_apart(tmp_path: Path) -> None:
+    manifests = Manifests(tmp_path / "my manifests")
     estimate = Estimate(value=1.0)
     found = [
         judge("tied labels", subject, estimate, "", advice="hfv review --clips LIST", clips=(subject,))
         for subject in ("gen-2", "gen_2", "gen.2", "gen: 2", "gen-")
     ]
     report = _listed(manifests, Report(area=Area.LABELS, findings=tuple(found)))
-    lists = [Path(finding.advice.removeprefix("hfv review --clips ")) for finding in report.findings]
+    lists = [Path(shlex.split(finding.advice)[-1]) for finding in report.findings]
     assert [path.read_text() for path in lists] == [f"{finding.subject}\n" for finding in found]
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,14 @@ def test_files_of_an_interrupted_run_are_removed(ready: Manifests, tmp_path: Pat
 def test_release_on_the_command_line(
     ready: Manifests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my sets").mkdir()
+    monkeypatch.chdir(tmp_path / "my sets")
     where = ["--manifests", str(ready.root), "--workers", "0"]
     assert main(["release", "small", "--version", "1.0.0", *where]) == 0
-    assert "hfv release verify" in capsys.readouterr().out
+    command = shlex.split(capsys.readouterr().out.rpartition("next: hfv ")[2])  # a path with a blank is quoted
+    assert command == ["release", "verify", str(tmp_path / "my sets/releases/small-1.0.0")]
     clip = next(Path("releases").rglob("*.mp4"))
-    assert main(["release", "verify", "releases/small-1.0.0"]) == 0
+    assert main(command) == 0
     clip.unlink()
     assert main(["release", "verify", "releases/small-1.0.0"]) == 3
     capsys.readouterr()
@@ -152,6 +155,12 @@ def test_release_on_the_command_line(
         (["release", "verify"], "name the release to check"),
         (["release", "small", "releases", "--version", "1.0.0"], "small takes no folder"),
         (["release", "init", *where], "release.toml is there already"),
+        (
+            ["release", "init", "--version", "1.0.0"],
+            "--version belongs to `hfv release NAME`, not to `hfv release init`",
+        ),
+        (["release", "verify", "releases/small-1.0.0", "--clips", "x"], "--clips belongs to `hfv release attach`"),
+        (["release", "small", "--version", "1.1.0", "--to", "me/small"], "--to belongs to `hfv release push`"),
     ):
         assert main(arguments) == 2
         assert sentence in capsys.readouterr().err
