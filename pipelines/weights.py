@@ -92,7 +92,7 @@ def demand(states: list[FileState], store: WeightsDir | None = None, *, cures: s
     """
     bad = [file for file in states if file.state not in FINE]
     if bad:
-        raise UsageError(complaint(bad, (store or WeightsDir()).root).replace(CURES, cures))
+        raise UsageError(complaint(bad, (store or WeightsDir()).root, cures))
 
 
 def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:

@@ -21,7 +21,8 @@ from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
 """Name of the file beside the weights that records their revision and hashes."""
-CURES = "run `hfv weights pull`, or choose PROFILE=lite, which needs none"
+PULL = "run `hfv weights pull`"
+CURES = f"{PULL}, or choose PROFILE=lite, which needs none"
 State = Literal["ok", "missing", "truncated", "damaged", "unverified"]
 FINE: tuple[State, ...] = ("ok", "unverified")
 """States of a usable file. `unverified` is a file whose hash is unknown or was not computed."""
@@ -60,6 +61,8 @@ class WeightsDir:
     root: Path = field(default_factory=default_root)
     pins: Mapping[str, Pin] = field(default_factory=lambda: PINS)
     """Override to use your own checkpoints; their hashes enter the fingerprint."""
+    cures: str = CURES
+    """The end of an error about missing files: what to do."""
 
     def folder(self, model: str) -> Path:
         """Return the folder of the model's files."""
@@ -83,7 +86,7 @@ class WeightsDir:
         """
         bad = [file for model in models for file in self.look(model) if file.state not in FINE]
         if bad:
-            raise UsageError(complaint(bad, self.root))
+            raise UsageError(complaint(bad, self.root, self.cures))
 
     def open(self, model: str) -> Path:
         """Return the folder of the model after verifying all its files, with their hashes where these are known.
@@ -93,7 +96,7 @@ class WeightsDir:
         """
         bad = [file for file in self.look(model, hashed=True) if file.state not in FINE]
         if bad:
-            raise UsageError(complaint(bad, self.root))
+            raise UsageError(complaint(bad, self.root, self.cures))
         return self.folder(model)
 
     def look(self, model: str, *, hashed: bool = False) -> Iterator[FileState]:
@@ -150,13 +153,13 @@ class WeightsDir:
         return record if isinstance(record, dict) else {}
 
 
-def complaint(bad: Iterable[FileState], root: Path) -> str:
+def complaint(bad: Iterable[FileState], root: Path, cures: str) -> str:
     """Return the error message for unusable files: their states, the directory and the ways to get them."""
     by_state: dict[State, list[str]] = {}
     for file in bad:
         by_state.setdefault(file.state, []).append(f"{file.model}/{file.file}")
     states = "; ".join(f"{state}: {', '.join(files)}" for state, files in by_state.items())
-    return f"weights in {root} are missing or damaged ({states}): {CURES}"
+    return f"weights in {root} are missing or damaged ({states}): {cures}"
 
 
 def file_sha256(path: Path) -> str:

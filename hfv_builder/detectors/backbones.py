@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -191,7 +192,7 @@ def _only_file(folder: Path, name: str) -> Path:
         what = f"has {len(files)} files of weights" if files else "has no weights"
         raise UsageError(
             f"{folder} {what} of {name}: put one file there, such as `hf download {INTERNVIDEO2} FILE --local-dir "
-            f"{folder}` gives, or name a file with backbone_weights"
+            f"{quote(str(folder))}` gives, or name a file with backbone_weights"
         )
     return files[0]
 
@@ -201,8 +202,8 @@ def _vjepa2(folder: Path, name: str, drop_path: float, checkpointing: bool, *, s
 
     if not (folder / "config.json").is_file():
         raise UsageError(
-            f"{folder} has no config.json of {name}: run `hf download {VJEPA2[name]} --local-dir {folder}`, or name "
-            "the folder with backbone_weights"
+            f"{folder} has no config.json of {name}: run `hf download {VJEPA2[name]} --local-dir "
+            f"{quote(str(folder))}`, or name the folder with backbone_weights"
         )
     kind: Any = VJEPA2Model
     if start:

@@ -99,7 +99,7 @@ def _require(name: str, weights: WeightsDir) -> None:
     try:
         weights.require([name])
     except UsageError as error:
-        raise UsageError(f'{error}; clip-svm can do with embedding = "{LITE}", which needs none either') from None
+        raise UsageError(f'{error}; clip-svm can do with embedding = "{LITE}", which needs none') from None
 
 
 def chosen_embedding(name: str, *, is_lite: bool) -> str:

@@ -6,6 +6,7 @@ Loading is strict: every parameter comes from the file, every tensor of the file
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import torch
 from safetensors.torch import load_file
@@ -135,5 +136,5 @@ def _misfit(path: Path, reason: str, name: str, root: Path) -> UsageError:
 def _cure(name: str, root: Path) -> str:
     own = PRETRAINED[name]
     if own.is_repository:
-        return f"download it with `hf download {own.source} --local-dir {root / name}`"
+        return f"download it with `hf download {own.source} --local-dir {quote(str(root / name))}`"
     return f"download it from {own.source} into {root / name}"

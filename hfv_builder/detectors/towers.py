@@ -7,6 +7,7 @@ code beside the weights is never run.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import torch
@@ -54,8 +55,8 @@ def tower_revision(name: str, folder: Path, device: str) -> str:
     tower = TOWERS[name]
     if not (path := folder / tower.weights).is_file():
         raise UsageError(
-            f"{path} is missing: download {tower.source} with `hf download {tower.source} --local-dir {folder}`, or "
-            'choose embedding = "lab_histogram", which needs no weights'
+            f"{path} is missing: download {tower.source} with `hf download {tower.source} --local-dir "
+            f'{quote(str(folder))}`, or choose embedding = "lab_histogram", which needs no weights'
         )
     return f"{tower.source} {file_sha256(path)[:12]} {device.split(':')[0]}"
 

@@ -69,8 +69,9 @@ def evaluate_runs(
     _write(results, differences, out, release=release.folder.name, looks_at=looks_at, remarks=remarks)
     summary_rows = tables.summary_rows(results)
     rows = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
+    sets = "1 set" if len(results.sets) == 1 else f"{len(results.sets)} sets"
     text = paragraphs(
-        table(summary_rows, f"{release.folder.name}, means over {len(results.sets)} sets in percent (95 % interval):"),
+        table(summary_rows, f"{release.folder.name}, means over {sets} in percent (95 % interval):"),
         "\n".join([*remarks, *tables.notes(results)]),
         table(rows, f"{len(rows)} clips cannot be read and are not counted in any figure:", limit=SHOWN),
         f"the page is {out / FILE}; results.parquet, results.md and results.tex are beside it",

@@ -90,7 +90,7 @@ def predict_clips(
     about = "" if out is None else _about_images(answers, out, specification.detector)
     text = paragraphs(
         table(rows, f"{run.name} ({specification.detector}), probabilities in percent:"),
-        table(errors, f"{len(errors)} clips cannot be read:"),
+        table(errors, f"{len(errors)} {'clip has' if len(errors) == 1 else 'clips have'} no answer:"),
         about,
     )
     summary = {
@@ -110,19 +110,20 @@ def clips_in(arguments: Sequence[Path]) -> list[Path]:
     Raises:
         UsageError: a path does not exist, or a folder has no clip.
     """
-    paths: dict[Path, None] = {}
+    paths: dict[Path, Path] = {}
     for argument in arguments:
         if argument.is_dir():
             listing = list_clips(argument)
             own, others = sift([*listing.files])
             if not own:
                 raise no_clip(listing, pa.concat_tables([listing.others, others]))
-            paths |= dict.fromkeys(map(path_of, own))
+            for path in map(path_of, own):
+                paths.setdefault(path, path)
         elif argument.exists():
-            paths[argument] = None
+            paths.setdefault(argument.parent.resolve() / argument.name, argument)
         else:
             raise UsageError(f"{argument} does not exist: give files of clips, or folders with clips")
-    return [*paths]
+    return [*paths.values()]
 
 
 def _answers(
@@ -206,7 +207,7 @@ def _keep(run: Run, answers: Sequence[Answer]) -> None:
 
 def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:
     count = sum(answer.image is not None for answer in answers)
-    if count:
+    if count or all(answer.evidence is None for answer in answers):
         return f"{count} images of the pixels to which it is sensitive are in {out}"
     return f"{detector} has no maps of pixels, so there are no images"
 

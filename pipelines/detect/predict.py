@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass, replace
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     if known_run.detector == IMPORTED:
         raise UsageError(
             f"{run.folder} has no predictions for {release.folder.name}: import them with `hfv evaluate import --name "
-            f"{run.name} --predictions FILE --release {release.folder}`"
+            f"{run.name} --predictions FILE --release {quote(str(release.folder))}`"
         )
     detector = trained_detector(run, place)
     clips = release.rows[release.rows["path"].isin(release.sets["path"])]

@@ -173,7 +173,7 @@ def test_runs_can_be_limited_to_generators_of_the_release(folder: Path, workplac
 
 
 def test_train_and_evaluate_on_the_command_line(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = ["--release", str(folder), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
     out = ["--out", str(tmp_path / "run")]
@@ -194,6 +194,9 @@ def test_train_and_evaluate_on_the_command_line(
     ):
         assert main(arguments) == 2
         assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path))
+    assert main(["train", "ft-clip", *where]) == 2
+    assert capsys.readouterr().err.endswith("run `hfv weights pull`\n")  # a detector has no profile
 
 
 def test_floors_are_trained_again_when_a_clip_was_repaired(folder: Path, tmp_path: Path) -> None:
