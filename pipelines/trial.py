@@ -45,7 +45,7 @@ def try_weights(
     device = _device(device)
     profile = for_device(profile, device)
     checks: list[Check] = []
-    with tqdm(check_models(profile, device, store), desc="checks", unit="check", leave=False) as progress:
+    with tqdm(check_models(profile, device, store), desc="checks", unit="check", leave=False, disable=None) as progress:
         checks.extend(progress)
     failed = [check for check in checks if not check.passed]
     summary = {
@@ -61,7 +61,7 @@ def try_weights(
             registry.resolve(profile, device=device, store=store),
             dict(environment(profile.decoder, device)),
             store=store,
-            shown=lambda specs: tqdm(list(specs), desc="scores", unit="clip", leave=False),
+            shown=lambda specs: tqdm(list(specs), desc="scores", unit="clip", leave=False, disable=None),
         )
         if other:
             rows, changed = certificate.compare(own, other), certificate.changed_labels(own, other)

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import CURES, FINE, RECORD, FileState, WeightsDir, complaint, file_sha256
+from hfv_builder.backends.weights import FINE, RECORD, FileState, WeightsDir, file_sha256
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import UsageError
@@ -81,18 +81,15 @@ def table(states: list[FileState]) -> str:
     return tabulate(rows, headers=["model", "revision", "licence", "file", "state"])
 
 
-def demand(states: list[FileState], store: WeightsDir | None = None, *, cures: str = CURES) -> None:
+def demand(states: list[FileState], store: WeightsDir | None = None) -> None:
     """Raise an error that names the files, if any, that cannot be used.
-
-    Args:
-        cures: the end of the sentence: what to do.
 
     Raises:
         UsageError: a file is missing, truncated or damaged.
     """
     bad = [file for file in states if file.state not in FINE]
     if bad:
-        raise UsageError(complaint(bad, (store or WeightsDir()).root, cures))
+        raise UsageError((store or WeightsDir()).complaint(bad))
 
 
 def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
@@ -179,10 +176,6 @@ def _verify(store: WeightsDir, model: str) -> None:
 def _unreachable(model: str, store: WeightsDir, error: Exception) -> UsageError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UsageError(
-        f"the weights of {model} cannot be downloaded ({store.pins[model].source}: {reason}); run `hfv weights pull` "
-        f"on a machine with network access and copy {store.root} here{_otherwise(model)}"
+        f"the weights of {model} cannot be downloaded ({store.pins[model].source}: {reason}); run `{store.command}` "
+        f"on a machine with network access and copy {store.root} here{store.otherwise}"
     )
-
-
-def _otherwise(model: str) -> str:
-    return "" if model in DETECTORS else ", or choose PROFILE=lite"

@@ -4,7 +4,7 @@ The module of a backend is imported when it is loaded, so that commands that sco
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +12,7 @@ from hfv_builder.backends.packages import missing_packages
 from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.fingerprint import DECIDES, fingerprint
-from hfv_builder.profiles.profile import Depth, Embedding, Flow, Profile, for_device
+from hfv_builder.profiles.profile import Depth, Embedding, Flow, Profile, argument, for_device
 from hfv_builder.records import METRICS, Metric, UsageError
 
 Section = Flow | Depth | Embedding
@@ -109,4 +109,4 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Weight
     needed = dict.fromkeys(package for name in backends(profile, metrics) for package in BACKENDS[name].packages)
     if missing := missing_packages(needed):
         raise UsageError(f"scoring needs {', '.join(missing)}: install with `pip install -e '.[models]'`")
-    (store or WeightsDir()).require(learnt(profile, metrics))
+    replace(store or WeightsDir(), profile=argument(profile.name)).require(learnt(profile, metrics))

@@ -21,8 +21,8 @@ from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
 """Name of the file beside the weights that records their revision and hashes."""
-PULL = "run `hfv weights pull`"
-CURES = f"{PULL}, or choose PROFILE=lite, which needs none"
+LITE = ", or choose PROFILE=lite, which needs none"
+CURES = f"run `hfv weights pull`{LITE}"
 State = Literal["ok", "missing", "truncated", "damaged", "unverified"]
 FINE: tuple[State, ...] = ("ok", "unverified")
 """States of a usable file. `unverified` is a file whose hash is unknown or was not computed."""
@@ -61,8 +61,10 @@ class WeightsDir:
     root: Path = field(default_factory=default_root)
     pins: Mapping[str, Pin] = field(default_factory=lambda: PINS)
     """Override to use your own checkpoints; their hashes enter the fingerprint."""
-    cures: str = CURES
-    """The end of an error about missing files: what to do."""
+    profile: str = "paper"
+    """What `hfv weights pull --profile` needs to know to download them."""
+    otherwise: str = LITE
+    """What can be done without them, the end of an error about missing files."""
 
     def folder(self, model: str) -> Path:
         """Return the folder of the model's files."""
@@ -86,7 +88,7 @@ class WeightsDir:
         """
         bad = [file for model in models for file in self.look(model) if file.state not in FINE]
         if bad:
-            raise UsageError(complaint(bad, self.root, self.cures))
+            raise UsageError(self.complaint(bad))
 
     def open(self, model: str) -> Path:
         """Return the folder of the model after verifying all its files, with their hashes where these are known.
@@ -96,8 +98,21 @@ class WeightsDir:
         """
         bad = [file for file in self.look(model, hashed=True) if file.state not in FINE]
         if bad:
-            raise UsageError(complaint(bad, self.root, self.cures))
+            raise UsageError(self.complaint(bad))
         return self.folder(model)
+
+    @property
+    def command(self) -> str:
+        """The command that downloads the files."""
+        return "hfv weights pull" + ("" if self.profile == "paper" else f" --profile {self.profile}")
+
+    def complaint(self, bad: Iterable[FileState]) -> str:
+        """Return the error message for unusable files: their states, the directory and the ways to get them."""
+        by_state: dict[State, list[str]] = {}
+        for file in bad:
+            by_state.setdefault(file.state, []).append(f"{file.model}/{file.file}")
+        states = "; ".join(f"{state}: {', '.join(files)}" for state, files in by_state.items())
+        return f"weights in {self.root} are missing or damaged ({states}): run `{self.command}`{self.otherwise}"
 
     def look(self, model: str, *, hashed: bool = False) -> Iterator[FileState]:
         """Yield the state of every file of the model. File contents are read only if `hashed`."""
@@ -151,15 +166,6 @@ class WeightsDir:
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}
-
-
-def complaint(bad: Iterable[FileState], root: Path, cures: str) -> str:
-    """Return the error message for unusable files: their states, the directory and the ways to get them."""
-    by_state: dict[State, list[str]] = {}
-    for file in bad:
-        by_state.setdefault(file.state, []).append(f"{file.model}/{file.file}")
-    states = "; ".join(f"{state}: {', '.join(files)}" for state, files in by_state.items())
-    return f"weights in {root} are missing or damaged ({states}): {cures}"
 
 
 def file_sha256(path: Path) -> str:

@@ -9,7 +9,6 @@ from pathlib import PurePath
 import pyarrow.compute as pc
 
 from hfv_builder.clips.sources import check_name
-from hfv_builder.profiles.profile import profile_names
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import LABELS, SCORES
@@ -55,11 +54,6 @@ def choose_profile(manifests: Manifests, generators: Sequence[str], asked: str |
     if len(scored) > 1 and DEFAULT not in scored:
         raise UsageError(f"there are scores of several profiles ({', '.join(scored)}); choose one with --profile")
     return DEFAULT if len(scored) > 1 else next(iter(scored), None)
-
-
-def argument(profile: str) -> str:
-    """Return the `--profile` argument of `hfv score` for a profile: its name, or the name of its TOML file."""
-    return profile if profile in profile_names() else f"{profile}.toml"
 
 
 def present_fingerprint(manifests: Manifests, *, profile: str, metric: str, generator: str) -> str | None:

@@ -175,6 +175,11 @@ def profile_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
+def argument(profile: str) -> str:
+    """Return the `--profile` argument of `hfv score` for a profile: its name, or the name of its TOML file."""
+    return profile if profile in profile_names() else f"{profile}.toml"
+
+
 def load_profile(name: str) -> Profile:
     """Return the profile with this name, or the one in the TOML file at this path.
 

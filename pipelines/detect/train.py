@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from hfv_builder.backends.weights import PULL, WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.base import Curve, Detector, Fitting, Surroundings
 from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
@@ -158,7 +158,7 @@ def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, 
         target=config.target,
         seed=config.seed,
         device=place.chosen_device,
-        weights=place.weights or WeightsDir(cures=PULL),
+        weights=place.weights or WeightsDir(otherwise=""),
         is_lite=lite,
     )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.labelling.scored import argument, present_fingerprint, scored_profiles
+from hfv_builder.labelling.scored import present_fingerprint, scored_profiles
+from hfv_builder.profiles.profile import argument
 from hfv_builder.records import Metric, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES

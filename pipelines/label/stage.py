@@ -53,7 +53,8 @@ def label(
     work = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed, by_format=by_format)
     results = for_each(manifests, "label", some, work)
     if refused := [str(result) for result in results if isinstance(result, UsageError)]:
-        raise UsageError(*refused)
+        done = [result[0]["generator"] for result in results if not isinstance(result, UsageError)]
+        raise UsageError(*refused, *([f"the others are labelled: {', '.join(done)}"] if done else []))
     leave_to_owners(manifests, "label", LABELS, some)
     labelled = [result for result in results if not isinstance(result, UsageError)]
     rows = [row for row, _, _ in labelled]

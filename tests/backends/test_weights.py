@@ -16,6 +16,7 @@ from hfv_builder.backends.weights import PINS, RECORD, WeightsDir, file_sha256
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.scoring.scorer import Scorer
+from pipelines.cli import main
 
 BODY = bytes(range(256)) * 2000
 
@@ -54,6 +55,18 @@ def test_missing_weights_are_reported_without_heavy_imports(tmp_path: Path) -> N
     assert "`hfv weights pull`" in sentence
     assert "PROFILE=lite" in sentence
     assert time.perf_counter() - start < 20  # generous: the machine may be busy
+
+
+def test_the_command_for_missing_weights_names_the_profile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HFV_WEIGHTS", str(tmp_path))
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[flow]\nbackend = "raft_small"\n')
+    with pytest.raises(UsageError, match=r"raft_small/.*: run `hfv weights pull --profile mine\.toml`, or choose"):
+        registry.require(load_profile(str(mine)))
+    assert main(["weights", "check", "--profile", str(mine)]) == 2
+    assert f"run `hfv weights pull --profile {mine}`" in capsys.readouterr().err
 
 
 def test_only_the_models_of_the_wanted_metrics_are_required(tmp_path: Path) -> None:

@@ -151,9 +151,9 @@ def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> Non
     mixed = manifests.read(SCORES, **keys).to_pandas()
     mixed.loc[mixed["clip_id"] == ids[0], "fingerprint"] = "other"
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
-    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"):
+    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score") as raised:
         label(manifests)
-    # The other generators are labelled nevertheless.
+    assert raised.value.args[1:] == ("the others are labelled: pika",)
     assert len(manifests.read(LABELS, generator="pika")) == 2
     assert len(manifests.read(LABELS, generator="kling")) == 0
 
