@@ -98,7 +98,7 @@ BODY = {"decision_id": "0" * 32, "answer": "spatial"}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"t_start": 1.0}, "a span has both t_start and t_end"),
     ({"t_start": 1.0, "t_end": 1.0}, "t_start 1 is not before t_end 1"),
-    ({"t_start": 1.0, "t_end": 9.0}, "t_end 9 is after the end of the clip, which lasts 2 s"),
+    ({"t_start": 8.0, "t_end": 9.0}, "t_start 8 is after the end of the clip, which lasts 2 s"),
     ({"t_start": -1.0, "t_end": 1.0}, "t_start: input should be greater"),
     ({"box": [0, 0, 0, 5]}, "box.2: input should be greater"),
     ({"box": [300, 0, 21, 5]}, "the box ends at 321, 5, outside the clip of 320 × 240 pixels"),
