@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from hfv_builder.labelling.decisions import ADJUDICATOR
 from hfv_builder.records import Label
 from review_ui.browse_messages import MediaState
 from review_ui.case_messages import Cases
@@ -269,6 +270,9 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
     @api.post("/undo", response_model=Undone, tags=["decisions"])
     async def undo(new: NewUndo, someone: Someone) -> dict[str, Any]:
         """Undo decisions of yours. The clip goes back into your hand."""
+        undone = [desk.board.ledger.known.get(decision_id) for decision_id in new.undoes]
+        if any(one is not None and one.role == ADJUDICATOR for one in undone) and not settles(someone):
+            raise Refused(403, f"{someone.name} is a reviewer; only adjudicators may undo what settles a clip")
         return await desk.undo(someone.name, new)
 
     @api.get("/cases", response_model=Cases, tags=["adjudication"])

@@ -84,8 +84,8 @@ export class Outbox extends EventTarget {
         this.dispatchEvent(new CustomEvent("kept", { detail: { path, body, answer } }));
       } catch (problem) {
         if (!(problem instanceof Problem)) throw problem;
-        // Who is no adjudicator any more can never send an adjudication; it must not hold up what waits behind it.
-        const forbidden = problem.status === 403 && path === "/api/adjudications";
+        // Who is no adjudicator any more can never settle a clip or undo that; it must not hold up what waits behind it.
+        const forbidden = problem.status === 403 && path !== "/api/decisions";
         if (forbidden || GONE_FOR_GOOD.includes(problem.status)) {
           this.remove(key);
           this.dispatchEvent(new CustomEvent("refused", { detail: { body, problem } }));

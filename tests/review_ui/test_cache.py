@@ -58,7 +58,7 @@ def test_what_was_just_used_stays_even_above_the_limit(tmp_path: Path) -> None:
 def test_a_clock_that_was_set_back_keeps_no_file_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, now = Cache(tmp_path, 250), time.time()
     with monkeypatch.context() as ahead:
-        ahead.setattr(cache.time, "time", lambda: now + 3600)
+        ahead.setattr(time, "time", lambda: now + 3600)
         for number in range(3):
             kept.add(fill(tmp_path, number))
     kept.add(fill(tmp_path, 3))

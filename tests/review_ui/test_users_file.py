@@ -25,6 +25,21 @@ def test_the_last_user_whose_entry_is_deleted_has_no_access(start: Callable[...,
     assert Person(anna.client, "anna", again).entry.status_code == 200
 
 
+def test_who_is_no_adjudicator_any_more_undoes_no_final_label(start: Callable[..., TestClient], tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    token = add_user("zoe", file, role="adjudicator").summary["token"]
+    zoe = Person(start(users=UsersFile(file)), "zoe", token)
+    clip_id = zoe.hand(1)[0]["clip_id"]
+    body = {"decision_id": "a" * 16, "clip_id": clip_id, "answer": "motion"}
+    assert zoe.send("POST", "/api/adjudications", body).status_code == 200
+    adjudicator = file.read_text()
+    undo = {"decision_id": "b" * 16, "undoes": ["a" * 16]}
+    file.write_text(adjudicator.replace('role = "adjudicator"', 'role = "reviewer"'))
+    assert zoe.send("POST", "/api/undo", undo).status_code == 403
+    file.write_text(adjudicator)
+    assert zoe.send("POST", "/api/undo", undo).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("more", "fault"),
     [
