@@ -41,6 +41,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
 """Columns of few values, which may be null."""
 MEASURED = ("seconds", "t_start", "t_end")
 """Columns of finite numbers, which may be null."""
+SIDES = {"x": 0, "y": 0, "w": 1, "h": 1}
+"""Smallest values of the fields of a box, in pixels."""
 OLDER_ADJUDICATOR = "adjudicator:"
 """Prefix of `reviewer` that marked an adjudicator's decision in older versions."""
 
@@ -81,6 +83,9 @@ def _fault(rows: pa.Table) -> str | None:
     for name in MEASURED:
         if name in rows.column_names and pc.all(pc.is_finite(rows[name])).as_py() is False:
             return f"with {name} that is no number"
+    for side, least in SIDES.items():
+        if "box" in rows.column_names and pc.any(pc.less(pc.struct_field(rows["box"], side), least)).as_py():
+            return f"with a box whose {side} is below {least}"
     return None
 
 

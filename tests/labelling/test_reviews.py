@@ -144,3 +144,13 @@ def test_a_manifest_with_impossible_values_is_named(
     manifests.replace(table, [pa.Table.from_pylist([row], schema=table.schema)])
     with pytest.raises(UsageError, match=rf"part-\w+.parquet has decisions {fault}: restore it"):
         read_reviews(manifests)
+
+
+def test_a_manifest_with_a_box_outside_the_clip_is_named(tmp_path: Path) -> None:
+    row = dict.fromkeys(REVIEWS.schema.names) | older_row(1, "anna", "relabel", 2)
+    manifests = Manifests(tmp_path)
+    for sides, fault in (((-1, 0, 5, 5), "x is below 0"), ((0, 0, 5, 0), "h is below 1")):
+        box = dict(zip("xywh", sides, strict=True))
+        manifests.replace(REVIEWS, [pa.Table.from_pylist([row | {"box": box}], schema=REVIEWS.schema)])
+        with pytest.raises(UsageError, match=f"has decisions with a box whose {fault}"):
+            read_reviews(manifests)
