@@ -143,13 +143,11 @@ def read(path: Path) -> Certificate:
 
 
 def compare(own: Certificate, trusted: Certificate) -> list[Comparison]:
-    """Return how far the scores of this machine are from the trusted one's, by metric.
+    """Return how far the scores of this machine are from the trusted one's, of the same profile, by metric.
 
     Raises:
-        UsageError: the certificates are of different profiles or frames.
+        UsageError: the certificates are of different frames.
     """
-    if own.profile != trusted.profile:
-        raise UsageError(f"the certificate is of profile {trusted.profile}, not {own.profile}: give --profile")
     if own.frames != trusted.frames:
         raise UsageError(
             "the rendered clips differ, so their scores cannot be compared: use the versions of numpy and OpenCV of "

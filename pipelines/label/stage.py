@@ -13,7 +13,8 @@ import pyarrow as pa
 from hfv_builder.clips.formats import COLUMNS, name_formats
 from hfv_builder.clips.sources import check_name
 from hfv_builder.labelling.labels import label_clips, label_real
-from hfv_builder.labelling.scored import choose_profile, labels_fingerprint
+from hfv_builder.labelling.scored import choose_profile, labels_fingerprint, scored_profiles
+from hfv_builder.profiles.profile import argument
 from hfv_builder.records import METRICS, Label, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import LABELS
@@ -90,6 +91,9 @@ def _label_one(
         scores[metric.value] = rankable.rows["score"].to_numpy()
         fingerprints.append(rankable.fingerprint or "")
         warnings += rankable.warnings
+    if is_real and profile and len(fingerprints) < len(METRICS) and scored_profiles(manifests, [generator]):
+        score = f"hfv score --generator {generator} --profile {argument(profile)}"
+        warnings.append(f"{generator} has no scores of profile {profile}, so its labels have none: run `{score}`")
     formats = name_formats(clips.select(COLUMNS).to_pandas())
     labelled = label_real(scores) if is_real else label_clips(scores, groups=formats if by_format else None)
     made_from = labels_fingerprint(profile, fingerprints) if profile and len(fingerprints) == len(METRICS) else None

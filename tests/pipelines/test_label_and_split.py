@@ -91,6 +91,16 @@ def test_real_clips_need_no_scores(manifests: Manifests) -> None:
     assert set(frame["r_hat"]) == {0.0}
 
 
+def test_footage_with_scores_of_another_profile_is_named(manifests: Manifests) -> None:
+    fill(manifests, "k400", [(1.0, 2.0, 3.0)], real=True)
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)])
+    for metric in METRICS:
+        rows = manifests.read(SCORES, profile="lite", metric=metric.value, generator="kling")
+        manifests.replace(SCORES, [rows], profile="mine", metric=metric.value, generator="kling")
+    (warning,) = label(manifests, profile="mine").summary["warnings"]
+    assert warning.endswith("run `hfv score --generator k400 --profile mine.toml`")
+
+
 def decision(clip: str, reviewer: str, choice: str, label: int | None, number: int) -> dict[str, Any]:
     time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
     row = dict.fromkeys(REVIEWS.schema.names) | {"decision_id": f"d{number}", "clip_id": clip, "reviewer": reviewer}
@@ -151,7 +161,8 @@ def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> Non
     mixed = manifests.read(SCORES, **keys).to_pandas()
     mixed.loc[mixed["clip_id"] == ids[0], "fingerprint"] = "other"
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
-    with pytest.raises(UsageError, match=r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score") as raised:
+    trouble = r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"
+    with pytest.raises(UsageError, match=trouble) as raised:
         label(manifests)
     assert raised.value.args[1:] == ("the others are labelled: pika",)
     assert len(manifests.read(LABELS, generator="pika")) == 2
