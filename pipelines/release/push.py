@@ -115,14 +115,15 @@ def _answering(repository: str) -> Iterator[None]:
     Raises:
         UsageError: it does not answer, or not to us.
     """
-    import httpx
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
+    # Its bases are OSError and the error of the HTTP client that this version of the package uses.
+    failures: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OfflineModeIsEnabled, RuntimeError)
     try:
         yield
     except HFValidationError as error:
         raise UsageError(f"{repository} cannot name a repository: {str(error).splitlines()[0]}") from None
-    except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
+    except failures as error:
         why = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"cannot push to {repository}: {why}; log in with `hf auth login` or set HF_TOKEN; what was sent stays "

@@ -133,6 +133,12 @@ def test_someone_elses_repository_is_left_alone(made: Path, hub: Hub) -> None:
     assert hub.commits == []
 
 
+def test_a_hub_that_cannot_be_reached_is_a_usage_error(made: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(UsageError, match="cannot push to someone/small: "):
+        push(made, REPOSITORY)
+
+
 def test_the_command_line(made: Path, hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.refuses = True
     for arguments, sentence in (
