@@ -19,7 +19,11 @@ from pipelines.workers.local import prepare_forks
 
 @pytest.fixture(scope="session", autouse=True)
 def _forks() -> Iterator[None]:
-    """Let the fork server import what scoring needs even if another stage starts it: else every later worker does."""
+    """Let the fork server import what scoring needs even if another stage starts it: else every later worker does.
+
+    Dask is imported before a test sets the clock forward, since it would keep that clock.
+    """
+    import_module("distributed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.workers.cluster.prepare_forks", lambda imports: prepare_forks([*imports, *IMPORTS]))
         yield
