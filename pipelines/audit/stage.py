@@ -132,7 +132,7 @@ def _listed(manifests: Manifests, report: Report) -> Report:
             name = re.sub(r"[^a-z0-9._-]+", "-", f"{finding.finding} {subject}".lower())
             path = writable(manifests.root / LISTS) / f"{name}.txt"
             put(path, "".join(f"{clip_id}\n" for clip_id in finding.clips))
-            advice = re.sub(rf"\b{LIST}\b", lambda _, path=path: quote(str(path)), finding.advice)
+            advice = re.sub(rf"\b{LIST}\b", quote(str(path)).replace("\\", "\\\\"), finding.advice)
             finding = dataclasses.replace(finding, advice=advice)
         findings.append(finding)
     return dataclasses.replace(report, findings=tuple(findings))
