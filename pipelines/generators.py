@@ -31,12 +31,16 @@ def catalogued(manifests: Manifests) -> list[str]:
 
 
 def for_each(
-    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T]
-) -> list[T | UsageError]:
-    """Return the result of a stage for every generator, in their order, or its error; one thread for each core.
+    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T], *, done: str = ""
+) -> list[T]:
+    """Return the result of a stage for every generator, in their order; one thread for each core.
 
     Args:
         generators: empty for all that have clips.
+        done: what a generator is after it, for the error, such as `labelled`; empty if nothing is written yet.
+
+    Raises:
+        UsageError: the errors of all generators that failed. The others are finished before it is raised.
     """
 
     def attempt(generator: str) -> T | UsageError:
@@ -46,8 +50,13 @@ def for_each(
         except UsageError as error:
             return error
 
+    names = [*dict.fromkeys(generators or catalogued(manifests))]
     with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(attempt, dict.fromkeys(generators or catalogued(manifests))))
+        results = list(pool.map(attempt, names))
+    if refused := [str(result) for result in results if isinstance(result, UsageError)]:
+        fine = [name for name, result in zip(names, results, strict=True) if not isinstance(result, UsageError)]
+        raise UsageError(*refused, *([f"the others are {done}: {', '.join(fine)}"] if done and fine else []))
+    return [result for result in results if not isinstance(result, UsageError)]
 
 
 def clips_of(
@@ -125,9 +134,8 @@ def leave_to_owners(manifests: Manifests, stage: str, of: Table, done: Sequence[
             manifests.replace(of, [kept], generator=generator)
 
     others = [keys["generator"] for keys in manifests.partitions(of) if keys["generator"] not in done]
-    for result in for_each(manifests, stage, others, work) if others else []:
-        if isinstance(result, UsageError):
-            raise result
+    if others:
+        for_each(manifests, stage, others, work)
 
 
 def shared_tables(lost: pa.Table, generators: Sequence[str] = ()) -> tuple[str, dict[str, list[dict[str, Any]]]]:

@@ -52,12 +52,8 @@ def label(
     chosen = choose_profile(manifests, some, profile)
     lost = lost_clips(manifests)
     work = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed, by_format=by_format)
-    results = for_each(manifests, "label", some, work)
-    if refused := [str(result) for result in results if isinstance(result, UsageError)]:
-        done = [result[0]["generator"] for result in results if not isinstance(result, UsageError)]
-        raise UsageError(*refused, *([f"the others are labelled: {', '.join(done)}"] if done else []))
+    labelled = for_each(manifests, "label", some, work, done="labelled")
     leave_to_owners(manifests, "label", LABELS, some)
-    labelled = [result for result in results if not isinstance(result, UsageError)]
     rows = [row for row, _, _ in labelled]
     formats = [row for _, some_rows, _ in labelled for row in some_rows]
     warnings = [text for _, _, texts in labelled for text in texts]

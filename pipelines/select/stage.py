@@ -62,11 +62,7 @@ def select(
     tables = {str(name): own.reset_index(drop=True) for name, own in clips.groupby("generator", sort=True)}
     count = min(map(len, tables.values())) if per_generator is None else per_generator
     work = partial(_select_one, manifests, tables, len(clips) if everything else count, balance, seed)
-    rows = []
-    for result in for_each(manifests, "select", [*tables], work):
-        if isinstance(result, UsageError):
-            raise result
-        rows.append(result)
+    rows = for_each(manifests, "select", [*tables], work, done="selected")
     text = paragraphs(
         table(rows, "evenness from 0 to 1 before → after; gap: how far the choice may be from the most even one"),
         f"the choice is in {manifests.root / 'selection'}, and nothing is deleted (hfv select --all takes all "

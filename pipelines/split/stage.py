@@ -102,7 +102,8 @@ def split(
         strong_only: keep in val only the generated clips that reviewers find strong; the others go to train.
 
     Raises:
-        UsageError: a generator has no labels or no role, or there are no reviews for final labels.
+        UsageError: a generator has no labels or no role, or there are no reviews for final labels. Unless groups are
+            kept together across generators, the other generators are split before it is raised.
     """
     started = time.time()
     if strong_only and labels != "final":
@@ -113,11 +114,8 @@ def split(
     lost = lost_clips(manifests)
     sources = load_sources(manifests.root)
     rules = Rules(protocol=protocol, group=group, reviews=reviews, strong_only=strong_only, lost=lost, sources=sources)
-    results = []
-    for result in for_each(manifests, "split", generators, partial(_split_one, manifests, rules)):
-        if isinstance(result, UsageError):
-            raise result
-        results.append(result)
+    work, done = partial(_split_one, manifests, rules), "" if group in ACROSS else "split"
+    results = for_each(manifests, "split", generators, work, done=done)
     if group == "near":
         _group_near_duplicates(manifests, rules, results)
     if group in ACROSS:

@@ -167,6 +167,13 @@ def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> Non
     assert raised.value.args[1:] == ("the others are labelled: pika",)
     assert len(manifests.read(LABELS, generator="pika")) == 2
     assert len(manifests.read(LABELS, generator="kling")) == 0
+    with pytest.raises(UsageError, match="kling") as raised:
+        split(manifests)
+    assert raised.value.args[1:] == ("the others are split: pika",)
+    assert [keys["generator"] for keys in manifests.partitions(SPLITS)] == ["pika"]
+    with pytest.raises(UsageError) as raised:
+        split(manifests, protocol="hfv", group="prompt")
+    assert len(raised.value.args) == 1
 
 
 def test_two_rows_of_a_clip_do_not_replace_a_missing_row(manifests: Manifests) -> None:
