@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import PurePath
 
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, writable
 from pipelines.versions import packages
@@ -74,7 +74,7 @@ def described(manifests: Manifests, key: str | None) -> Environment:
     if key is None:
         return {}
     try:
-        content = parse_json(read(_path(manifests, key)))
+        content = load_json(read(_path(manifests, key)))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -17,7 +17,7 @@ from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
 from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Embedding
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 
 
 class Prepare:
@@ -67,7 +67,7 @@ def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:
 
 def _described(path: Path) -> dict[str, Any]:
     try:
-        described = parse_json(path.read_text(encoding="utf-8"))
+        described = load_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not isinstance(described, dict):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
@@ -62,9 +62,9 @@ class WeightsDir:
     pins: Mapping[str, Pin] = field(default_factory=lambda: PINS)
     """Override to use your own checkpoints; their hashes enter the fingerprint."""
     profile: str = "paper"
-    """What `hfv weights pull --profile` needs to know to download them."""
+    """The profile that uses the files, as an argument of `hfv weights pull --profile`."""
     otherwise: str = LITE
-    """What can be done without them, the end of an error about missing files."""
+    """End of an error about missing files: what works without them."""
 
     def folder(self, model: str) -> Path:
         """Return the folder of the model's files."""
@@ -162,7 +162,7 @@ class WeightsDir:
 
     def _recorded(self, model: str) -> dict[str, Any]:
         try:
-            record = parse_json((self.folder(model) / RECORD).read_text(encoding="utf-8"))
+            record = load_json((self.folder(model) / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}
@@ -199,7 +199,7 @@ def _cut_short(path: Path, size: int) -> bool:
         if 8 + length > size:
             return True
         try:
-            header = parse_json(file.read(length))
+            header = load_json(file.read(length))
             ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return True

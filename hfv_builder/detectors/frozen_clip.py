@@ -19,7 +19,7 @@ from hfv_builder.detectors.augment import blur_or_compress, maybe_flip
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.pretrained import fill, weights_file, weights_revision
 from hfv_builder.records import UsageError
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 
 WEIGHTS = "clip-l14"
 DESCRIPTION = "open_clip_config.json"
@@ -46,7 +46,7 @@ class FrozenClip:
         self.revision = f"{weights_revision(WEIGHTS, root)} {device.partition(':')[0]}"
         path = weights_file(WEIGHTS, root).with_name(DESCRIPTION)
         try:
-            self._described: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))["model_cfg"]
+            self._described: dict[str, Any] = load_json(path.read_text(encoding="utf-8"))["model_cfg"]
             self.side = int(self._described["vision_cfg"]["image_size"])
             self.width = int(self._described["embed_dim"])
         except (OSError, ValueError, KeyError, TypeError) as error:

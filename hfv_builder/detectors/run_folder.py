@@ -22,7 +22,7 @@ from hfv_builder.detectors.targets import Target
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import result_file
 
 IMPORTED = "imported"
@@ -103,7 +103,7 @@ def read_run(folder: Path) -> Run:
     """
     path = folder / "run.json"
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_text(encoding="utf-8"))
         return TypeAdapter(Run).validate_python(content | {"folder": folder})
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None

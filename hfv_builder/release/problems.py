@@ -18,7 +18,7 @@ from hfv_builder.release.dataset import DEFAULT, configs_of
 from hfv_builder.release.humansam import EVALUATION, TRAINING, humansam_files
 from hfv_builder.release.layout import file_name
 from hfv_builder.release.metadata import SCHEMA, features
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
 def _stored_features(table: pa.Table) -> object:
     """Return what a metadata.parquet says of its columns to `datasets`; None without that."""
     try:
-        return parse_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return load_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -178,7 +178,7 @@ def catalogued_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
 def croissant_problems(metadata: Iterable[str], sums: Mapping[str, str], text: str) -> Iterator[Problem]:
     """Check that croissant.json has its required values, and names every metadata.parquet with its checksum."""
     try:
-        content = parse_json(text)
+        content = load_json(text)
     except ValueError as error:
         yield Problem(file=croissant.FILE, problem=f"is not valid JSON: {error}")
         return

@@ -16,7 +16,7 @@ import pandas as pd
 from hfv_builder.records import Label
 from hfv_builder.release.checksums import sha256
 from hfv_builder.release.layout import SUFFIX
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import part_file
 
 SHARD_SUFFIX = ".tar"
@@ -97,7 +97,7 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for member in tar:
                 stem, _, kind = member.name.rpartition(".")
                 if kind == "json" and (file := tar.extractfile(member)):
-                    samples = {stem: parse_json(file.read())}
+                    samples = {stem: load_json(file.read())}
                 elif f".{kind}" == SUFFIX:
                     yield member.name, samples.get(stem, {})
     except (tarfile.TarError, EOFError, KeyError, RecursionError) as error:  # the last two by links

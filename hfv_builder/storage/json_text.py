@@ -1,10 +1,10 @@
-"""Parse JSON from files that may be damaged or malicious."""
+"""Load JSON from files that may be damaged or malicious."""
 
 import json
 from typing import Any
 
 
-def parse_json(text: str | bytes) -> Any:
+def load_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:

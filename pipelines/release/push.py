@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hfv_builder.records import UsageError
 from hfv_builder.release import card, checksums, croissant
 from hfv_builder.release.name import ReleaseName
-from hfv_builder.storage.json_text import parse_json
+from hfv_builder.storage.json_text import load_json
 from pipelines.outcome import Outcome
 from pipelines.workers.limits import cores
 
@@ -102,7 +102,7 @@ def _read(folder: Path) -> tuple[dict[str, str], ReleaseName]:
         what = f"{len(missing)} files are missing, such as {missing[0]}" if missing else f"{checksums.FILE} is damaged"
         raise UsageError(f"{folder} is not whole: {what}; {cure}")
     try:
-        content = parse_json((folder / croissant.FILE).read_bytes())
+        content = load_json((folder / croissant.FILE).read_bytes())
         return sums, ReleaseName(name=content["name"], version=content["version"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder / croissant.FILE} does not name the release; {cure}") from None

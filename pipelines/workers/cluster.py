@@ -1,7 +1,6 @@
 """Connect to Dask workers: of a new local cluster, of a batch system, or of a scheduler that is already running."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.json_text import load_json
 from pipelines.workers.interrupts import interrupts, leave_interrupts_to_the_driver
 from pipelines.workers.limits import workers_memory
 from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
@@ -193,7 +193,7 @@ def _client_of(scheduler: str) -> Any:
 def _address_in(scheduler_file: Path) -> str:
     """Return the address that a scheduler has written to its scheduler file."""
     try:
-        return str(json.loads(scheduler_file.read_bytes())["address"])
+        return str(load_json(scheduler_file.read_bytes())["address"])
     except (OSError, KeyError, TypeError, ValueError):
         hint = "start the scheduler with `dask scheduler --scheduler-file FILE`, and give that file"
         raise UsageError(f"{scheduler_file} is not a scheduler file: {hint}") from None

@@ -21,7 +21,7 @@ def test_a_missing_scheduler_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -
         pass
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{}", b'"tcp://127.0.0.1:9"', b"{"])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{}", b'"tcp://127.0.0.1:9"', b"{", b"[" * 100_000])
 def test_a_file_that_no_scheduler_wrote_is_a_usage_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "scheduler.json").write_bytes(content)
     with (
