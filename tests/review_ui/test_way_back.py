@@ -4,6 +4,7 @@ import hashlib
 import math
 import random
 import secrets
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,34 +122,39 @@ def review(script: Script) -> None:
     script.adjudicate("anna", cases[5], "none")  # the later of two adjudicators is right
 
 
-def final_label(own: pd.DataFrame, auto: int, overlap: int) -> tuple[int | None, str | None]:
+def final_label(own: list[dict[str, Any]], auto: int, overlap: int) -> tuple[int | None, str | None]:
     """An adjudicator's label, else that of more than half, else the automatic one; none for a clip that is left out."""
-    gone = {each for undoes in own["undoes"].dropna() for each in undoes}
-    standing = own[own["final"] & ~own["decision_id"].isin(gone)].drop_duplicates(["reviewer", "role"], keep="last")
-    said = (
-        standing["label"].astype("object").where(~standing["decision"].isin(["reject", "unsure"]), standing["decision"])
-    )
-    said = said.where(said != 3, "reject")  # only footage is real
-    judged = said[(standing["role"] == "adjudicator") & (said != "unsure")]
-    votes = said[standing["role"] == "reviewer"].value_counts()
+    gone = {each for row in own for each in row["undoes"] or ()}
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in own:
+        if row["final"] and row["decision_id"] not in gone:
+            latest.pop((row["reviewer"], row["role"]), None)
+            latest[row["reviewer"], row["role"]] = row
+    said = [(row["role"], row["label"] if row["label"] is not None else row["decision"]) for row in latest.values()]
+    said = [(role, "reject" if answer == 3 else answer) for role, answer in said]  # only footage is real
+    judged = [answer for role, answer in said if role == "adjudicator" and answer != "unsure"]
+    votes = Counter(answer for role, answer in said if role == "reviewer")
+    most, count = votes.most_common(1)[0] if votes else ("unsure", 0)
     found: Any = None
-    if len(judged):
-        found = judged.iloc[-1]
-    elif votes.sum() >= overlap and len(votes) and votes.iloc[0] / votes.sum() > 0.5 and votes.index[0] != "unsure":
-        found = votes.index[0]
+    if judged:
+        found = judged[-1]
+    elif votes.total() >= overlap and count / max(votes.total(), 1) > 0.5 and most != "unsure":
+        found = most
     if found is None:
         return auto, "auto"
-    return (None, None) if found == "reject" else (int(found), "review")
+    return (None, None) if found == "reject" else (found, "review")
 
 
 def expected_splits(
-    labels: pd.DataFrame, reviews: pd.DataFrame, *, overlap: int = 1, first_id_first: bool = True
+    labels: pd.DataFrame, reviews: list[dict[str, Any]], *, overlap: int = 1, first_id_first: bool = True
 ) -> pd.DataFrame:
     """The `splits` manifest by the definitions, or by others that it must be told from."""
     rows = labels[["clip_id", "generator"]].copy()
-    by_clip = dict(list(reviews.groupby("clip_id")))
+    by_clip: dict[str, list[dict[str, Any]]] = {clip: [] for clip in labels["clip_id"]}
+    for row in reviews:
+        by_clip[row["clip_id"]].append(row)
     finals = [
-        final_label(by_clip.get(clip, reviews[:0]), auto, overlap)
+        final_label(by_clip[clip], auto, overlap)
         for clip, auto in zip(labels["clip_id"], labels["auto_label"], strict=True)
     ]
     rows["label"], rows["label_source"] = zip(*finals, strict=True)
@@ -187,8 +193,7 @@ def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytes
     names = {row["clip_id"]: row["generator"] for row in labels.to_dict("records")}
     assert all(row["generator"] == names[row["clip_id"]] for row in rows)
 
-    reviews = pd.DataFrame(script.journal)
-    wanted = expected_splits(labels, reviews, overlap=2)
+    wanted = expected_splits(labels, script.journal, overlap=2)
     same(labelled, wanted)
     # The script meets every rule.
     assert wanted["label"].isna().any()
@@ -207,9 +212,9 @@ def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytes
     assert f"{final['adjudicated'].sum()} by an adjudicator" in told
 
     assert main(["split", "--labels", "final", "--allow-partial", *manifests]) == 0
-    same(labelled, expected_splits(labels, reviews, overlap=1))
+    same(labelled, expected_splits(labels, script.journal, overlap=1))
     assert main(["split", "--labels", "final", "--overlap", "3", *manifests]) == 0
-    same(labelled, expected_splits(labels, reviews, overlap=3))
+    same(labelled, expected_splits(labels, script.journal, overlap=3))
     capsys.readouterr()
 
 
@@ -250,9 +255,8 @@ def test_hundreds_of_clips_leave_no_rule_to_chance(tmp_path: Path, capsys: pytes
     manifests.replace(REVIEWS, [pa.Table.from_pylist(whole, schema=REVIEWS.schema)])
     assert main(["split", "--labels", "final", "--manifests", str(tmp_path / "manifests")]) == 0
     capsys.readouterr()
-    reviews = pd.DataFrame(rows)
-    wanted = expected_splits(labels, reviews)
+    wanted = expected_splits(labels, rows)
     same(manifests, wanted)
     # Rules that are nearly right would have been found out.
-    for nearly in (expected_splits(labels, reviews, overlap=2), expected_splits(labels, reviews, first_id_first=False)):
+    for nearly in (expected_splits(labels, rows, overlap=2), expected_splits(labels, rows, first_id_first=False)):
         assert (nearly["split"] != wanted["split"]).sum() > 5
