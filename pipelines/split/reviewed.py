@@ -117,6 +117,8 @@ def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> tupl
     real = labels["clip_id"].isin(readable.index[readable["is_real"].fillna(False).astype(bool)]).to_numpy(bool)
     auto = labels["auto_label"].astype("Int32")
     labelled = auto.notna().to_numpy(bool)
+    if len(odd := auto[~auto.isin([*Label])].dropna()):
+        raise UsageError(f"the labels of {generator} contain {odd.iloc[0]}, which is no label: {again}")
     stale = ok & labelled & (real != auto.eq(Label.REAL).fillna(False).to_numpy(bool))
     if stale.any():
         raise UsageError(

@@ -152,6 +152,14 @@ def test_stages_without_their_input_are_refused(manifests: Manifests) -> None:
         label(manifests)
     with pytest.raises(UsageError, match="'klnig' has no clips"):
         label(manifests, ["klnig"])
+    fill(manifests, "kling", [(1.0, 2.0, 3.0)] * 4)
+    label(manifests)
+    rows = manifests.read(LABELS).to_pylist()
+    for value in (-1, 7):
+        edited = pa.Table.from_pylist([rows[0] | {"auto_label": value}, *rows[1:]], schema=LABELS.schema)
+        manifests.replace(LABELS, [edited], generator="kling")
+        with pytest.raises(UsageError, match=f"the labels of kling contain {value}, which is no label"):
+            split(manifests)
 
 
 def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> None:
