@@ -1,5 +1,6 @@
 """Audit: report what a careful reviewer would object to in the data set, with figures and the commands that fix it."""
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -27,7 +28,7 @@ from hfv_builder.people.registry import lack
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.places import Place, put, read, writable
+from hfv_builder.storage.places import Place, put, read, remove, writable
 from hfv_builder.storage.schema import AUDIT
 from pipelines.audit.gather import clips_table, labels_of_other_profiles
 from pipelines.audit.near import groups_of_clips, mean_embeddings
@@ -101,6 +102,7 @@ def audit(
     with manifests.lock("audit"):
         reports = [_listed(manifests, report) for report in reports]
         findings = [finding for report in reports for finding in report.findings]
+        _remove_old_lists(manifests, findings)
         manifests.replace(AUDIT, [_table(findings)])
         shown = [
             *pairs.head(SHOWN_PAIRS)[["first", "second"]].to_numpy().ravel(),
@@ -127,15 +129,30 @@ def _listed(manifests: Manifests, report: Report) -> Report:
     """Write the clips of findings that need an action as lists, and name the lists in their advice."""
     findings = []
     for finding in report.findings:
-        if finding.clips and finding.severity is not Severity.OK:
-            subject = finding.subject.replace(": ", "--")  # no two subjects have one name
-            name = re.sub(r"[^a-z0-9._-]+", "-", f"{finding.finding} {subject}".lower())
-            path = writable(manifests.root / LISTS) / f"{name}.txt"
+        if _has_a_list(finding):
+            path = writable(manifests.root / LISTS) / _list_name(finding.finding, finding.subject)
             put(path, "".join(f"{clip_id}\n" for clip_id in finding.clips))
             advice = re.sub(rf"\b{LIST}\b", quote(str(path)).replace("\\", "\\\\"), finding.advice)
             finding = dataclasses.replace(finding, advice=advice)
         findings.append(finding)
     return dataclasses.replace(report, findings=tuple(findings))
+
+
+def _has_a_list(finding: Finding) -> bool:
+    return bool(finding.clips) and finding.severity is not Severity.OK
+
+
+def _list_name(finding: str, subject: str) -> str:
+    subject = subject.replace(": ", "--")  # no two subjects have one name
+    return re.sub(r"[^a-z0-9._-]+", "-", f"{finding} {subject}".lower()) + ".txt"
+
+
+def _remove_old_lists(manifests: Manifests, findings: Sequence[Finding]) -> None:
+    """Remove the lists of the last audit that these findings do not have."""
+    with contextlib.suppress(UsageError):  # its manifest cannot be read, and will be replaced
+        before = {_list_name(row["finding"], row["subject"]) for row in manifests.read(AUDIT).to_pylist()}
+        for name in before - {_list_name(each.finding, each.subject) for each in findings if _has_a_list(each)}:
+            remove(manifests.root / LISTS / name)
 
 
 def _table(findings: Sequence[Finding]) -> pa.Table:

@@ -23,7 +23,7 @@ from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, 
 from pipelines.audit.gather import clips_table, labels_of_other_profiles
 from pipelines.audit.near import groups_of_clips
 from pipelines.audit.signals import complete_signals
-from pipelines.audit.stage import _listed, audit
+from pipelines.audit.stage import _listed, _remove_old_lists, _table, audit
 from pipelines.audit.thumbnails import pictures_of
 from pipelines.audit.worker import signal_shard
 from pipelines.catalog.stage import catalog
@@ -190,7 +190,7 @@ def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     assert len(other) == 20
 
 
-def test_lists_of_similar_names_stay_apart(tmp_path: Path) -> None:
+def test_lists_of_similar_names_stay_apart_and_end_with_their_finding(tmp_path: Path) -> None:
     manifests = Manifests(tmp_path / "my manifests")
     estimate = Estimate(value=1.0)
     found = [
@@ -200,6 +200,11 @@ def test_lists_of_similar_names_stay_apart(tmp_path: Path) -> None:
     report = _listed(manifests, Report(area=Area.LABELS, findings=tuple(found)))
     lists = [Path(shlex.split(finding.advice)[-1]) for finding in report.findings]
     assert [path.read_text() for path in lists] == [f"{finding.subject}\n" for finding in found]
+    manifests.replace(AUDIT, [_table(found)])
+    (lists[0].parent / "mine.txt").write_text("gen-2\n")
+    mended = replace(found[1], clips=())
+    _remove_old_lists(manifests, [mended, *found[2:4]])
+    assert {path.name for path in lists[0].parent.iterdir()} == {*(path.name for path in lists[2:4]), "mine.txt"}
 
 
 def test_a_content_in_two_generators_is_no_near_duplicate_of_itself(
