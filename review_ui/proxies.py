@@ -46,6 +46,7 @@ def make_proxy(source: Path, target: Path) -> None:
 
     Raises:
         ClipError: no frame can be decoded.
+        OSError: the proxy cannot be written, for example because the disk is full.
     """
     with part_file(target) as part:
         _encode(_timed(source), part)
@@ -81,7 +82,7 @@ def _encode(frames: Iterator[Frame], target: Path) -> None:
         raise ClipError("no frame can be decoded")
     height, width = _size(*display_size(first.rgb.shape[0], first.rgb.shape[1], first.shape))
     with (
-        ffmpeg_errors("FFmpeg cannot encode it"),
+        ffmpeg_errors("FFmpeg cannot encode it", but=OSError),  # those of disks
         av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container,
     ):
         # x264 uses the rate only for its bit rate control; the times below are the presentation times.

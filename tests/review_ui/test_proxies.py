@@ -1,5 +1,6 @@
 """Proxies and strips: what browsers play shows what the clip shows."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,18 @@ def test_a_proxy_ends_where_nobody_looks_any_more_also_without_times(
     monkeypatch.setattr(proxies, "frames_of", lambda _: iter(frames))
     make_proxy(tmp_path / "untimed", tmp_path / "proxy.mp4")
     assert read_timeline(tmp_path / "proxy.mp4").times == pytest.approx(np.arange(13) / 25, abs=1e-3)
+
+
+def test_a_full_disk_is_no_fault_of_the_clip(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            make_proxy(clip, tmp_path / "proxy.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 def test_a_strip_has_twelve_pictures(tmp_path: Path) -> None:
