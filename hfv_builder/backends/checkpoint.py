@@ -9,8 +9,10 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from hfv_builder.backends.weights import CURES
 from hfv_builder.records import UsageError
+
+CURE = "delete it and run the command again, which says how to download it"
+"""Holds for the weights of all models, of profiles, person detectors and detectors."""
 
 
 def load_pth(model: nn.Module, path: Path) -> None:
@@ -72,12 +74,12 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
 def unreadable(path: Path, error: Exception) -> UsageError:
     """Return the error for weights that cannot be read, with the first line of the reason."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): delete it and {CURES}")
+    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): {CURE}")
 
 
 def misfit(path: Path, reason: str) -> UsageError:
     """Return the error for weights that do not fit the model."""
-    return UsageError(f"the weights {path} do not fit the model ({reason}): delete it and {CURES}")
+    return UsageError(f"the weights {path} do not fit the model ({reason}): {CURE}")
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -109,4 +109,10 @@ def require(profile: Profile, metrics: Iterable[Metric] = METRICS, store: Weight
     needed = dict.fromkeys(package for name in backends(profile, metrics) for package in BACKENDS[name].packages)
     if missing := missing_packages(needed):
         raise UsageError(f"scoring needs {', '.join(missing)}: install with `pip install -e '.[models]'`")
-    replace(store or WeightsDir(), profile=argument(profile.name)).require(learnt(profile, metrics))
+    store_of(profile, store).require(learnt(profile, metrics))
+
+
+def store_of(profile: Profile, store: WeightsDir | None = None) -> WeightsDir:
+    """Return the directory of the weights whose errors name this profile; None uses the default directory."""
+    store = store or WeightsDir()
+    return store if store.profile != "paper" else replace(store, profile=argument(profile.name))

@@ -130,6 +130,8 @@ def make_backbone(
         UsageError: there is no such backbone, or its weights are missing, damaged or do not fit.
     """
     folder = weights.root / name
+    if start and own_file and not Path(own_file).exists():
+        raise UsageError(f"{own_file} does not exist: give backbone_weights another file or folder, or leave it out")
     if name in SIZES:
         file = (Path(own_file) if own_file else _only_file(folder, name)) if start else None
         with torch.device("meta"):  # random weights of these sizes take seconds

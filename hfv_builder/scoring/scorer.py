@@ -65,6 +65,7 @@ class Scorer:
             UsageError: packages or weights are missing, or weights are damaged.
         """
         self.profile, self.metrics, self.device = resolved.profile, resolved.metrics, resolved.device
+        store = registry.store_of(self.profile, store)
         registry.require(self.profile, self.metrics, store)
         sections = sorted(registry.needed_sections(self.metrics))
         self._models = {name: registry.load(getattr(self.profile, name), self.device, store) for name in sections}

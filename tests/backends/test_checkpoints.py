@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from hfv_builder.backends import registry
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.profiles.profile import Depth, Embedding, Flow
-from hfv_builder.records import UsageError
+from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
+from hfv_builder.records import Metric, UsageError
+from hfv_builder.scoring.scorer import Scorer
 from tests.checkpoints import repinned, tiny_store
 
 SECTIONS: dict[str, Any] = {
@@ -95,6 +96,17 @@ def test_changed_bytes(model: str, copy: Callable[[str], tuple[WeightsDir, Path]
         registry.load(SECTIONS[model], "cpu", store)
 
 
+def test_the_command_for_damaged_weights_names_the_profile(
+    copy: Callable[[str], tuple[WeightsDir, Path]], tmp_path: Path
+) -> None:
+    store, path = copy("raft_small")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    (tmp_path / "mine.toml").write_text('[flow]\nbackend = "raft_small"\nlong_side = 128\n')
+    resolved = registry.resolve(load_profile(str(tmp_path / "mine.toml")), [Metric.MOTION], store=store)
+    with pytest.raises(UsageError, match=r"damaged: raft_small/.*: run `hfv weights pull --profile mine\.toml`"):
+        Scorer(resolved, store=store)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_missing_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]]) -> None:
     def edit(state: dict[str, torch.Tensor]) -> None:
@@ -103,7 +115,8 @@ def test_missing_key(model: str, copy: Callable[[str], tuple[WeightsDir, Path]])
     store, path = copy(model)
     change(path, edit)
     name = A_KEY[model].removeprefix("visual.")
-    with pytest.raises(UsageError, match=rf"{path.name} do not fit the model \(it has no .*{name}"):
+    cure = "delete it and run the command again"  # whose error then names the command of the profile
+    with pytest.raises(UsageError, match=rf"{path.name} do not fit the model \(it has no .*{name}.*: {cure}"):
         registry.load(SECTIONS[model], "cpu", with_current_hashes(store, model))
 
 

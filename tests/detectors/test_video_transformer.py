@@ -150,6 +150,8 @@ def test_missing_and_ambiguous_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no weights of internvideo2-tiny: put one file there"):
         load_backbone(tmp_path)
     load_backbone(tmp_path, start=False)
+    with pytest.raises(UsageError, match=r"none\.bin does not exist: give backbone_weights another file"):
+        load_backbone(tmp_path, own_file=str(tmp_path / "none.bin"))
     write_tensors(tmp_path, {}).write_bytes(b"no file of PyTorch")
     with pytest.raises(UsageError, match="cannot be read"):
         load_backbone(tmp_path)
