@@ -44,6 +44,8 @@ def try_weights(
     other = certificate.read(trusted) if trusted else None
     if other and other.profile != profile.name:
         raise UsageError(f"the certificate is of profile {other.profile}, not {profile.name}: give --profile")
+    if record:
+        certificate.require_writable(record)
     device = _device(device)
     profile = for_device(profile, device)
     checks: list[Check] = []

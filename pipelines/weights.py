@@ -4,6 +4,8 @@ The directory can be copied, for instance to a cluster without network access. T
 again: downloaded bytes are kept, and a file gets its name only when it is complete.
 """
 
+import contextlib
+import errno
 import shutil
 import urllib.error
 import urllib.request
@@ -46,12 +48,17 @@ def pull_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]:
             continue
         try:
             revision = _pull_model(store, model, bad)
+            _verify(store, model)
+            store.record(model, revision)
         except UsageError:
             raise
         except Exception as error:  # the errors of the download clients have no common base class
+            if _is_local(error):
+                raise UsageError(
+                    f"the weights of {model} cannot be stored ({error}): free space, or give another folder with "
+                    "HFV_WEIGHTS or --dir DIR"
+                ) from None
             raise _unreachable(model, store, error) from None
-        _verify(store, model)
-        store.record(model, revision)
     return check_models(models, store=store)
 
 
@@ -67,9 +74,10 @@ def check_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]
     """Do what `check` does for these models of the store."""
     states = []
     for model in models:
-        files = [file for file in store.look(model, hashed=True) if file.file != RECORD]
-        if all(file.state in FINE for file in files) and store.recorded_revision(model) is None:
-            store.record(model, store.pins[model].revision or UNPINNED)
+        files = list(store.look(model, hashed=True))
+        if all(file.state in FINE for file in files if file.file != RECORD) and store.recorded_revision(model) is None:
+            with contextlib.suppress(OSError):  # the folder may be read-only, and pinned files need no record
+                store.record(model, store.pins[model].revision or UNPINNED)
             files = list(store.look(model, hashed=True))
         states += files
     return states
@@ -171,6 +179,13 @@ def _verify(store: WeightsDir, model: str) -> None:
                 f"the downloaded {model}/{file.name} does not have the published SHA-256 {file.sha256} and was "
                 "deleted; pull again, and if the error comes back, do not use the source, whose file has changed"
             )
+
+
+def _is_local(error: Exception) -> bool:
+    """Return whether a file on this machine, not a server, is the cause."""
+    if not isinstance(error, OSError) or isinstance(error, urllib.error.URLError):
+        return False
+    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _unreachable(model: str, store: WeightsDir, error: Exception) -> UsageError:

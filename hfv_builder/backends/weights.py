@@ -164,7 +164,15 @@ class WeightsDir:
             record = load_json((self.folder(model) / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return record if isinstance(record, dict) else {}
+        return record if _is_record(record) else {}
+
+
+def _is_record(content: Any) -> bool:
+    files = content.get("files") if isinstance(content, dict) else None
+    return isinstance(files, dict) and all(
+        isinstance(file, dict) and isinstance(file.get("sha256"), str) and isinstance(file.get("size"), int)
+        for file in files.values()
+    )
 
 
 def file_sha256(path: Path) -> str:

@@ -1,8 +1,12 @@
 """A certificate: the scores of twelve rendered clips on one machine, for comparison with another machine."""
 
+import contextlib
+import errno
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +23,7 @@ from hfv_builder.samples.plan import PLANNED_KINDS
 from hfv_builder.samples.render import render_frames
 from hfv_builder.samples.spec import SampleSpec
 from hfv_builder.scoring.scorer import Scorer
-from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.part_file import part_file, part_path
 from hfv_builder.trial.spearman import spearman
 
 FRAMES = 6
@@ -36,7 +40,7 @@ class Certificate:
     """The scores of one machine, and what determined them."""
 
     profile: str
-    precision: str
+    precision: Literal["fp32", "fp16", "bf16"]
     """The lowest precision of its models."""
     environment: dict[str, str]
     """Versions and device."""
@@ -119,9 +123,38 @@ ADAPTER = TypeAdapter(Certificate)
 
 
 def write(certificate: Certificate, path: Path) -> None:
-    """Write a certificate as JSON, atomically."""
-    with part_file(path) as part:
+    """Write a certificate as JSON, atomically.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    with writing(path), part_file(path) as part:
         part.write_bytes(ADAPTER.dump_json(certificate, indent=2) + b"\n")
+
+
+def require_writable(path: Path) -> None:
+    """Check that a certificate can be written, before minutes of computation.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = part_path(path, os.getpid())
+        part.touch()
+        part.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise a UsageError instead of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"the certificate {path} cannot be written ({reason}): give --record another file") from None
 
 
 def read(path: Path) -> Certificate:
@@ -148,7 +181,7 @@ def compare(own: Certificate, trusted: Certificate) -> list[Comparison]:
     Raises:
         UsageError: the certificates are of different frames.
     """
-    if own.frames != trusted.frames:
+    if own.frames != trusted.frames or own.scores.keys() != trusted.scores.keys():
         raise UsageError(
             "the rendered clips differ, so their scores cannot be compared: use the versions of numpy and OpenCV of "
             "the certificate's environment, or record a new one"

@@ -149,6 +149,12 @@ def test_an_unpinned_model_must_match_what_was_recorded(tmp_path: Path) -> None:
     store.require(["x"])
     assert store.recorded_revision("x") == "commit1"
     assert "commit1" in store.revision("x") != before
+    record = (tmp_path / "x" / RECORD).read_text()
+    for damaged in ('{"files": null}', '{"files": {"x.pth": 3}}', '{"files": {"x.pth": {"sha256": "a", "size": "b"}}}'):
+        (tmp_path / "x" / RECORD).write_text(damaged)
+        with pytest.raises(UsageError, match=RECORD):
+            store.require(["x"])
+    (tmp_path / "x" / RECORD).write_text(record)
     (tmp_path / "x" / "x.pth").write_bytes(BODY[::-1])
     with pytest.raises(UsageError, match="damaged"):
         store.open("x")

@@ -157,6 +157,23 @@ def test_pull_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pyt
         weights.pull(load_profile("paper"), store=store)
 
 
+def test_a_folder_that_cannot_be_written_needs_no_record_of_pinned_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
+    paper = load_profile("paper")
+    (tmp_path / "x" / RECORD).mkdir(parents=True)  # so that no record can be written
+    (tmp_path / "x" / "x.pth").write_bytes(BODY)
+    store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path)})
+    assert [file.state for file in weights.check(paper, store=store)] == ["ok"]
+    unpinned = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
+    with pytest.raises(UsageError, match=f"missing: x/{RECORD}"):
+        weights.demand(weights.check(paper, store=unpinned), unpinned)
+    for folder in (tmp_path, tmp_path / "x" / "x.pth"):
+        with pytest.raises(UsageError, match=r"cannot be stored .*: free space, or give another folder"):
+            weights.pull(paper, store=dataclasses.replace(store, root=folder))
+
+
 def test_check_records_weights_added_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path, pins={"x": pin_of(BODY, tmp_path, revision=None)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))

@@ -65,6 +65,9 @@ def test_a_missing_score_is_an_infinite_difference() -> None:
 def test_certificates_of_other_frames_are_refused() -> None:
     with pytest.raises(UsageError, match="the rendered clips differ"):
         compare(certificate_of(), certificate_of(frames="g"))
+    fewer = certificate_of()
+    with pytest.raises(UsageError, match="the rendered clips differ"):
+        compare(fewer, dataclasses.replace(fewer, scores=dict([*fewer.scores.items()][1:])))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"profile": "paper"}', '{"scores": 1}'])
@@ -76,6 +79,10 @@ def test_other_files_are_refused_in_one_sentence(content: str, tmp_path: Path) -
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="cannot be read"):
         certificate.read(tmp_path / "none.json")
+    certificate.write(certificate_of(), path)
+    path.write_text(path.read_text().replace('"fp32"', '"fp64"'))
+    with pytest.raises(UsageError, match=r"is not a certificate .*precision"):
+        certificate.read(path)
 
 
 def test_a_certificate_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -120,5 +127,9 @@ def test_missing_weights_and_wrong_options_are_usage_errors(
     certificate.write(certificate_of(profile="lite"), tmp_path / "lite.json")
     assert main(["weights", "try", "--compare", str(tmp_path / "lite.json"), "--manifests", str(tmp_path)]) == 2
     assert "is of profile lite, not paper" in capsys.readouterr().err  # before anything is loaded or computed
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", tmp_path / "lite.json" / "x.json"):
+        assert main(["weights", "try", "--record", str(place), "--manifests", str(tmp_path)]) == 2
+        assert "cannot be written" in capsys.readouterr().err  # likewise
     assert main(["weights", "check", "--record", "x", "--manifests", str(tmp_path)]) == 2
     assert "--record belongs to `hfv weights try`" in capsys.readouterr().err
