@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Arrays, Detector, Extractor, Samples
@@ -18,8 +19,10 @@ from hfv_builder.detectors.features import Cached, Combined, Computed, Nothing, 
 from hfv_builder.detectors.frames import even_places
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
+from hfv_builder.profiles.profile import load_profile, profile_names
+from hfv_builder.records import Metric, Status
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import EMBEDDINGS
+from hfv_builder.storage.schema import EMBEDDINGS, SCORES
 from pipelines.workers.limits import cores
 from pipelines.workers.local import gpus
 
@@ -135,8 +138,12 @@ def take_embeddings(
 
     Only those of a model without weights are taken, which equal the result of `extractor`: the manifests do not say
     with which weights, precision and device the others were computed. So no result depends on whether they exist.
+    Nor do they say by which profile: another one may shrink the frames or choose another region.
     """
     if extractor.name not in BACKEND_NAMES or BACKENDS[extractor.name].weights is not None:
+        return
+    scored = manifests.partitions(SCORES, metric=Metric.APPEARANCE.value)
+    if not {keys["profile"] for keys in scored} <= {*profile_names()}:
         return
     lengths = dict(zip(rows["path"], rows["num_frames"], strict=True))
     wanted = {
@@ -144,6 +151,7 @@ def take_embeddings(
         for path, content in contents.items()
         if content not in cache and pd.notna(lengths[path])
     }
+    wanted = {clip: wanted[clip] for clip in _scored_by_lite(manifests) if clip in wanted} if wanted else {}
     for keys in manifests.partitions(EMBEDDINGS, model=extractor.name) if wanted else ():
         table = manifests.read(EMBEDDINGS, ["clip_id", "frames", "vectors"], **keys)
         table = table.filter(pc.is_in(table["clip_id"], value_set=_strings(wanted)))
@@ -153,6 +161,16 @@ def take_embeddings(
             if frames == list(range(total)):
                 taken[content] = np.array(vectors, np.float16)[even_places(total, extractor.count)]
         cache.add(taken)
+
+
+def _scored_by_lite(manifests: Manifests) -> list[str]:
+    """Return the clips with an appearance score, and so embeddings, as `lite` computes them now."""
+    metric = Metric.APPEARANCE
+    current = resolve(load_profile(LITE), [metric]).fingerprints[metric]
+    table = manifests.read(SCORES, ["clip_id", "fingerprint", "status"], profile=LITE, metric=metric.value)
+    own = pc.and_(pc.equal(table["status"], Status.OK.value), pc.equal(table["fingerprint"], current))
+    clips: list[str] = table.filter(own)["clip_id"].to_pylist()
+    return clips
 
 
 def _strings(values: "dict[str, tuple[str, int]]") -> object:
