@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from shlex import quote
 
 import numpy as np
@@ -38,10 +39,10 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     """
     path = run.predictions_path(release.folder.name, release.checksum)
     made_by = str(run.facts.get("weights", ""))
-    known = read_predictions(path, made_by=made_by)
-    if known is not None:
-        return Predicted(rows=known, failed={})
     known_run = run.specification
+    known = read_predictions(path, made_by=made_by)
+    if known is not None and (known_run.detector == IMPORTED or _is_newer(path, release)):
+        return Predicted(rows=known, failed={})
     if known_run.detector == IMPORTED:
         raise UsageError(
             f"{run.folder} has no predictions for {release.folder.name}: import them with `hfv evaluate import --name "
@@ -59,6 +60,13 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
         with contextlib.suppress(UsageError):  # the folder of someone else's run may be read-only
             write_predictions(path, joined, made_by=made_by)
     return Predicted(rows=joined, failed=ready.failed)
+
+
+def _is_newer(predictions: Path, release: Release) -> bool:
+    """Return whether no clip was replaced after the predictions; SHA256SUMS rules this out for the clips it lists."""
+    unlisted = (release.folder / path for path in release.sets["path"].unique() if path not in release.sums)
+    made = predictions.stat().st_mtime
+    return all(path.stat().st_ctime <= made for path in unlisted if path.is_file())
 
 
 def trained_detector(run: Run, place: Workplace) -> Detector:

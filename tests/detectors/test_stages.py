@@ -15,6 +15,7 @@ from pipelines.cli import main
 from pipelines.detect import train as stage
 from pipelines.detect.evaluate import _unique_names, evaluate_runs
 from pipelines.detect.imports import import_predictions
+from pipelines.detect.predict import predict
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
 from tests.killed import Killed, killed_after
@@ -209,6 +210,16 @@ def test_floors_are_trained_again_when_a_clip_was_repaired(folder: Path, tmp_pat
     evaluate_runs([], copy, out=tmp_path / "out", place=workplace)
     table = pd.read_parquet(tmp_path / "out" / "results.parquet")
     assert table[table["run"].eq("metadata")]["target"].eq("anomaly").all()
+
+
+def test_a_replaced_clip_without_a_listed_checksum_is_predicted_again(folder: Path, tmp_path: Path) -> None:
+    copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
+    (copy / "SHA256SUMS").unlink()
+    train("metadata", copy, values={}, out=tmp_path / "run", place=workplace)
+    for failed in (0, 1):
+        predicted = predict(read_run(tmp_path / "run"), read_release(copy), workplace)
+        assert len(predicted.failed) == failed
+        next((copy / "eval" / "kling").rglob("*.mp4")).write_bytes(b"no video")
 
 
 def test_sets_without_readable_clips_have_no_figures(run: Path, folder: Path, weights: object, tmp_path: Path) -> None:

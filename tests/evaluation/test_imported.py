@@ -42,9 +42,19 @@ def test_variants_match_by_path_or_column() -> None:
     by_path = match(table, clips)
     names = table["file"].str.rpartition("/")[2]
     by_column = match(table.assign(file=names, variant=clips["variant"]), clips)
-    for matched in (by_path, by_column):
+    originals = table["file"].str.replace("@blur3", "")
+    by_both = match(table.assign(file=originals, variant=clips["variant"]), clips)
+    for matched in (by_path, by_column, by_both):
         assert matched.problems == ()
         assert matched.predictions.groupby("variant")["p_real"].mean().to_dict() == {"": 1.0, "blur3": 0.0}
+
+
+def test_a_path_and_a_column_of_two_variants_contradict_each_other() -> None:
+    clips = truth(("", "blur3", "jpeg50"), sets=("kling",))
+    table = pd.DataFrame({"file": ["eval/kling@blur3/kling-0.mp4"], "variant": "jpeg50", "p_real": 0.5})
+    matched = match(table, clips)
+    assert ("eval/kling@blur3/kling-0.mp4", "not in the evaluation sets") in matched.problems
+    assert matched.predictions["p_real"].isna().all()
 
 
 def test_paths_below_other_folders_name_the_clip_and_its_variant() -> None:
