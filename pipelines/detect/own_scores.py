@@ -31,7 +31,7 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: b
     Raises:
         UsageError: no clip has scores, or several profiles have.
     """
-    ids = [file_sha256(path)[:ID] if path.is_file() else "" for path in paths]
+    ids = [_id(path) for path in paths]
     profile = None if manifests is None else _profile(manifests, is_lite=is_lite)
     names = [metric.value for metric in METRICS]
     rows = pd.DataFrame(index=pd.Index(ids), columns=names, dtype="float64")
@@ -47,6 +47,14 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: b
             f"--profile {LITE if is_lite else DEFAULT}` on them, or predict with a detector that looks at files"
         )
     return rows.reset_index(drop=True)
+
+
+def _id(path: Path) -> str:
+    """Return the clip id of a file; empty if it cannot be read."""
+    try:
+        return file_sha256(path)[:ID] if path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def _profile(manifests: Manifests, *, is_lite: bool) -> str | None:

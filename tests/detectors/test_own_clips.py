@@ -28,7 +28,7 @@ from hfv_builder.records import DONE, METRICS, SOME_FAILED, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.cli import main
-from pipelines.detect import own_clips
+from pipelines.detect import own_clips, own_scores
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.own_clips import clips_in, predict_clips
 from pipelines.detect.predict import predict
@@ -118,6 +118,10 @@ def test_prior_uses_scores_of_manifests_or_names_missing_ones(
 ) -> None:
     with pytest.raises(UsageError, match="prior looks at scores alone, and the manifests have none of these clips"):
         predict_clips(runs / "prior", [own_clips_folder], place=workplace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_scores, "file_sha256", _denied)
+        with pytest.raises(UsageError, match="have none of these clips"):
+            predict_clips(runs / "prior", [own_clips_folder], place=workplace)
     manifests = Manifests(tmp_path / "manifests")
     every = clips_in([own_clips_folder])
     same = Path(os.path.relpath(every[0]))
@@ -140,6 +144,10 @@ def test_prior_uses_scores_of_manifests_or_names_missing_ones(
     first, *others = outcome.summary["clips"]
     assert first["error"] == "the manifests have no scores of it"
     assert [clip["answer"] for clip in others] == [str(release_label(rows, path)) for path in paths[1:]]
+
+
+def _denied(path: Path) -> str:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def clip_id(path: Path) -> str:
