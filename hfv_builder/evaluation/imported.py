@@ -105,24 +105,27 @@ def _known(table: pd.DataFrame, sets: pd.DataFrame, clips: pd.DataFrame) -> pd.S
         return pd.Series([places.get(key) for key in own], index=table.index, dtype="float64")
     if "file" not in table:
         raise UsageError("the predictions have neither a column file nor clip_id: add one, with a row per clip")
-    paths: dict[str, str] = {}
+    paths: dict[str, tuple[str, str]] = {}
     names: dict[tuple[str, str], int] = {}
     for clip, path, variant in sets[["clip_id", "path", "variant"]].drop_duplicates().itertuples(index=False):
-        place, paths[path] = places[clip, variant], clip
+        place, paths[path] = places[clip, variant], (clip, variant)
         name = path.rpartition("/")[2]
         for key in {(name, variant), (name.rpartition(".")[0], variant)}:
             names[key] = place if names.get(key, place) == place else SEVERAL
     known = {*sets["variant"]}
-    found = []
+    found: list[int | None] = []
     for file, variant in zip(table["file"].astype(str), variants, strict=True):
         *folders, name = file.replace("\\", "/").split("/")
         tails = ("/".join([*folders[start:], name]) for start in range(len(folders)))  # it may be an absolute path
         in_folders = (folder.rpartition("@")[2] for folder in folders if "@" in folder)
-        own = next((one for one in in_folders if one in known), "")
-        if own and variant not in ("", own):
+        clip, stated = next(
+            (paths[tail] for tail in tails if tail in paths),
+            ("", next((one for one in in_folders if one in known), "")),
+        )
+        if stated and variant not in ("", stated):
             found.append(None)  # the path and the column contradict each other
-        elif clip := next((paths[tail] for tail in tails if tail in paths), None):
-            found.append(places.get((clip, variant or own)))
+        elif clip:
+            found.append(places.get((clip, variant or stated)))
         else:
-            found.append(names.get((name, variant or own)))
+            found.append(names.get((name, variant or stated)))
     return pd.Series(found, index=table.index, dtype="float64")

@@ -60,6 +60,8 @@ def test_a_path_and_a_column_of_two_variants_contradict_each_other() -> None:
 def test_paths_below_other_folders_name_the_clip_and_its_variant() -> None:
     clips = truth(("", "blur3"), sets=("kling",))
     blurred = clips[clips["variant"].eq("blur3")]
+    original = pd.DataFrame({"file": ["/home/me@blur3/r/eval/kling/kling-0.mp4"], "p_real": 0.5})
+    assert match(original, clips).predictions.dropna(subset="p_real")["variant"].tolist() == [""]
     for start in ("/data/r-1.0.0/", "C:\\r\\", "mine/"):
         names = start + blurred["path"].str.removeprefix("eval/" if start == "mine/" else "")
         predictions = match(pd.DataFrame({"file": names, "p_real": 0.5}), clips).predictions
