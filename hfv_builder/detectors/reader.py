@@ -16,15 +16,13 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hfv_builder.records import ClipError, Label, Split, UsageError
 from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import read_checksums, sha256
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import EVALUATION, METADATA, SUFFIX, split_of
-from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.release.metadata import SCHEMA, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 
 FOLDERS = ("data/*", f"{EVALUATION}/*")
@@ -168,9 +166,9 @@ def read_release(folder: Path) -> Release:
 def _read(table: Path, release: Path) -> pd.DataFrame:
     """Return the rows of one metadata.parquet; missing columns are null."""
     try:
-        content = pq.ParquetFile(table).read()
-    except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"{table} cannot be read ({str(error).splitlines()[0]}): download the release again") from None
+        content = read_metadata(table)
+    except ValueError as error:
+        raise UsageError(f"{table} cannot be read ({error}): download the release again") from None
     if missing := [name for name in NEEDED if name not in content.column_names]:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
     folder = table.parent.relative_to(release).as_posix()

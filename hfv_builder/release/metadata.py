@@ -1,6 +1,7 @@
 """metadata.parquet: a row per clip of a folder, with types that `datasets` understands."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -93,6 +94,21 @@ def metadata_table(rows: pd.DataFrame) -> pa.Table:
     rows = rows.sort_values("file_name", ignore_index=True)
     table = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
     return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features()}})})
+
+
+def read_metadata(path: Path) -> pa.Table:
+    """Read a metadata.parquet, also one of other columns.
+
+    Raises:
+        ValueError: it cannot be read, or a text in it is no UTF-8; the first line says why.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(next(iter(str(error).splitlines()), type(error).__name__)) from None
+    return table
 
 
 def features() -> dict[str, object]:

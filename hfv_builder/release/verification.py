@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard
 
 from hfv_builder.frames.facts import read_timeline
@@ -24,7 +22,7 @@ from hfv_builder.release import card, catalogued, checksums, croissant, licences
 from hfv_builder.release.catalogued import ATTACHED
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import METADATA, SUFFIX, split_of
-from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.release.metadata import SCHEMA, read_metadata
 from hfv_builder.release.problems import Problem
 
 INSTALL = "pip install -e '.[release]'"
@@ -150,9 +148,9 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
         if Path(path).name != METADATA:
             continue
         try:
-            table = pq.read_table(folder / path, partitioning=None)
-        except (pa.ArrowInvalid, OSError) as error:
-            report.problems.append(Problem(file=path, problem=f"cannot be read: {str(error).splitlines()[0]}"))
+            table = read_metadata(folder / path)
+        except ValueError as error:
+            report.problems.append(Problem(file=path, problem=f"cannot be read: {error}"))
             continue
         wrong = [*problems.schema_problems(path, table)]
         report.problems += wrong

@@ -4,11 +4,10 @@ import tarfile
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hfv_builder.records import UsageError
 from hfv_builder.release.media import Media
+from hfv_builder.release.metadata import read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 
 METADATA, VARIANT = "metadata.parquet", "@"
@@ -58,8 +57,8 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
 def _facts(path: Path) -> pd.DataFrame:
     """Return the metadata of a folder with the bytes of each file, null without a file."""
     try:
-        rows: pd.DataFrame = pq.read_table(path, partitioning=None).to_pandas()
-    except (pa.ArrowException, OSError) as error:
+        rows: pd.DataFrame = read_metadata(path).to_pandas()
+    except ValueError as error:
         raise UsageError(f"{path} cannot be read: {error}; run `hfv release verify` on its release") from None
     if missing := sorted({*NEEDED} - {*rows}):
         raise UsageError(f"{path} has no column {missing[0]}; run `hfv release verify` on its release")

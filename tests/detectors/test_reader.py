@@ -10,6 +10,7 @@ import pytest
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.records import ClipError, Split, UsageError
 from hfv_builder.release.checksums import sha256
+from tests.release.sample import no_utf8
 
 
 def test_a_release_has_its_clips_and_sets(release: Release) -> None:
@@ -124,6 +125,10 @@ def test_folders_that_are_no_release_are_refused(folder: Path, tmp_path: Path) -
         read_release(tmp_path)
     table.write_bytes(b"PAR1 damaged")
     with pytest.raises(UsageError, match="cannot be read"):
+        read_release(tmp_path)
+    pd.DataFrame({"file_name": ["a.mp4"], "label": [0]}).to_parquet(table)
+    no_utf8(table, "file_name")
+    with pytest.raises(UsageError, match=r"cannot be read \(.*Invalid UTF8"):
         read_release(tmp_path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hfv_builder.frames.facts import probe
 from hfv_builder.records import METRICS
@@ -125,3 +126,11 @@ def write_scores(
     ]
     table = pa.Table.from_pylist(rows, schema=SCORES.schema)
     manifests.replace(SCORES, [table], profile=profile, metric=metric, generator=generator)
+
+
+def no_utf8(path: Path, name: str) -> None:
+    """Put bytes that are no text into a column of a metadata.parquet."""
+    table = pq.read_table(path)
+    bad = pa.array([b"\xff"] * len(table), pa.binary())
+    column = pa.Array.from_buffers(pa.string(), len(bad), bad.buffers())
+    pq.write_table(table.set_column(table.schema.get_field_index(name), name, column), path)

@@ -20,6 +20,7 @@ from hfv_builder.release.checksums import checksums_text, sha256
 from hfv_builder.release.verification import verify_release
 from pipelines.release.verify import verify
 from tests.conftest import moving_square, write_clip
+from tests.release.sample import no_utf8
 
 TRAIN, VAL, EVAL = (Path(name, "metadata.parquet") for name in ("data/train", "data/validation", "eval/other"))
 Damage = Callable[[Path], object]
@@ -139,6 +140,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         lambda f: edit(f / EVAL, lambda rows: put(rows, "generator", "seed")),
         "split, generator and id",
     ),
+    "ids that are no text": (lambda f: no_utf8(f / EVAL, "clip_id"), "cannot be read: .*Invalid UTF8"),
     "truncated table": (lambda f: os.truncate(f / EVAL, 300), "cannot be read"),
     "lost column": (lambda f: pq.write_table(pq.read_table(f / EVAL).drop_columns("box"), f / EVAL), "differ: box"),
     "lost class names": (
