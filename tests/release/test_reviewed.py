@@ -35,6 +35,7 @@ def test_votes_agreement_and_where_the_anomaly_is() -> None:
     rows = review_columns(DECISIONS, LABELS).set_index("clip_id")
     assert rows.index.tolist() == ["a", "b", "c", "d"]
     assert rows["reviewers"].tolist() == [3, 1, 1, 1]
+    assert rows["supported"].tolist() == [True, True, False, True]
     assert rows["agreement"].tolist() == [2 / 3, 1.0, 0.0, 1.0]
     assert (rows.loc["a", "t_start"], rows.loc["a", "t_end"]) == (0.6, 1.3)  # medians for the released label
     assert rows.loc["a", "box"] == {"x": 1, "y": 2, "w": 30, "h": 40}

@@ -3,13 +3,14 @@
 import errno
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from hfv_builder.labelling.decisions import Decision
+from hfv_builder.labelling.decisions import ADJUDICATOR, Decision
 from hfv_builder.labelling.reviews import as_table
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
@@ -123,6 +124,14 @@ def undo_the_review(manifests: Manifests) -> None:
     manifests.replace(REVIEWS, [as_table([decision, undo], overlap=1)])
 
 
+def settle_otherwise(manifests: Manifests) -> None:
+    """Have an adjudicator give another label than the reviewer whose label the splits have."""
+    _, decision = relabel_by_review(manifests)
+    assert decision.label is not None
+    other = replace(decision, decision_id="a", reviewer="judge", role=ADJUDICATOR, label=(decision.label + 1) % 3)
+    manifests.replace(REVIEWS, [as_table([decision, other], overlap=1)])
+
+
 def reject_by_review(manifests: Manifests) -> None:
     relabel_by_review(manifests)
     other = manifests.read(SPLITS, generator="other")["clip_id"][0].as_py()
@@ -155,6 +164,7 @@ REFUSED: dict[str, tuple[Callable[[Manifests], Any], str]] = {
         r"the splits follow different protocols \(hfv: .*; pooled: seed\)",
     ),
     "review taken back": (undo_the_review, "1 labels come from reviews that do not say so any more"),
+    "settled otherwise": (settle_otherwise, "1 labels come from reviews that do not say so any more"),
     "rejected since": (reject_by_review, "1 clips were rejected by reviewers since they were split"),
     "lite": (label_with_lite, "the labels were made with the profile lite"),
     "no licence": (edit_file("sources.toml", 'licence = "MIT"', ""), "no licence is given for third.2"),
