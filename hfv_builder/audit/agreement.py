@@ -82,8 +82,10 @@ def _reviewed(clips: pd.DataFrame) -> Iterator[Finding]:
         "reviewed clips", "all", part, f"{seen} of {len(fake)} generated clips are reviewed", advice="hfv review"
     )
     decided = _decided(fake)
+    few = []
     for generator, own in decided.groupby("generator", sort=True):
         if len(own) < LEAST:
+            few.append(str(generator))
             continue
         rows = own.assign(other_label=own["final_label"])
         changed = rows["auto_label"].ne(rows["final_label"])
@@ -97,6 +99,10 @@ def _reviewed(clips: pd.DataFrame) -> Iterator[Finding]:
         if (measured := kappa(confusion(rows))) is not None:
             says = f"Cohen's κ of automatic labels and reviewers on {generator} is {measured.value:.2f}"
             yield judge("kappa with reviewers", str(generator), measured, says, advice=advice)
+    if few or decided.empty:
+        names = f"; too few: {', '.join(few)}" if few else ""
+        why = f"a generator needs {LEAST} clips to which reviewers gave a label{names}"
+        yield not_computed("labels that reviewers change", why, advice="hfv review")
 
 
 def _against(clips: pd.DataFrame, source: str) -> Iterator[Finding]:

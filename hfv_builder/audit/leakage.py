@@ -26,7 +26,7 @@ def leakage(clips: pd.DataFrame, pairs: pd.DataFrame) -> Report:
     if clips[NEAR].isna().all():
         findings.append(not_computed("near duplicates", "no clip has frame hashes", advice="hfv audit"))
     else:
-        findings += [_near(clips), *([_near_sides(split)] if len(split) else [])]
+        findings += [_near(clips), *([_near_sides(split[split[NEAR].notna()])] if len(split) else [])]
     if len(split):
         findings += _prompts(split)
     return Report(area=Area.LEAKAGE, findings=tuple(findings), data={"pairs": pairs})
@@ -50,6 +50,8 @@ def _near(clips: pd.DataFrame) -> Finding:
 
 
 def _near_sides(split: pd.DataFrame) -> Finding:
+    if split.empty:
+        return not_computed("near duplicates on two sides", "no split clip has frame hashes", advice="hfv audit")
     clips = _on_two_sides(split, split[NEAR])
     says = f"{len(clips)} of {len(split)} clips have a near duplicate on another side"
     advice = "hfv split --group near"

@@ -67,10 +67,10 @@ def judge(
     )
 
 
-def not_computed(finding: str, why: str, *, advice: str = "", severity: Severity = Severity.NOTE) -> Finding:
-    """Return a finding without a figure, which says why there is none."""
+def not_computed(finding: str, why: str, *, advice: str = "") -> Finding:
+    """Return a note without a figure, which says why there is none."""
     area, _ = LIMITS[finding]
     says = f"not computed: {why}"
     return Finding(
-        finding=finding, area=area, subject="all", estimate=None, severity=severity, says=says, advice=advice
+        finding=finding, area=area, subject="all", estimate=None, severity=Severity.NOTE, says=says, advice=advice
     )

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from hfv_builder.audit.estimates import area_estimate, area_under_curve
-from hfv_builder.audit.finding import Area, Estimate, Finding, Report, Severity
+from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 
 FACTS = ("width", "height", "fps", "num_frames", "duration_s", "bytes_per_frame", "codec")
@@ -114,7 +114,7 @@ def _real_or_generated(clips: pd.DataFrame, alone: dict[str, Estimate]) -> Itera
         every = separate(facts, classes, some, permutations=shuffles)
         if every is None:
             why = f"there are too few generators and clips for two folds, of {subject}"
-            yield not_computed(name, why, severity=Severity.OK)
+            yield not_computed(name, why)
             continue
         says = (
             f"size, rate, length, bytes and codec separate real from generated with AUC {_text(every)}, for {subject}"

@@ -33,23 +33,27 @@ def watermarks(clips: pd.DataFrame) -> tuple[list[Finding], list[Place]]:
             with borders are left out.
     """
     findings, places, few = [], [], []
-    known = clips[clips["fixed"].notna() & clips["border"].astype(float).eq(0)]  # the edges of bars stay too
-    for generator, own in known.groupby("generator", sort=True):
+    for generator, every in clips.groupby("generator", sort=True):
+        own = every[every["fixed"].notna() & every["border"].astype(float).eq(0)]  # the edges of bars stay too
         shapes = (own["width"].astype(float) / own["height"].astype(float)).round(2)
         overlays = {float(shape): _overlays(alike) for shape, alike in own.groupby(shapes, sort=True)}
         looked = {shape: each for shape, each in overlays.items() if each is not None}
-        if not looked:
+        own = own[shapes.isin([*looked])]
+        found = [each for each in looked.values() if each.boxes]
+        if not found and (not looked or 2 * len(own) < len(every)):
             few.append(str(generator))
             continue
         shows = pd.Series(False, own.index)
         for shape, each in looked.items():
-            shows[shapes.eq(shape)] = each.shows
+            shows[shapes[own.index].eq(shape)] = each.shows
             if each.boxes:
                 places.append(Place(f"{generator}, {shape:.2f} : 1", shape, each))
-        findings.append(_judged(str(generator), own, shows, [each for each in looked.values() if each.boxes]))
+        findings.append(_judged(str(generator), own, shows, found, len(every) - len(own)))
     if few or not findings:
         names = f"; too few: {', '.join(few)}" if few else ""
-        why = f"a source needs {LEAST} clips of one shape without borders and with different contents{names}"
+        why = (
+            f"most clips of a source must be without borders and of a shape that {LEAST} different contents have{names}"
+        )
         findings.append(not_computed(NAME, why))
     return findings, places
 
@@ -59,15 +63,16 @@ def _overlays(clips: pd.DataFrame) -> Overlays | None:
     return find_overlays(clips["fixed"].tolist(), contents)
 
 
-def _judged(generator: str, own: pd.DataFrame, shows: pd.Series, found: list[Overlays]) -> Finding:
+def _judged(generator: str, own: pd.DataFrame, shows: pd.Series, found: list[Overlays], others: int) -> Finding:
     count = int(shows.sum())
+    rest = f"; {others} others have borders, no edges or a rare shape and were not examined" if others else ""
     if not found:
-        says = f"the clips of {generator} have no overlay at one place"
+        says = f"the clips of {generator} have no overlay at one place{rest}"
         return judge(NAME, generator, share(0, len(own)), says)
     box = max(found, key=lambda each: int(each.shows.sum())).boxes[0]
     across, down = (round(50 * sum(ends)) for ends in ((box.left, box.right), (box.top, box.bottom)))
     says = f"{count} of {len(own)} clips of {generator} have edges that stay at one place, as of a watermark: "
-    says += f"{across} % from the left, {down} % from the top"
+    says += f"{across} % from the left, {down} % from the top{rest}"
     advice = "hfv review --clips LIST, and reject those with a watermark"
     cuts = [each.cut for overlays in found for each in overlays.boxes]
     if cuts and max(part for _, part in cuts) < HALF:

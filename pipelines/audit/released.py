@@ -24,7 +24,7 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
     """Return the clips of a release with their facts, as `gather.clips_table` does.
 
     The bytes are those of the files, in folders or in shards; in a release without media those of the catalogue. The
-    codec is that of the catalogue, or none where all clips were encoded alike.
+    codec is that of the catalogue, of clips that were encoded anew H.264, and none where all clips were encoded alike.
 
     Args:
         folder: the release.
@@ -47,7 +47,7 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
         raise UsageError(f"{folder} lacks files, such as that of {clips.loc[size.isna(), 'clip_id'].iloc[0]}")
     facts: pd.DataFrame = clips.assign(
         bytes=size,
-        codec=ours["codec"].where(clips["media"].ne(Media.UNIFORM), ""),
+        codec=ours["codec"].mask(clips["media"].eq(Media.UNIFORM), "").mask(clips["media"].eq(Media.ENCODED), "h264"),
         prompt_group=ours["prompt_group"],
         bytes_per_frame=size / clips["num_frames"].clip(lower=1),
     )

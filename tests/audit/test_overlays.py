@@ -126,10 +126,24 @@ def test_a_mark_in_the_middle_cannot_be_cut_off(without_watermark: list[bytes]) 
     assert "cut" not in findings[0].advice
 
 
-def test_letterboxed_and_too_few_clips_are_not_examined(with_opaque_watermark: list[bytes]) -> None:
+def rare_shapes(clips: pd.DataFrame, first: int) -> pd.DataFrame:
+    """Give all clips but the first ones a shape of their own."""
+    return clips.assign(width=[192 if number < first else 200 + 10 * number for number in range(len(clips))])
+
+
+def test_the_finding_says_how_many_clips_were_not_examined(without_watermark: list[bytes]) -> None:
+    (finding,), _ = watermarks(rare_shapes(table({"kling": without_watermark}), COUNT - 1))
+    assert finding.severity.value == "ok"
+    assert "1 others have borders, no edges or a rare shape" in finding.says
+
+
+def test_letterboxed_and_too_few_clips_are_not_examined(
+    without_watermark: list[bytes], with_opaque_watermark: list[bytes]
+) -> None:
     for clips in (
         table({"kling": with_opaque_watermark}, border=0.2),
         table({"kling": with_opaque_watermark[: LEAST - 1]}),
+        rare_shapes(table({"kling": without_watermark + with_opaque_watermark}), COUNT - 1),
     ):
         findings, places = watermarks(clips)
         assert [(finding.estimate, finding.severity.value) for finding in findings] == [(None, "note")]
