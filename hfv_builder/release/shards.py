@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -85,8 +85,10 @@ def write_shard(shard: Shard, release: Path) -> str:
     return sha256(target)
 
 
-def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the clips of a shard, relative to its folder, each with what JSON says of it; empty if nothing does.
+def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any], IO[bytes]]]:
+    """Yield the clips of a shard, relative to its folder, each with what JSON says of it and its content.
+
+    JSON says nothing of a clip that it is not beside; the content can be read until the next clip.
 
     Raises:
         ValueError: it is no shard.
@@ -98,8 +100,8 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 stem, _, kind = member.name.rpartition(".")
                 if kind == "json" and (file := tar.extractfile(member)):
                     samples = {stem: load_json(file.read())}
-                elif f".{kind}" == SUFFIX:
-                    yield member.name, samples.get(stem, {})
+                elif f".{kind}" == SUFFIX and (file := tar.extractfile(member)):
+                    yield member.name, samples.get(stem, {}), file
     except (tarfile.TarError, EOFError, KeyError, RecursionError) as error:  # the last two by links
         raise ValueError(f"it is no whole tar file: {error}") from None
 

@@ -11,16 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from huggingface_hub import DatasetCard
 
-from hfv_builder.frames.facts import read_timeline
-from hfv_builder.records import ClipError, Label, UsageError
+from hfv_builder.records import Label, UsageError
 from hfv_builder.release import card, catalogued, checksums, croissant, licences, problems, shards
 from hfv_builder.release.catalogued import ATTACHED
 from hfv_builder.release.dataset import configs_of
+from hfv_builder.release.file_checks import Packed, check_file, packed_clips, why
 from hfv_builder.release.layout import METADATA, SUFFIX, split_of
 from hfv_builder.release.metadata import SCHEMA, read_metadata
 from hfv_builder.release.problems import Problem
@@ -55,7 +54,7 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     try:
         text = (folder / checksums.FILE).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise UsageError(f"{folder / checksums.FILE} cannot be read: {_why(error)}") from None
+        raise UsageError(f"{folder / checksums.FILE} cannot be read: {why(error)}") from None
     sums, wrong = checksums.read_checksums(text)
     report.problems += [Problem(file=checksums.FILE, problem=f"line {number} is no checksum") for number in wrong]
     attached = _attached(folder)
@@ -67,7 +66,7 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     report.files, report.bytes = len(there), sum(sizes.values())
 
     def check(path: str) -> tuple[str, list[str], int | None]:
-        wrong, frames = _check_file(folder / path, sums.get(path))
+        wrong, frames = check_file(folder / path, sums.get(path))
         advance(sizes[path])
         return path, wrong, frames
 
@@ -78,13 +77,16 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
             if count is not None:
                 frames[path] = count
     rows = _rows(folder, sorted(there), report)
-    samples = _samples(folder, sorted(there), report)
+    packed = _packed(folder, sorted(there), report, frames)
+    samples = {path: clip.said for path, clip in packed.items()}
     known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own
     described = rows[rows["path"].isin([*samples]) & known].to_dict("records")
     report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
     there |= samples.keys()
     report.problems += problems.frame_problems(rows, frames)
-    report.problems += _content_problems(folder, rows, there, sums)
+    report.problems += _content_problems(
+        folder, rows, there, sums | {path: clip.sha256 for path, clip in packed.items()}
+    )
     if attached and (bare := {*rows["path"]} - there):
         report.skipped.append(f"`datasets` cannot load it until clips are attached in {len(bare)} more places")
     elif not report.problems:  # others' tools only say again that something is wrong
@@ -118,29 +120,6 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
         )
 
 
-def _check_file(path: Path, expected: str | None) -> tuple[list[str], int | None]:
-    """Return what is wrong with one file by itself, and how many frames a clip has; None if it is no clip.
-
-    Only the first frame is decoded: a file of the right checksum that opens and whose packets are all there is the
-    released one.
-    """
-    wrong: list[str] = []
-    try:
-        if expected is not None and checksums.sha256(path) != expected:
-            wrong.append("its bytes are not those of its checksum")
-        if path.suffix == SUFFIX:
-            return wrong, len(read_timeline(path))
-    except ClipError as error:
-        wrong.append(f"it cannot be opened: {error}")
-    except OSError as error:
-        wrong.append(f"it cannot be read: {_why(error)}")
-    return wrong, None
-
-
-def _why(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
     """Return the rows of all metadata that can be read, with folder, path and split."""
     tables = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
@@ -162,16 +141,21 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def _samples(folder: Path, files: list[str], report: Report) -> dict[str, dict[str, Any]]:
-    """Return the clips that are in shards, by the paths that they have once unpacked, and what their JSON says."""
-    samples: dict[str, dict[str, Any]] = {}
-    for path in files:
-        if path.endswith(shards.SHARD_SUFFIX):
+def _packed(folder: Path, files: list[str], report: Report, frames: dict[str, int]) -> dict[str, Packed]:
+    """Return the clips that are in shards, by the paths that they have once unpacked, and count their frames."""
+    clips: dict[str, Packed] = {}
+    for shard in files:
+        if shard.endswith(shards.SHARD_SUFFIX):
             try:
-                samples |= {f"{os.path.dirname(path)}/{name}": said for name, said in shards.read_shard(folder / path)}
+                for name, clip in packed_clips(folder / shard):
+                    path = f"{os.path.dirname(shard)}/{name}"
+                    clips[path] = clip
+                    report.problems += [Problem(file=path, problem=why) for why in clip.wrong]
+                    if clip.frames is not None:
+                        frames[path] = clip.frames
             except (OSError, ValueError) as error:
-                report.problems.append(Problem(file=path, problem=f"cannot be read: {error}"))
-    return samples
+                report.problems.append(Problem(file=shard, problem=f"cannot be read: {error}"))
+    return clips
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
@@ -203,7 +187,7 @@ def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: d
 
 
 def _text(path: Path) -> str:
-    """Return the text of a file; empty if it cannot be read, which `_check_file` reports."""
+    """Return the text of a file; empty if it cannot be read, which `check_file` reports."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -96,6 +96,26 @@ def test_damage_shows(filled: Manifests, here: Cluster, tmp_path: Path) -> None:
     assert len([row for row in wrong if "there is no such file" in row["problem"]]) == 4
 
 
+def test_clips_that_others_replaced_show(packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / packed.name))
+    shard = sorted((folder / "data/train").glob("*.tar"))[0]
+    with tarfile.open(shard) as tar:
+        members = [(member, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
+    clips = [data for member, data in members if member.name.endswith(".mp4")]
+    others = iter([clips[1], clips[1], b"no clip", *clips[3:]])
+    with tarfile.open(shard, "w") as tar:
+        for member, data in members:
+            new = next(others) if member.name.endswith(".mp4") else data
+            member.size = len(new)
+            tar.addfile(member, io.BytesIO(new))
+    sums = [line[66:] for line in (folder / CHECKSUMS).read_text().splitlines()]
+    (folder / CHECKSUMS).write_text("".join(f"{sha256(folder / path)}  {path}\n" for path in sums))
+    names = [f"data/train/{member.name}" for member, _ in members if member.name.endswith(".mp4")]
+    wrong = [(row["file"], row["problem"].partition(":")[0]) for row in verify(folder).summary["problems"]]
+    other = "it is not the file that its id names"
+    assert wrong == [(names[0], other), (names[2], "it cannot be opened"), (names[2], other)]
+
+
 def test_a_label_of_nothing_shows(packed: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(packed, tmp_path / packed.name))
     path = folder / "data/train/metadata.parquet"
