@@ -96,9 +96,13 @@ def _place(clip: ClipFile, recipe: Recipe, folder: Path, out: Path) -> dict[str,
 
 
 def _known(journal: Path, folder: Path) -> ShardResult | None:
-    """Return what an earlier run put in place; None if not all of it is there."""
+    """Return what an earlier run put in place; None if not all of it is there, or some was written to since.
+
+    A hard link changes with its source, and a run with other settings may have written the same paths.
+    """
     try:
         known: dict[str, Any] = json.loads(journal.read_bytes())
+        done_ns = journal.stat().st_mtime_ns
     except (FileNotFoundError, ValueError):
         return None
     found = {}
@@ -106,6 +110,9 @@ def _known(journal: Path, folder: Path) -> ShardResult | None:
         probe = row["probe"] and Probe(**row["probe"])
         found[path] = Placed(**(row | {"media": Media(row["media"]), "probe": probe}))
         target = folder / path
-        if not target.is_file() or target.stat().st_size != found[path].bytes:
+        if not target.is_file():
+            return None
+        facts = target.stat()
+        if facts.st_size != found[path].bytes or facts.st_mtime_ns > done_ns:
             return None
     return ShardResult(placed=found, errors=[], left_out=known["left_out"])

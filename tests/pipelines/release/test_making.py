@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pandas as pd
 import pytest
 
 from hfv_builder.records import UsageError
-from hfv_builder.release.media import Media
+from hfv_builder.release.checksums import sha256
+from hfv_builder.release.media import ENCODING, Media
 from hfv_builder.release.name import ReleaseName
-from hfv_builder.release.recipe import make_files
+from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.storage.manifest import Manifests
 from pipelines.cli import main
 from pipelines.release import stage, worker
@@ -126,6 +128,21 @@ def test_finished_clips_are_not_made_again(
     release(ready, NAME, out=tmp_path, cluster=here)
     assert len(made_paths) - before <= 24 - 10
     assert {*made_paths} == {path.relative_to(tmp_path / NAME.folder).as_posix() for path in tmp_path.rglob("*.mp4")}
+
+
+def test_a_clip_that_changed_since_an_interrupted_run_is_named(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", moving_square(8))
+    digest = sha256(clip)
+    paths = (("", "data/train/seed/ab/a.mp4"),)
+    files = [worker.ClipFile(generator="seed", clip_id=digest[:16], source=str(clip), sha256=digest, paths=paths)]
+    place = partial(worker.place_shard, files, recipe=Recipe(variants=ENCODING), folder=tmp_path / "new", out=tmp_path)
+    assert place() == place()
+    with clip.open("r+b") as file:  # the hard link in the release changes with it
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    later = clip.stat().st_mtime_ns + 10**9
+    os.utime(clip, ns=(later, later))
+    assert place().errors == [f"{clip}: the file has changed since it was catalogued"]
 
 
 def test_files_of_an_interrupted_run_are_removed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
