@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from hfv_builder.clips.sources import Source
-from hfv_builder.labelling.agreement import Agreement
+from hfv_builder.labelling.agreement import Agreement, agreement
 from hfv_builder.records import Label, Split
 from hfv_builder.release.layout import EVALUATION, TRAIN, VALIDATION, file_name, folder_of
 from hfv_builder.release.name import ReleaseName
@@ -46,8 +48,8 @@ class Dataset:
     """Whether clips are in WebDataset shards."""
     left_out: pd.DataFrame | None = None
     """Clips that could not be made uniform, with the columns of `left_out.COLUMNS`; None without any."""
-    agreement: Agreement | None = None
-    """The agreement of reviewers on the released clips; None if no clip has two answers."""
+    votes: pd.DataFrame
+    """The answers of reviewers, as `reviewed.vote_counts` returns them, also on clips that are left out."""
 
     @property
     def is_lite(self) -> bool:
@@ -58,6 +60,12 @@ class Dataset:
     def clips(self) -> pd.DataFrame:
         """The clips themselves, without variants."""
         return self.rows[self.rows["variant"].eq("")]
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """The agreement of reviewers on the released clips; None if no clip has two answers."""
+        counts = self.votes[self.votes.index.isin(self.clips["clip_id"])].to_numpy(np.int64)
+        return agreement(counts) if (counts.sum(axis=1) > 1).any() else None
 
     @property
     def variants(self) -> list[str]:

@@ -40,7 +40,10 @@ def with_media(dataset: Dataset, placed: Mapping[str, Placed], left_out: Mapping
         rows.loc[[*probes], "media"] = [placed[path].media.value for path in probes]
         for name in FACTS:
             rows = _with_values(rows, name, {path: getattr(probe, name) for path, probe in probes.items()})
-    return replace(dataset, rows=rows.reset_index(drop=True), left_out=left_out_rows(dataset.clips, left_out))
+    there = {*rows["generator"]}
+    sources = {name: source for name, source in dataset.sources.items() if name in there}
+    rows = rows.reset_index(drop=True)
+    return replace(dataset, rows=rows, sources=sources, left_out=left_out_rows(dataset.clips, left_out))
 
 
 def _marked(

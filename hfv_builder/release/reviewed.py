@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, Decision, Kind, answer_code
@@ -43,13 +42,13 @@ def votes(
         yield clip_id, cast, agreeing, settle(given, kind).code
 
 
-def vote_counts(decisions: Iterable[Decision], labels: Mapping[str, int]) -> npt.NDArray[np.int64]:
-    """Count the answers on each clip, as `agreement.agreement` takes them: (clips, answers), unsure ones left out."""
-    rows = [
-        np.bincount([code for code in cast if code >= 0], minlength=LEFT_OUT + 1)
-        for _, cast, *_ in votes(decisions, labels)
-    ]
-    return np.array(rows, np.int64).reshape(-1, LEFT_OUT + 1)
+def vote_counts(decisions: Iterable[Decision], labels: Mapping[str, int]) -> pd.DataFrame:
+    """Count the answers on each clip: a row per clip id and an int64 column per answer, unsure ones left out."""
+    rows = {
+        clip_id: np.bincount([code for code in cast if code >= 0], minlength=LEFT_OUT + 1)
+        for clip_id, cast, *_ in votes(decisions, labels)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=range(LEFT_OUT + 1), dtype=np.int64)
 
 
 def review_columns(decisions: Iterable[Decision], labels: Mapping[str, int]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from hfv_builder.clips.sources import load_sources
-from hfv_builder.labelling.agreement import agreement
 from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.labelling.scored import Origin, origin_of_labels
 from hfv_builder.records import METRICS, Label, Split, Status, UsageError
@@ -79,7 +78,6 @@ def gather(
     check_reviews(rows, reviews, manifests.read(FINAL, ["clip_id", "rejected"]).to_pandas())
     rows = rows.merge(reviews, on="clip_id", how="left")
     rows["reviewers"] = rows["reviewers"].astype("Int32").fillna(0)
-    counts = vote_counts(decisions, label_of)
     group = next((name for name in ("prompt", "near") if rows["policy"].str.endswith(f"-by-{name}").all()), "content")
     rows = rows.assign(media=media)
     test = rows[rows["split"].eq(Split.TEST)]
@@ -100,7 +98,7 @@ def gather(
         protocol=str(rows["protocol"].iloc[0]),
         group=group,
         media=media,
-        agreement=agreement(counts) if (counts.sum(axis=1) > 1).any() else None,
+        votes=vote_counts(decisions, label_of),
     )
 
 

@@ -1,12 +1,21 @@
 """What reviewers said of a clip, as the metadata carries it."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, Decision
+from hfv_builder.labelling.reviews import as_table
 from hfv_builder.release.dataset import with_places
+from hfv_builder.release.facts import with_media
 from hfv_builder.release.metadata import SCHEMA, metadata_table, parquet
 from hfv_builder.release.reviewed import review_columns, vote_counts
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import REVIEWS, SPLITS
+from pipelines.release.gather import gather
+from tests.release.conftest import NAME
 
 
 def said(number: int, clip: str, reviewer: str, label: int | None, **more: object) -> Decision:
@@ -50,7 +59,7 @@ def test_reviews_without_marks_have_numbers_all_the_same() -> None:
 
 
 def test_counts_of_answers_leave_unsure_ones_out() -> None:
-    assert vote_counts(DECISIONS, LABELS).tolist() == [
+    assert vote_counts(DECISIONS, LABELS).to_numpy().tolist() == [
         [1, 0, 2, 0, 0],
         [1, 0, 0, 0, 0],
         [0, 0, 0, 0, 0],
@@ -58,6 +67,23 @@ def test_counts_of_answers_leave_unsure_ones_out() -> None:
         [0, 0, 0, 0, 0],
     ]
     assert vote_counts([], LABELS).shape == (0, 5)
+
+
+def test_clips_that_are_left_out_count_nowhere(filled: Manifests, tmp_path: Path) -> None:
+    manifests = Manifests(Path(shutil.copytree(filled.local_root, tmp_path / "manifests")))
+    clips = manifests.read(SPLITS, generator="other").to_pandas()
+    pairs = [(clip, label, name) for clip, label in zip(clips["clip_id"], clips["label"], strict=True) for name in "ab"]
+    decisions = [said(number, clip, name, label) for number, (clip, label, name) in enumerate(pairs)]
+    manifests.replace(REVIEWS, [as_table(decisions, overlap=2)])
+    dataset = gather(manifests, NAME, media="uniform", allow_lite=False, settings=None)
+    assert dataset.agreement is not None
+    assert dataset.agreement.clips == len(clips)
+    rest = with_media(dataset, {}, dict.fromkeys(clips["clip_id"][1:], "too short"))
+    assert rest.agreement is not None
+    assert rest.agreement.clips == 1
+    none = with_media(dataset, {}, dict.fromkeys(clips["clip_id"], "too short"))
+    assert none.agreement is None
+    assert {*none.sources} == {*none.rows["generator"]} == {*dataset.sources} - {"other"}
 
 
 def test_the_metadata_carries_them() -> None:
