@@ -138,14 +138,23 @@ def _wanted(folder: Path) -> list[Wanted]:
 
 
 def _attached(folder: Path) -> dict[str, str]:
-    """Return the checksums of existing clips that an earlier run attached."""
+    """Return the checksums of clips that an earlier run attached, without those that are gone or were damaged since."""
     try:
+        since_ns = (folder / ATTACHED).stat().st_mtime_ns
         sums, _ = read_checksums((folder / ATTACHED).read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UsageError(f"{folder / ATTACHED} cannot be read ({error.strerror}): delete it") from None
-    return {path: digest for path, digest in sums.items() if (folder / path).is_file()}
+    return {path: digest for path, digest in sums.items() if _is_whole(folder / path, digest, since_ns)}
+
+
+def _is_whole(file: Path, digest: str, since_ns: int) -> bool:
+    """Return whether a file still has its checksum; only one that was changed since is read."""
+    try:
+        return file.is_file() and (file.stat().st_ctime_ns <= since_ns or sha256(file) == digest)
+    except OSError:
+        return False
 
 
 @cache

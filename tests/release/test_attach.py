@@ -145,6 +145,8 @@ def test_damage_to_attached_clips_shows(bare: Path, clips: Path, here: Cluster, 
         changed.relative_to(bare).as_posix(): "its bytes are not those of its checksum",
         gone.relative_to(bare).as_posix(): "is missing",
     }
+    assert attach(bare, [str(clips)], cluster=here).exit_code == 0
+    assert verify(bare).summary["problems"] == []
 
 
 def test_other_files_are_never_attached_ones(bare: Path, own_checks: None) -> None:
