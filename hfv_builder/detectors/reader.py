@@ -88,6 +88,7 @@ class Release:
             yield own
         elif path in self._members:
             shard, offset, size = self._members[path]
+            self._check(shard)
             with tempfile.NamedTemporaryFile(prefix="hfv-", suffix=SUFFIX) as copy:
                 with shard.open("rb") as tar:
                     tar.seek(offset)
@@ -107,6 +108,23 @@ class Release:
             return self.sums[path]
         with self.file(path) as file:
             return sha256(file)
+
+    def _check(self, shard: Path) -> None:
+        """Check that a shard is the released one; it is read once.
+
+        Raises:
+            UsageError: SHA256SUMS lists another content.
+        """
+        if shard not in self._checked:
+            expected = self.sums.get(shard.relative_to(self.folder).as_posix())
+            if expected is not None and sha256(shard) != expected:
+                raise UsageError(f"{shard} is damaged (its content is not the one in {CHECKSUMS}): download it again")
+            self._checked.add(shard)
+
+    @cached_property
+    def _checked(self) -> set[Path]:
+        """The shards that are the released ones."""
+        return set()
 
     @cached_property
     def _members(self) -> dict[str, tuple[Path, int, int]]:

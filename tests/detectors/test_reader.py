@@ -9,7 +9,7 @@ import pytest
 
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.records import ClipError, Split, UsageError
-from hfv_builder.release.checksums import sha256
+from hfv_builder.release.checksums import checksums_text, sha256
 from tests.release.sample import no_utf8
 
 
@@ -78,10 +78,13 @@ def test_a_damaged_shard_is_named(folder: Path, tmp_path: Path) -> None:
     with tarfile.open(shard, "w") as tar:
         for clip in sorted((folder / "data" / "train").rglob("*.mp4")):
             tar.add(clip, clip.relative_to(folder / "data" / "train").as_posix())
-    shard.write_bytes(shard.read_bytes()[:5000])
-    release = read_release(tmp_path)
-    with pytest.raises(UsageError, match=r"shard-000000.tar is damaged .*: download it again"):
-        release.content(release.rows["path"][0])
+    whole = shard.read_bytes()
+    (tmp_path / "SHA256SUMS").write_text(checksums_text({"data/train/shard-000000.tar": sha256(shard)}))
+    for damaged in (whole[:5000], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
+        shard.write_bytes(damaged)
+        release = read_release(tmp_path)
+        with pytest.raises(UsageError, match=r"shard-000000.tar is damaged .*: download it again"):
+            release.content(release.rows["path"][0])
 
 
 def test_a_clip_that_changed_since_the_release_was_made_is_an_error(folder: Path, tmp_path: Path) -> None:
