@@ -20,6 +20,7 @@ from hfv_builder.release.sheets import RGB, Sheet
 
 FILE = "report.html"
 LABELS = [str(label) for label in Label]
+SCORES = [metric.value for metric in METRICS]
 SHOWN_FORMATS = 3
 """Formats of a generator that are named; the rest is counted."""
 
@@ -44,7 +45,7 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
             generators=_generators(dataset, sheets),
             splits=composition.split_labels_table(clips),
             composition=svg(_composition(clips)),
-            scores=svg(_scores(clips)) if clips[METRICS[0].value].notna().any() else "",
+            scores=svg(_scores(clips)) if clips[SCORES].notna().any(axis=None) else "",
             facts=svg(_facts(clips)),
             agreement=dataset.agreement,
             agreements=svg(_agreements(clips)) if clips["reviewers"].gt(0).any() else "",
@@ -98,14 +99,15 @@ def _composition(clips: pd.DataFrame) -> Figure:
 
 def _scores(clips: pd.DataFrame) -> Figure:
     """Draw each score of each source: a box between the quartiles, whiskers to the 5th and 95th percentile."""
-    generators = [
-        name for name in _ordered(clips) if clips.loc[clips["generator"] == name, METRICS[0].value].notna().any()
-    ]
+    scored = {*clips.loc[clips[SCORES].notna().any(axis=1), "generator"]}
+    generators = [name for name in _ordered(clips) if name in scored]
     figure = Figure(figsize=(9.6, 0.9 + 0.32 * len(generators)), layout="constrained")
     real = {*clips.loc[clips["label"].eq(Label.REAL), "generator"]}
     for axes, metric in zip(figure.subplots(1, len(METRICS), sharey=True), METRICS, strict=True):
         for place, name in enumerate(generators):
             values = clips.loc[clips["generator"] == name, metric.value].dropna().to_numpy(np.float64)
+            if not len(values):  # of footage, which can be scored on some metrics only
+                continue
             colour = COLOURS["real"] if name in real else COLOURS[metric.value]
             low, start, middle, end, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
             axes.plot([low, high], [place, place], color=colour, linewidth=1)

@@ -51,6 +51,15 @@ def test_the_same_clips_are_drawn_the_same(made: Path) -> None:
             assert len(first) > 1000
 
 
+def test_footage_may_have_scores_of_some_metrics(made: Path) -> None:
+    clips = pd.concat(map(pd.read_parquet, sorted(made.rglob("metadata.parquet"))))
+    clips["spatial"] = clips["spatial"].mask(clips["is_real"], 0.5)
+    clips["motion"] = clips["motion"].mask(clips["generator"].eq("seed"))
+    axes = report._scores(clips).axes
+    assert [len(each.lines) for each in axes] == [3 * 4, 3 * 3, 3 * 2]
+    assert [name.get_text() for name in axes[0].get_yticklabels()] == ["other", "seed", "third.2", "film"]
+
+
 def test_the_card_says_what_the_manifests_say(made: Path) -> None:
     text = (made / "README.md").read_text()
     block: Any = DatasetCard(text).data
