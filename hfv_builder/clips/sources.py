@@ -69,12 +69,15 @@ def load_sources(manifests: Place) -> dict[str, Source]:
     return sources
 
 
-def differences(source: Source, clips: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def differences(
+    source: Source, clips: Iterable[Mapping[str, Any]], *, quantity: int | None = None
+) -> list[dict[str, Any]]:
     """Return the differences between a source and its readable clips.
 
     Args:
         source: the source.
         clips: rows of the clips manifest with status `ok`.
+        quantity: how many clips there are; None counts the rows.
 
     Returns:
         A row for every field that differs: `field`, the `expected` value, the most frequent other value as `found`, and
@@ -82,8 +85,9 @@ def differences(source: Source, clips: Iterable[Mapping[str, Any]]) -> list[dict
     """
     rows = list(clips)
     different: list[dict[str, Any]] = []
-    if source.quantity is not None and len(rows) != source.quantity:
-        different.append({"field": "quantity", "expected": source.quantity, "found": len(rows), "clips": None})
+    count = len(rows) if quantity is None else quantity
+    if source.quantity is not None and count != source.quantity:
+        different.append({"field": "quantity", "expected": source.quantity, "found": count, "clips": None})
     for field, tolerance in (("width", 0), ("height", 0), ("num_frames", 0), ("fps", 0.05), ("duration_s", 1.0)):
         expected = getattr(source, field)
         if expected is None:

@@ -29,9 +29,8 @@ def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Ro
     for generator, own in clips.groupby("generator", sort=True):
         source = sources[str(generator)]
         facts = own.loc[own["media"].ne(Media.UNIFORM), list(FACTS)].astype(object)  # those were made to differ
-        differing = differences(
-            source, [dict(zip(FACTS, values, strict=True)) for values in facts.itertuples(index=False)]
-        )
+        known = [dict(zip(FACTS, values, strict=True)) for values in facts.itertuples(index=False)]
+        differing = differences(source, known, quantity=len(own))
         kind = "real" if source.real else "generated"
         row: Row = {"source": source.name, "generator": str(generator), "kind": kind}
         row |= {"clips": len(own)} | _by_split(own)

@@ -165,7 +165,7 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
         "profile": dataset.profile,
         "protocol": dataset.protocol,
     }
-    without = f"{left_out} clips are left out, since they are too short: see {LEFT_OUT} there" if left_out else ""
+    without = f"{left_out} clips cannot be made uniform and are left out: see {LEFT_OUT} there" if left_out else ""
     next_ = f"the release is {final}; next: hfv release verify {quote(str(final))}"
     said = "\n".join(f"warning: {warning}" for warning in warnings)
     return Outcome(summary=summary, text=paragraphs(table(rows), note, without, said, next_), started=started)

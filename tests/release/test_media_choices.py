@@ -50,7 +50,7 @@ def alike(ready: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp("out")
     outcome = release(ready, NAME, out=out, media="uniform", variants=VARIANTS, cluster=here)
     assert outcome.summary["left_out"] == 1
-    assert "1 clips are left out, since they are too short: see left_out.csv" in outcome.text
+    assert "1 clips cannot be made uniform and are left out: see left_out.csv" in outcome.text
     return out / NAME.folder
 
 
@@ -91,7 +91,9 @@ def test_what_is_too_short_is_listed_and_nowhere_else(alike: Path) -> None:
     assert "too short" in listed["reason"][0]
     assert listed["clip_id"][0] not in {*rows_of(alike)["clip_id"]}
     assert not [path for path in alike.rglob("*") if listed["clip_id"][0] in path.name]
-    assert "1 clips are too short for that; `left_out.csv` lists them." in (alike / "README.md").read_text()
+    card = (alike / "README.md").read_text()
+    assert "1 clips cannot be made so; `left_out.csv` says why." in card
+    assert "| quantity 6 instead of 12 " in card
 
 
 def test_each_evaluation_set_has_its_variants(alike: Path) -> None:
