@@ -8,11 +8,12 @@ import pytest
 
 from hfv_builder.audit.agreement import agreement
 from hfv_builder.audit.diversity import diversity
-from hfv_builder.audit.finding import Finding, Severity
+from hfv_builder.audit.finding import Estimate, Finding, Severity
 from hfv_builder.audit.labels import COMPONENTS, labels
 from hfv_builder.audit.leakage import NEAR, leakage
 from hfv_builder.audit.media import media
 from hfv_builder.audit.people import people
+from hfv_builder.audit.pictures import facts
 from hfv_builder.audit.shortcuts import shortcuts
 from hfv_builder.audit.topics import load_topics
 from hfv_builder.frames.fixed_edges import SIDE
@@ -246,6 +247,11 @@ def test_no_finding_is_ok_where_nothing_can_be_examined() -> None:
     unsplit[NEAR] = unsplit[NEAR].where(unsplit["split"].isna())
     (none,) = [item for item in leakage(unsplit, NO_PAIRS).findings if item.finding == name]
     assert (none.estimate, none.severity) == (None, Severity.NOTE)
+
+
+def test_an_interval_from_zero_is_drawn_whole() -> None:
+    (axes,) = facts({"fps": Estimate(value=0.5, low=0.0, high=1.0)}, {}).axes
+    assert [*axes.lines[0].get_xdata()] == [0.0, 1.0]
 
 
 def test_real_clips_are_counted_without_a_generator_to_compare() -> None:
