@@ -29,6 +29,7 @@ def sources_table(clips: pd.DataFrame, sources: Mapping[str, Source]) -> list[Ro
     for generator, own in clips.groupby("generator", sort=True):
         source = sources[str(generator)]
         facts = own.loc[own["media"].ne(Media.UNIFORM), list(FACTS)].astype(object)  # those were made to differ
+        facts = facts.where(facts.notna(), None)
         known = [dict(zip(FACTS, values, strict=True)) for values in facts.itertuples(index=False)]
         differing = differences(source, known, quantity=len(own))
         kind = "real" if source.real else "generated"

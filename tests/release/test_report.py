@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from huggingface_hub import DatasetCard
 
+from hfv_builder.clips.sources import Source
 from hfv_builder.release import card, report
+from hfv_builder.release.composition import sources_table
 from hfv_builder.release.figures import STYLE, svg
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
@@ -58,6 +61,13 @@ def test_footage_may_have_scores_of_some_metrics(made: Path) -> None:
     axes = report._scores(clips).axes
     assert [len(each.lines) for each in axes] == [3 * 4, 3 * 3, 3 * 2]
     assert [name.get_text() for name in axes[0].get_yticklabels()] == ["other", "seed", "third.2", "film"]
+
+
+def test_a_fact_that_no_file_states_differs_from_the_expected_one() -> None:
+    facts = {"width": 300, "height": 300, "fps": [24.0, np.nan], "num_frames": 8, "duration_s": 1.0}
+    clips = pd.DataFrame({"generator": "a", "label": 0, "media": "original", "split": "train"} | facts)
+    (row,) = sources_table(clips, {"a": Source(name="A", fps=24.0)})
+    assert row["differs"] == "fps None instead of 24.0 in 1 clips"
 
 
 def test_the_card_says_what_the_manifests_say(made: Path) -> None:
