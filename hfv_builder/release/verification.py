@@ -65,19 +65,26 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     sizes = {path: (folder / path).stat().st_size for path in there}
     report.files, report.bytes = len(there), sum(sizes.values())
 
-    def check(path: str) -> tuple[str, list[str], int | None]:
+    def check(path: str) -> tuple[list[str], dict[str, int | None], dict[str, Packed]]:
         wrong, frames = check_file(folder / path, sums.get(path))
+        unpacked: dict[str, Packed] = {}
+        if path.endswith(shards.SHARD_SUFFIX):
+            try:
+                unpacked.update((f"{os.path.dirname(path)}/{name}", clip) for name, clip in packed_clips(folder / path))
+            except (OSError, ValueError) as error:
+                wrong.append(f"cannot be read: {error}")
         advance(sizes[path])
-        return path, wrong, frames
+        return wrong, {path: frames} | {name: clip.frames for name, clip in unpacked.items()}, unpacked
 
     frames: dict[str, int] = {}
+    packed: dict[str, Packed] = {}
     with ThreadPoolExecutor(threads) as pool:
-        for path, wrong_here, count in pool.map(check, sorted(there)):
+        for path, (wrong_here, counts, clips) in zip(sorted(there), pool.map(check, sorted(there)), strict=True):
             report.problems += [Problem(file=path, problem=why) for why in wrong_here]
-            if count is not None:
-                frames[path] = count
+            report.problems += [Problem(file=name, problem=why) for name, clip in clips.items() for why in clip.wrong]
+            frames |= {name: count for name, count in counts.items() if count is not None}
+            packed |= clips
     rows = _rows(folder, sorted(there), report)
-    packed = _packed(folder, sorted(there), report, frames)
     samples = {path: clip.said for path, clip in packed.items()}
     known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own
     described = rows[rows["path"].isin([*samples]) & known].to_dict("records")
@@ -139,23 +146,6 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
         rows = table.to_pandas()
         tables.append(rows.assign(folder=at, path=at + "/" + rows["file_name"], split=split_of(at).value))
     return pd.concat(tables[1:] or tables, ignore_index=True)
-
-
-def _packed(folder: Path, files: list[str], report: Report, frames: dict[str, int]) -> dict[str, Packed]:
-    """Return the clips that are in shards, by the paths that they have once unpacked, and count their frames."""
-    clips: dict[str, Packed] = {}
-    for shard in files:
-        if shard.endswith(shards.SHARD_SUFFIX):
-            try:
-                for name, clip in packed_clips(folder / shard):
-                    path = f"{os.path.dirname(shard)}/{name}"
-                    clips[path] = clip
-                    report.problems += [Problem(file=path, problem=why) for why in clip.wrong]
-                    if clip.frames is not None:
-                        frames[path] = clip.frames
-            except (OSError, ValueError) as error:
-                report.problems.append(Problem(file=shard, problem=f"cannot be read: {error}"))
-    return clips
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
