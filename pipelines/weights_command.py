@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> Outcome:
 def _of_detectors(options: argparse.Namespace) -> Outcome:
     """Download or check the weights of the person detectors that the audit uses."""
     if options.action == "try":
+        if options.record or options.compare:
+            raise UsageError(f"{options.profile} has no scores to record or compare: choose another profile")
         text = f"{options.profile} has no scores to try"
         return Outcome(summary={"profile": options.profile, "checks": []}, text=text)
     store = WeightsDir(root=options.dir or default_root(), pins=PINS, profile=options.profile, otherwise="")

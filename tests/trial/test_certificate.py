@@ -131,5 +131,7 @@ def test_missing_weights_and_wrong_options_are_usage_errors(
     for place in (tmp_path / "folder", tmp_path / "lite.json" / "x.json"):
         assert main(["weights", "try", "--record", str(place), "--manifests", str(tmp_path)]) == 2
         assert "cannot be written" in capsys.readouterr().err  # likewise
+    assert main(["weights", "try", "--profile", "audit", "--record", "x", "--manifests", str(tmp_path)]) == 2
+    assert "audit has no scores to record or compare" in capsys.readouterr().err
     assert main(["weights", "check", "--record", "x", "--manifests", str(tmp_path)]) == 2
     assert "--record belongs to `hfv weights try`" in capsys.readouterr().err
