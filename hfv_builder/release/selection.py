@@ -119,7 +119,7 @@ def check_reviews(rows: pd.DataFrame, reviews: pd.DataFrame, final: pd.DataFrame
         final: columns clip_id and rejected of the `final` manifest.
 
     Raises:
-        UsageError: nobody says so any more, or clips were rejected since.
+        UsageError: reviewers have settled otherwise, or clips were rejected since.
     """
     taken = rows["label_source"].eq("review")
     again = "run `hfv reviews export`, then `hfv split --labels final`"

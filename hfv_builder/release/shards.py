@@ -86,9 +86,9 @@ def write_shard(shard: Shard, release: Path) -> str:
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any], IO[bytes]]]:
-    """Yield the clips of a shard, relative to its folder, each with what JSON says of it and its content.
+    """Yield the path of each clip of a shard, relative to its folder, the JSON beside it and its content.
 
-    JSON says nothing of a clip that it is not beside; the content can be read until the next clip.
+    Without JSON beside it the dict is empty. The content must be read before the next clip is requested.
 
     Raises:
         ValueError: it is no shard.

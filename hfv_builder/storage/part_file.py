@@ -1,5 +1,6 @@
 """Write files atomically."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,15 +31,36 @@ def part_path(path: Path, pid: int) -> Path:
 
 
 @contextmanager
-def result_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path as `part_file` does, for a file in a folder that the user chose.
+def result_file(path: Path, *, option: str = "--out") -> Iterator[Path]:
+    """Yield a temporary path as `part_file` does, for a file in a place that the user chose with this option.
 
     Raises:
         UsageError: the file cannot be written.
     """
+    with writing(path, option=option), part_file(path) as part:
+        yield part
+
+
+def require_writable(path: Path, *, option: str) -> None:
+    """Check that `result_file` can write a file, before minutes of computation.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    with writing(path, option=option):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = part_path(path, os.getpid())
+        part.touch()
+        part.unlink()
+
+
+@contextmanager
+def writing(path: Path, *, option: str = "--out") -> Iterator[None]:
+    """Raise a `UsageError` that names the file and the option instead of an `OSError`."""
     try:
-        with part_file(path) as part:
-            yield part
+        yield
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"{path} cannot be written ({reason}): free space, or give another --out") from None
+        raise UsageError(f"{path} cannot be written ({reason}): free space, or give another {option}") from None

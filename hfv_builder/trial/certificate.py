@@ -1,10 +1,7 @@
 """A certificate: the scores of twelve rendered clips on one machine, for comparison with another machine."""
 
-import contextlib
-import errno
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +20,7 @@ from hfv_builder.samples.plan import PLANNED_KINDS
 from hfv_builder.samples.render import render_frames
 from hfv_builder.samples.spec import SampleSpec
 from hfv_builder.scoring.scorer import Scorer
-from hfv_builder.storage.part_file import part_file, part_path
+from hfv_builder.storage.part_file import result_file
 from hfv_builder.trial.spearman import spearman
 
 FRAMES = 6
@@ -128,33 +125,8 @@ def write(certificate: Certificate, path: Path) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    with writing(path), part_file(path) as part:
+    with result_file(path, option="--record") as part:
         part.write_bytes(ADAPTER.dump_json(certificate, indent=2) + b"\n")
-
-
-def require_writable(path: Path) -> None:
-    """Check that a certificate can be written, before minutes of computation.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    with writing(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = part_path(path, os.getpid())
-        part.touch()
-        part.unlink()
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raise a UsageError instead of an OSError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"the certificate {path} cannot be written ({reason}): give --record another file") from None
 
 
 def read(path: Path) -> Certificate:

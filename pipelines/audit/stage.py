@@ -1,6 +1,5 @@
 """Audit: report what a careful reviewer would object to in the data set, with figures and the commands that fix it."""
 
-import contextlib
 import dataclasses
 import re
 import time
@@ -149,10 +148,12 @@ def _list_name(finding: str, subject: str) -> str:
 
 def _remove_old_lists(manifests: Manifests, findings: Sequence[Finding]) -> None:
     """Remove the lists of the last audit that these findings do not have."""
-    with contextlib.suppress(UsageError):  # its manifest cannot be read, and will be replaced
+    try:
         before = {_list_name(row["finding"], row["subject"]) for row in manifests.read(AUDIT).to_pylist()}
-        for name in before - {_list_name(each.finding, each.subject) for each in findings if _has_a_list(each)}:
-            remove(manifests.root / LISTS / name)
+    except UsageError:  # this audit replaces the damaged manifest
+        return
+    for name in before - {_list_name(each.finding, each.subject) for each in findings if _has_a_list(each)}:
+        remove(manifests.root / LISTS / name)
 
 
 def _table(findings: Sequence[Finding]) -> pa.Table:

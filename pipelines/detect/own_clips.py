@@ -25,6 +25,7 @@ from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
 from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
 from hfv_builder.release.metadata import SCHEMA
+from hfv_builder.storage.part_file import writing
 from hfv_builder.storage.path_text import path_of, path_text
 from pipelines.catalog.folder import list_clips, no_clip, sift
 from pipelines.detect.own_scores import ID, own_scores
@@ -189,10 +190,8 @@ def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
 
     at = hashlib.sha256(path_text(path.absolute()).encode()).hexdigest()[:8]  # names in two folders may be equal
     file = out / f"{path.stem}-{at}.webp"
-    try:
+    with writing(file):
         write_maps(file, evidence.images, evidence.maps)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written ({error.strerror or error}): give another --out") from None
     return file
 
 

@@ -142,8 +142,8 @@ def take_embeddings(
     """
     if extractor.name not in BACKEND_NAMES or BACKENDS[extractor.name].weights is not None:
         return
-    scored = manifests.partitions(SCORES, metric=Metric.APPEARANCE.value)
-    if not {keys["profile"] for keys in scored} <= {*profile_names()}:
+    profiles = {keys["profile"] for keys in manifests.partitions(SCORES, metric=Metric.APPEARANCE.value)}
+    if not profiles <= {*profile_names()}:
         return
     lengths = dict(zip(rows["path"], rows["num_frames"], strict=True))
     wanted = {
@@ -151,7 +151,8 @@ def take_embeddings(
         for path, content in contents.items()
         if content not in cache and pd.notna(lengths[path])
     }
-    wanted = {clip: wanted[clip] for clip in _scored_by_lite(manifests) if clip in wanted} if wanted else {}
+    if wanted:
+        wanted = {clip: wanted[clip] for clip in _scored_by_lite(manifests) if clip in wanted}
     for keys in manifests.partitions(EMBEDDINGS, model=extractor.name) if wanted else ():
         table = manifests.read(EMBEDDINGS, ["clip_id", "frames", "vectors"], **keys)
         table = table.filter(pc.is_in(table["clip_id"], value_set=_strings(wanted)))
