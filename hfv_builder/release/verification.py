@@ -65,25 +65,29 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     sizes = {path: (folder / path).stat().st_size for path in there}
     report.files, report.bytes = len(there), sum(sizes.values())
 
-    def check(path: str) -> tuple[list[str], dict[str, int | None], dict[str, Packed]]:
-        wrong, frames = check_file(folder / path, sums.get(path))
-        unpacked: dict[str, Packed] = {}
+    def check(path: str) -> tuple[list[str], int | None, list[tuple[str, Packed]]]:
+        wrong, count = check_file(folder / path, sums.get(path))
+        clips: list[tuple[str, Packed]] = []
         if path.endswith(shards.SHARD_SUFFIX):
             try:
-                unpacked.update((f"{os.path.dirname(path)}/{name}", clip) for name, clip in packed_clips(folder / path))
+                clips.extend((f"{os.path.dirname(path)}/{name}", clip) for name, clip in packed_clips(folder / path))
             except (OSError, ValueError) as error:
                 wrong.append(f"cannot be read: {error}")
         advance(sizes[path])
-        return wrong, {path: frames} | {name: clip.frames for name, clip in unpacked.items()}, unpacked
+        return wrong, count, clips
 
     frames: dict[str, int] = {}
     packed: dict[str, Packed] = {}
     with ThreadPoolExecutor(threads) as pool:
-        for path, (wrong_here, counts, clips) in zip(sorted(there), pool.map(check, sorted(there)), strict=True):
+        for path, (wrong_here, count, clips) in zip(sorted(there), pool.map(check, sorted(there)), strict=True):
             report.problems += [Problem(file=path, problem=why) for why in wrong_here]
-            report.problems += [Problem(file=name, problem=why) for name, clip in clips.items() for why in clip.wrong]
-            frames |= {name: count for name, count in counts.items() if count is not None}
-            packed |= clips
+            if count is not None:
+                frames[path] = count
+            for name, clip in clips:
+                twice = ["is in the shards twice"] if name in packed else []
+                report.problems += [Problem(file=name, problem=why) for why in [*clip.wrong, *twice]]
+                packed[name] = clip
+    frames |= {name: clip.frames for name, clip in packed.items() if clip.frames is not None}
     rows = _rows(folder, sorted(there), report)
     samples = {path: clip.said for path, clip in packed.items()}
     known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own

@@ -108,12 +108,19 @@ def test_clips_that_others_replaced_show(packed: Path, tmp_path: Path) -> None:
             new = next(others) if member.name.endswith(".mp4") else data
             member.size = len(new)
             tar.addfile(member, io.BytesIO(new))
+        last = next(member for member, _ in reversed(members) if member.name.endswith(".mp4"))
+        tar.addfile(last, io.BytesIO(clips[-1]))
     sums = [line[66:] for line in (folder / CHECKSUMS).read_text().splitlines()]
     (folder / CHECKSUMS).write_text("".join(f"{sha256(folder / path)}  {path}\n" for path in sums))
     names = [f"data/train/{member.name}" for member, _ in members if member.name.endswith(".mp4")]
     wrong = [(row["file"], row["problem"].partition(":")[0]) for row in verify(folder).summary["problems"]]
     other = "it is not the file that its id names"
-    assert wrong == [(names[0], other), (names[2], "it cannot be opened"), (names[2], other)]
+    assert wrong == [
+        (names[0], other),
+        (names[2], "it cannot be opened"),
+        (names[2], other),
+        (names[-1], "is in the shards twice"),
+    ]
 
 
 def test_a_label_of_nothing_shows(packed: Path, tmp_path: Path) -> None:
