@@ -37,12 +37,12 @@ def label_clips(scores: pd.DataFrame, *, groups: pd.Series | None = None) -> pd.
     if tied.any():
         # Only metrics with the smallest rank compete; argmax takes the first of equal z-scores, in metric order.
         label[tied] = np.where(ranks == ordered[:, :1], robust_z(ranked), -np.inf).argmax(axis=1)[tied]
-    for column, values in (("auto_label", label), ("margin", ordered[:, 1] - ordered[:, 0])):
-        labelled[column] = pd.array([pd.NA] * len(labelled), dtype="Int32")
-        labelled.loc[is_ranked, column] = values.astype(np.int32)
-    labelled["tied"] = pd.array([pd.NA] * len(labelled), dtype="boolean")
-    labelled.loc[is_ranked, "tied"] = tied
-    return labelled
+    label_and_margin = np.zeros((2, len(labelled)), np.int32)
+    label_and_margin[:, is_ranked] = label, ordered[:, 1] - ordered[:, 0]
+    auto_label, margin = (pd.arrays.IntegerArray(values, ~is_ranked) for values in label_and_margin)
+    any_tied = np.zeros(len(labelled), np.bool_)
+    any_tied[is_ranked] = tied
+    return labelled.assign(auto_label=auto_label, margin=margin, tied=pd.arrays.BooleanArray(any_tied, ~is_ranked))
 
 
 def label_real(scores: pd.DataFrame) -> pd.DataFrame:
@@ -60,9 +60,14 @@ def robust_z(ranked: pd.DataFrame) -> npt.NDArray[np.float64]:
 
     The value is 0 at the median. If MAD is 0, any other score gets ± the largest float64.
     """
-    scores = ranked[METRIC_NAMES]
-    from_median = scores - scores.groupby(ranked["generator"], observed=True).transform("median")
-    mad = from_median.abs().groupby(ranked["generator"], observed=True).transform("median")
+    group = ranked["generator"].factorize()[0]
+    scores = ranked[METRIC_NAMES].to_numpy(np.float64)
+    from_median = scores - _medians(scores, group)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = from_median.to_numpy(np.float64) / mad.to_numpy(np.float64)
-    return np.nan_to_num(np.where(from_median.to_numpy() == 0, 0.0, z))
+        z = from_median / _medians(np.abs(from_median), group)
+    return np.nan_to_num(np.where(from_median == 0, 0.0, z))
+
+
+def _medians(values: npt.NDArray[np.float64], group: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """Return the median of every column in the group of each row."""
+    return pd.DataFrame(values).groupby(group).transform("median").to_numpy()

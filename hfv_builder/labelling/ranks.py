@@ -20,12 +20,14 @@ def rank_clips(scores: pd.DataFrame) -> pd.DataFrame:
         equal scores share the smaller rank; null if not ranked) and group_size (Int32, number of ranked clips of the
         generator).
     """
-    metrics = [metric.value for metric in METRICS]
-    ranked = scores.copy()
-    complete = np.isfinite(scores[metrics].to_numpy(np.float64)).all(axis=1)
-    groups = scores.loc[complete].groupby("generator", sort=False, observed=True)
-    for metric in metrics:
-        ranked[f"rank_{metric}"] = groups[metric].rank(method="min", ascending=False).astype("Int32")
-    sizes = groups.size()
-    ranked["group_size"] = scores["generator"].map(sizes).fillna(0).astype("Int32")
-    return ranked
+    values = scores[[metric.value for metric in METRICS]].to_numpy(np.float64)
+    complete = np.isfinite(values).all(axis=1)
+    generators = scores["generator"].factorize()[0]
+    ranks = np.zeros((len(METRICS), len(scores)), np.int32)
+    groups = pd.DataFrame(values[complete]).groupby(generators[complete], sort=False)
+    ranks[:, complete] = groups.rank(method="min", ascending=False).to_numpy().T
+    sizes = np.bincount(generators[complete], minlength=len(scores))[generators]
+    columns = {
+        f"rank_{metric}": pd.arrays.IntegerArray(own, ~complete) for metric, own in zip(METRICS, ranks, strict=True)
+    }
+    return scores.assign(**columns, group_size=pd.array(sizes, "Int32"))

@@ -81,27 +81,53 @@ def split_clips(labels: pd.DataFrame, portion: Portion = POOLED) -> pd.DataFrame
 
     groups = (labels["group"] if "group" in labels else labels["clip_id"]).reset_index(drop=True)
     chosen = taken & _chosen(rows["generator"], groups.fillna(rows["clip_id"]), taken, portion.train)
-    ordered = rows.assign(key=key, place=np.arange(len(rows)), chosen=chosen).loc[taken]
-    ordered = ordered.sort_values(["key", "clip_id"], ascending=[False, True], kind="stable")
-    classes = ordered.groupby(["generator", "label"], sort=False, observed=True)
-    rank, size, rank_chosen, size_chosen = (np.zeros(len(rows), np.int64) for _ in range(4))
-    rank[ordered["place"]] = classes.cumcount() + 1
-    size[ordered["place"]] = classes["key"].transform("size")
-    rank_chosen[ordered["place"]] = classes["chosen"].cumsum()
-    size_chosen[ordered["place"]] = classes["chosen"].transform("sum")
+    class_of = rows["generator"].factorize()[0] * len(Label) + label
+    ids, _ = rows["clip_id"].factorize(sort=True)
+    place = np.flatnonzero(taken)
+    place = place[np.lexsort((ids[place], -key[place], class_of[place]))]  # class by class, the most anomalous first
+    rank, size = _places(class_of[place], np.ones(len(place), np.int64), place, len(rows))
+    rank_chosen, size_chosen = _places(class_of[place], chosen[place].astype(np.int64), place, len(rows))
     r_hat = np.divide(rank, size, out=np.zeros(len(rows)), where=fake & taken)
 
-    rows["class_rank"] = pd.arrays.IntegerArray(rank.astype(np.int32), ~taken | real)
-    rows["class_size"] = pd.arrays.IntegerArray(size.astype(np.int32), ~taken)
-    rows["r_hat"] = pd.arrays.FloatingArray(r_hat, ~taken)
-    rows["confidence_weight"] = pd.arrays.FloatingArray(confidence_weight(r_hat), ~taken)
     train_or_val = np.where(rank_chosen <= val_size(size_chosen), Split.VAL.value, Split.TRAIN.value)
-    rows["split"] = np.where(chosen, train_or_val, Split.TEST.value)
-    rows["protocol"] = portion.protocol
-    rows["policy"] = np.where(real, portion.policy(real=True), portion.policy(real=False))
-    for name in ("label", "split", "protocol", "policy", "fingerprint"):
-        rows[name] = rows[name].mask(~taken)
-    return rows
+    columns = {
+        "clip_id": rows["clip_id"],
+        "generator": rows["generator"],
+        "label": rows["label"].mask(~taken),
+        "fingerprint": rows["fingerprint"].mask(~taken),
+        "class_rank": pd.arrays.IntegerArray(rank.astype(np.int32), ~taken | real),
+        "class_size": pd.arrays.IntegerArray(size.astype(np.int32), ~taken),
+        "r_hat": pd.arrays.FloatingArray(r_hat, ~taken),
+        "confidence_weight": pd.arrays.FloatingArray(confidence_weight(r_hat), ~taken),
+        "split": _text(np.where(chosen, train_or_val, Split.TEST.value), taken),
+        "protocol": _text(np.full(len(rows), portion.protocol), taken),
+        "policy": _text(np.where(real, portion.policy(real=True), portion.policy(real=False)), taken),
+    }
+    return pd.DataFrame(columns)
+
+
+def _text(values: npt.NDArray[np.str_], taken: npt.NDArray[np.bool_]) -> pd.Series:
+    """Return the texts, null where a clip is not taken."""
+    return pd.Series(values.astype(object), dtype="str").mask(~taken)
+
+
+def _places(
+    class_of: npt.NDArray[np.int64], counted: npt.NDArray[np.int64], place: npt.NDArray[np.int64], rows: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how many counted clips of its class come up to each clip, and how many the class has; 0 for other rows.
+
+    Args:
+        class_of: of the clips, sorted by class.
+        counted: 1 for a clip that counts, else 0.
+        place: the row of each clip.
+        rows: number of rows.
+    """
+    rank, size = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    _, start, length = np.unique(class_of, return_index=True, return_counts=True)
+    total = np.concatenate([[0], np.cumsum(counted)])
+    rank[place] = total[1:] - np.repeat(total[start], length)
+    size[place] = np.repeat(total[start + length] - total[start], length)
+    return rank, size
 
 
 def _chosen(
