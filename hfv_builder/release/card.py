@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import jinja2
@@ -42,6 +41,12 @@ MEDIA = {
 QUERY = "select generator, label, count(*) from '{folder}/*/*/{file}' group by all order by all"
 HUB_LICENCE = re.compile(r"[a-z0-9.+-]+")
 """What licence ids of the Hugging Face hub look like."""
+ENVIRONMENT = jinja2.Environment(  # noqa: S701 - Markdown
+    loader=jinja2.PackageLoader("hfv_builder.release"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +59,8 @@ class Snippet:
 
 def card(dataset: Dataset) -> str:
     """Return the text of the card."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701 - Markdown
-    template = resources.files("hfv_builder.release").joinpath("templates", "card.md").read_text(encoding="utf-8")
     clips = dataset.clips
-    text = environment.from_string(template).render(
+    text = ENVIRONMENT.get_template("card.md").render(
         card_data=_card_data(dataset).to_yaml(),
         lite=dataset.is_lite,
         name=dataset.name,
@@ -67,7 +70,7 @@ def card(dataset: Dataset) -> str:
         protocol_words=PROTOCOLS[dataset.protocol],
         group_words=GROUPS[dataset.group],
         totals=composition.totals(clips),
-        sources=composition.sources_table(clips, dataset.sources),
+        sources=dataset.sources_table,
         labels=composition.labels_table(clips),
         split_labels=composition.split_labels_table(clips),
         scores=composition.scores_table(clips),

@@ -10,6 +10,7 @@ import pandas as pd
 from hfv_builder.clips.sources import Source
 from hfv_builder.labelling.agreement import Agreement, agreement
 from hfv_builder.records import Label, Split
+from hfv_builder.release.composition import Row, sources_table
 from hfv_builder.release.layout import EVALUATION, TRAIN, VALIDATION, file_name, folder_of
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.selection import LITE
@@ -56,7 +57,7 @@ class Dataset:
         """Whether the labels are those of `lite`, which are not for publication."""
         return self.profile == LITE
 
-    @property
+    @cached_property
     def clips(self) -> pd.DataFrame:
         """The clips themselves, without variants."""
         return self.rows[self.rows["variant"].eq("")]
@@ -67,19 +68,24 @@ class Dataset:
         counts = self.votes[self.votes.index.isin(self.clips["clip_id"])].to_numpy(np.int64)
         return agreement(counts) if (counts.sum(axis=1) > 1).any() else None
 
+    @cached_property
+    def sources_table(self) -> list[Row]:
+        """The rows of `composition.sources_table`."""
+        return sources_table(self.clips, self.sources)
+
     @property
     def variants(self) -> list[str]:
         """The variants that evaluation sets have."""
         return sorted({*self.rows["variant"]} - {""})
 
-    @property
+    @cached_property
     def by_folder(self) -> dict[str, pd.DataFrame]:
         """The rows of each folder that has a metadata.parquet, by its path relative to the release, sorted."""
         return {
             str(folder): rows for folder, rows in sorted(self.rows.groupby("folder"), key=lambda item: str(item[0]))
         }
 
-    @property
+    @cached_property
     def configs(self) -> list[Config]:
         """The configurations: train and validation, and one for each evaluation set and variant."""
         return list(configs_of(self.rows))

@@ -222,7 +222,8 @@ def _out_of_order(rows: pd.DataFrame, fake: Flags) -> Flags:
     """Return the fake clips whose class rank contradicts the score of their label in their generator."""
     wrong = np.zeros(len(rows), np.bool_)
     base = ~rows["folder"].str.contains("@").to_numpy(bool)
-    clips = rows.assign(at=np.arange(len(rows)))[fake & base]
+    columns = ["generator", "label", "class_rank", "class_size", *(metric.value for metric in METRICS)]
+    clips = rows[columns].assign(at=np.arange(len(rows)))[fake & base]
     for _, own in clips.groupby(["generator", "label"]):
         ordered = own.sort_values("class_rank")
         scores = _floats(ordered[METRICS[ordered["label"].iloc[0]].value])

@@ -23,6 +23,9 @@ LABELS = [str(label) for label in Label]
 SCORES = [metric.value for metric in METRICS]
 SHOWN_FORMATS = 3
 """Formats of a generator that are named; the rest is counted."""
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("hfv_builder.release"), autoescape=True, undefined=jinja2.StrictUndefined
+)
 
 
 def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
@@ -31,12 +34,9 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
     Args:
         sheets: an image of each clip that stands for its class.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hfv_builder.release"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     clips = dataset.clips
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        return environment.get_template(FILE).render(
+        return ENVIRONMENT.get_template(FILE).render(
             dataset=dataset,
             settings=dataset.settings,
             totals=composition.totals(clips),
@@ -58,7 +58,7 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
 def _generators(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> list[dict[str, Any]]:
     """Return a row per source, generated ones first: its facts, and images by label."""
     rows = []
-    table = {row["generator"]: row for row in composition.sources_table(dataset.clips, dataset.sources)}
+    table = {row["generator"]: row for row in dataset.sources_table}
     for generator, own in dataset.clips.groupby("generator", sort=True):
         images: dict[str, list[dict[str, str]]] = {label: [] for label in LABELS}
         for sheet, image in sheets.items():

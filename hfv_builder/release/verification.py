@@ -119,16 +119,13 @@ def _attached(folder: Path) -> dict[str, str] | None:
 def _files(folder: Path, report: Report) -> Iterator[str]:
     """Yield all files, relative to the release; links and others are problems."""
     for parent, folders, names in os.walk(folder):
+        below = Path(parent).relative_to(folder)
         for name in [*names, *folders]:
-            path = Path(parent, name)
-            relative = path.relative_to(folder).as_posix()
-            if path.is_symlink() or (name in names and not path.is_file()):
+            path, relative = os.path.join(parent, name), (below / name).as_posix()
+            if os.path.islink(path) or (name in names and not os.path.isfile(path)):
                 report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
-        yield from (
-            (Path(parent, name)).relative_to(folder).as_posix()
-            for name in names
-            if Path(parent, name).is_file() and not Path(parent, name).is_symlink()
-        )
+            elif name in names:
+                yield relative
 
 
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
