@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,8 +37,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(name: str) -> Iterator[str]:
-    """Yield the modules of the project that a module imports anywhere, except under `if TYPE_CHECKING`."""
+@cache
+def imports(name: str) -> frozenset[str]:
+    """Return the modules of the project that a module imports anywhere, except under `if TYPE_CHECKING`."""
+    return frozenset(_imports(name))
+
+
+def _imports(name: str) -> Iterator[str]:
     tree = ast.parse(MODULES[name].read_text())
     for statement in tree.body:
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
@@ -75,7 +81,7 @@ def test_training_libraries_stay_in_the_detectors() -> None:
 
 
 def test_imports_have_no_cycle() -> None:
-    order = [*TopologicalSorter({name: set(imports(name)) - {name} for name in MODULES}).static_order()]
+    order = [*TopologicalSorter({name: imports(name) - {name} for name in MODULES}).static_order()]
     assert {*order} >= {*MODULES}
 
 
@@ -85,4 +91,4 @@ def test_levels_and_imports_of_known_modules() -> None:
         4,
         None,
     ]
-    assert "hfv_builder.frames.video" in set(imports("hfv_builder.frames.prefetch"))
+    assert "hfv_builder.frames.video" in imports("hfv_builder.frames.prefetch")

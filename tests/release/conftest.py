@@ -1,12 +1,14 @@
 """One small release for all tests that only look at one."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
+from pipelines.release import stage
 from pipelines.release.stage import release
 from pipelines.workers.cluster import Cluster
 from tests.release.inline import inline
@@ -25,7 +27,7 @@ def here() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
     """Manifests that are ready to be released; nobody may change them."""
-    return fill(tmp_path_factory.mktemp("small"))
+    return fill(tmp_path_factory.mktemp("small"), clips=6)
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,9 @@ def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("releases")
     with inline() as cluster:
         return Path(release(filled, NAME, out=out, cluster=cluster).summary["release"])
+
+
+@pytest.fixture
+def gathered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gather the same manifests once for all releases of a test: it writes nothing, so that no kill meets it."""
+    monkeypatch.setattr(stage, "gather", cache(stage.gather))

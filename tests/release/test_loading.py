@@ -63,12 +63,12 @@ def test_pandas_and_duckdb_read_the_metadata_as_it_is(made: Path) -> None:
     assert frame["label"].dtype == "int64"
     assert all((made / "data" / "train" / name).is_file() for name in frame["file_name"])
     found = duckdb.execute(f"select count(*), count(distinct clip_id) from '{made}/*/*/metadata.parquet'")  # noqa: S608
-    assert found.fetchall() == [(48, 48)]
+    assert found.fetchall() == [(24, 24)]
 
 
 def test_no_folder_has_ten_thousand_entries_and_every_clip_is_there_once(made: Path) -> None:
     stems = [path.stem for path in made.rglob("*.mp4")]
-    assert len(stems) == len({*stems}) == 48
+    assert len(stems) == len({*stems}) == 24
     assert max(len(list(folder.iterdir())) for folder in made.rglob("*") if folder.is_dir()) < 10_000
 
 

@@ -54,6 +54,13 @@ def alike(ready: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFact
     return out / NAME.folder
 
 
+@pytest.fixture(scope="module")
+def originals(ready: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("originals")
+    release(ready, NAME, out=out, variants=("control",), cluster=here)
+    return out / NAME.folder
+
+
 def rows_of(folder: Path) -> pd.DataFrame:
     tables = {path.parent.relative_to(folder).as_posix(): path for path in folder.rglob("metadata.parquet")}
     return pd.concat([pd.read_parquet(path).assign(folder=name) for name, path in tables.items()])
@@ -71,10 +78,10 @@ def auc(facts: pd.DataFrame, is_real: pd.Series) -> float:
     return best
 
 
-def test_container_facts_tell_nothing(alike: Path, ready: Manifests, here: Cluster, tmp_path: Path) -> None:
-    release(ready, NAME, out=tmp_path, cluster=here)
-    before, after = (rows_of(made) for made in (tmp_path / NAME.folder, alike))
-    after = after[~after["folder"].str.contains("@")]
+def test_container_facts_tell_nothing(alike: Path, originals: Path, ready: Manifests) -> None:
+    both = (rows_of(made) for made in (originals, alike))
+    before, after = (rows[~rows["folder"].str.contains("@")] for rows in both)
+    assert before["media"].eq("original").all()
     assert auc(before[FACTS], before["is_real"]) > 0.95
     assert auc(after[FACTS], after["is_real"]) == 0.5
     audited = released_clips(alike, ready.read(CLIPS).to_pandas())
@@ -114,7 +121,12 @@ def test_each_evaluation_set_has_its_variants(alike: Path) -> None:
 
 
 def test_killed_and_resumed_it_is_the_same(
-    alike: Path, ready: Manifests, here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alike: Path,
+    ready: Manifests,
+    here: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gathered_once: None,
 ) -> None:
     monkeypatch.setattr(stage, "ENCODED_SHARD", 5)
     for survived in (0, 4, 11, 30, 1000):
@@ -125,17 +137,15 @@ def test_killed_and_resumed_it_is_the_same(
     assert (tmp_path / NAME.folder / "SHA256SUMS").read_text() == (alike / "SHA256SUMS").read_text()
 
 
-def test_variants_of_originals(ready: Manifests, here: Cluster, tmp_path: Path) -> None:
-    release(ready, NAME, out=tmp_path, variants=("control",), cluster=here)
-    made = tmp_path / NAME.folder
-    rows = rows_of(made)
+def test_variants_of_originals(originals: Path, ready: Manifests) -> None:
+    rows = rows_of(originals)
     assert rows["media"].value_counts().to_dict() == {"original": 24, "variant": 13}
-    audited = released_clips(made, ready.read(CLIPS).to_pandas())
+    audited = released_clips(originals, ready.read(CLIPS).to_pandas())
     assert audited["media"].tolist() == ["original"] * 24
     both = rows[rows["folder"].eq("eval/other")].merge(rows[rows["folder"].eq("eval/other@control")], on="clip_id")
     for name in FACTS:
         np.testing.assert_allclose(both[f"{name}_x"], both[f"{name}_y"], rtol=0, atol=0.001, err_msg=name)
-    assert verify(made).summary["problems"] == []
+    assert verify(originals).summary["problems"] == []
 
 
 def test_variants_of_clips_that_are_reviewed_without_marks(ready: Manifests, here: Cluster, tmp_path: Path) -> None:
@@ -166,8 +176,8 @@ def test_what_does_not_go_together(ready: Manifests, here: Cluster, tmp_path: Pa
         words.write_text(before)
 
 
-def test_variants_need_an_evaluation_set(here: Cluster, tmp_path: Path) -> None:
-    manifests = fill(tmp_path, clips=2)
+def test_variants_need_an_evaluation_set(ready: Manifests, here: Cluster, tmp_path: Path) -> None:
+    manifests = Manifests(Path(shutil.copytree(ready.local_root, tmp_path / "manifests")))
     split(manifests)
     with pytest.raises(UsageError, match="no clip is test: run `hfv split --protocol hfv`"):
         release(manifests, NAME, out=tmp_path, variants=("control",), cluster=here)

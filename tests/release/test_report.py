@@ -47,11 +47,12 @@ def test_the_report_needs_no_other_file(made: Path) -> None:
 
 def test_the_same_clips_are_drawn_the_same(made: Path) -> None:
     clips = pd.concat(map(pd.read_parquet, sorted(made.rglob("metadata.parquet"))))
+    page = (made / "report.html").read_text()
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         for draw in (report._composition, report._scores, report._facts):
-            first, second = svg(draw(clips)), svg(draw(clips))
-            assert first == second
-            assert len(first) > 1000
+            again = svg(draw(clips))
+            assert again in page
+            assert len(again) > 1000
 
 
 def test_footage_may_have_scores_of_some_metrics(made: Path) -> None:
@@ -77,8 +78,8 @@ def test_the_card_says_what_the_manifests_say(made: Path) -> None:
     assert block["size_categories"] == ["n<1K"]
     assert [config["config_name"] for config in block["configs"]] == ["default", "other", "third.2"]
     assert [bool(config.get("default")) for config in block["configs"]] == [True, False, False]
-    assert "48 clips of 4 sources" in text
-    assert re.search(r"\| Seed +\| seed +\| generated +\| 12 +\|", text)
+    assert "24 clips of 4 sources" in text
+    assert re.search(r"\| Seed +\| seed +\| generated +\| 6 +\|", text)
     assert "Nobody has reviewed the labels" in text
     for path in made.rglob("metadata.parquet"):
         for column in pd.read_parquet(path).columns:

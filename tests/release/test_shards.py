@@ -68,8 +68,10 @@ def test_it_is_whole_and_others_stream_it(packed: Path) -> None:
     assert all(row["mp4"]["bytes"][4:8] == b"ftyp" for row in rows)
 
 
-def test_killed_and_resumed_it_is_the_same(packed: Path, filled: Manifests, here: Cluster, tmp_path: Path) -> None:
-    for survived in (1, 6, 12, 1000):
+def test_killed_and_resumed_it_is_the_same(
+    packed: Path, filled: Manifests, here: Cluster, tmp_path: Path, gathered_once: None
+) -> None:
+    for survived in (1, 28, 12, 1000):  # the second run is killed while it packs, the third while it goes on with that
         with killed_after(survived):
             release(filled, NAME, out=tmp_path, sharded=True, cluster=here)
     assert (tmp_path / NAME.folder / CHECKSUMS).read_text() == (packed / CHECKSUMS).read_text()

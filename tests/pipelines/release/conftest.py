@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.storage.manifest import Manifests
+from tests.release.conftest import gathered_once as gathered_once
 from tests.release.conftest import here as here
 from tests.release.sample import fill
 

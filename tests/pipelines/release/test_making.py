@@ -34,7 +34,12 @@ def sums(folder: Path) -> str:
 
 
 def test_the_bytes_do_not_depend_on_workers_or_interruptions(
-    ready: Manifests, tmp_path: Path, cluster: Cluster, here: Cluster, monkeypatch: pytest.MonkeyPatch
+    ready: Manifests,
+    tmp_path: Path,
+    cluster: Cluster,
+    here: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    gathered_once: None,
 ) -> None:
     monkeypatch.setattr(stage, "SHARD", 5)
     with monkeypatch.context() as patch:
@@ -58,22 +63,29 @@ def test_the_bytes_do_not_depend_on_workers_or_interruptions(
     assert [path.name for path in final.rglob(".*")] == []
 
 
+@pytest.fixture(scope="module")
+def released(original: Path, here: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a release, which tests must not change."""
+    out = tmp_path_factory.mktemp("released")
+    release(Manifests(original / "manifests"), NAME, out=out, cluster=here)
+    return out
+
+
 def test_clips_are_hard_linked_or_copied(
-    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+    ready: Manifests, released: Path, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release(ready, NAME, out=tmp_path / "a", cluster=here)
-    clip = next((tmp_path / "a").rglob("*.mp4"))
+    clip = next(released.rglob("*.mp4"))
     assert clip.stat().st_nlink > 1
 
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(errno.EXDEV, "another disk")
 
     monkeypatch.setattr(os, "link", refused)
-    release(ready, NAME, out=tmp_path / "b", cluster=here)
-    copied = tmp_path / "b" / clip.relative_to(tmp_path / "a")
+    release(ready, NAME, out=tmp_path, cluster=here)
+    copied = tmp_path / clip.relative_to(released)
     assert copied.stat().st_nlink == 1
     assert copied.read_bytes() == clip.read_bytes()
-    assert sums(tmp_path / "a" / NAME.folder) == sums(tmp_path / "b" / NAME.folder)
+    assert sums(released / NAME.folder) == sums(tmp_path / NAME.folder)
 
 
 def test_clips_in_unusual_codecs_are_encoded_and_listed(tmp_path: Path, here: Cluster) -> None:
@@ -102,16 +114,15 @@ def test_a_release_can_have_metadata_alone(ready: Manifests, tmp_path: Path, her
     assert verify(folder).summary["problems"] == []
 
 
-def test_a_release_is_never_changed(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
-    release(ready, NAME, out=tmp_path, cluster=here)
-    before = sums(tmp_path / NAME.folder)
+def test_a_release_is_never_changed(ready: Manifests, released: Path, here: Cluster) -> None:
+    before = sums(released / NAME.folder)
     with pytest.raises(UsageError, match="is there already, and a release is never changed"):
-        release(ready, NAME, out=tmp_path, cluster=here)
-    assert sums(tmp_path / NAME.folder) == before
+        release(ready, NAME, out=released, cluster=here)
+    assert sums(released / NAME.folder) == before
 
 
 def test_finished_clips_are_not_made_again(
-    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch, gathered_once: None
 ) -> None:
     monkeypatch.setattr(stage, "SHARD", 5)
     made_paths: list[str] = []

@@ -213,7 +213,7 @@ def test_profiles_are_not_mixed(ready: Manifests, tmp_path: Path, here: Cluster)
 
 def test_the_card_names_lite_in_its_first_line(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
     label_with_lite(ready)
-    release(ready, NAME, out=tmp_path, allow_lite=True, cluster=here)
+    release(ready, NAME, out=tmp_path, media="none", allow_lite=True, cluster=here)
     text = (tmp_path / NAME.folder / "README.md").read_text().split("---\n")[2].strip()
     assert text.splitlines()[0].startswith("**Made with the profile `lite`")
 
@@ -243,7 +243,7 @@ def test_two_commands_cannot_make_a_release_at_once(ready: Manifests, tmp_path: 
 
 
 def test_a_full_disk_is_a_usage_error_and_leaves_an_incomplete_folder(
-    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch
+    ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch, gathered_once: None
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -265,7 +265,7 @@ def test_sets_that_lack_a_label_are_named(ready: Manifests, tmp_path: Path, here
     without_motion = [row | ({"split": None} if row["label"] == 2 else {}) for row in rows]
     assert without_motion != rows
     ready.replace(SPLITS, [pa.Table.from_pylist(without_motion, schema=SPLITS.schema)], generator="other")
-    outcome = release(ready, NAME, out=tmp_path, cluster=here)
+    outcome = release(ready, NAME, out=tmp_path, media="none", cluster=here)
     assert "the evaluation set other has no motion clip" in outcome.text
     assert any("other has no motion" in warning for warning in outcome.summary["warnings"])
 
