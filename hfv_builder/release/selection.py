@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.clips.sources import Source
@@ -53,18 +55,30 @@ def choose_clips(ready: Ready) -> pd.DataFrame:
             f"the labels of {generator} are older than its catalogue or selection: {label}, then `hfv split`"
         )
     labels = ready.labels[ready.labels["clip_id"].isin(readable["clip_id"])]
-    both = labels.merge(ready.splits, on=["clip_id", "generator"], how="left", suffixes=("", "_split"), indicator=True)
-    absent = both["_merge"].eq("left_only")
-    if absent.any():
-        raise UsageError(f"{absent.sum()} labelled clips of {generator} are not split yet: {split}")
-    taken = both["split"].notna()
-    stale = taken & both["fingerprint"].fillna("").ne(both["fingerprint_split"].fillna(""))
-    stale |= taken & both["label_source"].eq("auto") & both["label"].ne(both["auto_label"]).fillna(True)
-    stale |= both["class_size"].ne(both[taken].groupby("label")["label"].transform("size")).fillna(True) & taken
+    labels = labels.reset_index(drop=True)
+    place = _places(labels["clip_id"], ready.splits["clip_id"])
+    if absent := int((place < 0).sum()):
+        raise UsageError(f"{absent} labelled clips of {generator} are not split yet: {split}")
+    splits = ready.splits.iloc[place].reset_index(drop=True)
+    taken = splits["split"].notna()
+    stale = taken & labels["fingerprint"].fillna("").ne(splits["fingerprint"].fillna(""))
+    stale |= taken & splits["label_source"].eq("auto") & splits["label"].ne(labels["auto_label"]).fillna(True)
+    stale |= splits["class_size"].ne(splits[taken].groupby("label")["label"].transform("size")).fillna(True) & taken
     if stale.any():
         raise UsageError(f"the splits of {stale.sum()} clips of {generator} are older than their labels: {split}")
-    rows = both[taken].drop(columns=["fingerprint_split", "_merge"]).merge(readable, on=["clip_id", "generator"])
-    return rows.sort_values("clip_id", ignore_index=True)
+    ids = labels.loc[taken, "clip_id"].sort_values()
+    parts = (
+        labels.iloc[ids.index],
+        splits.iloc[ids.index].drop(columns=["clip_id", "generator", "fingerprint"]),
+        readable.iloc[_places(ids, readable["clip_id"])].drop(columns=["clip_id", "generator"]),
+    )
+    return pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+
+
+def _places(ids: pd.Series, among: pd.Series) -> npt.NDArray[np.int64]:
+    """Return the place of each id among others, -1 if it is not there."""
+    places = {clip_id: place for place, clip_id in enumerate(among)}
+    return np.array([places.get(clip_id, -1) for clip_id in ids], np.int64)
 
 
 def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, str | None], *, allow_lite: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from hfv_builder.clips.sources import load_sources
 from hfv_builder.labelling.reviews import read_reviews
@@ -106,9 +107,10 @@ def _is_fresh(manifests: Manifests, generator: str, origin: Origin, labels: pd.D
     """Return whether the labels were made from the scores that there are: a clip may have been scored since."""
     for metric, fingerprint in origin.fingerprints.items():
         keys = {"profile": origin.profile, "metric": metric.value, "generator": generator}
-        rows = manifests.read(SCORES, ["clip_id", "score", "fingerprint"], **keys).to_pandas()
-        scores = rows[rows["fingerprint"].eq(fingerprint)].drop_duplicates("clip_id").set_index("clip_id")["score"]
-        now = labels["clip_id"].map(scores).to_numpy(np.float64)
+        rows = manifests.read(SCORES, ["clip_id", "score", "fingerprint"], **keys)
+        rows = rows.filter(pc.equal(rows["fingerprint"], fingerprint))
+        scores = dict(zip(rows["clip_id"].to_pylist(), rows["score"].to_numpy(), strict=True))
+        now = np.array([scores.get(clip_id, np.nan) for clip_id in labels["clip_id"]], np.float64)
         if not np.array_equal(now, labels[metric.value].to_numpy(np.float64), equal_nan=True):
             return False
     return True

@@ -24,9 +24,13 @@ half_as_many = settings(max_examples=25)
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["generator", *NAMES])
-    table.insert(0, "clip_id", [f"{i:016x}" for i in range(len(rows))])
-    return table.astype({"generator": "str"} | dict.fromkeys(NAMES, "float64"))
+    generators, *scores = zip(*rows, strict=True) if rows else [()] * 4
+    columns = {
+        "clip_id": pd.array([f"{i:016x}" for i in range(len(rows))], "str"),
+        "generator": pd.array(generators, "str"),
+        **{name: np.array(values, np.float64) for name, values in zip(NAMES, scores, strict=True)},
+    }
+    return pd.DataFrame(columns)
 
 
 def as_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -23,10 +23,15 @@ half_as_many = settings(max_examples=25)
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["generator", *NAMES, "label"])
-    table["fingerprint"] = "f"
-    table.insert(0, "clip_id", [f"{i * 7919 % 9973:016x}" for i in range(len(rows))])
-    return table.astype({"generator": "str", "label": "Int32"} | dict.fromkeys(NAMES, "float64"))
+    generators, *scores, labels = zip(*rows, strict=True) if rows else [()] * 5
+    columns = {
+        "clip_id": pd.array([f"{i * 7919 % 9973:016x}" for i in range(len(rows))], "str"),
+        "generator": pd.array(generators, "str"),
+        **{name: np.array(values, np.float64) for name, values in zip(NAMES, scores, strict=True)},
+        "label": pd.array(labels, "Int32"),
+        "fingerprint": pd.array(["f"] * len(rows), "str"),
+    }
+    return pd.DataFrame(columns)
 
 
 @half_as_many
