@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from huggingface_hub import DatasetCard
 
 from hfv_builder.records import Label, UsageError
@@ -130,7 +132,7 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
 
 def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
     """Return the rows of all metadata that can be read, with folder, path and split."""
-    tables = [pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])]
+    tables = []
     for path in files:
         if Path(path).name != METADATA:
             continue
@@ -144,9 +146,15 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
         if any(problem.problem.startswith(("columns", "rows")) for problem in wrong):
             continue
         at = path.removesuffix(f"/{METADATA}")
-        rows = table.to_pandas()
-        tables.append(rows.assign(folder=at, path=at + "/" + rows["file_name"], split=split_of(at).value))
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+        places = {
+            "folder": pa.repeat(at, len(table)),
+            "path": pc.binary_join_element_wise(at, table["file_name"], "/"),
+            "split": pa.repeat(split_of(at).value, len(table)),
+        }
+        tables.append(pa.table({name: table[name] for name in SCHEMA.names} | places))
+    if not tables:
+        return pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])
+    return pa.concat_tables(tables).to_pandas()
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:
