@@ -247,11 +247,11 @@ def _p_value(values: Floats, classes: Ints, folds: Ints, area: float, most: int,
     Classes are shuffled within each fold, so that shuffled folds have the same classes.
     """
     rng = np.random.default_rng(seed + 1)
+    of_fold = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     as_good = 0
     for done in range(1, most + 1):
         shuffled = classes.copy()
-        for fold in np.unique(folds):
-            inside = np.flatnonzero(folds == fold)
+        for inside in of_fold:
             shuffled[inside] = classes[rng.permutation(inside)]
         as_good += _area(values, shuffled, folds)[0] >= area
         if as_good == ENOUGH:

@@ -52,11 +52,12 @@ def named(prompts: pd.Series, words: Mapping[str, list[str]]) -> pd.DataFrame:
     A word counts as a whole word, in any case, with the endings -s, -es, -ed and -ing, after a doubled last letter or
     a dropped -e too.
     """
-    text = prompts.fillna("").astype(str)
+    place, texts = pd.factorize(prompts.fillna("").astype(str))  # generators share prompts
+    text = pd.Series(texts, dtype="str")
     found = {}
     for name, of_name in words.items():
         pattern = rf"\b(?:{'|'.join(map(_inflected, of_name))})\b"
-        found[name] = text.str.contains(pattern, case=False, regex=True).to_numpy(bool)
+        found[name] = text.str.contains(pattern, case=False, regex=True).to_numpy(bool)[place]
     return pd.DataFrame(found, index=prompts.index)
 
 

@@ -77,7 +77,8 @@ def test_p_values_are_uniform_without_an_effect(monkeypatch: pytest.MonkeyPatch)
     assert np.mean(np.array(ps) <= 0.05) <= 0.1
 
 
-def test_facts_that_separate_nothing_or_everything() -> None:
+def test_facts_that_separate_nothing_or_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfv_builder.audit.shortcuts.TREES", 3)
     rng = np.random.default_rng(2)
     classes = np.repeat([0, 1], 100)
     groups = [*map(str, range(200))]

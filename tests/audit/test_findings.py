@@ -33,7 +33,8 @@ AREAS: dict[str, Callable[[pd.DataFrame], tuple[Finding, ...]]] = {
 
 @pytest.fixture(autouse=True)
 def _small_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use few trees and permutations, which suffice for plain faults."""
+    """Use few folds, trees and permutations, which suffice for plain faults."""
+    monkeypatch.setattr("hfv_builder.audit.shortcuts.FOLDS", 2)
     monkeypatch.setattr("hfv_builder.audit.shortcuts.TREES", 3)
     monkeypatch.setattr("hfv_builder.audit.shortcuts.PERMUTATIONS", 3)
     monkeypatch.setattr("hfv_builder.audit.shortcuts.FEWER", 2)
