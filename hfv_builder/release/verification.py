@@ -154,7 +154,8 @@ def _rows(folder: Path, files: list[str], report: Report) -> pd.DataFrame:
         tables.append(pa.table({name: table[name] for name in SCHEMA.names} | places))
     if not tables:
         return pd.DataFrame(columns=[*SCHEMA.names, "folder", "path", "split"])
-    return pa.concat_tables(tables).to_pandas()
+    rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return rows
 
 
 def _content_problems(folder: Path, rows: pd.DataFrame, there: set[str], sums: dict[str, str]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import pytest
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release import stage
+from pipelines.release.gather import gather
 from pipelines.release.stage import release
 from pipelines.workers.cluster import Cluster
 from tests.release.inline import inline
@@ -41,4 +42,4 @@ def made(filled: Manifests, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def gathered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gather the same manifests once for all releases of a test: it writes nothing, so that no kill meets it."""
-    monkeypatch.setattr(stage, "gather", cache(stage.gather))
+    monkeypatch.setattr(stage, "gather", cache(gather))
