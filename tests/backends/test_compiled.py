@@ -9,8 +9,8 @@ import torch
 from hfv_builder.backends import registry
 from hfv_builder.backends.raft import Raft
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
-from tests.checkpoints import tiny_store
 from tests.device import DEVICE
+from tests.slim import slim_raft, slim_store
 
 SECTIONS: list[Any] = [
     Flow(backend="raft_large", long_side=128, updates=1),
@@ -44,8 +44,9 @@ def test_clips_of_any_length_reuse_the_first_compilation(section: Any, monkeypat
     monkeypatch.setattr(
         torch, "compile", lambda function, **options: original_compile(function, backend=backend, **options)
     )
-    usual = registry.load(section, DEVICE, tiny_store())
-    compiled = registry.load(dataclasses.replace(section, compile=True), DEVICE, tiny_store())
+    with slim_raft():
+        usual = registry.load(section, DEVICE, slim_store())
+        compiled = registry.load(dataclasses.replace(section, compile=True), DEVICE, slim_store())
     frames = torch.randint(0, 256, (5, 72, 128, 3), dtype=torch.uint8)
     for count in (5, 2):  # several pairs, and a single one
         torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)

@@ -11,8 +11,8 @@ from torch import Tensor
 from hfv_builder.backends import registry
 from hfv_builder.frames.size import shrunk_size
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
-from tests.checkpoints import tiny_store
 from tests.device import DEVICE, ROUNDING
+from tests.slim import slim_raft, slim_store
 
 FLOWS = ("dis", "raft_small", "raft_large")
 DEPTHS = ("apparent_size", "depth_pro")
@@ -24,17 +24,18 @@ DIMENSIONS = {"lab_histogram": 576, "clip": 32, "dinov2": 32}
 
 @cache
 def flow_model(name: Any) -> Any:
-    return registry.load(Flow(backend=name, long_side=160, updates=3), DEVICE, tiny_store())
+    with slim_raft():
+        return registry.load(Flow(backend=name, long_side=160, updates=3), DEVICE, slim_store())
 
 
 @cache
 def depth_model(name: Any) -> Any:
-    return registry.load(Depth(backend=name, long_side=80, scale="none"), DEVICE, tiny_store())
+    return registry.load(Depth(backend=name, long_side=80, scale="none"), DEVICE, slim_store())
 
 
 @cache
 def embedding_model(name: Any) -> Any:
-    return registry.load(Embedding(backend=name, region="subject"), DEVICE, tiny_store())
+    return registry.load(Embedding(backend=name, region="subject"), DEVICE, slim_store())
 
 
 @cache

@@ -15,8 +15,8 @@ from hfv_builder.frames.video import Chunk
 from hfv_builder.profiles.profile import Profile, load_profile
 from hfv_builder.records import METRICS
 from hfv_builder.scoring.scorer import ClipScores, Scorer
-from tests.checkpoints import tiny_store
 from tests.device import DEVICE
+from tests.slim import slim_raft, slim_store
 
 Frames = npt.NDArray[np.uint8]
 _load = registry.load
@@ -42,12 +42,13 @@ def scorer(profile: Profile) -> Scorer:
     """Return a scorer of the profile, which shares the models of equal sections with the others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "load", lambda config, *_: _model(config))
-        return Scorer(resolve(profile, device=DEVICE, store=tiny_store()), store=tiny_store())
+        return Scorer(resolve(profile, device=DEVICE, store=slim_store()), store=slim_store())
 
 
 @cache
 def _model(config: Section) -> Any:
-    return _load(config, DEVICE, tiny_store())
+    with slim_raft():
+        return _load(config, DEVICE, slim_store())
 
 
 def chunks(frames: Frames, *sizes: int) -> list[Chunk]:

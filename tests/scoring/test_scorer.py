@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from hfv_builder.backends.registry import resolve
+from hfv_builder.backends.registry import load, resolve
 from hfv_builder.frames import spool
 from hfv_builder.frames.media import open_media
 from hfv_builder.frames.video import Chunk
@@ -24,13 +24,15 @@ from hfv_builder.scoring.scorer import Scorer
 from hfv_builder.trial.certificate import TOLERANCES
 from tests.checkpoints import tiny_store
 from tests.device import DEVICE, ROUNDING
-from tests.reference import Reference
+from tests.reference import Reference, load_raft
 from tests.scoring.material import Frames, chunks, paper, scorer, values, walk
+from tests.slim import slim_raft, slim_store
 
 
 @cache
 def reference_with(backend: str) -> Reference:
-    return Reference(paper(backend=backend), tiny_store())
+    with slim_raft():
+        return Reference(paper(backend=backend), slim_store())
 
 
 def reference_of(profile: Profile) -> Reference:
@@ -90,13 +92,15 @@ def test_flow_equals_torchvisions(name: str) -> None:
     profile = paper(backend=name, updates=12)
     frames = walk(3)
     images = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-    model = scorer(profile)._models["flow"]
+    model = load(profile.flow, DEVICE, tiny_store())
+    reference = reference_of(profile)
+    reference.flow_model = load_raft(name, tiny_store()).to(DEVICE)
     with torch.inference_mode():
         features = model.encode(images)
         fast = model.flow(tuple(level[:-1] for level in features), tuple(level[1:] for level in features))
     for t in range(2):
         first, second = (frames[t + i].astype(np.float32) / 255 for i in range(2))
-        slow = reference_of(profile).flow(first, second, frames.shape[1:3])
+        slow = reference.flow(first, second, frames.shape[1:3])
         assert np.abs(slow).mean() > 0.01
         np.testing.assert_allclose(fast[t].permute(1, 2, 0).cpu().numpy(), slow, atol=1e-3)
 
@@ -106,9 +110,8 @@ def test_flow_in_bf16_is_nearly_that_in_fp32(name: str) -> None:
     images = torch.from_numpy(walk(2)).permute(0, 3, 1, 2).float() / 255
     flows = []
     for precision in ("fp32", "bf16"):
-        profile = paper(backend=name, updates=3)
-        with_precision = dataclasses.replace(profile, flow=dataclasses.replace(profile.flow, precision=precision))
-        model = scorer(with_precision)._models["flow"]
+        flow = dataclasses.replace(paper(backend=name, updates=3).flow, precision=precision)
+        model = load(flow, DEVICE, tiny_store())
         with torch.inference_mode():
             features = model.encode(images)
             flows.append(model.flow(tuple(level[:1] for level in features), tuple(level[1:] for level in features)))
@@ -124,7 +127,10 @@ def test_scores_in_half_precision_are_near_those_in_fp32() -> None:
     names = ("flow", "depth", "background", "subject")
     precision: Precision = "bf16" if DEVICE == "cpu" else "fp16"
     half = {name: dataclasses.replace(getattr(exact, name), precision=precision) for name in names}
-    both = [values(scorer(profile).score(chunks(walk(2)))) for profile in (exact, dataclasses.replace(exact, **half))]
+    both = [
+        values(Scorer(resolve(profile, device=DEVICE, store=tiny_store()), store=tiny_store()).score(chunks(walk(2))))
+        for profile in (exact, dataclasses.replace(exact, **half))
+    ]
     assert both[0] != both[1]
     assert both[1] == pytest.approx(both[0], rel=TOLERANCES[precision])
 
@@ -156,7 +162,7 @@ def test_a_compiled_model_gives_the_same_score(monkeypatch: pytest.MonkeyPatch) 
     usual = paper()
     changed = dataclasses.replace(usual, background=dataclasses.replace(usual.background, compile=True))
     both = [
-        Scorer(resolve(profile, metrics=[Metric.APPEARANCE], store=tiny_store()), store=tiny_store())
+        Scorer(resolve(profile, metrics=[Metric.APPEARANCE], store=slim_store()), store=slim_store())
         for profile in (usual, changed)
     ]
     usual_value, compiled_value = (model.score(chunks(walk(3))).scores[Metric.APPEARANCE].value for model in both)
