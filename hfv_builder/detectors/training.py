@@ -144,7 +144,7 @@ class _Training:
         self._optimizer.zero_grad()
         total = torch.zeros((), device=self._device)
         for place, batch in loaded:
-            torch.manual_seed(int(np.random.default_rng([self._schedule.seed, epoch, place, LOSSES]).integers(2**31)))
+            self._seed(int(np.random.default_rng([self._schedule.seed, epoch, place, LOSSES]).integers(2**31)))
             with autocast(self._schedule.precision, str(self._device)):
                 loss = self._task.loss(batch) / count
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -153,6 +153,13 @@ class _Training:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         return float(self._processes.sum(total))
+
+    def _seed(self, seed: int) -> None:
+        # `torch.manual_seed` also formats the stack for each kind of device that is not used: milliseconds a batch.
+        if self._device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def _write(self, curve: Curve, losses: list[float]) -> None:
         self._state.write(curve, losses)
