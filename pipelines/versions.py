@@ -27,7 +27,7 @@ def versions() -> dict[str, str | None]:
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in (*PACKAGES, *OTHERS)},
-        "git": revision(Path(__file__)),
+        "git": _own_revision(),
     }
 
 
@@ -37,6 +37,11 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "none"
+
+
+@cache
+def _own_revision() -> str | None:
+    return revision(Path(__file__))
 
 
 def revision(file: Path) -> str | None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.versions import revision, versions
+from pipelines.versions import _own_revision, revision, versions
 
 
 def test_versions_are_reported_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("pipelines.versions._own_revision", _own_revision.__wrapped__)  # git is asked once a process
     assert versions()["git"] is None
     assert versions()["python"]
 
