@@ -165,7 +165,7 @@ def read_release(folder: Path) -> Release:
             f"{folder} is not a release: neither data/ nor eval/ has a {METADATA}; make one with `hfv release`, or "
             "give --release the folder that holds README.md"
         )
-    rows = pd.concat([_read(table, folder) for table in tables], ignore_index=True)
+    rows = _placed({table.parent.relative_to(folder).as_posix(): _read(table, folder) for table in tables})
     sums: dict[str, str] = {}
     identity = b"".join(table.read_bytes() for table in tables)
     if (path := folder / CHECKSUMS).is_file():
@@ -181,6 +181,19 @@ def read_release(folder: Path) -> Release:
     )
 
 
+def _placed(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all folders, with their places; a column for all folders takes as long as one for a folder."""
+    rows = pd.concat(parts.values(), ignore_index=True)
+    variants = (folder.rpartition("/")[2].partition("@")[2] for folder in parts)
+    columns = {"folder": parts, "split": (split_of(folder).value for folder in parts), "variant": variants}
+    for column, values in columns.items():
+        each = [value for value, part in zip(values, parts.values(), strict=True) for _ in range(len(part))]
+        rows[column] = pd.array(each, "str")
+    rows["path"] = rows["folder"] + "/" + rows["file_name"]
+    rows["is_real"] = rows["label"].eq(Label.REAL)
+    return rows
+
+
 def _read(table: Path, release: Path) -> pd.DataFrame:
     """Return the rows of one metadata.parquet; missing columns are null."""
     try:
@@ -189,7 +202,6 @@ def _read(table: Path, release: Path) -> pd.DataFrame:
         raise UsageError(f"{table} cannot be read ({error}): download the release again") from None
     if missing := [name for name in NEEDED if name not in content.column_names]:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
-    folder = table.parent.relative_to(release).as_posix()
     rows: pd.DataFrame = content.to_pandas().reindex(columns=SCHEMA.names)
     labels = pd.to_numeric(rows["label"], errors="coerce")
     if not labels.isin([*map(int, Label)]).all():
@@ -197,15 +209,15 @@ def _read(table: Path, release: Path) -> pd.DataFrame:
     rows["label"] = labels.astype(int)
     if rows["file_name"].isna().any():
         raise UsageError(f"{table} has a row without file_name: give every clip its file, relative to {table.parent}")
-    above, _, name = folder.rpartition("/")
-    own, _, variant = name.partition("@")
-    ids = f"{above}/{own}/" + rows["file_name"].astype(str).str.removesuffix(SUFFIX)
-    rows["clip_id"] = rows["clip_id"].where(rows["clip_id"].notna(), ids)
+    above, _, name = table.parent.relative_to(release).as_posix().rpartition("/")
+    own = name.partition("@")[0]
+    if (unnamed := rows["clip_id"].isna()).any():
+        ids = f"{above}/{own}/" + rows["file_name"].astype(str).str.removesuffix(SUFFIX)
+        rows["clip_id"] = rows["clip_id"].where(~unnamed, ids)
     for column in ("file_name", "clip_id"):
-        if len(twice := rows.loc[rows[column].duplicated(), column]):
-            raise UsageError(f"{table} has more than one row with the {column} {twice.iloc[0]}: keep one")
-    rows["generator"] = rows["generator"].where(rows["generator"].notna(), own)
-    rows["is_real"] = rows["label"].eq(Label.REAL)
-    return rows.assign(
-        folder=folder, split=split_of(folder).value, variant=variant, path=folder + "/" + rows["file_name"]
-    )
+        if (repeated := rows[column].duplicated()).any():
+            first = rows.loc[repeated, column].iloc[0]
+            raise UsageError(f"{table} has more than one row with the {column} {first}: keep one")
+    if (unnamed := rows["generator"].isna()).any():
+        rows["generator"] = rows["generator"].where(~unnamed, own)
+    return rows
