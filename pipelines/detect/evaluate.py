@@ -49,12 +49,14 @@ def evaluate_runs(
     out = out or RESULTS / release.folder.name
     own = [read_run(run) for run in dict.fromkeys(runs)]
     names = _unique_names(own)
+    of_own = [predict(run, release, place) for run in own]  # an unusable run is named before floors are trained
     floors, remarks = _floors(release, out / "floors", place)
+    of_floors = [predict(floor, release, place) for floor in floors]
     contenders: list[Contender] = []
     looks_at: dict[str, str] = {}
     failed: dict[str, str] = {}
-    for run, name in [*((floor, floor.name) for floor in floors), *zip(own, names, strict=True)]:
-        predicted = predict(run, release, place)
+    named = [*((floor, floor.name) for floor in floors), *zip(own, names, strict=True)]
+    for (run, name), predicted in zip(named, [*of_floors, *of_own], strict=True):
         failed |= predicted.failed
         contenders.append(_contender(run, name, predicted.rows))
         detector = run.specification.detector
