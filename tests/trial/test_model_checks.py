@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hfv_builder.backends import registry
 from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
 from hfv_builder.records import SOME_FAILED, UsageError
-from hfv_builder.trial import embedding
+from hfv_builder.trial import embedding, references
 from hfv_builder.trial.check import Check, table
 from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth, compute_maps
 from hfv_builder.trial.embedding import check_embedding
@@ -33,6 +33,14 @@ EMBEDDINGS = [Embedding(backend=name, precision="fp32") for name in ("clip", "di
 def _inference() -> Any:
     with torch.inference_mode():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _small_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Render small views, which suffice for models whose input is small; frames for the library must be shrunk."""
+    for module, height, width in ((embedding, 90, 120), (references, 240, 320)):
+        monkeypatch.setattr(module, "HEIGHT", height)
+        monkeypatch.setattr(module, "WIDTH", width)
 
 
 class AlteredFlow:
@@ -158,12 +166,6 @@ class TestDepth:
 
 
 class TestEmbedding:
-    @pytest.fixture(autouse=True)
-    def _small_views(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Render small views, which suffice for models whose input is small."""
-        monkeypatch.setattr(embedding, "HEIGHT", 90)
-        monkeypatch.setattr(embedding, "WIDTH", 120)
-
     def test_a_model_that_sees_scenes_passes(self) -> None:
         assert failed_checks(check_embedding(SceneEmbedding(), "scenes")) == []
 
