@@ -47,6 +47,11 @@ def test_clips_of_any_length_reuse_the_first_compilation(section: Any, monkeypat
     with slim_raft():
         usual = registry.load(section, DEVICE, slim_store())
         compiled = registry.load(dataclasses.replace(section, compile=True), DEVICE, slim_store())
+    for model in (usual, compiled):
+        if isinstance(model, Raft):
+            for encoder in (model._model.feature_encoder, model._model.context_encoder):
+                for layer in (encoder.layer1, encoder.layer2, encoder.layer3):
+                    del layer[1]  # a second block of one kind doubles the time of the compilation
     frames = torch.randint(0, 256, (5, 72, 128, 3), dtype=torch.uint8)
     for count in (5, 2):  # several pairs, and a single one
         torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
