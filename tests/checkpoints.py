@@ -1,6 +1,7 @@
 """Checkpoints of random weights in the published file formats, for tests and benchmarks without downloads.
 
-They are tiny or of the true size, and loaded by the code that loads the published ones. RAFT has only its true size, except in `slim.py`.
+They are tiny or of the true size, and loaded by the code that loads the published ones. RAFT has only its true size,
+except in `slim.py`.
 """
 
 import atexit

@@ -27,6 +27,7 @@ def test_changed_weights_are_refused_and_trained_again(name: str, folder: Path, 
     save_arrays(out / WEIGHTS_FILE, {"another": np.zeros(3)})
     with pytest.raises(UsageError, match="was changed after the training: run `hfv train"):
         evaluate_runs([out], folder, out=tmp_path / "results")
+    assert not (tmp_path / "results").exists()  # no floor was trained before
     assert main(["train", name, *where, "--out", str(out), "--resume"]) == DONE
     assert (out / WEIGHTS_FILE).read_bytes() == trained
 
