@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
@@ -16,6 +17,11 @@ from pipelines.workers.cluster import KINDS
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and their options."""
+    return _parser(os.environ.get("HFV_MANIFESTS") or "manifests")
+
+
+@cache
+def _parser(manifests: str) -> argparse.ArgumentParser:
     everywhere = _everywhere(argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS))
 
     cluster = argparse.ArgumentParser(add_help=False)
@@ -49,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed.",
     )
     _everywhere(top)
-    top.set_defaults(manifests=os.environ.get("HFV_MANIFESTS") or "manifests", json=False, verbose=False)
+    top.set_defaults(manifests=manifests, json=False, verbose=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -165,16 +171,10 @@ def parser() -> argparse.ArgumentParser:
         command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
     )
 
-    add_select(
-        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere),
-        count=_whole(1, 10_000_000),
-        seed=_seed,
-    )
-    add_audit(
-        command("audit", "report what a careful reviewer would object to", several, cluster, everywhere),
-        text=_text,
-        path=_path,
-    )
+    select = command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere)
+    add_select(select, count=_whole(1, 10_000_000), seed=_seed)
+    audit = command("audit", "report what a careful reviewer would object to", several, cluster, everywhere)
+    add_audit(audit, text=_text, path=_path)
     add_train(
         command("train", "train a detector on a release", everywhere),
         text=_text,
@@ -204,8 +204,9 @@ def parser() -> argparse.ArgumentParser:
 
     command("status", "show how many clips are done, failed and left", everywhere)
 
-    show = command("show", "print everything that is known about one clip", everywhere)
-    show.add_argument("clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
+    command("show", "print everything that is known about one clip", everywhere).add_argument(
+        "clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name"
+    )
 
     weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
     weights.add_argument(
