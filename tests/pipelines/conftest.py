@@ -47,10 +47,12 @@ def server() -> Iterator[str]:
     moto = pytest.importorskip("moto.server", reason="moto is not installed")
     loader: Any = pytest.importorskip("botocore.loaders").JSONFileLoader
     logging.getLogger("werkzeug").disabled = True
+    modules = list(import_module("moto.backends").list_of_moto_modules())
     load = functools.cache(loader().load_file)
     serving = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loader, "load_file", lambda _, path: load(path))  # otherwise every client reads megabytes again
+        patch.setattr("moto.backends.list_of_moto_modules", lambda: modules)  # looks at 200 folders in every request
         serving.start()
         host, port = serving.get_host_and_port()
         yield f"http://{host}:{port}"
