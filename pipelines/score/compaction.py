@@ -20,6 +20,8 @@ SCORED_ROWS = 20_000
 """Approximate clips per part of scores: eight bytes a frame for each, several times that while it is written."""
 EMBEDDED_ROWS = 500
 """Approximate clips per part of embeddings: a kilobyte a frame for each."""
+ALL = "0" * 16, "f" * 16
+"""The span of all clip ids."""
 
 
 def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
@@ -33,21 +35,25 @@ def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
     for metric, fingerprint in run.resolved.fingerprints.items():
         keys = run.partition(metric)
         run.manifests.recover(SCORES, **keys)
-        parts = run.manifests.parts(SCORES, **keys)
-        made_with = {run.manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts}
         settle(
             run.manifests,
             SCORES,
             partial(newest_scores, fingerprint=fingerprint),
             clips=clips,
             part_rows=SCORED_ROWS,
-            anew=at_end and not made_with <= {fingerprint.encode()},
+            anew=partial(_has_others, run.manifests, fingerprint, keys) if at_end else None,
             **keys,
         )
     for keys in run.manifests.partitions(EMBEDDINGS, generator=run.generator):
         run.manifests.recover(EMBEDDINGS, **keys)
-        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=False, **keys)
+        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
     compact_signals(run.manifests, run.generator, clips)
+
+
+def _has_others(manifests: Manifests, fingerprint: str, keys: dict[str, str]) -> bool:
+    """Return whether a part of a partition of scores has another fingerprint."""
+    parts = manifests.parts(SCORES, **keys)
+    return any(manifests.metadata(SCORES, part).get(MADE_WITH) != fingerprint.encode() for part in parts)
 
 
 def compact_signals(manifests: Manifests, generator: str, clips: int) -> None:
@@ -63,7 +69,7 @@ def settle(
     *,
     clips: int,
     part_rows: int,
-    anew: bool = False,
+    anew: Callable[[], bool] | None = None,
     **partition: str,
 ) -> None:
     """Compact a partition into parts sorted by clip_id. Does nothing if no part was added since the last compaction.
@@ -76,31 +82,34 @@ def settle(
             part that has rows of the range, the latest part last. Tables carry the metadata of their parts.
         clips: the number of clips; it alone decides the ranges, however the work was divided.
         part_rows: approximate number of clips per part; one range is in memory at a time.
-        anew: compact even if no part was added.
+        anew: returns whether to compact even if no part was added.
     """
-    if not anew and manifests.is_settled(table, **partition):
+    if manifests.is_settled(table, **partition) and not (anew and anew()):
         return
     ranges = 1 << max(0, (clips - 1) // part_rows).bit_length()
     parts = manifests.parts(table, **partition)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         each = map if isinstance(manifests.root, Path) else pool.map
-        spans = list(each(partial(manifests.span, table, column="clip_id"), parts))
+        span_of = partial(manifests.span, table, column="clip_id")
+        spans = [ALL] * len(parts) if ranges == 1 else list(each(span_of, parts))
 
         def pieces() -> Iterator[pa.Table]:
             for number in range(ranges):
                 first, last = (f"{(end << 64) // ranges - (end > number):016x}" for end in (number, number + 1))
-                inside = (pc.field("clip_id") >= first) & (pc.field("clip_id") <= last)
                 near = [
-                    part
+                    (part, None if first <= span[0] and span[1] <= last else (first, last))
                     for part, span in zip(parts, spans, strict=True)
                     if span and span[0] <= last and span[1] >= first
                 ]
-                for rows in choose(list(each(partial(_inside, manifests, table, inside), near))) if near else ():
+                for rows in choose(list(each(partial(_rows, manifests, table), near))) if near else ():
                     if rows:
                         yield rows.sort_by("clip_id")
 
         manifests.replace(table, pieces(), **partition)
 
 
-def _inside(manifests: Manifests, table: Table, inside: pc.Expression, part: Place) -> pa.Table:
-    return manifests.read_part(table, part).filter(inside)
+def _rows(manifests: Manifests, table: Table, within: tuple[Place, tuple[str, str] | None]) -> pa.Table:
+    """Return the rows of a part, of all clips or of a range of them."""
+    part, span = within
+    rows = manifests.read_part(table, part)
+    return rows.filter((pc.field("clip_id") >= span[0]) & (pc.field("clip_id") <= span[1])) if span else rows
