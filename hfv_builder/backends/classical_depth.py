@@ -109,9 +109,10 @@ def histogram(lab: npt.NDArray[np.uint8]) -> tuple[Ints, Floats, Ints]:
     filled = np.flatnonzero(counts)
     bins = np.zeros(len(counts), np.int64)
     bins[filled] = np.arange(len(filled))
-    sums = [np.bincount(keys.ravel(), weights=channel.ravel())[filled] for channel in np.moveaxis(lab, -1, 0)]
+    bins = bins[keys]
+    sums = [np.bincount(bins.ravel(), weights=channel.ravel()) for channel in np.moveaxis(lab, -1, 0)]
     colours = unscaled(np.stack(sums, axis=1) / counts[filled, None]) * (1, CHROMA, CHROMA)
-    return bins[keys], colours, counts[filled]
+    return bins, colours, counts[filled]
 
 
 def layers(colours: Floats, counts: Ints) -> Floats:
