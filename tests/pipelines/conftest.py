@@ -16,6 +16,20 @@ from pipelines.score.execution import IMPORTS
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.local import prepare_forks
 
+FIRST_SHARD = """
+import sys, time
+from pipelines.cli import main
+from pipelines.score import execution
+
+def first_shard(*arguments, run_shards=execution.run_shards, **options):
+    yield next(run_shards(*arguments, **options))
+    time.sleep(3600)
+
+execution.run_shards = first_shard
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line, which waits after the first shard: a kill always meets an unfinished run."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _forks() -> Iterator[None]:

@@ -199,18 +199,25 @@ def test_the_waiting_time_depends_on_the_cluster() -> None:
     assert Cluster(kind="slurm", wait_min=2).wait_s == 120
 
 
-def test_nothing_listens_beyond_this_machine(clips_folder: Fill, tmp_path: Path) -> None:
+RUNS = """
+import sys
+from pipelines.cli import main
+where = ["--manifests", sys.argv[1], "--workers", "2"]
+sys.exit(main(["score", "--generator", "kling", "--profile", "lite", *where])
+         or main(["catalog", "--generator", "pika", "--clips", sys.argv[2], *where]))
+"""
+
+
+def test_nothing_listens_beyond_this_machine(manifests: Manifests, clips_folder: Fill) -> None:
     """The listening sockets of all processes are sampled during two runs."""
-    clips_folder(count=6)
-    hfv = [sys.executable, "-m", "pipelines.cli"]
-    options = ["--generator", "kling", "--manifests", str(tmp_path / "manifests"), "--workers", "2"]
+    catalog(manifests, "kling", clips_folder(count=2), cluster=Cluster(workers=0))
+    command = [sys.executable, "-c", RUNS, str(manifests.root), str(clips_folder("pika", count=2))]
     addresses = set()
-    for stage in (["catalog", "--clips", str(tmp_path / "clips")], ["score", "--profile", "lite"]):
-        with subprocess.Popen([*hfv, *stage, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-            while run.poll() is None:
-                addresses |= _listening(run.pid)
-                time.sleep(0.25)
-        assert run.returncode == 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runs:
+        while runs.poll() is None:
+            addresses |= _listening(runs.pid)
+            time.sleep(0.25)
+    assert runs.returncode == 0
     assert addresses, "no listening socket was sampled, so the test checked nothing"
     assert {ip for ip in addresses if not ip_address(ip).is_loopback} == set()
 

@@ -30,7 +30,7 @@ from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
 from tests.conftest import moving_square, write_clip
-from tests.pipelines.conftest import rows
+from tests.pipelines.conftest import FIRST_SHARD, rows
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -100,21 +100,6 @@ def test_rows_do_not_depend_on_workers_order_or_names(clips_folder: Fill, cluste
             contents.append([p.read_bytes() for p in sorted((manifests.local_root / "scores").rglob("*.parquet"))])
     assert len(contents[0]) == 3
     assert all(content == contents[0] for content in contents)
-
-
-FIRST_SHARD = """
-import sys, time
-from pipelines.cli import main
-from pipelines.score import execution
-
-def first_shard(*arguments, run_shards=execution.run_shards, **options):
-    yield next(run_shards(*arguments, **options))
-    time.sleep(3600)
-
-execution.run_shards = first_shard
-sys.exit(main(sys.argv[1:]))
-"""
-"""The command line, which waits after the first shard: a kill always meets an unfinished run."""
 
 
 @pytest.fixture(scope="module")

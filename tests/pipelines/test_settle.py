@@ -39,10 +39,10 @@ def least_of_each_clip(parts: list[pa.Table]) -> list[pa.Table]:
 
 
 @given(
-    count=st.integers(1, 40),
-    part_rows=st.integers(1, 50),
-    cuts=st.lists(st.integers(0, 40), max_size=6),
-    repeats=st.lists(st.integers(0, 39), max_size=5),
+    count=st.integers(1, 16),
+    part_rows=st.integers(1, 20),
+    cuts=st.lists(st.integers(0, 16), max_size=4),
+    repeats=st.lists(st.integers(0, 15), max_size=3),
 )
 def test_the_parts_do_not_depend_on_the_shards(count: int, part_rows: int, cuts: list[int], repeats: list[int]) -> None:
     clip_ids = ids(count)

@@ -1,7 +1,9 @@
 """Contents of several generators have one owner in every stage, which is named, whatever the order of commands."""
 
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -30,6 +32,14 @@ FACTS = Probe(
     width=8, height=8, fps=8.0, num_frames=8, duration_s=1.0, codec="x", pix_fmt="y", rotation=0, bit_rate=None
 )
 REAL = {"camera", "k400"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_cluster() -> Iterator[None]:
+    """Let all catalogues use one cluster in this process: to start one takes as long as a small catalogue."""
+    with IN_PROCESS.connect() as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cluster, "connect", lambda *_, **__: contextlib.nullcontext(client))
+        yield
 
 
 @pytest.fixture(autouse=True)
