@@ -47,8 +47,8 @@ IN_PROCESS = Cluster(workers=0)
 def test_findings_do_not_depend_on_workers_or_interruptions(
     tmp_path: Path, clips_folder: Callable[..., Path], cluster: Cluster
 ) -> None:
-    folder = clips_folder(count=5, broken=True)
-    write_clip(folder / "copy.mp4", moving_square(8, seed=0), pix_fmt="yuv444p")
+    folder = clips_folder(count=5, frames=4, broken=True)
+    write_clip(folder / "copy.mp4", moving_square(4, seed=0), pix_fmt="yuv444p")
     undisturbed, resumed = (Manifests(tmp_path / name) for name in ("one", "two"))
     for manifests in (undisturbed, resumed):
         catalog(manifests, "kling", folder, cluster=IN_PROCESS)
@@ -82,7 +82,7 @@ def test_findings_do_not_depend_on_workers_or_interruptions(
 def test_scoring_writes_the_signals_that_the_audit_computes(
     manifests: Manifests, tmp_path: Path, clips_folder: Callable[..., Path]
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     score(manifests, "kling", load_profile("lite"), cluster=IN_PROCESS)
     scored = rows(manifests, SIGNALS)
@@ -99,7 +99,7 @@ def test_scoring_writes_the_signals_that_the_audit_computes(
 def test_a_changed_clip_has_a_reason_and_is_tried_again_on_request(
     manifests: Manifests, clips_folder: Callable[..., Path]
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     (folder / "000.mp4").write_bytes(b"changed")
     lost = lost_clips(manifests)
@@ -210,7 +210,7 @@ def test_lists_of_similar_names_stay_apart_and_end_with_their_finding(tmp_path: 
 def test_a_content_in_two_generators_is_no_near_duplicate_of_itself(
     manifests: Manifests, tmp_path: Path, clips_folder: Callable[..., Path]
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     audit(manifests, cluster=IN_PROCESS)
     (tmp_path / "film").mkdir()

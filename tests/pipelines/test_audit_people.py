@@ -48,7 +48,7 @@ def clips(manifests: Manifests, tmp_path: Path) -> Manifests:
     """Catalogue three bright and three dark clips."""
     folder = tmp_path / "clips" / "kling"
     for number in range(6):
-        frames = moving_square(12, seed=number)
+        frames = moving_square(6, seed=number)
         write_clip(folder / f"{number}.mp4", frames if number < 3 else (frames // 4))
     catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     return manifests

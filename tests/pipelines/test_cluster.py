@@ -76,14 +76,14 @@ def test_an_item_that_kills_its_worker_late_fails_alone(monkeypatch: pytest.Monk
 def test_clips_that_crash_or_hang_or_lose_the_gpu_fail_alone(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
-    folder = clips_folder(count=6)
+    folder = clips_folder(count=6, frames=4)
     catalog(manifests, "kling", folder, cluster=cluster)
     score(manifests, "kling", LITE, cluster=cluster)
     undisturbed = {row["clip_id"]: row for row in rows(manifests, SCORES, metric="motion")}
 
-    write_clip(folder / "exit.mp4", moving_square(8, seed=80))
-    write_clip(folder / "hang.mp4", moving_square(8, seed=81))
-    write_clip(folder / "lost.mp4", moving_square(8, seed=82))
+    write_clip(folder / "exit.mp4", moving_square(4, seed=80))
+    write_clip(folder / "hang.mp4", moving_square(4, seed=81))
+    write_clip(folder / "lost.mp4", moving_square(4, seed=82))
     with_deadly_clips = Manifests(tmp_path / "harmed")
     catalog(with_deadly_clips, "kling", folder, cluster=cluster)
     names = {row["clip_id"]: Path(row["path"]).name for row in rows(with_deadly_clips, CLIPS)}
@@ -120,7 +120,7 @@ def test_an_error_of_the_task_is_raised(cluster: Cluster) -> None:
 def test_rows_in_this_process_equal_those_of_workers(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
-    folder = clips_folder(count=3, broken=True)
+    folder = clips_folder(count=3, frames=4, broken=True)
     in_process = Manifests(tmp_path / "here")
     for manifests_of_run, run_cluster in ((manifests, cluster), (in_process, Cluster(workers=0))):
         catalog(manifests_of_run, "kling", folder, cluster=run_cluster)
@@ -145,7 +145,7 @@ def test_every_gpu_has_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPat
 def test_a_missing_gpu_is_a_usage_error(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
+    catalog(manifests, "kling", clips_folder(count=1, frames=2), cluster=cluster)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(UsageError, match="no GPU is found here"):
         score(manifests, "kling", LITE, device="cuda")
@@ -157,7 +157,7 @@ def test_scores_of_two_devices_are_mixed_only_on_request(
     """While GPU workers are not up yet, a run on the CPU must not supersede scores of a GPU."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr("hfv_builder.backends.registry.require", lambda *_: None)
-    catalog(manifests, "kling", clips_folder(count=1), cluster=cluster)
+    catalog(manifests, "kling", clips_folder(count=1, frames=2), cluster=cluster)
     paper = load_profile("paper")
     made_on_gpu = resolve(paper, device="cuda").fingerprints[Metric.MOTION]
     row = dict.fromkeys(SCORES.schema.names) | {"clip_id": rows(manifests, CLIPS)[0]["clip_id"], "status": "ok"}
@@ -210,8 +210,8 @@ sys.exit(main(["score", "--generator", "kling", "--profile", "lite", *where])
 
 def test_nothing_listens_beyond_this_machine(manifests: Manifests, clips_folder: Fill) -> None:
     """The listening sockets of all processes are sampled during two runs."""
-    catalog(manifests, "kling", clips_folder(count=2), cluster=Cluster(workers=0))
-    command = [sys.executable, "-c", RUNS, str(manifests.root), str(clips_folder("pika", count=2))]
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=Cluster(workers=0))
+    command = [sys.executable, "-c", RUNS, str(manifests.root), str(clips_folder("pika", count=2, frames=4))]
     addresses = set()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runs:
         while runs.poll() is None:

@@ -56,7 +56,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def test_a_full_disk_stops_the_run_which_resumes_with_more_space(
     disk: Disk, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
-    folder = clips_folder(count=4)
+    folder = clips_folder(count=4, frames=4)
     manifests = Manifests(disk.path / "manifests")
     catalog(manifests, "kling", folder, cluster=cluster)
     catalogued = rows(manifests, CLIPS)
@@ -75,7 +75,7 @@ def test_a_full_disk_stops_the_run_which_resumes_with_more_space(
 def test_a_read_only_disk_is_a_usage_error(
     disk: Disk, clips_folder: Fill, capsys: pytest.CaptureFixture[str], cluster: Cluster
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     disk.change("size=8m")
     manifests = Manifests(disk.path)
     catalog(manifests, "kling", folder, cluster=cluster)
@@ -94,7 +94,7 @@ def test_a_read_only_disk_is_a_usage_error(
 def test_clips_that_are_unmounted_during_a_run(
     disk: Disk, clips_folder: Fill, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = clips_folder(count=4)
+    folder = clips_folder(count=4, frames=4)
     disk.change("size=8m")
     clips = disk.path / "kling"
     shutil.copytree(folder, clips)

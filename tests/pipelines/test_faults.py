@@ -15,7 +15,7 @@ from pipelines.cli import main
 from pipelines.score.stage import score
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.faults import HELD, Fault, Suspects, described
-from tests.pipelines.conftest import age, rows
+from tests.pipelines.conftest import age, raising, rows
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -37,20 +37,17 @@ def broken_for(name: str, function: Any, error: Exception) -> Callable[..., Any]
     return call
 
 
-@pytest.mark.parametrize("error", [TypeError("x"), ImportError("x"), AttributeError("x"), NameError("x")])
 def test_scoring_raises_an_error_of_the_program_in_every_clip(
-    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, error: Exception
+    manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog(manifests, "kling", clips_folder(count=3), cluster=IN_PROCESS)
-
-    def fails(*_: Any, **__: Any) -> Any:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr("hfv_builder.frames.video.decode", fails)
-        with pytest.raises(Fault, match=rf"all of 3 clips failed with {type(error).__name__}: x.*no row was written"):
-            score(manifests, "kling", LITE, cluster=IN_PROCESS)
-        assert rows(manifests, SCORES) == []
+    catalog(manifests, "kling", clips_folder(count=3, frames=4), cluster=IN_PROCESS)
+    for error in (TypeError("x"), ImportError("x"), AttributeError("x"), NameError("x")):
+        with monkeypatch.context() as patch:
+            patch.setattr("hfv_builder.frames.video.decode", raising(error))
+            why = rf"all of 3 clips failed with {type(error).__name__}: x.*no row was written"
+            with pytest.raises(Fault, match=why):
+                score(manifests, "kling", LITE, cluster=IN_PROCESS)
+            assert rows(manifests, SCORES) == []
     assert score(manifests, "kling", LITE, cluster=IN_PROCESS).exit_code == 0
 
 
@@ -60,7 +57,7 @@ def test_a_single_clip_fails_alone_whatever_it_raises(
     """The clip is in a shard with others, in its own shard, and in its own run after others were scored."""
     from hfv_builder.frames import video
 
-    folder = clips_folder(count=3)
+    folder = clips_folder(count=3, frames=4)
     catalog(manifests, "kling", folder, cluster=IN_PROCESS)
     odd = sorted(folder.iterdir())[0].name
     monkeypatch.setattr("hfv_builder.frames.video.decode", broken_for(odd, video.decode, TypeError("odd")))
@@ -74,7 +71,7 @@ def test_a_single_clip_fails_alone_whatever_it_raises(
 def test_cataloguing_raises_an_error_of_the_program_in_every_file(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = clips_folder(count=3)
+    folder = clips_folder(count=3, frames=4)
     arguments = ["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0"]
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.catalog.worker.probe", raise_type_error)
@@ -93,7 +90,7 @@ def test_a_single_file_is_catalogued_as_failed_whatever_it_raises(
 ) -> None:
     from pipelines.catalog import worker as module
 
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     age(monkeypatch)
     assert catalog(manifests, "kling", folder, cluster=IN_PROCESS).exit_code == 0
     (folder / "odd.mp4").write_bytes((folder / "000.mp4").read_bytes() + b"\0")

@@ -37,7 +37,7 @@ def states(manifests: Manifests) -> dict[str, str]:
 def test_a_moved_folder_keeps_its_scores(
     manifests: Manifests, clips_folder: Callable[..., Path], cluster: Cluster, tmp_path: Path
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     add(manifests, folder)
     assert score(manifests, "kling", LITE, cluster=cluster).summary["scored_now"] == 2
     scores = rows(manifests, SCORES)

@@ -32,7 +32,7 @@ LITE = load_profile("lite")
 def test_a_clip_whose_file_was_missing_is_scored_once_it_exists(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     catalog(manifests, "kling", folder, cluster=cluster)
     missing = folder / "000.mp4"
     missing.rename(folder.parent / "away.mp4")
@@ -48,7 +48,7 @@ def test_a_clip_whose_file_was_missing_is_scored_once_it_exists(
 def test_a_clip_that_is_replaced_while_it_is_scored_has_no_score(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, damaged: bool
 ) -> None:
-    file = clips_folder(count=1) / "000.mp4"
+    file = clips_folder(count=1, frames=4) / "000.mp4"
     catalog(manifests, "kling", file.parent, cluster=Cluster(workers=0))
 
     def decode_late(path: Path, **options: Any) -> Iterator[Any]:
@@ -66,7 +66,7 @@ def test_a_clip_that_is_replaced_while_it_is_scored_has_no_score(
 def test_changed_content_is_not_scored_under_the_old_id(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, tmp_path: Path
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     undisturbed = Manifests(tmp_path / "undisturbed")
     for target in (manifests, undisturbed):
         catalog(target, "kling", folder, cluster=cluster)
@@ -85,7 +85,7 @@ def test_changed_content_is_not_scored_under_the_old_id(
 def test_a_clip_that_the_catalogue_could_not_read_is_scored_after_a_retry(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = clips_folder(count=1)
+    folder = clips_folder(count=1, frames=4)
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.catalog.worker.probe", raising(ClipError("its decoder is away")))
         catalog(manifests, "kling", folder, cluster=Cluster(workers=0))
@@ -101,7 +101,7 @@ def test_a_catalogue_that_is_not_finished_is_refused(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster
 ) -> None:
     """Its rows do not tell yet which clips are real and which files are gone."""
-    catalog(manifests, "kling", clips_folder(count=2), cluster=cluster)
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=cluster)
     manifests.add(CLIPS, manifests.read(CLIPS)[:1], name="late", generator="kling")
     not_finished = pytest.raises(UsageError, match="not finished: run `hfv catalog --generator kling` again")
     with not_finished:
@@ -114,7 +114,7 @@ def test_rows_that_workers_wrote_to_another_folder_are_reported_as_missing(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     in_process = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=in_process)
     write = shard._write_rows
     monkeypatch.setattr(
         shard,
@@ -129,7 +129,7 @@ def test_a_worker_of_another_version_is_refused(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_process = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=in_process)
     monkeypatch.setattr("pipelines.score.plan.packages", lambda: packages() | {"av": "1.0"})
     monkeypatch.setattr(models, "_local", threading.local())
     with pytest.raises(UsageError, match=rf"for it has av {packages()['av']}: set it up in the same way"):
@@ -141,7 +141,7 @@ def test_a_worker_with_other_weights_is_refused(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_process = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=in_process)
     resolved = registry.resolve(LITE)
     answers = iter([resolved, dataclasses.replace(resolved, revisions={"flow": "other"})])
     monkeypatch.setattr(registry, "resolve", lambda *_, **__: next(answers))

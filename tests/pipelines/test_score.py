@@ -37,7 +37,7 @@ LITE = load_profile("lite")
 
 
 def test_every_clip_and_metric_has_a_row(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
-    folder = clips_folder(count=5, broken=True)
+    folder = clips_folder(count=5, frames=4, broken=True)
     write_clip(folder / "one.mp4", moving_square(1, seed=50))
     write_clip(folder / "two.mp4", moving_square(2, seed=51))
     catalog(manifests, "kling", folder, cluster=cluster)
@@ -52,7 +52,7 @@ def test_every_clip_and_metric_has_a_row(manifests: Manifests, clips_folder: Fil
         if name.startswith("00"):
             assert row["status"] == "ok", row["error"]
             assert row["score"] >= 0
-            assert len(row["frames"]) == len(row["trace"]) == {"motion": 6}.get(metric, 7)
+            assert len(row["frames"]) == len(row["trace"]) == {"motion": 2}.get(metric, 3)
         elif name == "two.mp4" and metric != "motion":
             assert row["status"] == "ok"
         else:
@@ -65,7 +65,7 @@ def test_every_clip_and_metric_has_a_row(manifests: Manifests, clips_folder: Fil
 
 
 def test_nothing_is_scored_twice(manifests: Manifests, clips_folder: Fill, cluster: Cluster) -> None:
-    folder = clips_folder(count=3)
+    folder = clips_folder(count=3, frames=4)
     catalog(manifests, "kling", folder, cluster=cluster)
     assert score(manifests, "kling", LITE, metrics=[Metric.MOTION], cluster=cluster).summary["scored_now"] == 3
     before = rows(manifests, SCORES)
@@ -81,7 +81,7 @@ def test_nothing_is_scored_twice(manifests: Manifests, clips_folder: Fill, clust
 
 
 def test_rows_do_not_depend_on_workers_order_or_names(clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
-    folder = clips_folder(count=5, broken=True)
+    folder = clips_folder(count=4, frames=4, broken=True)
     shuffled = tmp_path / "shuffled"
     shuffled.mkdir()
     for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
@@ -107,7 +107,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> t
     """Return a folder of clips and the manifests with their scores; tests must not change them."""
     folder, manifests = tmp_path_factory.mktemp("kling"), Manifests(tmp_path_factory.mktemp("undisturbed"))
     for seed in range(12):
-        write_clip(folder / f"{seed:03d}.mp4", moving_square(12, seed=seed))
+        write_clip(folder / f"{seed:03d}.mp4", moving_square(6, seed=seed))
     catalog(manifests, "kling", folder, cluster=cluster)
     score(manifests, "kling", LITE, cluster=cluster)
     return folder, manifests
@@ -173,7 +173,7 @@ def test_a_failed_clip_is_tried_again_on_request(
     manifests: Manifests, clips_folder: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_process = Cluster(workers=0)
-    catalog(manifests, "kling", clips_folder(count=2), cluster=in_process)
+    catalog(manifests, "kling", clips_folder(count=2, frames=4), cluster=in_process)
     decode = video.decode
 
     def failing(path: Path, **options: Any) -> Iterator[Any]:
@@ -227,7 +227,7 @@ def test_odd_real_media_have_rows_and_reasons(real_clips: Path, manifests: Manif
 def test_a_frozen_clip_is_scored_and_reported_as_suspicious(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster
 ) -> None:
-    folder = clips_folder(count=2)
+    folder = clips_folder(count=2, frames=4)
     moving = moving_square(4, seed=60)
     write_clip(folder / "frozen.mp4", np.concatenate([moving, np.repeat(moving[-1:], 20, axis=0)]))
     catalog(manifests, "kling", folder, cluster=cluster)
