@@ -46,7 +46,7 @@ def compact(run: ScoringRun, clips: int, *, at_end: bool = False) -> None:
         )
     for keys in run.manifests.partitions(EMBEDDINGS, generator=run.generator):
         run.manifests.recover(EMBEDDINGS, **keys)
-        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, **keys)
+        settle(run.manifests, EMBEDDINGS, newest_embeddings, clips=clips, part_rows=EMBEDDED_ROWS, anew=None, **keys)
     compact_signals(run.manifests, run.generator, clips)
 
 

@@ -234,7 +234,9 @@ def test_a_killed_upload_keeps_the_old_file(bucket: Place, server: str) -> None:
     assert read(bucket / "part.parquet") == b"after"
 
 
-def test_a_partition_is_listed_in_one_request(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_is_listed_and_an_object_is_read_in_one_request(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifests = Manifests(bucket)
     table = pa.Table.from_pylist([dict.fromkeys(LABELS.schema.names)], schema=LABELS.schema)
     part = manifests.add(LABELS, table, name="1", generator="kling")
@@ -248,6 +250,9 @@ def test_a_partition_is_listed_in_one_request(bucket: Place, monkeypatch: pytest
     monkeypatch.setattr(store, "_call_s3", counted)
     assert manifests.parts(LABELS, generator="kling") == [part]
     assert methods == ["list_objects_v2"]
+    methods.clear()
+    read(part)
+    assert methods == ["get_object"]
     journal = {"owner": "x", "new": [part.name], "old": [], "whole": False}
     put(part.parent / ".replacing.json", json.dumps(journal))
     assert manifests.parts(LABELS, generator="kling") == []
