@@ -20,6 +20,7 @@ from review_ui.pages import PAUSES
 from tests.review_ui.browser import Desk, Served
 from tests.review_ui.sample import SHARED, make_clips, make_media, make_sample, write_manifests
 
+BROWSERS = "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -146,7 +147,7 @@ def guest(door: TestClient) -> Person:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A browser without a window, which takes a second to start. Tests use `chromium`."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    found = [shutil.which(name) for name in BROWSERS]
     if not any(found):
         pytest.skip("no chromium on the path: apt-get install chromium")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
