@@ -204,9 +204,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
 
     command("status", "show how many clips are done, failed and left", everywhere)
 
-    command("show", "print everything that is known about one clip", everywhere).add_argument(
-        "clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name"
-    )
+    show = command("show", "print everything that is known about one clip", everywhere)
+    show.add_argument("clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
 
     weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
     weights.add_argument(

@@ -182,7 +182,10 @@ def read_release(folder: Path) -> Release:
 
 
 def _placed(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of all folders, with their places; a column for all folders takes as long as one for a folder."""
+    """Return the rows of all folders with the columns folder, split, variant, path and is_real.
+
+    The columns are added once for all folders: pandas takes about as long for those of a single folder.
+    """
     rows = pd.concat(parts.values(), ignore_index=True)
     variants = (folder.rpartition("/")[2].partition("@")[2] for folder in parts)
     columns = {"folder": parts, "split": (split_of(folder).value for folder in parts), "variant": variants}

@@ -114,7 +114,9 @@ def _text(values: npt.NDArray[np.str_], taken: npt.NDArray[np.bool_]) -> pd.Seri
 def _places(
     class_of: npt.NDArray[np.int64], counted: npt.NDArray[np.int64], place: npt.NDArray[np.int64], rows: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return how many counted clips of its class come up to each clip, and how many the class has; 0 for other rows.
+    """Return two counts for each clip: the counted clips of its class up to and including it, and all of its class.
+
+    Both are 0 for other rows.
 
     Args:
         class_of: of the clips, sorted by class.

@@ -71,7 +71,7 @@ def test_it_is_whole_and_others_stream_it(packed: Path) -> None:
 def test_killed_and_resumed_it_is_the_same(
     packed: Path, filled: Manifests, here: Cluster, tmp_path: Path, gathered_once: None
 ) -> None:
-    for survived in (1, 28, 12, 1000):  # the second run is killed while it packs, the third while it goes on with that
+    for survived in (1, 28, 12, 1000):  # the second is killed while it packs a shard, the third while it resumes that
         with killed_after(survived):
             release(filled, NAME, out=tmp_path, sharded=True, cluster=here)
     assert (tmp_path / NAME.folder / CHECKSUMS).read_text() == (packed / CHECKSUMS).read_text()
