@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from hfv_builder.records import ClipError, Label, Split, UsageError
 from hfv_builder.release.checksums import FILE as CHECKSUMS
@@ -27,6 +28,7 @@ from hfv_builder.release.shards import SHARD_SUFFIX
 
 FOLDERS = ("data/*", f"{EVALUATION}/*")
 NEEDED = ("file_name", "label")
+NO_LABELS = "has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)"
 SET_COLUMNS = ["clip_id", "set", "variant", "label", "generator", "path"]
 
 
@@ -197,6 +199,18 @@ def _placed(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return rows
 
 
+def _column(table: Path, content: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    """Return a column in the type of the schema, even if it was written as a category or a wider number."""
+    if field.name not in content.column_names:
+        return pa.chunked_array([pa.nulls(len(content), field.type)])
+    column = content[field.name]
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException:
+        what = NO_LABELS if field.name == "label" else f"has {column.type} in {field.name}, which must be {field.type}"
+        raise UsageError(f"{table} {what}") from None
+
+
 def _read(table: Path, release: Path) -> pd.DataFrame:
     """Return the rows of one metadata.parquet; missing columns are null."""
     try:
@@ -205,11 +219,9 @@ def _read(table: Path, release: Path) -> pd.DataFrame:
         raise UsageError(f"{table} cannot be read ({error}): download the release again") from None
     if missing := [name for name in NEEDED if name not in content.column_names]:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
-    rows: pd.DataFrame = content.to_pandas().reindex(columns=SCHEMA.names)
-    labels = pd.to_numeric(rows["label"], errors="coerce")
-    if not labels.isin([*map(int, Label)]).all():
-        raise UsageError(f"{table} has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)")
-    rows["label"] = labels.astype(int)
+    rows: pd.DataFrame = pa.table([_column(table, content, field) for field in SCHEMA], SCHEMA).to_pandas()
+    if not rows["label"].isin([*map(int, Label)]).all():
+        raise UsageError(f"{table} {NO_LABELS}")
     if rows["file_name"].isna().any():
         raise UsageError(f"{table} has a row without file_name: give every clip its file, relative to {table.parent}")
     above, _, name = table.parent.relative_to(release).as_posix().rpartition("/")

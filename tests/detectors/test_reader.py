@@ -96,6 +96,22 @@ def test_a_clip_that_changed_since_the_release_was_made_is_an_error(folder: Path
         pass
 
 
+def test_columns_of_other_types_are_converted_or_named(tmp_path: Path) -> None:
+    table = tmp_path / "data" / "train" / "metadata.parquet"
+    table.parent.mkdir(parents=True)
+    rows = pd.DataFrame({"file_name": [7, 8], "label": [0.0, 3.0], "generator": ["kling", None], "clip_id": [1, 2]})
+    rows.astype({"generator": "category"}).to_parquet(table)
+    read = read_release(tmp_path).rows
+    assert read["path"].tolist() == ["data/train/7", "data/train/8"]
+    assert read["clip_id"].tolist() == ["1", "2"]
+    assert read["generator"].tolist() == ["kling", "train"]
+    assert read["label"].tolist() == [0, 3]
+    for column, values, kind in (("num_frames", [48.5, 2], "double"), ("prompt", [["a"], []], "list")):
+        pd.concat([rows, pd.Series(values, name=column)], axis=1).to_parquet(table)
+        with pytest.raises(UsageError, match=rf"has {kind}.* in {column}, which must be (int32|string)"):
+            read_release(tmp_path)
+
+
 def test_a_missing_clip_is_an_error(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "r")
     release = read_release(tmp_path / "r")
