@@ -11,6 +11,7 @@ from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.reference import reference_labels
 from hfv_builder.audit.stability import changed_labels
 from hfv_builder.clips.formats import name_formats
+from hfv_builder.labelling.labels import label_clips
 from hfv_builder.records import METRICS, Label
 
 SCORES = [metric.value for metric in METRICS]
@@ -35,13 +36,13 @@ UNSTABLE = 0.5
 """Smallest share of draws that change a clip's label for the label to count as decided by chance."""
 
 
-def labels(clips: pd.DataFrame, others: Mapping[str, pd.Series]) -> Report:
+def labels(clips: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Report:
     """Return the findings on the reliability of the labels.
 
     Args:
         clips: a row per clip with clip_id, generator, is_real, the three scores, auto_label, margin, tied, group_size,
             fingerprint (of the labels), and the columns of formats, `COMPONENTS` and `CONFOUNDS`.
-        others: for each other profile its label of each clip, by clip id.
+        others: for each other profile its three scores of the clips that have them all, indexed by clip_id.
     """
     fake = clips[~clips["is_real"] & clips["auto_label"].notna()]
     real = clips[clips["is_real"]].dropna(subset=SCORES)
@@ -138,16 +139,22 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
             yield judge(finding, generator, found, says)
 
 
-def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.Series]) -> Iterator[Finding]:
-    for profile, labels_ in others.items():
-        theirs = own["clip_id"].map(labels_)
-        both = theirs.notna()
-        if both.sum() < LEAST:
+def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Compare the labels under two profiles, each ranked among the clips that both profiles scored."""
+    groups = ranked_together(own)
+    for profile, scores in others.items():
+        both = own["clip_id"].isin(scores.index)
+        count = int(both.sum())
+        if count < LEAST:
             continue
-        differs = both & theirs.ne(own["auto_label"])
-        estimate = share(int(differs.sum()), int(both.sum()))
-        says = f"{_percent(estimate)} of the labels of {generator} differ under the profile {profile}"
-        clips = tuple(own.loc[differs, "clip_id"])
+        ours = own.loc[both, ["clip_id", "generator", *SCORES]]
+        theirs = ours.assign(**scores.loc[ours["clip_id"], SCORES].set_index(ours.index))
+        under = [label_clips(table, groups=groups[both])["auto_label"] for table in (ours, theirs)]
+        differs = under[0].ne(under[1])
+        estimate = share(int(differs.sum()), count)
+        among = "" if count == len(own) else f", which scored {count} of its {len(own)} clips: both rank those alone"
+        says = f"{_percent(estimate)} of the labels of {generator} differ under the profile {profile}{among}"
+        clips = tuple(ours.loc[differs, "clip_id"])
         subject = f"{generator}: {profile}"
         advice = "hfv review --clips LIST"
         yield judge("labels that another profile changes", subject, estimate, says, advice=advice, clips=clips)

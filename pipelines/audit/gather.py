@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from hfv_builder.audit.labels import COMPONENTS, ranked_together
+from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
 from hfv_builder.audit.leakage import NEAR
-from hfv_builder.labelling.labels import label_clips
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
 from hfv_builder.records import METRICS, Metric, Status
 from hfv_builder.storage.manifest import Manifests
@@ -85,32 +84,33 @@ def clips_table(
     )
 
 
-def labels_of_other_profiles(manifests: Manifests, clips: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return the label that each other profile with scores gives, by profile, as label ids by clip id.
+def scores_of_other_profiles(manifests: Manifests, clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the scores of the generated clips in each profile that did not give their labels.
 
     Args:
-        clips: the result of `clips_table`; its generated clips are ranked together as they were labelled.
+        clips: the result of `clips_table`.
+
+    Returns:
+        By profile: a row per clip that has all three scores, indexed by clip_id; columns spatial, appearance, motion.
     """
-    found: dict[str, list[pd.Series]] = {}
+    found: dict[str, list[pd.DataFrame]] = {}
     for generator, own in clips[~clips["is_real"]].groupby("generator", sort=True):
         origin = origin_of_labels(manifests, str(generator))
         for profile in scored_profiles(manifests, [str(generator)]):
             if origin is not None and profile != origin.profile:
-                found.setdefault(profile, []).append(_labels(manifests, profile, str(generator), own))
+                found.setdefault(profile, []).append(_scores(manifests, profile, str(generator), own["clip_id"]))
     return {profile: pd.concat(parts) for profile, parts in sorted(found.items())}
 
 
-def _labels(manifests: Manifests, profile: str, generator: str, clips: pd.DataFrame) -> pd.Series:
-    scores = clips[["clip_id", "generator"]].reset_index(drop=True)
+def _scores(manifests: Manifests, profile: str, generator: str, clip_ids: pd.Series) -> pd.DataFrame:
+    columns = {}
     for metric in METRICS:
         rows = manifests.read(
             SCORES, ["clip_id", "score", "status"], profile=profile, metric=metric.value, generator=generator
         ).to_pandas()
         own = rows[rows["status"].eq(Status.OK.value)].drop_duplicates("clip_id").set_index("clip_id")["score"]
-        scores[metric.value] = scores["clip_id"].map(own).astype(float)
-    labelled = label_clips(scores, groups=ranked_together(clips))
-    found: pd.Series = labelled.set_index("clip_id")["auto_label"].dropna()
-    return found
+        columns[metric.value] = clip_ids.map(own).astype(float)
+    return pd.DataFrame(columns).set_index(pd.Index(clip_ids, name="clip_id")).dropna()
 
 
 def _components(manifests: Manifests, generator: str) -> dict[str, dict[str, float]]:

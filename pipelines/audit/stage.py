@@ -29,7 +29,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, remove, writable
 from hfv_builder.storage.schema import AUDIT
-from pipelines.audit.gather import clips_table, labels_of_other_profiles
+from pipelines.audit.gather import clips_table, scores_of_other_profiles
 from pipelines.audit.near import groups_of_clips, mean_embeddings
 from pipelines.audit.released import released_clips
 from pipelines.audit.signals import complete_signals
@@ -91,7 +91,7 @@ def audit(
     reports = [
         shortcuts(clips, released),
         leakage(clips, pairs),
-        labels(clips, labels_of_other_profiles(manifests, clips)),
+        labels(clips, scores_of_other_profiles(manifests, clips)),
         agreement(clips, _matched(theirs, clips), str(against)),
         diversity(clips, words, topics_of_clips(embeddings.get(MODEL), words)),
         find_people(clips, None if detector else lack(next(iter(DETECTORS)))),

@@ -9,7 +9,7 @@ import pytest
 from hfv_builder.audit.agreement import agreement
 from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Estimate, Finding, Severity
-from hfv_builder.audit.labels import COMPONENTS, labels
+from hfv_builder.audit.labels import COMPONENTS, SCORES, labels
 from hfv_builder.audit.leakage import NEAR, leakage
 from hfv_builder.audit.media import media
 from hfv_builder.audit.people import people
@@ -183,12 +183,23 @@ def test_a_side_may_name_no_frequent_activity() -> None:
 
 def test_labels_of_another_profile_are_compared() -> None:
     clips = clean()
-    generated_labels = clips[~clips["is_real"]].set_index("clip_id")["auto_label"]
-    same = [item for item in labels(clips, {"lite": generated_labels}).findings if "profile" in item.finding]
+    scores = clips[~clips["is_real"]].set_index("clip_id")[SCORES]
+    same = [item for item in labels(clips, {"lite": scores}).findings if "profile" in item.finding]
     assert {item.severity for item in same} == {Severity.OK}
-    other = [item for item in labels(clips, {"lite": (generated_labels + 1) % 3}).findings if "profile" in item.finding]
+    turned = scores.rename(columns=dict(zip(SCORES, [*SCORES[1:], SCORES[0]], strict=True)))
+    other = [item for item in labels(clips, {"lite": turned}).findings if "profile" in item.finding]
     assert {item.severity for item in other} == {Severity.ERROR}
-    assert sum(len(item.clips) for item in other) == len(generated_labels)
+    assert sum(len(item.clips) for item in other) > 0.9 * len(scores)
+
+
+def test_labels_of_a_profile_with_some_clips_are_compared_among_them() -> None:
+    clips = clean()
+    kling = clips[clips["generator"].eq("kling")].set_index("clip_id")[SCORES]
+    some = kling[kling["spatial"] > kling["spatial"].median()]  # ranked among themselves they have other labels
+    (found,) = [item for item in labels(clips, {"lite": some}).findings if "profile" in item.finding]
+    assert found.estimate is not None
+    assert (found.subject, found.estimate.value, found.clips) == ("kling: lite", 0.0, ())
+    assert f"which scored {len(some)} of its {len(kling)} clips: both rank those alone" in found.says
 
 
 def test_labels_by_format_are_resampled_in_their_formats() -> None:

@@ -20,7 +20,7 @@ from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
-from pipelines.audit.gather import clips_table, labels_of_other_profiles
+from pipelines.audit.gather import clips_table, scores_of_other_profiles
 from pipelines.audit.near import groups_of_clips
 from pipelines.audit.signals import complete_signals
 from pipelines.audit.stage import _listed, _remove_old_lists, _table, audit
@@ -185,8 +185,8 @@ def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     manifests.replace(SELECTION, [pa.Table.from_pylist(chosen, schema=SELECTION.schema)], generator="kling")
     label(manifests, profile="lite")
     clips = clips_table(manifests, ["kling"], lost_clips(manifests))
-    other = labels_of_other_profiles(manifests, clips)["same"]
-    assert other.to_dict() == clips.set_index("clip_id")["auto_label"].to_dict()
+    other = scores_of_other_profiles(manifests, clips)["same"]
+    pd.testing.assert_frame_equal(other, clips.set_index("clip_id")[list(other)])
     assert len(other) == 20
 
 
