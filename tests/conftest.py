@@ -2,7 +2,10 @@
 
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,21 @@ settings.load_profile("hfv")
 REAL_CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 
 Frames = npt.NDArray[np.uint8]
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - only for a new folder of our own
+ROOM = 6 << 30
+"""Bytes that must be free there; the tests write half a gigabyte."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the temporary files of a parallel run in memory if it has room: there are tens of thousands of them."""
+    if not config.getoption("numprocesses", None) or "TMPDIR" in os.environ:
+        return
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="hfv-tests-", dir=MEMORY)  # all processes inherit it
+        tempfile.tempdir = None  # forget the folder chosen before
+        config.add_cleanup(partial(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
