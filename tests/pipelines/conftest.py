@@ -12,10 +12,13 @@ import pytest
 
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, place
-from pipelines.score.execution import IMPORTS
+from pipelines.audit.signals import IMPORTS as AUDIT_IMPORTS
+from pipelines.release.stage import IMPORTS as RELEASE_IMPORTS
+from pipelines.score.execution import IMPORTS as SCORE_IMPORTS
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.local import prepare_forks
 
+IMPORTS = (*SCORE_IMPORTS, *AUDIT_IMPORTS, *RELEASE_IMPORTS)
 FIRST_SHARD = """
 import sys, time
 from pipelines.cli import main
@@ -33,7 +36,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(scope="session", autouse=True)
 def _forks() -> Iterator[None]:
-    """Let the fork server import what scoring needs even if another stage starts it: else every later worker does.
+    """Let the fork server import what every stage needs, whichever starts it: else every later worker does.
 
     Dask is imported before a test sets the clock forward, since it would keep that clock.
     """
