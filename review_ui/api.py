@@ -54,8 +54,8 @@ REVIEWER = "x-reviewer"
 COOKIE_S = 400 * 86400
 """Lifetime of the cookie, the longest that browsers allow. The server expires sessions by their last use."""
 SENTENCE = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}}
-SENTENCES = {status: SENTENCE for status in (400, 401, 403, 404, 409, 413, 421, 422)} | {503: {"model": Problem}}
-"""The model is given once per route, which describes it: FastAPI builds a validator each time it is given."""
+SENTENCES = dict.fromkeys((400, 401, 403, 404, 409, 413, 421, 422, 503), SENTENCE)
+"""The responses of every route. The model itself is given to one route, since FastAPI builds a validator for each."""
 Named = Annotated[ClipId, Path()]
 
 
@@ -166,7 +166,7 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
         """Answer a clip. The response is sent once the decision is on disk."""
         return JSONResponse(await desk.decide(someone.name, new))
 
-    @api.post("/session", response_model=Me, tags=["session"])
+    @api.post("/session", response_model=Me, tags=["session"], responses={503: {"model": Problem}})
     async def come_in(entry: Entry, request: Request, response: Response) -> dict[str, Any]:
         """Sign in with a name, and with a token if the server has a users file."""
         if not NAME.fullmatch(entry.name):

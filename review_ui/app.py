@@ -112,12 +112,16 @@ def create_app(
         redoc_url=None,
         openapi_url=None,  # a route of the API, which needs a session
     )
-    app.include_router(make_api(desk, sessions))
-    app.include_router(make_results(desk, sessions, Statistics(desk)))
-    app.include_router(make_browse(desk, sessions))
-    app.include_router(make_guide(desk, sessions))
-    app.include_router(make_media(desk, sessions))
-    app.include_router(make_pages(desk, sessions))
+    # Routers are not included, since FastAPI would build every route of them a second time.
+    for router in (
+        make_api(desk, sessions),
+        make_results(desk, sessions, Statistics(desk)),
+        make_browse(desk, sessions),
+        make_guide(desk, sessions),
+        make_media(desk, sessions),
+        make_pages(desk, sessions),
+    ):
+        app.router.routes.extend(router.routes)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(Guard, hosts=tuple(hosts))
 
