@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hfv_builder.records import ClipError, Label, Split, UsageError
 from hfv_builder.release.checksums import FILE as CHECKSUMS
@@ -183,12 +184,12 @@ def read_release(folder: Path) -> Release:
     )
 
 
-def _placed(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _placed(parts: dict[str, pa.Table]) -> pd.DataFrame:
     """Return the rows of all folders with the columns folder, split, variant, path and is_real.
 
-    The columns are added once for all folders: pandas takes about as long for those of a single folder.
+    They are converted, and the columns added, once for all folders: pandas takes about as long for a single folder.
     """
-    rows = pd.concat(parts.values(), ignore_index=True)
+    rows: pd.DataFrame = pa.concat_tables(parts.values()).to_pandas()
     variants = (folder.rpartition("/")[2].partition("@")[2] for folder in parts)
     columns = {"folder": parts, "split": (split_of(folder).value for folder in parts), "variant": variants}
     for column, values in columns.items():
@@ -211,7 +212,7 @@ def _column(table: Path, content: pa.Table, field: pa.Field) -> pa.ChunkedArray:
         raise UsageError(f"{table} {what}") from None
 
 
-def _read(table: Path, release: Path) -> pd.DataFrame:
+def _read(table: Path, release: Path) -> pa.Table:
     """Return the rows of one metadata.parquet; missing columns are null."""
     try:
         content = read_metadata(table)
@@ -219,20 +220,20 @@ def _read(table: Path, release: Path) -> pd.DataFrame:
         raise UsageError(f"{table} cannot be read ({error}): download the release again") from None
     if missing := [name for name in NEEDED if name not in content.column_names]:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
-    rows: pd.DataFrame = pa.table([_column(table, content, field) for field in SCHEMA], SCHEMA).to_pandas()
-    if not rows["label"].isin([*map(int, Label)]).all():
+    columns = {field.name: _column(table, content, field) for field in SCHEMA}
+    if not pc.all(pc.is_in(columns["label"], pa.array([*map(int, Label)], columns["label"].type)), min_count=0).as_py():
         raise UsageError(f"{table} {NO_LABELS}")
-    if rows["file_name"].isna().any():
+    if columns["file_name"].null_count:
         raise UsageError(f"{table} has a row without file_name: give every clip its file, relative to {table.parent}")
     above, _, name = table.parent.relative_to(release).as_posix().rpartition("/")
     own = name.partition("@")[0]
-    if (unnamed := rows["clip_id"].isna()).any():
-        ids = f"{above}/{own}/" + rows["file_name"].astype(str).str.removesuffix(SUFFIX)
-        rows["clip_id"] = rows["clip_id"].where(~unnamed, ids)
+    if columns["clip_id"].null_count:
+        ids = [f"{above}/{own}/{file.removesuffix(SUFFIX)}" for file in columns["file_name"].to_pylist()]
+        columns["clip_id"] = pc.coalesce(columns["clip_id"], pa.array(ids, SCHEMA.field("clip_id").type))
     for column in ("file_name", "clip_id"):
-        if (repeated := rows[column].duplicated()).any():
-            first = rows.loc[repeated, column].iloc[0]
+        if pc.count_distinct(columns[column]).as_py() < len(content):
+            values = columns[column].to_pandas()
+            first = values[values.duplicated()].iloc[0]
             raise UsageError(f"{table} has more than one row with the {column} {first}: keep one")
-    if (unnamed := rows["generator"].isna()).any():
-        rows["generator"] = rows["generator"].where(~unnamed, own)
-    return rows
+    columns["generator"] = pc.fill_null(columns["generator"], own)
+    return pa.table(columns, SCHEMA)
