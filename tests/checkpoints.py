@@ -28,6 +28,7 @@ CLIP_TRUE = {
     "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
 }
+DINOV2_TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56}
 DEPTH_PRO = {"tiny": (16, 2, 2, 32), "reduced": (384, 6, 6, 192), "true": (1024, 24, 16, 384)}
 """Size: width, layers, heads and pixels per side of the transformers in Depth Pro."""
 SHARP = 3.0
@@ -125,9 +126,7 @@ def dinov2(folder: Path, *, tiny: bool) -> None:
     """Write a directory in the format of `facebook/dinov2-base`."""
     from transformers import Dinov2Config, Dinov2Model
 
-    small: dict[str, Any] = (
-        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56} if tiny else {}
-    )
+    small: dict[str, Any] = DINOV2_TINY if tiny else {}
     model = Dinov2Model(Dinov2Config(**{"image_size": 518, "patch_size": 14, **small}))
     _sharpen(model)
     model.save_pretrained(folder)
