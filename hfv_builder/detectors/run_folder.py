@@ -95,6 +95,9 @@ class Run:
         return self.folder / "predictions" / f"{release}-{checksum[:12]}.parquet"
 
 
+ADAPTER = TypeAdapter(Run)
+
+
 def read_run(folder: Path) -> Run:
     """Read the folder of a run.
 
@@ -104,7 +107,7 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.json"
     try:
         content = load_json(path.read_text(encoding="utf-8"))
-        return TypeAdapter(Run).validate_python(content | {"folder": folder})
+        return ADAPTER.validate_python(content | {"folder": folder})
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
     except (OSError, ValueError, TypeError) as error:

@@ -14,6 +14,13 @@ from hfv_builder.release.figures import STYLE
 FILE = "results.html"
 SET_FIGURES = ("binary_auc", "accuracy", "auc")
 """Figures that get a table by set."""
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.ChoiceLoader(
+        [jinja2.PackageLoader("hfv_builder.evaluation"), jinja2.PackageLoader("hfv_builder.release")]
+    ),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+)
 
 
 def page(
@@ -28,19 +35,12 @@ def page(
         looks_at: the input of each detector, by its name in the table.
         remarks: notes for readers, above the tables.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("hfv_builder.evaluation"), jinja2.PackageLoader("hfv_builder.release")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     own = drawings.looks(results.contenders)
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         confusions = {
             one.name: drawings.confusions(results, one.name) for one in results.contenders if not one.is_floor
         }
-        return environment.get_template(FILE).render(
+        return ENVIRONMENT.get_template(FILE).render(
             release=release,
             contenders=[
                 {
