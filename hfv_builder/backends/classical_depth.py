@@ -146,10 +146,11 @@ def _start(colours: Floats, counts: Ints, rng: np.random.Generator) -> Floats:
 
 def _moved(colours: Floats, counts: Ints, centres: Floats) -> Floats:
     """Return the centres after moving them to the mean of their nearest colours until none moves far."""
+    weighted = [counts * channel for channel in colours.T]
     for _ in range(ITERATIONS):
         belongs = _square_distances(colours, centres).argmin(axis=1)
         weight = np.bincount(belongs, weights=counts, minlength=len(centres))
-        sums = [np.bincount(belongs, weights=counts * channel, minlength=len(centres)) for channel in colours.T]
+        sums = [np.bincount(belongs, weights=channel, minlength=len(centres)) for channel in weighted]
         moved = np.where(weight[:, None] > 0, np.stack(sums, axis=1) / np.maximum(weight, 1)[:, None], centres)
         distance = np.abs(moved - centres).max()
         centres = moved
