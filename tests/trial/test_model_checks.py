@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import cv2
@@ -41,6 +42,15 @@ def _small_views(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, height, width in ((embedding, 90, 120), (references, 240, 320)):
         monkeypatch.setattr(module, "HEIGHT", height)
         monkeypatch.setattr(module, "WIDTH", width)
+
+
+LIBRARY = {name: cache(load) for name, load in references.EMBEDDINGS.items()}
+"""The references of embeddings, loaded once: no test changes them."""
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "EMBEDDINGS", LIBRARY)
 
 
 class AlteredFlow:
@@ -188,7 +198,9 @@ def failed_references(model: Any, config: Any) -> list[str]:
     return failed_checks(check_references(model, config, DEVICE, tiny_store()))
 
 
+@cache
 def load_model(config: Any) -> Any:
+    """Return the model, which tests that change it load anew by `load_model.__wrapped__`."""
     return registry.load(config, DEVICE, tiny_store())
 
 
@@ -227,21 +239,21 @@ class TestReferences:
 
     @pytest.mark.parametrize("config", EMBEDDINGS, ids=lambda config: config.backend)
     def test_another_normalisation_fails(self, config: Embedding) -> None:
-        model = load_model(config)
+        model = load_model.__wrapped__(config)
         normalize = model._prepare._normalize
         normalize._mean.fill_(127.5)
         normalize._std.fill_(127.5)
         assert failed_references(model, config)
 
     def test_another_activation_of_clip_fails(self) -> None:
-        model = load_model(EMBEDDINGS[0])
+        model = load_model.__wrapped__(EMBEDDINGS[0])
         for block in model._network.modules():
             if hasattr(block, "gelu"):
                 block.gelu = nn.GELU()
         assert failed_references(model, EMBEDDINGS[0])
 
     def test_half_loaded_weights_fail(self) -> None:
-        raft, depth, clip = load_model(FLOW), load_model(DEPTH), load_model(EMBEDDINGS[0])
+        raft, depth, clip = (load_model.__wrapped__(config) for config in (FLOW, DEPTH, EMBEDDINGS[0]))
         for network in (raft._model, depth._network, clip._network):
             randomize_half(network)
         assert failed_references(raft, FLOW)
