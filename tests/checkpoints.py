@@ -18,7 +18,7 @@ import torch
 from hfv_builder.backends.specs import File
 from hfv_builder.backends.weights import PINS, WeightsDir, file_sha256
 
-CLIP_TINY = {
+CLIP_TINY: dict[str, Any] = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
     "text_cfg": {"context_length": 8, "vocab_size": 32, "width": 16, "heads": 1, "layers": 1},
