@@ -58,9 +58,14 @@ def _symmetric(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float32
 def _padded_flow(search: Any, first: Grey, second: Grey) -> npt.NDArray[np.float32]:
     height, width = first.shape
     if min(height, width) < SMALLEST:
-        padding = ((0, max(0, SMALLEST - height)), (0, max(0, SMALLEST - width)))
-        first, second = np.pad(first, padding, mode="edge"), np.pad(second, padding, mode="edge")
+        below, right = max(0, SMALLEST - height), max(0, SMALLEST - width)
+        first, second = (_with_edges(image, below, right) for image in (first, second))
     return np.asarray(search.calc(first, second, None))
+
+
+def _with_edges(image: Grey, below: int, right: int) -> Grey:
+    """Return the image with its last row and column repeated; NumPy's `pad` takes as long as the search."""
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def load(config: Flow, device: str, store: WeightsDir) -> DenseInverseSearch:
