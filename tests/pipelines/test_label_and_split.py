@@ -231,7 +231,7 @@ def test_labels_of_real_generators_equal_plain_pandas(real_clips: Path, manifest
     from pipelines.catalog.stage import catalog
     from pipelines.score.stage import score
 
-    profile = dataclasses.replace(load_profile("lite"), pairs=8, evidence=False)
+    profile = dataclasses.replace(load_profile("lite"), pairs=4, long_side=64, evidence=False)
     for name in FOLDERS:
         catalog(manifests, name, real_clips / name, cluster=cluster)
         assert score(manifests, name, profile, cluster=cluster).summary["failed"] == 0
