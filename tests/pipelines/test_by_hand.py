@@ -95,7 +95,7 @@ def test_a_worker_that_dies_before_its_nanny_knows_it_is_replaced(tmp_path: Path
         assert sorted((result.items, result.result) for result in results) == [([3], None), ([4], 4)]
 
 
-def test_a_catalogue_on_a_scheduler_started_by_hand_is_the_same(
+def test_a_catalogue_on_a_scheduler_by_hand_is_the_same_and_losing_it_is_a_usage_error(
     by_hand_for_one: Started,
     manifests: Manifests,
     clips_folder: Fill,
@@ -103,7 +103,10 @@ def test_a_catalogue_on_a_scheduler_started_by_hand_is_the_same(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Only a catalogue is made, since workers of their own would take long to import torch."""
+    """Only a catalogue is made, since workers of their own would take long to import torch.
+
+    When the scheduler is lost during work, the client has closed before the driver asks for the next result.
+    """
     file, (scheduler, *_) = by_hand_for_one
     folder = clips_folder(count=4, broken=True)
     remote = Manifests(tmp_path / "remote")
@@ -114,8 +117,14 @@ def test_a_catalogue_on_a_scheduler_started_by_hand_is_the_same(
     assert ("dashboard: http://127.0.0.1:" in capsys.readouterr().err) is (find_spec("bokeh") is not None)
 
     write_clip(folder / "new.mp4", moving_square(8, seed=77))
-    scheduler.send_signal(signal.SIGKILL)
-    scheduler.wait()
+    with Cluster(scheduler=str(file)).connect() as client:
+        results = run_shards(client, sum, iter([[number] for number in range(100)]))
+        next(results)
+        scheduler.send_signal(signal.SIGKILL)
+        scheduler.wait()
+        client.close()
+        with pytest.raises(UsageError, match=r"scheduler at tcp://.* is gone; nothing is lost"):
+            list(results)
     with pytest.raises(UsageError, match="no Dask scheduler responds at"):
         catalog(remote, "kling", folder, cluster=Cluster(scheduler=str(file)))
     assert rows(remote, CLIPS) == rows(manifests, CLIPS)
@@ -147,16 +156,3 @@ def test_the_guide_names_the_environment_of_every_command() -> None:
     commands = [line.strip() for line in guide.splitlines() if line.startswith("    ")]
     assert not [line for line in commands if line.startswith(("dask ", "pip ", "hfv "))]
     assert "password" in guide  # the warning that a scheduler requires none
-
-
-def test_losing_the_scheduler_is_a_usage_error(by_hand_for_one: Started) -> None:
-    """The client has closed before the driver asks for the next result."""
-    file, (scheduler, *_) = by_hand_for_one
-    with Cluster(scheduler=str(file)).connect() as client:
-        results = run_shards(client, sum, iter([[number] for number in range(100)]))
-        next(results)
-        scheduler.kill()
-        scheduler.wait()
-        client.close()
-        with pytest.raises(UsageError, match=r"scheduler at tcp://.* is gone; nothing is lost"):
-            list(results)
