@@ -70,8 +70,8 @@ def test_every_damaged_file_has_its_rows(
     catalog(manifests, "damaged", folder, cluster=cluster)
     catalogued = rows(manifests, CLIPS)
     assert len(catalogued) == count
-    small = dataclasses.replace(load_profile("lite"), long_side=32, evidence=False)  # all frames are decoded
-    score(manifests, "damaged", small, cluster=cluster)
+    profile = dataclasses.replace(load_profile("lite"), long_side=32)  # all frames are decoded
+    score(manifests, "damaged", profile, cluster=cluster)
     expected = {row["clip_id"] for row in catalogued if row["status"] != "duplicate"}
     scored = rows(manifests, SCORES)
     assert {row["clip_id"] for row in scored} == expected
