@@ -145,14 +145,18 @@ def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame
     for profile, scores in others.items():
         both = own["clip_id"].isin(scores.index)
         count = int(both.sum())
+        if count == 0:
+            continue
         if count < LEAST:
+            why = f"it needs {LEAST} clips of {generator} with all scores of {profile}, and there are {count}"
+            yield not_computed("labels that another profile changes", why)
             continue
         ours = own.loc[both, ["clip_id", "generator", *SCORES]]
         theirs = ours.assign(**scores.loc[ours["clip_id"], SCORES].set_index(ours.index))
         under = [label_clips(table, groups=groups[both])["auto_label"] for table in (ours, theirs)]
         differs = under[0].ne(under[1])
         estimate = share(int(differs.sum()), count)
-        among = "" if count == len(own) else f", which scored {count} of its {len(own)} clips: both rank those alone"
+        among = "" if count == len(own) else f", among the {count} of its {len(own)} clips that both scored"
         says = f"{_percent(estimate)} of the labels of {generator} differ under the profile {profile}{among}"
         clips = tuple(ours.loc[differs, "clip_id"])
         subject = f"{generator}: {profile}"

@@ -244,8 +244,8 @@ def _area(values: Floats, classes: Ints, folds: Ints) -> tuple[float, float]:
 def _p_value(values: Floats, classes: Ints, folds: Ints, area: float, most: int, seed: int) -> float:
     """Return the permutation p-value, sequentially (Besag and Clifford 1991).
 
-    Classes are shuffled within each fold, so that shuffled folds have the same classes. Clips of one group are shuffled
-    like others: the p-value is about the clips of these groups, not about other groups.
+    Classes are shuffled within each fold, so that shuffled folds have the same classes. Groups are not
+    kept together, so the p-value holds for these groups and says nothing about others.
     """
     rng = np.random.default_rng(seed + 1)
     of_fold = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]

@@ -24,12 +24,11 @@ from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import read_checksums, sha256
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import EVALUATION, METADATA, SUFFIX, split_of
-from hfv_builder.release.metadata import SCHEMA, read_metadata
+from hfv_builder.release.metadata import NO_LABELS, SCHEMA, converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 
 FOLDERS = ("data/*", f"{EVALUATION}/*")
 NEEDED = ("file_name", "label")
-NO_LABELS = "has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)"
 SET_COLUMNS = ["clip_id", "set", "variant", "label", "generator", "path"]
 
 
@@ -200,18 +199,6 @@ def _placed(parts: dict[str, pa.Table]) -> pd.DataFrame:
     return rows
 
 
-def _column(table: Path, content: pa.Table, field: pa.Field) -> pa.ChunkedArray:
-    """Return a column in the type of the schema, even if it was written as a category or a wider number."""
-    if field.name not in content.column_names:
-        return pa.chunked_array([pa.nulls(len(content), field.type)])
-    column = content[field.name]
-    try:
-        return column.cast(field.type)
-    except pa.ArrowException:
-        what = NO_LABELS if field.name == "label" else f"has {column.type} in {field.name}, which must be {field.type}"
-        raise UsageError(f"{table} {what}") from None
-
-
 def _read(table: Path, release: Path) -> pa.Table:
     """Return the rows of one metadata.parquet; missing columns are null."""
     try:
@@ -220,8 +207,11 @@ def _read(table: Path, release: Path) -> pa.Table:
         raise UsageError(f"{table} cannot be read ({error}): download the release again") from None
     if missing := [name for name in NEEDED if name not in content.column_names]:
         raise UsageError(f"{table} has no column {missing[0]}: it is not a table of a release")
-    columns = {field.name: _column(table, content, field) for field in SCHEMA}
-    if not pc.all(pc.is_in(columns["label"], pa.array([*map(int, Label)], columns["label"].type)), min_count=0).as_py():
+    try:
+        columns = dict(zip(SCHEMA.names, converted(content).columns, strict=True))
+    except ValueError as error:
+        raise UsageError(f"{table} {error}") from None
+    if not pc.all(pc.is_in(columns["label"], pa.array([*map(int, Label)], pa.int64())), min_count=0).as_py():
         raise UsageError(f"{table} {NO_LABELS}")
     if columns["file_name"].null_count:
         raise UsageError(f"{table} has a row without file_name: give every clip its file, relative to {table.parent}")

@@ -11,6 +11,7 @@ from hfv_builder.records import METRICS, Label
 
 NAMES = [str(label) for label in Label]
 """Class names in the order of the paper's label ids."""
+NO_LABELS = "has labels that are not 0 (spatial), 1 (appearance), 2 (motion) or 3 (real)"
 FINGERPRINTS = tuple(f"fingerprint_{metric}" for metric in METRICS)
 SCHEMA = pa.schema(
     {
@@ -109,6 +110,33 @@ def read_metadata(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise ValueError(next(iter(str(error).splitlines()), type(error).__name__)) from None
     return table
+
+
+def converted(table: pa.Table) -> pa.Table:
+    """Return the columns of `SCHEMA` in its types, whatever types they were written in.
+
+    Missing columns are null, and columns that the schema does not have are left out.
+
+    Raises:
+        ValueError: a column exists twice, or a value cannot be converted.
+    """
+    return pa.table([_converted(table, field) for field in SCHEMA], SCHEMA)
+
+
+def _converted(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    places = table.schema.get_all_field_indices(field.name)
+    if not places:
+        return pa.chunked_array([pa.nulls(len(table), field.type)])
+    if len(places) > 1:
+        raise ValueError(f"has {len(places)} columns {field.name}")
+    column = table.column(places[0])
+    try:
+        if pa.types.is_boolean(column.type) and not pa.types.is_boolean(field.type):
+            raise pa.ArrowTypeError  # Arrow would convert true to 1, which is the label appearance
+        return column.cast(field.type)
+    except pa.ArrowException:
+        why = f"has values in {field.name} ({column.type}) that cannot be converted to {field.type}"
+        raise ValueError(NO_LABELS if field.name == "label" else why) from None
 
 
 def features() -> dict[str, object]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hfv_builder.records import UsageError
 from hfv_builder.release.media import Media
-from hfv_builder.release.metadata import read_metadata
+from hfv_builder.release.metadata import converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 
 METADATA, VARIANT = "metadata.parquet", "@"
@@ -57,11 +57,15 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
 def _facts(path: Path) -> pd.DataFrame:
     """Return the metadata of a folder with the bytes of each file, null without a file."""
     try:
-        rows: pd.DataFrame = read_metadata(path).to_pandas()
+        table = read_metadata(path)
     except ValueError as error:
         raise UsageError(f"{path} cannot be read: {error}; run `hfv release verify` on its release") from None
-    if missing := sorted({*NEEDED} - {*rows}):
+    if missing := sorted({*NEEDED} - {*table.column_names}):
         raise UsageError(f"{path} has no column {missing[0]}; run `hfv release verify` on its release")
+    try:
+        rows: pd.DataFrame = converted(table).to_pandas()
+    except ValueError as error:
+        raise UsageError(f"{path} {error}; run `hfv release verify` on its release") from None
     packed = _packed(path.parent)
     sizes: list[int | None] = []
     for name in rows["file_name"]:

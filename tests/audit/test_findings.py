@@ -199,7 +199,9 @@ def test_labels_of_a_profile_with_some_clips_are_compared_among_them() -> None:
     (found,) = [item for item in labels(clips, {"lite": some}).findings if "profile" in item.finding]
     assert found.estimate is not None
     assert (found.subject, found.estimate.value, found.clips) == ("kling: lite", 0.0, ())
-    assert f"which scored {len(some)} of its {len(kling)} clips: both rank those alone" in found.says
+    assert f"among the {len(some)} of its {len(kling)} clips that both scored" in found.says
+    (few,) = [item for item in labels(clips, {"lite": some.head(19)}).findings if "profile" in item.finding]
+    assert "it needs 20 clips of kling with all scores of lite, and there are 19" in few.says
 
 
 def test_labels_by_format_are_resampled_in_their_formats() -> None:

@@ -5,6 +5,8 @@ import tarfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.detectors.reader import Release, read_release
@@ -108,8 +110,17 @@ def test_columns_of_other_types_are_converted_or_named(tmp_path: Path) -> None:
     assert read["label"].tolist() == [0, 3]
     for column, values, kind in (("num_frames", [48.5, 2], "double"), ("prompt", [["a"], []], "list")):
         pd.concat([rows, pd.Series(values, name=column)], axis=1).to_parquet(table)
-        with pytest.raises(UsageError, match=rf"has {kind}.* in {column}, which must be (int32|string)"):
+        why = rf"has values in {column} \({kind}.*\) that cannot be converted to (int32|string)"
+        with pytest.raises(UsageError, match=why):
             read_release(tmp_path)
+
+
+def test_a_column_that_exists_twice_is_named(tmp_path: Path) -> None:
+    table = tmp_path / "data" / "train" / "metadata.parquet"
+    table.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_arrays([["a.mp4"], [0], [1]], ["file_name", "label", "label"]), table)
+    with pytest.raises(UsageError, match="has 2 columns label"):
+        read_release(tmp_path)
 
 
 def test_a_missing_clip_is_an_error(folder: Path, tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ def test_folders_that_are_no_release_are_refused(folder: Path, tmp_path: Path) -
     pd.DataFrame({"file_name": ["a.mp4"], "label": [7]}).to_parquet(table)
     with pytest.raises(UsageError, match="labels that are not 0"):
         read_release(tmp_path)
-    for labels in (["spatial"], [2.7], [None]):
+    for labels in (["spatial"], [2.7], [None], [True]):
         pd.DataFrame({"file_name": ["a.mp4"], "label": labels}).to_parquet(table)
         with pytest.raises(UsageError, match="labels that are not 0"):
             read_release(tmp_path)

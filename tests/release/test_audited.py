@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -92,6 +93,17 @@ def test_what_is_no_whole_release_says_so(made: Path, filled: Manifests, tmp_pat
         released_clips(copy, catalogue(filled))
     table.write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="cannot be read"):
+        released_clips(copy, catalogue(filled))
+
+
+def test_columns_of_other_types_are_converted_or_named(made: Path, filled: Manifests, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made, tmp_path / "copy"))
+    table = copy / "eval/other/metadata.parquet"
+    rows = pd.read_parquet(table)
+    rows.astype({"generator": "category", "width": "int64", "is_real": "int8"}).to_parquet(table)
+    pd.testing.assert_frame_equal(released_clips(copy, catalogue(filled)), released_clips(made, catalogue(filled)))
+    rows.assign(num_frames="many").to_parquet(table)
+    with pytest.raises(UsageError, match=r"has values in num_frames \(.*string\) that cannot be converted to int32"):
         released_clips(copy, catalogue(filled))
 
 
