@@ -1,8 +1,10 @@
 """Send shards to workers, a bounded number at a time, and retry those whose worker dies."""
 
 import contextlib
+import itertools
 import sys
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ LOOK_S = 2.0
 """Seconds between two counts of the workers."""
 SILENCE_S = 60
 """Seconds without a result after which a missing worker is reported."""
+POLL_S = 0.1
+"""Seconds between two questions whether the last tasks have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ def run_shards(
     Suspects run at the end, one at a time and with no other task in flight, so that an item cannot fail because of
     another one; one that kills its worker there is yielded with an error. An exception raised by `work` is an internal
     error and propagates. A worker that dies of memory before any shard has completed is blamed on the run, later on the
-    item.
+    item. When the iterator ends, no worker runs `work` any more.
 
     Args:
         client: a `distributed.Client`.
@@ -76,6 +80,8 @@ def run_shards(
     from distributed import KilledWorker
 
     scheduler_errors = partial(_scheduler_errors, client, client.scheduler.address)
+    name = f"{in_watched_worker.__name__}-{uuid.uuid4().hex}"
+    numbers = itertools.count()
     waiting = iter(shards)
     halves: deque[_Sent[T]] = deque()
     suspects: deque[_Sent[T]] = deque()
@@ -91,8 +97,9 @@ def run_shards(
         return _Sent(items) if items else None
 
     def send(shard: _Sent[T]) -> None:
+        key = f"{name}-{next(numbers)}"
         with scheduler_errors():
-            in_flight[client.submit(in_watched_worker, work, shard.items, pure=False, resources=resources)] = shard
+            in_flight[client.submit(in_watched_worker, work, shard.items, key=key, resources=resources)] = shard
 
     window, counted = 0, -LOOK_S
     while True:
@@ -106,6 +113,8 @@ def run_shards(
             if not suspects:
                 if starved and not proven:
                     raise shortage.error()
+                with scheduler_errors():
+                    _wait_for_the_end(client, name)
                 yield from starved
                 return
             send(suspects.popleft())
@@ -117,7 +126,10 @@ def run_shards(
             try:
                 # If the result was lost with its worker, Dask computes it again here, and this worker may die too.
                 with scheduler_errors():
-                    result = future.result()
+                    try:
+                        result = future.result()
+                    finally:
+                        future.release()  # or Dask computes it again when the worker that holds it dies
             except KilledWorker:
                 with scheduler_errors():
                     if not proven and shortage.is_certain():
@@ -163,6 +175,21 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait
                 f"{missing} for {_spell(waited)}; nothing is lost: start workers and run the same command again"
             )
         print(f"{missing}; waiting for one since {_spell(waited)}", file=sys.stderr)
+
+
+def _wait_for_the_end(client: Any, name: str) -> None:
+    """Wait until no worker runs a task whose key starts with this name.
+
+    Dask computes a result again whose worker dies just before the driver releases it. A worker cannot stop such a task,
+    which would go on to write its rows when the driver has already merged those of the run.
+    """
+    while any(key.startswith(name) for keys in client.run(_running, on_error="ignore").values() for key in keys):
+        time.sleep(POLL_S)
+
+
+def _running(dask_worker: Any) -> list[str]:
+    """Return the keys of the tasks that a worker runs; Dask passes the worker as `dask_worker`."""
+    return list(dask_worker.active_threads.values())
 
 
 def _spell(seconds: float) -> str:

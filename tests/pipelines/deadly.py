@@ -3,6 +3,7 @@
 import os
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from distributed import WorkerPlugin
@@ -26,6 +27,24 @@ def hang(items: list[int], *, forever: int, deadline_s: float) -> int:
             while item == forever:
                 time.sleep(60)
     return sum(items)
+
+
+def noted(items: list[int], *, held: int, folder: Path) -> int:
+    """Return the id of the process and note the run in the folder; a held item waits for the file `let-go` there."""
+    (item,) = items
+    (folder / f"{item}-{len([*folder.glob(f'{item}-*.run')])}.run").touch()
+    while item == held and not (folder / "let-go").exists():
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def slow_again(items: list[int], *, folder: Path) -> int:
+    """Return the id of the process and note the begin and the end of each run in the folder; only the first is fast."""
+    number = len([*folder.glob("begun-*")])
+    (folder / f"begun-{number}").touch()
+    time.sleep(min(number, 1) * 0.5)
+    (folder / f"ended-{number}").touch()
+    return os.getpid()
 
 
 class DeadlyDecoder(WorkerPlugin):

@@ -5,8 +5,7 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
 from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.connection import Connection
-from pipelines.workers.dispatch import IN_FLIGHT, run_shards
+from pipelines.workers.dispatch import run_shards
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
-from tests.pipelines.deadly import DeadlyDecoder, add, environment
+from tests.pipelines.deadly import DeadlyDecoder, environment
 
 Fill = Callable[..., Path]
 LITE = load_profile("lite")
@@ -37,40 +36,6 @@ LITE = load_profile("lite")
 def parts(manifests: Manifests) -> list[bytes]:
     """Return the bytes of all parts of scores."""
     return [path.read_bytes() for path in sorted((manifests.local_root / "scores").rglob("*.parquet"))]
-
-
-@pytest.mark.usefixtures("cluster")  # so that workers find the imports done
-def test_an_item_that_kills_its_worker_fails_alone() -> None:
-    with Cluster(workers=1).connect() as client:
-        shards: Any = ([start, start + 1, start + 2, start + 3] for start in range(0, 12, 4))
-        results = list(run_shards(client, partial(add, deadly=6), shards))
-    lost = [result for result in results if result.error]
-    assert [result.items for result in lost] == [[6]]
-    assert "killed its worker" in str(lost[0].error)
-    assert sorted(item for result in results if not result.error for item in result.items) == [*range(6), *range(7, 12)]
-
-
-def test_only_a_window_of_shards_is_submitted(cluster: Cluster) -> None:
-    submitted = 0
-
-    def shards() -> Iterator[list[int]]:
-        nonlocal submitted
-        for submitted in range(1, 60):
-            yield [submitted]
-
-    with cluster.connect() as client:
-        for done, _ in enumerate(run_shards(client, sum, shards())):
-            assert submitted <= done + IN_FLIGHT * 2
-    assert submitted == 59
-
-
-@pytest.mark.usefixtures("cluster")
-def test_an_item_that_kills_its_worker_late_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker dies later than the driver waits at a time, as when a deadline ends a hang."""
-    monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.2)
-    with Cluster(workers=1).connect() as client:
-        results = list(run_shards(client, partial(add, deadly=1, after_s=1), iter([[1], [2]])))
-    assert sorted((result.items, result.error is None) for result in results) == [([1], False), ([2], True)]
 
 
 def test_clips_that_crash_or_hang_or_lose_the_gpu_fail_alone(
@@ -110,11 +75,6 @@ def test_workers_have_their_imports_from_the_fork_server(cluster: Cluster) -> No
             lambda: (gc.isenabled(), gc.get_freeze_count() > 50_000, {"pandas", "torch"} <= {*sys.modules})
         )
     assert [*states.values()] == [(True, True, True)] * 2
-
-
-def test_an_error_of_the_task_is_raised(cluster: Cluster) -> None:
-    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
-        list(run_shards(client, lambda items: 1 // 0, [[1]]))
 
 
 def test_rows_in_this_process_equal_those_of_workers(

@@ -1,0 +1,88 @@
+"""The dispatch of shards to workers: a bounded number at a time, each counted once, whatever dies."""
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, Future
+
+from pipelines.workers.cluster import Cluster
+from pipelines.workers.dispatch import IN_FLIGHT, run_shards
+from tests.pipelines.deadly import add, noted, slow_again
+from tests.review_ui.browser import until
+
+
+@pytest.fixture(scope="module")
+def lone(cluster: Cluster) -> Iterator[Client]:
+    """Return the client of one worker, which finds the imports of the other cluster done."""
+    with Cluster(workers=1).connect() as client:
+        yield client
+
+
+def test_an_item_that_kills_its_worker_fails_alone(lone: Client) -> None:
+    shards: Any = ([start, start + 1, start + 2, start + 3] for start in range(0, 12, 4))
+    results = list(run_shards(lone, partial(add, deadly=6), shards))
+    lost = [result for result in results if result.error]
+    assert [result.items for result in lost] == [[6]]
+    assert "killed its worker" in str(lost[0].error)
+    assert sorted(item for result in results if not result.error for item in result.items) == [*range(6), *range(7, 12)]
+
+
+def test_only_a_window_of_shards_is_submitted(cluster: Cluster) -> None:
+    submitted = 0
+
+    def shards() -> Iterator[list[int]]:
+        nonlocal submitted
+        for submitted in range(1, 60):
+            yield [submitted]
+
+    with cluster.connect() as client:
+        for done, _ in enumerate(run_shards(client, sum, shards())):
+            assert submitted <= done + IN_FLIGHT * 2
+    assert submitted == 59
+
+
+def test_an_item_that_kills_its_worker_late_fails_alone(lone: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker dies later than the driver waits at a time, as when a deadline ends a hang."""
+    monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.2)
+    results = list(run_shards(lone, partial(add, deadly=1, after_s=1), iter([[1], [2]])))
+    assert sorted((result.items, result.error is None) for result in results) == [([1], False), ([2], True)]
+
+
+def test_an_error_of_the_task_is_raised(cluster: Cluster) -> None:
+    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
+        list(run_shards(client, lambda items: 1 // 0, [[1]]))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_result_that_was_taken_is_not_computed_again_when_its_worker_dies(tmp_path: Path) -> None:
+    with Cluster(workers=2).connect() as client:
+        results = run_shards(client, partial(noted, held=1, folder=tmp_path), iter([[0], [1]]))
+        process = next(results).result
+        assert isinstance(process, int)
+        os.kill(process, signal.SIGKILL)
+        until(lambda: process not in client.run(os.getpid, on_error="ignore").values())
+        client.wait_for_workers(2, timeout=60)
+        (tmp_path / "let-go").touch()
+        assert [result.items for result in results] == [[1]]
+    assert [path.stem for path in sorted(tmp_path.glob("*.run"))] == ["0-0", "1-0"]
+
+
+def test_no_task_runs_after_the_last_result(lone: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker dies after the driver has taken its result and before it releases it: Dask computes it again."""
+    result = Future.result
+
+    def result_of_a_dying_worker(future: Future[int], timeout: float | None = None) -> int:
+        process: int = result(future, timeout)
+        os.kill(process, signal.SIGKILL)
+        until(lambda: (tmp_path / "begun-1").exists())
+        return process
+
+    monkeypatch.setattr(Future, "result", result_of_a_dying_worker)
+    (done,) = run_shards(lone, partial(slow_again, folder=tmp_path), iter([[0]]))
+    assert done.error is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun-0", "begun-1", "ended-0", "ended-1"]
