@@ -43,7 +43,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         Server.asked.clear()
         yield f"http://127.0.0.1:{server.server_address[1]}/file"
@@ -88,7 +88,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WeightsDir]:
     """Return a weights directory for a model without a pinned commit, which a hub on this machine has."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         Hub.fetched.clear()
         address = f"http://127.0.0.1:{server.server_address[1]}"

@@ -127,7 +127,7 @@ def standing_in() -> Iterator[Hub]:
             """Say nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, pytest.MonkeyPatch.context() as patch:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         hub.address = f"http://127.0.0.1:{server.server_address[1]}"
         patch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
