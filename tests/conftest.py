@@ -45,6 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"review_ui", "pipelines"} & set(item.path.parts))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Any:
+    """Give every process the files of one folder after the other."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.by_folder import ByFolder
+
+    return ByFolder(config)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Import the tests without garbage collection, and exclude from it what they import, since it takes seconds."""
