@@ -1,6 +1,5 @@
 """Checks of inverse depth on a rendered scene with known distances."""
 
-from collections.abc import Iterator
 from functools import cache
 
 import cv2
@@ -21,7 +20,10 @@ GRAIN = 2.0
 """Standard deviation in grey levels of the camera noise by which the two frames of the still scene differ."""
 APART = 1.15
 """Smallest ratio of the distances of two solids whose order is checked."""
-ADVICE = "the weights are not those of a trained model, or its input has the wrong range, channel order or size"
+ADVICE = (
+    "the weights are not those of a trained model, or its input has the wrong range, channel order or size; on a CPU, "
+    "where a frame takes minutes, it is not checked further"
+)
 
 
 @cache
@@ -32,36 +34,47 @@ def still_scene() -> npt.NDArray[np.uint8]:
     return np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)
 
 
-def compute_maps(model: DepthModel) -> torch.Tensor:
-    """Return the model's maps of the still scene, (2, h, w) float32 on the CPU."""
+def compute_map(model: DepthModel, frame: int) -> torch.Tensor:
+    """Return the model's map of one frame of the still scene, (h, w) float32 on the CPU."""
     depth_pass = model.begin()
-    depth_pass.update(torch.from_numpy(still_scene()))
-    return depth_pass.compute()[0:2].cpu().float()
+    depth_pass.update(torch.from_numpy(still_scene()[frame : frame + 1]))
+    return depth_pass.compute()[0:1][0].cpu().float()
 
 
-def check_depth(computed: torch.Tensor, backend: str) -> Iterator[Check]:
-    """Yield the checks of the maps that a depth model gives for the still scene; see `compute_maps`."""
-    view, maps = YARD.render(HEIGHT, WIDTH), computed.numpy().astype(np.float64)
-    size = maps.shape[2], maps.shape[1]
-    truth = cv2.resize(view.inverse_depth, size, interpolation=cv2.INTER_AREA)
-    yield Check(
-        model=backend,
-        name="rank correlation with the true inverse depth",
-        value=spearman(truth, maps[0]),
-        limit=SPEARMAN,
-        least=True,
-        advice=f"{ADVICE}; -1 means that depth is not inverse",
-    )
-    ordered = _share_ordered(view, cv2.resize(maps[0], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
-    yield Check(
-        model=backend, name="pairs of solids in the right order", value=ordered, limit=1.0, least=True, advice=ADVICE
-    )
-    low, high = np.percentile(maps[0], [2, 98])
-    flicker = np.abs(maps[1] - maps[0]).mean() / (high - low) if high > low else np.nan
-    yield Check(
+def check_geometry(computed: torch.Tensor, backend: str) -> list[Check]:
+    """Return the checks of a map of the still scene against its true distances; see `compute_map`."""
+    view, found = YARD.render(HEIGHT, WIDTH), computed.numpy().astype(np.float64)
+    truth = cv2.resize(view.inverse_depth, (found.shape[1], found.shape[0]), interpolation=cv2.INTER_AREA)
+    enlarged: Floats = cv2.resize(found, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR).astype(np.float64)
+    ordered = _share_ordered(view, enlarged)
+    return [
+        Check(
+            model=backend,
+            name="rank correlation with the true inverse depth",
+            value=spearman(truth, found),
+            limit=SPEARMAN,
+            least=True,
+            advice=f"{ADVICE}; -1 means that depth is not inverse",
+        ),
+        Check(
+            model=backend,
+            name="pairs of solids in the right order",
+            value=ordered,
+            limit=1.0,
+            least=True,
+            advice=ADVICE,
+        ),
+    ]
+
+
+def check_flicker(first: torch.Tensor, second: torch.Tensor, backend: str) -> Check:
+    """Return the check of the change between the maps of both frames of the still scene; see `compute_map`."""
+    low, high = np.percentile(first.numpy(), [2, 98])
+    change = float((second - first).abs().mean() / (high - low)) if high > low else np.nan
+    return Check(
         model=backend,
         name="change of the map of a still scene, of its range",
-        value=float(flicker),
+        value=change,
         limit=FLICKER,
         advice="the map hangs on the noise of the frame; a lower precision than the profile's can cause it",
     )

@@ -1,6 +1,7 @@
 """Checks of optical flow on a plane that is shifted, turned and zoomed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,17 +37,22 @@ def check_flow(model: FlowModel, backend: str, *, long_side: int) -> Iterator[Ch
         ):
             error = np.median(_length(flow - truth)[_stays(truth)])
             yield Check(model=backend, name=name, value=float(error), limit=LIMIT_PX, unit="px", advice=ADVICE)
-    still, _ = both_flows(model, STILL, height, width)
-    motion = float(np.median(_length(still)))
+    first, second = _features(model, STILL, height, width)
+    motion = float(np.median(_length(_flow(model.flow(first, second)))))
     yield Check(model=backend, name="still: median motion", value=motion, limit=STILL_PX, unit="px", advice=ADVICE)
 
 
 def both_flows(model: FlowModel, plane: MovingPlane, height: int, width: int) -> tuple[Floats, Floats]:
     """Return the estimated flow of the first frame and of the second, (2, h, w) each, in pixels of the frames."""
+    first, second = _features(model, plane, height, width)
+    return _flow(model.flow(first, second)), _flow(model.flow(second, first))
+
+
+def _features(model: FlowModel, plane: MovingPlane, height: int, width: int) -> Iterator[Any]:
+    """Return the features of the first frame and of the second."""
     frames = torch.from_numpy(plane.frames(height, width))
     features = model.encode((frames.permute(0, 3, 1, 2).float() / 255).contiguous())
-    first, second = (tuple(part[index : index + 1] for part in features) for index in (0, 1))
-    return _flow(model.flow(first, second)), _flow(model.flow(second, first))
+    return (tuple(part[index : index + 1] for part in features) for index in (0, 1))
 
 
 def _flow(flow: torch.Tensor) -> Floats:

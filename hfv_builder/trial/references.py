@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate, normalize
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
 from hfv_builder.trial.check import Check
-from hfv_builder.trial.depth import compute_maps, still_scene
+from hfv_builder.trial.depth import compute_map, still_scene
 from hfv_builder.trial.embedding import HEIGHT, WIDTH, embed
 from hfv_builder.trial.flow import both_flows
 from hfv_builder.trial.moving import PLANES
@@ -40,7 +40,7 @@ ADVICE = "our code prepares the frames or loads the weights otherwise than the l
 
 
 def check_references(
-    model: Any, config: Flow | Depth | Embedding, device: str, store: WeightsDir, *, maps: Tensor | None = None
+    model: Any, config: Flow | Depth | Embedding, device: str, store: WeightsDir, *, depth_map: Tensor | None = None
 ) -> Iterator[Check]:
     """Yield the comparisons of a learnt model with the library's own call, computed in fp32 on the same device.
 
@@ -49,7 +49,7 @@ def check_references(
         config: its section of the profile.
         device: `cpu` or `cuda`.
         store: the directory of the weights.
-        maps: what `compute_maps` returns for a depth model; None computes it.
+        depth_map: a depth model's map of the first frame of the still scene; None computes it.
     """
     folder = store.open(config.backend)
     match config:
@@ -57,13 +57,8 @@ def check_references(
             shrunk = config.long_side < max(FLOW_SIZE)
             results = [] if shrunk else [("torchvision", EXACT, _flow_difference(model, config, device, folder))]
         case Depth():
-            results = [
-                (
-                    "transformers",
-                    EXACT,
-                    _depth_difference(compute_maps(model) if maps is None else maps, device, folder),
-                )
-            ]
+            found = compute_map(model, 0) if depth_map is None else depth_map
+            results = [("transformers", EXACT, _depth_difference(found, device, folder))]
         case Embedding():
             library, side, reference = EMBEDDINGS[config.backend](folder, device)
             results = [
@@ -93,7 +88,7 @@ def _flow_difference(model: Any, config: Flow, device: str, folder: Path) -> flo
     return float(np.median(np.hypot(*(there - expected))) / np.median(np.hypot(*expected)))
 
 
-def _depth_difference(maps: Tensor, device: str, folder: Path) -> float:
+def _depth_difference(found: Tensor, device: str, folder: Path) -> float:
     """Return the median difference of the map, as a share of its range from the 2nd to the 98th percentile."""
     from transformers import DepthProForDepthEstimation, DepthProImageProcessor
 
@@ -102,9 +97,9 @@ def _depth_difference(maps: Tensor, device: str, folder: Path) -> float:
     prepare = DepthProImageProcessor(size={"height": side, "width": side})
     pixels = prepare(images=[Image.fromarray(still_scene()[0])], return_tensors="pt").pixel_values
     expected = own.float().eval().to(device)(pixels.to(device)).predicted_depth
-    expected = interpolate(expected[:, None], maps.shape[1:], mode="bilinear", antialias=True)[:, 0].cpu()
+    expected = interpolate(expected[:, None], found.shape, mode="bilinear", antialias=True)[0, 0].cpu()
     low, high = np.percentile(expected.numpy(), [2, 98])
-    return float((maps[:1] - expected).abs().median() / (high - low)) if high > low else float("nan")
+    return float((found - expected).abs().median() / (high - low)) if high > low else float("nan")
 
 
 def _embedding_difference(model: Any, reference: Reference, height: int, width: int) -> float:

@@ -16,9 +16,10 @@ from hfv_builder.profiles.profile import Depth, Embedding, Flow, load_profile
 from hfv_builder.records import SOME_FAILED, UsageError
 from hfv_builder.trial import embedding, references
 from hfv_builder.trial.check import Check, table
-from hfv_builder.trial.depth import HEIGHT, WIDTH, check_depth, compute_maps
+from hfv_builder.trial.depth import HEIGHT, WIDTH, check_flicker, check_geometry, compute_map
 from hfv_builder.trial.embedding import check_embedding
 from hfv_builder.trial.flow import check_flow
+from hfv_builder.trial.models import check_models
 from hfv_builder.trial.references import check_references
 from hfv_builder.trial.views import YARD
 from pipelines.trial import try_weights
@@ -101,6 +102,17 @@ class TrueDepth:
         return self.alter(torch.from_numpy(inverse).float().repeat(self.count, 1, 1))
 
 
+class Growing:
+    """Change maps by a tenth more each time."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        self.times += 1
+        return maps * (1 + self.times / 10)
+
+
 class SceneEmbedding:
     """An embedding model that tells scenes apart: its vectors are the brightness of parts of the frame."""
 
@@ -151,9 +163,14 @@ class TestFlow:
         assert len(failed_checks(check_flow(model, "raft_small", long_side=192))) >= 6
 
 
+def failed_depth_checks(model: Any) -> list[str]:
+    first, second = (compute_map(model, frame) for frame in (0, 1))
+    return failed_checks([*check_geometry(first, "depth"), check_flicker(first, second, "depth")])
+
+
 class TestDepth:
     def test_true_depth_passes(self) -> None:
-        assert failed_checks(check_depth(compute_maps(TrueDepth()), "true")) == []
+        assert failed_depth_checks(TrueDepth()) == []
 
     @pytest.mark.parametrize(
         ("alter", "name"),
@@ -163,16 +180,14 @@ class TestDepth:
             (lambda maps: maps.flip(1), "rank correlation"),
             (lambda maps: torch.zeros_like(maps), "rank correlation"),
             (lambda maps: maps * torch.nan, "rank correlation"),
-            (lambda maps: maps * torch.linspace(1, 1.1, len(maps))[:, None, None], "still scene"),
+            (Growing(), "still scene"),
         ],
     )
     def test_wrong_depth_fails(self, alter: Any, name: str) -> None:
-        assert any(
-            name in check_name for check_name in failed_checks(check_depth(compute_maps(TrueDepth(alter)), "true"))
-        )
+        assert any(name in check_name for check_name in failed_depth_checks(TrueDepth(alter)))
 
     def test_random_weights_fail(self) -> None:
-        assert failed_checks(check_depth(compute_maps(registry.load(DEPTH, DEVICE, tiny_store())), "depth_pro"))
+        assert failed_depth_checks(registry.load(DEPTH, DEVICE, tiny_store()))
 
 
 class TestEmbedding:
@@ -286,10 +301,20 @@ def test_random_weights_fail_and_the_table_says_why() -> None:
     assert {check["model"] for check in outcome.summary["checks"]} == {"raft_small", "depth_pro", "clip", "dinov2"}
     passed = {check["check"] for check in outcome.summary["checks"] if check["passed"]}
     assert sum("difference to the call of" in name for name in passed) == 5
+    assert sum(check["model"] == "depth_pro" for check in outcome.summary["checks"]) == (2 if DEVICE == "cpu" else 4)
     assert outcome.summary["failed"] > 8
     assert "do not use scores of these models" in outcome.text
     assert "raft_small: the weights are not those of a trained model" in outcome.text
     json.loads(outcome.json())
+
+
+def test_depth_that_passes_on_the_first_frame_is_checked_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfv_builder.trial.models.check_geometry", lambda *_: [])
+    profile = dataclasses.replace(load_profile("lite"), depth=DEPTH)
+    assert [check.name.split(" ")[0] for check in check_models(profile, DEVICE, tiny_store())] == [
+        "change",
+        "difference",
+    ]
 
 
 def test_a_missing_gpu_is_refused() -> None:
