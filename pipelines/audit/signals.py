@@ -115,11 +115,12 @@ def _compute(
 ) -> None:
     """Run the work on workers; a clip that kills its worker gets the row of a failure."""
     work = partial(run, deadline_s=None if cluster.in_this_process else DEADLINE_S)
+    lock = manifests.root, f"score-{generator}"
     with (
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(todo), desc=f"{what} {generator}", unit="clip", disable=None) as bar,
     ):
-        for done in run_shards(client, work, _shards(todo), wait_s=cluster.wait_s):
+        for done in run_shards(client, work, _shards(todo), lock=lock, wait_s=cluster.wait_s):
             if done.error:
                 add_signals(manifests, generator, [failed(job, ClipError(done.error)) for job in done.items])
             bar.update(len(done.items))

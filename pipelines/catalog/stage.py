@@ -120,6 +120,7 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
     shards = (paths[start : start + SHARD] for start in range(0, len(paths), SHARD))
     write = partial(catalog_shard, manifests=manifests, generator=generator, stamp=stamp)
     timed = partial(write, deadline_s=None if cluster.in_this_process else DEADLINE_S)
+    dispatch = partial(run_shards, lock=(manifests.root, f"catalog-{generator}"), wait_s=cluster.wait_s)
     with (
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(paths), desc=f"catalog {generator}", unit="clip", disable=None) as bar,
@@ -128,7 +129,7 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         proven = _proven(manifests, generator)
         suspects = Suspects[str](proven=proven)
         enough = proven and cluster.has_memory(WORKER_BYTES)
-        for done in run_shards(client, timed, shards, wait_s=cluster.wait_s, proven=enough):
+        for done in dispatch(client, timed, shards, proven=enough):
             if done.result is None:
                 killers += done.items
             elif done.result.fault is not None:
@@ -140,7 +141,7 @@ def _read_all(manifests: Manifests, generator: str, paths: list[str], stamp: int
         # Files that killed a worker are only hashed; if this kills a worker too, a later run reads them again.
         hash_only, retry = partial(timed, error=KILLER), partial(timed, proven=True)
         for again, paths in ((hash_only, killers), (retry, suspects.release())):
-            for done in run_shards(client, again, ([path] for path in paths), wait_s=cluster.wait_s, proven=True):
+            for done in dispatch(client, again, ([path] for path in paths), proven=True):
                 if done.error:
                     write(done.items, error=KILLER, unread=True)
                 bar.update()

@@ -50,7 +50,8 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
     started = time.time()
     wanted = _wanted(folder)
     cluster = cluster or Cluster()
-    with lock(folder.parent, f"attach-{folder.name}"):
+    locked = folder.parent, f"attach-{folder.name}"
+    with lock(*locked):
         done = _attached(folder)
         sizes = {each.bytes for each in wanted if each.path not in done}
         listed = {path: file for each in clips for path, file in list_clips(place(each)).files.items()}
@@ -62,7 +63,7 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
                 cluster.connect(imports=IMPORTS) as client,
                 tqdm(total=len(files), desc=f"attach {folder.name}", unit="file", disable=None) as bar,
             ):
-                for shard in run_shards(client, work, _shards(files), wait_s=cluster.wait_s):
+                for shard in run_shards(client, work, _shards(files), lock=locked, wait_s=cluster.wait_s):
                     if shard.result is None:
                         errors += [f"{path}: {shard.error}" for path in shard.items]
                     else:

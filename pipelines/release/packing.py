@@ -34,7 +34,7 @@ def pack(dataset: Dataset, placed: Mapping[str, Placed], stage: Staging, cluster
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(shards), desc=f"pack {dataset.name.folder}", unit="shard", disable=None) as bar,
     ):
-        for done in run_shards(client, work, _one_by_one(shards), wait_s=cluster.wait_s):
+        for done in run_shards(client, work, _one_by_one(shards), lock=stage.lock, wait_s=cluster.wait_s):
             if done.result is None:
                 raise UsageError(f"{done.items[0].path} cannot be packed: {done.error}")
             sums |= done.result

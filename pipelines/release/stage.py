@@ -109,7 +109,7 @@ def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> tuple[dict[str
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(dataset.clips), desc=f"release {dataset.name.folder}", unit="clip", disable=None) as bar,
     ):
-        for done in run_shards(client, work, _shards(dataset.rows, size), wait_s=cluster.wait_s):
+        for done in run_shards(client, work, _shards(dataset.rows, size), lock=stage.lock, wait_s=cluster.wait_s):
             if done.result is None:
                 errors += [f"{clip.source}: {done.error}" for clip in done.items]
             else:

@@ -32,6 +32,11 @@ class Staging:
     final: Path
     """What it becomes."""
 
+    @property
+    def lock(self) -> tuple[Path, str]:
+        """Return folder and name of the lock that is held meanwhile."""
+        return self.final.parent, f"release-{self.final.name}"
+
     def write(self, path: str, content: str | bytes) -> None:
         """Write a file of the release, whole or not at all.
 
@@ -101,7 +106,7 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
         stage.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(stage.folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
-    with lock(out, f"release-{name.folder}"):
+    with lock(*stage.lock):
         if final.exists():  # made meanwhile
             raise exists(final)
         yield stage

@@ -69,7 +69,8 @@ def _score(
     failed, proven = 0, _proven(run)
     profile = run.resolved.profile.name
     resources = GPU if run.resolved.device == "cuda" else None
-    dispatch = partial(run_shards, client, resources=resources, wait_s=wait_s)
+    lock = run.manifests.root, f"score-{run.generator}"
+    dispatch = partial(run_shards, client, lock=lock, resources=resources, wait_s=wait_s)
     suspects = Suspects[ClipJob](proven=proven)
     with (
         shard_log(run.manifests, run.generator, profile) as log,

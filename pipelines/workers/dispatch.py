@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.places import Place
 from pipelines.workers.cluster import offered
 from pipelines.workers.nanny import in_watched_worker
 from pipelines.workers.shortage import Shortage
+from pipelines.workers.tasks import name_of, wait_for_the_end
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,8 +27,6 @@ LOOK_S = 2.0
 """Seconds between two counts of the workers."""
 SILENCE_S = 60
 """Seconds without a result after which a missing worker is reported."""
-POLL_S = 0.1
-"""Seconds between two questions whether the last tasks have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ def run_shards(
     work: Callable[[list[T]], R],
     shards: Iterable[list[T]],
     *,
+    lock: tuple[Place, str] | None = None,
     resources: dict[str, float] | None = None,
     wait_s: float | None = None,
     proven: bool = False,
@@ -63,12 +64,17 @@ def run_shards(
     Suspects run at the end, one at a time and with no other task in flight, so that an item cannot fail because of
     another one; one that kills its worker there is yielded with an error. An exception raised by `work` is an internal
     error and propagates. A worker that dies of memory before any shard has completed is blamed on the run, later on the
-    item. When the iterator ends, no worker runs `work` any more.
+    item.
+
+    No worker runs a task of an earlier command with the same lock when the first shard is sent, nor one of this command
+    when the iterator ends.
 
     Args:
         client: a `distributed.Client`.
         work: a picklable function of the items of a shard.
         shards: lists of items.
+        lock: folder and name of the lock that the caller holds while it writes what the tasks write; None if no other
+            command writes it.
         resources: Dask resources that a worker must offer to get a shard, such as `{"GPU": 1}`.
         wait_s: seconds to wait while no worker is available; None waits forever.
         proven: such work has succeeded before with as little memory, so that items are blamed from the start.
@@ -80,7 +86,7 @@ def run_shards(
     from distributed import KilledWorker
 
     scheduler_errors = partial(_scheduler_errors, client, client.scheduler.address)
-    name = f"{in_watched_worker.__name__}-{uuid.uuid4().hex}"
+    name, own = name_of(lock), uuid.uuid4().hex
     numbers = itertools.count()
     waiting = iter(shards)
     halves: deque[_Sent[T]] = deque()
@@ -88,6 +94,7 @@ def run_shards(
     in_flight: dict[Any, _Sent[T]] = {}
     starved: list[Done[T, R]] = []  # items that ran alone and died of memory before any shard completed
     with scheduler_errors():
+        wait_for_the_end(client, name)
         shortage = Shortage(client)
 
     def next_shard() -> _Sent[T] | None:
@@ -97,7 +104,7 @@ def run_shards(
         return _Sent(items) if items else None
 
     def send(shard: _Sent[T]) -> None:
-        key = f"{name}-{next(numbers)}"
+        key = f"{name}-{own}-{next(numbers)}"
         with scheduler_errors():
             in_flight[client.submit(in_watched_worker, work, shard.items, key=key, resources=resources)] = shard
 
@@ -114,7 +121,7 @@ def run_shards(
                 if starved and not proven:
                     raise shortage.error()
                 with scheduler_errors():
-                    _wait_for_the_end(client, name)
+                    wait_for_the_end(client, name)
                 yield from starved
                 return
             send(suspects.popleft())
@@ -175,21 +182,6 @@ def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait
                 f"{missing} for {_spell(waited)}; nothing is lost: start workers and run the same command again"
             )
         print(f"{missing}; waiting for one since {_spell(waited)}", file=sys.stderr)
-
-
-def _wait_for_the_end(client: Any, name: str) -> None:
-    """Wait until no worker runs a task whose key starts with this name.
-
-    Dask computes a result again whose worker dies just before the driver releases it. A worker cannot stop such a task,
-    which would go on to write its rows when the driver has already merged those of the run.
-    """
-    while any(key.startswith(name) for keys in client.run(_running, on_error="ignore").values() for key in keys):
-        time.sleep(POLL_S)
-
-
-def _running(dask_worker: Any) -> list[str]:
-    """Return the keys of the tasks that a worker runs; Dask passes the worker as `dask_worker`."""
-    return list(dask_worker.active_threads.values())
 
 
 def _spell(seconds: float) -> str:

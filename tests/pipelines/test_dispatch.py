@@ -2,14 +2,17 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from distributed import Client, Future
 
+from pipelines.workers import tasks
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import IN_FLIGHT, run_shards
 from tests.pipelines.deadly import add, noted, slow_again
@@ -86,3 +89,30 @@ def test_no_task_runs_after_the_last_result(lone: Client, tmp_path: Path, monkey
     (done,) = run_shards(lone, partial(slow_again, folder=tmp_path), iter([[0]]))
     assert done.error is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["begun-0", "begun-1", "ended-0", "ended-1"]
+
+
+def test_a_command_waits_for_the_tasks_of_a_dead_one_with_its_lock(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dask releases the tasks of a dead driver, but a worker cannot stop one."""
+    work = partial(noted, held=1, folder=tmp_path)
+    begun: list[bool] = []
+
+    def let_go(_: float) -> None:
+        begun.append((tmp_path / "2-0.run").exists())
+        (tmp_path / "let-go").touch()
+
+    with cluster.connect() as client:
+        dead = run_shards(client, work, iter([[0], [1]]), lock=(tmp_path, "score-kling"))
+        next(dead)
+        until(lambda: (tmp_path / "1-0.run").exists())
+        dead.close()  # type: ignore[attr-defined]
+        tasks.wait_for_the_end(client, tasks.name_of((tmp_path, "score-pika")))  # not for another lock
+        monkeypatch.setattr(tasks, "TELL_S", 0)
+        monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=time.monotonic, sleep=let_go))
+        try:
+            assert list(run_shards(client, work, iter([[2]]), lock=(tmp_path, "score-kling")))
+        finally:
+            (tmp_path / "let-go").touch()
+    assert begun[:1] == [False]
+    assert "still run tasks of a command that has ended" in capsys.readouterr().err
