@@ -198,8 +198,8 @@ class Manifests:
         sync(folder)
         return path
 
-    def replace(self, table: Table, rows: Iterable[pa.Table], **partition: str) -> None:
-        """Replace the content of a partition by these tables, one part per table. Equal rows give equal files.
+    def replace(self, table: Table, rows: Iterable[pa.Table], read: Sequence[Place] = (), /, **partition: str) -> None:
+        """Replace the parts `read` of a partition, or all, by these tables, one part each. Equal rows give equal files.
 
         `rows` may be a generator that reads the partition.
 
@@ -207,14 +207,14 @@ class Manifests:
             UsageError: the folder cannot be written, or another command has taken over.
         """
         folder = writable(self.folder(table, **partition))
-        replacement = Replacement(folder)
-        before = {part.name for part in matching(folder, "part-*.parquet")}
-        after: set[str] = set()
+        replacement, after = Replacement(folder), set[str]()
+        present = {part.name for part in matching(folder, "part-*.parquet")}
+        before = {part.name for part in read} or present
         try:
             for batch in rows:
                 data = _parquet(_stored(table, batch, partition))
                 name = f"part-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-                if name not in before | after:
+                if name not in present | after:
                     replacement.add(name, data)
                 after.add(name)
             if before != after:

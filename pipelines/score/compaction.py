@@ -105,7 +105,7 @@ def settle(
                     if rows:
                         yield rows.sort_by("clip_id")
 
-        manifests.replace(table, pieces(), **partition)
+        manifests.replace(table, pieces(), parts, **partition)
 
 
 def _rows(manifests: Manifests, table: Table, within: tuple[Place, tuple[str, str] | None]) -> pa.Table:

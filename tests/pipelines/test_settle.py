@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import SCORES
+from hfv_builder.storage.places import Place
+from hfv_builder.storage.schema import SCORES, Table
 from pipelines.score.compaction import settle
 
 PARTITION: dict[str, Any] = {"profile": "lite", "metric": "motion", "generator": "kling"}
@@ -76,3 +78,24 @@ def test_a_compacted_partition_is_not_read_again(tmp_path: Path) -> None:
         raise AssertionError
 
     settle(manifests, SCORES, never, clips=3, part_rows=10, **PARTITION)
+
+
+def test_a_part_that_is_added_after_the_others_were_listed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose driver was killed may still write one."""
+    first, second = ids(2)
+    manifests, parts = Manifests(tmp_path), Manifests.parts
+    fill(manifests, [[first]])
+
+    def parts_before_another(self: Manifests, table: Table, **partition: str) -> list[Place]:
+        listed = parts(self, table, **partition)
+        fill(self, [[first], [second]])
+        return listed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifests, "is_settled", lambda *_, **__: False)
+        patch.setattr(Manifests, "parts", parts_before_another)
+        settle(manifests, SCORES, least_of_each_clip, clips=2, part_rows=9, **PARTITION)
+    settle(manifests, SCORES, least_of_each_clip, clips=2, part_rows=9, **PARTITION)
+    assert manifests.read(SCORES, ["clip_id"])["clip_id"].to_pylist() == [first, second]
