@@ -1,8 +1,9 @@
 """Put clips that someone has into a release that came without media."""
 
+import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
 from hfv_builder.release.media import place_original
 from hfv_builder.storage.lock import lock
-from hfv_builder.storage.places import local_copy, place, put
+from hfv_builder.storage.places import HIDDEN, local_copy, place, put
 from pipelines.catalog.folder import list_clips
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.stage import IMPORTS
@@ -23,6 +24,8 @@ from pipelines.release.staging import DISKS, writing
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
 
+UNFINISHED = (".*.part", f"{HIDDEN}*.tmp")
+"""Names of files that are not yet whole."""
 SHARD = 64
 """Files that one task looks at."""
 
@@ -72,6 +75,7 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
                     bar.update(len(shard.items))
         finally:
             put(folder / ATTACHED, checksums_text(done))
+        _drop_unfinished({folder, *((folder / each.path).parent for each in wanted)})
     missing = sorted(each.path for each in wanted if each.path not in done)
     rows = [{"still without a clip": path} for path in missing]
     later = "`datasets` loads it once all are there" if missing else ""
@@ -111,6 +115,15 @@ def attach_shard(paths: Sequence[str], *, folder: Path) -> Attached:
 def _shards(files: Sequence[str]) -> Iterator[list[str]]:
     for at in range(0, len(files), SHARD):
         yield [*files[at : at + SHARD]]
+
+
+def _drop_unfinished(folders: Iterable[Path]) -> None:
+    """Delete the files that killed processes have not finished."""
+    for folder in folders:
+        for pattern in UNFINISHED:
+            for leftover in folder.glob(pattern):
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
 
 
 def _wanted(folder: Path) -> list[Wanted]:

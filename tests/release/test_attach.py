@@ -16,6 +16,7 @@ from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
 from hfv_builder.release.media import Placed, place_original
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.part_file import part_path
 from pipelines.cli import main
 from pipelines.release import attach as module
 from pipelines.release.attach import attach
@@ -130,6 +131,9 @@ def test_killed_it_goes_on(
         patch.setattr(module, "put", lambda *_: None)  # nor can anything be written down
         with pytest.raises(Killed):
             attach(bare, [str(clips)], cluster=here)
+    clip = next(bare.rglob("*.mp4"))
+    part_path(clip, 1).touch()
+    (bare / ".hfv-list.tmp").touch()
     assert attach(bare, [str(clips)], cluster=here).summary["attached"] == 16
     assert verify(bare).summary["problems"] == []
 
