@@ -116,3 +116,16 @@ def test_a_command_waits_for_the_tasks_of_a_dead_one_with_its_lock(
             (tmp_path / "let-go").touch()
     assert begun[:1] == [False]
     assert "still run tasks of a command that has ended" in capsys.readouterr().err
+
+
+def test_workers_that_do_not_answer_are_waited_for(
+    lone: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ((address, process),) = lone.run(os.getpid).items()
+    monkeypatch.setattr(tasks, "ANSWER_S", 0.1)
+    go_on = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: os.kill(process, signal.SIGCONT))
+    monkeypatch.setattr(tasks, "time", go_on)
+    os.kill(process, signal.SIGSTOP)
+    tasks.wait_for_the_end(lone, tasks.name_of(None))
+    assert "do not answer; waiting for them" in capsys.readouterr().err
+    assert lone.run(os.getpid) == {address: process}
