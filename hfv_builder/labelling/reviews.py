@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from hfv_builder.labelling.decisions import ADJUDICATOR, CONFIRM, REJECT, RELABE
 from hfv_builder.labelling.strength import STRENGTHS
 from hfv_builder.records import Label, UsageError
 from hfv_builder.storage.manifest import Manifests, OtherColumns
+from hfv_builder.storage.replacement import despite_replacements
 from hfv_builder.storage.schema import FINAL, REVIEWS, Table
 
 OVERLAP = b"overlap"
@@ -53,6 +55,10 @@ def read_reviews(manifests: Manifests) -> tuple[list[Decision], int | None]:
     Raises:
         UsageError: a part cannot be read.
     """
+    return despite_replacements(partial(_read_reviews, manifests), f"{manifests.root / REVIEWS.name}")
+
+
+def _read_reviews(manifests: Manifests) -> tuple[list[Decision], int | None]:
     by_id: dict[str, Decision] = {}
     overlaps = []
     for part in manifests.parts(REVIEWS):

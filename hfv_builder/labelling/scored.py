@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hfv_builder.clips.sources import check_name
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.replacement import despite_replacements
 from hfv_builder.storage.schema import LABELS, SCORES
 from hfv_builder.storage.supersession import MADE_WITH
 
@@ -62,9 +63,14 @@ def present_fingerprint(manifests: Manifests, *, profile: str, metric: str, gene
     If no part records it, this is the most frequent fingerprint of the rows.
     """
     keys = {"profile": profile, "metric": metric, "generator": generator}
-    for part in reversed(manifests.parts(SCORES, **keys)):  # the parts added last come last
-        if made_with := manifests.metadata(SCORES, part).get(MADE_WITH):
-            return made_with.decode()
+
+    def recorded() -> str | None:
+        parts = reversed(manifests.parts(SCORES, **keys))  # the parts added last come last
+        found = (manifests.metadata(SCORES, part).get(MADE_WITH) for part in parts)
+        return next((made_with.decode() for made_with in found if made_with), None)
+
+    if made_with := despite_replacements(recorded, f"{manifests.root / SCORES.name}"):
+        return made_with
     counts = pc.value_counts(manifests.read(SCORES, ["fingerprint"], **keys)["fingerprint"]).to_pylist()
     named = [(row["counts"], row["values"]) for row in counts if row["values"] is not None]
     return max(named)[1] if named else None

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.places import Place, answering, arrow_opens, listed, matching, put, sync, writable
-from hfv_builder.storage.replacement import Replacement, recover, visible_parts
+from hfv_builder.storage.replacement import Replacement, despite_replacements, recover, visible_parts
 from hfv_builder.storage.schema import Table
 
 NEW = "part-new-"
@@ -32,8 +32,6 @@ SMALL = 2 << 20
 """Bytes of local parts up to which they are read faster one after the other than at the same time."""
 PAGE = 1000
 """Number of files that every object store lists in one step, so that no change happens in the middle of the list."""
-TRIES = 5
-"""Number of attempts to read a partition that is replaced while it is read."""
 
 
 class OtherColumns(UsageError):
@@ -126,10 +124,7 @@ class Manifests:
             UsageError: a part cannot be read or lacks a column.
         """
         names = list(columns or table.schema.names)
-        for _ in range(TRIES - 1):
-            with contextlib.suppress(FileNotFoundError):  # another command has replaced the part
-                return self._read(table, names, partition)
-        return self._read(table, names, partition)
+        return despite_replacements(lambda: self._read(table, names, partition), f"{self.root / table.name}")
 
     def _read(self, table: Table, names: list[str], partition: dict[str, str]) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])

@@ -4,12 +4,13 @@ A hidden journal lists the new and the old parts, and whether all new parts are 
 parts, afterwards the new ones. The next writer completes or rolls back a replacement that was interrupted.
 """
 
+import contextlib
 import json
 import re
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.places import HIDDEN, Place, matching, put, read, remove, sync
@@ -17,8 +18,11 @@ from hfv_builder.storage.places import HIDDEN, Place, matching, put, read, remov
 JOURNAL = ".replacing.json"
 PART = re.compile(r"part-.*\.parquet")
 """Names of parts."""
+TRIES = 5
+"""Number of attempts to read a partition that is replaced while it is read."""
 
 Journal = dict[str, Any]
+T = TypeVar("T")
 
 
 class Replacement:
@@ -100,6 +104,22 @@ def visible_parts(folder: Place, names: Collection[str] | None = None) -> list[P
             # New parts before the switch, old parts after it.
             obsolete = set(journal["old" if journal["whole"] else "new"]) if journal else set()
             return sorted((part for part in parts if part.name not in obsolete), key=lambda part: part.name)
+
+
+def despite_replacements(read: Callable[[], T], what: str) -> T:
+    """Return the result of `read`, which is called again if another command has deleted a part in the meantime.
+
+    Args:
+        read: lists parts and reads them.
+        what: what it reads, for the error.
+
+    Raises:
+        UsageError: a part is missing every time.
+    """
+    for _ in range(TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return read()
+    raise UsageError(f"{what} lacks a part, as while another hfv replaces it: run the same command again")
 
 
 def recover(folder: Place, owner: str | None = None) -> bool:

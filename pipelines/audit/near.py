@@ -1,6 +1,7 @@
 """Groups of near duplicates among all clips, from the manifests."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from hfv_builder.audit.near import Pairs, Vectors, near_duplicates, near_groups
 from hfv_builder.frames.hashing import VERSION
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.replacement import despite_replacements
 from hfv_builder.storage.schema import EMBEDDINGS, SIGNALS
 
 
@@ -72,6 +74,10 @@ def mean_embeddings(manifests: Manifests, clips: Sequence[str]) -> dict[str, Vec
     Returns:
         (n, D) float32 each, a row per clip in the given order, NaN where there is none.
     """
+    return despite_replacements(partial(_mean_embeddings, manifests, clips), f"{manifests.root / EMBEDDINGS.name}")
+
+
+def _mean_embeddings(manifests: Manifests, clips: Sequence[str]) -> dict[str, Vectors]:
     row = {clip_id: place for place, clip_id in enumerate(clips)}
     found: dict[str, dict[int, Vectors]] = {}
     for keys in manifests.partitions(EMBEDDINGS):
