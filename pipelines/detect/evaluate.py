@@ -16,7 +16,8 @@ from hfv_builder.evaluation.page import FILE, page
 from hfv_builder.evaluation.results import MEAN, Contender, Results, differences_table, evaluate, figures_table
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.part_file import result_file
-from pipelines.detect.predict import predict
+from pipelines.detect.alone import alone
+from pipelines.detect.predict import Predicted, predict
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train_run
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -50,6 +51,22 @@ def evaluate_runs(
     own = [read_run(run) for run in dict.fromkeys(runs)]
     names = _unique_names(own)
     of_own = [predict(run, release, place) for run in own]  # an unusable run is named before floors are trained
+    with alone(out / "floors", "evaluate"):
+        return _evaluate(own, names, of_own, release, out=out, seed=seed, place=place, started=started)
+
+
+def _evaluate(
+    own: Sequence[Run],
+    names: Sequence[str],
+    of_own: Sequence[Predicted],
+    release: Release,
+    *,
+    out: Path,
+    seed: int,
+    place: Workplace,
+    started: float,
+) -> Outcome:
+    """Evaluate these runs, given their predictions, beside the floors, and write the tables."""
     floors, remarks = _floors(release, out / "floors", place)
     of_floors = [predict(floor, release, place) for floor in floors]
     contenders: list[Contender] = []

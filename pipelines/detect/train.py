@@ -23,6 +23,7 @@ from hfv_builder.detectors.run_folder import Run, Specification, read_run, write
 from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.path_text import printable
+from pipelines.detect.alone import alone
 from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.versions import versions
@@ -118,30 +119,48 @@ def train_run(
         facts=_facts(ready, val, place),
     )
     failed = ready.failed | val.failed
-    with processes.main_first():
-        if is_floor and processes.is_main:
-            _remove_other(run)
-        if _is_done(run):
-            return read_run(out), failed
-        if processes.is_main:
-            write_run(run)
-            run.state.mkdir(exist_ok=True)
-    with tqdm(desc=f"train {name}", unit="epoch", disable=True if is_floor or not processes.is_main else None) as bar:
+    with contextlib.ExitStack() as stack:
+        with processes.main_first():
+            if is_floor and processes.is_main:
+                _remove_other(run)
+            if _is_done(run):
+                return read_run(out), failed
+            if processes.is_main:
+                stack.enter_context(alone(out, "train"))
+                if _is_done(run):  # by a command that has just ended
+                    return read_run(out), failed
+                write_run(run)
+                run.state.mkdir(exist_ok=True)
+        _fit(detector, run, ready, val, processes, title="" if is_floor else f"train {name}")
+    processes.wait()
+    return read_run(out), failed
+
+
+def _fit(detector: Detector, run: Run, ready: Prepared, val: Prepared, processes: Processes, *, title: str) -> None:
+    """Train the detector and write the run.
+
+    Args:
+        detector: the detector.
+        run: the run, whose folder exists.
+        ready: the clips for training.
+        val: the clips for choosing the epoch.
+        processes: the processes of the training.
+        title: of the progress bar; empty for none.
+    """
+    with tqdm(desc=title, unit="epoch", disable=None if title and processes.is_main else True) as bar:
 
         def report(curve: Curve, epochs: int) -> None:
-            write_curve(out, curve)
+            write_curve(run.folder, curve)
             bar.total = epochs
             bar.update(len(curve) - bar.n)
             bar.set_postfix({key: f"{value:.4g}" for key, value in curve[-1].items() if key != "epoch"})
 
         curve = detector.fit(ready.samples, val.samples, Fitting(folder=run.state, report=report))
     if processes.is_main:
-        write_curve(out, curve)
+        write_curve(run.folder, curve)
         detector.save(run.weights)
         write_run(replace(run, done=True, facts=run.facts | {"weights": file_sha256(run.weights)}))
         shutil.rmtree(run.state, ignore_errors=True)
-    processes.wait()
-    return read_run(out), failed
 
 
 def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:

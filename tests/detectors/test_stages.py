@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from hfv_builder.detectors.reader import Release, read_release
-from hfv_builder.detectors.run_folder import PREDICTIONS, read_run
+from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_run, write_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
 from pipelines.detect import train as stage
+from pipelines.detect.alone import alone
 from pipelines.detect.evaluate import _unique_names, evaluate_runs
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.predict import predict
@@ -54,6 +55,21 @@ def test_a_run_is_trained_once_and_never_replaced(run: Path, folder: Path, workp
         train("chance", folder, values={}, out=run, resume=True, place=workplace)
     with pytest.raises(UsageError, match="not empty and not a run"):
         train("chance", folder, values={}, out=folder, place=workplace)
+
+
+def test_one_command_at_a_time_writes_an_output_folder(
+    folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def while_another_trains(trained: Run) -> None:
+        if not trained.done:
+            with pytest.raises(UsageError, match="another hfv is at work on train in "):
+                train("metadata", folder, values={}, out=tmp_path, place=workplace)
+        write_run(trained)
+
+    monkeypatch.setattr(stage, "write_run", while_another_trains)
+    train("chance", folder, values={}, out=tmp_path, place=workplace)
+    with alone(tmp_path / "floors", "evaluate"), pytest.raises(UsageError, match="at work on evaluate in "):
+        evaluate_runs([tmp_path], folder, out=tmp_path, place=workplace)
 
 
 def test_evaluation_writes_all_files_and_includes_the_floors(
