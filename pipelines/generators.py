@@ -73,13 +73,14 @@ def clips_of(
         UsageError: it has no clips, or its catalogue is not finished.
     """
     needed = {"clip_id", "generator", "status", "width", "error"}
-    rows = manifests.read(CLIPS, sorted({*columns, *needed}), generator=check_name(generator))
-    if not len(rows):
+    unfinished = not manifests.is_settled(CLIPS, generator=check_name(generator))
+    rows = manifests.read(CLIPS, sorted({*columns, *needed}), settled=True, generator=generator)
+    if not len(rows) and not unfinished:
         known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
         have = f"; it knows {', '.join(known)}" if known else ", which is empty"
         cure = f"run `hfv catalog --generator {generator} --clips DIR`"
         raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
-    if not manifests.is_settled(CLIPS, generator=generator):
+    if unfinished:
         raise UsageError(
             f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
         )
@@ -97,7 +98,10 @@ def clips_of(
 
 def lost_clips(manifests: Manifests) -> pa.Table:
     """Return the rows of all generators whose content counts in another one; columns as in `ownership.lost_rows`."""
-    every = [manifests.read(CLIPS, ["clip_id"], **keys)["clip_id"].unique() for keys in manifests.partitions(CLIPS)]
+    every = [
+        manifests.read(CLIPS, ["clip_id"], settled=True, **keys)["clip_id"].unique()
+        for keys in manifests.partitions(CLIPS)
+    ]
     shared = repeated(pa.concat_arrays(every)) if every else pa.array([], pa.string())
     return lost_rows(holders(manifests, shared))
 
@@ -105,15 +109,17 @@ def lost_clips(manifests: Manifests) -> pa.Table:
 def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> pa.Table:
     """Return the rows of these contents in all generators, or all but one, with the columns `ownership.HOLDER`.
 
+    Rows that a catalogue at work has added do not count until it has decided which of them are copies.
+
     The other columns of a generator are read only if it holds one of the contents.
     """
     found = [pa.schema([CLIPS.schema.field(name) for name in HOLDER]).empty_table()]
     for keys in manifests.partitions(CLIPS) if len(ids) else []:
         if keys["generator"] == but:
             continue
-        theirs = manifests.read(CLIPS, ["clip_id"], **keys)
+        theirs = manifests.read(CLIPS, ["clip_id"], settled=True, **keys)
         if pc.any(pc.is_in(theirs["clip_id"], value_set=ids)).as_py():
-            rows = manifests.read(CLIPS, HOLDER, **keys)
+            rows = manifests.read(CLIPS, HOLDER, settled=True, **keys)
             found.append(rows.filter(pc.is_in(rows["clip_id"], value_set=ids)))
     return pa.concat_tables(found)
 

@@ -79,16 +79,19 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
         raise UsageError(
             f"{len(found)} clips are called {name!r}: {some}{more}; give more of the id, or the whole path"
         )
-    rows = [_row_at(manifests, generator, path) for generator, _, path in found]
+    rows = [row for generator, _, path in found for row in _rows_at(manifests, generator, path)]
+    if not rows:
+        raise UsageError(f"{name} was moved or deleted while another hfv catalogued it: run the same command again")
     # Of several files with this content the one that counts comes first.
     first: dict[str, Any] = min(rows, key=lambda row: (row["status"] != Status.OK, row["generator"], row["path"]))
     return first | {"copies": [row["path"] for row in rows if row is not first]}
 
 
-def _row_at(manifests: Manifests, generator: str, path: str) -> dict[str, Any]:
+def _rows_at(manifests: Manifests, generator: str, path: str) -> list[dict[str, Any]]:
+    """Return the row of this path; none if another command has just removed it."""
     rows = manifests.read(CLIPS, generator=generator)
-    row: dict[str, Any] = rows.filter(pc.equal(rows["path"], path)).to_pylist()[0]
-    return row
+    found: list[dict[str, Any]] = rows.filter(pc.equal(rows["path"], path)).to_pylist()
+    return found[:1]
 
 
 def _of(rows: pa.Table, clip_id: str) -> pa.Table:

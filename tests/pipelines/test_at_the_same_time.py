@@ -1,0 +1,48 @@
+"""Two commands on the same manifests: one runs in the middle of the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
+from pipelines.generators import clips_of, lost_clips
+from pipelines.show import show
+from review_ui.clips import Clips
+from tests.pipelines.test_label_and_split import fill
+
+
+def begin_catalogue(manifests: Manifests, generator: str, ids: Sequence[str]) -> None:
+    """Add rows of clips as workers of a catalogue do, which is not finished."""
+    common = dict.fromkeys(CLIPS.schema.names) | {"generator": generator, "width": 8, "status": "ok"}
+    rows = [common | {"clip_id": clip, "path": f"/{generator}/{clip}.mp4"} for clip in ids]
+    manifests.add(CLIPS, pa.Table.from_pylist(rows, CLIPS.schema), name="added", generator=generator)
+
+
+def test_a_catalogue_at_work_takes_no_clip_from_others(manifests: Manifests) -> None:
+    ids = fill(manifests, "pika", [(1.0, 2.0, 3.0)] * 3)
+    begin_catalogue(manifests, "kling", ids[:2])
+    assert not lost_clips(manifests)
+    assert clips_of(manifests, "pika", [])["clip_id"].to_pylist() == ids
+    assert Clips(manifests).generators == ["pika"]
+    with pytest.raises(UsageError, match="the catalogue of kling is not finished"):
+        clips_of(manifests, "kling", [])
+
+
+def test_a_clip_that_a_catalogue_removes_while_it_is_shown_is_named(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed_then(own: Manifests, *arguments: Any, **options: Any) -> pa.Table:
+        rows = read(own, *arguments, **options)
+        monkeypatch.undo()
+        manifests.replace(CLIPS, [CLIPS.schema.empty_table()], generator="pika")
+        return rows
+
+    (clip,) = fill(manifests, "pika", [(1.0, 2.0, 3.0)])
+    read = Manifests.read
+    monkeypatch.setattr(Manifests, "read", removed_then)
+    with pytest.raises(UsageError, match="pika-000 was moved or deleted while another hfv catalogued it"):
+        show(manifests, clip)
