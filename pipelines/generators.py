@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -31,32 +32,54 @@ def catalogued(manifests: Manifests) -> list[str]:
 
 
 def for_each(
-    manifests: Manifests, stage: str, generators: Sequence[str], work: Callable[[str], T], *, done: str = ""
+    manifests: Manifests,
+    stage: str,
+    generators: Sequence[str],
+    work: Callable[[str], T],
+    *,
+    done: str = "",
+    finish: Callable[[list[T]], None] = lambda _: None,
 ) -> list[T]:
     """Return the result of a stage for every generator, in their order; one thread for each core.
+
+    The locks of all generators are held to the end, so that two commands never write some of them each.
 
     Args:
         generators: empty for all that have clips.
         done: what a generator is after it, for the error, such as `labelled`; empty if nothing is written yet.
+        finish: called with all results if no generator failed.
 
     Raises:
         UsageError: the errors of all generators that failed. The others are finished before it is raised.
     """
 
-    def attempt(generator: str) -> T | UsageError:
+    def take(generator: str) -> AbstractContextManager[None] | UsageError:
+        lock = manifests.lock(f"{stage}-{generator}")
         try:
-            with manifests.lock(f"{stage}-{check_name(generator)}"):
-                return work(generator)
+            lock.__enter__()
+        except UsageError as error:
+            return error
+        return lock
+
+    def attempt(generator: str, lock: AbstractContextManager[None] | UsageError) -> T | UsageError:
+        try:
+            return lock if isinstance(lock, UsageError) else work(generator)
         except UsageError as error:
             return error
 
-    names = [*dict.fromkeys(generators or catalogued(manifests))]
-    with ThreadPoolExecutor(cores()) as pool:
-        results = list(pool.map(attempt, names))
-    if refused := [str(result) for result in results if isinstance(result, UsageError)]:
-        fine = [name for name, result in zip(names, results, strict=True) if not isinstance(result, UsageError)]
-        raise UsageError(*refused, *([f"the others are {done}: {', '.join(fine)}"] if done and fine else []))
-    return [result for result in results if not isinstance(result, UsageError)]
+    names = [*dict.fromkeys(map(check_name, generators or catalogued(manifests)))]
+    with ExitStack() as stack, ThreadPoolExecutor(cores()) as pool:
+        locks = list(pool.map(take, names))
+        for lock in locks:
+            if not isinstance(lock, UsageError):
+                stack.push(lock)
+        results = list(pool.map(attempt, names, locks))
+        if refused := [str(result) for result in results if isinstance(result, UsageError)]:
+            fine = [name for name, result in zip(names, results, strict=True) if not isinstance(result, UsageError)]
+            raise UsageError(*refused, *([f"the others are {done}: {', '.join(fine)}"] if done and fine else []))
+        complete = [result for result in results if not isinstance(result, UsageError)]
+        finish(complete)
+    return complete
 
 
 def clips_of(
@@ -135,12 +158,14 @@ def leave_to_owners(manifests: Manifests, stage: str, of: Table, done: Sequence[
 
     def work(generator: str) -> None:
         rows = manifests.read(of, generator=generator)
-        kept = rows.filter(pc.invert(pc.is_in(rows["clip_id"], value_set=written)))
-        if len(kept) < len(rows):
-            manifests.replace(of, [kept], generator=generator)
+        manifests.replace(of, [rows.filter(pc.invert(pc.is_in(rows["clip_id"], written)))], generator=generator)
+
+    def has_some(generator: str) -> bool:
+        ids = manifests.read(of, ["clip_id"], generator=generator)["clip_id"]
+        return bool(pc.any(pc.is_in(ids, written)).as_py())
 
     others = [keys["generator"] for keys in manifests.partitions(of) if keys["generator"] not in done]
-    if others:
+    if others := [name for name in others if has_some(name)]:
         for_each(manifests, stage, others, work)
 
 

@@ -115,11 +115,8 @@ def split(
     sources = load_sources(manifests.root)
     rules = Rules(protocol=protocol, group=group, reviews=reviews, strong_only=strong_only, lost=lost, sources=sources)
     work, done = partial(_split_one, manifests, rules), "" if group in ACROSS else "split"
-    results = for_each(manifests, "split", generators, work, done=done)
-    if group == "near":
-        _group_near_duplicates(manifests, rules, results)
-    if group in ACROSS:
-        _keep_groups_together(manifests, rules, results)
+    finish = partial(_keep_groups_together, manifests, rules)
+    results = for_each(manifests, "split", generators, work, done=done, finish=finish)
     leave_to_owners(manifests, "split", SPLITS, generators)
     moved = sum(result.moved for result in results)
     rows = [row for result in results for row in result.classes]
@@ -201,11 +198,15 @@ def _group_near_duplicates(manifests: Manifests, rules: Rules, results: list[_Re
 
 
 def _keep_groups_together(manifests: Manifests, rules: Rules, results: list[_Result]) -> None:
-    """Move the groups of all generators to one side each, and write the rows.
+    """Move groups that several generators share to one side each, and write the rows.
 
     Raises:
-        UsageError: no clip is left to train with, or another command writes there.
+        UsageError: no clip is left to train with, or clips have no frame hashes.
     """
+    if rules.group not in ACROSS:
+        return
+    if rules.group == "near":
+        _group_near_duplicates(manifests, rules, results)
     trains = any(map(_trains, results))
     _move(rules, results)
     if trains and not any(map(_trains, results)):
@@ -215,8 +216,7 @@ def _keep_groups_together(manifests: Manifests, rules: Rules, results: list[_Res
             f"are also {what} of one of role eval; use --group content, or other clips"
         )
     for result in results:
-        with manifests.lock(f"split-{result.generator}"):
-            _write(manifests, result)
+        _write(manifests, result)
 
 
 def _trains(result: _Result) -> bool:

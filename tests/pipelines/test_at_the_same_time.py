@@ -10,7 +10,10 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from pipelines.generators import clips_of, lost_clips
+from pipelines.label.stage import label
 from pipelines.show import show
+from pipelines.split import stage
+from pipelines.split.stage import split
 from review_ui.clips import Clips
 from tests.pipelines.test_label_and_split import fill
 
@@ -46,3 +49,29 @@ def test_a_clip_that_a_catalogue_removes_while_it_is_shown_is_named(
     monkeypatch.setattr(Manifests, "read", removed_then)
     with pytest.raises(UsageError, match="pika-000 was moved or deleted while another hfv catalogued it"):
         show(manifests, clip)
+
+
+def test_two_splits_never_write_some_generators_each(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+    def meanwhile(own: Manifests, result: Any) -> None:
+        for group in ("content", "prompt"):
+            with pytest.raises(UsageError, match="another hfv is at work on split-pika"):
+                split(manifests, protocol="pooled", group=group)
+        write(own, result)
+
+    for generator in ("kling", "pika"):
+        fill(manifests, generator, [(1.0, 2.0, 3.0), (2.0, 1.0, 3.0)])
+    label(manifests)
+    write = stage._write
+    monkeypatch.setattr(stage, "_write", meanwhile)
+    split(manifests, group="prompt")
+    split(manifests, group="content")
+
+
+def test_stages_of_two_generators_do_not_hinder_each_other(manifests: Manifests) -> None:
+    for generator in ("kling", "pika"):
+        fill(manifests, generator, [(1.0, 2.0, 3.0), (2.0, 1.0, 3.0)])
+    label(manifests)
+    split(manifests)
+    with manifests.lock("label-pika"), manifests.lock("split-pika"):
+        label(manifests, ["kling"])
+        split(manifests, ["kling"])
