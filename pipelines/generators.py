@@ -97,7 +97,7 @@ def clips_of(
     """
     needed = {"clip_id", "generator", "status", "width", "error"}
     unfinished = not manifests.is_settled(CLIPS, generator=check_name(generator))
-    rows = manifests.read(CLIPS, sorted({*columns, *needed}), settled=True, generator=generator)
+    rows = manifests.read_settled(CLIPS, sorted({*columns, *needed}), generator=generator)
     if not len(rows) and not unfinished:
         known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
         have = f"; it knows {', '.join(known)}" if known else ", which is empty"
@@ -122,8 +122,7 @@ def clips_of(
 def lost_clips(manifests: Manifests) -> pa.Table:
     """Return the rows of all generators whose content counts in another one; columns as in `ownership.lost_rows`."""
     every = [
-        manifests.read(CLIPS, ["clip_id"], settled=True, **keys)["clip_id"].unique()
-        for keys in manifests.partitions(CLIPS)
+        manifests.read_settled(CLIPS, ["clip_id"], **keys)["clip_id"].unique() for keys in manifests.partitions(CLIPS)
     ]
     shared = repeated(pa.concat_arrays(every)) if every else pa.array([], pa.string())
     return lost_rows(holders(manifests, shared))
@@ -140,9 +139,9 @@ def holders(manifests: Manifests, ids: pa.Array, *, but: str | None = None) -> p
     for keys in manifests.partitions(CLIPS) if len(ids) else []:
         if keys["generator"] == but:
             continue
-        theirs = manifests.read(CLIPS, ["clip_id"], settled=True, **keys)
+        theirs = manifests.read_settled(CLIPS, ["clip_id"], **keys)
         if pc.any(pc.is_in(theirs["clip_id"], value_set=ids)).as_py():
-            rows = manifests.read(CLIPS, HOLDER, settled=True, **keys)
+            rows = manifests.read_settled(CLIPS, HOLDER, **keys)
             found.append(rows.filter(pc.is_in(rows["clip_id"], value_set=ids)))
     return pa.concat_tables(found)
 

@@ -255,7 +255,7 @@ class Clips:
 
 
 def _rows(manifests: Manifests, table: Table, columns: str) -> pa.Table:
-    return manifests.read(table, columns.split(), settled=True).combine_chunks()
+    return manifests.read_settled(table, columns.split()).combine_chunks()
 
 
 def _joined(clips: pa.Table, rows: pa.Table) -> Ints:

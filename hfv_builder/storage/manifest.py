@@ -112,27 +112,27 @@ class Manifests:
         """Return whether no part was added to the partition since its last replacement."""
         return not any(part.name.startswith(NEW) for part in self.parts(table, **partition))
 
-    def read(
-        self, table: Table, columns: Sequence[str] | None = None, *, settled: bool = False, **partition: str
-    ) -> pa.Table:
+    def read(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> pa.Table:
         """Return the rows of all matching partitions, in the order of partitions and parts; empty if none match.
 
         Args:
             table: the table.
             columns: the columns to read; None reads all.
-            settled: leave out parts that were added since the last replacement, as by a command at work.
-            **partition: values of partition columns.
 
         Raises:
             UsageError: a part cannot be read or lacks a column.
         """
         names = list(columns or table.schema.names)
-        return despite_replacements(lambda: self._read(table, names, partition, settled), f"{self.root / table.name}")
+        return despite_replacements(lambda: self._read(table, names, partition, ""), str(self.root / table.name))
 
-    def _read(self, table: Table, names: list[str], partition: dict[str, str], settled: bool) -> pa.Table:
+    def read_settled(self, table: Table, names: Sequence[str], **partition: str) -> pa.Table:
+        """Return the same without the parts that were added since the last replacement, as by a command at work."""
+        return despite_replacements(lambda: self._read(table, names, partition, NEW), str(self.root / table.name))
+
+    def _read(self, table: Table, names: Sequence[str], partition: dict[str, str], but: str) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
-        parts = [part for _, of_partition in self._filled(table, partition) for part in of_partition]
-        parts = [part for part in parts if not (settled and part.name.startswith(NEW))]
+        every = (part for _, of_partition in self._filled(table, partition) for part in of_partition)
+        parts = [part for part in every if not (but and part.name.startswith(but))]
         read_part = partial(self.read_part, table, columns=names)
         if isinstance(self.root, Path) and sum(part.lstat().st_size for part in parts) <= SMALL:
             tables = [read_part(part) for part in parts]

@@ -1,6 +1,7 @@
 """What the manifests say of all clips that a release is to hold."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from hfv_builder.release.selection import Ready, check_licences, check_reviews, 
 from hfv_builder.release.settings import FILE, load_settings
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
-from hfv_builder.storage.schema import FINAL, LABELS, REVIEWS, SCORES, SPLITS
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SELECTION, SPLITS
+from hfv_builder.storage.snapshot import at_one_moment
 from pipelines.generators import catalogued, clips_of, lost_clips
 
 CLIP_COLUMNS = ["clip_id", "generator", "is_real", "path", "sha256", "bytes", "prompt", "status"]
@@ -43,6 +45,19 @@ def gather(
     Raises:
         UsageError: something is missing, unfinished or does not belong together.
     """
+    read = partial(_gather, manifests, name, media=media, allow_lite=allow_lite, settings=settings, variants=variants)
+    return at_one_moment(manifests, (CLIPS, SELECTION, LABELS, SPLITS, REVIEWS, FINAL), read)
+
+
+def _gather(
+    manifests: Manifests,
+    name: ReleaseName,
+    *,
+    media: str,
+    allow_lite: bool,
+    settings: Place | None,
+    variants: Sequence[str],
+) -> Dataset:
     words = load_settings(settings or manifests.root / FILE)
     sources = load_sources(manifests.root)
     lost = lost_clips(manifests)

@@ -15,11 +15,13 @@ from hfv_builder.release.checksums import sha256
 from hfv_builder.release.media import ENCODING, Media
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.recipe import Recipe, make_files
+from hfv_builder.release.selection import choose_clips
 from hfv_builder.storage.manifest import Manifests
 from pipelines.cli import main
-from pipelines.release import stage, worker
+from pipelines.release import gather, stage, worker
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
+from pipelines.split.stage import split
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
 from tests.conftest import moving_square, write_clip
@@ -31,6 +33,22 @@ NAME = ReleaseName(name="small", version="1.0.0")
 
 def sums(folder: Path) -> str:
     return (folder / "SHA256SUMS").read_text()
+
+
+def test_splits_made_meanwhile_are_all_in_the_release_or_none(
+    ready: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def split_then(*arguments: Any) -> Any:
+        rows = choose_clips(*arguments)
+        monkeypatch.undo()
+        split(ready, group="prompt")
+        return rows
+
+    split(ready)
+    monkeypatch.setattr(gather, "choose_clips", split_then)
+    dataset = gather.gather(ready, NAME, media="none", allow_lite=False, settings=None)
+    assert dataset.group == "prompt"
+    assert dataset.rows["policy"].str.endswith("-by-prompt").all()
 
 
 def test_the_bytes_do_not_depend_on_workers_or_interruptions(

@@ -1,0 +1,50 @@
+"""Read several partitions as of one moment."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hfv_builder.records import UsageError
+from hfv_builder.storage.manifest import NEW, Manifests
+from hfv_builder.storage.replacement import TRIES
+from hfv_builder.storage.schema import Table
+
+T = TypeVar("T")
+State = list[tuple[str, dict[str, str], list[str]]]
+
+
+def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[[], T]) -> T:
+    """Return the result of `read`, which is called again if another command has changed one of the tables meanwhile.
+
+    Args:
+        manifests: the manifests.
+        tables: the tables that `read` reads.
+        read: must not write them.
+
+    Raises:
+        UsageError: they change every time, or `read` raises it.
+    """
+    after, refusal = _state(manifests, tables), None
+    for _ in range(TRIES):
+        before, refusal = after, None
+        try:
+            result = read()
+        except UsageError as error:
+            refusal = error
+        after = _state(manifests, tables)
+        if after == before:
+            if refusal is not None:
+                raise refusal
+            return result
+    raise refusal or UsageError(f"another hfv is at work on {manifests.root}; wait until it ends")
+
+
+def _state(manifests: Manifests, tables: Sequence[Table]) -> State:
+    """Return the names of all parts, which tell their content, except those that were added since the last replacement.
+
+    A command at work adds some all the time.
+    """
+    return [
+        (table.name, keys, [part.name for part in manifests.parts(table, **keys) if not part.name.startswith(NEW)])
+        for table in tables
+        for keys in manifests.partitions(table)
+    ]
