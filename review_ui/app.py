@@ -1,6 +1,7 @@
 """The web app: create the FastAPI application with its routes, pages and error handlers."""
 
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -100,7 +101,13 @@ def create_app(
             desk.close()
         finally:  # the decisions in the database can be exported even if closing fails
             if export_on_exit:
-                export(desk.store, manifests, into)
+                try:
+                    export(desk.store, manifests, into)
+                except UsageError as error:
+                    print(
+                        f"the decisions are in {db} and not exported ({error}): run `hfv reviews export`",
+                        file=sys.stderr,
+                    )
 
     app = FastAPI(
         title="hfv review",

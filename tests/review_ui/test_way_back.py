@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+import re
 import secrets
 from collections import Counter
 from datetime import UTC, datetime
@@ -168,6 +169,18 @@ def expected_splits(
     rows["r_hat"] = rows["class_rank"] / rows["class_size"]
     rows["confidence_weight"] = rows["r_hat"].map(lambda r_hat: math.log(math.e + r_hat))
     return rows
+
+
+def test_an_export_at_exit_that_is_refused_is_one_sentence(
+    labelled: Manifests, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = create_app(labelled, labelled.local_root / "review" / "decisions.sqlite")
+    with labelled.lock("reviews"), TestClient(app, base_url="http://127.0.0.1"):
+        pass
+    assert re.fullmatch(
+        r"the decisions are in .* \(another hfv is at work on reviews in .*\): run `hfv reviews export`\n",
+        capsys.readouterr().err,
+    )
 
 
 def test_what_reviewers_said_is_what_is_split(labelled: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
