@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from hfv_builder.labelling.scored import Origin, origin_of_labels
 from hfv_builder.records import METRICS, Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.replacement import TRIES
 from hfv_builder.storage.schema import SCORES
 
 KEPT = 12
@@ -49,21 +50,24 @@ class Traces:
 
     def read(self, clip_id: str, generator: str) -> dict[Metric, dict[str, Any]]:
         """Return score, frames, trace, status and error of the clip by metric, if it has a row. Thread-safe."""
-        scores = {}
         with self._lock:
-            origin = self._origin_of(generator)
-            for metric in METRICS:
-                rows = [
-                    row
-                    for group in self._groups(metric, generator)
-                    if pc.index(group.ids, clip_id).as_py() >= 0
-                    for row in self._rows(group, clip_id)
-                ]
-                if rows:
-                    wanted = origin.fingerprints.get(metric) if origin else None
-                    scores[metric] = next((row for row in rows if row["fingerprint"] == wanted), rows[0])
-                elif (metric, generator) in self._damaged:
-                    scores[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
+            for _ in range(TRIES):
+                try:
+                    return self._read(clip_id, generator)
+                except FileNotFoundError:  # `hfv score` has replaced the part
+                    self._groups.cache_clear()
+        return {metric: dict.fromkeys(COLUMNS) | {"error": DAMAGED} for metric in METRICS}
+
+    def _read(self, clip_id: str, generator: str) -> dict[Metric, dict[str, Any]]:
+        scores = {}
+        origin = self._origin_of(generator)
+        for metric in METRICS:
+            groups = [group for group in self._groups(metric, generator) if pc.index(group.ids, clip_id).as_py() >= 0]
+            if rows := [row for group in groups for row in self._rows(group, clip_id)]:
+                wanted = origin.fingerprints.get(metric) if origin else None
+                scores[metric] = next((row for row in rows if row["fingerprint"] == wanted), rows[0])
+            elif (metric, generator) in self._damaged:
+                scores[metric] = dict.fromkeys(COLUMNS) | {"error": DAMAGED}
         return scores
 
     def evidence(self, clip_id: str, generator: str, metric: Metric) -> Path | None:
@@ -94,12 +98,18 @@ class Traces:
                     for number in range(file.num_row_groups):
                         ids = file.read_row_group(number, ["clip_id"])["clip_id"]
                         groups.append(Group(path=path, number=number, ids=ids))
+            except FileNotFoundError:
+                raise
             except (OSError, pa.ArrowInvalid):
                 self._damaged.add((metric, generator))  # its clips can still be reviewed
         return groups
 
     def _rows(self, group: Group, clip_id: str) -> list[dict[str, Any]]:
-        """Return the rows of the clip; empty if the part was replaced since its ids were read."""
+        """Return the rows of the clip.
+
+        Raises:
+            FileNotFoundError: the part was replaced since its ids were read.
+        """
         table = self._table(group)
         rows: list[dict[str, Any]] = table.filter(pc.equal(table["clip_id"], clip_id)).to_pylist()
         return rows
@@ -110,6 +120,8 @@ class Traces:
             try:
                 with group.path.open("rb") as source, pq.ParquetFile(source) as file:
                     self._tables[key] = file.read_row_group(group.number, COLUMNS)
+            except FileNotFoundError:
+                raise
             except (OSError, pa.ArrowInvalid, IndexError):
                 return SCORES.schema.empty_table().select(COLUMNS)
         self._tables.move_to_end(key)

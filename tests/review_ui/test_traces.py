@@ -43,6 +43,19 @@ def test_of_two_profiles_it_is_the_one_of_the_labels(quick: Quick, profile: Any)
     assert shown(quick, IDS[1]) == (value(profile, IDS[1]), profile.name.encode())
 
 
+def test_scores_that_are_compacted_while_the_server_runs_are_shown(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("review_ui.traces.KEPT", 1)
+    quick.run(A)
+    label(quick.manifests)
+    traces = Traces(quick.manifests)
+    before = traces.read(IDS[0], "kling")
+    catalogue(quick.manifests, [*IDS, f"{1:016x}"])
+    quick.run(A)
+    assert traces.read(IDS[0], "kling") == before
+
+
 def test_of_two_rows_it_is_the_one_that_was_ranked(quick: Quick) -> None:
     quick.run(A)
     label(quick.manifests)
