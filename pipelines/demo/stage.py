@@ -14,6 +14,7 @@ from hfv_builder.records import METRICS, OUR_FAULT, UsageError
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
+from pipelines.alone import alone
 from pipelines.catalog.stage import catalog
 from pipelines.demo.detectors import train_and_evaluate
 from pipelines.demo.release import load_with_datasets, prepare, split_and_release
@@ -35,14 +36,22 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     """Render the samples of this seed into `out/clips`, build manifests in `out/manifests`, release them, and report.
 
     Everything that is there already and belongs to this seed is used again.
+
+    Raises:
+        UsageError: the folder cannot be written, or another demo is at work there.
     """
-    started = time.time()
-    specs = sample_plan(seed=seed)
-    manifests = Manifests(out / "manifests")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
+    with alone(out, "demo"):
+        return _demo(out, seed=seed, workers=workers)
+
+
+def _demo(out: Path, *, seed: int, workers: int | None) -> Outcome:
+    started = time.time()
+    specs = sample_plan(seed=seed)
+    manifests = Manifests(out / "manifests")
     with Cluster(workers=workers).connect(imports=IMPORTS, worker_bytes=BASE_BYTES) as client:
         _render(specs, out, client)
         prepare(manifests)

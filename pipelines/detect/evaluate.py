@@ -16,7 +16,7 @@ from hfv_builder.evaluation.page import FILE, page
 from hfv_builder.evaluation.results import MEAN, Contender, Results, differences_table, evaluate, figures_table
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.part_file import result_file
-from pipelines.detect.alone import alone
+from pipelines.alone import alone
 from pipelines.detect.predict import Predicted, predict
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train_run

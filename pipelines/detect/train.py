@@ -23,7 +23,7 @@ from hfv_builder.detectors.run_folder import Run, Specification, read_run, write
 from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.path_text import printable
-from pipelines.detect.alone import alone
+from pipelines.alone import alone
 from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.versions import versions

@@ -11,9 +11,9 @@ import pytest
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_run, write_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
+from pipelines.alone import alone
 from pipelines.cli import main
 from pipelines.detect import train as stage
-from pipelines.detect.alone import alone
 from pipelines.detect.evaluate import _unique_names, evaluate_runs
 from pipelines.detect.imports import import_predictions
 from pipelines.detect.predict import predict

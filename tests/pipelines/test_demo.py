@@ -6,7 +6,9 @@ from pathlib import Path
 import datasets
 import pytest
 
+from hfv_builder.records import UsageError
 from hfv_builder.samples import SampleSpec, sample_plan
+from pipelines.alone import alone
 from pipelines.demo import stage
 from pipelines.release.verify import verify
 from pipelines.workers.cluster import Cluster
@@ -21,6 +23,11 @@ def few_specs(*, seed: int) -> list[SampleSpec]:
         specs_of.setdefault(spec.generator, []).append(spec)
     few = [spec for specs in specs_of.values() for spec in specs[:: len(specs) // CLIPS_PER_SOURCE][:CLIPS_PER_SOURCE]]
     return [replace(spec, width=spec.width // 2, height=spec.height // 2, num_frames=12) for spec in few]
+
+
+def test_one_demo_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
+    with alone(tmp_path, "demo"), pytest.raises(UsageError, match="another hfv is at work on demo in "):
+        stage.demo(tmp_path)
 
 
 def test_the_demo_ends_with_a_release_that_loads(

@@ -15,6 +15,6 @@ def alone(folder: Path, work: str) -> Iterator[None]:
     Raises:
         UsageError: another command holds it, or the folder cannot be written.
     """
-    require_writable(folder / work, option="--out")
+    require_writable(folder / f".lock-{work}", option="--out")
     with lock(folder, work, needed=False):
         yield
