@@ -1,5 +1,7 @@
 """Verify a release and say what is wrong with it."""
 
+import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -7,6 +9,7 @@ from tqdm import tqdm
 
 from hfv_builder.records import DONE, SOME_FAILED
 from hfv_builder.release.verification import verify_release
+from hfv_builder.storage.lock import lock
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
 
@@ -21,10 +24,13 @@ def verify(folder: Path, *, threads: int | None = None) -> Outcome:
         threads: files that are read at the same time; None takes one for each core.
 
     Raises:
-        UsageError: there is no release.
+        UsageError: there is no release, or clips are being attached to it.
     """
     started = time.time()
-    with tqdm(desc=f"verify {folder.name}", unit="B", unit_scale=True, disable=None) as bar:
+    with (
+        _not_attaching(folder.absolute()),
+        tqdm(desc=f"verify {folder.name}", unit="B", unit_scale=True, disable=None) as bar,
+    ):
         report = verify_release(folder.absolute(), threads=threads or cores(), advance=bar.update)
     rows = [vars(problem) for problem in report.problems]
     seconds = time.time() - started
@@ -39,3 +45,11 @@ def verify(folder: Path, *, threads: int | None = None) -> Outcome:
         "not_checked": report.skipped,
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if rows else DONE, started=started)
+
+
+def _not_attaching(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of `hfv release attach` if it was ever taken; a release elsewhere may be read-only."""
+    held = folder.parent / f".lock-attach-{folder.name}"
+    if held.exists() and os.access(held, os.W_OK) and os.access(held.parent, os.W_OK):
+        return lock(folder.parent, f"attach-{folder.name}", needed=False)
+    return contextlib.nullcontext()

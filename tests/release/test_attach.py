@@ -123,6 +123,8 @@ def test_killed_it_goes_on(
         nonlocal calls
         calls += 1
         if calls == 8:
+            with pytest.raises(UsageError, match="another hfv is at work on attach-bare"):
+                verify(bare)
             raise Killed
         return place_original(source, target, expected=expected)
 
