@@ -12,25 +12,26 @@ T = TypeVar("T")
 State = list[tuple[str, dict[str, str], list[str]]]
 
 
-def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[[], T]) -> T:
+def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[[], T], **partition: str) -> T:
     """Return the result of `read`, which is called again if another command has changed one of the tables meanwhile.
 
     Args:
         manifests: the manifests.
         tables: the tables that `read` reads.
         read: must not write them.
+        **partition: values of partition columns, of the tables that have them.
 
     Raises:
         UsageError: they change every time, or `read` raises it.
     """
-    after, refusal = _state(manifests, tables), None
+    after, refusal = _state(manifests, tables, partition), None
     for _ in range(TRIES):
         before, refusal = after, None
         try:
             result = read()
         except UsageError as error:
             refusal = error
-        after = _state(manifests, tables)
+        after = _state(manifests, tables, partition)
         if after == before:
             if refusal is not None:
                 raise refusal
@@ -38,7 +39,7 @@ def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[
     raise refusal or UsageError(f"another hfv is at work on {manifests.root}; wait until it ends")
 
 
-def _state(manifests: Manifests, tables: Sequence[Table]) -> State:
+def _state(manifests: Manifests, tables: Sequence[Table], partition: dict[str, str]) -> State:
     """Return the names of all parts, which tell their content, except those that were added since the last replacement.
 
     A command at work adds some all the time.
@@ -46,5 +47,5 @@ def _state(manifests: Manifests, tables: Sequence[Table]) -> State:
     return [
         (table.name, keys, [part.name for part in manifests.parts(table, **keys) if not part.name.startswith(NEW)])
         for table in tables
-        for keys in manifests.partitions(table)
+        for keys in manifests.partitions(table, **partition)
     ]

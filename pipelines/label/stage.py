@@ -17,7 +17,8 @@ from hfv_builder.labelling.scored import choose_profile, labels_fingerprint, sco
 from hfv_builder.profiles.profile import argument
 from hfv_builder.records import METRICS, Label, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import LABELS
+from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SELECTION
+from hfv_builder.storage.snapshot import at_one_moment
 from pipelines.generators import catalogued, clips_of, for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.label.format_report import label_mix
 from pipelines.label.rankable import rankable_scores
@@ -69,24 +70,10 @@ def _label_one(
     manifests: Manifests, lost: pa.Table, generator: str, *, profile: str | None, allow_mixed: bool, by_format: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
     """Label one generator; return its summary row, a row for each of its formats if it has several, and warnings."""
-    clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost, selected=True).sort_by("clip_id")
-    is_real = len(clips) > 0 and clips["is_real"][0].as_py()
-    ids = clips["clip_id"].combine_chunks()
-    scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
-    fingerprints: list[str] = []
-    warnings: list[str] = []
-    for metric in METRICS:
-        try:
-            rankable = rankable_scores(manifests, ids, profile, metric, generator, allow_mixed=allow_mixed)
-        except UsageError:
-            if len(clips) and not is_real:  # a generator without clips has them all counted in others
-                raise
-            scores[metric.value] = np.nan  # for reference only: no rank depends on them, and a partial set misleads
-            continue
-        # Both have one row per clip, sorted by clip_id.
-        scores[metric.value] = rankable.rows["score"].to_numpy()
-        fingerprints.append(rankable.fingerprint or "")
-        warnings += rankable.warnings
+    read = partial(_clips_and_scores, manifests, lost, generator, profile, allow_mixed=allow_mixed)
+    of_profile = {"profile": profile} if profile else {}
+    found = at_one_moment(manifests, (CLIPS, SELECTION, SCORES), read, generator=generator, **of_profile)
+    clips, is_real, scores, fingerprints, warnings = found
     if is_real and profile and len(fingerprints) < len(METRICS) and scored_profiles(manifests, [generator]):
         score = f"hfv score --generator {generator} --profile {argument(profile)}"
         warnings.append(f"{generator} has no scores of profile {profile}, so its labels have none: run `{score}`")
@@ -106,3 +93,28 @@ def _label_one(
         return row, [], warnings
     mix, about_formats = label_mix(generator, formats, labelled["auto_label"], by_format=by_format)
     return row, mix, warnings + about_formats
+
+
+def _clips_and_scores(
+    manifests: Manifests, lost: pa.Table, generator: str, profile: str | None, *, allow_mixed: bool
+) -> tuple[pa.Table, bool, pd.DataFrame, list[str], list[str]]:
+    """Return the clips, whether they are camera footage, their scores, the fingerprints of these, and warnings."""
+    clips = clips_of(manifests, generator, ["is_real", *COLUMNS], lost, selected=True).sort_by("clip_id")
+    is_real = len(clips) > 0 and clips["is_real"][0].as_py()
+    ids = clips["clip_id"].combine_chunks()
+    scores = pd.DataFrame({"clip_id": ids.to_pandas(), "generator": generator})
+    fingerprints: list[str] = []
+    warnings: list[str] = []
+    for metric in METRICS:
+        try:
+            rankable = rankable_scores(manifests, ids, profile, metric, generator, allow_mixed=allow_mixed)
+        except UsageError:
+            if len(clips) and not is_real:  # a generator without clips has them all counted in others
+                raise
+            scores[metric.value] = np.nan  # for reference only: no rank depends on them, and a partial set misleads
+            continue
+        # Both have one row per clip, sorted by clip_id.
+        scores[metric.value] = rankable.rows["score"].to_numpy()
+        fingerprints.append(rankable.fingerprint or "")
+        warnings += rankable.warnings
+    return clips, is_real, scores, fingerprints, warnings

@@ -18,7 +18,8 @@ from hfv_builder.labelling.splits import POOLED, TEST_POLICY, VAL_PERCENT, Porti
 from hfv_builder.labelling.strength import WEAK, only_strong
 from hfv_builder.records import Label, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import SPLITS
+from hfv_builder.storage.schema import CLIPS, LABELS, SELECTION, SPLITS
+from hfv_builder.storage.snapshot import at_one_moment
 from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, load_reviews, report, report_strong
@@ -145,7 +146,8 @@ def split(
 def _split_one(manifests: Manifests, rules: Rules, generator: str) -> _Result:
     """Split one generator; its rows are written unless groups across generators may still move some."""
     portion = rules.portion(generator)
-    labelled, outdated = labelled_clips(manifests, rules.lost, generator)
+    read = partial(labelled_clips, manifests, rules.lost, generator)
+    labelled, outdated = at_one_moment(manifests, (CLIPS, SELECTION, LABELS), read, generator=generator)
     reviews = rules.reviews
     decisions, needed = ([], 1) if reviews is None else (reviews.decisions, reviews.votes_needed)
     final = final_labels(labelled, decisions, overlap=needed).reset_index(drop=True)

@@ -8,8 +8,9 @@ import pytest
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS
+from hfv_builder.storage.schema import CLIPS, LABELS
 from pipelines.generators import clips_of, lost_clips
+from pipelines.label.rankable import rankable_scores
 from pipelines.label.stage import label
 from pipelines.show import show
 from pipelines.split import stage
@@ -75,3 +76,19 @@ def test_stages_of_two_generators_do_not_hinder_each_other(manifests: Manifests)
     with manifests.lock("label-pika"), manifests.lock("split-pika"):
         label(manifests, ["kling"])
         split(manifests, ["kling"])
+
+
+def test_scores_that_are_replaced_while_they_are_labelled_are_all_new(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score_then(*arguments: Any, **options: Any) -> Any:
+        scores = rankable_scores(*arguments, **options)
+        monkeypatch.undo()
+        fill(manifests, "pika", [(6.0, 5.0, 4.0), (4.0, 5.0, 6.0)])
+        return scores
+
+    fill(manifests, "pika", [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0)])
+    monkeypatch.setattr("pipelines.label.stage.rankable_scores", score_then)
+    label(manifests)
+    labels = manifests.read(LABELS).to_pandas()
+    assert labels[["spatial", "appearance", "motion"]].to_numpy().tolist() == [[6.0, 5.0, 4.0], [4.0, 5.0, 6.0]]
