@@ -11,7 +11,10 @@ from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_predictions,
 from hfv_builder.detectors.targets import FAKE, REAL
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import Label, UsageError
+from hfv_builder.storage.lock import lock
 
+WAIT_S = 60.0
+"""How long to wait for another command that keeps its answers, which takes a moment."""
 OWN = "own"
 """The set of the user's own clips; the file of their predictions has this name too."""
 
@@ -29,9 +32,10 @@ def keep_answers(run: Run, answers: pd.DataFrame) -> None:
         answers: clip_id and `PROBABILITIES`.
     """
     made_by = _made_by(run)
-    known = read_predictions(own_path(run), made_by=made_by)
-    rows = pd.concat([*([] if known is None else [known]), answers.assign(set=OWN, variant="")], ignore_index=True)
-    write_predictions(own_path(run), rows.drop_duplicates("clip_id", keep="last"), made_by=made_by)
+    with lock(run.folder, "answers", needed=False, wait_s=WAIT_S):
+        known = read_predictions(own_path(run), made_by=made_by)
+        rows = pd.concat([*([] if known is None else [known]), answers.assign(set=OWN, variant="")], ignore_index=True)
+        write_predictions(own_path(run), rows.drop_duplicates("clip_id", keep="last"), made_by=made_by)
 
 
 def answers_of(run: Run) -> dict[str, dict[str, Any]]:

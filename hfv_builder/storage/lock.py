@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.places import Place, answering, put, read, remove, unwritable, writable
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 LEASE_S = 30.0
 """Seconds after which the holder of a lock in an object store counts as dead if it has not renewed the lock."""
+POLL_S = 0.05
+"""Seconds between two attempts to take a lock."""
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 """Error numbers of file systems for a lock that another process holds."""
 
 
 @contextlib.contextmanager
-def lock(folder: Place, name: str, *, needed: bool = True) -> Iterator[None]:
+def lock(folder: Place, name: str, *, needed: bool = True, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the lock `name` of the folder while the block runs.
 
     On a file system this is an advisory lock, which the system releases when its holder dies. In an object store it is
@@ -40,36 +42,49 @@ def lock(folder: Place, name: str, *, needed: bool = True) -> Iterator[None]:
         folder: the folder.
         name: what is written there.
         needed: whether the block must not run without a lock, even if the file system has no locks.
+        wait_s: how long to wait for another process on a file system.
 
     Raises:
         UsageError: another process holds the lock or has taken it over, or the file system has no locks.
     """
     path = writable(folder) / f".lock-{name}"
     busy = UsageError(f"another hfv is at work on {name} in {folder}; wait until it ends")
-    with _of_system(path, busy, needed=needed) if isinstance(path, Path) else _of_store(path, busy):
+    with _of_system(path, busy, needed=needed, wait_s=wait_s) if isinstance(path, Path) else _of_store(path, busy):
         yield
 
 
 @contextlib.contextmanager
-def _of_system(path: Path, busy: UsageError, *, needed: bool) -> Iterator[None]:
-    import fcntl
-
+def _of_system(path: Path, busy: UsageError, *, needed: bool, wait_s: float) -> Iterator[None]:
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
         raise unwritable(path.parent, error) from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in HELD:
-                raise busy from None
-            if needed:
+        until = time.monotonic() + wait_s
+        while failure := _flock(file):
+            if failure.errno in HELD:
+                if time.monotonic() >= until:
+                    raise busy
+                time.sleep(POLL_S)
+            elif needed:
                 raise UsageError(
-                    f"the file system of {path.parent} has no locks ({error.strerror}); choose another place with "
+                    f"the file system of {path.parent} has no locks ({failure.strerror}); choose another place with "
                     "--manifests DIR"
-                ) from None
+                )
+            else:
+                break
         yield
+
+
+def _flock(file: IO[str]) -> OSError | None:
+    """Lock a file; return the error if this fails."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error
+    return None
 
 
 @contextlib.contextmanager

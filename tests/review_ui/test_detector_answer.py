@@ -1,6 +1,7 @@
 """A detector's answer beside the automatic label: hidden and shown with it, by the server."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,24 @@ def test_what_a_run_answered(tmp_path: Path) -> None:
         "2": 0.7,
         "9": 0.2,
     }
+
+
+def test_two_predictions_at_once_keep_the_answers_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(clip: str) -> None:
+        keep_answers(run, predictions(clip).drop(columns=["set", "variant"]))
+
+    def written_late(*arguments: Any, **options: Any) -> None:
+        if not others:
+            others.append(threading.Thread(target=keep, args=("2",)))
+            others[0].start()
+            others[0].join(0.2)
+        write_predictions(*arguments, **options)
+
+    run, others = run_of(tmp_path), list[threading.Thread]()
+    monkeypatch.setattr("hfv_builder.detectors.answers.write_predictions", written_late)
+    keep("1")
+    others[0].join()
+    assert answers_of(run).keys() == {"1", "2"}
 
 
 def test_the_page_shows_it_after_the_answer(
