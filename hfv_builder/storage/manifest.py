@@ -75,9 +75,9 @@ class Manifests:
 
     def partitions(self, table: Table, **partition: str) -> list[dict[str, str]]:
         """Return the keys of all matching partitions that have a part, sorted."""
-        return [keys for keys, _ in self._filled(table, partition)]
+        return [keys for keys, _ in self.filled(table, partition)]
 
-    def _filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
+    def filled(self, table: Table, partition: dict[str, str]) -> Iterator[tuple[dict[str, str], list[Place]]]:
         """Yield the keys and parts of all matching partitions that have a part."""
         for folders, names in sorted(self._folders(table, partition).items()):
             if parts := visible_parts(self.root.joinpath(table.name, *folders), names):
@@ -131,7 +131,7 @@ class Manifests:
 
     def _read(self, table: Table, names: Sequence[str], partition: dict[str, str], but: str) -> pa.Table:
         schema = pa.schema([table.schema.field(name) for name in names])
-        every = (part for _, of_partition in self._filled(table, partition) for part in of_partition)
+        every = (part for _, of_partition in self.filled(table, partition) for part in of_partition)
         parts = [part for part in every if not (but and part.name.startswith(but))]
         read_part = partial(self.read_part, table, columns=names)
         if isinstance(self.root, Path) and sum(part.lstat().st_size for part in parts) <= SMALL:

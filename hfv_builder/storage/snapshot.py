@@ -45,7 +45,7 @@ def _state(manifests: Manifests, tables: Sequence[Table], partition: dict[str, s
     A command at work adds some all the time.
     """
     return [
-        (table.name, keys, [part.name for part in manifests.parts(table, **keys) if not part.name.startswith(NEW)])
+        (table.name, keys, [part.name for part in parts if not part.name.startswith(NEW)])
         for table in tables
-        for keys in manifests.partitions(table, **partition)
+        for keys, parts in manifests.filled(table, partition)
     ]

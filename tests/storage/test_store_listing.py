@@ -95,5 +95,5 @@ def test_a_store_lists_a_table_once_if_one_step_is_enough(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(type(store.fs), "find", outdated)
     monkeypatch.setattr("hfv_builder.storage.manifest.PAGE", page)
-    parts = [part for _, of_partition in manifests._filled(LABELS, {}) for part in of_partition]
+    parts = [part for _, of_partition in manifests.filled(LABELS, {}) for part in of_partition]
     assert len(parts) == page - 1  # five are left
