@@ -66,7 +66,7 @@ def clips_table(
         )
         clips = clips[clips["status"].eq(Status.OK.value)].drop(columns="status")
         for table, columns in ((LABELS, LABEL_COLUMNS), (SPLITS, ("clip_id", "split")), (SIGNALS, SIGNAL_COLUMNS)):
-            rows = _frame(manifests.read(table, columns, generator=generator), columns)
+            rows = _frame(manifests.read_settled(table, columns, generator=generator), columns)
             clips = clips.merge(rows.drop_duplicates("clip_id"), on="clip_id", how="left")
         parts = _components(manifests, generator)
         known = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}

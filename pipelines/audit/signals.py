@@ -27,6 +27,8 @@ DEADLINE_S = 900.0
 """Seconds that one clip may take."""
 IMPORTS = ("pipelines.audit.worker", "av", "cv2")
 """Modules that every worker imports before the first task."""
+NAMES = ["clip_id", "version", "status", "person", "person_detector"]
+"""Columns that decide which signals are missing."""
 Job = TypeVar("Job", ClipJob, PersonJob)
 
 
@@ -41,6 +43,8 @@ def complete_signals(
 ) -> int:
     """Compute the missing signals of the clips of a generator, and return the number of these clips.
 
+    If none are missing, nothing is written, and `hfv score` may be at work.
+
     Args:
         lost: from `generators.lost_clips`.
         retry_failed: try clips again that failed.
@@ -49,10 +53,17 @@ def complete_signals(
     Raises:
         UsageError: another command computes them, such as `hfv score`, or no worker is available.
     """
+    clips = clips_of(manifests, generator, ["path", "num_frames"], lost)
+    known = manifests.read_settled(SIGNALS, NAMES, generator=generator)
+    if not _lacking(known, clips, retry_failed=retry_failed) and not (
+        people and _unseen(known, people, retry_failed=retry_failed)
+    ):
+        return 0
     with manifests.lock(f"score-{generator}"):  # scoring writes signals too
         manifests.recover(SIGNALS, generator=generator)
         clips = clips_of(manifests, generator, ["path", "num_frames"], lost)
-        todo = _lacking(manifests, generator, clips, retry_failed=retry_failed)
+        rows = manifests.read(SIGNALS, NAMES, generator=generator)
+        todo = _lacking(rows, clips, retry_failed=retry_failed)
         if todo:
             run = partial(signal_shard, manifests=manifests, generator=generator, people=people)
 
@@ -72,8 +83,8 @@ def complete_signals(
     return len(todo) + len(unseen_yet)
 
 
-def _lacking(manifests: Manifests, generator: str, clips: pa.Table, *, retry_failed: bool) -> list[ClipJob]:
-    rows = manifests.read(SIGNALS, ["clip_id", "version", "status"], generator=generator)
+def _lacking(rows: pa.Table, clips: pa.Table, *, retry_failed: bool) -> list[ClipJob]:
+    """Return the readable clips that have no row of signals by this version."""
     rows = rows.filter(pc.equal(rows["version"], VERSION))
     if retry_failed:
         rows = rows.filter(pc.equal(rows["status"], Status.OK.value))
@@ -88,20 +99,24 @@ def _not_looked_at(
 ) -> list[PersonJob]:
     """Return the clips with signals that the detector has to score; rows that an interrupted run added count."""
     compact_signals(manifests, generator, len(clips))
-    names = ["clip_id", "version", "status", "person", "person_detector"]
-    rows = manifests.read(SIGNALS, names, generator=generator)
-    rows = rows.filter(pc.and_(pc.equal(rows["status"], Status.OK.value), pc.equal(rows["version"], VERSION)))
-    wanted = {
-        row["clip_id"]
-        for row in rows.to_pylist()
-        if people.lacks(row["person_detector"]) or (retry_failed and row["person"] is None)
-    }
+    rows = manifests.read(SIGNALS, NAMES, generator=generator)
+    wanted = _unseen(rows, people, retry_failed=retry_failed)
     if not wanted:
         return []
     jobs = {row["clip_id"]: _job(row) for row in clips.select(["clip_id", "path", "num_frames"]).to_pylist()}
     whole = manifests.read(SIGNALS, [*SIGNALS.schema.names], generator=generator)
     whole = whole.filter(pc.is_in(whole["clip_id"], value_set=pa.array(sorted(wanted & {*jobs})))).sort_by("clip_id")
     return [PersonJob(job=jobs[row["clip_id"]], row=row) for row in whole.to_pylist()]
+
+
+def _unseen(rows: pa.Table, people: PersonRun, *, retry_failed: bool) -> set[str]:
+    """Return the clips with signals that the detector has to score."""
+    rows = rows.filter(pc.and_(pc.equal(rows["status"], Status.OK.value), pc.equal(rows["version"], VERSION)))
+    return {
+        row["clip_id"]
+        for row in rows.to_pylist()
+        if people.lacks(row["person_detector"]) or (retry_failed and row["person"] is None)
+    }
 
 
 def _compute(
