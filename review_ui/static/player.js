@@ -10,8 +10,6 @@ export class Player extends EventTarget {
     this.speed = 1;
     this.times = [];
     this.visible = false; // whether a frame of the current clip has been shown
-    const tick = () => { this.watch(); this.dispatchEvent(new Event("tick")); requestAnimationFrame(tick); };
-    requestAnimationFrame(tick);
   }
 
   get video() { return this.videos.get(this.current); }
@@ -34,6 +32,15 @@ export class Player extends EventTarget {
     video.disablePictureInPicture = true;
     video.setAttribute("aria-label", "The clip");
     video.addEventListener("error", () => video.hasAttribute("src") && this.dispatchEvent(new CustomEvent("broken", { detail: id })));
+    // While the clip plays, the page follows it in every frame; otherwise nothing is painted again.
+    let following = false;
+    const follow = () => {
+      following = id === this.current && !video.paused;
+      if (following) { this.tick(); requestAnimationFrame(follow); }
+    };
+    video.addEventListener("play", () => following || follow());
+    for (const name of ["seeking", "seeked", "timeupdate", "pause", "durationchange"]) video.addEventListener(name, () => id === this.current && this.tick());
+    for (const name of ["loadeddata", "canplay"]) video.addEventListener(name, () => id === this.current && !this.visible && this.watch());
     for (const name of ["play", "pause", "durationchange", "waiting", "playing"]) video.addEventListener(name, () => id === this.current && this.dispatchEvent(new Event("state")));
     this.screen.prepend(video);
     return video;
@@ -45,7 +52,6 @@ export class Player extends EventTarget {
     this.current = id;
     this.times = [];
     this.visible = false;
-    this.readySince = null;
     const video = this.video;
     if (!video) return;
     if (video.currentTime > 0) video.currentTime = 0;
@@ -55,8 +61,11 @@ export class Player extends EventTarget {
       this.screen.dataset.swap = `${id} ${(performance.now() - since).toFixed(1)}`;
       if (id === this.current) this.see();
     });
+    this.watch();
     this.play();
   }
+
+  tick() { this.dispatchEvent(new Event("tick")); }
 
   see() {
     if (this.visible) return;
@@ -69,9 +78,9 @@ export class Player extends EventTarget {
 
   // Some browsers do not call back for every frame; a frame that is decoded is visible soon after.
   watch() {
-    if (this.visible || !(this.video?.readyState >= 2)) return;
-    this.readySince ??= performance.now();
-    if (performance.now() - this.readySince > ("requestVideoFrameCallback" in HTMLVideoElement.prototype ? 500 : 50)) this.see();
+    const see = () => this.video?.readyState >= 2 && this.see();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => requestAnimationFrame(see), "requestVideoFrameCallback" in HTMLVideoElement.prototype ? 500 : 50);
   }
 
   // Loads the current clip again after the server was unreachable.

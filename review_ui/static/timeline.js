@@ -45,6 +45,7 @@ export class Timeline {
     $("veil").hidden = this.shown;
     $("lanes").replaceChildren(...METRICS.map((metric) => this.lane(metric)));
     this.drawFilm();
+    this.tick();
   }
 
   lane(metric) {
