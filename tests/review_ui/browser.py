@@ -1,12 +1,14 @@
 """A served app and a reviewer at a browser, as tests speak of them."""
 
 import json
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx
 import uvicorn
 
 from hfv_builder.storage.manifest import Manifests
@@ -41,6 +43,20 @@ class Served:
         self.thread.join()
 
 
+def calibrated(served: Served, **answers: str) -> str:
+    """Give the first clip of the calibration set these answers, by reviewer, without a browser; the clip."""
+    clips: set[str] = set()
+    for name, answer in answers.items():
+        with httpx.Client(base_url=served.url) as client:
+            client.post("/api/session", json={"name": name})
+            clip = client.post("/api/queues/calibration/hand", json={"count": 1}).json()["items"][0]["clip_id"]
+            body = {"decision_id": secrets.token_hex(16), "clip_id": clip, "answer": answer}
+            client.post("/api/decisions", json=body).raise_for_status()
+        clips.add(clip)
+    (clip,) = clips
+    return clip
+
+
 def until(true: Callable[[], Any], seconds: float = 120.0, every: float = 0.05) -> Any:
     """What the function gives, once that is true. What happens in a page is waited for with `Desk.until`."""
     end = time.monotonic() + seconds
@@ -63,7 +79,7 @@ COUNT = """(() => {
     return answer;
   };
 })()"""
-# For some frames, since the answer to one request may lead to another, or to a picture.
+# For some looks, since the answer to one request may lead to another, or to a picture.
 SETTLED = """(() => {
   const images = [...document.images].every((image) => image.complete);
   window.still = document.readyState === "complete" && !window.unanswered && images ? (window.still ?? 0) + 1 : 0;
@@ -119,8 +135,8 @@ class Desk:
         return self.page.evaluate(script)
 
     def until(self, script: str, it: Any = None) -> "Desk":
-        """Waits until this is true in the page, which looks before every frame. The script may use `it`."""
-        self.page.wait_for_function(f"(it) => {script}", arg=it)
+        """Waits until this is true in the page, which looks often. The script may use `it`."""
+        self.page.wait_for_function(f"(it) => {script}", arg=it, polling=20)  # every frame would have to be painted
         return self
 
     def visit(self, path: str) -> "Desk":

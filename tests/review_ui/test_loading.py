@@ -9,7 +9,7 @@ import pyarrow as pa
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, REVIEWS
 from review_ui.settings import Settings
-from tests.review_ui.browser import Desk
+from tests.review_ui.browser import Desk, calibrated
 
 CHOSEN = ".answer[aria-pressed=true]"
 SLOW = {"offline": False, "latency": 200, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
@@ -80,8 +80,7 @@ def test_filters_offer_what_there_is(sample: Manifests, serve: Any, sit: Any) ->
 
 def test_without_a_case_nothing_of_one_is_left(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(shown=1.0, calibration=1))
-    for name, key in (("anna", "1"), ("ben", "3")):
-        sit(served, name, "/review?queue=calibration").ready().press(key, "Enter")
+    calibrated(served, anna="spatial", ben="motion")
     judge = sit(served, "zoe", "/adjudicate").ready()
     judge.counts("#lanes path", 3)
     judge.press("2", "Enter")
@@ -95,8 +94,7 @@ def test_without_a_case_nothing_of_one_is_left(sample: Manifests, serve: Any, si
 
 def test_a_case_whose_answer_is_refused_comes_back(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(shown=1.0, calibration=1))
-    for name, key in (("anna", "1"), ("ben", "3")):
-        sit(served, name, "/review?queue=calibration").ready().press(key, "Enter")
+    calibrated(served, anna="spatial", ben="motion")
     judge = sit(served, "zoe", "/adjudicate").ready()
     judge.page.route("**/api/adjudications", lambda route: route.fulfill(status=422, json={"error": "no"}), times=1)
     judge.press("2", "Enter")
