@@ -237,12 +237,12 @@ def test_camera_footage_stays_real(manifests: Manifests, clips_folder: Fill, clu
     assert "mine (real)" in outcome.text
 
 
-def test_rows_do_not_depend_on_the_number_of_workers(clips_folder: Fill, tmp_path: Path) -> None:
+def test_rows_do_not_depend_on_the_number_of_workers(clips_folder: Fill, cluster: Cluster, tmp_path: Path) -> None:
     folder = clips_folder(count=5, broken=True)
     parts = []
-    for workers in (1, 2):
-        manifests = Manifests(tmp_path / f"manifests-{workers}")
-        catalog(manifests, "kling", folder, cluster=Cluster(workers=workers))
+    for number, workers in enumerate((Cluster(workers=1), cluster)):  # the latter has two
+        manifests = Manifests(tmp_path / f"manifests-{number}")
+        catalog(manifests, "kling", folder, cluster=workers)
         (_part,) = manifests.parts(CLIPS, generator="kling")
         parts.append(manifests.read(CLIPS, generator="kling"))
     assert parts[0].equals(parts[1])

@@ -245,7 +245,7 @@ def test_commands_lead_from_a_folder_to_splits(
 ) -> None:
     folder = clips_folder(count=4, broken=True)
     monkeypatch.setenv("HFV_MANIFESTS", str(tmp_path / "m"))
-    assert main(["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "1", "--json"]) == 3
+    assert main(["catalog", "--generator", "kling", "--clips", str(folder), "--workers", "0", "--json"]) == 3
     captured = capsys.readouterr()
     assert json.loads(captured.out)["ok"] == 4
     assert main(["score", "--generator", "kling", "--profile", "lite", "--workers", "1"]) == 3
