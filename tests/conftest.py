@@ -46,13 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Any:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give every process the files of one folder after the other."""
     if config.getoption("dist") != "loadfile":
         return None
     from tests.by_folder import ByFolder
 
-    return ByFolder(config)
+    return ByFolder(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
