@@ -109,53 +109,57 @@ def run_shards(
             in_flight[client.submit(in_watched_worker, work, shard.items, key=key, resources=resources)] = shard
 
     window, counted = 0, -LOOK_S
-    while True:
-        if time.monotonic() - counted >= LOOK_S:
+    try:
+        while True:
+            if time.monotonic() - counted >= LOOK_S:
+                with scheduler_errors():
+                    window, counted = IN_FLIGHT * max(1, sum(client.nthreads().values())), time.monotonic()
+            while len(in_flight) < window and (shard := next_shard()):
+                send(shard)
+            alone = not in_flight
+            if alone:
+                if not suspects:
+                    if starved and not proven:
+                        raise shortage.error()
+                    with scheduler_errors():
+                        wait_for_the_end(client, name)
+                    yield from starved
+                    return
+                send(suspects.popleft())
             with scheduler_errors():
-                window, counted = IN_FLIGHT * max(1, sum(client.nthreads().values())), time.monotonic()
-        while len(in_flight) < window and (shard := next_shard()):
-            send(shard)
-        alone = not in_flight
-        if alone:
-            if not suspects:
-                if starved and not proven:
-                    raise shortage.error()
-                with scheduler_errors():
-                    wait_for_the_end(client, name)
-                yield from starved
-                return
-            send(suspects.popleft())
-        with scheduler_errors():
-            finished = _finished(client, list(in_flight), resources or {}, wait_s)
-        for future in finished:
-            shard = in_flight.pop(future)
-            items = shard.items
-            try:
-                # If the result was lost with its worker, Dask computes it again here, and this worker may die too.
-                with scheduler_errors():
-                    try:
-                        result = future.result()
-                    finally:
-                        future.release()  # or Dask computes it again when the worker that holds it dies
-            except KilledWorker:
-                with scheduler_errors():
-                    if not proven and shortage.is_certain():
-                        raise shortage.error() from None
-                if len(items) > 1:
-                    halves.extend([_Sent(items[: len(items) // 2]), _Sent(items[len(items) // 2 :])])
-                elif alone:
-                    done = Done[T, R](items=items, error="it killed its worker (a crash, or out of memory)")
-                    if proven or not shortage.deaths():
-                        yield done
+                finished = _finished(client, list(in_flight), resources or {}, wait_s)
+            for future in finished:
+                shard = in_flight.pop(future)
+                items = shard.items
+                try:
+                    # If the result was lost with its worker, Dask computes it again here, and this worker may die too.
+                    with scheduler_errors():
+                        try:
+                            result = future.result()
+                        finally:
+                            future.release()  # or Dask computes it again when the worker that holds it dies
+                except KilledWorker:
+                    with scheduler_errors():
+                        if not proven and shortage.is_certain():
+                            raise shortage.error() from None
+                    if len(items) > 1:
+                        halves.extend([_Sent(items[: len(items) // 2]), _Sent(items[len(items) // 2 :])])
+                    elif alone:
+                        done = Done[T, R](items=items, error="it killed its worker (a crash, or out of memory)")
+                        if proven or not shortage.deaths():
+                            yield done
+                        else:
+                            starved.append(done)
+                    elif shard.died:
+                        suspects.append(shard)
                     else:
-                        starved.append(done)
-                elif shard.died:
-                    suspects.append(shard)
+                        halves.append(_Sent(items, died=True))
                 else:
-                    halves.append(_Sent(items, died=True))
-            else:
-                proven = True
-                yield Done(items=items, result=result)
+                    proven = True
+                    yield Done(items=items, result=result)
+    finally:
+        for future in in_flight:  # references to them may outlive an error
+            future.release()
 
 
 def _finished(client: Any, futures: list[Any], resources: dict[str, float], wait_s: float | None) -> Iterable[Any]:

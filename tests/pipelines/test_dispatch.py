@@ -56,9 +56,13 @@ def test_an_item_that_kills_its_worker_late_fails_alone(lone: Client, monkeypatc
     assert sorted((result.items, result.error is None) for result in results) == [([1], False), ([2], True)]
 
 
-def test_an_error_of_the_task_is_raised(cluster: Cluster) -> None:
-    with cluster.connect() as client, pytest.raises(ZeroDivisionError):
-        list(run_shards(client, lambda items: 1 // 0, [[1]]))
+def test_an_error_of_the_task_is_raised_and_holds_up_no_later_run(cluster: Cluster, tmp_path: Path) -> None:
+    lock = tmp_path, "score-kling"
+    with cluster.connect() as client:
+        with pytest.raises(ZeroDivisionError) as kept:
+            list(run_shards(client, lambda items: 1 // 0, [[1], [2]], lock=lock))
+        assert [done.result for done in run_shards(client, sum, [[1, 2]], lock=lock)] == [3]
+    assert kept.traceback  # it refers to the tasks
 
 
 @pytest.mark.usefixtures("cluster")
