@@ -40,9 +40,9 @@ def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[
 
 
 def _state(manifests: Manifests, tables: Sequence[Table], partition: dict[str, str]) -> State:
-    """Return the names of all parts, which tell their content, except those that were added since the last replacement.
+    """Return the names of the parts, which are hashes of their content.
 
-    A command at work adds some all the time.
+    Parts added since the last replacement are left out: a command at work adds some all the time.
     """
     return [
         (table.name, keys, [part.name for part in parts if not part.name.startswith(NEW)])

@@ -61,7 +61,6 @@ def complete_signals(
         return 0
     with manifests.lock(f"score-{generator}"):  # scoring writes signals too
         manifests.recover(SIGNALS, generator=generator)
-        clips = clips_of(manifests, generator, ["path", "num_frames"], lost)
         rows = manifests.read(SIGNALS, NAMES, generator=generator)
         todo = _lacking(rows, clips, retry_failed=retry_failed)
         if todo:
