@@ -1,5 +1,6 @@
 """Train a network by epochs. A killed training resumes at its step and ends with the same weights."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ B = TypeVar("B")
 L = TypeVar("L")
 LOADS, LOSSES = 1, 2
 """Last words of seeds. Without them the first batch would have the seed of its epoch, since numpy pads with zeros."""
+
+LEAST_SCALE = 1e-4
+"""Of losses in fp16, which begins at 65,536 and is halved by a step whose gradients are not finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,8 @@ def train_network(
         threads: batches that are loaded at the same time.
 
     Raises:
-        UsageError: the processes cannot share the batches of a step, or a weight is not finite after an epoch.
+        UsageError: the processes cannot share the batches of a step, or after an epoch a weight or every loss is not
+            finite.
     """
     return _Training(network, task, schedule, fitting, threads).run()
 
@@ -84,11 +89,13 @@ class _Training:
             epoch = len(curve) + 1
             losses = self._epoch(epoch, curve, losses)
             self._processes.average(self._state.buffers.values())
-            if not all(bool(tensor.isfinite().all()) for tensor in self._state.tensors.values()):
-                raise UsageError(f"training diverged in epoch {epoch}: give a lower rate, and another --out")
+            finite = [loss for loss in losses if math.isfinite(loss)]  # fp16 skips a step whose gradients are not
+            if not finite or self._has_diverged():
+                higher = "" if self._schedule.precision == "fp32" else " or precision=fp32"
+                raise UsageError(f"training diverged in epoch {epoch}: give a lower rate{higher}, and another --out")
             self._network.eval()
             accuracy = self._processes.agreed(self._task.validate(), self._device)
-            curve.append({"epoch": float(epoch), "loss": float(np.mean(losses)), "val_accuracy": accuracy})
+            curve.append({"epoch": float(epoch), "loss": float(np.mean(finite)), "val_accuracy": accuracy})
             losses = []
             if self._processes.is_main:
                 if best_epoch(curve) == epoch:
@@ -102,6 +109,12 @@ class _Training:
         self._processes.wait()  # the main process may now delete the files
         self._network.eval()
         return curve
+
+    def _has_diverged(self) -> bool:
+        """Return whether a weight is not finite, or fp16 has skipped so many steps that nothing is learnt."""
+        return not all(bool(tensor.isfinite().all()) for tensor in self._state.tensors.values()) or (
+            self._scaler.is_enabled() and self._scaler.get_scale() < LEAST_SCALE
+        )
 
     def _epoch(self, epoch: int, curve: Curve, losses: list[float]) -> list[float]:
         """Run the steps of an epoch that are not in `losses` yet, and return the losses of all."""

@@ -215,6 +215,19 @@ def test_paces_scale_the_rate_over_epochs() -> None:
     assert [falling.has_ended(curve(*[0.5] * count)) for count in (1, 2, 3, 4)] == [False, False, False, True]
 
 
+@pytest.mark.parametrize(("loss", "epoch"), [(math.nan, 1), (0.0, 6)])
+def test_a_training_that_fp16_skips_step_by_step_is_an_error(tmp_path: Path, loss: float, epoch: int) -> None:
+    network = nn.Linear(6, 2)
+
+    def lost(loaded: Any) -> Any:
+        total = network(X).sum()
+        return total * loss if math.isnan(loss) else total + (0 * total).sqrt()  # a gradient that is not finite
+
+    task: Task[Any, Any] = Task(batches=lambda rng: [0] * 5, load=lambda part, rng: part, loss=lost, validate=lambda: 1)
+    with pytest.raises(UsageError, match=f"diverged in epoch {epoch}: .* precision=fp32"):
+        train_network(network, task, replace(SCHEDULE, epochs=9, precision="fp16"), Fitting(folder=tmp_path))
+
+
 def test_a_diverged_training_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="diverged in epoch 1: give a lower rate"):
         train(tmp_path, replace(SCHEDULE, rate=1e38))
