@@ -34,6 +34,9 @@ from pipelines.detect.prepare import Workplace
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
 
+LONGEST = 200
+"""Bytes of a clip's name in the name of its image."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -161,6 +164,9 @@ def _answers(
             else:
                 own = detector.predict(clip)
                 evidence = Evidence(probabilities=own[0], views=own, view="clip")
+            if not np.isfinite(evidence.probabilities).all():
+                yield Answer(clip=path, evidence=None, error="the detector gives no numbers as its probabilities")
+                continue
             image = _drawn(path, evidence, out)
             yield Answer(clip=path, evidence=replace(evidence, images=None, maps=None), image=image)
 
@@ -189,10 +195,17 @@ def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
     from hfv_builder.detectors.map_image import write_maps
 
     at = hashlib.sha256(path_text(path.absolute()).encode()).hexdigest()[:8]  # names in two folders may be equal
-    file = out / f"{path.stem}-{at}.webp"
+    file = out / f"{_cut(path.stem)}-{at}.webp"
     with writing(file):
         write_maps(file, evidence.images, evidence.maps)
     return file
+
+
+def _cut(stem: str) -> str:
+    """Return the begin of a name, which leaves space for suffixes in the name of a file."""
+    while len(os.fsencode(stem)) > LONGEST:
+        stem = stem[:-1]
+    return stem
 
 
 def _keep(run: Run, answers: Sequence[Answer]) -> None:

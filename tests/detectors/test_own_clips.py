@@ -21,6 +21,7 @@ from hfv_builder.detectors.answers import answers_of
 from hfv_builder.detectors.base import Evidence
 from hfv_builder.detectors.frames import even_frames
 from hfv_builder.detectors.map_image import write_maps
+from hfv_builder.detectors.metadata import Metadata
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.detectors.saliency import gradient_maps
@@ -102,6 +103,7 @@ def test_a_clip_is_decoded_once(
     runs: Path, own_clips_folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any
 ) -> None:
     clip = next(own_clips_folder.rglob("kling*.mp4"))
+    clip = clip.rename(clip.with_name("é" * 125 + ".mp4"))  # the longest name that a file can have
     decoded: list[Path] = []
 
     def recording_frames(path: Path, count: int) -> Iterator[Any]:
@@ -109,7 +111,9 @@ def test_a_clip_is_decoded_once(
         return even_frames(path, count)
 
     monkeypatch.setattr(frame_images, "even_frames", recording_frames)
-    assert predict_clips(runs / "ft-clip", [clip, clip], out=tmp_path / "out", place=workplace).exit_code == DONE
+    outcome = predict_clips(runs / "ft-clip", [clip, clip], out=tmp_path / "out", place=workplace)
+    assert outcome.exit_code == DONE
+    assert Path(outcome.summary["clips"][0]["image"]).is_file()
     assert decoded == [clip]
 
 
@@ -194,6 +198,16 @@ def test_predict_prints_text_or_json(
     assert not (tmp_path / "out").exists()  # the run draws no maps
     assert main(["predict", str(runs / "metadata"), str(tmp_path / "x.mp4")]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_probabilities_that_are_no_numbers_are_no_answer(
+    runs: Path, own_clips_folder: Path, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Metadata, "predict", lambda self, samples: np.full((len(samples.rows), 4), np.nan))
+    outcome = predict_clips(runs / "metadata", [next(own_clips_folder.rglob("kling*.mp4"))], place=workplace)
+    assert outcome.exit_code == SOME_FAILED
+    assert outcome.summary["clips"][0]["answer"] is None
+    assert "gives no numbers" in outcome.text
 
 
 def test_a_row_reports_agreement_of_views_and_weight_of_branches() -> None:
