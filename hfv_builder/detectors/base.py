@@ -155,6 +155,15 @@ class Explains(Protocol):
         """
 
 
+@runtime_checkable
+class Pretrained(Protocol):
+    """An additional property of a detector whose training starts from a published file."""
+
+    @property
+    def origin(self) -> str:
+        """The SHA-256 of the file; empty for random weights."""
+
+
 def balanced_weights(classes: Ints, count: int) -> Floats:
     """Return the weight of each class, (count,): n / (classes that occur · clips of the class), as scikit-learn's."""
     sizes = np.bincount(classes, minlength=count).astype(np.float64)

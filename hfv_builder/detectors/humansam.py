@@ -128,6 +128,11 @@ class HumanSam:
         self._depth = DepthVector(surroundings.device, surroundings.weights) if config.depth else None
         self._network: HumanSamNetwork | None = None
 
+    @property
+    def origin(self) -> str:
+        """The SHA-256 of the published file from which the backbone starts."""
+        return self._backbone.origin
+
     def extractor(self) -> Extractor:
         """Return what reads the frames, and the depth vector."""
         short_side = self._backbone.side * 256 // 224

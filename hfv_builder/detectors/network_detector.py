@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,12 @@ class NetworkDetector:
         self._network: nn.Module | None = None
         self._origin = ""
 
+    @cached_property
+    def origin(self) -> str:
+        """The SHA-256 of the published file from which training starts; empty for random weights."""
+        is_published = self.published and self.settings.pretrained
+        return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if is_published else ""
+
     def extractor(self) -> Extractor:
         """Return what reads the frames."""
         raise NotImplementedError
@@ -126,7 +133,7 @@ class NetworkDetector:
         network, config = self._made(), self.settings
         if config.pretrained:
             self.start(network)
-            self._origin = self._published_sha256()
+        self._origin = self.origin
         network = self._network = network.to(self.surroundings.device)
 
         def batches(rng: np.random.Generator) -> Sequence[Ints]:
@@ -180,9 +187,6 @@ class NetworkDetector:
                 f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
             ) from None
         self._network = network.to(self.surroundings.device).eval()
-
-    def _published_sha256(self) -> str:
-        return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if self.published else ""
 
     def _made(self) -> nn.Module:
         """Return the network with the random weights of the seed."""

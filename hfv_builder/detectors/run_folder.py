@@ -51,6 +51,10 @@ class Specification:
     clips: str
     """Hash of the clips that can be read."""
     is_lite: bool
+    profile: str = ""
+    """That made the scores of the release; empty if unknown."""
+    origin: str = ""
+    """SHA-256 of the published weights from which the training starts; empty without any, or if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

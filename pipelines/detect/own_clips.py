@@ -137,7 +137,7 @@ def _answers(
     specification = run.specification
     rows = pd.DataFrame(index=range(len(paths)), columns=SCHEMA.names)
     if DETECTORS[specification.detector].needs_scores:
-        scores = own_scores(place.manifests, paths, is_lite=specification.is_lite)
+        scores = own_scores(place.manifests, paths, specification)
         rows[scores.columns] = scores
         rows["error"] = np.where(scores.notna().all(axis=1), "", "the manifests have no scores of it")
     else:

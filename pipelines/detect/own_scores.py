@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hfv_builder.backends.weights import file_sha256
+from hfv_builder.detectors.run_folder import Specification
 from hfv_builder.labelling.scored import DEFAULT, scored_profiles
+from hfv_builder.profiles.profile import argument
 from hfv_builder.records import METRICS, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
@@ -19,20 +21,20 @@ ID = 16
 """Hex digits of a clip id."""
 
 
-def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: bool) -> pd.DataFrame:
+def own_scores(manifests: Manifests | None, paths: Sequence[Path], run: Specification) -> pd.DataFrame:
     """Return the scores of clips that are catalogued and scored, a row per path and a column per metric; null without
     scores.
 
     Args:
         manifests: in which scores are looked up by the content of the files; None for no manifests.
         paths: the clips.
-        is_lite: use the scores of the profile lite, else those of another profile.
+        run: of which the profile is used; if it is unknown, lite for a run on lite, else another one.
 
     Raises:
         UsageError: no clip has scores, or several profiles have.
     """
     ids = [_id(path) for path in paths]
-    profile = None if manifests is None else _profile(manifests, is_lite=is_lite)
+    profile = None if manifests is None else _profile(manifests, run)
     names = [metric.value for metric in METRICS]
     rows = pd.DataFrame(index=pd.Index(ids), columns=names, dtype="float64")
     if manifests is not None and profile is not None:
@@ -42,9 +44,10 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], *, is_lite: b
             own = table.filter(pc.and_(wanted, pc.equal(table["status"], Status.OK.value))).to_pandas()
             rows[metric] = own.drop_duplicates("clip_id", keep="last").set_index("clip_id")["score"].reindex(ids)
     if not rows.notna().all(axis=1).any():
+        name = argument(run.profile or (LITE if run.is_lite else DEFAULT))
         raise UsageError(
             "prior looks at scores alone, and the manifests have none of these clips: run `hfv catalog` and `hfv score "
-            f"--profile {LITE if is_lite else DEFAULT}` on them, or predict with a detector that looks at files"
+            f"--profile {name}` on them, or predict with a detector that looks at files"
         )
     return rows.reset_index(drop=True)
 
@@ -57,9 +60,13 @@ def _id(path: Path) -> str:
         return ""
 
 
-def _profile(manifests: Manifests, *, is_lite: bool) -> str | None:
+def _profile(manifests: Manifests, run: Specification) -> str | None:
     """Return the profile whose scores a run can use; None without scores."""
-    scored = [name for name in scored_profiles(manifests, catalogued(manifests)) if (name == LITE) == is_lite]
+    scored = [
+        name
+        for name in scored_profiles(manifests, catalogued(manifests))
+        if (name == run.profile if run.profile else (name == LITE) == run.is_lite)
+    ]
     if len(scored) > 1 and DEFAULT not in scored:
         raise UsageError(
             f"there are scores of several profiles ({', '.join(scored)}): give --manifests with those of one"

@@ -11,13 +11,13 @@ import pandas as pd
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.base import Detector
 from hfv_builder.detectors.reader import Release
-from hfv_builder.detectors.registry import configure, create
+from hfv_builder.detectors.registry import DETECTORS, configure, create
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_predictions, write_predictions
 from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
-from pipelines.detect.prepare import Workplace, prepare
+from pipelines.detect.prepare import Workplace, prepare, profile_of
 from pipelines.detect.train import surroundings_of
 
 
@@ -47,6 +47,12 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
         raise UsageError(
             f"{run.folder} has no predictions for {release.folder.name}: import them with `hfv evaluate import --name "
             f"{run.name} --predictions FILE --release {quote(str(release.folder))}`"
+        )
+    own_profile = profile_of(release)
+    if DETECTORS[known_run.detector].needs_scores and known_run.profile not in ("", own_profile):
+        raise UsageError(
+            f"{run.folder} was trained on scores of {known_run.profile}, and those of {release.folder.name} are of "
+            f"{own_profile or 'an unknown profile'}: train it on a release with such scores"
         )
     detector = trained_detector(run, place)
     clips = release.rows[release.rows["path"].isin(release.sets["path"])]

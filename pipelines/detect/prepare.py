@@ -71,6 +71,11 @@ def is_lite(release: Release) -> bool:
     return bool(len(profiles)) and bool(profiles.eq(LITE).all())
 
 
+def profile_of(release: Release) -> str:
+    """Return the profile that made the scores of the release, or all of them; empty if it does not say."""
+    return " + ".join(sorted(release.rows["profile"].dropna().unique()))
+
+
 def prepare(
     release: Release, rows: pd.DataFrame, detector: Detector, target: Target, classes: Sequence[str], place: Workplace
 ) -> Prepared:

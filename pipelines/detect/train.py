@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hfv_builder.backends.weights import WeightsDir, file_sha256
-from hfv_builder.detectors.base import Curve, Detector, Fitting, Surroundings
+from hfv_builder.detectors.base import Curve, Detector, Fitting, Pretrained, Surroundings
 from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
@@ -24,11 +24,13 @@ from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.path_text import printable
 from pipelines.alone import alone
-from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare
+from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare, profile_of
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.versions import versions
 
 RUNS = Path("runs")
+ADDED = ("profile", "origin")
+"""Values that the runs of earlier versions do not have."""
 HELD_OUT = 10
 """Without test clips, validation clips are evaluated; one of this many clips of train is then used to choose the
 epoch."""
@@ -241,6 +243,8 @@ def _specification(
         fingerprint=extractor.fingerprint if extractor else "",
         clips=hashlib.sha256(contents.encode()).hexdigest(),
         is_lite=is_lite(release),
+        profile=profile_of(release),
+        origin=detector.origin if isinstance(detector, Pretrained) else "",
     )
 
 
@@ -261,10 +265,12 @@ def _is_done(run: Run) -> bool:
             raise UsageError(f"{run.folder} is not empty and not a run: give another --out")
         return False
     known = read_run(run.folder)
-    if known.specification != run.specification:
-        differing = [
-            name for name, value in vars(run.specification).items() if value != getattr(known.specification, name)
-        ]
+    differing = [
+        name
+        for name, value in vars(run.specification).items()
+        if value != (own := getattr(known.specification, name)) and (own or name not in ADDED)
+    ]
+    if differing:
         raise UsageError(
             f"{run.folder} holds a run that differs in {', '.join(differing)}: give another --out, or delete it"
         )

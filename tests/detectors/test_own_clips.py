@@ -126,6 +126,10 @@ def test_prior_uses_scores_of_manifests_or_names_missing_ones(
         patch.setattr(own_scores, "file_sha256", _denied)
         with pytest.raises(UsageError, match="have none of these clips"):
             predict_clips(runs / "prior", [own_clips_folder], place=workplace)
+    run = read_run(runs / "prior")
+    of_paper = replace(run, specification=replace(run.specification, profile="paper"), facts={})
+    with pytest.raises(UsageError, match=r"was trained on scores of paper, and those of small-1\.0\.0 are of lite"):
+        predict(of_paper, release, workplace)
     manifests = Manifests(tmp_path / "manifests")
     every = clips_in([own_clips_folder])
     same = Path(os.path.relpath(every[0]))
@@ -143,6 +147,8 @@ def test_prior_uses_scores_of_manifests_or_names_missing_ones(
         manifests.replace(SCORES, [table], profile="lite", metric=metric.value, generator="kling")
     row = dict.fromkeys(CLIPS.schema.names) | {"clip_id": "0", "generator": "kling", "status": "ok", "is_real": False}
     manifests.replace(CLIPS, [pa.Table.from_pylist([row], schema=CLIPS.schema)], generator="kling")
+    with pytest.raises(UsageError, match="`hfv score --profile paper`"):
+        own_scores.own_scores(manifests, paths, of_paper.specification)
     outcome = predict_clips(runs / "prior", paths, place=replace(workplace, manifests=manifests))
     assert outcome.exit_code == SOME_FAILED
     first, *others = outcome.summary["clips"]

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from hfv_builder.detectors.pretrained import ORIGIN
 from hfv_builder.detectors.registry import configure, create
 from hfv_builder.detectors.xception import Xception
 from hfv_builder.records import UsageError
+from pipelines.detect.prepare import Workplace
+from pipelines.detect.train import train
 from tests.detectors.weights import tiny_clip
 
 SMALL: dict[str, dict[str, object]] = {
@@ -129,8 +132,8 @@ def test_a_trained_network_records_its_published_weights(tmp_path: Path) -> None
     path, _ = resnet50(tmp_path / "resnet50")
     detector = make_detector("cnndet", tmp_path, epochs=1, side=32)
     clips = [np.zeros((1, 3, 36, 36), np.uint8)] * 4
-    train = Samples(rows=pd.DataFrame(index=range(4)), features=clips, classes=np.arange(4))
-    detector.fit(train, train, Fitting(folder=tmp_path))
+    four = Samples(rows=pd.DataFrame(index=range(4)), features=clips, classes=np.arange(4))
+    detector.fit(four, four, Fitting(folder=tmp_path))
     detector.save(tmp_path / "weights.safetensors")
     digest = file_sha256(path)
     path.unlink()
@@ -139,7 +142,31 @@ def test_a_trained_network_records_its_published_weights(tmp_path: Path) -> None
     loaded = make_detector("cnndet", tmp_path, is_trained=True, side=32)  # needs no published weights
     loaded.load(tmp_path / "weights.safetensors")
     assert load_arrays(tmp_path / "weights.safetensors")[ORIGIN].tobytes().decode() == digest
-    assert (loaded.predict(train) == detector.predict(train)).all()
+    assert (loaded.predict(four) == detector.predict(four)).all()
+
+
+def test_a_run_that_started_from_other_weights_is_not_taken_for_this_one(
+    folder: Path, workplace: Workplace, tmp_path: Path
+) -> None:
+    (tmp_path / "resnet50").mkdir()
+    place = replace(workplace, weights=WeightsDir(root=tmp_path))
+
+    def run() -> None:
+        train(
+            "cnndet",
+            folder,
+            values=SMALL["cnndet"] | {"epochs": 1, "side": 32, "resized": 36, "frames": 1, "views_per_epoch": 1},
+            out=tmp_path / "run",
+            place=place,
+        )
+
+    resnet50(tmp_path / "resnet50")
+    run()
+    run()  # is done
+    torch.manual_seed(1)
+    resnet50(tmp_path / "resnet50")
+    with pytest.raises(UsageError, match="holds a run that differs in origin: give another --out"):
+        run()
 
 
 def test_first_layers_spread_the_weights_over_all_channels(tmp_path: Path) -> None:
