@@ -14,6 +14,7 @@ from hfv_builder.trial import certificate
 from hfv_builder.trial.certificate import Certificate, Comparison
 from hfv_builder.trial.check import Check, table
 from hfv_builder.trial.models import check_models
+from pipelines.device import chosen_device
 from pipelines.environment import environment
 from pipelines.outcome import Outcome, paragraphs
 
@@ -47,7 +48,7 @@ def try_weights(
         raise UsageError(f"the certificate is of profile {other.profile}, not {profile.name}: give --profile")
     if record:
         require_writable(record, option="--record")
-    device = _device(device)
+    device = chosen_device(device)
     profile = for_device(profile, device)
     checks: list[Check] = []
     with tqdm(check_models(profile, device, store), desc="checks", unit="check", leave=False, disable=None) as progress:
@@ -78,15 +79,6 @@ def try_weights(
             texts.append(f"the certificate of this machine is in {record}")
             summary["certificate"] = str(record)
     return Outcome(summary=summary, text=paragraphs(*texts), exit_code=code)
-
-
-def _device(device: str | None) -> str:
-    import torch
-
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and found != "cuda":
-        raise UsageError("no GPU is found here: leave out --device, or name the GPUs in CUDA_VISIBLE_DEVICES")
-    return device or found
 
 
 def _row(check: Check) -> dict[str, object]:

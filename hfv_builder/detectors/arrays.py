@@ -16,11 +16,19 @@ from hfv_builder.storage.part_file import result_file
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write the arrays, atomically; equal arrays give equal bytes."""
+    """Write the arrays, atomically; equal arrays give equal bytes.
+
+    Raises:
+        UsageError: they cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     with result_file(path) as part:
-        save_file({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}, part)
+        try:
+            save_file({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}, part)
+        except SafetensorError as error:  # such as a full disk
+            raise OSError(error) from None
 
 
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

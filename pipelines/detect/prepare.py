@@ -23,8 +23,8 @@ from hfv_builder.profiles.profile import load_profile, profile_names
 from hfv_builder.records import Metric, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
+from pipelines.device import chosen_device
 from pipelines.workers.limits import cores
-from pipelines.workers.local import gpus
 
 LITE = "lite"
 
@@ -46,8 +46,8 @@ class Workplace:
 
     @property
     def chosen_device(self) -> str:
-        """The device that is used."""
-        return self.device or ("cuda" if gpus() else "cpu")
+        """The device that is used; see `pipelines.device.chosen_device`."""
+        return chosen_device(self.device)
 
     def cache_of(self, release: Release) -> Path:
         """Return the folder of all features."""

@@ -1,5 +1,6 @@
 """Folders of runs with damaged or changed files."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,17 @@ def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_pa
     (tmp_path / "run.json").write_text(wrong)
     with pytest.raises(UsageError, match=rf"run.json cannot be read \(.*{reason}.*\): train the detector again"):
         read_run(tmp_path)
+
+
+def test_weights_that_the_disk_cannot_hold_are_a_usage_error(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(UsageError, match=r"weights\.safetensors cannot be written .*: free space"):
+            save_arrays(tmp_path / WEIGHTS_FILE, {"large": np.zeros(1 << 18)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:

@@ -286,6 +286,16 @@ def test_folders_that_cannot_be_written_are_named(
         assert "cannot be written" in capsys.readouterr().err
 
 
+def test_a_gpu_that_is_missing_is_named(
+    folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match="no GPU is found here: leave out --device"):
+        train("chance", folder, values={}, out=tmp_path / "run", place=replace(workplace, device="cuda"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # as a login file sets it everywhere
+    assert replace(workplace, device=None).chosen_device == "cpu"
+
+
 def test_every_run_has_a_name_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [replace(read_run(run), folder=Path(name)) for name in ("a/x (2)", "a/x", "a/x", "b/x", "b/prior")]
     names = _unique_names(runs)
