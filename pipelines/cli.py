@@ -188,9 +188,9 @@ def _select(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _detect(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.detect.commands import COMMANDS
+    from pipelines.detect.commands import run
 
-    return COMMANDS[options.command](manifests, options)
+    return run(manifests, options)
 
 
 def _status(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":

@@ -47,7 +47,7 @@ class Batches:
             try:
                 parts.append(function(*(tensor[start : start + size] for tensor in tensors)))
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if size == 1:
                     raise ClipError(f"memory of {self._device} does not suffice for one of its frames") from None
@@ -62,6 +62,7 @@ class Batches:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Return whether torch lacks memory."""
     # The CPU allocator raises a plain RuntimeError.
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ STYLE = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "text.parse_math": False,  # dollar signs in names are no formulas
     "svg.fonttype": "none",
     "svg.hashsalt": "hfv",  # the same ids in every run
 }
@@ -29,7 +31,9 @@ STYLE = {
 def svg(figure: Figure) -> str:
     """Return the figure as an SVG element; the same figure gives the same text."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser draws texts, with its own fonts
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawing = text.getvalue()
     return drawing[drawing.index("<svg") :]
 

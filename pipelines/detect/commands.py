@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hfv_builder.backends.batches import out_of_memory
 from hfv_builder.detectors.config import read_config
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
@@ -16,6 +17,23 @@ from pipelines.detect.train import train
 from pipelines.outcome import Outcome
 
 IMPORT = Path("import")
+
+
+def run(manifests: Manifests, options: argparse.Namespace) -> Outcome:
+    """Run the command that the arguments name.
+
+    Raises:
+        UsageError: it cannot be run, or the memory does not suffice.
+    """
+    try:
+        return COMMANDS[options.command](manifests, options)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise UsageError(
+            f"memory does not suffice ({str(error).splitlines()[0][:200]}): end other programs that use it, or train "
+            "with a smaller batch (--set batch=N)"
+        ) from None
 
 
 def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from hfv_builder.detectors.chance import Chance
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_run, write_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
@@ -294,6 +296,17 @@ def test_a_gpu_that_is_missing_is_named(
         train("chance", folder, values={}, out=tmp_path / "run", place=replace(workplace, device="cuda"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # as a login file sets it everywhere
     assert replace(workplace, device=None).chosen_device == "cpu"
+
+
+def test_lack_of_memory_is_a_usage_error(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(self: object, *_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Chance, "fit", fail)
+    assert main(["train", "chance", "--release", str(folder), "--out", str(tmp_path / "run")]) == 2
+    assert "Tried to allocate 2.00 GiB.): end other programs that use it" in capsys.readouterr().err
 
 
 def test_every_run_has_a_name_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

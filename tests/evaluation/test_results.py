@@ -114,7 +114,7 @@ def test_markdown_and_latex_escape_names() -> None:
 
 def test_the_page_is_complete_and_loads_nothing() -> None:
     clips = truth(VARIANTS)
-    contenders = [contender("chance", clips, skill=0, is_floor=True), contender("<svm>", clips, skill=0.6)]
+    contenders = [contender("chance", clips, skill=0, is_floor=True), contender("<svm> $x_{$ 中", clips, skill=0.6)]
     results = evaluate([*contenders, contender("two", clips, skill=0.4, is_binary=True)], clips, draws=20)
     looks_at = {detector.name: "frames" for detector in results.contenders}
     text, second_text = (
@@ -122,7 +122,7 @@ def test_the_page_is_complete_and_loads_nothing() -> None:
         for _ in range(2)
     )
     assert text == second_text
-    assert "&lt;svm&gt;" in text
+    assert "&lt;svm&gt; $x_{$ 中" in text
     assert "<svm>" not in text
     assert "take care." in text
     assert "<b>14</b>clips in them" in text  # two of 16 are shared
