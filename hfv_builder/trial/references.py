@@ -55,7 +55,8 @@ def check_references(
     match config:
         case Flow():
             shrunk = config.long_side < max(FLOW_SIZE)
-            results = [] if shrunk else [("torchvision", EXACT, _flow_difference(model, config, device, folder))]
+            path = folder / store.pins[config.backend].files[0].name
+            results = [] if shrunk else [("torchvision", EXACT, _flow_difference(model, config, device, path))]
         case Depth():
             found = compute_map(model, 0) if depth_map is None else depth_map
             results = [("transformers", EXACT, _depth_difference(found, device, folder))]
@@ -75,12 +76,11 @@ def check_references(
         )
 
 
-def _flow_difference(model: Any, config: Flow, device: str, folder: Path) -> float:
+def _flow_difference(model: Any, config: Flow, device: str, file: Path) -> float:
     """Return the median difference of the flow, as a share of its median length."""
     from torchvision.models import optical_flow
 
     own = getattr(optical_flow, config.backend)(weights=None).eval()
-    (file,) = folder.glob("*.pth")
     own.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     images = torch.from_numpy(PLANES[0].frames(*FLOW_SIZE)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
     expected = own.to(device)(images[:1], images[1:], num_flow_updates=config.updates)[-1][0].cpu().double().numpy()
