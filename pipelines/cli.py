@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print("\ninterrupted; nothing is lost, run the same command to resume", file=sys.stderr)
+        what = "only answers of --keep are stored" if options.command == "predict" else NOTHING_LOST
+        print(f"\ninterrupted; {what}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         _close_stdout()  # its reader has exited, such as `| head`
@@ -288,6 +289,7 @@ EXTRAS = {
     "demo": "demo",
 }
 """Extra with the additional packages that a command needs."""
+NOTHING_LOST = "nothing is lost, run the same command to resume"
 OURS = frozenset({"hfv_builder", "pipelines", "review_ui"})
 RECORDED = frozenset({"catalog", "score", "label", "split", "select", "audit"})
 """Commands that write a run report; others only read, or use other manifests."""

@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.answers import keep_answers
 from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
@@ -28,7 +27,7 @@ from hfv_builder.release.metadata import SCHEMA
 from hfv_builder.storage.part_file import writing
 from hfv_builder.storage.path_text import path_of, path_text
 from pipelines.catalog.folder import list_clips, no_clip, sift
-from pipelines.detect.own_scores import ID, own_scores
+from pipelines.detect.own_scores import clip_id_of, own_scores
 from pipelines.detect.predict import trained_detector
 from pipelines.detect.prepare import Workplace
 from pipelines.outcome import Outcome, paragraphs, table
@@ -83,9 +82,13 @@ def predict_clips(
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
     detector = trained_detector(run, place)
     paths = clips_in(clips)
-    answers = [*_answers(run, detector, paths, out, place)]
-    if keep:
-        _keep(run, answers)
+    answers: list[Answer] = []
+    try:
+        for answer in _answers(run, detector, paths, out, place):
+            answers.append(answer)
+    finally:  # also if it is interrupted after hours
+        if keep:
+            _keep(run, answers)
     failed = [answer for answer in answers if answer.evidence is None]
     rows = [
         _row(answer.clip, answer.evidence, specification.classes) for answer in answers if answer.evidence is not None
@@ -210,11 +213,11 @@ def _cut(stem: str) -> str:
 
 def _keep(run: Run, answers: Sequence[Answer]) -> None:
     known = run.specification
-    usable = [(answer.clip, answer.evidence) for answer in answers if answer.evidence is not None]
-    if usable:
-        probabilities = np.stack([evidence.probabilities for _, evidence in usable])
-        four = four_probabilities(probabilities, known.target, known.classes, known.real)
-        keep_answers(run, four.assign(clip_id=[file_sha256(clip)[:ID] for clip, _ in usable]))
+    ids = [clip_id_of(answer.clip) for answer in answers if answer.evidence is not None]
+    probabilities = [answer.evidence.probabilities for answer in answers if answer.evidence is not None]
+    if probabilities:
+        four = four_probabilities(np.stack(probabilities), known.target, known.classes, known.real)
+        keep_answers(run, four.assign(clip_id=ids)[np.array(ids) != ""])
 
 
 def _about_images(answers: Sequence[Answer], out: Path, detector: str) -> str:

@@ -33,7 +33,7 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], run: Specific
     Raises:
         UsageError: no clip has scores, or several profiles have.
     """
-    ids = [_id(path) for path in paths]
+    ids = [clip_id_of(path) for path in paths]
     profile = None if manifests is None else _profile(manifests, run)
     names = [metric.value for metric in METRICS]
     rows = pd.DataFrame(index=pd.Index(ids), columns=names, dtype="float64")
@@ -52,7 +52,7 @@ def own_scores(manifests: Manifests | None, paths: Sequence[Path], run: Specific
     return rows.reset_index(drop=True)
 
 
-def _id(path: Path) -> str:
+def clip_id_of(path: Path) -> str:
     """Return the clip id of a file; empty if it cannot be read."""
     try:
         return file_sha256(path)[:ID] if path.is_file() else ""

@@ -25,7 +25,7 @@ from hfv_builder.detectors.metadata import Metadata
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.detectors.saliency import gradient_maps
-from hfv_builder.records import DONE, METRICS, SOME_FAILED, Split, UsageError
+from hfv_builder.records import DONE, INTERRUPTED, METRICS, SOME_FAILED, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.cli import main
@@ -214,6 +214,28 @@ def test_probabilities_that_are_no_numbers_are_no_answer(
     assert outcome.exit_code == SOME_FAILED
     assert outcome.summary["clips"][0]["answer"] is None
     assert "gives no numbers" in outcome.text
+
+
+def test_an_interrupted_prediction_keeps_its_answers(
+    runs: Path,
+    own_clips_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = shutil.copytree(runs / "metadata", tmp_path / "run", ignore=lambda *_: {"predictions"})
+    answers = iter([np.full((1, 4), 0.25)])
+
+    def predict_until_interrupted(self: Metadata, samples: Any) -> Any:
+        for answer in answers:
+            return answer
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Metadata, "predict", predict_until_interrupted)
+    clips = sorted(map(str, own_clips_folder.rglob("kling*.mp4")))
+    assert main(["predict", str(run), *clips, "--keep"]) == INTERRUPTED
+    assert "interrupted; only answers of --keep are stored" in capsys.readouterr().err
+    assert len(answers_of(read_run(Path(run)))) == 1
 
 
 def test_a_row_reports_agreement_of_views_and_weight_of_branches() -> None:
