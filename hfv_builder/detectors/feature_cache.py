@@ -4,6 +4,7 @@ A cache is a folder per fingerprint with Arrow files of some clips each, which a
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class FeatureCache:
         name = hashlib.sha256("".join(content for content, _ in rows).encode()).hexdigest()[:16]
         path = self.folder / f"{name}{SUFFIX}"
         try:
-            with part_file(path) as part, pa.ipc.new_file(str(part), SCHEMA) as writer:
+            with part_file(path) as part, part.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
                 writer.write_table(pa.table(columns, schema=SCHEMA))
         except OSError as error:
             raise UsageError(
@@ -88,7 +89,7 @@ class FeatureCache:
 
     def _open(self, path: Path) -> None:
         try:
-            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().cast(SCHEMA)
+            table = pa.ipc.open_file(pa.memory_map(os.fsencode(path))).read_all().cast(SCHEMA)
             table.validate(full=True)  # a damaged offset would end the process later
             table = table.combine_chunks()
             contents = table["content"].to_pylist()

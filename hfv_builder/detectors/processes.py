@@ -22,7 +22,7 @@ def are_many() -> bool:
 
 def is_main() -> bool:
     """Return whether this process is the one that writes and reports. Imports nothing."""
-    return int(os.environ.get("RANK") or 0) == 0
+    return not are_many() or int(os.environ.get("RANK") or 0) == 0
 
 
 class Processes:

@@ -26,6 +26,7 @@ from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import EVALUATION, METADATA, SUFFIX, split_of
 from hfv_builder.release.metadata import NO_LABELS, SCHEMA, converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
+from hfv_builder.storage.path_text import printable
 
 FOLDERS = ("data/*", f"{EVALUATION}/*")
 NEEDED = ("file_name", "label")
@@ -43,6 +44,11 @@ class Release:
     """A row per clip and variant, by path: the columns of `metadata.SCHEMA`, and folder, split, variant and path."""
     sums: dict[str, str] = field(repr=False)
     """SHA-256 by path, as SHA256SUMS gives them."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, as text."""
+        return printable(self.folder.name)
 
     def clips(self, *splits: Split) -> pd.DataFrame:
         """Return the rows of these splits, without variants."""

@@ -24,6 +24,7 @@ from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
 from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import result_file
+from hfv_builder.storage.path_text import printable
 
 IMPORTED = "imported"
 """The detector name of a run with imported predictions."""
@@ -70,7 +71,7 @@ class Run:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        return Path(os.path.abspath(self.folder)).name  # that of `.` is empty
+        return printable(Path(os.path.abspath(self.folder)).name)  # that of `.` is empty
 
     @property
     def weights(self) -> Path:
@@ -90,7 +91,10 @@ class Run:
         """
         path = self.folder / "curve.parquet"
         try:
-            return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["epoch", "loss", "val_accuracy"])
+            with path.open("rb") as file:
+                return pd.read_parquet(file)
+        except FileNotFoundError:
+            return pd.DataFrame(columns=["epoch", "loss", "val_accuracy"])
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"{path} is damaged ({error}): delete it") from None
 
@@ -132,7 +136,7 @@ def write_run(run: Run) -> None:
 def write_curve(folder: Path, curve: list[dict[str, float]]) -> None:
     """Write the learning curve, atomically."""
     with result_file(folder / "curve.parquet") as part:
-        pd.DataFrame(curve).to_parquet(part)
+        part.write_bytes(pd.DataFrame(curve).to_parquet())
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) -> None:
@@ -145,14 +149,15 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
     """
     rows = predictions[PREDICTIONS.names].sort_values(["set", "variant", "clip_id"])
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
-    with result_file(path) as part:
-        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), part, compression="zstd")
+    with result_file(path) as part, part.open("wb") as file:
+        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), file, compression="zstd")
 
 
 def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
     """Return predictions; None if there are none by these weights, or the file is damaged."""
     try:
-        table = pq.ParquetFile(path).read()
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read()
     except (OSError, pa.ArrowException):
         return None
     if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:

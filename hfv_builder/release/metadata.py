@@ -104,7 +104,7 @@ def read_metadata(path: Path) -> pa.Table:
         ValueError: it cannot be read, or a text in it is no UTF-8; the first line says why.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as source, pq.ParquetFile(source) as file:
             table = file.read()
         table.validate(full=True)
     except (pa.ArrowException, OSError) as error:

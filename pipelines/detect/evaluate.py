@@ -16,6 +16,7 @@ from hfv_builder.evaluation.page import FILE, page
 from hfv_builder.evaluation.results import MEAN, Contender, Results, differences_table, evaluate, figures_table
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.part_file import result_file
+from hfv_builder.storage.path_text import printable
 from pipelines.alone import alone
 from pipelines.detect.predict import Predicted, predict
 from pipelines.detect.prepare import Workplace
@@ -85,18 +86,18 @@ def _evaluate(
     remarks += _remarks(release, own)
     results = evaluate(contenders, release.sets, seed=seed)
     differences = differences_table(results, release.sets)
-    _write(results, differences, out, release=release.folder.name, looks_at=looks_at, remarks=remarks)
+    _write(results, differences, out, release=release.name, looks_at=looks_at, remarks=remarks)
     summary_rows = tables.summary_rows(results)
     rows = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     sets = "1 set" if len(results.sets) == 1 else f"{len(results.sets)} sets"
     text = paragraphs(
-        table(summary_rows, f"{release.folder.name}, means over {sets} in percent (95 % interval):"),
+        table(summary_rows, f"{release.name}, means over {sets} in percent (95 % interval):"),
         "\n".join([*remarks, *tables.notes(results)]),
         table(rows, f"{len(rows)} clips cannot be read and are not counted in any figure:", limit=SHOWN),
         f"the page is {out / FILE}; results.parquet, results.md and results.tex are beside it",
     )
     summary = {
-        "release": release.folder.name,
+        "release": release.name,
         "results": str(out),
         "table": summary_rows,
         "figures": [row for row in figures_table(results).to_dict("records") if row["set"] == MEAN],
@@ -144,7 +145,7 @@ def _unique_names(runs: Sequence[Run]) -> list[str]:
     unique: list[str] = []
     for run, name in zip(runs, names, strict=True):
         if names.count(name) > 1 or name in FLOORS:
-            name = f"{Path(os.path.abspath(run.folder)).parent.name}/{name}"
+            name = f"{printable(Path(os.path.abspath(run.folder)).parent.name)}/{name}"
         numbered = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
         unique.append(next(own for own in numbered if own not in unique))
     return unique
@@ -200,4 +201,4 @@ def _write(
             part.write_text(content, encoding="utf-8")
     for name, frame in {"results": figures_table(results), "differences": differences}.items():
         with result_file(out / f"{name}.parquet") as part:
-            frame.to_parquet(part)
+            part.write_bytes(frame.to_parquet())

@@ -20,6 +20,7 @@ from hfv_builder.detectors.run_folder import (
 )
 from hfv_builder.evaluation.imported import NONE, match
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
+from hfv_builder.storage.path_text import printable
 from pipelines.detect.train import RUNS
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
@@ -57,7 +58,7 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
         classes=(),
         real=(),
         generators=(),
-        release=release.folder.name,
+        release=release.name,
         checksum="",
         fingerprint="",
         clips="",
@@ -65,13 +66,15 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
     )
     if out.is_dir() and any(out.iterdir()) and read_run(out).specification.detector != IMPORTED:
         raise UsageError(f"{out} holds a trained run: give another --name")
-    run = Run(folder=out, specification=specification, done=True, facts={"weights": made_by, "file": file.name})
+    run = Run(
+        folder=out, specification=specification, done=True, facts={"weights": made_by, "file": printable(file.name)}
+    )
     write_run(run)
     write_predictions(run.predictions_path(release.folder.name, release.checksum), matched.predictions, made_by=made_by)
     rows = [{"clip": clip, "problem": problem} for clip, problem in matched.problems]
     text = paragraphs(
         table(rows, f"{len(rows)} rows or clips do not match:", limit=SHOWN),
-        f"predictions for {usable} clips of {release.folder.name} ({specification.target}) are in {out}; next: hfv "
+        f"predictions for {usable} clips of {release.name} ({specification.target}) are in {out}; next: hfv "
         f"evaluate {quote(str(out))} --release {quote(str(folder))}",
     )
     details = {"problems": pa.Table.from_pylist(rows)} if rows else {}
@@ -89,7 +92,8 @@ def _read(file: Path) -> pd.DataFrame:
     """
     try:
         if file.suffix == ".parquet":
-            return pd.read_parquet(file)
+            with file.open("rb") as source:
+                return pd.read_parquet(source)
         return pd.read_csv(file, dtype={"clip_id": str, "file": str, "variant": str}, skipinitialspace=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageError(f"{file} cannot be read as {file.suffix or 'CSV'} ({error}): give CSV or .parquet") from None

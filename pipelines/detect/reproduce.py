@@ -98,8 +98,9 @@ def reproduce(
         failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
     done = [path.parent for path in sorted((out / "runs").glob("*/run.json")) if read_run(path.parent).done]
     evaluated = evaluate_runs(done, folder, out=out / "results", seed=seed, place=place)
-    figures = pd.read_parquet(out / "results" / "results.parquet")
-    _write(out / FILE, figures, release.folder.name)
+    with (out / "results" / "results.parquet").open("rb") as file:
+        figures = pd.read_parquet(file)
+    _write(out / FILE, figures, release.name)
     unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     text = paragraphs(
         table(unread, f"{len(unread)} clips cannot be read, and no detector was trained on them:", limit=SHOWN),

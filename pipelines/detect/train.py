@@ -78,7 +78,7 @@ def train(
     text = paragraphs(
         table(curve[-5:], "the last epochs:"),
         table(rows, f"{len(rows)} clips cannot be read and were left out:", limit=10),
-        f"{detector} was trained on {run.facts['clips']} clips of {release.folder.name} "
+        f"{detector} was trained on {run.facts['clips']} clips of {release.name} "
         f"({', '.join(run.specification.classes)}) in {seconds:.0f} s",
         f"the run is {run.folder}; next: hfv evaluate {quote(str(run.folder))} --release {quote(str(folder))}",
     )
@@ -238,7 +238,7 @@ def _specification(
         classes=classes,
         real=tuple(sorted(rows.loc[rows["label"].eq(Label.REAL), "generator"].unique())),
         generators=tuple(sorted(rows.loc[rows["label"].ne(Label.REAL), "generator"].unique())),
-        release=release.folder.name,
+        release=release.name,
         checksum=release.checksum,
         fingerprint=extractor.fingerprint if extractor else "",
         clips=hashlib.sha256(contents.encode()).hexdigest(),

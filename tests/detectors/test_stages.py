@@ -1,5 +1,6 @@
 """`hfv train`, `hfv evaluate` and `hfv evaluate import`: folders, refusals and kills."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -194,14 +195,24 @@ def test_runs_can_be_limited_to_generators_of_the_release(folder: Path, workplac
 def test_train_and_evaluate_on_the_command_line(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = ["--release", str(folder), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
-    out = ["--out", str(tmp_path / "run")]
-    config = tmp_path / "c.toml"
+    latin = tmp_path / os.fsdecode("é".encode("latin-1"))  # a name that is not UTF-8
+    folder = Path(shutil.copytree(folder, latin / latin.name))
+    where = ["--release", str(folder), "--cache", str(latin / "cache"), "--device", "cpu"]
+    run = latin / "runs" / latin.name
+    out = ["--out", str(run)]
+    config = latin / "c.toml"
+    monkeypatch.setenv("RANK", "1")  # of another program: this is the only process
     config.write_text('target = "binary"\nframes = 2\n')
     assert main(["train", "clip-svm", *where, *out, "--config", str(config), "--set", "kernel=linear"]) == 0
-    config_of_run = read_run(tmp_path / "run").specification.config
+    assert "clip-svm was trained on 16 clips" in capsys.readouterr().out
+    config_of_run = read_run(run).specification.config
     assert (config_of_run["kernel"], config_of_run["frames"], config_of_run["target"]) == ("linear", 2, "binary")
-    assert main(["evaluate", str(tmp_path / "run"), *where, "--out", str(tmp_path / "results")]) == 0
+    predictions = latin / "theirs.parquet"
+    predictions.write_bytes(pd.DataFrame({"clip_id": ["0000000000000015"], "p_real": [0.5]}).to_parquet())
+    theirs = ["--name", latin.name, "--predictions", str(predictions), "--out", str(latin / "theirs")]
+    assert main(["evaluate", "import", *theirs, *where[:2]]) == SOME_FAILED
+    runs = [str(run), str(latin / "theirs")]
+    assert main(["evaluate", *runs, *where, "--out", str(latin / "results")]) == 0
     assert "results.html" in capsys.readouterr().out
     for arguments in (
         ["train", "clip-svm", *where, *out, "--set", "kernel"],
