@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hfv_builder.records import METRICS, Label
+from hfv_builder.storage.json_text import load_json
 
 NAMES = [str(label) for label in Label]
 """Class names in the order of the paper's label ids."""
@@ -133,10 +135,31 @@ def _converted(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
     try:
         if pa.types.is_boolean(column.type) and not pa.types.is_boolean(field.type):
             raise pa.ArrowTypeError  # Arrow would convert true to 1, which is the label appearance
-        return column.cast(field.type)
+        values = column.cast(field.type)
+        return _named(values, _label_names(table)) if field.name == "label" else values
     except pa.ArrowException:
         why = f"has values in {field.name} ({column.type}) that cannot be converted to {field.type}"
         raise ValueError(NO_LABELS if field.name == "label" else why) from None
+
+
+def _label_names(table: pa.Table) -> list[str]:
+    """Return the names that the table gives its labels for `datasets`, by id; ours if it gives none."""
+    try:
+        stated = load_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]["label"]["names"]
+    except (KeyError, TypeError, ValueError):
+        return NAMES
+    return [*map(str, stated)] if isinstance(stated, list) and stated else NAMES
+
+
+def _named(labels: pa.ChunkedArray, names: list[str]) -> pa.ChunkedArray:
+    """Return labels as our ids, by their names: `datasets` may have numbered them in another order.
+
+    Raises:
+        ValueError: a name is none of ours.
+    """
+    if unknown := sorted({*names} - {*NAMES}):
+        raise ValueError(f"names a label {unknown[0]}: rename them to {', '.join(NAMES)}")
+    return labels if names == NAMES else pc.take(pa.array(map(NAMES.index, names), labels.type), labels)
 
 
 def features() -> dict[str, object]:

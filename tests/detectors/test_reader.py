@@ -1,5 +1,6 @@
 """Reading releases: complete, sparse, pooled, in shards, and folders that are no release."""
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -96,6 +97,26 @@ def test_a_clip_that_changed_since_the_release_was_made_is_an_error(folder: Path
     shutil.copy(second, first)
     with pytest.raises(ClipError, match="is not the one in SHA256SUMS"), release.file(release.rows["path"][0]):
         pass
+
+
+def test_labels_are_read_by_the_names_that_datasets_gives_them(tmp_path: Path) -> None:
+    table = tmp_path / "eval" / "kling" / "metadata.parquet"
+    table.parent.mkdir(parents=True)
+
+    def labels_of(names: list[str], labels: list[int]) -> list[int]:
+        own = pa.table({"file_name": [f"{number}.mp4" for number in range(len(labels))], "label": labels})
+        features = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        pq.write_table(own.replace_schema_metadata({"huggingface": json.dumps(features)}), table)
+        return list(read_release(tmp_path).rows["label"])
+
+    # `class_encode_column` numbers texts by the alphabet.
+    assert labels_of(["appearance", "motion", "real", "spatial"], [0, 1, 2, 3]) == [1, 2, 3, 0]
+    assert labels_of(["spatial", "real"], [1, 0, 1]) == [3, 0, 3]
+    assert labels_of(["spatial", "appearance", "motion", "real"], [0, 3]) == [0, 3]
+    with pytest.raises(UsageError, match="labels that are not 0"):
+        labels_of(["spatial", "real"], [0, -1])
+    with pytest.raises(UsageError, match="names a label fake: rename them to spatial, appearance, motion, real"):
+        labels_of(["real", "fake"], [0, 1])
 
 
 def test_columns_of_other_types_are_converted_or_named(tmp_path: Path) -> None:
