@@ -41,7 +41,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     made_by = str(run.facts.get("weights", ""))
     known_run = run.specification
     known = read_predictions(path, made_by=made_by)
-    if known is not None and (known_run.detector == IMPORTED or _is_newer(path, release)):
+    if known is not None and _has_sets(known, release) and (known_run.detector == IMPORTED or _is_newer(path, release)):
         return Predicted(rows=known, failed={})
     if known_run.detector == IMPORTED:
         raise UsageError(
@@ -66,6 +66,12 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
         with contextlib.suppress(UsageError):  # the folder of someone else's run may be read-only
             write_predictions(path, joined, made_by=made_by)
     return Predicted(rows=joined, failed=ready.failed)
+
+
+def _has_sets(predictions: pd.DataFrame, release: Release) -> bool:
+    """Return whether the predictions are of these sets, whose folders can be renamed without a change of a table."""
+    of_predictions, of_release = (pd.MultiIndex.from_frame(rows[KEYS]) for rows in (predictions, release.sets))
+    return of_predictions.sort_values().equals(of_release.sort_values())
 
 
 def _is_newer(predictions: Path, release: Release) -> bool:

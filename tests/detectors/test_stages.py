@@ -251,6 +251,17 @@ def test_a_replaced_clip_without_a_listed_checksum_is_predicted_again(folder: Pa
         next((copy / "eval" / "kling").rglob("*.mp4")).write_bytes(b"no video")
 
 
+def test_predictions_of_a_set_that_was_renamed_are_made_again(folder: Path, tmp_path: Path) -> None:
+    copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
+    (copy / "SHA256SUMS").unlink()
+    train("chance", copy, values={}, out=tmp_path / "run", place=workplace)
+    run = read_run(tmp_path / "run")
+    predict(run, read_release(copy), workplace)
+    (copy / "eval" / "kling").rename(copy / "eval" / "kling-1.5")
+    rows = predict(run, read_release(copy), workplace).rows
+    assert {*rows["set"][rows["variant"].eq("")]} == {"kling-1.5", "pika"}
+
+
 def test_sets_without_readable_clips_have_no_figures(run: Path, folder: Path, weights: object, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "r"))
     for clip in (copy / "eval").rglob("*.mp4"):
