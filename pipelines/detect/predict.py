@@ -10,6 +10,7 @@ import pandas as pd
 
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.base import Detector
+from hfv_builder.detectors.parts import predict_in_parts
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import DETECTORS, configure, create
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_predictions, write_predictions
@@ -19,6 +20,9 @@ from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
 from pipelines.detect.prepare import Workplace, prepare, profile_of
 from pipelines.detect.train import surroundings_of
+
+PARTIAL = ".partial"
+"""Suffix of the file of predictions that are not complete."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class Predicted:
 
 def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     """Return the predictions of a run, which are computed if they are not in its folder.
+
+    An interrupted prediction goes on. If a clip cannot be read, the next call predicts those that could not.
 
     Raises:
         UsageError: the run is not done, or was trained on clips of another profile's release.
@@ -58,13 +64,17 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     clips = release.rows[release.rows["path"].isin(release.sets["path"])]
     ready = prepare(release, clips, detector, known_run.target, known_run.classes, place)
     rows = ready.samples.rows
-    own = detector.predict(ready.samples) if len(rows) else np.empty((0, len(known_run.classes)))
+    own, partial = np.empty((0, len(known_run.classes))), path.with_suffix(PARTIAL)
+    if len(rows):
+        keys = [f"{content} {clip}" for content, clip in zip(ready.contents, rows["path"], strict=True)]
+        own = predict_in_parts(detector, ready.samples, keys, path=partial, made_by=made_by)
     four = four_probabilities(own, known_run.target, known_run.classes, known_run.real)
     joined = release.sets.merge(pd.concat([rows[["path"]], four], axis=1), how="left", on="path")
     joined = joined[[*KEYS, *PROBABILITIES]]
     if not ready.failed:  # else the next evaluation tries these clips again
         with contextlib.suppress(UsageError):  # the folder of someone else's run may be read-only
             write_predictions(path, joined, made_by=made_by)
+            partial.unlink(missing_ok=True)
     return Predicted(rows=joined, failed=ready.failed)
 
 

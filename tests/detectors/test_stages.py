@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
+from hfv_builder.detectors import parts
 from hfv_builder.detectors.chance import Chance
+from hfv_builder.detectors.clip_svm import ClipSvm
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.run_folder import PREDICTIONS, Run, read_run, write_run
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
@@ -102,7 +104,7 @@ def test_evaluation_writes_all_files_and_includes_the_floors(
 
 
 def test_a_clip_that_cannot_be_read_is_named_and_the_others_count(
-    folder: Path, weights: object, tmp_path: Path
+    folder: Path, weights: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "small-1.0.0"))
     broken = next((copy / "eval" / "kling").rglob("*.mp4"))
@@ -114,6 +116,9 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_count(
     trained = train("clip-svm", copy, values=QUICK, out=tmp_path / "run", place=workplace)
     assert trained.exit_code == SOME_FAILED
     assert missing.name in trained.text
+    monkeypatch.setattr(parts, "EVERY_S", 0.0)
+    evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=workplace)
+    monkeypatch.setattr(ClipSvm, "predict", None)  # the clips that can be read are not predicted again
     evaluated = evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=workplace)
     assert evaluated.exit_code == SOME_FAILED
     assert [row["clip"] for row in evaluated.summary["failed"]] == [broken.relative_to(copy).as_posix()]

@@ -1,0 +1,95 @@
+"""Predict many clips in parts, and keep those that are done: an interrupted command goes on with the others."""
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfv_builder.detectors.base import Arrays, Detector, Floats, Samples
+from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import result_file
+
+PART = 64
+"""Clips that are predicted at once. The parts are the same in every run, and so are the last bits of predictions."""
+EVERY_S = 60.0
+"""Seconds of prediction after which the results are written; a kill loses at most this time and one part."""
+SCHEMA = pa.schema({"clip": pa.string(), "probabilities": pa.list_(pa.float64())})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Some:
+    """The arrays of some successive clips."""
+
+    arrays: Arrays
+    places: range
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.places)
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        """Return the array of a clip."""
+        return self.arrays[self.places[place]]
+
+
+def predict_in_parts(detector: Detector, samples: Samples, clips: list[str], *, path: Path, made_by: str) -> Floats:
+    """Return what `detector.predict` returns, (n, classes).
+
+    Args:
+        detector: which predicts each clip by itself.
+        samples: at least one clip.
+        clips: what identifies each clip and its content.
+        path: the file of what is done; written only if prediction takes long, and if it can be written.
+        made_by: identifies the weights of the detector.
+    """
+    known = _read(path, made_by)
+    written, count = time.monotonic(), len(known)
+    try:
+        for start in range(0, len(clips), PART):
+            places = range(start, min(start + PART, len(clips)))
+            own = clips[start : places.stop]
+            if all(clip in known for clip in own):
+                continue
+            known |= zip(own, detector.predict(_some(samples, places)), strict=True)
+            if time.monotonic() - written >= EVERY_S:
+                _write(path, known, made_by)
+                written, count = time.monotonic(), len(known)
+    finally:
+        if len(known) > count and (path.is_file() or time.monotonic() - written >= EVERY_S):
+            _write(path, known, made_by)
+    return np.stack([known[clip] for clip in clips])
+
+
+def _some(samples: Samples, places: range) -> Samples:
+    return replace(
+        samples,
+        rows=samples.rows.iloc[places.start : places.stop].reset_index(drop=True),
+        features=Some(arrays=samples.features, places=places),
+        further=tuple(Some(arrays=arrays, places=places) for arrays in samples.further),
+        classes=samples.classes[places.start : places.stop],
+    )
+
+
+def _read(path: Path, made_by: str) -> dict[str, Floats]:
+    """Return the probabilities that are known by clip; none if they are of other weights, or the file is damaged."""
+    try:
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read()
+        if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:
+            return {}
+        clips, probabilities = (table.cast(SCHEMA)[name].to_pylist() for name in SCHEMA.names)
+    except (OSError, ValueError, pa.ArrowException):
+        return {}
+    return {clip: np.array(own, np.float64) for clip, own in zip(clips, probabilities, strict=True)}
+
+
+def _write(path: Path, known: dict[str, Floats], made_by: str) -> None:
+    table = pa.table([pa.array([*known]), pa.array([own.tolist() for own in known.values()])], SCHEMA)
+    with contextlib.suppress(UsageError), result_file(path) as part, part.open("wb") as file:
+        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), file, compression="zstd")
