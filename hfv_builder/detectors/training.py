@@ -28,6 +28,10 @@ LEAST_SCALE = 1e-4
 """Of losses in fp16, which begins at 65,536 and is halved by a step whose gradients are not finite."""
 
 
+class Diverged(UsageError):
+    """A training has diverged."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[B, L]):
     """The task of a network: its batches, its loss and its validation."""
@@ -59,8 +63,8 @@ def train_network(
         threads: batches that are loaded at the same time.
 
     Raises:
-        UsageError: the processes cannot share the batches of a step, or after an epoch a weight or every loss is not
-            finite.
+        UsageError: the processes cannot share the batches of a step.
+        Diverged: after an epoch a weight or every loss is not finite.
     """
     return _Training(network, task, schedule, fitting, threads).run()
 
@@ -92,7 +96,7 @@ class _Training:
             finite = [loss for loss in losses if math.isfinite(loss)]  # fp16 skips a step whose gradients are not
             if not finite or self._has_diverged():
                 higher = "" if self._schedule.precision == "fp32" else " or precision=fp32"
-                raise UsageError(f"training diverged in epoch {epoch}: give a lower rate{higher}, and another --out")
+                raise Diverged(f"training diverged in epoch {epoch}: give a lower rate{higher}, and another --out")
             self._network.eval()
             accuracy = self._processes.agreed(self._task.validate(), self._device)
             curve.append({"epoch": float(epoch), "loss": float(np.mean(finite)), "val_accuracy": accuracy})

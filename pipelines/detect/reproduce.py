@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from hfv_builder.detectors.config import Config
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create
 from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.detectors.targets import classes_of
+from hfv_builder.detectors.training import Diverged
 from hfv_builder.evaluation.paper import beside, paper_tables
 from hfv_builder.evaluation.tables import markdown
 from hfv_builder.records import SOME_FAILED, Split, UsageError
@@ -73,8 +75,8 @@ def reproduce(
         place: where to compute.
 
     Raises:
-        UsageError: weights are missing (all are listed before any training), the release is invalid, or the
-            configuration contradicts the tables.
+        UsageError: weights are missing (all are listed before any training), the release is invalid, the
+            configuration contradicts the tables, or runs failed, which are named after the others are in the tables.
     """
     started = time.time()
     place = place or Workplace()
@@ -94,13 +96,19 @@ def reproduce(
     ]
     _check(chosen, configs, release, place)
     failed: dict[str, str] = {}
+    stopped: list[str] = []
     for own, config in zip(chosen, configs, strict=True):
-        failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
+        try:
+            failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
+        except (Diverged, torch.OutOfMemoryError) as error:  # the other runs may take days, and do not need this one
+            stopped.append(f"{own.name} is not trained: {str(error).splitlines()[0]}")
     done = [path.parent for path in sorted((out / "runs").glob("*/run.json")) if read_run(path.parent).done]
     evaluated = evaluate_runs(done, folder, out=out / "results", seed=seed, place=place)
     with (out / "results" / "results.parquet").open("rb") as file:
         figures = pd.read_parquet(file)
     _write(out / FILE, figures, release.name)
+    if stopped:
+        raise UsageError(*stopped, f"the tables of the other runs are in {out / FILE}")
     unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     text = paragraphs(
         table(unread, f"{len(unread)} clips cannot be read, and no detector was trained on them:", limit=SHOWN),

@@ -9,6 +9,7 @@ import pytest
 
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.registry import configure
+from hfv_builder.detectors.training import Diverged
 from hfv_builder.evaluation.paper import beside, paper_tables
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from pipelines.cli import main
@@ -53,7 +54,9 @@ def test_reproduce_trains_once_and_writes_the_tables(
     assert (tmp_path / "all" / "paper.md").read_text() == text
 
 
-def test_unreadable_clips_are_named(folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any) -> None:
+def test_unreadable_clips_and_failed_runs_are_named(
+    folder: Path, workplace: Workplace, tmp_path: Path, monkeypatch: Any
+) -> None:
     evaluated = Outcome(summary={"failed": []}, text="")
     (tmp_path / "results").mkdir()
     pd.DataFrame({"run": [], "set": [], "variant": [], "figure": [], "value": []}).to_parquet(
@@ -65,6 +68,19 @@ def test_unreadable_clips_are_named(folder: Path, workplace: Workplace, tmp_path
     assert outcome.exit_code == SOME_FAILED
     assert "1 clips cannot be read" in outcome.text
     assert outcome.summary["failed"] == [{"clip": "data/train/a.mp4", "error": "it is broken"}]
+    trained: list[Path] = []
+
+    def diverge_at_first(name: str, config: Any, release: Any, out: Path, place: Any) -> Any:
+        trained.append(out)
+        if len(trained) == 1:
+            raise Diverged("training diverged in epoch 2")
+        return None, {}
+
+    monkeypatch.setattr(stage, "train_run", diverge_at_first)
+    with pytest.raises(UsageError, match="cnndet is not trained: training diverged in epoch 2") as error:
+        reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=workplace)
+    assert [path.name for path in trained] == ["cnndet", "cnndet-binary"]
+    assert error.value.args[-1] == f"the tables of the other runs are in {tmp_path / 'paper.md'}"
 
 
 def test_all_missing_weights_are_named_at_once(
