@@ -86,7 +86,9 @@ def confusion_rows(matrix: Sequence[Sequence[float]], labels: Sequence[str]) -> 
 
 
 def notes(results: Results) -> list[str]:
-    """Return remarks on missing figures: sets in which one is not defined, and detectors that lack predictions."""
+    """Return remarks on missing figures: sets in which one is not defined, sets without a variant, and detectors that
+    lack predictions.
+    """
     lines = []
     for figure, name in NAMES.items():
         own = [one.name for one in results.contenders if not np.isnan(results.mean(one.name, "", figure)[0])]
@@ -95,6 +97,10 @@ def notes(results: Results) -> list[str]:
             lines.append(
                 f"{name} is not defined in {where}, where a class has no predicted clip; its mean leaves them out"
             )
+    for variant in results.variants:
+        there = {one for _, one, own in results.scores if own == variant}
+        if absent := [one for one in results.sets if one not in there]:
+            lines.append(f"{', '.join(absent)} has no {variant or 'originals'}; compare means of variants with care")
     two = [contender.name for contender in results.contenders if _tells_two(results, contender.name)]
     if two:
         lines.append(f"{', '.join(two)}: only p(real) is known, so the figures of four classes are not defined")

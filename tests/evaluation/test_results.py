@@ -102,6 +102,13 @@ def test_missing_predictions_of_a_variant_are_named_apart() -> None:
     assert notes == ["a has no prediction for 14 clips of blur3, which its figures do not count"]
 
 
+def test_sets_without_a_variant_are_named() -> None:
+    clips = truth(VARIANTS)
+    clips = clips[clips["set"].eq("kling") | clips["variant"].eq("")].reset_index(drop=True)
+    notes = tables.notes(evaluate([contender("a", clips, skill=1)], clips, draws=10))
+    assert notes == [f"pika has no {name}; compare means of variants with care" for name in VARIANTS if name]
+
+
 def test_markdown_and_latex_escape_names() -> None:
     rows = [{"run": "a_b & c", "ACC": "91.0 (90.0–92.0)"}]
     assert "| a_b & c | 91.0 (90.0–92.0) |" in tables.markdown(rows).replace("  ", " ")
