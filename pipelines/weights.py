@@ -54,7 +54,7 @@ def pull_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]:
         except UsageError:
             raise
         except Exception as error:  # the errors of the download clients have no common base class
-            if _is_local(error):
+            if _is_local(error, store.root):
                 raise UsageError(
                     f"the weights of {model} cannot be stored ({error}): free space, or give another folder with "
                     "HFV_WEIGHTS or --dir DIR"
@@ -198,11 +198,14 @@ def _verify(store: WeightsDir, model: str) -> None:
             )
 
 
-def _is_local(error: Exception) -> bool:
-    """Return whether a file on this machine, not a server, is the cause."""
+def _is_local(error: Exception, root: Path) -> bool:
+    """Return whether this folder or a full disk is the cause, and not a server, or the folder of the hub's client."""
     if not isinstance(error, OSError) or isinstance(error, urllib.error.URLError):
         return False
-    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    path = Path(str(error.filename))
+    return error.filename is not None and (path.is_relative_to(root) or root.is_relative_to(path))
 
 
 def _unreachable(model: str, store: WeightsDir, error: Exception) -> UsageError:

@@ -162,6 +162,13 @@ def test_pull_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UsageError, match=r"cannot be downloaded .* on a machine with network access and copy"):
         weights.pull(load_profile("paper"), store=store)
 
+    def fail(source: str) -> str:
+        raise NotADirectoryError(20, "Not a directory", "/elsewhere/token")  # the hub's client in a wrong HF_HOME
+
+    monkeypatch.setattr(weights, "_torchvision_url", fail)
+    with pytest.raises(UsageError, match=r"cannot be downloaded .*/elsewhere/token"):
+        weights.pull(load_profile("paper"), store=store)
+
 
 def test_a_folder_that_cannot_be_written_needs_no_record_of_pinned_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
