@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import Curve
+from hfv_builder.records import UsageError
 
 STATE = "state.safetensors"
 BEST = "best-{epoch}.safetensors"
@@ -59,7 +60,7 @@ class TrainingState:
         """
         if not (path := self._folder / STATE).is_file():
             return [], []
-        arrays = load_arrays(path)
+        arrays = self._load(path)
         self._set({name: arrays[NOW + name] for name in self.tensors})
         for name, value in self.learnt.items():
             keys = [key.removeprefix(OPTIMIZER).split(".")[0] for key in arrays if _is_state_of(key, name)]
@@ -85,8 +86,18 @@ class TrainingState:
                 path.unlink(missing_ok=True)
 
     def read_best(self, epoch: int) -> None:
-        """Set the trainable parameters to their values after this epoch."""
-        self._set(load_arrays(self._folder / BEST.format(epoch=epoch)))
+        """Set the trainable parameters to their values after this epoch.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        self._set(self._load(self._folder / BEST.format(epoch=epoch)))
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        try:
+            return load_arrays(path)
+        except UsageError:
+            raise UsageError(f"{path} is damaged: delete {self._folder}, and the training begins again") from None
 
     def _bests(self) -> Iterator[Path]:
         yield from sorted(self._folder.glob(BEST.format(epoch="*")))

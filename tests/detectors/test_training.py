@@ -100,6 +100,14 @@ def test_training_killed_every_three_steps_has_the_same_weights(
     assert len([*tmp_path.glob("best-*")]) == 1
 
 
+@pytest.mark.parametrize("name", ["state", "best-6"])
+def test_a_damaged_state_is_named(tmp_path: Path, name: str) -> None:
+    train(tmp_path, accuracies=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    (tmp_path / f"{name}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=rf"{name}\.safetensors is damaged: delete {tmp_path}, and"):
+        train(tmp_path)
+
+
 def test_training_killed_after_every_epoch_has_the_same_weights(tmp_path: Path) -> None:
     expected, curve = train(tmp_path / "whole")
 
