@@ -129,7 +129,11 @@ class NetworkDetector:
         raise NotImplementedError
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
-        """Train the network by cross-entropy, and choose the epoch by the accuracy on validation clips."""
+        """Train the network by cross-entropy, and choose the epoch by the accuracy on validation clips.
+
+        Raises:
+            UsageError: training diverged, or a batch is too small.
+        """
         network, config = self._made(), self.settings
         if config.pretrained:
             self.start(network)
@@ -146,7 +150,14 @@ class NetworkDetector:
 
         def loss(loaded: tuple[Tensor, Tensor]) -> Tensor:
             views, truth = (tensor.to(self.surroundings.device) for tensor in loaded)
-            return cross_entropy(network(self.inputs(views)), truth)
+            try:
+                return cross_entropy(network(self.inputs(views)), truth)
+            except ValueError as error:  # of batch normalisation
+                if len(views) > 1:
+                    raise
+                raise UsageError(
+                    f"a batch has a single view, which cannot be normalised ({error}): set batch to at least 2"
+                ) from None
 
         task: Task[Ints, tuple[Tensor, Tensor]] = Task(
             batches=batches, load=load, loss=loss, validate=lambda: self._accuracy(val)
