@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hfv_builder.detectors.reader import Release, read_release
-from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure
+from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, spec_of
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
 from hfv_builder.evaluation import tables
 from hfv_builder.evaluation.page import FILE, page
@@ -78,7 +78,7 @@ def _evaluate(
         failed |= predicted.failed
         contenders.append(_contender(run, name, predicted.rows))
         detector = run.specification.detector
-        looks_at[name] = "imported predictions" if detector == IMPORTED else DETECTORS[detector].looks_at
+        looks_at[name] = "imported predictions" if detector == IMPORTED else spec_of(detector).looks_at
     if not contenders:
         raise UsageError(
             "there is nothing to evaluate: name a run, or give a release on which floors can be trained", *remarks

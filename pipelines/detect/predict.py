@@ -12,7 +12,7 @@ from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.base import Detector
 from hfv_builder.detectors.parts import predict_in_parts
 from hfv_builder.detectors.reader import Release
-from hfv_builder.detectors.registry import DETECTORS, configure, create
+from hfv_builder.detectors.registry import configure, create, spec_of
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_predictions, write_predictions
 from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.evaluation.results import KEYS
@@ -55,7 +55,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
             f"{run.name} --predictions FILE --release {quote(str(release.folder))}`"
         )
     own_profile = profile_of(release)
-    if DETECTORS[known_run.detector].needs_scores and known_run.profile not in ("", own_profile):
+    if spec_of(known_run.detector).needs_scores and known_run.profile not in ("", own_profile):
         raise UsageError(
             f"{run.folder} was trained on scores of {known_run.profile}, and those of {release.folder.name} are of "
             f"{own_profile or 'an unknown profile'}: train it on a release with such scores"

@@ -49,6 +49,14 @@ def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_pa
         read_run(tmp_path)
 
 
+def test_a_run_of_an_unknown_detector_is_named(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
+    train("chance", folder, values={}, out=tmp_path / "run", place=workplace)
+    run = tmp_path / "run" / "run.json"
+    run.write_text(run.read_text().replace('"chance"', '"of a later version"'))
+    with pytest.raises(UsageError, match="there is no detector 'of a later version'"):
+        evaluate_runs([tmp_path / "run"], folder, out=tmp_path / "out", place=workplace)
+
+
 def test_weights_that_the_disk_cannot_hold_are_a_usage_error(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
