@@ -13,6 +13,7 @@ from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.base import Extractor
 from hfv_builder.detectors.feature_cache import FeatureCache
 from hfv_builder.detectors.reader import Release
+from hfv_builder.frames.video import frames
 from hfv_builder.records import ClipError, UsageError, reason
 
 PART = 32
@@ -125,6 +126,23 @@ def contents_of(release: Release, paths: Sequence[str], *, threads: int) -> tupl
         done = list(pool.map(one, paths))
     good = {path: content for path, content, _ in done if content is not None}
     return good, {path: error for path, content, error in done if content is None}
+
+
+def undecodable(release: Release, paths: Sequence[str], *, threads: int) -> dict[str, str]:
+    """Return the reason for each clip of which no frame can be decoded, by path."""
+
+    def one(path: str) -> str:
+        try:
+            with release.file(path) as file:
+                for _ in frames(file):
+                    break
+        except (ClipError, OSError) as error:
+            return reason(error)
+        return ""
+
+    with ThreadPoolExecutor(threads) as pool:
+        reasons = dict(zip(paths, pool.map(one, paths), strict=True))
+    return {path: error for path, error in reasons.items() if error}
 
 
 def fill(

@@ -15,7 +15,7 @@ from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Arrays, Detector, Extractor, Samples
 from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
 from hfv_builder.detectors.feature_cache import FeatureCache
-from hfv_builder.detectors.features import Cached, Combined, Computed, Nothing, Uncached, contents_of, fill
+from hfv_builder.detectors.features import Cached, Combined, Computed, Nothing, Uncached, contents_of, fill, undecodable
 from hfv_builder.detectors.frames import even_places
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
@@ -101,6 +101,7 @@ def prepare(
     for part in extractor.parts if isinstance(extractor, Combined) else (extractor,):
         if isinstance(part, Uncached):
             caches.append((part, None))
+            failed |= undecodable(release, [path for path in contents if path not in failed], threads=threads)
             continue
         cache = FeatureCache(place.cache_of(release), part.fingerprint)
         caches.append((part, cache))

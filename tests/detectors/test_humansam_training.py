@@ -1,5 +1,6 @@
 """Training of `humansam`: kills and resuming, learning, and use of published weights."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.base import Fitting, Samples
 from hfv_builder.detectors.humansam import create
-from hfv_builder.detectors.reader import Release
+from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.training_state import STATE
 from hfv_builder.records import UsageError
 from pipelines.detect.prepare import Workplace
@@ -121,6 +122,10 @@ def test_frames_that_are_not_cached_are_decoded_in_training(
     assert sorted(decoded) == [*range(16)]
     assert train.features[0].shape == (5, 3, 32, 48)
     assert humansam.predict(test).shape == (16, 4)
+    copy = Path(shutil.copytree(release.folder, tmp_path / "r"))
+    next((copy / "eval" / "kling").rglob("*.mp4")).write_bytes(b"no video")
+    (copy / "SHA256SUMS").unlink()
+    assert len(make_detector("humansam", read_release(copy), workplace, **values)[3].rows) == 15
     broken: Any = replace(train.features, paths=["data/train/none.mp4"])  # type: ignore[type-var]
     with pytest.raises(UsageError, match=r"none\.mp4 cannot be read .* set cache_frames = true"):
         broken[0]
