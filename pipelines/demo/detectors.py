@@ -13,7 +13,7 @@ DETECTOR, VALUES = "clip-svm", {"target": "binary"}
 
 
 def train_and_evaluate(manifests: Manifests, release: Path, out: Path, *, threads: int | None) -> Outcome:
-    """Train `clip-svm` to tell real from fake, and evaluate it; results of an earlier demo are replaced.
+    """Train `clip-svm` to tell real from fake, and evaluate it; run and results of an earlier demo are replaced.
 
     Args:
         manifests: of the demo; the embeddings in them are used.
@@ -21,9 +21,8 @@ def train_and_evaluate(manifests: Manifests, release: Path, out: Path, *, thread
         out: the folder of the demo.
         threads: clips that are read at the same time; None: one for each core.
     """
-    for name in ("runs", "results"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    place = Workplace(cache=out / "features", device="cpu", threads=threads, manifests=manifests)
     run = out / "runs" / f"{DETECTOR}-binary"
+    shutil.rmtree(run, ignore_errors=True)
+    place = Workplace(cache=out / "features", device="cpu", threads=threads, manifests=manifests)
     train(DETECTOR, release, values=VALUES, out=run, place=place)
     return evaluate_runs([run], release, out=out / "results", place=place)

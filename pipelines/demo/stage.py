@@ -29,6 +29,8 @@ from pipelines.workers.dispatch import run_shards
 
 PROFILE = "lite"
 REAL = "demo-real"
+TRUTH = "truth.csv"
+"""The file of the injected anomalies, which a demo writes first."""
 FAMILIES = [metric.value for metric in METRICS]
 
 
@@ -38,12 +40,15 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     Everything that is there already and belongs to this seed is used again.
 
     Raises:
-        UsageError: the folder cannot be written, or another demo is at work there.
+        UsageError: the folder cannot be written, holds something else, or another demo is at work there.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
+        is_used = any(not path.name.startswith(".") for path in out.iterdir())
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
+    if is_used and not (out / TRUTH).exists():  # files of one's own could have the names of those of the demo
+        raise UsageError(f"{out} is not empty and not the folder of a demo: choose another place with --out DIR")
     with alone(out, "demo"):
         return _demo(out, seed=seed, workers=workers)
 
@@ -68,7 +73,7 @@ def _demo(out: Path, *, seed: int, workers: int | None) -> Outcome:
     loaded = load_with_datasets(released)
     detected = train_and_evaluate(manifests, released, out, threads=workers)
 
-    compared = compare(manifests, out / "truth.csv")
+    compared = compare(manifests, out / TRUTH)
     confusion = confusion_matrix(compared)
     recovered = float((compared["injected"] == compared["label"]).mean())
     seconds = time.time() - started
@@ -132,7 +137,7 @@ def confusion_matrix(compared: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _render(specs: list[SampleSpec], out: Path, client: Any) -> None:
     """Render the missing sample clips. Writes `truth.csv` first; if it differs, existing clips are of another seed."""
-    clips, truth = out / "clips", out / "truth.csv"
+    clips, truth = out / "clips", out / TRUTH
     planned = out / ".planned.csv"
     write_truth(specs, planned)
     if not truth.exists() or truth.read_bytes() != planned.read_bytes():

@@ -30,13 +30,25 @@ def test_one_demo_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
         stage.demo(tmp_path)
 
 
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(UsageError, match="is not empty and not the folder of a demo: choose another place"):
+        stage.demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
 def test_the_demo_ends_with_a_release_that_loads(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "sample_plan", few_specs)
     monkeypatch.setattr(stage, "Cluster", lambda **_: cluster)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    own = tmp_path / "demo" / "runs" / "own" / "run.json"  # trained by the user on an earlier demo
+    own.parent.mkdir(parents=True)
+    own.touch()
+    (tmp_path / "demo" / "truth.csv").touch()
     outcome = stage.demo(tmp_path / "demo")
+    assert own.exists()
     folder = Path(outcome.summary["release"])
     assert outcome.exit_code == 0
     assert str(folder) in outcome.text
