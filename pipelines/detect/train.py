@@ -125,11 +125,11 @@ def train_run(
         with processes.main_first():
             if is_floor and processes.is_main:
                 _remove_other(run)
-            if _is_done(run):
+            if _is_done(run, failed):
                 return read_run(out), failed
             if processes.is_main:
                 stack.enter_context(alone(out, "train"))
-                if _is_done(run):  # by a command that has just ended
+                if _is_done(run, failed):  # by a command that has just ended
                     return read_run(out), failed
                 write_run(run)
                 run.state.mkdir(exist_ok=True)
@@ -253,8 +253,12 @@ def _facts(ready: Prepared, val: Prepared, place: Workplace) -> dict[str, Any]:
     return counts | {"device": place.chosen_device, "versions": versions()}
 
 
-def _is_done(run: Run) -> bool:
+def _is_done(run: Run, failed: Mapping[str, str]) -> bool:
     """Return whether the folder holds this run, trained.
+
+    Args:
+        run: the run.
+        failed: clips that cannot be read.
 
     Raises:
         UsageError: it holds another one, or something else.
@@ -271,8 +275,11 @@ def _is_done(run: Run) -> bool:
         if value != (own := getattr(known.specification, name)) and (own or name not in ADDED)
     ]
     if differing:
+        unread = (
+            f" ({len(failed)} cannot be read, such as {_first(failed)})" if differing == ["clips"] and failed else ""
+        )
         raise UsageError(
-            f"{run.folder} holds a run that differs in {', '.join(differing)}: give another --out, or delete it"
+            f"{run.folder} holds a run that differs in {', '.join(differing)}{unread}: give another --out, or delete it"
         )
     return known.done and run.weights.is_file() and file_sha256(run.weights) == known.facts.get("weights")
 

@@ -246,6 +246,17 @@ def test_floors_are_trained_again_when_a_clip_was_repaired(folder: Path, tmp_pat
     assert table[table["run"].eq("metadata")]["target"].eq("anomaly").all()
 
 
+def test_a_clip_that_a_run_had_read_and_that_is_gone_is_named(folder: Path, tmp_path: Path) -> None:
+    copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
+    train("metadata", copy, values={}, out=tmp_path / "run", place=workplace)
+    clip = next((copy / "data" / "train").rglob("*.mp4"))
+    clip.unlink()
+    with pytest.raises(
+        UsageError, match=rf"differs in clips \(1 cannot be read, such as data/train/.*{clip.name}: its file"
+    ):
+        train("metadata", copy, values={}, out=tmp_path / "run", place=workplace)
+
+
 def test_a_replaced_clip_without_a_listed_checksum_is_predicted_again(folder: Path, tmp_path: Path) -> None:
     copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
     (copy / "SHA256SUMS").unlink()
