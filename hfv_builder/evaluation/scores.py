@@ -37,6 +37,8 @@ class SetScores:
     """(n,), of the clips with a prediction."""
     reliability: Reliability
     """Of p_real."""
+    fewest: int
+    """Smallest number of these clips that have one label, among the labels that occur; 0 without clips."""
 
     def interval(self, figure: str) -> tuple[float, float]:
         """Return the 95 % interval of a figure; NaN if it is not defined."""
@@ -73,6 +75,7 @@ def score_set(rows: pd.DataFrame, bootstrap: Bootstrap) -> SetScores:
         is_real=is_real,
         p_real=p_real,
         reliability=reliability(is_real, p_real),
+        fewest=int(np.unique(truth, return_counts=True)[1].min(initial=len(truth))),
     )
 
 
