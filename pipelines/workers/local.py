@@ -37,17 +37,24 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 
 def gpus() -> list[str]:
     """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch."""
+    count = installed_gpus()
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
+    if allowed is None or not count:  # a login file may set the variable on machines without a GPU too
+        return [str(number) for number in range(count)]
+    named = [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
+    return [gpu for gpu in named if not gpu.strip().isdigit() or int(gpu) < count]
+
+
+def installed_gpus() -> int:
+    """Return the number of GPUs of this machine; 0 without a driver."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no driver
-        return []
+        return 0
     try:
-        return [str(number) for number in range(pynvml.nvmlDeviceGetCount())]
+        return int(pynvml.nvmlDeviceGetCount())
     finally:
         pynvml.nvmlShutdown()
 

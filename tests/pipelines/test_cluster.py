@@ -90,7 +90,10 @@ def test_rows_in_this_process_equal_those_of_workers(
 
 
 def test_every_gpu_has_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,9")
+    monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 0)
+    assert not Cluster().has_gpus()
+    monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 8)
     assert Cluster().has_gpus()
     with Cluster().connect(each_a_gpu=True) as client:
         visible = client.run(environment, "CUDA_VISIBLE_DEVICES")
@@ -227,6 +230,7 @@ def test_a_paused_worker_is_not_available() -> None:
 
 
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
