@@ -156,7 +156,7 @@ class Explains(Protocol):
 
 
 @runtime_checkable
-class Pretrained(Protocol):
+class HasOrigin(Protocol):
     """An additional property of a detector whose training starts from a published file."""
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import StochasticDepth
 
@@ -72,6 +72,14 @@ class LayerScale(nn.Module):
         return x * self.gamma
 
 
+class Norm(nn.RMSNorm):
+    """RMSNorm whose weight has the precision of the input, which autocast leaves to the caller, and torch warns of."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, dim)."""
+        return rms_norm(x, [*self.normalized_shape], self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Self-attention whose queries and keys are normalised over all heads."""
 
@@ -79,7 +87,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.q_norm, self.k_norm = nn.RMSNorm(dim, eps=EPS), nn.RMSNorm(dim, eps=EPS)
+        self.q_norm, self.k_norm = Norm(dim, eps=EPS), Norm(dim, eps=EPS)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hfv_builder.backends.weights import WeightsDir, file_sha256
-from hfv_builder.detectors.base import Curve, Detector, Fitting, Pretrained, Surroundings
+from hfv_builder.detectors.base import Curve, Detector, Fitting, HasOrigin, Surroundings
 from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
@@ -244,7 +244,7 @@ def _specification(
         clips=hashlib.sha256(contents.encode()).hexdigest(),
         is_lite=is_lite(release),
         profile=profile_of(release),
-        origin=detector.origin if isinstance(detector, Pretrained) else "",
+        origin=detector.origin if isinstance(detector, HasOrigin) else "",
     )
 
 

@@ -194,6 +194,15 @@ def test_every_size_has_its_shapes_and_parameters(name: str, millions: int) -> N
     assert sum(parameter.numel() for parameter in network.parameters()) // 1_000_000 == millions
 
 
+def test_lower_precision_is_close_and_warns_of_nothing() -> None:
+    network = VideoTransformer(TINY).eval()
+    with torch.inference_mode():
+        exact, _ = network(VIDEO)
+        with torch.autocast("cpu", torch.float16):
+            rounded, _ = network(VIDEO)
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.02, atol=0.02)
+
+
 def test_checkpointing_changes_no_gradient() -> None:
     gradients: list[list[Tensor | None]] = []
     work: list[int] = []
