@@ -164,6 +164,15 @@ class HasOrigin(Protocol):
         """The SHA-256 of the file; empty for random weights."""
 
 
+def answer_of(probabilities: Floats) -> int:
+    """Return the most probable class; −1 if a probability is NaN, which would count as the largest.
+
+    Args:
+        probabilities: (classes,).
+    """
+    return -1 if np.isnan(probabilities).any() else int(probabilities.argmax())
+
+
 def balanced_weights(classes: Ints, count: int) -> Floats:
     """Return the weight of each class, (count,): n / (classes that occur · clips of the class), as scikit-learn's."""
     sizes = np.bincount(classes, minlength=count).astype(np.float64)

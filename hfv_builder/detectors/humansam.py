@@ -20,7 +20,7 @@ from hfv_builder.backends.precision import autocast
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.backbones import make_backbone
-from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings
+from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings, answer_of
 from hfv_builder.detectors.clip_frames import SegmentFrames
 from hfv_builder.detectors.features import Combined, Uncached
 from hfv_builder.detectors.humansam_network import HumanSamNetwork, tuning
@@ -260,7 +260,7 @@ class HumanSam:
     def _accuracy(self, val: Samples) -> float:
         """Return the share of validation clips whose middle view gets the largest probability for their class."""
         known = np.flatnonzero(val.classes >= 0).tolist()
-        right = [self._judged(val, place, 1, 1)[0].argmax() == val.classes[place] for place in known]
+        right = [answer_of(self._judged(val, place, 1, 1)[0]) == val.classes[place] for place in known]
         return float(np.mean(right)) if right else float("nan")
 
     @property

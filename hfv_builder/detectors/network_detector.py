@@ -17,7 +17,17 @@ from torch.nn.functional import cross_entropy
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
-from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Ints, Samples, Surroundings
+from hfv_builder.detectors.base import (
+    Curve,
+    Evidence,
+    Extractor,
+    Fitting,
+    Floats,
+    Ints,
+    Samples,
+    Surroundings,
+    answer_of,
+)
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.pretrained import ORIGIN, weights_file
 from hfv_builder.detectors.saliency import gradient_maps
@@ -219,7 +229,7 @@ class NetworkDetector:
         own = np.flatnonzero(val.classes >= 0).tolist()
         if not own:
             return float("nan")
-        answers = [self._judged(self.views(val.features[place])).mean(axis=0).argmax() for place in own]
+        answers = [answer_of(self._judged(self.views(val.features[place])).mean(axis=0)) for place in own]
         return float(np.mean(np.array(answers) == val.classes[own]))
 
     @property

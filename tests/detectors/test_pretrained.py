@@ -135,6 +135,9 @@ def test_a_trained_network_records_its_published_weights(tmp_path: Path) -> None
     four = Samples(rows=pd.DataFrame(index=range(4)), features=clips, classes=np.arange(4))
     detector.fit(four, four, Fitting(folder=tmp_path))
     detector.save(tmp_path / "weights.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector, "_judged", lambda views: np.full((1, 4), np.nan))
+        assert detector._accuracy(four) == 0
     single = make_detector("cnndet", tmp_path, epochs=1, side=32, batch=1)
     with pytest.raises(UsageError, match=r"single view, which cannot be normalised .* set batch to at least 2"):
         single.fit(four, four, Fitting(folder=tmp_path / "single"))
