@@ -19,6 +19,7 @@ from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.answers import keep_answers
 from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
 from hfv_builder.detectors.features import Combined
+from hfv_builder.detectors.parts import EVERY_S
 from hfv_builder.detectors.registry import DETECTORS
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
 from hfv_builder.detectors.targets import four_probabilities
@@ -83,12 +84,16 @@ def predict_clips(
     detector = trained_detector(run, place)
     paths = clips_in(clips)
     answers: list[Answer] = []
+    kept, written = 0, time.monotonic()
     try:
         for answer in _answers(run, detector, paths, out, place):
             answers.append(answer)
-    finally:  # also if it is interrupted after hours
+            if keep and time.monotonic() - written >= EVERY_S:
+                _keep(run, answers[kept:])
+                kept, written = len(answers), time.monotonic()
+    finally:  # also if it is interrupted
         if keep:
-            _keep(run, answers)
+            _keep(run, answers[kept:])
     failed = [answer for answer in answers if answer.evidence is None]
     rows = [
         _row(answer.clip, answer.evidence, specification.classes) for answer in answers if answer.evidence is not None

@@ -231,11 +231,21 @@ def test_an_interrupted_prediction_keeps_its_answers(
             return answer
         raise KeyboardInterrupt
 
+    kept: list[int] = []
+    keep = own_clips._keep
+
+    def recording_keep(run: Any, answers: Any) -> None:
+        kept.append(len(answers))
+        keep(run, answers)
+
     monkeypatch.setattr(Metadata, "predict", predict_until_interrupted)
+    monkeypatch.setattr(own_clips, "EVERY_S", 0.0)
+    monkeypatch.setattr(own_clips, "_keep", recording_keep)
     clips = sorted(map(str, own_clips_folder.rglob("kling*.mp4")))
     assert main(["predict", str(run), *clips, "--keep"]) == INTERRUPTED
     assert "interrupted; only answers of --keep are stored" in capsys.readouterr().err
     assert len(answers_of(read_run(Path(run)))) == 1
+    assert kept == [1, 0]  # after each clip, here, and at the end
 
 
 def test_a_row_reports_agreement_of_views_and_weight_of_branches() -> None:
