@@ -80,7 +80,7 @@ def audit(
     computed = sum(
         complete_signals(manifests, name, lost, cluster, retry_failed=retry_failed, people=detector) for name in names
     )
-    clips = clips_table(manifests, names, lost)
+    clips = clips_table(manifests, names)
     if clips.empty:
         raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
     released = None if release is None else released_clips(release, clips)

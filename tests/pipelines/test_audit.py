@@ -184,7 +184,7 @@ def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     chosen = [{"clip_id": clip, "generator": "kling", "selected": number % 4 == 0} for number, clip in enumerate(ids)]
     manifests.replace(SELECTION, [pa.Table.from_pylist(chosen, schema=SELECTION.schema)], generator="kling")
     label(manifests, profile="lite")
-    clips = clips_table(manifests, ["kling"], lost_clips(manifests))
+    clips = clips_table(manifests, ["kling"])
     other = scores_of_other_profiles(manifests, clips)["same"]
     pd.testing.assert_frame_equal(other, clips.set_index("clip_id")[list(other)])
     assert len(other) == 20
