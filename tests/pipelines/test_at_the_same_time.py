@@ -1,6 +1,7 @@
 """Two commands on the same manifests: one runs in the middle of the other."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
 from pipelines.generators import clips_of, lost_clips
 from pipelines.label.rankable import rankable_scores
 from pipelines.label.stage import label
+from pipelines.outcome import Outcome, record
 from pipelines.show import show
 from pipelines.split import stage
 from pipelines.split.stage import split
@@ -111,3 +113,17 @@ def test_footage_that_is_catalogued_meanwhile_counts_once(
         monkeypatch.setattr(f"{module}.clips_of", catalogued_then)
     stage(manifests, ["pika"])
     assert ids[0] not in manifests.read(table, generator="pika")["clip_id"].to_pylist()
+
+
+def test_two_stages_that_end_in_one_millisecond_have_two_reports(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        ends = iter(datetime(2026, 11, 28, microsecond=end, tzinfo=UTC) for end in (1000, 1001))
+
+        @classmethod
+        def now(cls, _: tzinfo | None = None) -> Any:
+            return next(cls.ends)
+
+    monkeypatch.setattr("pipelines.outcome.datetime", Clock)
+    assert len({record(manifests, "label", Outcome(summary={}, text="")) for _ in range(2)}) == 2
