@@ -127,3 +127,22 @@ def test_two_stages_that_end_in_one_millisecond_have_two_reports(
 
     monkeypatch.setattr("pipelines.outcome.datetime", Clock)
     assert len({record(manifests, "label", Outcome(summary={}, text="")) for _ in range(2)}) == 2
+
+
+def test_reviewers_see_labels_and_splits_of_one_moment(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+    def split_then(own: Manifests, table: Table, *arguments: Any, **options: Any) -> pa.Table:
+        rows = read(own, table, *arguments, **options)
+        if table is LABELS:
+            monkeypatch.undo()
+            fill(own, "pika", [(3.0, 2.0, 1.0), (1.0, 2.0, 3.0)])
+            label(own)
+            split(own)
+        return rows
+
+    fill(manifests, "pika", [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0)])
+    label(manifests)
+    read = Manifests.read_settled
+    monkeypatch.setattr(Manifests, "read_settled", split_then)
+    clips = Clips(manifests)
+    assert clips.splits_in_use
+    assert clips.auto_label.tolist() == [0, 2]
