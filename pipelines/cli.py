@@ -249,9 +249,9 @@ def _into(options: argparse.Namespace) -> "Manifests | None":
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.demo.stage import demo
+    from pipelines.demo.command import run
 
-    return demo(options.out, seed=options.seed, workers=options.workers)
+    return run(options.out, seed=options.seed, workers=options.workers)
 
 
 STAGES = {

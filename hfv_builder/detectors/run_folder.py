@@ -108,7 +108,7 @@ def read_run(folder: Path) -> Run:
     try:
         content = load_json(path.read_text(encoding="utf-8"))
         return ADAPTER.validate_python(content | {"folder": folder})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error)

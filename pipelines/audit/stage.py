@@ -26,6 +26,7 @@ from hfv_builder.audit.topics import load_topics
 from hfv_builder.people.registry import lack
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.records import UsageError
+from hfv_builder.release.layout import tables_of
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, remove, writable
 from hfv_builder.storage.schema import AUDIT
@@ -74,6 +75,8 @@ def audit(
     cluster = cluster or Cluster()
     words = load_topics(None if topics is None else _text(topics), str(topics))
     theirs = None if against is None else read_labels(_text(against), str(against))
+    if release is not None:
+        tables_of(release)  # signals may take hours
     names = list(dict.fromkeys(generators or catalogued(manifests)))
     lost = lost_clips(manifests)
     detector = person_run(people)

@@ -10,11 +10,10 @@ from tqdm import tqdm
 
 from hfv_builder.evaluation.page import FILE as RESULTS_PAGE
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import METRICS, OUR_FAULT, UsageError
+from hfv_builder.records import METRICS, OUR_FAULT
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
-from pipelines.alone import alone
 from pipelines.catalog.stage import catalog
 from pipelines.demo.detectors import train_and_evaluate
 from pipelines.demo.release import load_with_datasets, prepare, split_and_release
@@ -38,17 +37,8 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     Everything that is there already and belongs to this seed is used again.
 
     Raises:
-        UsageError: the folder cannot be written, or another demo is at work there.
+        UsageError: the folder cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
-    with alone(out, "demo"):
-        return _demo(out, seed=seed, workers=workers)
-
-
-def _demo(out: Path, *, seed: int, workers: int | None) -> Outcome:
     started = time.time()
     specs = sample_plan(seed=seed)
     manifests = Manifests(out / "manifests")

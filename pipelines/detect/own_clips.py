@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.backends.weights import file_sha256
@@ -26,8 +25,8 @@ from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
 from hfv_builder.release.metadata import SCHEMA
 from hfv_builder.storage.part_file import writing
-from hfv_builder.storage.path_text import path_of, path_text
-from pipelines.catalog.folder import list_clips, no_clip, sift
+from hfv_builder.storage.path_text import path_text
+from pipelines.detect.given_clips import clips_in
 from pipelines.detect.own_scores import ID, own_scores
 from pipelines.detect.predict import trained_detector
 from pipelines.detect.prepare import Workplace
@@ -78,8 +77,8 @@ def predict_clips(
         raise UsageError(f"{folder} is read-only: leave out --keep, or copy the run")
     if specification.detector == IMPORTED:
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
-    detector = trained_detector(run, place)
     paths = clips_in(clips)
+    detector = trained_detector(run, place)
     answers = [*_answers(run, detector, paths, out, place)]
     if keep:
         _keep(run, answers)
@@ -103,28 +102,6 @@ def predict_clips(
         "seconds": round(time.time() - started, 1),
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
-
-
-def clips_in(arguments: Sequence[Path]) -> list[Path]:
-    """Return the given files, and the clips in the given folders, without repetitions and in this order.
-
-    Raises:
-        UsageError: a path does not exist, or a folder has no clip.
-    """
-    paths: dict[Path, Path] = {}
-    for argument in arguments:
-        if argument.is_dir():
-            listing = list_clips(argument)
-            own, others = sift([*listing.files])
-            if not own:
-                raise no_clip(listing, pa.concat_tables([listing.others, others]))
-            for path in map(path_of, own):
-                paths.setdefault(path, path)
-        elif argument.exists():
-            paths.setdefault(argument.parent.resolve() / argument.name, argument)
-        else:
-            raise UsageError(f"{argument} does not exist: give files of clips, or folders with clips")
-    return [*paths.values()]
 
 
 def _answers(

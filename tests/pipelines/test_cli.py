@@ -59,6 +59,35 @@ def test_help_needs_only_the_standard_library() -> None:
         assert f"usage: hfv {command}" in out
 
 
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("demo --out FILE", "cannot write to"),
+        ("evaluate --release FILE", "is not a release"),
+        ("evaluate import --name n --predictions FILE --release FILE", "is not a release"),
+        ("predict FILE FILE", "is not a run"),
+        ("release a --version 1", "is not a semantic version"),
+        ("release a --version 1.0.0 --variants a", "there is no variant a"),
+        ("reproduce --release FILE", "is not a release"),
+        ("train clip-svm --release FILE", "is not a release"),
+        ("train clip-svm --release FILE --config absent.toml", "there is no such file"),
+        ("train nothing --release FILE", "there is no detector 'nothing'"),
+        ("weights try --record .", "cannot be written"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_stage_is_imported(
+    command: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for module in ("detect.commands", "demo.command", "release.commands", "weights_command"):
+        monkeypatch.delitem(sys.modules, f"pipelines.{module}", raising=False)
+    for module in ("detect.prepare", "detect.train", "demo.stage", "release.stage", "trial"):
+        monkeypatch.setitem(sys.modules, f"pipelines.{module}", None)
+    monkeypatch.setenv("HFV_MANIFESTS", str(tmp_path))
+    assert main(command.replace("FILE", str(tmp_path / "file")).split()) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_the_readme_shows_every_command() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     for command in COMMANDS:

@@ -1,0 +1,23 @@
+"""`hfv demo`: take its folder before the stages are imported, which takes seconds."""
+
+from pathlib import Path
+
+from hfv_builder.records import UsageError
+from pipelines.alone import alone
+from pipelines.outcome import Outcome
+
+
+def run(out: Path, *, seed: int, workers: int | None) -> Outcome:
+    """Run the demo in a folder.
+
+    Raises:
+        UsageError: the folder cannot be written, or another demo is at work there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
+    with alone(out, "demo"):
+        from pipelines.demo.stage import demo
+
+        return demo(out, seed=seed, workers=workers)
