@@ -83,6 +83,11 @@ def for_each(
     return complete
 
 
+def score_lock(generator: str) -> str:
+    """Return the name of the lock that is held while scores or signals of a generator are written."""
+    return f"score-{generator}"
+
+
 def clips_of(
     manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None, *, selected: bool = False
 ) -> pa.Table:
