@@ -1,5 +1,6 @@
 """Folders of runs with damaged or changed files."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_a_damaged_description_of_a_run_is_named(wrong: str, reason: str, tmp_pa
     (tmp_path / "run.json").write_text(wrong)
     with pytest.raises(UsageError, match=rf"run.json cannot be read \(.*{reason}.*\): train the detector again"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["binary", "anomaly", "generator"])
+def test_classes_that_were_changed_are_refused(target: str, folder: Path, tmp_path: Path) -> None:
+    train("chance", folder, values={"target": target}, out=tmp_path)
+    written = json.loads((tmp_path / "run.json").read_text())
+    own = written["specification"]
+    others = [{"classes": own["classes"][::-1]}, {"target": "binary" if target != "binary" else "anomaly"}]
+    for changed in (*others, {"config": own["config"] | others[1]}):
+        (tmp_path / "run.json").write_text(json.dumps(written | {"specification": own | changed}))
+        with pytest.raises(
+            UsageError, match=r"run.json cannot be read \(it names other classes .*: train the detector"
+        ):
+            read_run(tmp_path)
 
 
 def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
