@@ -242,6 +242,7 @@ def test_options_refuse_empty_values(command: str, option: str, value: str, caps
         (["catalog", "--generator", "k", "--clips", "clips", "--manifests", "file"], "Not a directory"),
         (["status", "--manifests", "file"], "/file has no clips yet"),
         (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),
+        (["review"], "/manifests has no clips yet"),
         (["review", "--users", "clips"], "clips"),
         (["review", "--settings", "clips"], "clips cannot be read: Is a directory"),
         (["reviews", "export", "--db", "clips"], "clips does not exist"),
@@ -264,6 +265,7 @@ def test_files_given_as_folders_and_folders_given_as_files_are_refused(
     err = capsys.readouterr().err
     assert sentence in err
     assert err.count("\n") == 1
+    assert not Path("manifests/review").exists()
 
 
 def test_commands_lead_from_a_folder_to_splits(
