@@ -25,6 +25,8 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import result_file
 
+RUNS = Path("runs")
+"""The folder of runs by default; those of a release are in one below it."""
 IMPORTED = "imported"
 """The detector name of a run with imported predictions."""
 PREDICTIONS = pa.schema({**dict.fromkeys(KEYS, pa.string()), **dict.fromkeys(PROBABILITIES, pa.float64())})

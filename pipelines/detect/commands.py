@@ -14,6 +14,7 @@ from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.records import UsageError
 from hfv_builder.release.layout import tables_of
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.part_file import require_folder
 from pipelines.detect.given_clips import clips_in
 from pipelines.outcome import Outcome
 
@@ -27,7 +28,7 @@ def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Train the detector that the arguments describe.
 
     Raises:
-        UsageError: the arguments contradict each other.
+        UsageError: the arguments contradict each other, or a path is plainly wrong.
     """
     values = read_config(options.config, options.set)
     values |= {name: value for name, value in (("target", options.target), ("seed", options.seed)) if value is not None}
@@ -37,6 +38,7 @@ def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:
         raise UsageError("a run that is resumed has its own configuration: leave out the other options, or --resume")
     spec_of(options.detector)
     tables_of(options.release)
+    require_folder(options.out, option="--out")
     from pipelines.detect.train import train
 
     place = _place(manifests, options)
@@ -47,7 +49,7 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Evaluate runs, or import predictions.
 
     Raises:
-        UsageError: the arguments contradict each other.
+        UsageError: the arguments contradict each other, or a path is plainly wrong.
     """
     if options.runs == [IMPORT]:
         if options.name is None or options.predictions is None:
@@ -55,12 +57,14 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
                 "name the run and the file: `hfv evaluate import --name N --predictions FILE --release DIR`"
             )
         tables_of(options.release)
+        require_folder(options.out, option="--out")
         from pipelines.detect.imports import import_predictions
 
         return import_predictions(options.name, options.predictions, options.release, out=options.out)
     if options.name is not None or options.predictions is not None:
         raise UsageError("--name and --predictions belong to `hfv evaluate import`")
     tables_of(options.release)
+    require_folder(options.out, option="--out")
     for run in options.runs:
         read_run(run)
     from pipelines.detect.evaluate import evaluate_runs
@@ -73,10 +77,11 @@ def run_predict(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Predict the clips that the arguments name.
 
     Raises:
-        UsageError: there is no such run or clip.
+        UsageError: there is no such run or clip, or --out cannot be written.
     """
     read_run(options.run)
     clips = clips_in(options.clips)
+    require_folder(options.out, option="--out")
     from pipelines.detect.own_clips import predict_clips
     from pipelines.detect.prepare import Workplace
 
@@ -88,12 +93,13 @@ def run_reproduce(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """Reproduce the tables of the paper.
 
     Raises:
-        UsageError: the configuration cannot be read.
+        UsageError: the configuration cannot be read, or a path is plainly wrong.
     """
     values = read_config(options.config, [])
     if wrong := [name for name, own in values.items() if not isinstance(own, dict)]:
         raise UsageError(f"{options.config}: {wrong[0]} is in no table: put it below [cnndet], or another detector")
     tables_of(options.release)
+    require_folder(options.out, option="--out")
     from pipelines.detect.reproduce import reproduce
 
     return reproduce(

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.backends.registry import resolve
@@ -64,12 +67,15 @@ def test_help_needs_only_the_standard_library() -> None:
     [
         ("demo --out FILE", "cannot write to"),
         ("evaluate --release FILE", "is not a release"),
+        ("evaluate --release RELEASE --out FILE", "Not a directory"),
+        ("evaluate import --name n --predictions FILE --release RELEASE", "is not a table of a release"),
         ("evaluate import --name n --predictions FILE --release FILE", "is not a release"),
         ("predict FILE FILE", "is not a run"),
         ("release a --version 1", "is not a semantic version"),
         ("release a --version 1.0.0 --variants a", "there is no variant a"),
         ("reproduce --release FILE", "is not a release"),
         ("train clip-svm --release FILE", "is not a release"),
+        ("train clip-svm --release RELEASE --out FILE/a/b", "Not a directory"),
         ("train clip-svm --release FILE --config absent.toml", "there is no such file"),
         ("train nothing --release FILE", "there is no detector 'nothing'"),
         ("weights try --record .", "cannot be written"),
@@ -79,12 +85,17 @@ def test_wrong_arguments_are_refused_before_a_stage_is_imported(
     command: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    for module in ("detect.commands", "demo.command", "release.commands", "weights_command"):
+    table = tmp_path / "release" / "data" / "train" / "metadata.parquet"
+    table.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"file_name": ["a.mp4"]}), table)
+    paths = {name.upper(): str(tmp_path / name) for name in ("file", "release")}
+    for module in ("detect.commands", "detect.imports", "demo.command", "release.commands", "weights_command"):
         monkeypatch.delitem(sys.modules, f"pipelines.{module}", raising=False)
     for module in ("detect.prepare", "detect.train", "demo.stage", "release.stage", "trial"):
         monkeypatch.setitem(sys.modules, f"pipelines.{module}", None)
     monkeypatch.setenv("HFV_MANIFESTS", str(tmp_path))
-    assert main(command.replace("FILE", str(tmp_path / "file")).split()) == 2
+    arguments = re.sub("FILE|RELEASE", lambda name: paths[name[0]], command).split()
+    assert main(arguments) == 2
     assert sentence in capsys.readouterr().err
 
 
