@@ -28,7 +28,7 @@ from hfv_builder.storage.part_file import writing
 from hfv_builder.storage.path_text import path_text
 from pipelines.detect.given_clips import clips_in
 from pipelines.detect.own_scores import ID, own_scores
-from pipelines.detect.predict import trained_detector
+from pipelines.detect.predict import require_classes, trained_detector
 from pipelines.detect.prepare import Workplace
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
@@ -138,6 +138,7 @@ def _answers(
             else:
                 own = detector.predict(clip)
                 evidence = Evidence(probabilities=own[0], views=own, view="clip")
+            require_classes(run, evidence.probabilities)
             image = _drawn(path, evidence, out)
             yield Answer(clip=path, evidence=replace(evidence, images=None, maps=None), image=image)
 

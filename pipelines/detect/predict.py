@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.backends.weights import file_sha256
@@ -53,6 +54,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     ready = prepare(release, clips, detector, known_run.target, known_run.classes, place)
     rows = ready.samples.rows
     own = detector.predict(ready.samples) if len(rows) else np.empty((0, len(known_run.classes)))
+    require_classes(run, own)
     four = four_probabilities(own, known_run.target, known_run.classes, known_run.real)
     joined = release.sets.merge(pd.concat([rows[["path"]], four], axis=1), how="left", on="path")
     joined = joined[[*KEYS, *PROBABILITIES]]
@@ -60,6 +62,19 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
         with contextlib.suppress(UsageError):  # the folder of someone else's run may be read-only
             write_predictions(path, joined, made_by=made_by)
     return Predicted(rows=joined, failed=ready.failed)
+
+
+def require_classes(run: Run, probabilities: npt.NDArray[np.float64]) -> None:
+    """Check that a detector gives as many probabilities, (…, classes), as its run.json names classes.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if probabilities.shape[-1] != (count := len(run.specification.classes)):
+        raise UsageError(
+            f"{run.folder / 'run.json'} names {count} classes, but its weights distinguish {probabilities.shape[-1]}: "
+            "train the detector again into another --out"
+        )
 
 
 def _is_newer(predictions: Path, release: Release) -> bool:

@@ -14,6 +14,7 @@ from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.records import DONE, UsageError
 from pipelines.cli import main
 from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
 
@@ -61,6 +62,12 @@ def test_classes_that_were_changed_are_refused(target: str, folder: Path, tmp_pa
             UsageError, match=r"run.json cannot be read \(it names other classes .*: train the detector"
         ):
             read_run(tmp_path)
+    if target == "generator":
+        more = {name: sorted([*own[name], "another"]) for name in ("classes", "generators")}
+        (tmp_path / "run.json").write_text(json.dumps(written | {"specification": own | more}))
+        for predict in (lambda: evaluate_runs([tmp_path], folder), lambda: predict_clips(tmp_path, [folder])):
+            with pytest.raises(UsageError, match=r"run.json names 3 classes, but .* 2: train"):
+                predict()
 
 
 def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:
