@@ -48,10 +48,11 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
     Raises:
         UsageError: its files cannot be read, or a parameter has no weights.
     """
-    from transformers import logging
+    import transformers
 
     path = folder / "model.safetensors"
     # Its warnings are errors here, and its progress bar would overwrite ours.
+    logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

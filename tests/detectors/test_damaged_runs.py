@@ -1,6 +1,8 @@
 """Folders of runs with damaged or changed files."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
+from pipelines.outcome import Outcome
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -65,7 +68,11 @@ def test_classes_that_were_changed_are_refused(target: str, folder: Path, tmp_pa
     if target == "generator":
         more = {name: sorted([*own[name], "another"]) for name in ("classes", "generators")}
         (tmp_path / "run.json").write_text(json.dumps(written | {"specification": own | more}))
-        for predict in (lambda: evaluate_runs([tmp_path], folder), lambda: predict_clips(tmp_path, [folder])):
+        again: list[Callable[[], Outcome]] = [
+            partial(evaluate_runs, [tmp_path], folder),
+            partial(predict_clips, tmp_path, [folder]),
+        ]
+        for predict in again:
             with pytest.raises(UsageError, match=r"run.json names 3 classes, but .* 2: train"):
                 predict()
 
