@@ -58,7 +58,8 @@ def test_an_item_that_kills_its_worker_late_fails_alone(lone: Client, monkeypatc
 
 def test_a_worker_is_restarted_however_long_it_takes(lone: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dask looks some time after a death whether the worker is back, and closes its nanny if it is not."""
-    loop: Any = lone.cluster.loop.asyncio_loop
+    own: Any = lone.cluster
+    loop = own.loop.asyncio_loop
     later = loop.call_later
 
     def look_soon(delay: float, look: Any, *arguments: Any, **options: Any) -> Any:
