@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from hfv_builder.records import UsageError
     from hfv_builder.storage.manifest import Manifests
-    from hfv_builder.storage.places import answering, place, reach
+    from hfv_builder.storage.places import answering, reach, typed_place
     from pipelines.outcome import record
 
     try:
         with answering("the store cannot be used"):
-            manifests = Manifests(reach(place(path_text(options.manifests))))
+            manifests = Manifests(reach(typed_place(path_text(options.manifests))))
             outcome: Outcome = STAGES[options.command](manifests, options)
             if outcome.exit_code in (DONE, SOME_FAILED) and options.command in RECORDED:
                 record(manifests, options.command, outcome)
@@ -95,14 +95,14 @@ def _cluster(options: argparse.Namespace) -> Cluster:
 
 
 def _catalog(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.storage.places import place
+    from hfv_builder.storage.places import typed_place
     from pipelines.catalog.stage import catalog
 
     return catalog(
         manifests,
         options.generator,
-        place(path_text(options.clips)),
-        prompts=place(path_text(options.prompts)) if options.prompts else None,
+        typed_place(path_text(options.clips)),
+        prompts=typed_place(path_text(options.prompts)) if options.prompts else None,
         prompts_in_names=options.prompts_in_names,
         real=options.real,
         retry_failed=options.retry_failed,
@@ -160,15 +160,15 @@ def _release(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 
 def _audit(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from hfv_builder.storage.places import place
+    from hfv_builder.storage.places import typed_place
     from pipelines.audit.stage import audit
 
     return audit(
         manifests,
         options.generator,
-        against=place(path_text(options.against)) if options.against else None,
+        against=typed_place(path_text(options.against)) if options.against else None,
         release=options.release,
-        topics=place(path_text(options.topics)) if options.topics else None,
+        topics=typed_place(path_text(options.topics)) if options.topics else None,
         people=options.people,
         retry_failed=options.retry_failed,
         cluster=_cluster(options),
@@ -244,15 +244,15 @@ def _reviews(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
 
 def _into(options: argparse.Namespace) -> "Manifests | None":
     from hfv_builder.storage.manifest import Manifests
-    from hfv_builder.storage.places import place, reach
+    from hfv_builder.storage.places import reach, typed_place
 
-    return None if options.into is None else Manifests(reach(place(path_text(options.into))))
+    return None if options.into is None else Manifests(reach(typed_place(path_text(options.into))))
 
 
 def _demo(manifests: "Manifests", options: argparse.Namespace) -> "Outcome":
-    from pipelines.demo.stage import demo
+    from pipelines.demo.command import run
 
-    return demo(options.out, seed=options.seed, workers=options.workers)
+    return run(options.out, seed=options.seed, workers=options.workers)
 
 
 STAGES = {

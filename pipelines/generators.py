@@ -13,6 +13,7 @@ from hfv_builder.clips.sources import check_name
 from hfv_builder.records import Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SELECTION, Table
+from hfv_builder.storage.snapshot import state
 from pipelines.outcome import SHOWN, paragraphs, table
 from pipelines.workers.limits import cores
 
@@ -82,6 +83,11 @@ def for_each(
     return complete
 
 
+def score_lock(generator: str) -> str:
+    """Return the name of the lock that is held while scores or signals of a generator are written."""
+    return f"score-{generator}"
+
+
 def clips_of(
     manifests: Manifests, generator: str, columns: list[str], lost: pa.Table | None = None, *, selected: bool = False
 ) -> pa.Table:
@@ -117,6 +123,21 @@ def clips_of(
     valid = pc.equal(rows["status"], Status.OK.value)
     error = pc.if_else(valid, pa.scalar(None, pa.string()), rows["error"])  # of a valid clip it is only a remark
     return rows.set_column(rows.column_names.index("error"), "error", error)
+
+
+def with_lost_clips(manifests: Manifests, work: Callable[[pa.Table], T]) -> tuple[pa.Table, T]:
+    """Return the result of `lost_clips` and that of `work` on it, which is called again if the first has changed.
+
+    A generator that is catalogued while `work` reads another one would otherwise count the same content as well.
+    """
+    after = state(manifests, [CLIPS])
+    lost = lost_clips(manifests)
+    while True:
+        before, result = after, work(lost)
+        after = state(manifests, [CLIPS])
+        if after == before or (now := lost_clips(manifests)).equals(lost):
+            return lost, result
+        lost = now
 
 
 def lost_clips(manifests: Manifests) -> pa.Table:

@@ -91,6 +91,6 @@ def record(manifests: Manifests, stage: str, outcome: Outcome) -> Place:
         **outcome.summary,
     }
     folder = writable(manifests.root / "runs")
-    path = folder / f"{ended.strftime('%Y%m%dT%H%M%S%f')[:-3]}-{stage}.json"
+    path = folder / f"{ended.strftime('%Y%m%dT%H%M%S%f')}-{stage}.json"
     put(path, json.dumps(_without_nan(report), indent=2, default=str))
     return path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hfv_builder.records import UsageError
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
+from pipelines.generators import catalogued
 from pipelines.outcome import Outcome, table
 from pipelines.score.old_scores import bring_up_to_date, old_generators
 
@@ -70,7 +71,8 @@ def review(
         verbose: whether requests are logged.
 
     Raises:
-        UsageError: other machines can reach `host` and no users are given, the port is taken, or a file cannot be read.
+        UsageError: there are no clips, other machines can reach `host` and no users are given, the port is taken, or a
+            file cannot be read.
     """
     import uvicorn
 
@@ -87,18 +89,22 @@ def review(
         raise UsageError(
             f"other machines can reach {host}: give --users FILE, so that only reviewers can sign in; {ADVICE}"
         )
+    chosen = load_settings(settings, overlap=overlap, cache_gb=cache_gb)
+    only = None if clips is None else read_list(clips)
+    answers = {} if run is None else answers_of(read_run(run))
     decisions = database(manifests, db).resolve()
+    catalogued(manifests)  # else a folder with a mistyped name would be made and served
     with manifests.lock("review"), lock(decisions.parent, decisions.name):
         bring_up_to_date(manifests, old_generators(manifests))
         app = create_app(
             manifests,
             decisions,
-            settings=load_settings(settings, overlap=overlap, cache_gb=cache_gb),
+            settings=chosen,
             users=users_file,
             hosts=(*names_of(host), *names),
             into=destination(manifests, db, into),
-            only=None if clips is None else read_list(clips),
-            answers={} if run is None else answers_of(read_run(run)),
+            only=only,
+            answers=answers,
         )
         # The manifests stay in memory; excluding them from garbage collection avoids pauses.
         gc.freeze()

@@ -9,7 +9,6 @@ from hfv_builder.backends import registry
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Profile, for_device
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
-from hfv_builder.storage.part_file import require_writable
 from hfv_builder.trial import certificate
 from hfv_builder.trial.certificate import Certificate, Comparison
 from hfv_builder.trial.check import Check, table
@@ -46,8 +45,6 @@ def try_weights(
     other = certificate.read(trusted) if trusted else None
     if other and other.profile != profile.name:
         raise UsageError(f"the certificate is of profile {other.profile}, not {profile.name}: give --profile")
-    if record:
-        require_writable(record, option="--record")
     device = chosen_device(device)
     profile = for_device(profile, device)
     checks: list[Check] = []

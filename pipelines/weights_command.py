@@ -7,6 +7,7 @@ from hfv_builder.backends.weights import FileState, WeightsDir, default_root
 from hfv_builder.people.specs import PINS, PROFILES
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import require_writable
 from pipelines.outcome import Outcome
 from pipelines.weights import check, check_models, demand, pull, pull_models, table
 
@@ -25,6 +26,8 @@ def run(options: argparse.Namespace) -> Outcome:
     store = WeightsDir(root=options.dir or default_root(), profile=quote(options.profile))
     profile = load_profile(options.profile)
     if options.action == "try":
+        if options.record:
+            require_writable(options.record, option="--record")
         from pipelines.trial import try_weights
 
         return try_weights(profile, store=store, device=options.device, record=options.record, trusted=options.compare)

@@ -18,7 +18,8 @@ from hfv_builder.labelling.splits import val_size
 from hfv_builder.records import METRICS, ClipError, Label, Metric, Split, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import URL, Place, place
-from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
+from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS
+from hfv_builder.storage.snapshot import at_one_moment
 from review_ui.filter import Filter
 
 NONE = -1
@@ -49,9 +50,9 @@ class Clips:
             only: ids of the clips that filters select from; None selects from all.
 
         Raises:
-            UsageError: a part cannot be read.
+            UsageError: a part cannot be read, or other commands change them again and again.
         """
-        clips = _rows(manifests, CLIPS, CLIP_COLUMNS)
+        clips, self._labels, self._splits = _tables(manifests)
         # Copies of another clip and files that cannot be opened are not reviewed separately.
         clips = counted_rows(clips, lost_rows(clips.select(HOLDER)))
         clips = clips.sort_by([("generator", "ascending"), ("clip_id", "ascending")])
@@ -64,8 +65,6 @@ class Clips:
         self.row = {clip_id: row for row, clip_id in enumerate(self.ids)}
         self._clips = clips
         self._listed = np.array([only is None or clip_id in only for clip_id in self.ids], bool)
-        self._labels = _rows(manifests, LABELS, LABEL_COLUMNS)
-        self._splits = _rows(manifests, SPLITS, SPLIT_COLUMNS)
         self._sources = load_sources(manifests.root)
         self._label_at, self._split_at = _joined(clips, self._labels), _joined(clips, self._splits)
 
@@ -254,8 +253,14 @@ class Clips:
         return None if index == NONE else list(Split)[index].value
 
 
-def _rows(manifests: Manifests, table: Table, columns: str) -> pa.Table:
-    return manifests.read_settled(table, columns.split()).combine_chunks()
+def _tables(manifests: Manifests) -> list[pa.Table]:
+    """Return the rows of clips, labels and splits, as of one moment."""
+    columns = ((CLIPS, CLIP_COLUMNS), (LABELS, LABEL_COLUMNS), (SPLITS, SPLIT_COLUMNS))
+
+    def read() -> list[pa.Table]:
+        return [manifests.read_settled(table, names.split()).combine_chunks() for table, names in columns]
+
+    return at_one_moment(manifests, [table for table, _ in columns], read)
 
 
 def _joined(clips: pa.Table, rows: pa.Table) -> Ints:

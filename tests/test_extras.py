@@ -151,6 +151,9 @@ def results(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict
     root = tmp_path_factory.mktemp("base")
     (root / "clips").mkdir()
     make_clip(root / "clips" / "c.mp4")
+    table = root / "data" / "train" / "metadata.parquet"  # of a release
+    table.parent.mkdir(parents=True)
+    table.touch()
     options = {
         "catalog": ["--generator", "gamma", "--clips", str(root / "clips"), "--workers", "0"],
         "label": ["--generator", "alpha"],

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
 
 from hfv_builder.audit.estimates import share
 from hfv_builder.audit.finding import Area, Estimate, Finding, Report
@@ -70,6 +69,8 @@ def _balance(clips: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
     counts = counts.loc[:, counts.sum() > 0]
     if min(counts.shape) < 2:
         return []
+    from scipy.stats import chi2_contingency
+
     total = int(counts.to_numpy().sum())
     test = chi2_contingency(counts.to_numpy())
     surplus = max(0.0, float(test.statistic) - test.dof) / total  # Bergsma 2013

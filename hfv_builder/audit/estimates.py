@@ -2,12 +2,12 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, norm, spearmanr
+from scipy.special import ndtri
 
 from hfv_builder.audit.finding import Estimate
 
 LEVEL = 0.95
-Z = float(norm.ppf((1 + LEVEL) / 2))
+Z = float(ndtri((1 + LEVEL) / 2))
 BOOTSTRAPS = 400
 
 Floats = npt.NDArray[np.float64]
@@ -18,6 +18,8 @@ def share(count: int, total: int) -> Estimate:
     """Return count / total with Wilson's interval; 0 of 0 is 0."""
     if not total:
         return Estimate(value=0.0, low=0.0, high=1.0)
+    from scipy.stats import binomtest  # takes a while to import, and a command may be refused before
+
     interval = binomtest(int(count), int(total)).proportion_ci(LEVEL, method="wilson")
     return Estimate(value=count / total, low=float(interval.low), high=float(interval.high))
 
@@ -34,6 +36,8 @@ def rank_correlation(a: Floats, b: Floats) -> Estimate | None:
     a, b = a[known], b[known]
     if len(a) < 10 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
+    from scipy.stats import spearmanr
+
     value = float(spearmanr(a, b).statistic)
     half = Z * np.sqrt((1 + value**2 / 2) / (len(a) - 3))
     z = np.arctanh(np.clip(value, -0.999999, 0.999999))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from hfv_builder.audit.estimates import area_estimate, area_under_curve
@@ -217,6 +216,8 @@ def _encoded(facts: pd.DataFrame) -> Floats:
 
 def _area(values: Floats, classes: Ints, folds: Ints) -> tuple[float, float]:
     """Return the mean over folds of the area under the curve, and its variance."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # takes a while to import
+
     names = np.unique(classes)
     areas, variances = [], []
     for fold in np.unique(folds):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -49,6 +48,8 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
     Raises:
         UsageError: its files cannot be read, or a parameter has no weights.
     """
+    import transformers
+
     path = folder / "model.safetensors"
     # Its warnings are errors here, and its progress bar would overwrite ours.
     logging: Any = transformers.logging

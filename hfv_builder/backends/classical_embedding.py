@@ -21,7 +21,7 @@ BINS = (4, 12, 12)
 LOW, HIGH = (0.0, -50.0, -50.0), (100.0, 50.0, 50.0)
 """Range of the bins; colours outside it count in the outermost bins."""
 NEIGHBOURS = 3
-"""Frames on each side over which a histogram is averaged."""
+"""Frames on each side over which a histogram is averaged; fewer in a clip of less than seven frames."""
 
 
 class LabHistogram:
@@ -51,7 +51,8 @@ class LabHistogramPass:
         lab = levelled_lab(np.concatenate(self._frames))
         weight = np.ones(lab.shape[1:3]) if self._region == "frame" else subject_weight(lab)
         bins = np.stack([histogram(frame, weight) for frame in lab])
-        mean = np.stack([bins[max(0, t - NEIGHBOURS) : t + NEIGHBOURS + 1].mean(axis=0) for t in range(len(bins))])
+        reach = min(NEIGHBOURS, (len(bins) - 1) // 2)  # averages over all frames of a short clip would be equal
+        mean = np.stack([bins[max(0, t - reach) : t + reach + 1].mean(axis=0) for t in range(len(bins))])
         root = torch.from_numpy(np.sqrt(mean))
         return torch.nn.functional.normalize(root, dim=1).float()
 

@@ -11,10 +11,9 @@ import torch
 from open_clip import CLIP
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch import Tensor
-from torchvision.transforms.functional import center_crop
 
 from hfv_builder.backends.checkpoint import load_safetensors, misfit, unreadable
-from hfv_builder.backends.embedding import FrameEmbedding, Normalize, resized
+from hfv_builder.backends.embedding import FrameEmbedding, Normalize, prepare_frames
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Embedding
 from hfv_builder.storage.json_text import load_json
@@ -29,15 +28,6 @@ class Prepare:
     def __call__(self, frames: Tensor) -> Tensor:
         """Return the frames resized, cropped and normalised: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
         return self._normalize(prepare_frames(frames, self._side))
-
-
-def prepare_frames(frames: Tensor, side: int) -> Tensor:
-    """Return the frames resized and cropped, in whole grey levels: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
-    height, width = frames.shape[1:3]
-    short = min(height, width)
-    size = (int(side * height / short), int(side * width / short))
-    images: Tensor = center_crop(resized(frames, size), [side, side])
-    return images
 
 
 def load(config: Embedding, device: str, store: WeightsDir) -> FrameEmbedding:

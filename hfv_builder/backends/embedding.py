@@ -76,6 +76,15 @@ class FrameEmbeddingPass:
         return torch.cat(self._vectors)
 
 
+def prepare_frames(frames: Tensor, side: int) -> Tensor:
+    """Return the frames resized and cropped, in whole grey levels: (n, H, W, 3) uint8 to (n, 3, side, side) float32."""
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    size = (int(side * height / short), int(side * width / short))
+    top, left = (round((length - side) / 2) for length in size)
+    return resized(frames, size)[:, :, top : top + side, left : left + side]
+
+
 def resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the frames resized to (h, w), bicubic with antialiasing, rounded to whole grey levels.
 

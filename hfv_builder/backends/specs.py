@@ -139,7 +139,7 @@ BACKENDS: Mapping[str, BackendSpec] = {
         kind="embedding",
         module="classical_embedding",
         packages=("torch", "opencv-python-headless"),
-        recipe=3,
+        recipe=4,
         keep_vectors=True,
     ),
 }

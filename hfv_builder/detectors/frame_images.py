@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hfv_builder.backends.clip import prepare_frames
+from hfv_builder.backends.embedding import prepare_frames
 from hfv_builder.detectors.frames import even_frames
 
 

@@ -23,7 +23,7 @@ from hfv_builder.records import ClipError, Label, Split, UsageError
 from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import read_checksums, sha256
 from hfv_builder.release.dataset import configs_of
-from hfv_builder.release.layout import EVALUATION, METADATA, SUFFIX, split_of
+from hfv_builder.release.layout import EVALUATION, SUFFIX, split_of, tables_of
 from hfv_builder.release.metadata import NO_LABELS, SCHEMA, converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 from hfv_builder.storage.path_text import printable
@@ -167,12 +167,7 @@ def read_release(folder: Path) -> Release:
     Raises:
         UsageError: it is not a release, or a table is damaged or lacks a column.
     """
-    tables = sorted(table for pattern in FOLDERS for table in folder.glob(f"{pattern}/{METADATA}"))
-    if not tables:
-        raise UsageError(
-            f"{folder} is not a release: neither data/ nor eval/ has a {METADATA}; make one with `hfv release`, or "
-            "give --release the folder that holds README.md"
-        )
+    tables = tables_of(folder)
     rows = _placed({table.parent.relative_to(folder).as_posix(): _read(table, folder) for table in tables})
     sums: dict[str, str] = {}
     identity = b"".join(table.read_bytes() for table in tables)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from hfv_builder.detectors.targets import Target
+from hfv_builder.detectors.targets import Target, class_names
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
@@ -26,6 +26,8 @@ from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import result_file
 from hfv_builder.storage.path_text import printable
 
+RUNS = Path("runs")
+"""The folder of runs by default; those of a release are in one below it."""
 IMPORTED = "imported"
 """The detector name of a run with imported predictions."""
 PREDICTIONS = pa.schema({**dict.fromkeys(KEYS, pa.string()), **dict.fromkeys(PROBABILITIES, pa.float64())})
@@ -115,8 +117,9 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.json"
     try:
         content = load_json(path.read_text(encoding="utf-8"))
-        return ADAPTER.validate_python(content | {"folder": folder})
-    except FileNotFoundError:
+        run = ADAPTER.validate_python(content | {"folder": folder})
+        _check_classes(run.specification)
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error)
@@ -124,6 +127,18 @@ def read_run(folder: Path) -> Run:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
         raise UsageError(f"{path} cannot be read ({reason}): train the detector again into another --out") from None
+    return run
+
+
+def _check_classes(known: Specification) -> None:
+    """Check that the classes are those of the target, since a run with others would give its answers wrong names.
+
+    Raises:
+        ValueError: they are not.
+    """
+    expected = class_names(known.target, (*known.generators, *known.real))
+    if known.detector != IMPORTED and (known.classes != expected or known.config.get("target") != known.target):
+        raise ValueError(f"it names other classes than those of the target {known.target}")
 
 
 def write_run(run: Run) -> None:

@@ -1,6 +1,6 @@
 """The classes of a detector, and the conversion of its probabilities to those of the four classes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,11 +22,15 @@ def classes_of(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
     Raises:
         UsageError: the rows have fewer than two classes, or a class without a clip.
     """
-    names: tuple[str, ...] = {"binary": (FAKE, REAL), "anomaly": tuple(map(str, Label))}.get(
-        target, tuple(sorted(rows["generator"].unique()))
-    )
+    names = class_names(target, rows["generator"].unique())
     check_classes(class_ids(rows, target, names), names)
     return names
+
+
+def class_names(target: Target, generators: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the classes of clips of these generators."""
+    names = {"binary": (FAKE, REAL), "anomaly": tuple(map(str, Label))}
+    return names[target] if target in names else tuple(sorted({*generators}))
 
 
 def check_classes(ids: Ints, names: Sequence[str]) -> None:

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hfv_builder.backends.checkpoint import misfit, unreadable
-from hfv_builder.backends.clip import prepare_frames
-from hfv_builder.backends.embedding import Normalize
+from hfv_builder.backends.embedding import Normalize, prepare_frames
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
 

@@ -5,11 +5,28 @@ in a folder of its generator and of the first two characters of its id, so that 
 of a clip's file is unique in the release and has no dot, since HumanSAM's loader takes the text before the first one.
 """
 
-from hfv_builder.records import Split
+from pathlib import Path
+
+from hfv_builder.records import Split, UsageError
 
 METADATA = "metadata.parquet"
 TRAIN, VALIDATION, EVALUATION = "data/train", "data/validation", "eval"
 SUFFIX = ".mp4"
+
+
+def tables_of(release: Path) -> list[Path]:
+    """Return the metadata tables of a release, sorted.
+
+    Raises:
+        UsageError: it has none.
+    """
+    tables = sorted(table for side in ("data", EVALUATION) for table in release.glob(f"{side}/*/{METADATA}"))
+    if not tables:
+        raise UsageError(
+            f"{release} is not a release: neither data/ nor eval/ has a {METADATA}; make one with `hfv release`, or "
+            "give --release the folder that holds README.md"
+        )
+    return tables
 
 
 def folder_of(split: str, generator: str, variant: str = "") -> str:

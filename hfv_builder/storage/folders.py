@@ -174,6 +174,6 @@ def _walk_store(folder: "UPath", manifests: Place | None) -> Iterator[Entry]:
     for name, facts in objects.items():
         # Consoles of object stores create empty objects whose names end in `/` for folders.
         below, url = name.removeprefix(root), folder.fs.unstrip_protocol(name)
-        if name.endswith("/") or any(part.startswith(".") for part in below.split("/")):
+        if name.endswith("/") or any(part.startswith(".") and part.strip(".") for part in below.split("/")):
             continue
         yield Entry(url, why=MANIFESTS) if url.startswith(not_entered) else Entry(url, status_in_store(facts))

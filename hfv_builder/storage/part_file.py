@@ -56,6 +56,26 @@ def require_writable(path: Path, *, option: str) -> None:
         part.unlink()
 
 
+def require_folder(folder: Path | None, *, option: str) -> None:
+    """Check that files can be written to a folder, or the folder made, without making it.
+
+    Args:
+        folder: None is always right.
+        option: that named the folder.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if folder is None:
+        return
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    with writing(folder, option=option):
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 @contextmanager
 def writing(path: Path, *, option: str = "--out") -> Iterator[None]:
     """Raise a `UsageError` that names the file and the option instead of an `OSError`."""

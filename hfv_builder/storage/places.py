@@ -49,7 +49,7 @@ def place(text: str) -> Place:
     from upath import UPath
 
     store, key = text.split("://", 1)
-    bucket, slash, rest = re.sub("/+", "/", key).partition("/")
+    bucket, slash, rest = key.partition("/")
     is_chain = "::" in store + bucket
     if is_chain or store.split("+")[0] in NO_STORES:
         why = "it is a chain of URLs" if is_chain else f"{store} is not an object store"
@@ -65,6 +65,14 @@ def place(text: str) -> Place:
         cure = "pip install -e '.[s3]'" if store == "s3" else "see fsspec's list of file systems"
         raise UsageError(f"{text} cannot be used: {_reason(error)}; {cure}") from None
     return url
+
+
+def typed_place(text: str) -> Place:
+    """Return the place that a user has typed, as `place` does; repeated slashes count as one.
+
+    In the key of an object they do not, and a path that was listed is that of one object.
+    """
+    return place(text if is_local(text) else re.sub("(?<!:)/+", "/", text))
 
 
 def is_local(text: str) -> bool:

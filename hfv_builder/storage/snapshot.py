@@ -24,14 +24,14 @@ def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[
     Raises:
         UsageError: they change every time, or `read` raises it.
     """
-    after, refusal = _state(manifests, tables, partition), None
+    after, refusal = state(manifests, tables, **partition), None
     for _ in range(TRIES):
         before, refusal = after, None
         try:
             result = read()
         except UsageError as error:
             refusal = error
-        after = _state(manifests, tables, partition)
+        after = state(manifests, tables, **partition)
         if after == before:
             if refusal is not None:
                 raise refusal
@@ -39,8 +39,8 @@ def at_one_moment(manifests: Manifests, tables: Sequence[Table], read: Callable[
     raise refusal or UsageError(f"another hfv is at work on {manifests.root}; wait until it ends")
 
 
-def _state(manifests: Manifests, tables: Sequence[Table], partition: dict[str, str]) -> State:
-    """Return the names of the parts, which are hashes of their content.
+def state(manifests: Manifests, tables: Sequence[Table], **partition: str) -> State:
+    """Return the names of the parts of these tables, which are hashes of their content.
 
     Parts added since the last replacement are left out: a command at work adds some all the time.
     """

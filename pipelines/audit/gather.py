@@ -1,6 +1,7 @@
 """One table of all clips with all their data from the manifests, for the audit."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -11,8 +12,9 @@ from hfv_builder.audit.leakage import NEAR
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
 from hfv_builder.records import METRICS, Metric, Status
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import FINAL, LABELS, SCORES, SIGNALS, SPLITS
-from pipelines.generators import clips_of
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
+from hfv_builder.storage.snapshot import at_one_moment
+from pipelines.generators import clips_of, lost_clips
 
 CLIP_COLUMNS = [
     "clip_id",
@@ -47,19 +49,21 @@ SIGNAL_COLUMNS = (
 )
 
 
-def clips_table(
-    manifests: Manifests, generators: Sequence[str], lost: pa.Table, *, selected: bool = True
-) -> pd.DataFrame:
+def clips_table(manifests: Manifests, generators: Sequence[str], *, selected: bool = True) -> pd.DataFrame:
     """Return a row per readable clip that counts, sorted by generator and clip_id.
 
     Args:
-        lost: from `generators.lost_clips`.
         selected: leave out the clips that `hfv select` did not choose.
 
     Returns:
         The columns of `clips`, labels, splits, final labels and signals, `pixels`, `bytes_per_frame` and `reviewed`.
     """
-    tables = []
+    read = partial(_clips_table, manifests, generators, selected=selected)
+    return at_one_moment(manifests, (CLIPS, SELECTION, LABELS, SPLITS, FINAL), read)
+
+
+def _clips_table(manifests: Manifests, generators: Sequence[str], *, selected: bool) -> pd.DataFrame:
+    tables, lost = [], lost_clips(manifests)
     for generator in generators:
         clips = _frame(
             clips_of(manifests, generator, [*CLIP_COLUMNS], lost, selected=selected), [*CLIP_COLUMNS, "status"]

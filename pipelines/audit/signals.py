@@ -13,7 +13,7 @@ from hfv_builder.records import ClipError, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SIGNALS
 from pipelines.audit.worker import PersonJob, looked_at, people_shard, signal_shard, unseen
-from pipelines.generators import clips_of
+from pipelines.generators import clips_of, score_lock
 from pipelines.person_run import PersonRun
 from pipelines.score.compaction import compact_signals
 from pipelines.score.run import ClipJob
@@ -59,7 +59,7 @@ def complete_signals(
         people and _unseen(known, people, retry_failed=retry_failed)
     ):
         return 0
-    with manifests.lock(f"score-{generator}"):  # scoring writes signals too
+    with manifests.lock(score_lock(generator)):  # scoring writes signals too
         manifests.recover(SIGNALS, generator=generator)
         rows = manifests.read(SIGNALS, NAMES, generator=generator)
         todo = _lacking(rows, clips, retry_failed=retry_failed)
@@ -129,7 +129,7 @@ def _compute(
 ) -> None:
     """Run the work on workers; a clip that kills its worker gets the row of a failure."""
     work = partial(run, deadline_s=None if cluster.in_this_process else DEADLINE_S)
-    lock = manifests.root, f"score-{generator}"
+    lock = manifests.root, score_lock(generator)
     with (
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(todo), desc=f"{what} {generator}", unit="clip", disable=None) as bar,

@@ -26,6 +26,7 @@ from hfv_builder.audit.topics import load_topics
 from hfv_builder.people.registry import lack
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.records import UsageError
+from hfv_builder.release.layout import tables_of
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, remove, writable
 from hfv_builder.storage.schema import AUDIT
@@ -74,13 +75,15 @@ def audit(
     cluster = cluster or Cluster()
     words = load_topics(None if topics is None else _text(topics), str(topics))
     theirs = None if against is None else read_labels(_text(against), str(against))
+    if release is not None:
+        tables_of(release)  # signals may take hours
     names = list(dict.fromkeys(generators or catalogued(manifests)))
     lost = lost_clips(manifests)
     detector = person_run(people)
     computed = sum(
         complete_signals(manifests, name, lost, cluster, retry_failed=retry_failed, people=detector) for name in names
     )
-    clips = clips_table(manifests, names, lost)
+    clips = clips_table(manifests, names)
     if clips.empty:
         raise UsageError(f"{manifests.root} has no readable clip: run `hfv catalog --generator G --clips DIR`")
     released = None if release is None else released_clips(release, clips)

@@ -10,15 +10,15 @@ from tqdm import tqdm
 
 from hfv_builder.evaluation.page import FILE as RESULTS_PAGE
 from hfv_builder.profiles.profile import load_profile
-from hfv_builder.records import METRICS, OUR_FAULT, UsageError
+from hfv_builder.records import METRICS, OUR_FAULT
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
-from pipelines.alone import alone
 from pipelines.catalog.stage import catalog
 from pipelines.demo.detectors import train_and_evaluate
 from pipelines.demo.release import load_with_datasets, prepare, split_and_release
 from pipelines.demo.report import write_report
+from pipelines.demo.truth import TRUTH
 from pipelines.label.stage import label
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score.execution import IMPORTS
@@ -29,8 +29,6 @@ from pipelines.workers.dispatch import run_shards
 
 PROFILE = "lite"
 REAL = "demo-real"
-TRUTH = "truth.csv"
-"""The file of the injected anomalies, which a demo writes first."""
 FAMILIES = [metric.value for metric in METRICS]
 
 
@@ -40,20 +38,8 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
     Everything that is there already and belongs to this seed is used again.
 
     Raises:
-        UsageError: the folder cannot be written, holds something else, or another demo is at work there.
+        UsageError: the folder cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        is_used = any(not path.name.startswith(".") for path in out.iterdir())
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}; choose another place with --out DIR") from None
-    if is_used and not (out / TRUTH).exists():  # files of one's own could have the names of those of the demo
-        raise UsageError(f"{out} is not empty and not the folder of a demo: choose another place with --out DIR")
-    with alone(out, "demo"):
-        return _demo(out, seed=seed, workers=workers)
-
-
-def _demo(out: Path, *, seed: int, workers: int | None) -> Outcome:
     started = time.time()
     specs = sample_plan(seed=seed)
     manifests = Manifests(out / "manifests")

@@ -12,6 +12,7 @@ from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.reader import read_release
 from hfv_builder.detectors.run_folder import (
     IMPORTED,
+    RUNS,
     Run,
     Specification,
     read_run,
@@ -21,7 +22,6 @@ from hfv_builder.detectors.run_folder import (
 from hfv_builder.evaluation.imported import NONE, match
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.path_text import printable
-from pipelines.detect.train import RUNS
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 

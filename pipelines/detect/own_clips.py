@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 from tqdm import tqdm
 
 from hfv_builder.detectors.ahead import ahead
@@ -26,10 +25,10 @@ from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
 from hfv_builder.release.metadata import SCHEMA
 from hfv_builder.storage.part_file import writing
-from hfv_builder.storage.path_text import path_of, path_text
-from pipelines.catalog.folder import list_clips, no_clip, sift
+from hfv_builder.storage.path_text import path_text
+from pipelines.detect.given_clips import clips_in
 from pipelines.detect.own_scores import clip_id_of, own_scores
-from pipelines.detect.predict import trained_detector
+from pipelines.detect.predict import require_classes, trained_detector
 from pipelines.detect.prepare import Workplace
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
@@ -81,8 +80,8 @@ def predict_clips(
         raise UsageError(f"{folder} is read-only: leave out --keep, or copy the run")
     if specification.detector == IMPORTED:
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
-    detector = trained_detector(run, place)
     paths = clips_in(clips)
+    detector = trained_detector(run, place)
     answers: list[Answer] = []
     kept, written = 0, time.monotonic()
     try:
@@ -114,28 +113,6 @@ def predict_clips(
         "seconds": round(time.time() - started, 1),
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failed else DONE, started=started)
-
-
-def clips_in(arguments: Sequence[Path]) -> list[Path]:
-    """Return the given files, and the clips in the given folders, without repetitions and in this order.
-
-    Raises:
-        UsageError: a path does not exist, or a folder has no clip.
-    """
-    paths: dict[Path, Path] = {}
-    for argument in arguments:
-        if argument.is_dir():
-            listing = list_clips(argument)
-            own, others = sift([*listing.files])
-            if not own:
-                raise no_clip(listing, pa.concat_tables([listing.others, others]))
-            for path in map(path_of, own):
-                paths.setdefault(path, path)
-        elif argument.exists():
-            paths.setdefault(argument.parent.resolve() / argument.name, argument)
-        else:
-            raise UsageError(f"{argument} does not exist: give files of clips, or folders with clips")
-    return [*paths.values()]
 
 
 def _answers(
@@ -172,6 +149,7 @@ def _answers(
             else:
                 own = detector.predict(clip)
                 evidence = Evidence(probabilities=own[0], views=own, view="clip")
+            require_classes(run, evidence.probabilities)
             if not np.isfinite(evidence.probabilities).all():
                 yield Answer(clip=path, evidence=None, error="the detector gives no numbers as its probabilities")
                 continue

@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.backends.weights import file_sha256
@@ -68,6 +69,7 @@ def predict(run: Run, release: Release, place: Workplace) -> Predicted:
     if len(rows):
         keys = [f"{content} {clip}" for content, clip in zip(ready.contents, rows["path"], strict=True)]
         own = predict_in_parts(detector, ready.samples, keys, path=partial, made_by=made_by)
+    require_classes(run, own)
     four = four_probabilities(own, known_run.target, known_run.classes, known_run.real)
     joined = release.sets.merge(pd.concat([rows[["path"]], four], axis=1), how="left", on="path")
     joined = joined[[*KEYS, *PROBABILITIES]]
@@ -82,6 +84,19 @@ def _has_sets(predictions: pd.DataFrame, release: Release) -> bool:
     """Return whether the predictions are of these sets, whose folders can be renamed without a change of a table."""
     of_predictions, of_release = (pd.MultiIndex.from_frame(rows[KEYS]) for rows in (predictions, release.sets))
     return of_predictions.sort_values().equals(of_release.sort_values())
+
+
+def require_classes(run: Run, probabilities: npt.NDArray[np.float64]) -> None:
+    """Check that a detector gives as many probabilities, (…, classes), as its run.json names classes.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if probabilities.shape[-1] != (count := len(run.specification.classes)):
+        raise UsageError(
+            f"{run.folder / 'run.json'} names {count} classes, but its weights distinguish {probabilities.shape[-1]}: "
+            "train the detector again into another --out"
+        )
 
 
 def _is_newer(predictions: Path, release: Release) -> bool:

@@ -19,7 +19,7 @@ from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create, spec_of
-from hfv_builder.detectors.run_folder import Run, Specification, read_run, write_curve, write_run
+from hfv_builder.detectors.run_folder import RUNS, Run, Specification, read_run, write_curve, write_run
 from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.path_text import printable
@@ -28,7 +28,6 @@ from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare, prof
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.versions import versions
 
-RUNS = Path("runs")
 ADDED = ("profile", "origin")
 """Values that the runs of earlier versions do not have."""
 HELD_OUT = 10

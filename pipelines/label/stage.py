@@ -19,7 +19,7 @@ from hfv_builder.records import METRICS, Label, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SELECTION
 from hfv_builder.storage.snapshot import at_one_moment
-from pipelines.generators import catalogued, clips_of, for_each, leave_to_owners, lost_clips, shared_tables
+from pipelines.generators import catalogued, clips_of, for_each, leave_to_owners, shared_tables, with_lost_clips
 from pipelines.label.format_report import label_mix
 from pipelines.label.rankable import rankable_scores
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
@@ -51,9 +51,12 @@ def label(
     some = list(dict.fromkeys(generators or catalogued(manifests)))
     bring_up_to_date(manifests, map(check_name, some))
     chosen = choose_profile(manifests, some, profile)
-    lost = lost_clips(manifests)
-    work = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed, by_format=by_format)
-    labelled = for_each(manifests, "label", some, work, done="labelled")
+
+    def work(lost: pa.Table) -> list[tuple[dict[str, Any], list[dict[str, Any]], list[str]]]:
+        one = partial(_label_one, manifests, lost, profile=chosen, allow_mixed=allow_mixed, by_format=by_format)
+        return for_each(manifests, "label", some, one, done="labelled")
+
+    lost, labelled = with_lost_clips(manifests, work)
     leave_to_owners(manifests, "label", LABELS, some)
     rows = [row for row, _, _ in labelled]
     formats = [row for _, some_rows, _ in labelled for row in some_rows]

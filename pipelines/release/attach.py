@@ -16,7 +16,7 @@ from hfv_builder.release.checksums import FILE as CHECKSUMS
 from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
 from hfv_builder.release.media import place_original
 from hfv_builder.storage.lock import lock
-from hfv_builder.storage.places import HIDDEN, local_copy, place, put
+from hfv_builder.storage.places import HIDDEN, local_copy, place, put, typed_place
 from pipelines.catalog.folder import list_clips
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.stage import IMPORTS
@@ -57,7 +57,7 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
     with lock(*locked):
         done = _attached(folder)
         sizes = {each.bytes for each in wanted if each.path not in done}
-        listed = {path: file for each in clips for path, file in list_clips(place(each)).files.items()}
+        listed = {path: file for each in clips for path, file in list_clips(typed_place(each)).files.items()}
         files = [path for path, file in listed.items() if file.bytes in sizes]
         errors: list[str] = []
         work = partial(attach_shard, folder=folder)

@@ -11,7 +11,6 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put, writable
 from pipelines.outcome import Outcome
 from pipelines.release.arguments import OUT
-from pipelines.release.stage import release
 from pipelines.workers.cluster import Cluster
 
 ON_A_RELEASE = {"verify": "check", "attach": "attach clips to", "push": "push"}
@@ -49,12 +48,16 @@ def run(manifests: Manifests, options: argparse.Namespace, cluster: Cluster) -> 
         return init(manifests)
     if options.version is None:
         raise UsageError(f"give the version of {options.what}: `hfv release {options.what} --version 1.0.0`")
+    name = ReleaseName(name=options.what, version=options.version)
+    variants = variants_of(options.variants or "")
+    from pipelines.release.stage import release
+
     return release(
         manifests,
-        ReleaseName(name=options.what, version=options.version),
+        name,
         out=options.out,
         media=options.media,
-        variants=variants_of(options.variants or ""),
+        variants=variants,
         sharded=options.format == "webdataset",
         allow_lite=options.allow_lite,
         settings=options.settings,

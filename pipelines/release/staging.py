@@ -103,13 +103,19 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
         raise exists(final)
     stage = Staging(folder=out / f"{name.folder}.incomplete", final=final)
     with writing(out):
-        stage.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(stage.folder, os.W_OK | os.X_OK):
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
     with lock(*stage.lock):
         if final.exists():  # made meanwhile
             raise exists(final)
-        yield stage
+        with writing(out):
+            stage.folder.mkdir(exist_ok=True)
+        try:
+            yield stage
+        finally:
+            with contextlib.suppress(OSError):  # it is not empty, or the release by now
+                stage.folder.rmdir()
 
 
 @contextlib.contextmanager

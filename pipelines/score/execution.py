@@ -12,6 +12,7 @@ from tqdm import tqdm
 from hfv_builder.records import ClipError, Status
 from hfv_builder.storage.schema import SCORES
 from pipelines.environment import described
+from pipelines.generators import score_lock
 from pipelines.score.plan import shards_of
 from pipelines.score.run import ClipJob, ScoringRun, ShardResult
 from pipelines.score.shard_log import shard_log
@@ -69,7 +70,7 @@ def _score(
     failed, proven = 0, _proven(run)
     profile = run.resolved.profile.name
     resources = GPU if run.resolved.device == "cuda" else None
-    lock = run.manifests.root, f"score-{run.generator}"
+    lock = run.manifests.root, score_lock(run.generator)
     dispatch = partial(run_shards, client, lock=lock, resources=resources, wait_s=wait_s)
     suspects = Suspects[ClipJob](proven=proven)
     with (

@@ -14,6 +14,7 @@ from hfv_builder.records import Metric
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import sync, writable
 from hfv_builder.storage.schema import SCORES, Table
+from pipelines.generators import score_lock
 
 OLD = Table(name=SCORES.name, partition=("metric", "generator"), schema=SCORES.schema, later=SCORES.later)
 UNNAMED = "unnamed"
@@ -32,12 +33,12 @@ def bring_up_to_date(manifests: Manifests, generators: Iterable[str]) -> None:
         UsageError: another command is scoring one of them, or the folder cannot be written.
     """
     for generator in sorted({*generators} & {*old_generators(manifests)}):
-        with manifests.lock(f"score-{generator}"):
+        with manifests.lock(score_lock(generator)):
             move_old_scores(manifests, generator)
 
 
 def move_old_scores(manifests: Manifests, generator: str) -> None:
-    """Do the same for one generator, whose lock `score-…` the caller holds.
+    """Do the same for one generator, whose `score_lock` the caller holds.
 
     Every row is kept. An old part is deleted once all its rows are written, to a part whose name does not change when
     this is done again after a kill.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import METRICS, Metric
 from hfv_builder.storage.manifest import Manifests
-from pipelines.generators import clips_of
+from pipelines.generators import clips_of, score_lock
 from pipelines.outcome import Outcome
 from pipelines.score.adopt import adopt_scores
 from pipelines.score.compaction import compact
@@ -47,7 +47,7 @@ def score(
     cluster = cluster or Cluster()
     clips = clips_of(manifests, generator, NEEDED)
     run = plan_run(manifests, generator, profile, metrics, cluster, device=device, deadline_s=deadline_s)
-    with manifests.lock(f"score-{generator}"):
+    with manifests.lock(score_lock(generator)):
         move_old_scores(manifests, generator)
         # Parts of an interrupted run are compacted before new ones are added, so that added parts are always newer.
         compact(run, len(clips))

@@ -18,7 +18,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SELECTION
 from pipelines.audit.gather import clips_table
-from pipelines.generators import catalogued, for_each, lost_clips
+from pipelines.generators import catalogued, for_each
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.select.arguments import FIELDS
 
@@ -52,8 +52,7 @@ def select(
     started = time.time()
     if everything and per_generator is not None:
         raise UsageError("--all takes all clips: leave out --per-generator, or --all")
-    lost = lost_clips(manifests)
-    found = clips_table(manifests, list(generators or catalogued(manifests)), lost, selected=False)
+    found = clips_table(manifests, list(generators or catalogued(manifests)), selected=False)
     if not generators:
         found = found[~found["is_real"]]
     if found.empty:

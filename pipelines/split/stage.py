@@ -20,7 +20,7 @@ from hfv_builder.records import Label, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SELECTION, SPLITS
 from hfv_builder.storage.snapshot import at_one_moment
-from pipelines.generators import for_each, leave_to_owners, lost_clips, shared_tables
+from pipelines.generators import for_each, leave_to_owners, shared_tables, with_lost_clips
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, load_reviews, report, report_strong
 
@@ -112,12 +112,15 @@ def split(
     if group in ACROSS and generators:
         raise UsageError(f"--group {group} looks at the clips of all generators: leave --generator out")
     reviews = load_reviews(manifests, labels, allow_partial=allow_partial, overlap=overlap)
-    lost = lost_clips(manifests)
-    sources = load_sources(manifests.root)
-    rules = Rules(protocol=protocol, group=group, reviews=reviews, strong_only=strong_only, lost=lost, sources=sources)
-    work, done = partial(_split_one, manifests, rules), "" if group in ACROSS else "split"
-    finish = partial(_keep_groups_together, manifests, rules)
-    results = for_each(manifests, "split", generators, work, done=done, finish=finish)
+    sources, done = load_sources(manifests.root), "" if group in ACROSS else "split"
+    rules_but_lost = partial(Rules, protocol=protocol, group=group, reviews=reviews, strong_only=strong_only)
+
+    def work(lost: pa.Table) -> list[_Result]:
+        rules = rules_but_lost(lost=lost, sources=sources)
+        one, finish = partial(_split_one, manifests, rules), partial(_keep_groups_together, manifests, rules)
+        return for_each(manifests, "split", generators, one, done=done, finish=finish)
+
+    lost, results = with_lost_clips(manifests, work)
     leave_to_owners(manifests, "split", SPLITS, generators)
     moved = sum(result.moved for result in results)
     rows = [row for result in results for row in result.classes]

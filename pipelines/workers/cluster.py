@@ -158,6 +158,9 @@ def _configure(start: str) -> None:
             "distributed.scheduler.allowed-failures": 0,
             "distributed.scheduler.worker-saturation": 1.0,
             "distributed.comm.timeouts.connect": PATIENCE,
+            # By default a cluster closes a nanny whose worker is missing 15 seconds after it died: while the worker
+            # starts again, or is dead a second time.
+            "distributed.deploy.lost-worker-timeout": "1000 days",
             # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",

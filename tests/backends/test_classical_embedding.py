@@ -8,6 +8,7 @@ import torch
 
 from hfv_builder.backends.classical_embedding import LabHistogram
 from hfv_builder.frames.size import shrink
+from hfv_builder.metrics.consistency import consistency
 from tests.conftest import Frames, moving_square
 
 
@@ -24,3 +25,10 @@ def test_large_frames_have_the_vectors_of_shrunk_ones(region: str) -> None:
     noise = np.random.default_rng(0).integers(-40, 40, large.shape)
     large = np.clip(large + noise, 0, 255).astype(np.uint8)
     assert torch.equal(vectors(large, region), vectors(shrink(large, 160), region))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_a_change_of_colour_is_seen_in_clips_of_any_length(count: int) -> None:
+    frames = np.zeros((count, 40, 40, 3), np.uint8)
+    frames[: count // 2, ..., 0] = frames[count // 2 :, ..., 2] = 200
+    assert (consistency(vectors(frames, "frame")) < 0.99).any()

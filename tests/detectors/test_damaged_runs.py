@@ -1,6 +1,9 @@
 """Folders of runs with damaged or changed files."""
 
+import json
 import resource
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,10 @@ from hfv_builder.detectors.run_folder import read_run
 from hfv_builder.records import DONE, UsageError
 from pipelines.cli import main
 from pipelines.detect.evaluate import evaluate_runs
+from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
+from pipelines.outcome import Outcome
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -66,6 +71,30 @@ def test_weights_that_the_disk_cannot_hold_are_a_usage_error(tmp_path: Path) -> 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("target", ["binary", "anomaly", "generator"])
+def test_classes_that_were_changed_are_refused(target: str, folder: Path, tmp_path: Path) -> None:
+    train("chance", folder, values={"target": target}, out=tmp_path)
+    written = json.loads((tmp_path / "run.json").read_text())
+    own = written["specification"]
+    others = [{"classes": own["classes"][::-1]}, {"target": "binary" if target != "binary" else "anomaly"}]
+    for changed in (*others, {"config": own["config"] | others[1]}):
+        (tmp_path / "run.json").write_text(json.dumps(written | {"specification": own | changed}))
+        with pytest.raises(
+            UsageError, match=r"run.json cannot be read \(it names other classes .*: train the detector"
+        ):
+            read_run(tmp_path)
+    if target == "generator":
+        more = {name: sorted([*own[name], "another"]) for name in ("classes", "generators")}
+        (tmp_path / "run.json").write_text(json.dumps(written | {"specification": own | more}))
+        again: list[Callable[[], Outcome]] = [
+            partial(evaluate_runs, [tmp_path], folder),
+            partial(predict_clips, tmp_path, [folder]),
+        ]
+        for predict in again:
+            with pytest.raises(UsageError, match=r"run.json names 3 classes, but .* 2: train"):
+                predict()
 
 
 def test_damaged_files_of_a_run_do_not_change_figures(folder: Path, workplace: Workplace, tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.cli import main
 from pipelines.detect import own_clips, own_scores
+from pipelines.detect.given_clips import clips_in
 from pipelines.detect.imports import import_predictions
-from pipelines.detect.own_clips import clips_in, predict_clips
+from pipelines.detect.own_clips import predict_clips
 from pipelines.detect.predict import predict
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train

@@ -1,6 +1,7 @@
 """Two commands on the same manifests: one runs in the middle of the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import pyarrow as pa
@@ -8,10 +9,11 @@ import pytest
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, LABELS
+from hfv_builder.storage.schema import CLIPS, LABELS, SPLITS, Table
 from pipelines.generators import clips_of, lost_clips
 from pipelines.label.rankable import rankable_scores
 from pipelines.label.stage import label
+from pipelines.outcome import Outcome, record
 from pipelines.show import show
 from pipelines.split import stage
 from pipelines.split.stage import split
@@ -92,3 +94,55 @@ def test_scores_that_are_replaced_while_they_are_labelled_are_all_new(
     label(manifests)
     labels = manifests.read(LABELS).to_pandas()
     assert labels[["spatial", "appearance", "motion"]].to_numpy().tolist() == [[6.0, 5.0, 4.0], [4.0, 5.0, 6.0]]
+
+
+@pytest.mark.parametrize(("stage", "table"), [(label, LABELS), (split, SPLITS)])
+def test_footage_that_is_catalogued_meanwhile_counts_once(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch, stage: Callable[[Manifests, list[str]], Any], table: Table
+) -> None:
+    def catalogued_then(own: Manifests, generator: str, *arguments: Any, **options: Any) -> pa.Table:
+        rows = clips_of(own, generator, *arguments, **options)
+        monkeypatch.undo()
+        footage = rows.slice(0, 1).to_pylist()[0] | {"generator": "k400", "is_real": True, "path": "/footage.mp4"}
+        own.replace(CLIPS, [pa.Table.from_pylist([footage], CLIPS.schema)], generator="k400")
+        return rows
+
+    ids = fill(manifests, "pika", [(1.0, 2.0, 3.0)] * 3)
+    label(manifests)
+    for module in ("pipelines.label.stage", "pipelines.split.reviewed"):
+        monkeypatch.setattr(f"{module}.clips_of", catalogued_then)
+    stage(manifests, ["pika"])
+    assert ids[0] not in manifests.read(table, generator="pika")["clip_id"].to_pylist()
+
+
+def test_two_stages_that_end_in_one_millisecond_have_two_reports(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        ends = iter(datetime(2026, 11, 28, microsecond=end, tzinfo=UTC) for end in (1000, 1001))
+
+        @classmethod
+        def now(cls, _: tzinfo | None = None) -> Any:
+            return next(cls.ends)
+
+    monkeypatch.setattr("pipelines.outcome.datetime", Clock)
+    assert len({record(manifests, "label", Outcome(summary={}, text="")) for _ in range(2)}) == 2
+
+
+def test_reviewers_see_labels_and_splits_of_one_moment(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+    def split_then(own: Manifests, table: Table, *arguments: Any, **options: Any) -> pa.Table:
+        rows = read(own, table, *arguments, **options)
+        if table is LABELS:
+            monkeypatch.undo()
+            fill(own, "pika", [(3.0, 2.0, 1.0), (1.0, 2.0, 3.0)])
+            label(own)
+            split(own)
+        return rows
+
+    fill(manifests, "pika", [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0)])
+    label(manifests)
+    read = Manifests.read_settled
+    monkeypatch.setattr(Manifests, "read_settled", split_then)
+    clips = Clips(manifests)
+    assert clips.splits_in_use
+    assert clips.auto_label.tolist() == [0, 2]

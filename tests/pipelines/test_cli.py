@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.backends.registry import resolve
@@ -57,6 +60,43 @@ def test_help_needs_only_the_standard_library() -> None:
     for command, (code, out, heavy) in zip(["", *COMMANDS], helps, strict=True):
         assert (code, heavy) == (0, [])
         assert f"usage: hfv {command}" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("demo --out FILE", "cannot write to"),
+        ("evaluate --release FILE", "is not a release"),
+        ("evaluate --release RELEASE --out FILE", "Not a directory"),
+        ("evaluate import --name n --predictions FILE --release RELEASE", "is not a table of a release"),
+        ("evaluate import --name n --predictions FILE --release FILE", "is not a release"),
+        ("predict FILE FILE", "is not a run"),
+        ("release a --version 1", "is not a semantic version"),
+        ("release a --version 1.0.0 --variants a", "there is no variant a"),
+        ("reproduce --release FILE", "is not a release"),
+        ("train clip-svm --release FILE", "is not a release"),
+        ("train clip-svm --release RELEASE --out FILE/a/b", "Not a directory"),
+        ("train clip-svm --release FILE --config absent.toml", "there is no such file"),
+        ("train nothing --release FILE", "there is no detector 'nothing'"),
+        ("weights try --record .", "cannot be written"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_stage_is_imported(
+    command: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    table = tmp_path / "release" / "data" / "train" / "metadata.parquet"
+    table.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"file_name": ["a.mp4"]}), table)
+    paths = {name.upper(): str(tmp_path / name) for name in ("file", "release")}
+    for module in ("detect.commands", "detect.imports", "demo.command", "release.commands", "weights_command"):
+        monkeypatch.delitem(sys.modules, f"pipelines.{module}", raising=False)
+    for module in ("detect.prepare", "detect.train", "demo.stage", "release.stage", "trial"):
+        monkeypatch.setitem(sys.modules, f"pipelines.{module}", None)
+    monkeypatch.setenv("HFV_MANIFESTS", str(tmp_path))
+    arguments = re.sub("FILE|RELEASE", lambda name: paths[name[0]], command).split()
+    assert main(arguments) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_the_readme_shows_every_command() -> None:
@@ -213,6 +253,7 @@ def test_options_refuse_empty_values(command: str, option: str, value: str, caps
         (["catalog", "--generator", "k", "--clips", "clips", "--manifests", "file"], "Not a directory"),
         (["status", "--manifests", "file"], "/file has no clips yet"),
         (["score", "--generator", "k", "--profile", "clips"], "there is no profile 'clips'"),
+        (["review"], "/manifests has no clips yet"),
         (["review", "--users", "clips"], "clips"),
         (["review", "--settings", "clips"], "clips cannot be read: Is a directory"),
         (["reviews", "export", "--db", "clips"], "clips does not exist"),
@@ -235,6 +276,7 @@ def test_files_given_as_folders_and_folders_given_as_files_are_refused(
     err = capsys.readouterr().err
     assert sentence in err
     assert err.count("\n") == 1
+    assert not Path("manifests/review").exists()
 
 
 def test_commands_lead_from_a_folder_to_splits(

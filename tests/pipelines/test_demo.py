@@ -10,6 +10,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.samples import SampleSpec, sample_plan
 from pipelines.alone import alone
 from pipelines.demo import stage
+from pipelines.demo.command import run
 from pipelines.release.verify import verify
 from pipelines.workers.cluster import Cluster
 
@@ -27,13 +28,13 @@ def few_specs(*, seed: int) -> list[SampleSpec]:
 
 def test_one_demo_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
     with alone(tmp_path, "demo"), pytest.raises(UsageError, match="another hfv is at work on demo in "):
-        stage.demo(tmp_path)
+        run(tmp_path, seed=0, workers=1)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     with pytest.raises(UsageError, match="is not empty and not the folder of a demo: choose another place"):
-        stage.demo(tmp_path)
+        run(tmp_path, seed=0, workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from distributed import Client, Future
 
-from pipelines.workers import tasks
+from pipelines.workers import dispatch, tasks
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import IN_FLIGHT, run_shards
 from tests.pipelines.deadly import add, noted, slow_again
@@ -54,6 +54,22 @@ def test_an_item_that_kills_its_worker_late_fails_alone(lone: Client, monkeypatc
     monkeypatch.setattr("pipelines.workers.dispatch.SILENCE_S", 0.2)
     results = list(run_shards(lone, partial(add, deadly=1, after_s=1), iter([[1], [2]])))
     assert sorted((result.items, result.error is None) for result in results) == [([1], False), ([2], True)]
+
+
+def test_a_worker_is_restarted_however_long_it_takes(lone: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask looks some time after a death whether the worker is back, and closes its nanny if it is not."""
+    own: Any = lone.cluster
+    loop = own.loop.asyncio_loop
+    later = loop.call_later
+
+    def look_soon(delay: float, look: Any, *arguments: Any, **options: Any) -> Any:
+        soon = getattr(look, "__qualname__", "").startswith("SpecCluster")
+        return later(delay / 1000 if soon else delay, look, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_later", look_soon)
+    monkeypatch.setattr(dispatch, "SILENCE_S", 1)
+    results = run_shards(lone, partial(add, deadly=2), [[1], [2], [3]], wait_s=30)
+    assert sorted(result.items[0] for result in results if result.error is None) == [1, 3]
 
 
 def test_an_error_of_the_task_is_raised_and_holds_up_no_later_run(cluster: Cluster, tmp_path: Path) -> None:

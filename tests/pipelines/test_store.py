@@ -126,6 +126,7 @@ def test_local_copies_of_killed_processes_are_deleted(
 
 def test_names_that_only_stores_allow_are_read(bucket: Place, clips_folder: Fill) -> None:
     names = ["a::b.mp4", f"{'l' * 300}.mp4", "a#b.mp4", "a?b.mp4", "a*b.mp4", "a[1] %20.mp4"]
+    names += ["c/d.mp4", "c//d.mp4", "./e.mp4"]
     for name, path in zip(names, sorted(clips_folder(count=len(names), frames=2).iterdir()), strict=True):
         put(bucket / "run[1]" / name, path.read_bytes())
     root = bucket / "m[1]"

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -120,7 +121,7 @@ def test_one_server_for_a_database(
 
     def run(_: uvicorn.Server) -> None:
         with pytest.raises(UsageError) as refused:
-            review(Manifests(tmp_path / "others"), db=link)
+            review(Manifests(shutil.copytree(sample.local_root, tmp_path / "others")), db=link)
         refusals.append(str(refused.value))
 
     monkeypatch.setattr(uvicorn.Server, "run", run)

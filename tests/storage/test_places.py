@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hfv_builder.records import UsageError
-from hfv_builder.storage.places import answering, place
+from hfv_builder.storage.places import answering, place, typed_place
 
 
 def test_a_local_place_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +31,8 @@ def test_a_web_address_is_no_place(text: str) -> None:
 
 def test_a_file_url_is_a_path_of_any_bytes() -> None:
     assert place("file:///clips/a%20b%FF.mp4") == Path(os.fsdecode(b"/clips/a b\xff.mp4"))
+
+
+def test_repeated_slashes_count_only_in_the_paths_of_listed_objects() -> None:
+    assert str(typed_place("memory://b//c///d.mp4")) == "memory://b/c/d.mp4"
+    assert str(place("memory://b/c//d.mp4")) == "memory://b/c//d.mp4"

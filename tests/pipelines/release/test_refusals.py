@@ -191,7 +191,7 @@ def test_incomplete_input_is_refused_in_one_sentence(
     with pytest.raises(UsageError, match=sentence) as refused:
         release(ready, NAME, out=tmp_path, cluster=here)
     assert "\n" not in str(refused.value)
-    assert not (tmp_path / NAME.folder).exists()
+    assert not [*tmp_path.glob(f"{NAME.folder}*")]
 
 
 def test_no_evaluation_set_has_the_name_of_the_training_set(
@@ -240,9 +240,10 @@ def test_two_commands_cannot_make_a_release_at_once(ready: Manifests, tmp_path: 
         pytest.raises(UsageError, match="another hfv is at work on release-"),
     ):
         release(ready, NAME, out=tmp_path, cluster=here)
+    assert not [*tmp_path.glob(f"{NAME.folder}*")]
 
 
-def test_a_full_disk_is_a_usage_error_and_leaves_an_incomplete_folder(
+def test_a_full_disk_is_a_usage_error_and_leaves_no_release(
     ready: Manifests, tmp_path: Path, here: Cluster, monkeypatch: pytest.MonkeyPatch, gathered_once: None
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -255,7 +256,7 @@ def test_a_full_disk_is_a_usage_error_and_leaves_an_incomplete_folder(
                 UsageError, match=r"cannot write to .*: no space left on device; make room, or .* --out DIR"
             ):
                 release(ready, NAME, out=tmp_path, cluster=here)
-        assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0.incomplete"]
+        assert not (tmp_path / NAME.folder).exists()
     release(ready, NAME, out=tmp_path, cluster=here)
     assert [path.name for path in tmp_path.glob("small*")] == ["small-1.0.0"]
 
