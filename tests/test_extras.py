@@ -160,7 +160,7 @@ def results(sample: Manifests, tmp_path_factory: pytest.TempPathFactory) -> dict
         "score": ["--generator", "alpha", "--profile", "lite"],
         "release": ["small", "--version", "1.0.0"],
         "evaluate": ["--release", str(root)],
-        "demo": ["--out", str(root / "demo")],
+        "demo": ["--out", str(root / "of-demo")],
     }
     commands = []
     for name in (*BASE, *NEEDS):
