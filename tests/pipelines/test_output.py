@@ -9,6 +9,7 @@ import pytest
 from hfv_builder.storage.manifest import Manifests
 from pipelines.catalog.stage import catalog
 from pipelines.cli import main
+from pipelines.outcome import table
 from pipelines.workers.cluster import Cluster
 
 
@@ -24,3 +25,8 @@ def test_output_to_a_full_disk_is_one_sentence(
         patch.setattr(sys, "stdout", full)
         assert main(["status", "--manifests", str(manifests.root)]) == 2
     assert capsys.readouterr().err.endswith("it is done, but its output cannot be written: No space left on device\n")
+
+
+def test_texts_that_look_like_numbers_are_printed_as_they_are() -> None:
+    lines = table([{"reviewer": "007", "clip": "12345678901234e6", "n": 1.5}, {"reviewer": "1e3", "clip": None}])
+    assert [line.split() for line in lines.splitlines()[2:]] == [["007", "12345678901234e6", "1.5"], ["1e3", "–", "–"]]
