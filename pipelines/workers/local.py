@@ -1,7 +1,9 @@
 """List the GPUs of this machine and start local workers."""
 
+import itertools
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +15,8 @@ from pipelines.workers.limits import cores, workers_memory, workers_that_fit
 
 GPU = {"GPU": 1.0}
 """Dask resource that GPU workers offer and GPU tasks require."""
+GPU_NAME = re.compile(r"\d+|(GPU|MIG)-\S+")
+"""A number or an identifier of a GPU, or of a part of one."""
 LOOPBACK = "127.0.0.1"
 """Address on which the local cluster listens."""
 ENVIRONMENT = {
@@ -36,10 +40,13 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 def gpus() -> list[str]:
-    """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch."""
+    """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch.
+
+    As for CUDA, the list ends at the first entry that names no GPU, such as -1, or NoDevFiles of Slurm.
+    """
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
-        return [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
+        return [*itertools.takewhile(GPU_NAME.fullmatch, map(str.strip, allowed.split(",")))]
     import pynvml
 
     try:

@@ -25,6 +25,7 @@ from pipelines.score.stage import score
 from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.connection import Connection
 from pipelines.workers.dispatch import run_shards
+from pipelines.workers.local import gpus
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.deadly import DeadlyDecoder, environment
@@ -102,11 +103,20 @@ def test_every_gpu_has_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPat
     assert sorted(result.result or 0 for result in results) == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("variable", "found"),
+    [("1, 0", ["1", "0"]), ("", []), ("-1", []), ("0,-1,1", ["0"]), ("GPU-8a3,MIG-7/1/0", ["GPU-8a3", "MIG-7/1/0"])],
+)
+def test_gpus_are_those_that_cuda_sees(variable: str, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert gpus() == found
+
+
 def test_a_missing_gpu_is_a_usage_error(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog(manifests, "kling", clips_folder(count=1, frames=2), cluster=cluster)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")  # as Slurm sets it for jobs without GPUs
     with pytest.raises(UsageError, match="no GPU is found here"):
         score(manifests, "kling", LITE, device="cuda")
 
