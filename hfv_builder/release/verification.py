@@ -27,6 +27,8 @@ from hfv_builder.release.metadata import SCHEMA, read_metadata
 from hfv_builder.release.problems import Problem
 
 INSTALL = "pip install -e '.[release]'"
+OF_DOWNLOADS = frozenset({".gitattributes", ".git", ".cache/huggingface"})
+"""What the Hugging Face hub and its clients add to a release."""
 
 
 @dataclass(kw_only=True)
@@ -119,11 +121,14 @@ def _attached(folder: Path) -> dict[str, str] | None:
 
 
 def _files(folder: Path, report: Report) -> Iterator[str]:
-    """Yield all files, relative to the release; links and others are problems."""
+    """Yield all files but `OF_DOWNLOADS`, relative to the release; links and others are problems."""
     for parent, folders, names in os.walk(folder):
         below = Path(parent).relative_to(folder)
+        folders[:] = [name for name in folders if (below / name).as_posix() not in OF_DOWNLOADS]
         for name in [*names, *folders]:
             path, relative = os.path.join(parent, name), (below / name).as_posix()
+            if relative in OF_DOWNLOADS:
+                continue
             if os.path.islink(path) or (name in names and not os.path.isfile(path)):
                 report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
             elif name in names:

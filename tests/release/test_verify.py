@@ -238,6 +238,14 @@ def test_a_whole_release_has_no_problem(made: Path) -> None:
     assert "nothing is wrong" in outcome.text
 
 
+def test_what_a_download_from_the_hub_adds_is_no_problem(copy: Path) -> None:
+    for name in (".gitattributes", ".git/config", ".cache/huggingface/download/README.md.metadata"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("x")
+    (copy / ".cache/other").write_text("x")
+    assert [each.file for each in verify_release(copy, threads=1).problems] == [".cache/other"]
+
+
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
     (copy / "notes.txt").write_text("x")
     outcome = verify(copy)
