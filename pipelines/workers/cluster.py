@@ -212,7 +212,7 @@ def _batch_workers(kind: str, jobs: int) -> Any:
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is incomplete: {error}; see docs/clusters.md") from None
-    cluster.scale(jobs)
+    cluster.scale(**{"jobs" if package == "dask_jobqueue" else "n": jobs})  # a job may hold several workers
     return cluster
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import psutil
 import pyarrow as pa
@@ -22,7 +23,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
-from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
+from pipelines.workers.cluster import KINDS, LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.connection import Connection
 from pipelines.workers.dispatch import run_shards
 from pipelines.workers.local import gpus
@@ -240,6 +241,16 @@ def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
+
+
+@pytest.mark.parametrize(("kind", "number"), [("slurm", "jobs"), ("kubernetes", "n")])
+def test_workers_of_a_batch_system_are_jobs(kind: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dask-jobqueue takes a plain number for workers, of which a job may hold several."""
+    package, name = KINDS[kind]
+    started = MagicMock()
+    monkeypatch.setitem(sys.modules, package, MagicMock(**{name: lambda: started}))
+    assert Cluster(kind=kind, workers=40)._start([], 0) is started
+    started.scale.assert_called_once_with(**{number: 40})
 
 
 def test_a_missing_package_of_a_batch_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
