@@ -62,8 +62,10 @@ def gpus() -> list[str]:
 def this_process(for_gpus: Sequence[str]) -> Any:
     """Return a cluster with one worker that is a thread of this process, for debugging or a machine with one core."""
     from distributed import LocalCluster
+    from distributed.security import Security
 
     return LocalCluster(
+        security=Security(require_encryption=False),  # also if Dask's configuration asks for TLS: there is no port
         n_workers=1,
         threads_per_worker=1,
         processes=False,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+import dask
 import psutil
 import pyarrow as pa
 import pytest
@@ -239,7 +240,8 @@ def test_a_paused_worker_is_not_available() -> None:
 
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with Cluster(workers=0).connect(each_a_gpu=True) as client:
+    tls = dask.config.set({"distributed.comm.require-encryption": True})  # as docs/clusters.md advises for a scheduler
+    with tls, Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
 
 
