@@ -240,7 +240,7 @@ def test_a_paused_worker_is_not_available() -> None:
 
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    tls = dask.config.set({"distributed.comm.require-encryption": True})  # as docs/clusters.md advises for a scheduler
+    tls = dask.config.set({"distributed.comm.require-encryption": True})
     with tls, Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
 
