@@ -121,7 +121,11 @@ def _attached(folder: Path) -> dict[str, str] | None:
 
 
 def _files(folder: Path, report: Report) -> Iterator[str]:
-    """Yield all files but `OF_DOWNLOADS`, relative to the release; links and others are problems."""
+    """Yield all files but `OF_DOWNLOADS`, relative to the release; links and others are problems.
+
+    In the cache of the Hugging Face hub all files of `snapshots/REVISION` are links to files of `blobs`.
+    """
+    blobs = os.path.realpath(folder / "../../blobs")
     for parent, folders, names in os.walk(folder):
         below = Path(parent).relative_to(folder)
         folders[:] = [name for name in folders if (below / name).as_posix() not in OF_DOWNLOADS]
@@ -129,7 +133,8 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
             path, relative = os.path.join(parent, name), (below / name).as_posix()
             if relative in OF_DOWNLOADS:
                 continue
-            if os.path.islink(path) or (name in names and not os.path.isfile(path)):
+            is_blob = os.path.dirname(os.path.realpath(path)) == blobs
+            if (os.path.islink(path) and not is_blob) or (name in names and not os.path.isfile(path)):
                 report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
             elif name in names:
                 yield relative

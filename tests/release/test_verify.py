@@ -246,6 +246,17 @@ def test_what_a_download_from_the_hub_adds_is_no_problem(copy: Path) -> None:
     assert [each.file for each in verify_release(copy, threads=1).problems] == [".cache/other"]
 
 
+def test_a_release_in_the_cache_of_the_hub_is_whole(copy: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--me--set/snapshots/abc"
+    for number, path in enumerate(sorted(path for path in copy.rglob("*") if path.is_file())):
+        blob, link = tmp_path / f"datasets--me--set/blobs/{number}", snapshot / path.relative_to(copy)
+        for each in (blob, link):
+            each.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(blob)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    assert verify_release(snapshot, threads=1).problems == []
+
+
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
     (copy / "notes.txt").write_text("x")
     outcome = verify(copy)
