@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import glob
 import logging
 import os
 import tempfile
@@ -228,6 +229,9 @@ def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:
 def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
     import datasets
 
+    if glob.has_magic(str(folder.absolute())):
+        report.skipped.append(f"`datasets` takes {folder} for a pattern: move the release to where it can be loaded")
+        return
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as cache, _without_torch():
         for config in configs_of(rows):

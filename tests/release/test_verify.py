@@ -257,6 +257,13 @@ def test_a_release_in_the_cache_of_the_hub_is_whole(copy: Path, tmp_path: Path) 
     assert verify_release(snapshot, threads=1).problems == []
 
 
+def test_brackets_in_the_path_of_a_release_are_no_fault_of_it(copy: Path, tmp_path: Path) -> None:
+    there = copy.rename(tmp_path / "my[1]")
+    report = verify_release(there, threads=1)
+    assert report.problems == []
+    assert report.skipped == [f"`datasets` takes {there} for a pattern: move the release to where it can be loaded"]
+
+
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
     (copy / "notes.txt").write_text("x")
     outcome = verify(copy)
