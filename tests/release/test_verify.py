@@ -257,11 +257,14 @@ def test_a_release_in_the_cache_of_the_hub_is_whole(copy: Path, tmp_path: Path) 
     assert verify_release(snapshot, threads=1).problems == []
 
 
-def test_brackets_in_the_path_of_a_release_are_no_fault_of_it(copy: Path, tmp_path: Path) -> None:
-    there = copy.rename(tmp_path / "my[1]")
+@pytest.mark.parametrize("name", ["my[1]", "my::1"])
+def test_the_path_of_a_release_is_no_fault_of_it(copy: Path, tmp_path: Path, name: str) -> None:
+    there = copy.rename(tmp_path / name)
     report = verify_release(there, threads=1)
     assert report.problems == []
-    assert report.skipped == [f"`datasets` takes {there} for a pattern: move the release to where it can be loaded"]
+    assert report.skipped == [
+        f"`datasets` takes {there} for a pattern or a chain of URLs: move the release to where it can be loaded"
+    ]
 
 
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
