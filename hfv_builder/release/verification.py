@@ -229,10 +229,8 @@ def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:
 def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
     import datasets
 
-    if glob.has_magic(str(folder.resolve())) or "::" in str(folder.resolve()):
-        report.skipped.append(
-            f"`datasets` takes {folder} for a pattern or a chain of URLs: move the release to where it can be loaded"
-        )
+    if glob.has_magic(path := str(folder.resolve())) or "::" in path:
+        report.skipped.append(f"`datasets` takes {path} for a pattern or a chain of URLs: move the release to load it")
         return
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as cache, _without_torch():

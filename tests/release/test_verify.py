@@ -246,7 +246,10 @@ def test_what_a_download_from_the_hub_adds_is_no_problem(copy: Path) -> None:
     assert [each.file for each in verify_release(copy, threads=1).problems] == [".cache/other"]
 
 
-def test_a_release_in_the_cache_of_the_hub_is_whole(copy: Path, tmp_path: Path) -> None:
+def test_a_release_in_the_cache_of_the_hub_is_whole(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfv_builder.release.verification._try_others", lambda *_: None)  # they follow links anyway
     snapshot = tmp_path / "datasets--me--set/snapshots/abc"
     for number, path in enumerate(sorted(path for path in copy.rglob("*") if path.is_file())):
         blob, link = tmp_path / f"datasets--me--set/blobs/{number}", snapshot / path.relative_to(copy)
@@ -258,13 +261,14 @@ def test_a_release_in_the_cache_of_the_hub_is_whole(copy: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["my[1]", "my::1"])
-def test_the_path_of_a_release_is_no_fault_of_it(copy: Path, tmp_path: Path, name: str) -> None:
-    there = copy.rename(tmp_path / name)
-    report = verify_release(there, threads=1)
+def test_the_path_of_a_release_is_no_fault_of_it(
+    copy: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfv_builder.release.verification._try_mlcroissant", lambda *_: None)  # it takes a while
+    report = verify_release(copy.rename(tmp_path / name), threads=1)
     assert report.problems == []
-    assert report.skipped == [
-        f"`datasets` takes {there} for a pattern or a chain of URLs: move the release to where it can be loaded"
-    ]
+    (skipped,) = report.skipped
+    assert f"{name} for a pattern or a chain of URLs" in skipped
 
 
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
