@@ -1,5 +1,6 @@
 """The users file: what takes away access while the server runs, and what cannot be meant."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,27 @@ def test_the_last_user_whose_entry_is_deleted_has_no_access(start: Callable[...,
     again = add_user("anna", file).summary["token"]
     assert Person(anna.client, "anna", token).entry.status_code == 401
     assert Person(anna.client, "anna", again).entry.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [("प्रिया", "प्रिया"), ("สมชาย ใจดี", "สมชาย ใจดี"), ("Andre\u0301", "André"), ("André", "Andre\u0301")],
+)
+def test_names_have_the_letters_of_any_script(
+    name: str, typed: str, start: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    file = tmp_path / "users.toml"
+    token = add_user(name, file).summary["token"]
+    with pytest.raises(UsageError, match="already has an entry"):
+        add_user(typed, file)
+    someone = Person(start(users=UsersFile(file)), typed, token)
+    assert someone.get("/api/me")["name"] == unicodedata.normalize("NFC", name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u0301a", "a" * 41, "a:b", "a\u200d"])
+def test_other_names_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a valid name"):
+        add_user(name, tmp_path / "users.toml")
 
 
 def test_who_is_no_adjudicator_any_more_undoes_no_final_label(start: Callable[..., TestClient], tmp_path: Path) -> None:
