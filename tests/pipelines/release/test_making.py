@@ -101,7 +101,11 @@ def test_clips_are_hard_linked_or_copied(
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(next(failures), "no link")
 
+    def unable(_: int) -> None:
+        raise OSError(errno.EINVAL, "no flush")
+
     monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "fsync", unable)
     release(ready, NAME, out=tmp_path, cluster=here)
     copied = tmp_path / clip.relative_to(released)
     assert copied.stat().st_nlink == 1
