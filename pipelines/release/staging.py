@@ -107,7 +107,7 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
-    with lock(*stage.lock):
+    with lock(*stage.lock, needed=False):
         if final.exists():  # made meanwhile
             raise exists(final)
         with writing(out):

@@ -1,6 +1,7 @@
 """Making a release: the same bytes with any workers and interruptions, and no incomplete release."""
 
 import errno
+import fcntl
 import itertools
 import os
 import shlex
@@ -101,11 +102,12 @@ def test_clips_are_hard_linked_or_copied(
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(next(failures), "no link")
 
-    def unable(_: int) -> None:
-        raise OSError(errno.EINVAL, "no flush")
+    def unable(*_: Any) -> None:
+        raise OSError(errno.EINVAL, "no flush and no lock")
 
     monkeypatch.setattr(os, "link", refused)
     monkeypatch.setattr(os, "fsync", unable)
+    monkeypatch.setattr(fcntl, "flock", unable)
     release(ready, NAME, out=tmp_path, cluster=here)
     copied = tmp_path / clip.relative_to(released)
     assert copied.stat().st_nlink == 1
