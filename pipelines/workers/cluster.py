@@ -161,6 +161,10 @@ def _configure(start: str) -> None:
             # By default a cluster closes a nanny whose worker is missing 15 seconds after it died: while the worker
             # starts again, or is dead a second time.
             "distributed.deploy.lost-worker-timeout": "1000 days",
+            # The user's configuration may end schedulers and workers of batch systems; these ones end with the run.
+            "distributed.scheduler.idle-timeout": None,
+            "distributed.scheduler.no-workers-timeout": None,
+            "distributed.worker.lifetime.duration": None,
             # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
