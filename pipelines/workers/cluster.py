@@ -161,7 +161,8 @@ def _configure(start: str) -> None:
             # By default a cluster closes a nanny whose worker is missing 15 seconds after it died: while the worker
             # starts again, or is dead a second time.
             "distributed.deploy.lost-worker-timeout": "1000 days",
-            # The user's configuration may end schedulers and workers of batch systems; these ones end with the run.
+            # The user's configuration is about machines of a batch system: their scratch disks, and when they end.
+            "temporary-directory": None,
             "distributed.scheduler.idle-timeout": None,
             "distributed.scheduler.no-workers-timeout": None,
             "distributed.worker.lifetime.duration": None,

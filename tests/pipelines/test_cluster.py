@@ -240,8 +240,9 @@ def test_a_paused_worker_is_not_available() -> None:
 
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    # What a user's configuration asks for elsewhere: TLS, and workers that end before a batch system kills them.
+    # What a user may ask for elsewhere: TLS, workers that end before a batch system kills them, a scratch disk.
     users = {"distributed.comm.require-encryption": True, "distributed.worker.lifetime.duration": "1 hour"}
+    users |= {"temporary-directory": "/proc/scratch"}
     with dask.config.set(users), Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [worker.lifetime for worker in client.cluster.workers.values()] == [None]
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
