@@ -90,7 +90,11 @@ class Cluster:
         forks = FORK == "forkserver" and self.local and not self.in_this_process and not for_gpus
         if forks:
             prepare_forks(imports)
-        _configure("spawn" if for_gpus else FORK)
+        try:
+            _configure("spawn" if for_gpus else FORK)
+        except (TypeError, ValueError) as error:
+            why = str(error).splitlines()[0].partition(", original error")[0]
+            raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
         from pipelines.workers.connection import Connection
 
         if forks:

@@ -248,6 +248,18 @@ def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
 
 
+def test_a_damaged_configuration_of_dask_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: object) -> None:
+        raise ValueError("A dask config file at 'a.yaml' is malformed, original error message:\n\nexpected ','")
+
+    monkeypatch.setattr("dask.config.set", damaged)
+    with (
+        pytest.raises(UsageError, match=r"A dask config file at 'a\.yaml' is malformed; correct"),
+        Cluster(workers=0).connect(),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(("kind", "number"), [("slurm", "jobs"), ("kubernetes", "n")])
 def test_workers_of_a_batch_system_are_jobs(kind: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """dask-jobqueue takes a plain number for workers, of which a job may hold several."""
