@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
 from hfv_builder.records import METRICS, Label, Metric
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS
 from review_ui.board import Board
 from review_ui.browse import Search, select
 from review_ui.clips import NONE, Clips
@@ -67,15 +65,6 @@ def test_clips_are_found_by_the_beginning_of_their_id_and_by_a_part_of_their_nam
     assert [clips.ids[row] for row in found(Search())] == sorted(clips.ids)
     assert len(found(Search(wanted=Filter(among=("beta",))))) == 3
     assert len(found(Search(failed=True))) == 1
-
-
-def test_names_are_found_in_any_unicode_form(manifests: Manifests) -> None:
-    rows = manifests.read(CLIPS, generator="beta")
-    named = rows.set_column(rows.column_names.index("path"), "path", pa.array(["/clips/cafe\u0301.mp4"] * len(rows)))
-    manifests.replace(CLIPS, [named], generator="beta")
-    clips = Clips(manifests)
-    of_beta = [clips.generators[at] == "beta" for at in clips.generator]
-    assert list(clips.find("CAFÉ")) == list(clips.find("cafe\u0301")) == of_beta
 
 
 @pytest.mark.parametrize("descending", [False, True])
