@@ -17,7 +17,7 @@ from pipelines.workers.cluster import KINDS
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and their options."""
-    return _parser(os.environ.get("HFV_MANIFESTS") or "manifests")
+    return _parser(os.path.expanduser(os.environ.get("HFV_MANIFESTS") or "manifests"))
 
 
 @cache
@@ -284,7 +284,7 @@ _seed = _whole(0, 2**32 - 1)
 def _text(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; give a value, or leave the option out")
-    return text
+    return os.path.expanduser(text) if text[:2] in ("~", "~/") else text  # shells do not expand --out=~/a
 
 
 def _path(text: str) -> Path:

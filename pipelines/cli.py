@@ -4,9 +4,7 @@ Only the standard library is imported until a stage runs, so that `--help` is fa
 """
 
 import argparse
-import io
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from hfv_builder.records import DONE, INTERRUPTED, OUR_FAULT, SOME_FAILED, WRONG_USE
 from hfv_builder.storage.path_text import path_text, printable
 from pipelines.arguments import parser
+from pipelines.streams import close_stdout, open_streams
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.faults import Fault
 
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names can be printed in any locale
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
     options = parser().parse_args(arguments)
     logger = logging.getLogger("hfv_builder")
     logger.handlers = [logging.StreamHandler(sys.stderr)] if options.verbose else []
@@ -39,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\ninterrupted; {what}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        _close_stdout()  # its reader has exited, such as `| head`
+        close_stdout()  # its reader has exited, such as `| head`
         return DONE
 
 
@@ -74,15 +71,10 @@ def _run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:  # of a file on a full disk
-        _close_stdout()
+        close_stdout()
         print(f"hfv {options.command}: it is done, but its output cannot be written: {error.strerror}", file=sys.stderr)
         return WRONG_USE
     return outcome.exit_code
-
-
-def _close_stdout() -> None:
-    """Discard what is still to be written to stdout, which would raise an error at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentences(error: Exception) -> str:

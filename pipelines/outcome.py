@@ -56,7 +56,10 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
     if not rows:
         return ""
     cells = [{name: _cell(value) for name, value in row.items()} for row in rows[:limit]]
-    lines = tabulate(cells, headers="keys", tablefmt="simple", missingval="–").splitlines()
+    names = dict.fromkeys(name for row in cells for name in row)
+    texts = [place for place, name in enumerate(names) if any(isinstance(row.get(name), str) for row in cells)]
+    # A text such as the name 007 is no number.
+    lines = tabulate(cells, headers="keys", tablefmt="simple", missingval="–", disable_numparse=texts).splitlines()
     if limit is not None and len(rows) > limit:
         lines.append(f"… and {len(rows) - limit} more")
     return "\n".join([title] * bool(title) + ["  " + line for line in lines])

@@ -222,8 +222,9 @@ def add_user(
     Raises:
         UsageError: the name is taken or invalid, or the file cannot be written.
     """
-    from review_ui.users import new_user, read_users
+    from review_ui.users import new_user, read_users, valid_name
 
+    name = valid_name(name) or name
     if users.exists() and name in read_users(users, may_be_empty=True):
         raise UsageError(f"{users} already has an entry for {name}; delete the entry to make a new token")
     token, lines = new_user(name, role, generators=generators, queues=queues)

@@ -1,6 +1,7 @@
 """Show everything that the manifests say about one clip: facts, scores, ranks, label, split, decisions and evidence."""
 
 import os
+import unicodedata
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -61,7 +62,11 @@ def _find(manifests: Manifests, name: str) -> dict[str, Any]:
         rows = manifests.read(CLIPS, ["clip_id", "path"], generator=generator)
         begins = pc.starts_with(rows["clip_id"], name.lower())
         files = pc.replace_substring_regex(rows["path"], r"(?s).*[/\\]", "")
-        named = pc.equal(files, pc.if_else(pc.starts_with(rows["path"], FILE), encoded, name))
+        # Names that are valid text are compared in one Unicode form: file systems store several of them.
+        named = pc.equal(
+            pc.utf8_normalize(files, form="NFC"),
+            pc.if_else(pc.starts_with(rows["path"], FILE), encoded, unicodedata.normalize("NFC", name)),
+        )
         chosen = pc.or_kleene(begins, pc.or_kleene(named, pc.equal(rows["path"], name)))
         found += [
             (generator, row["clip_id"], row["path"]) for row in rows.filter(pc.fill_null(chosen, False)).to_pylist()

@@ -87,7 +87,7 @@ def check_models(models: Sequence[str], *, store: WeightsDir) -> list[FileState]
 def table(states: list[FileState]) -> str:
     """Return the states as a table to print: model, revision, licence, file, state."""
     rows = [[file.model, file.revision, file.licence, file.file, file.state] for file in states]
-    return tabulate(rows, headers=["model", "revision", "licence", "file", "state"])
+    return tabulate(rows, headers=["model", "revision", "licence", "file", "state"], disable_numparse=True)
 
 
 def demand(states: list[FileState], store: WeightsDir | None = None) -> None:

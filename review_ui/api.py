@@ -44,7 +44,7 @@ from review_ui.own_answers import own_answers, revisit
 from review_ui.refused import Refused
 from review_ui.sessions import Session, Sessions
 from review_ui.settings import ABOUT
-from review_ui.users import NAME, Role
+from review_ui.users import Role, valid_name
 
 LOG = logging.getLogger(__name__)
 COOKIE = "hfv_session"
@@ -169,11 +169,11 @@ def make_api(desk: Desk, sessions: Sessions) -> APIRouter:
     @api.post("/session", response_model=Me, tags=["session"], responses={503: {"model": Problem}})
     async def come_in(entry: Entry, request: Request, response: Response) -> dict[str, Any]:
         """Sign in with a name, and with a token if the server has a users file."""
-        if not NAME.fullmatch(entry.name):
+        if (name := valid_name(entry.name)) is None:
             raise Refused(
                 422, "a name has up to 40 letters, digits, spaces and . @ ' - and begins with a letter or digit"
             )
-        entered = await sessions.enter(entry.name, entry.token)
+        entered = await sessions.enter(name, entry.token)
         if entered is None:
             LOG.warning("sign-in of %r from %s failed: unknown name or wrong token", entry.name, address(request))
             raise Refused(401, "unknown name or wrong token")

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from hfv_builder import __version__
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.path_text import printable
 from review_ui.api import find_session, make_api
 from review_ui.browse_api import make_browse
 from review_ui.desk import Desk
@@ -51,14 +52,20 @@ def _check_assignments(users: Mapping[str, User], desk: Desk) -> None:
 
 
 def _check_list(only: Collection[str] | None, desk: Desk) -> None:
-    """Check that at least one clip of the list is in the manifests.
+    """Print how many clips of the list the manifests lack.
 
     Raises:
-        UsageError: none is.
+        UsageError: they lack all.
     """
-    if only is not None and desk.clips.row.keys().isdisjoint(only):
+    if only is None:
+        return
+    absent = sorted({*only} - desk.clips.row.keys())
+    if len(absent) == len({*only}):
         desk.close()
         raise UsageError(f"no clip of the list is in {desk.manifests.root}; give the ids that its catalogue has")
+    if absent:
+        lack = f"{len(absent)} of the {len({*only})} entries of the list are no clips of {desk.manifests.root}"
+        print(f"warning: {lack}, such as {printable(absent[0])}", file=sys.stderr)
 
 
 def create_app(

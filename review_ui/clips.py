@@ -1,6 +1,7 @@
 """The clips of the manifests in memory, as compact columns for 100 000 clips and more."""
 
 import hashlib
+import unicodedata
 from collections.abc import Collection
 from functools import cached_property
 from typing import Any
@@ -109,8 +110,8 @@ class Clips:
 
     @cached_property
     def names(self) -> pa.ChunkedArray:
-        """Per clip, the name of its file, without folders."""
-        return pc.replace_substring_regex(self._clips["path"], r".*[/\\]", "")
+        """Per clip, the name of its file, without folders, in Unicode normal form C."""
+        return pc.utf8_normalize(pc.replace_substring_regex(self._clips["path"], r".*[/\\]", ""), form="NFC")
 
     @cached_property
     def by_id(self) -> Ints:
@@ -206,7 +207,8 @@ class Clips:
         """Return the mask of the clips whose id begins with a text or, with `names`, whose file name contains it."""
         found = pc.starts_with(self._clips["clip_id"], text.lower())
         if names:
-            found = pc.or_(found, pc.match_substring(self.names, text, ignore_case=True))
+            name = unicodedata.normalize("NFC", text)  # browsers send what was typed, file systems store other forms
+            found = pc.or_(found, pc.match_substring(self.names, name, ignore_case=True))
         return np.asarray(found.to_numpy(), bool)
 
     def path(self, row: int) -> Place:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hfv_builder.frames.display import display_size
+from hfv_builder.frames.encode import tag_colours
 from hfv_builder.frames.facts import is_plain
 from hfv_builder.frames.media import ffmpeg_errors
 from hfv_builder.frames.video import Frame
@@ -91,6 +92,7 @@ def _encode(frames: Iterator[Frame], target: Path) -> None:
         stream.codec_context.gop_size = KEYFRAME_EVERY
         stream.codec_context.thread_count = 1
         stream.codec_context.time_base = stream.time_base = TIME_BASE
+        tag_colours(stream)
         last = -1
         for frame in itertools.chain([first], frames):
             fits = frame.rgb.shape[:2] == (height, width)

@@ -68,7 +68,10 @@ class DecisionLog(Writer):
             # Opened without creating it: if the file disappears, an empty database must not replace it.
             super().__init__(path, lambda: _connect(path, "rw"))
         except (sqlite3.Error, OSError) as error:
-            raise UsageError(f"the decisions in {path} cannot be opened ({error}); nothing in it was changed") from None
+            raise UsageError(
+                f"the decisions in {path} cannot be opened ({error}), and nothing in it was changed; check who may "
+                "write there, or, if the file system is one of a network, give a file on a local disk with --db FILE"
+            ) from None
 
     def add(self, decision: Decision) -> "Future[Decision]":
         """Store a decision and delete the lease that it ends.

@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,8 +20,10 @@ from review_ui.filter import Filter
 from review_ui.settings import QUEUES
 
 NAME = re.compile(r"[^\W_]([\w .@'-]{0,38}[\w.@'-])?")
-"""Valid names of reviewers. They contain no colon, see `hfv_builder.labelling.reviews`, and no blank at the end, which
-signing in removes."""
+"""Valid names of reviewers without their marks, see `valid_name`. They contain no colon, see
+`hfv_builder.labelling.reviews`, and no blank at the end, which signing in removes."""
+LONGEST = 40
+"""Largest number of characters of a name."""
 ADVICE = "make one with `hfv reviews add-user NAME --users FILE`"
 FIELDS = ("token_sha256", "role", "generators", "queues")
 """The fields of a user."""
@@ -113,6 +116,16 @@ def _stamp(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
+def valid_name(text: str) -> str | None:
+    """Return a name in Unicode normal form C, so that it is the same on all keyboards; None if it is not valid.
+
+    Marks, such as the vowels of Hindi and Thai, are parts of letters.
+    """
+    name = unicodedata.normalize("NFC", text)
+    plain = "".join(char for char in name if not unicodedata.category(char).startswith("M"))
+    return name if NAME.fullmatch(plain) and plain[0] == name[0] and len(name) <= LONGEST else None
+
+
 def hashed(token: str) -> str:
     """Return the SHA-256 of a string in hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -132,9 +145,9 @@ def read_users(path: Path, *, may_be_empty: bool = False) -> dict[str, User]:
         raise UsageError(f"the users in {path} cannot be read: there is no such file; {ADVICE}") from None
     users: dict[str, User] = {}
     holder: dict[str, str] = {}
-    for name, entry in entries.items():
-        if not NAME.fullmatch(name):
-            raise UsageError(f"{path}: {name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
+    for written, entry in entries.items():
+        if (name := valid_name(written)) is None:
+            raise UsageError(f"{path}: {written!r} is not a valid name; use letters, digits, spaces and . @ ' -")
         if not isinstance(entry, dict) or not re.fullmatch("[0-9a-f]{64}", str(entry.get("token_sha256"))):
             raise UsageError(f"{path}: [{name}] has no token_sha256 of 64 hex digits; {ADVICE}")
         if entry.get("role") not in list(Role):
@@ -182,7 +195,7 @@ def new_user(
     unknown = sorted(set(queues) - set(QUEUES))
     if unknown:
         raise UsageError(f"there is no queue {unknown[0]!r}; choose from {', '.join(QUEUES)}")
-    if not NAME.fullmatch(name):
+    if valid_name(name) is None:
         raise UsageError(f"{name!r} is not a valid name; use letters, digits, spaces and . @ ' -")
     if role not in list(Role):
         raise UsageError(f"there is no role {role!r}; choose {' or '.join(Role)}")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -86,8 +87,11 @@ def matched(labels: Mapping[str, int], clips: Iterable[tuple[str, str]]) -> dict
 
 
 def stem(path: str) -> str:
-    """Return the name of a file without its folder and the suffix of its kind: `a_0.5` for `clips/a_0.5.mp4`."""
-    name = PurePosixPath(file_name(path.strip().replace("\\", "/")))
+    """Return the name of a file without its folder and the suffix of its kind: `a_0.5` for `clips/a_0.5.mp4`.
+
+    It is in Unicode normal form C, since file systems store different forms of characters such as é.
+    """
+    name = PurePosixPath(unicodedata.normalize("NFC", file_name(path.strip().replace("\\", "/"))))
     return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from hfv_builder.audit import pictures
 from hfv_builder.audit.finding import Area, Finding, Report, Severity
 from hfv_builder.audit.frame_pictures import overlay, people_scores
-from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
+from hfv_builder.release.figures import COLOURS, jpeg, style, svg
 
 TITLES = {
     Area.SHORTCUTS: ("Shortcuts", "How well facts of the files reveal the class without looking at the frames."),
@@ -64,7 +63,7 @@ def page(
     )
     findings = [finding for report in reports for finding in report.findings]
     ordered = sorted(findings, key=lambda each: (-each.severity.rank, list(Area).index(each.area), each.finding))
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with style():
         areas = [_area(report, clips) for report in reports]
     return environment.get_template("audit.html").render(
         verdict=verdict(findings),

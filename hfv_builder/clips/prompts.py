@@ -153,13 +153,13 @@ def prompt_in_name(name: str) -> str | None:
 
 
 def prompt_group(prompt: str) -> str:
-    """Return the default group of a prompt: 16 hex digits that do not depend on case and blanks."""
-    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
+    """Return the default group of a prompt: 16 hex digits that do not depend on case, blanks and Unicode form."""
+    return hashlib.sha256(" ".join(_normal(prompt).lower().split()).encode()).hexdigest()[:16]
 
 
-def _normal(name: str) -> str:
-    """Return a name in Unicode normal form C, since file systems store different forms of characters such as é."""
-    return unicodedata.normalize("NFC", name)
+def _normal(text: str) -> str:
+    """Return a text in Unicode normal form C, since file systems store different forms of characters such as é."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _where(line: PromptLine) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
-import matplotlib
 import pandas as pd
 
 from hfv_builder.evaluation import drawings, tables
 from hfv_builder.evaluation.results import Results
-from hfv_builder.release.figures import STYLE
+from hfv_builder.release.figures import style
 
 FILE = "results.html"
 SET_FIGURES = ("binary_auc", "accuracy", "auc")
@@ -36,7 +35,7 @@ def page(
         remarks: notes for readers, above the tables.
     """
     own = drawings.looks(results.contenders)
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with style():
         confusions = {
             one.name: drawings.confusions(results, one.name) for one in results.contenders if not one.is_floor
         }

@@ -71,7 +71,6 @@ def h264_writer(
         shape: width of a pixel over its height, as it is shown.
     """
     import av
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
     options = {
         # A constant quantiser and one thread: x264's rate control gave other bytes on every run.
@@ -90,14 +89,23 @@ def h264_writer(
             stream.codec_context.sample_aspect_ratio = Fraction(shape).limit_denominator(255)
         if timed:
             stream.codec_context.time_base = Fraction(1, TICKS)
-        # What OpenCV's conversion makes; untagged, players guess by the size of the image.
-        stream.codec_context.color_range = ColorRange.MPEG
-        stream.codec_context.colorspace = Colorspace.ITU601
-        stream.codec_context.color_primaries = ColorPrimaries.SMPTE170M
-        stream.codec_context.color_trc = ColorTrc.SMPTE170M
+        tag_colours(stream)
         writer = H264Writer(container, stream)
         yield writer
         writer.flush()
+
+
+def tag_colours(stream: Any) -> None:
+    """Say in a stream that its colours are of BT.601, as conversions of OpenCV and FFmpeg make them.
+
+    Players guess the colours of a stream without tags by the size of the image.
+    """
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    stream.codec_context.color_range = ColorRange.MPEG
+    stream.codec_context.colorspace = Colorspace.ITU601
+    stream.codec_context.color_primaries = ColorPrimaries.SMPTE170M
+    stream.codec_context.color_trc = ColorTrc.SMPTE170M
 
 
 def even(rgb: RGB) -> RGB:

@@ -107,8 +107,9 @@ def totals(clips: pd.DataFrame) -> Row:
 
 def size_category(clips: int) -> str:
     """Return the size category of the Hugging Face hub."""
-    edges = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-    return next((name for edge, name in edges if clips < edge), "1M<n<10M")
+    edges = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    place = max(0, len(str(clips)) - 3)
+    return f"{edges[place - 1]}<n<{edges[place]}" if place else f"n<{edges[0]}"
 
 
 def _by_split(rows: pd.DataFrame) -> Row:

@@ -1,9 +1,12 @@
 """The look of figures in reports, and figures as text that fits into one HTML file."""
 
 import base64
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -25,7 +28,16 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hfv",  # the same ids in every run
 }
-"""For `matplotlib.rc_context`."""
+"""Parameters of matplotlib that differ from its defaults."""
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Draw figures of the block alike for everybody: the user's configuration of matplotlib does not count."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
+        yield
 
 
 def svg(figure: Figure) -> str:

@@ -17,10 +17,11 @@ from hfv_builder.release.checksums import sha256
 from hfv_builder.release.encoding import Encoding
 from hfv_builder.release.outputs import Output, encode
 from hfv_builder.storage.part_file import part_file
+from hfv_builder.storage.precautions import LACKING, flush
 
 FICLONE = 0x40049409
 """Linux's ioctl that lets two files share their blocks."""
-NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
+NO_LINK = LACKING | {errno.EXDEV, errno.EMLINK}
 """What systems say where two files cannot be one."""
 KEPT = ("h264", "hevc", "vp9", "mpeg4")
 """Codecs that stay as they are, in an MP4 file that players show alike and decord reads; all others become H.264."""
@@ -82,7 +83,7 @@ def place_original(source: Path, target: Path, *, expected: str) -> Placed:
 def made(target: Path, media: Media) -> Placed:
     """Return what a file is that was just written, once it is on the disk."""
     with target.open("rb") as file:
-        os.fsync(file.fileno())
+        flush(file.fileno(), target)
     return Placed(media=media, sha256=sha256(target), bytes=target.stat().st_size, probe=probe(target))
 
 
@@ -131,7 +132,7 @@ def _copy(source: Path, target: Path) -> str:
             digest.update(block)
             new.write(block)
         new.flush()
-        os.fsync(new.fileno())
+        flush(new.fileno(), target)
         return digest.hexdigest()
 
 

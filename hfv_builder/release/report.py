@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jinja2
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,7 +14,7 @@ from hfv_builder.records import METRICS, Label
 from hfv_builder.release import composition
 from hfv_builder.release.card import GROUPS, MEDIA, PROTOCOLS
 from hfv_builder.release.dataset import Dataset
-from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
+from hfv_builder.release.figures import COLOURS, jpeg, style, svg
 from hfv_builder.release.sheets import RGB, Sheet
 
 FILE = "report.html"
@@ -35,7 +34,7 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
         sheets: an image of each clip that stands for its class.
     """
     clips = dataset.clips
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with style():
         return ENVIRONMENT.get_template(FILE).render(
             dataset=dataset,
             settings=dataset.settings,

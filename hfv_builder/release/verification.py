@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import glob
 import logging
 import os
 import tempfile
@@ -27,6 +28,8 @@ from hfv_builder.release.metadata import SCHEMA, read_metadata
 from hfv_builder.release.problems import Problem
 
 INSTALL = "pip install -e '.[release]'"
+OF_DOWNLOADS = frozenset({".gitattributes", ".git", ".cache/huggingface"})
+"""What the Hugging Face hub and its clients add to a release."""
 
 
 @dataclass(kw_only=True)
@@ -119,12 +122,20 @@ def _attached(folder: Path) -> dict[str, str] | None:
 
 
 def _files(folder: Path, report: Report) -> Iterator[str]:
-    """Yield all files, relative to the release; links and others are problems."""
+    """Yield all files but `OF_DOWNLOADS`, relative to the release; links and others are problems.
+
+    In the cache of the Hugging Face hub all files of `snapshots/REVISION` are links to files of `blobs`.
+    """
+    blobs = os.path.realpath(folder / "../../blobs")
     for parent, folders, names in os.walk(folder):
         below = Path(parent).relative_to(folder)
+        folders[:] = [name for name in folders if (below / name).as_posix() not in OF_DOWNLOADS]
         for name in [*names, *folders]:
             path, relative = os.path.join(parent, name), (below / name).as_posix()
-            if os.path.islink(path) or (name in names and not os.path.isfile(path)):
+            if relative in OF_DOWNLOADS:
+                continue
+            is_blob = os.path.dirname(os.path.realpath(path)) == blobs
+            if (os.path.islink(path) and not is_blob) or (name in names and not os.path.isfile(path)):
                 report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
             elif name in names:
                 yield relative
@@ -218,6 +229,9 @@ def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:
 def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
     import datasets
 
+    if glob.has_magic(path := str(folder.resolve())) or "::" in path:
+        report.skipped.append(f"`datasets` takes {path} for a pattern or a chain of URLs: move the release to load it")
+        return
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as cache, _without_torch():
         for config in configs_of(rows):

@@ -156,12 +156,12 @@ class Manifests:
             count, schema = file.metadata.num_rows, file.schema_arrow
             stored = [name for name in names if name not in keys and name in schema.names]
             rows = file.read(stored, use_threads=count > FEW)
-        for column, old, new in table.renamed:
-            if column in stored:
-                values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
-                rows = rows.set_column(rows.column_names.index(column), column, values)
-        arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
-        return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(schema.metadata)
+            for column, old, new in table.renamed:
+                if column in stored:
+                    values = pc.if_else(pc.equal(rows[column], old), new, rows[column])
+                    rows = rows.set_column(rows.column_names.index(column), column, values)
+            arrays = [rows[name] if name in stored else pa.repeat(pa.scalar(keys.get(name)), count) for name in names]
+            return _typed(table, pa.table(arrays, names=names)).replace_schema_metadata(schema.metadata)
 
     def metadata(self, table: Table, part: Place) -> dict[bytes, bytes]:
         """Return the metadata of a part's writer, read from the footer.
@@ -251,7 +251,7 @@ def _opened(part: Place, table: Table) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError:
         raise
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         # Errors of disks have an errno; errors of the file's content have none.
         disk_failed = getattr(error, "errno", None) is not None
         cure = "nothing is lost: run the same command again" if disk_failed else table.cure

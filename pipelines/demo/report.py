@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from matplotlib.ticker import NullFormatter
 from hfv_builder.frames.video import decode
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS
-from hfv_builder.release.figures import COLOURS, STYLE, jpeg, svg
+from hfv_builder.release.figures import COLOURS, jpeg, style, svg
 from hfv_builder.samples import contact_sheet
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
@@ -49,7 +48,7 @@ def write_report(
         loader=jinja2.PackageLoader("pipelines.demo"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     labels = manifests.read(LABELS).to_pandas()
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with style():
         page = environment.get_template("report.html").render(
             colours=COLOURS,
             clips=len(labels),

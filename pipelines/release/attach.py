@@ -54,7 +54,7 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
     wanted = _wanted(folder)
     cluster = cluster or Cluster()
     locked = folder.parent, f"attach-{folder.name}"
-    with lock(*locked):
+    with lock(*locked, needed=False):
         done = _attached(folder)
         sizes = {each.bytes for each in wanted if each.path not in done}
         listed = {path: file for each in clips for path, file in list_clips(typed_place(each)).files.items()}

@@ -14,6 +14,7 @@ from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.part_file import part_file
 from hfv_builder.storage.places import sync
+from hfv_builder.storage.precautions import flush
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 """How a URL begins that was taken for a path."""
@@ -50,7 +51,7 @@ class Staging:
         with writing(self.final.parent), part_file(target) as part, part.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno(), part)
 
     def drop_others(self, wanted: Iterable[str]) -> None:
         """Delete what an earlier run left here that does not belong to the release.
@@ -106,7 +107,7 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
-    with lock(*stage.lock):
+    with lock(*stage.lock, needed=False):
         if final.exists():  # made meanwhile
             raise exists(final)
         with writing(out):

@@ -90,7 +90,11 @@ class Cluster:
         forks = FORK == "forkserver" and self.local and not self.in_this_process and not for_gpus
         if forks:
             prepare_forks(imports)
-        _configure("spawn" if for_gpus else FORK)
+        try:
+            _configure("spawn" if for_gpus else FORK)
+        except (TypeError, ValueError) as error:
+            why = str(error).splitlines()[0].partition(", original error")[0]
+            raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
         from pipelines.workers.connection import Connection
 
         if forks:
@@ -161,6 +165,11 @@ def _configure(start: str) -> None:
             # By default a cluster closes a nanny whose worker is missing 15 seconds after it died: while the worker
             # starts again, or is dead a second time.
             "distributed.deploy.lost-worker-timeout": "1000 days",
+            # The user's configuration is about machines of a batch system: their scratch disks, and when they end.
+            "temporary-directory": None,
+            "distributed.scheduler.idle-timeout": None,
+            "distributed.scheduler.no-workers-timeout": None,
+            "distributed.worker.lifetime.duration": None,
             # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
@@ -212,7 +221,7 @@ def _batch_workers(kind: str, jobs: int) -> Any:
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is incomplete: {error}; see docs/clusters.md") from None
-    cluster.scale(jobs)
+    cluster.scale(**{"jobs" if package == "dask_jobqueue" else "n": jobs})  # a job may hold several workers
     return cluster
 
 

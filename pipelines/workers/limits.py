@@ -1,4 +1,4 @@
-"""Return the cores and the memory that this process may use, by the limits of its container, user and kernel."""
+"""Return the cores and the memory that this process may use, by the limits of its container, job, user and kernel."""
 
 import os
 import sys
@@ -13,19 +13,20 @@ DRIVER_BYTES = 256 << 20
 
 
 def cores(root: Path = ROOT) -> int:
-    """Return how many cores this process may use: its CPU affinity, limited by the CPU quota of its cgroup.
+    """Return how many cores this process may use: its CPU affinity, limited by Slurm and the CPU quota of its cgroup.
 
-    A quota of 2.5 cores gives 2, a quota of half a core gives 1.
+    A quota of 2.5 cores gives 2, a quota of half a core gives 1. Not every Slurm sets the affinity of a job.
 
     Args:
         root: the folder that contains `proc` and `sys`.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min([allowed, *_cpu_quotas(root)])))
+    granted = _number("SLURM_CPUS_ON_NODE") or allowed
+    return max(1, int(min([allowed, granted, *_cpu_quotas(root)])))
 
 
 def memory(root: Path = ROOT) -> int:
-    """Return how many bytes this process and its children may use: the least of machine, cgroup and `ulimit -m`.
+    """Return how many bytes this process and its children may use: the least of machine, cgroup, Slurm and `ulimit -m`.
 
     Args:
         root: the folder that contains `proc` and `sys`.
@@ -33,6 +34,8 @@ def memory(root: Path = ROOT) -> int:
     import psutil
 
     limits: list[int] = [psutil.virtual_memory().total, *_memory_limits(root)]
+    if megabytes := _number("SLURM_MEM_PER_NODE") or _number("SLURM_MEM_PER_CPU") * _number("SLURM_CPUS_ON_NODE"):
+        limits.append(megabytes << 20)
     if sys.platform != "win32":
         import resource
 
@@ -76,6 +79,12 @@ def _memory_limits(root: Path) -> Iterator[int]:
             limit = "".join(_words(folder / name))
             if limit.isdecimal() and int(limit):
                 yield int(limit)
+
+
+def _number(variable: str) -> int:
+    """Return the value of an environment variable; 0 if it is no number."""
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdecimal() else 0
 
 
 def _cgroups(root: Path, *controllers: str) -> Iterator[Path]:

@@ -1,7 +1,9 @@
 """List the GPUs of this machine and start local workers."""
 
+import itertools
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +15,8 @@ from pipelines.workers.limits import cores, workers_memory, workers_that_fit
 
 GPU = {"GPU": 1.0}
 """Dask resource that GPU workers offer and GPU tasks require."""
+GPU_NAME = re.compile(r"\d+|(GPU|MIG)-\S+")
+"""A number or an identifier of a GPU, or of a part of one."""
 LOOPBACK = "127.0.0.1"
 """Address on which the local cluster listens."""
 ENVIRONMENT = {
@@ -36,13 +40,20 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 def gpus() -> list[str]:
-    """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch."""
+    """Return the GPUs that this process may use, as in CUDA_VISIBLE_DEVICES, without importing torch.
+
+    As for CUDA, the list ends at the first entry that names no GPU, such as -1, NoDevFiles of Slurm, or a number that
+    is too large. It is empty without a driver: a login file may set the variable on machines without a GPU too.
+    """
     count = installed_gpus()
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is None or not count:  # a login file may set the variable on machines without a GPU too
+    if allowed is None or not count:
         return [str(number) for number in range(count)]
-    named = [gpu for gpu in allowed.split(",") if gpu.strip() not in ("", "-1")]
-    return [gpu for gpu in named if not gpu.strip().isdigit() or int(gpu) < count]
+
+    def is_there(gpu: str) -> bool:
+        return bool(GPU_NAME.fullmatch(gpu)) and not (gpu.isdigit() and int(gpu) >= count)
+
+    return [*itertools.takewhile(is_there, map(str.strip, allowed.split(",")))]
 
 
 def installed_gpus() -> int:
@@ -62,8 +73,10 @@ def installed_gpus() -> int:
 def this_process(for_gpus: Sequence[str]) -> Any:
     """Return a cluster with one worker that is a thread of this process, for debugging or a machine with one core."""
     from distributed import LocalCluster
+    from distributed.security import Security
 
     return LocalCluster(
+        security=Security(require_encryption=False),  # also if Dask's configuration asks for TLS: there is no port
         n_workers=1,
         threads_per_worker=1,
         processes=False,

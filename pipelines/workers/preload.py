@@ -13,7 +13,7 @@ from pipelines.workers.local import PRELOAD
 
 gc.disable()
 for name in os.environ.pop(PRELOAD, "").split():
-    with contextlib.suppress(ImportError):  # the worker that needs the module reports it
+    with contextlib.suppress(Exception):  # the command or the worker that needs the module reports it
         import_module(name)
 gc.freeze()
 gc.enable()

@@ -2,7 +2,7 @@
 // until the clip, or its automatic label, has been visible for a moment, so that a key meant for what was there before does not
 // answer. A clip
 // that cannot be played can be rejected or left, but not labelled.
-import { actionFor, keyOf, sign } from "./keys.js";
+import { actionFor, keyOf, placed, sign } from "./keys.js";
 import { $, make, toast } from "./ui.js";
 
 const UNSEEN = ["reject", "unsure"]; // the answers to a clip that cannot be played
@@ -171,7 +171,7 @@ function askReason(reasons) {
       if (!dialog.open) return; // a closed dialog keeps the focus until its "close" event; the key is for the page
       if (event.repeat) { event.preventDefault(); return; } // ignore a key that is held down
       if (event.key === "Escape") { event.preventDefault(); end(null); return; }
-      const reason = reasons[Number(event.key) - 1];
+      const reason = reasons[Number(placed(event)) - 1];
       if (reason) { event.preventDefault(); event.stopPropagation(); end(reason); }
     };
     $("reason-list").replaceChildren(...reasons.map((reason, i) => {

@@ -37,18 +37,30 @@ export const actionFor = (choice) => Object.keys(ACTIONS).find((action) => ACTIO
 export const keyOf = (action) => custom[action] ?? ACTIONS[action][0];
 export const sign = (key) => SIGNS[key] ?? key.toUpperCase();
 
+const lower = (key) => (key.length === 1 ? key.toLowerCase() : key); // Enter and others keep their names
+
+// What the key has in the place of a digit, or of a letter on a keyboard without Latin ones: 1 where French ones write &, R
+// where Russian ones write к. Of other keys what they write.
+export const placed = (event) => {
+  const digit = !event.shiftKey && /^Digit(\d)$/.exec(event.code);
+  const letter = event.key.length === 1 && event.key > "\x7f" && /^Key([A-Z])$/.exec(event.code);
+  return (digit || letter)?.[1]?.toLowerCase() ?? lower(event.key);
+};
+
 export function actionOf(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   // A key that the reviewer has assigned goes before the default key of an action that is newer than the assignment.
-  const holds = (action) => keyOf(action) === key;
-  return Object.keys(custom).find((action) => action in ACTIONS && holds(action)) ?? Object.keys(ACTIONS).find(holds) ?? null;
+  const holder = (key) => {
+    const holds = (action) => keyOf(action) === key;
+    return Object.keys(custom).find((action) => action in ACTIONS && holds(action)) ?? Object.keys(ACTIONS).find(holds);
+  };
+  return holder(lower(event.key)) ?? holder(placed(event)) ?? null;
 }
 
 // Assigns a key to an action; the action that had the key gets the old one. Escape and Tab cannot be assigned.
 export function assign(action, key) {
   if (["Escape", "Tab", "Shift", "Control", "Alt", "Meta"].includes(key)) return false;
-  const wanted = key.length === 1 ? key.toLowerCase() : key;
+  const wanted = lower(key);
   const holder = Object.keys(ACTIONS).find((other) => keyOf(other) === wanted);
   if (holder && holder !== action) custom[holder] = keyOf(action);
   custom[action] = wanted;

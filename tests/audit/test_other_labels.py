@@ -54,6 +54,11 @@ def test_only_the_suffix_of_a_kind_of_files_is_no_part_of_a_name() -> None:
     assert matched(labels, clips) == {"b" * 16: 0, "c" * 16: 2}
 
 
+def test_names_match_in_any_unicode_form() -> None:
+    labels = read_labels("file,label\ncafe\u0301.mp4,spatial\né,motion\n", "t")
+    assert matched(labels, [("a" * 16, "/c/café.mp4"), ("b" * 16, "/c/e\u0301.mp4")]) == {"a" * 16: 0, "b" * 16: 2}
+
+
 def test_lines_may_end_as_on_any_system() -> None:
     for end in ("\n", "\r\n", "\r"):
         assert read_labels(end.join(["file,label", "a,spatial", "b,motion"]), "t") == {"a": 0, "b": 2}

@@ -158,6 +158,7 @@ def test_file_names_can_hold_the_prompt(name: str, prompt: str | None) -> None:
 
 def test_prompts_with_equal_words_are_one_group() -> None:
     assert prompt_group("A man  runs") == prompt_group(" a man runs") != prompt_group("a man ran")
+    assert prompt_group("a café") == prompt_group("a cafe\u0301")  # as names of files from a Mac are stored
     lines = [PromptLine(line=2, file="a.mp4", prompt="x", group="g"), PromptLine(line=3, file="b.mp4", prompt="x")]
     prompts, _ = match_prompts(lines, NAMES)
     assert prompts == {"a.mp4": ("x", "g"), "b.mp4": ("x", prompt_group("x"))}

@@ -221,6 +221,18 @@ def test_global_options_before_and_after_the_command_combine(monkeypatch: pytest
     assert parser().parse_args(["status"]).manifests == "there"
 
 
+def test_the_home_folder_is_known_where_shells_do_not_expand_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("HFV_MANIFESTS", "~/m")
+    found = parser().parse_args(["release", "attach", "~/r", "--clips=~/c", "--clips", "~c/d", "--out=~"])
+    assert (found.manifests, found.folder, found.out) == (
+        "/home/anna/m",
+        Path("/home/anna/r"),
+        Path("/home/anna"),
+    )
+    assert found.clips == ["/home/anna/c", "~c/d"]
+
+
 def options_with_values() -> list[tuple[str, str]]:
     """Return command and option of all options that take a text or a path."""
     commands: dict[str, argparse.ArgumentParser] = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr, assignment]

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
+import dask
 import psutil
 import pyarrow as pa
 import pytest
@@ -22,9 +24,10 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, SCORES
 from pipelines.catalog.stage import catalog
 from pipelines.score.stage import score
-from pipelines.workers.cluster import LOCAL_WAIT_S, Cluster, offered
+from pipelines.workers.cluster import KINDS, LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.connection import Connection
 from pipelines.workers.dispatch import run_shards
+from pipelines.workers.local import gpus
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
 from tests.pipelines.deadly import DeadlyDecoder, environment
@@ -105,11 +108,28 @@ def test_every_gpu_has_a_worker_that_sees_it_alone(monkeypatch: pytest.MonkeyPat
     assert sorted(result.result or 0 for result in results) == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("variable", "found"),
+    [
+        ("1, 0", ["1", "0"]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", ["0"]),
+        ("0,7,1", ["0"]),
+        ("GPU-8a3,MIG-7/1/0", ["GPU-8a3", "MIG-7/1/0"]),
+    ],
+)
+def test_gpus_are_those_that_cuda_sees(variable: str, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert gpus() == found
+
+
 def test_a_missing_gpu_is_a_usage_error(
     manifests: Manifests, clips_folder: Fill, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog(manifests, "kling", clips_folder(count=1, frames=2), cluster=cluster)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")  # as Slurm sets it for jobs without GPUs
     with pytest.raises(UsageError, match="no GPU is found here"):
         score(manifests, "kling", LITE, device="cuda")
 
@@ -232,8 +252,34 @@ def test_a_paused_worker_is_not_available() -> None:
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with Cluster(workers=0).connect(each_a_gpu=True) as client:
+    # What a user may ask for elsewhere: TLS, workers that end before a batch system kills them, a scratch disk.
+    users = {"distributed.comm.require-encryption": True, "distributed.worker.lifetime.duration": "1 hour"}
+    users |= {"temporary-directory": "/proc/scratch"}
+    with dask.config.set(users), Cluster(workers=0).connect(each_a_gpu=True) as client:
+        assert [worker.lifetime for worker in client.cluster.workers.values()] == [None]
         assert [result.result for result in run_shards(client, sum, [[1, 2]], resources={"GPU": 1})] == [3]
+
+
+def test_a_damaged_configuration_of_dask_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: object) -> None:
+        raise ValueError("A dask config file at 'a.yaml' is malformed, original error message:\n\nexpected ','")
+
+    monkeypatch.setattr("dask.config.set", damaged)
+    with (
+        pytest.raises(UsageError, match=r"A dask config file at 'a\.yaml' is malformed; correct"),
+        Cluster(workers=0).connect(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("kind", "number"), [("slurm", "jobs"), ("kubernetes", "n")])
+def test_workers_of_a_batch_system_are_jobs(kind: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dask-jobqueue takes a plain number for workers, of which a job may hold several."""
+    package, name = KINDS[kind]
+    started = MagicMock()
+    monkeypatch.setitem(sys.modules, package, MagicMock(**{name: lambda: started}))
+    assert Cluster(kind=kind, workers=40)._start([], 0) is started
+    started.scale.assert_called_once_with(**{number: 40})
 
 
 def test_a_missing_package_of_a_batch_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GB))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for name in ("SLURM_CPUS_ON_NODE", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def write_files(root: Path, files: dict[str, str]) -> Path:
@@ -110,6 +112,23 @@ def test_memory_is_limited_by_the_cgroup(tmp_path: Path, files: dict[str, str], 
 def test_memory_is_limited_by_ulimit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * GB, resource.RLIM_INFINITY))
     assert memory(tmp_path) == 2 * GB
+
+
+@pytest.mark.parametrize(
+    ("variables", "count", "limit"),
+    [
+        ({"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_NODE": "8192"}, 4, 8 << 30),
+        ({"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "1024"}, 4, 4 << 30),
+        ({"SLURM_CPUS_ON_NODE": "64", "SLURM_MEM_PER_NODE": "0"}, 16, 64 * GB),
+        ({"SLURM_CPUS_ON_NODE": "4(x2)", "SLURM_MEM_PER_NODE": "8G"}, 16, 64 * GB),
+    ],
+)
+def test_jobs_of_slurm_are_limited_by_what_it_granted(
+    variables: dict[str, str], count: int, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (cores(tmp_path), memory(tmp_path)) == (count, limit)
 
 
 def test_kills_for_lack_of_memory_are_counted(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
-"""The output of a command that cannot be written."""
+"""The output of a command: texts in tables, and what happens if it cannot be written."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from hfv_builder.storage.manifest import Manifests
 from pipelines.catalog.stage import catalog
 from pipelines.cli import main
+from pipelines.outcome import table
 from pipelines.workers.cluster import Cluster
 
 
@@ -24,3 +27,19 @@ def test_output_to_a_full_disk_is_one_sentence(
         patch.setattr(sys, "stdout", full)
         assert main(["status", "--manifests", str(manifests.root)]) == 2
     assert capsys.readouterr().err.endswith("it is done, but its output cannot be written: No space left on device\n")
+
+
+def test_texts_that_look_like_numbers_are_printed_as_they_are() -> None:
+    lines = table([{"reviewer": "007", "clip": "12345678901234e6", "n": 1.5}, {"reviewer": "1e3", "clip": None}])
+    assert [line.split() for line in lines.splitlines()[2:]] == [["007", "12345678901234e6", "1.5"], ["1e3", "–", "–"]]
+
+
+def test_closed_streams_become_the_null_device(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pipelines.streams import open_streams; open_streams()\n"
+        "print('out'); print('err', file=sys.stderr, flush=True)\n"
+        "open(sys.argv[1], 'w').write(' '.join(os.readlink(f'/proc/self/fd/{number}') for number in range(3)))"
+    )
+    said = tmp_path / "streams"
+    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code, str(said)], check=True)
+    assert said.read_text() == " ".join([os.devnull] * 3)

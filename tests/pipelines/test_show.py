@@ -40,10 +40,15 @@ def test_a_clip_is_found_by_id_prefix_name_and_path(manifests: Manifests, clip: 
         assert show(manifests, reference).summary["clip"]["clip_id"] == clip["clip_id"]
 
 
-def test_a_clip_is_found_by_a_name_that_is_stored_as_a_url(manifests: Manifests, tmp_path: Path) -> None:
+def test_a_clip_is_found_by_a_name_that_is_stored_in_another_form(manifests: Manifests, tmp_path: Path) -> None:
     row = manifests.read(CLIPS, generator="alpha").to_pylist()[0]
     copy = Manifests(tmp_path)
-    for path, name in (("file:///caf%E9/a%20b.mp4", "a b.mp4"), ("file:///caf%E9.mp4", "caf\udce9.mp4")):
+    for path, name in (
+        ("file:///caf%E9/a%20b.mp4", "a b.mp4"),
+        ("file:///caf%E9.mp4", "caf\udce9.mp4"),
+        ("/clips/cafe\u0301.mp4", "café.mp4"),
+        ("/clips/café.mp4", "cafe\u0301.mp4"),
+    ):
         copy.replace(CLIPS, [table_of(CLIPS.schema, [row | {"path": path}])], generator="alpha")
         assert show(copy, name).summary["clip"]["path"] == path
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from hfv_builder.release.composition import size_category
 from hfv_builder.release.dataset import configs_of
 
 
@@ -27,3 +28,8 @@ def test_a_set_with_its_own_footage_stays_out_of_other_sets() -> None:
         "kling": ("eval/kling", "eval/film"),
         "pika": ("eval/pika", "eval/film"),
     }
+
+
+def test_size_categories_are_those_of_the_hub() -> None:
+    assert [size_category(clips) for clips in (0, 999, 1000)] == ["n<1K", "n<1K", "1K<n<10K"]
+    assert [size_category(10**power) for power in (5, 6, 7, 8)] == ["100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"]

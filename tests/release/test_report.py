@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCard
 from hfv_builder.clips.sources import Source
 from hfv_builder.release import card, report
 from hfv_builder.release.composition import sources_table
-from hfv_builder.release.figures import STYLE, svg
+from hfv_builder.release.figures import style, svg
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
 from tests.release.conftest import NAME
@@ -48,7 +48,7 @@ def test_the_report_needs_no_other_file(made: Path) -> None:
 def test_the_same_clips_are_drawn_the_same(made: Path) -> None:
     clips = pd.concat(map(pd.read_parquet, sorted(made.rglob("metadata.parquet"))))
     page = (made / "report.html").read_text()
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context({"axes.grid": True, "font.family": ["monospace"]}), style():  # the first is a user's
         for draw in (report._composition, report._scores, report._facts):
             again = svg(draw(clips))
             assert again in page

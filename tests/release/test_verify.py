@@ -238,6 +238,39 @@ def test_a_whole_release_has_no_problem(made: Path) -> None:
     assert "nothing is wrong" in outcome.text
 
 
+def test_what_a_download_from_the_hub_adds_is_no_problem(copy: Path) -> None:
+    for name in (".gitattributes", ".git/config", ".cache/huggingface/download/README.md.metadata"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("x")
+    (copy / ".cache/other").write_text("x")
+    assert [each.file for each in verify_release(copy, threads=1).problems] == [".cache/other"]
+
+
+def test_a_release_in_the_cache_of_the_hub_is_whole(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfv_builder.release.verification._try_others", lambda *_: None)  # they follow links anyway
+    snapshot = tmp_path / "datasets--me--set/snapshots/abc"
+    for number, path in enumerate(sorted(path for path in copy.rglob("*") if path.is_file())):
+        blob, link = tmp_path / f"datasets--me--set/blobs/{number}", snapshot / path.relative_to(copy)
+        for each in (blob, link):
+            each.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(blob)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    assert verify_release(snapshot, threads=1).problems == []
+
+
+@pytest.mark.parametrize("name", ["my[1]", "my::1"])
+def test_the_path_of_a_release_is_no_fault_of_it(
+    copy: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfv_builder.release.verification._try_mlcroissant", lambda *_: None)  # it takes a while
+    report = verify_release(copy.rename(tmp_path / name), threads=1)
+    assert report.problems == []
+    (skipped,) = report.skipped
+    assert f"{name} for a pattern or a chain of URLs" in skipped
+
+
 def test_problems_are_a_table_and_exit_code_3(copy: Path) -> None:
     (copy / "notes.txt").write_text("x")
     outcome = verify(copy)

@@ -80,6 +80,15 @@ def test_a_project_replaces_it_while_the_server_runs(
     assert anna.get("/api/guide")["first"] is False
 
 
+LAYOUTS = """async () => {
+  const { actionOf } = await import("/static/keys.js");
+  const pressed = [
+    ["&", "Digit1"], ["к", "KeyR"], ["K", "KeyR"], ["!", "Digit1", true], ["1", "Digit1", true], ["Process", "Digit4"],
+  ];
+  return pressed.map(([key, code, shiftKey]) => actionOf(new KeyboardEvent("keydown", { key, code, shiftKey })));
+}"""
+
+
 def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, serve: Any, sit: Any) -> None:
     served = serve(sample, settings=Settings(shown=1.0))
     desk = sit(served, "anna", "/review?generator=alpha", guided=False)
@@ -94,6 +103,8 @@ def test_it_comes_once_before_the_first_clip_and_with_a_key(sample: Manifests, s
     desk.page.reload()
     assert desk.ready().clip == clip
     assert desk.page.locator(".handbook").count() == 0
+    # French, Russian and other keyboards, and an input method for Chinese
+    assert desk.page.evaluate(LAYOUTS) == ["spatial", "reject", None, None, "spatial", "fourth"]
     desk.press("2", "g")
     desk.page.wait_for_selector(".handbook[open]")
     desk.press("3", "End")  # not an answer; the text scrolls

@@ -7,6 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from hfv_builder.frames.facts import probe, read_timeline
 from hfv_builder.frames.video import Frame
@@ -63,13 +64,16 @@ def test_proxies_of_awkward_real_clips(real_clips: Path, tmp_path: Path, monkeyp
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
+def test_a_turned_clip_stands_upright_in_its_colours(tmp_path: Path) -> None:
     from review_ui import proxies
 
     frames = iter([Frame(rgb=np.zeros((1000, 500, 3), np.uint8), index=at, time_s=at / 10) for at in range(2)])
     proxies._encode(frames, tmp_path / "tall.mp4")
     with av.open(str(tmp_path / "tall.mp4")) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (500, 1000)
+        shown = next(container.decode(video=0))
+    # Browsers take large videos without these tags for BT.709, which FFmpeg does not convert to.
+    assert (shown.colorspace, shown.color_range) == (Colorspace.ITU601, ColorRange.MPEG)
 
 
 def test_a_proxy_ends_where_nobody_looks_any_more_also_without_times(

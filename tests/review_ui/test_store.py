@@ -141,3 +141,12 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyte
     store = DecisionLog(path)
     store.close()
     assert len(store.decisions()) == 6
+
+
+def test_a_file_system_without_the_locks_of_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object) -> None:
+        raise sqlite3.OperationalError("locking protocol")  # as on some network file systems
+
+    monkeypatch.setattr("review_ui.store._connect", connect)
+    with pytest.raises(UsageError, match=r"\(locking protocol\).*give a file on a local disk with --db FILE"):
+        DecisionLog(tmp_path / "d.sqlite")

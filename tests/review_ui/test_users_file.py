@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.storage.schema import CLIPS
 from pipelines.review import add_user, read_list
 from review_ui.app import create_app
 from review_ui.users import UsersFile, read_users
@@ -54,9 +55,16 @@ def test_entries_that_would_give_more_than_is_meant_are_refused(more: str, fault
         read_users(tmp_path / "users.toml")
 
 
-def test_a_list_names_clips_of_the_manifests(manifests: Manifests, tmp_path: Path) -> None:
+def test_a_list_names_clips_of_the_manifests(
+    manifests: Manifests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "list.csv").write_text('"clip_id";"generator"\n"0123456789abcdef";"kling"\nfedcba9876543210\tpika\n')
     wanted = read_list(tmp_path / "list.csv")
     assert wanted == {"0123456789abcdef", "fedcba9876543210"}
     with pytest.raises(UsageError, match="no clip of the list is in"):
         create_app(manifests, tmp_path / "d.sqlite", only=wanted)
+    clip_id = manifests.read(CLIPS, ["clip_id"])["clip_id"][0].as_py()
+    with TestClient(create_app(manifests, tmp_path / "d.sqlite", only={*wanted, clip_id}, export_on_exit=False)):
+        said = capsys.readouterr().err
+    assert said.startswith("warning: 2 of the 3 entries of the list are no clips of ")
+    assert said.endswith(", such as 0123456789abcdef\n")

@@ -155,6 +155,15 @@ def test_a_damaged_part_is_named(manifests: Manifests, part: slice) -> None:
         manifests.read(SCORES)
 
 
+@pytest.mark.parametrize(("column", "value"), [("score", "high"), ("components", 1.5), ("fingerprint", [1])])
+def test_a_part_with_values_of_other_types_is_named(manifests: Manifests, column: str, value: object) -> None:
+    path = manifests.add(SCORES, scores("a"), name="1", **PARTITION)
+    rows = pq.ParquetFile(path).read()
+    pq.write_table(rows.set_column(rows.column_names.index(column), column, pa.array([value])), path)
+    with pytest.raises(UsageError, match=f"{path.name} cannot be read.*delete it and run its stage again"):
+        manifests.read(SCORES)
+
+
 def test_an_unreadable_part_is_not_to_be_deleted(manifests: Manifests) -> None:
     path = manifests.folder(SCORES, **PARTITION) / "part-1.parquet"
     path.parent.mkdir(parents=True)

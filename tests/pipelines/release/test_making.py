@@ -1,6 +1,8 @@
 """Making a release: the same bytes with any workers and interruptions, and no incomplete release."""
 
 import errno
+import fcntl
+import itertools
 import os
 import shlex
 from functools import partial
@@ -95,10 +97,17 @@ def test_clips_are_hard_linked_or_copied(
     clip = next(released.rglob("*.mp4"))
     assert clip.stat().st_nlink > 1
 
+    failures = itertools.cycle([errno.EXDEV, errno.EPERM, errno.ENOSYS])  # another disk, and file systems without links
+
     def refused(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EXDEV, "another disk")
+        raise OSError(next(failures), "no link")
+
+    def unable(*_: Any) -> None:
+        raise OSError(errno.EINVAL, "no flush and no lock")
 
     monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "fsync", unable)
+    monkeypatch.setattr(fcntl, "flock", unable)
     release(ready, NAME, out=tmp_path, cluster=here)
     copied = tmp_path / clip.relative_to(released)
     assert copied.stat().st_nlink == 1
