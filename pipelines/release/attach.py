@@ -53,6 +53,9 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
     started = time.time()
     wanted = _wanted(folder)
     cluster = cluster or Cluster()
+    for where in (folder.parent, folder):
+        if not os.access(where, os.W_OK | os.X_OK):
+            raise UsageError(f"cannot write to {where}; copy the release to a folder in which you can write")
     locked = folder.parent, f"attach-{folder.name}"
     with lock(*locked, needed=False):
         done = _attached(folder)

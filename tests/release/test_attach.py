@@ -1,6 +1,7 @@
 """Putting clips into a release that came without media."""
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -180,10 +181,16 @@ def test_ids_and_times_of_kinetics() -> None:
     assert table["end_s"].fillna(-1).tolist() == [427, 10, -1]
 
 
-def test_what_cannot_be_attached_to(bare: Path, clips: Path, made: Path, here: Cluster, tmp_path: Path) -> None:
+def test_what_cannot_be_attached_to(
+    bare: Path, clips: Path, made: Path, here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder, sentence in ((tmp_path, "is no release"), (made, "needs no clips: only a release made with")):
         with pytest.raises(UsageError, match=sentence):
             attach(folder, [str(clips)], cluster=here)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, _: path != bare)
+        with pytest.raises(UsageError, match=f"write to {bare}; copy the release to"):
+            attach(bare, [str(clips)], cluster=here)
     listing = bare / "catalogued.csv"
     listing.write_text(listing.read_text().replace("data/train", "../elsewhere"))
     with pytest.raises(UsageError, match=r"catalogued.csv is damaged \(its bytes are not .*: get the release again"):
