@@ -7,14 +7,13 @@ import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.records import METRICS, Label
 from hfv_builder.release import composition
 from hfv_builder.release.card import GROUPS, MEDIA, PROTOCOLS
 from hfv_builder.release.dataset import Dataset
-from hfv_builder.release.figures import COLOURS, jpeg, style, svg
+from hfv_builder.release.figures import COLOURS, jpeg, log_axis, style, svg
 from hfv_builder.release.sheets import RGB, Sheet
 
 FILE = "report.html"
@@ -113,8 +112,7 @@ def _scores(clips: pd.DataFrame) -> Figure:
             axes.plot([start, end], [place, place], color=colour, linewidth=8, alpha=0.45, solid_capstyle="butt")
             axes.plot([middle], [place], marker="|", color=colour, markersize=10, markeredgewidth=2)
         if (clips[metric.value].dropna() > 0).all():
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            log_axis(axes)
         axes.set_title(f"{metric} score", fontsize=9, loc="left")
     _name_rows(figure, generators)
     return figure

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from hfv_builder.frames.video import decode
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS
-from hfv_builder.release.figures import COLOURS, jpeg, style, svg
+from hfv_builder.release.figures import COLOURS, jpeg, log_axis, style, svg
 from hfv_builder.samples import contact_sheet
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
@@ -81,8 +80,7 @@ def _distributions(labels: pd.DataFrame, compared: pd.DataFrame) -> Figure:
                 scatter = height + jitter.uniform(-0.22, 0.22, len(rows))
                 axes.scatter(rows[metric.value], scatter, s=12, color=COLOURS[name], alpha=0.75, linewidths=0)
             axes.set_yticks(range(4), ["real", *METRICS] if metric is METRICS[0] else [""] * 4)
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())  # labels between powers of ten would overlap
+            log_axis(axes)
             axes.set_title(f"{generator}: {metric} score", fontsize=9, loc="left")
     return figure
 

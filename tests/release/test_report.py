@@ -35,6 +35,8 @@ def test_the_report_needs_no_other_file(made: Path) -> None:
         page.count("data:image/jpeg;base64,") == 3 * 3 + 3
     )  # three labels of three generators, three clips of footage
     assert page.count("<svg") == 3
+    assert ">0.1</text>" in page  # a label of an axis of scores
+    assert "mathdefault" not in page
     for text in (
         "Small set",
         "Nobody is in it.",
