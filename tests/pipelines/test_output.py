@@ -34,12 +34,14 @@ def test_texts_that_look_like_numbers_are_printed_as_they_are() -> None:
     assert [line.split() for line in lines.splitlines()[2:]] == [["007", "12345678901234e6", "1.5"], ["1e3", "–", "–"]]
 
 
-def test_closed_streams_become_the_null_device(tmp_path: Path) -> None:
+def test_commands_with_closed_streams_and_their_workers_use_the_null_device(tmp_path: Path) -> None:
+    worker = 'files=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo "$files" > "$0"'
     code = (
         "import os, sys; from pipelines.streams import open_streams; open_streams()\n"
         "print('out'); print('err', file=sys.stderr, flush=True)\n"
-        "open(sys.argv[1], 'w').write(' '.join(os.readlink(f'/proc/self/fd/{number}') for number in range(3)))"
+        "os.execlp('sh', 'sh', '-c', *sys.argv[1:])"
     )
     said = tmp_path / "streams"
-    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code, str(said)], check=True)
-    assert said.read_text() == " ".join([os.devnull] * 3)
+    command = [sys.executable, "-c", code, worker, str(said)]
+    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], check=True)
+    assert said.read_text().split() == [os.devnull] * 3
