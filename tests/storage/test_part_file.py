@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hfv_builder.storage.part_file import part_file
+from hfv_builder.records import UsageError
+from hfv_builder.storage.part_file import part_file, require_folder
 
 
 def test_a_file_appears_once_it_is_whole(tmp_path: Path) -> None:
@@ -30,3 +31,10 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
         write_half(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below", "a" * 300 + "/below"):
+        with pytest.raises(UsageError, match=r"cannot be written .*give another --out"):
+            require_folder(tmp_path / name, option="--out")
