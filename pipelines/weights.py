@@ -6,6 +6,7 @@ again: downloaded bytes are kept, and a file gets its name only when it is compl
 
 import contextlib
 import errno
+import os
 import shutil
 import urllib.error
 import urllib.request
@@ -204,7 +205,7 @@ def _is_local(error: Exception, root: Path) -> bool:
         return False
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    path = Path(str(error.filename))
+    path, root = (Path(os.path.realpath(own)) for own in (str(error.filename), root))  # the hub's client follows links
     return error.filename is not None and (path.is_relative_to(root) or root.is_relative_to(path))
 
 

@@ -163,10 +163,16 @@ def test_pull_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pyt
         weights.pull(load_profile("paper"), store=store)
 
     def fail(source: str) -> str:
-        raise NotADirectoryError(20, "Not a directory", "/elsewhere/token")  # the hub's client in a wrong HF_HOME
+        raise NotADirectoryError(20, "Not a directory", name)
 
     monkeypatch.setattr(weights, "_torchvision_url", fail)
+    name = "/elsewhere/token"  # the hub's client in a wrong HF_HOME
     with pytest.raises(UsageError, match=r"cannot be downloaded .*/elsewhere/token"):
+        weights.pull(load_profile("paper"), store=store)
+    name = str(tmp_path / "real" / "x")  # the hub's client follows links
+    store.root.rename(tmp_path / "real")
+    store.root.symlink_to("real")
+    with pytest.raises(UsageError, match="cannot be stored"):
         weights.pull(load_profile("paper"), store=store)
 
 
