@@ -148,6 +148,8 @@ def read_users(path: Path, *, may_be_empty: bool = False) -> dict[str, User]:
     for written, entry in entries.items():
         if (name := valid_name(written)) is None:
             raise UsageError(f"{path}: {written!r} is not a valid name; use letters, digits, spaces and . @ ' -")
+        if name in users:
+            raise UsageError(f"{path}: [{name}] is there twice, in two Unicode forms; delete one")
         if not isinstance(entry, dict) or not re.fullmatch("[0-9a-f]{64}", str(entry.get("token_sha256"))):
             raise UsageError(f"{path}: [{name}] has no token_sha256 of 64 hex digits; {ADVICE}")
         if entry.get("role") not in list(Role):

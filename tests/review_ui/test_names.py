@@ -13,7 +13,7 @@ from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
 from pipelines.review import add_user
 from review_ui.clips import Clips
-from review_ui.users import UsersFile
+from review_ui.users import UsersFile, read_users
 from tests.review_ui.conftest import Person
 
 
@@ -32,6 +32,11 @@ def test_names_have_the_letters_of_any_script(start: Callable[..., TestClient], 
     tokens = {typed: add_user(name, file).summary["token"] for name, typed in names.items()}
     with pytest.raises(UsageError, match="already has an entry"):
         add_user("André", file)
+    twice = tmp_path / "twice.toml"
+    entry = f"token_sha256 = '{'0' * 64}'\nrole = 'reviewer'\n"
+    twice.write_text("".join(f'["{name}"]\n{entry}' for name in ("André", "Andre\u0301")))
+    with pytest.raises(UsageError, match="is there twice"):
+        read_users(twice)
     client = start(users=UsersFile(file))
     known = [Person(client, typed, token).get("/api/me")["name"] for typed, token in tokens.items()]
     assert known == [unicodedata.normalize("NFC", name) for name in names]
