@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from hfv_builder.records import UsageError
+from hfv_builder.release.layout import tables_of
 from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
 
-METADATA, VARIANT = "metadata.parquet", "@"
-"""The name of the table of each folder of a release, and the mark in the names of folders of variants."""
-
+VARIANT = "@"
+"""The mark in the names of folders of variants."""
 NEEDED = (
     *("file_name", "clip_id", "generator", "is_real", "media"),
     *("width", "height", "fps", "num_frames", "duration_s"),
@@ -33,12 +33,9 @@ def released_clips(folder: Path, catalogued: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UsageError: it is no release, or files are missing.
     """
-    paths = sorted(path for side in ("data", "eval") for path in folder.glob(f"{side}/*/{METADATA}"))
-    tables = [_facts(path) for path in paths if VARIANT not in path.parent.name]
+    tables = [_facts(path) for path in tables_of(folder) if VARIANT not in path.parent.name]
     if not tables:
-        raise UsageError(
-            f"{folder} is no release: it has no data/train/{METADATA}; make one with `hfv release NAME --version V`"
-        )
+        raise UsageError(f"{folder} has variants only: give --release a whole release")
     clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id", ignore_index=True)
     known = catalogued.drop_duplicates("clip_id").set_index("clip_id")
     ours = {name: clips["clip_id"].map(known[name]) for name in ("bytes", "codec", "prompt_group")}

@@ -188,7 +188,7 @@ def _drawn(path: Path, evidence: Evidence, out: Path | None) -> Path | None:
 
 
 def _cut(stem: str) -> str:
-    """Return the begin of a name, which leaves space for suffixes in the name of a file."""
+    """Return the beginning of a name, which leaves space for suffixes in the name of a file."""
     while len(os.fsencode(stem)) > LONGEST:
         stem = stem[:-1]
     return stem

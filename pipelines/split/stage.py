@@ -113,10 +113,11 @@ def split(
         raise UsageError(f"--group {group} looks at the clips of all generators: leave --generator out")
     reviews = load_reviews(manifests, labels, allow_partial=allow_partial, overlap=overlap)
     sources, done = load_sources(manifests.root), "" if group in ACROSS else "split"
-    rules_but_lost = partial(Rules, protocol=protocol, group=group, reviews=reviews, strong_only=strong_only)
 
     def work(lost: pa.Table) -> list[_Result]:
-        rules = rules_but_lost(lost=lost, sources=sources)
+        rules = Rules(
+            protocol=protocol, group=group, reviews=reviews, strong_only=strong_only, lost=lost, sources=sources
+        )
         one, finish = partial(_split_one, manifests, rules), partial(_keep_groups_together, manifests, rules)
         return for_each(manifests, "split", generators, one, done=done, finish=finish)
 

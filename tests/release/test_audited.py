@@ -82,7 +82,7 @@ def test_clips_that_were_encoded_anew_are_h264(made: Path, filled: Manifests, tm
 
 def test_what_is_no_whole_release_says_so(made: Path, filled: Manifests, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
-    with pytest.raises(UsageError, match="is no release"):
+    with pytest.raises(UsageError, match="is not a release"):
         released_clips(tmp_path, catalogue(filled))  # a folder of releases
     next(copy.rglob("*.mp4")).unlink()
     with pytest.raises(UsageError, match="lacks files, such as that of"):
