@@ -254,7 +254,10 @@ def test_a_replaced_clip_without_a_listed_checksum_is_predicted_again(folder: Pa
         next((copy / "eval" / "kling").rglob("*.mp4")).write_bytes(b"no video")
 
 
-def test_predictions_of_a_set_that_was_renamed_are_made_again(folder: Path, tmp_path: Path) -> None:
+def test_predictions_of_a_set_that_was_renamed_are_made_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.detect.predict.predict_in_parts", None)  # a floor predicts all clips at once
     copy, workplace = Path(shutil.copytree(folder, tmp_path / "r")), Workplace(device="cpu", threads=1)
     (copy / "SHA256SUMS").unlink()
     train("chance", copy, values={}, out=tmp_path / "run", place=workplace)
