@@ -134,8 +134,8 @@ def _files(folder: Path, report: Report) -> Iterator[str]:
             path, relative = os.path.join(parent, name), (below / name).as_posix()
             if relative in OF_DOWNLOADS:
                 continue
-            is_blob = os.path.dirname(os.path.realpath(path)) == blobs
-            if (os.path.islink(path) and not is_blob) or (name in names and not os.path.isfile(path)):
+            is_link = os.path.islink(path) and os.path.dirname(os.path.realpath(path)) != blobs
+            if is_link or (name in names and not os.path.isfile(path)):
                 report.problems.append(Problem(file=relative, problem="is a link or no regular file"))
             elif name in names:
                 yield relative
