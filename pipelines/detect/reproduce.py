@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
+from hfv_builder.backends.batches import out_of_memory
 from hfv_builder.detectors.config import Config
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.registry import configure, create
@@ -100,7 +100,9 @@ def reproduce(
     for own, config in zip(chosen, configs, strict=True):
         try:
             failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
-        except (Diverged, torch.OutOfMemoryError) as error:  # the other runs may take days, and do not need this one
+        except (Diverged, RuntimeError) as error:  # the other runs may take days, and do not need this one
+            if not (isinstance(error, Diverged) or out_of_memory(error)):
+                raise
             stopped.append(f"{own.name} is not trained: {str(error).splitlines()[0]}")
     done = [path.parent for path in sorted((out / "runs").glob("*/run.json")) if read_run(path.parent).done]
     evaluated = evaluate_runs(done, folder, out=out / "results", seed=seed, place=place)

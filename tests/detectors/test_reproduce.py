@@ -68,19 +68,22 @@ def test_unreadable_clips_and_failed_runs_are_named(
     assert outcome.exit_code == SOME_FAILED
     assert "1 clips cannot be read" in outcome.text
     assert outcome.summary["failed"] == [{"clip": "data/train/a.mp4", "error": "it is broken"}]
-    trained: list[Path] = []
+    for failure in (Diverged("training diverged in epoch 2"), RuntimeError("can't allocate memory")):
+        trained: list[Path] = []
 
-    def diverge_at_first(name: str, config: Any, release: Any, out: Path, place: Any) -> Any:
-        trained.append(out)
-        if len(trained) == 1:
-            raise Diverged("training diverged in epoch 2")
-        return None, {}
+        def fail_at_first(
+            name: str, config: Any, release: Any, out: Path, place: Any, *, own: Any = trained, failure: Any = failure
+        ) -> Any:
+            own.append(out)
+            if len(own) == 1:
+                raise failure
+            return None, {}
 
-    monkeypatch.setattr(stage, "train_run", diverge_at_first)
-    with pytest.raises(UsageError, match="cnndet is not trained: training diverged in epoch 2") as error:
-        reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=workplace)
-    assert [path.name for path in trained] == ["cnndet", "cnndet-binary"]
-    assert error.value.args[-1] == f"the tables of the other runs are in {tmp_path / 'paper.md'}"
+        monkeypatch.setattr(stage, "train_run", fail_at_first)
+        with pytest.raises(UsageError, match=f"cnndet is not trained: {failure}") as error:
+            reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=workplace)
+        assert [path.name for path in trained] == ["cnndet", "cnndet-binary"]
+        assert error.value.args[-1] == f"the tables of the other runs are in {tmp_path / 'paper.md'}"
 
 
 def test_all_missing_weights_are_named_at_once(
