@@ -103,20 +103,28 @@ def staging(out: Path, name: ReleaseName) -> Iterator[Staging]:
     if final.exists():
         raise exists(final)
     stage = Staging(folder=out / f"{name.folder}.incomplete", final=final)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "permission denied")
+    _make(out)
     with lock(*stage.lock, needed=False):
         if final.exists():  # made meanwhile
             raise exists(final)
-        with writing(out):
-            stage.folder.mkdir(exist_ok=True)
+        _make(stage.folder)
         try:
             yield stage
         finally:
             with contextlib.suppress(OSError):  # it is not empty, or the release by now
                 stage.folder.rmdir()
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, or check that it can be written.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
 
 
 @contextlib.contextmanager

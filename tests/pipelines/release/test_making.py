@@ -18,9 +18,10 @@ from hfv_builder.release.media import ENCODING, Media
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.release.selection import choose_clips
+from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from pipelines.cli import main
-from pipelines.release import gather, stage, worker
+from pipelines.release import gather, stage, staging, worker
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
 from pipelines.split.stage import split
@@ -222,3 +223,24 @@ def test_release_on_the_command_line(
     assert main(["release", "init", "--manifests", "new"]) == 0
     assert main(["release", "small", "--version", "2.0.0", "--manifests", "new"]) == 2
     assert "title is missing: fill it in" in capsys.readouterr().err
+
+
+def test_two_commands_cannot_make_a_release_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
+    with (
+        lock(tmp_path, f"release-{NAME.folder}"),
+        pytest.raises(UsageError, match="another hfv is at work on release-"),
+    ):
+        release(ready, NAME, out=tmp_path, cluster=here)
+    assert not [*tmp_path.glob(f"{NAME.folder}*")]
+
+
+@pytest.mark.parametrize("closed", ["out", "out/small-1.0.0.incomplete"])
+def test_folders_of_somebody_else_are_refused_at_once(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path / closed)
+    with (
+        pytest.raises(UsageError, match=f"cannot write to {tmp_path / closed}: permission denied"),
+        staging.staging(tmp_path / "out", NAME),
+    ):
+        pass

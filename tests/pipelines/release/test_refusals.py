@@ -14,7 +14,6 @@ from hfv_builder.labelling.decisions import ADJUDICATOR, Decision
 from hfv_builder.labelling.reviews import as_table
 from hfv_builder.records import UsageError
 from hfv_builder.release.name import ReleaseName
-from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SPLITS
 from pipelines.label.stage import label
@@ -232,15 +231,6 @@ def test_the_card_names_lite_in_its_first_line(ready: Manifests, tmp_path: Path,
 def test_invalid_names_and_versions_are_refused(name: str, version: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         ReleaseName(name=name, version=version)
-
-
-def test_two_commands_cannot_make_a_release_at_once(ready: Manifests, tmp_path: Path, here: Cluster) -> None:
-    with (
-        lock(tmp_path, f"release-{NAME.folder}"),
-        pytest.raises(UsageError, match="another hfv is at work on release-"),
-    ):
-        release(ready, NAME, out=tmp_path, cluster=here)
-    assert not [*tmp_path.glob(f"{NAME.folder}*")]
 
 
 def test_a_full_disk_is_a_usage_error_and_leaves_no_release(
