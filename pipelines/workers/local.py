@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hfv_builder.storage.sockets import shorten_sockets
@@ -56,14 +57,19 @@ def gpus() -> list[str]:
     return [*itertools.takewhile(is_there, map(str.strip, allowed.split(",")))]
 
 
-def installed_gpus() -> int:
-    """Return the number of GPUs of this machine; 0 without a driver."""
+def installed_gpus(devices: Path = Path("/dev")) -> int:
+    """Return the number of GPUs of this machine; 0 without a driver.
+
+    Args:
+        devices: the folder of device files, which are counted where the library of the driver is lacking: some
+            containers have only what CUDA needs.
+    """
     import pynvml
 
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:  # no driver
-        return 0
+    except pynvml.NVMLError:
+        return len([*devices.glob("nvidia[0-9]*")])
     try:
         return int(pynvml.nvmlDeviceGetCount())
     finally:

@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import dask
 import psutil
 import pyarrow as pa
+import pynvml
 import pytest
 from distributed import Status
 
@@ -27,9 +28,9 @@ from pipelines.score.stage import score
 from pipelines.workers.cluster import KINDS, LOCAL_WAIT_S, Cluster, offered
 from pipelines.workers.connection import Connection
 from pipelines.workers.dispatch import run_shards
-from pipelines.workers.local import gpus
+from pipelines.workers.local import gpus, installed_gpus
 from tests.conftest import moving_square, write_clip
-from tests.pipelines.conftest import rows
+from tests.pipelines.conftest import raising, rows
 from tests.pipelines.deadly import DeadlyDecoder, environment
 
 Fill = Callable[..., Path]
@@ -123,6 +124,14 @@ def test_gpus_are_those_that_cuda_sees(variable: str, found: list[str], monkeypa
     monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     assert gpus() == found
+
+
+def test_gpus_are_counted_without_the_library_of_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pynvml.nvmlInit", raising(pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)))
+    assert installed_gpus(tmp_path) == 0
+    for name in ("nvidia0", "nvidia11", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert installed_gpus(tmp_path) == 2
 
 
 def test_a_missing_gpu_is_a_usage_error(
