@@ -14,6 +14,7 @@ from typing import Any
 from hfv_builder.records import UsageError
 from hfv_builder.storage.json_text import load_json
 from pipelines.workers.interrupts import interrupts, leave_interrupts_to_the_driver
+from pipelines.workers.jobs import keep_jobs
 from pipelines.workers.limits import workers_memory
 from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
 
@@ -91,7 +92,7 @@ class Cluster:
         if forks:
             prepare_forks(imports)
         try:
-            _configure("spawn" if for_gpus else FORK)
+            _configure("spawn" if for_gpus else FORK, have_nannies=not self.in_this_process)
         except (TypeError, ValueError) as error:
             why = str(error).splitlines()[0].partition(", original error")[0]
             raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
@@ -153,7 +154,7 @@ def offered(client: Any, resources: dict[str, float]) -> bool:
     return any(worker["status"] == "running" and resources.items() <= worker["resources"].items() for worker in workers)
 
 
-def _configure(start: str) -> None:
+def _configure(start: str, *, have_nannies: bool) -> None:
     import dask
 
     dask.config.set(
@@ -170,6 +171,8 @@ def _configure(start: str) -> None:
             "distributed.scheduler.idle-timeout": None,
             "distributed.scheduler.no-workers-timeout": None,
             "distributed.worker.lifetime.duration": None,
+            # A laptop that sleeps sends no heartbeats. Nannies restart the workers then; without one, none is left.
+            "distributed.scheduler.worker-ttl": "5 minutes" if have_nannies else None,
             # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
@@ -221,7 +224,11 @@ def _batch_workers(kind: str, jobs: int) -> Any:
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"Dask's configuration of {kind} is incomplete: {error}; see docs/clusters.md") from None
-    cluster.scale(**{"jobs" if package == "dask_jobqueue" else "n": jobs})  # a job may hold several workers
+    if package == "dask_jobqueue":
+        cluster.scale(jobs=jobs)  # a job may hold several workers
+        keep_jobs(cluster)
+    else:
+        cluster.scale(n=jobs)
     return cluster
 
 
