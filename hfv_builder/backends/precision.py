@@ -11,6 +11,9 @@ from torch.utils._pytree import tree_leaves
 from hfv_builder.profiles.profile import Precision
 
 LOWER = {"fp16": torch.float16, "bf16": torch.bfloat16}
+MOST_COMPILED = 256
+"""Compilations of a function, two per size. By default torch stops at eight: the last bits of a clip's scores would
+depend on which clips its worker scored before."""
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
@@ -33,7 +36,7 @@ def compile_in_place(modules: Iterable[torch.nn.Module]) -> None:
     Those of one kind share their code: seconds, where a whole model takes minutes.
     """
     for module in modules:
-        # `module.compile()` would count all kinds of modules together, and stop compiling at eight sizes.
+        # `module.compile()` would count all kinds of modules together.
         module.forward = compiled(module.forward)
 
 
@@ -45,7 +48,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         function: its positional arguments are tensors whose first axis are the items, or tuples of them.
     """
-    inner = torch.compile(function, dynamic=False)
+    inner = torch.compile(function, dynamic=False, recompile_limit=MOST_COMPILED)
 
     def run(*arguments: Any, **options: Any) -> Any:
         for tensor in tree_leaves(arguments):

@@ -1,12 +1,13 @@
 """`compile = true` gives the usual result, and compiles for one item and for several, whatever the length of clips."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
-from hfv_builder.backends import registry
+from hfv_builder.backends import precision, registry
 from hfv_builder.backends.raft import Raft
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.profiles.profile import Depth, Embedding, Flow
@@ -76,3 +77,17 @@ def test_clips_of_any_length_reuse_the_first_compilation(
     for count in (3, 4):
         torch.testing.assert_close(run(compiled, frames[:count]), run(usual, frames[:count]), rtol=1e-4, atol=1e-4)
     assert len(graphs) == graphs_of_first_clips
+
+
+def test_functions_are_compiled_for_many_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    double = precision.compiled(lambda images: images * 2)
+    for side in range(2, 14):
+        double(torch.ones(1, side, 5))
+    assert len(graphs) == 12
