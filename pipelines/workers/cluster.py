@@ -92,7 +92,7 @@ class Cluster:
         if forks:
             prepare_forks(imports)
         try:
-            _configure("spawn" if for_gpus else FORK, have_nannies=not self.in_this_process)
+            _configure(self, "spawn" if for_gpus else FORK)
         except (TypeError, ValueError) as error:
             why = str(error).splitlines()[0].partition(", original error")[0]
             raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
@@ -154,9 +154,11 @@ def offered(client: Any, resources: dict[str, float]) -> bool:
     return any(worker["status"] == "running" and resources.items() <= worker["resources"].items() for worker in workers)
 
 
-def _configure(start: str, *, have_nannies: bool) -> None:
+def _configure(cluster: Cluster, start: str) -> None:
     import dask
 
+    if cluster.local:  # the user's configuration may name the address of another scheduler
+        dask.config.set({"distributed.scheduler.contact-address": None})
     dask.config.set(
         {
             # `dispatch` handles lost workers; no worker queues tasks that another worker could start.
@@ -172,7 +174,7 @@ def _configure(start: str, *, have_nannies: bool) -> None:
             "distributed.scheduler.no-workers-timeout": None,
             "distributed.worker.lifetime.duration": None,
             # A laptop that sleeps sends no heartbeats. Nannies restart the workers then; without one, none is left.
-            "distributed.scheduler.worker-ttl": "5 minutes" if have_nannies else None,
+            "distributed.scheduler.worker-ttl": None if cluster.in_this_process else "5 minutes",
             # Dask's monitoring takes a tenth of a core by default, and a fiftieth with the values below.
             "distributed.worker.profile.enabled": False,
             "distributed.worker.memory.monitor-interval": "500ms",
@@ -180,6 +182,7 @@ def _configure(start: str, *, have_nannies: bool) -> None:
             "distributed.worker.memory.target": False,
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.pause": False,
+            "distributed.worker.memory.terminate": 0.95,
             "distributed.admin.tick.interval": "500ms",
             "distributed.admin.system-monitor.interval": "2s",
             "distributed.nanny.pre-spawn-environ": ENVIRONMENT,

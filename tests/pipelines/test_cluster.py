@@ -263,9 +263,9 @@ def test_a_paused_worker_is_not_available() -> None:
 def test_this_process_offers_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.workers.local.installed_gpus", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    # What a user may ask for elsewhere: TLS, workers that end before a batch system kills them, a scratch disk.
+    # What a user may ask for elsewhere: TLS, workers that end before a batch system kills them, a scratch disk, a host.
     users = {"distributed.comm.require-encryption": True, "distributed.worker.lifetime.duration": "1 hour"}
-    users |= {"temporary-directory": "/proc/scratch"}
+    users |= {"temporary-directory": "/proc/scratch", "distributed.scheduler.contact-address": "tcp://127.0.0.1:9"}
     with dask.config.set(users), Cluster(workers=0).connect(each_a_gpu=True) as client:
         assert [worker.lifetime for worker in client.cluster.workers.values()] == [None]
         assert client.cluster.scheduler.worker_ttl is None  # a laptop that sleeps would lose its only worker
