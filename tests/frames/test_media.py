@@ -240,6 +240,24 @@ def test_real_containers_open(tmp_path: Path, name: str, codec: str) -> None:
         assert container.streams.video
 
 
+def test_no_frame_of_a_stream_that_hides_its_reordering_is_lost(tmp_path: Path) -> None:
+    """FFmpeg must see more than 5 MB of such a stream, as graphics cards write them, before it knows the order."""
+    path, rng = tmp_path / "noise.mkv", np.random.default_rng(0)
+    coding = {"qp": "1", "preset": "ultrafast", "x264-params": "bframes=3:b-pyramid=normal:b-adapt=0:threads=1"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options=coding)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for planes in rng.integers(0, 256, (6, 1080, 1280), np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        container.mux(stream.encode())
+        header = bytes(stream.codec_context.extradata or b"")
+    # The last part of the sequence's parameters: with one bit less, it does not give the reordering delay.
+    shown, hidden = bytes.fromhex("019078c18cb0"), bytes.fromhex("019038c18cb0")
+    assert shown in header
+    path.write_bytes(path.read_bytes().replace(shown, hidden))
+    assert np.concatenate([chunk.index for chunk in decode(path)]).tolist() == [*range(6)]
+
+
 def test_one_module_alone_opens_media() -> None:
     """Only one module calls `av.open` for reading, and none uses OpenCV's or another reader of videos."""
     root = Path(__file__).parents[2]
