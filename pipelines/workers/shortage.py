@@ -24,14 +24,16 @@ class Shortage:
             client: a `distributed.Client`.
         """
         self._client = client
-        self._before = self._count()
+        self._before = memory_kills()
+        # Dask keeps the latest thousand reports only, of all commands: their number may not grow any more.
+        self._latest = max(self._reports(), default=0.0)
         self._known: list[dict[str, Any]] = []
         self._workers()
 
     def deaths(self) -> int:
         """Return how many workers have died, including those that died just now."""
         time.sleep(REPORT_S)
-        return self._count() - self._before
+        return sum(at > self._latest for at in self._reports()) + memory_kills() - self._before
 
     def is_certain(self) -> bool:
         """Return whether too many workers have died for a single clip to be the cause."""
@@ -53,5 +55,6 @@ class Shortage:
         self._known = list(self._client.scheduler_info(n_workers=-1)["workers"].values()) or self._known
         return self._known
 
-    def _count(self) -> int:
-        return len(self._client.get_events(TOPIC)) + memory_kills()
+    def _reports(self) -> list[float]:
+        """Return the times of the reports of killed workers that the scheduler keeps."""
+        return [at for at, _ in self._client.get_events(TOPIC)]

@@ -1,7 +1,9 @@
 """Workers without enough memory: a usage error until a clip is done, afterwards a failure of the clip."""
 
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hfv_builder.records import UsageError
 from pipelines.workers import local
 from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
+from pipelines.workers.shortage import Shortage
 from tests.pipelines.deadly import hoard
 
 
@@ -38,3 +41,13 @@ def test_a_single_clip_that_takes_too_much_fails_alone(client: Client) -> None:
     results = list(run_shards(client, partial(hoard, hungry={1}), iter([[1, 2], [3, 4]])))
     assert [result.items for result in results if result.error] == [[1]]
     assert sorted(item for result in results if not result.error for item in result.items) == [2, 3, 4]
+
+
+def test_deaths_are_counted_when_the_scheduler_keeps_no_more_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.workers.shortage.REPORT_S", 0)
+    monkeypatch.setattr("pipelines.workers.shortage.memory_kills", lambda: 0)
+    kept = deque([(float(second), {}) for second in range(3)], maxlen=3)
+    client = SimpleNamespace(get_events=lambda _: tuple(kept), scheduler_info=lambda **_: {"workers": {}})
+    shortage = Shortage(client)
+    kept += [(3.0, {}), (4.0, {})]
+    assert shortage.deaths() == 2
