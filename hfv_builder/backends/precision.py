@@ -48,7 +48,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         function: its positional arguments are tensors whose first axis are the items, or tuples of them.
     """
-    inner = torch.compile(function, dynamic=False, recompile_limit=MOST_COMPILED)
+    inner = torch.compile(function, dynamic=False, recompile_limit=MOST_COMPILED)  # type: ignore[call-overload]
 
     def run(*arguments: Any, **options: Any) -> Any:
         for tensor in tree_leaves(arguments):

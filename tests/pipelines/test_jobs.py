@@ -41,12 +41,12 @@ class Job(ProcessInterface):
         Job.taken.append(self)
         for worker in self.workers:
             await worker
-        await super().start()
+        await super().start()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         for worker in self.workers:
-            await worker.close()  # type: ignore[no-untyped-call]
-        await super().close()
+            await worker.close()
+        await super().close()  # type: ignore[no-untyped-call]
 
 
 def test_jobs_that_end_are_submitted_again(capsys: pytest.CaptureFixture[str]) -> None:

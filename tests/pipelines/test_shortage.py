@@ -46,7 +46,7 @@ def test_a_single_clip_that_takes_too_much_fails_alone(client: Client) -> None:
 def test_deaths_are_counted_when_the_scheduler_keeps_no_more_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.workers.shortage.REPORT_S", 0)
     monkeypatch.setattr("pipelines.workers.shortage.memory_kills", lambda: 0)
-    kept = deque([(float(second), {}) for second in range(3)], maxlen=3)
+    kept: deque[tuple[float, dict[str, str]]] = deque([(float(second), {}) for second in range(3)], maxlen=3)
     client = SimpleNamespace(get_events=lambda _: tuple(kept), scheduler_info=lambda **_: {"workers": {}})
     shortage = Shortage(client)
     kept += [(3.0, {}), (4.0, {})]
