@@ -77,7 +77,8 @@ release: $(READY)  ## make a data set that others load: NAME and VERSION
 	$(call need,NAME,my-set)
 	$(call need,VERSION,1.0.0)
 	@$(BIN)/hfv release "$(call given,NAME)" --version "$(call given,VERSION)" $(call flag,OUT,--out) \
-	  $(call flag,MEDIA,--media) $(call flag,VARIANTS,--variants) $(call flag,FORMAT,--format) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
+	  $(call flag,MEDIA,--media) $(call flag,VARIANTS,--variants) $(call flag,FORMAT,--format) \
+	  $(call flag,SETTINGS,--settings) $(call switch,ALLOW_LITE,--allow-lite) $(COMMON) $(WHERE)
 
 select: $(READY)  ## choose a balanced subset before labelling
 	@$(BIN)/hfv select $(GENERATORS) $(call flag,PER_GENERATOR,--per-generator) $(call flag,BALANCE,--balance) \
@@ -119,12 +120,14 @@ show: $(READY)  ## all that is known about CLIP: an id, its beginning or a file 
 
 weights: $(READY)  ## download the models that PROFILE needs, and try them
 	@$(BIN)/hfv weights pull $(call flag,PROFILE,--profile) $(call flag,DIR,--dir)
-	@$(BIN)/hfv weights try $(call flag,PROFILE,--profile) $(call flag,DIR,--dir) $(call flag,DEVICE,--device)
+	@$(BIN)/hfv weights try $(call flag,PROFILE,--profile) $(call flag,DIR,--dir) $(call flag,DEVICE,--device) \
+	  $(call flag,RECORD,--record) $(call flag,COMPARE,--compare)
 
 review: $(READY)  ## let reviewers confirm or correct the labels in a browser
 	@$(BIN)/hfv review $(call flag,HOST,--host) $(call flag,PORT,--port) $(call flag,USERS,--users) \
-	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) $(call flag,LIST,--clips) $(call flag,RUN,--run) \
-	  $(COMMON)
+	  $(call flag,SETTINGS,--settings) $(call flag,OVERLAP,--overlap) $(call flag,CACHE_GB,--cache-gb) \
+	  $(call flag,LIST,--clips) $(call flag,RUN,--run) $(call flag,DB,--db) $(call flag,INTO,--into) \
+	  $(foreach n,$(call given,NAME),--name "$(n)") $(COMMON)
 
 guide: $(READY)  ## render the moving examples of the review's guide into review_ui/guide
 	@$(BIN)/python -c 'from hfv_builder.samples.examples import write_examples; write_examples("review_ui/guide")'

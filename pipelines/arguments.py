@@ -218,7 +218,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         type=_text,
         default="paper",
         metavar="P",
-        help="profile that needs the weights, or audit for the person detector of the audit (default: paper)",
+        help="profile that needs the weights; audit or audit-rtdetr: the person detector pose or rtdetr of the audit "
+        "(default: paper)",
     )
     weights.add_argument(
         "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
@@ -256,7 +257,7 @@ def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="folder of the manifests, or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
     )
     to.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and whole lists")
     return to
 
 

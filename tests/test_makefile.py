@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.arguments import parser
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -111,6 +113,27 @@ def test_no_variable_is_taken_from_the_environment(tmp_path: Path) -> None:
     code, log, err = make(tmp_path, "score", **other)
     assert (code, log) == (2, "")
     assert "score needs GENERATOR: make score GENERATOR=kling" in err
+
+
+WITHOUT = {
+    "release": {"--clips", "--to", "--private"},
+    "evaluate": {"--name", "--predictions"},
+    "demo": {"--manifests"},
+    "weights": {"--manifests"},
+    "reviews": {"--manifests"},
+}
+"""Options that no target needs: of actions without one, such as `hfv release push`, and without effect."""
+
+
+def test_every_option_has_a_variable(tmp_path: Path) -> None:
+    log = make(tmp_path, *TARGETS, "release", "show", *(f"{name}=1" for name in VARIABLES))[1]
+    commands = next(action for action in parser()._actions if isinstance(action.choices, dict)).choices
+    assert commands
+    for name, command in commands.items():
+        options = {flag for action in command._actions for flag in action.option_strings if flag[:2] == "--"}
+        given = set(" ".join(re.findall(rf"^{name} .*", log, re.MULTILINE)).split())
+        missing = options - given - WITHOUT.get(name, set()) - {"--help", "--json", "--verbose"}
+        assert not missing, (name, missing)
 
 
 def test_detectors_are_trained_and_evaluated(tmp_path: Path) -> None:
