@@ -2,6 +2,9 @@
 
 import json
 import math
+import shutil
+import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +21,8 @@ from pipelines.versions import versions
 
 SHOWN = 10
 """Number of rows of a list to print; the others are counted."""
+NARROWEST = 30
+"""Number of characters to which the widest column of a table can be wrapped."""
 
 
 @dataclass(kw_only=True)
@@ -58,11 +63,34 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
     cells = [{name: _cell(value) for name, value in row.items()} for row in rows[:limit]]
     names = dict.fromkeys(name for row in cells for name in row)
     texts = [place for place, name in enumerate(names) if any(isinstance(row.get(name), str) for row in cells)]
-    # A text such as the name 007 is no number.
-    lines = tabulate(cells, headers="keys", tablefmt="simple", missingval="–", disable_numparse=texts).splitlines()
+
+    def drawn() -> list[str]:
+        # A text such as the name 007 is no number.
+        text = tabulate(cells, headers="keys", tablefmt="simple", missingval="–", disable_numparse=texts)
+        return ["  " + line for line in text.splitlines()]
+
+    lines = drawn()
+    excess = len(lines[1]) - _terminal_width()
+    if excess > 0 and texts:
+        sizes = {name: max(len(str(row.get(name) or "")) for row in cells) for name in names}
+        widest = max((list(names)[place] for place in texts), key=lambda name: sizes[name])
+        _wrap(cells, widest, max(sizes[widest] - excess, NARROWEST))
+        lines = drawn()
     if limit is not None and len(rows) > limit:
-        lines.append(f"… and {len(rows) - limit} more")
-    return "\n".join([title] * bool(title) + ["  " + line for line in lines])
+        lines.append(f"  … and {len(rows) - limit} more")
+    return "\n".join([title] * bool(title) + lines)
+
+
+def _terminal_width() -> float:
+    """Return the width of the terminal; infinity if the output goes to a file or a program, which want whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+
+
+def _wrap(cells: list[dict[str, Any]], name: str, width: int) -> None:
+    """Wrap the texts of a column between words, so that paths and ids stay whole."""
+    for row in cells:
+        if isinstance(row.get(name), str):
+            row[name] = textwrap.fill(row[name], width, break_long_words=False, break_on_hyphens=False)
 
 
 def _cell(value: Any) -> Any:

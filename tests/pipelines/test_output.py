@@ -34,6 +34,20 @@ def test_texts_that_look_like_numbers_are_printed_as_they_are() -> None:
     assert [line.split() for line in lines.splitlines()[2:]] == [["007", "12345678901234e6", "1.5"], ["1e3", "–", "–"]]
 
 
+def test_tables_are_wrapped_to_the_terminal_and_whole_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/{'x' * 50}/a.mp4"
+    rows = [{"clip": "007", "n": 1.5, "error": "a sentence " * 9}, {"clip": None, "n": 2, "error": f"see {path}"}]
+    whole = table(rows, "errors:")
+    assert whole.count("\n") == 4
+    monkeypatch.setenv("COLUMNS", "80")
+    assert table(rows, "errors:") == whole
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = table(rows, "errors:").splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert path in lines[-1]
+    assert " ".join(" ".join(lines).split()).count("a sentence") == 9
+
+
 def test_commands_with_closed_streams_and_their_workers_use_the_null_device(tmp_path: Path) -> None:
     worker = 'files=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo "$files" > "$0"'
     code = (
