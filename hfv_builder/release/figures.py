@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
 COLOURS = {"spatial": "#0072b2", "appearance": "#d55e00", "motion": "#009e73", "real": "#777777"}
@@ -45,6 +45,7 @@ def style() -> Iterator[None]:
 def log_axis(axes: Axes) -> None:
     """Make the horizontal axis logarithmic, with labels at powers of ten, which are no formulas either."""
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())  # labels between powers of ten would overlap
 

@@ -50,6 +50,7 @@ def write_report(
     with style():
         page = environment.get_template("report.html").render(
             colours=COLOURS,
+            manifests=manifests.root,
             clips=len(labels),
             seed=seed,
             seconds=round(seconds),

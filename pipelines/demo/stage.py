@@ -76,7 +76,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
             "detectors on the release, in percent (95 % interval); the first three are floors:",
         ),
         f"loaded with `datasets`: {', '.join(f'{name} ({count} clips)' for name, count in loaded.items())}",
-        f"{PROFILE} is for trying, testing and teaching, not for publishing: classical models replace the four",
+        f"{PROFILE} is for trying, testing and teaching, not for publishing: its models are classical, not learnt",
         f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
         f"the table:    {out / 'results' / RESULTS_PAGE}\n"

@@ -60,6 +60,9 @@ def test_the_demo_ends_with_a_release_that_loads(
     assert all(f"{name} ({outcome.summary['loaded'][name]} clips)" in line for name in sets)
     assert {row["run"] for row in outcome.summary["detectors"]} == {"chance", "metadata", "prior", "clip-svm-binary"}
     assert (tmp_path / "demo" / "results" / "results.html").is_file()
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert f'read_parquet("{tmp_path}/demo/manifests/labels")' in page
+    assert "mathdefault" not in page  # numbers at logarithmic axes
     datasets.disable_progress_bars()
     evaluated = datasets.load_dataset(str(folder), "demo-b")["test"].cast_column("video", datasets.Video(decode=False))
     assert sum(name == "demo-b" for name in evaluated["generator"]) == CLIPS_PER_SOURCE
