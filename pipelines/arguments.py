@@ -52,8 +52,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="hfv",
         description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
-        epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed or a check found problems, "
-        "130 interrupted.",
+        epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed or a check found "
+        "problems, 130 interrupted.",
     )
     _everywhere(top)
     top.set_defaults(manifests=manifests, json=False, verbose=False)

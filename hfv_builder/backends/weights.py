@@ -21,7 +21,7 @@ from hfv_builder.storage.part_file import part_file
 
 RECORD = "verified.json"
 """Name of the file beside the weights that records their revision and hashes."""
-LITE = ", or choose PROFILE=lite, which needs none"
+LITE = ", or choose --profile lite, which needs none"
 State = Literal["ok", "missing", "truncated", "damaged", "unverified"]
 FINE: tuple[State, ...] = ("ok", "unverified")
 """States of a usable file. `unverified` is a file whose hash is unknown or was not computed."""

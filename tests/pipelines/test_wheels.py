@@ -50,7 +50,7 @@ def test_a_missing_wheel_is_a_usage_error(wheel: Path, tmp_path: Path, capsys: p
     assert pull(tmp_path / "weights") == 2
     err = capsys.readouterr().err
     assert "the weights of pose cannot be downloaded (mediapipe==0.10.21: " in err
-    assert "PROFILE=lite" not in err
+    assert "--profile lite" not in err
     assert main(["weights", "check", "--profile", "audit", "--dir", str(tmp_path / "weights"), "--json"]) == 2
     assert "run `hfv weights pull --profile audit`" in capsys.readouterr().err
 
