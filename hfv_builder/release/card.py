@@ -87,7 +87,6 @@ def card(dataset: Dataset) -> str:
             {"source": source.name, "licence": source.licence, "url": source.url or ""}
             for _, source in sorted(dataset.sources.items())
         ],
-        audited=False,
         table=_table,
         percent=lambda value: "–" if value is None else f"{value:.1%}",
         figure=lambda value: "not defined" if value is None else f"{value:.3f}",

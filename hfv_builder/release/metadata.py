@@ -75,7 +75,7 @@ DESCRIPTIONS = {
     "width": "pixels, of the released file as it is shown",
     "height": "pixels, of the released file as it is shown",
     "fps": "frames per second",
-    "num_frames": "frames as the file declares them",
+    "num_frames": "number of frames, by the packets of the video",
     "duration_s": "seconds",
     "media": "what was done to the file: original, remuxed, encoded, uniform or variant; none if there is no file",
     "profile": "the profile that made the scores",
