@@ -81,9 +81,9 @@ def table(rows: list[dict[str, Any]], title: str = "", *, limit: int | None = No
     return "\n".join([title] * bool(title) + lines)
 
 
-def _terminal_width() -> float:
-    """Return the width of the terminal; infinity if the output goes to a file or a program, which want whole lines."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+def _terminal_width() -> int:
+    """Return the width of the terminal; unlimited if the output goes to a file or a program, which want whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def _wrap(cells: list[dict[str, Any]], name: str, width: int) -> None:

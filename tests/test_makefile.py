@@ -127,8 +127,8 @@ WITHOUT = {
 
 def test_every_option_has_a_variable(tmp_path: Path) -> None:
     log = make(tmp_path, *TARGETS, "release", "show", *(f"{name}=1" for name in VARIABLES))[1]
-    commands = next(action for action in parser()._actions if isinstance(action.choices, dict)).choices
-    assert commands
+    actions = parser()._actions
+    commands: Any = next(action.choices for action in actions if isinstance(action.choices, dict))
     for name, command in commands.items():
         options = {flag for action in command._actions for flag in action.option_strings if flag[:2] == "--"}
         given = set(" ".join(re.findall(rf"^{name} .*", log, re.MULTILINE)).split())

@@ -36,7 +36,10 @@ def test_texts_that_look_like_numbers_are_printed_as_they_are() -> None:
 
 def test_tables_are_wrapped_to_the_terminal_and_whole_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"/{'x' * 50}/a.mp4"
-    rows = [{"clip": "007", "n": 1.5, "error": "a sentence " * 9}, {"clip": None, "n": 2, "error": f"see {path}"}]
+    rows: list[dict[str, object]] = [
+        {"clip": "007", "n": 1.5, "error": "a sentence " * 9},
+        {"clip": None, "n": 2, "error": f"see {path}"},
+    ]
     whole = table(rows, "errors:")
     assert whole.count("\n") == 4
     monkeypatch.setenv("COLUMNS", "80")
