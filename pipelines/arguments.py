@@ -52,8 +52,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="hfv",
         description="Build HFV-style benchmarks: score, rank, label, review and split folders of generated clips.",
-        epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 done but some clips failed or a check found "
-        "problems, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 internal error, 2 wrong use, 3 clips failed or problems found, 130 interrupted.",
     )
     _everywhere(top)
     top.set_defaults(manifests=manifests, json=False, verbose=False)
@@ -219,8 +218,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         type=_text,
         default="paper",
         metavar="P",
-        help="profile that needs the weights; audit or audit-rtdetr: the person detector pose or rtdetr of the audit "
-        "(default: paper)",
+        help="profile that needs the weights; audit or audit-rtdetr: a person detector of the audit (default: paper)",
     )
     weights.add_argument(
         "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
