@@ -67,7 +67,12 @@ def add_reviews(
     """Add the arguments of `hfv reviews` to its parser; those of `everywhere` to each action. See `add_review`."""
     votes = whole(1, 100)
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write the decisions to the reviews manifest", parents=[everywhere])
+
+    def action(name: str, help_: str) -> argparse.ArgumentParser:
+        description = help_[0].upper() + help_[1:] + "."
+        return actions.add_parser(name, help=help_, description=description, parents=[everywhere])
+
+    export = action("export", "write the decisions to the manifests reviews and final")
     export.add_argument("--db", type=path, metavar="FILE", help=DB)
     export.add_argument("--into", type=text, metavar="DIR", help=INTO)
     export.add_argument(
@@ -76,12 +81,15 @@ def add_reviews(
         metavar="N",
         help="votes that a clip needs (default: as in the settings of the review)",
     )
-    adding = actions.add_parser(
-        "add-user", help="add a reviewer or adjudicator and print the token", parents=[everywhere]
-    )
-    adding.add_argument("user", type=text, metavar="NAME")
+    adding = action("add-user", "add a reviewer or adjudicator and print the token")
+    adding.add_argument("user", type=text, metavar="NAME", help="name to sign in with")
     adding.add_argument("--users", type=path, required=True, metavar="FILE", help="file of users to extend")
-    adding.add_argument("--role", choices=("reviewer", "adjudicator"), default="reviewer")
+    adding.add_argument(
+        "--role",
+        choices=("reviewer", "adjudicator"),
+        default="reviewer",
+        help="adjudicators settle disputes (default: reviewer)",
+    )
     for option in ("generator", "queue"):
         adding.add_argument(
             f"--{option}",
@@ -91,8 +99,6 @@ def add_reviews(
             metavar=option[0].upper(),
             help=f"deal only clips of this {option}; may be repeated (default: all)",
         )
-    daily = actions.add_parser(
-        "daily", help="print the work of every reviewer on every day: answers, pace, agreement", parents=[everywhere]
-    )
+    daily = action("daily", "print the work of every reviewer on every day: answers, pace, agreement")
     daily.add_argument("--db", type=path, metavar="FILE", help=DB)
     daily.add_argument("--csv", type=path, metavar="FILE", help="also write the table to this file")
