@@ -8,6 +8,9 @@ from pathlib import Path
 
 from hfv_builder.records import UsageError
 
+FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full disk; None is that of a library that does not say."""
+
 
 @contextmanager
 def part_file(path: Path) -> Iterator[Path]:
@@ -82,5 +85,5 @@ def writing(path: Path, *, option: str = "--out") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"{path} cannot be written ({reason}): free space, or give another {option}") from None
+        cure = "free space, or give another" if error.errno in FULL else "give another"
+        raise UsageError(f"{path} cannot be written ({error.strerror or error}): {cure} {option}") from None
