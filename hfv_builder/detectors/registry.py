@@ -81,6 +81,8 @@ def create(name: str, config: Config, surroundings: Surroundings) -> Detector:
     Raises:
         UsageError: weights are missing, or the detector does not support the target.
     """
+    if surroundings.device.startswith("cuda"):
+        import_module("hfv_builder.backends.precision").forbid_rounding()
     detector: Detector = _module(name).create(config, surroundings)
     return detector
 

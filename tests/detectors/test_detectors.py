@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Detector, Explains, Fitting, Floats, Samples
@@ -58,6 +59,18 @@ def make_detector(
         for part in (rows, release.clips(Split.TEST))
     )
     return detector, config, train, test
+
+
+def test_detectors_compute_as_exactly_on_a_gpu_as_scores_do(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    config = configure("chance", {}, "chance")
+    surroundings = surroundings_of(config, ("a", "b"), workplace, lite=True)
+    create("chance", config, replace(surroundings, device="cuda"))
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.deterministic
 
 
 TARGETS = dict.fromkeys(("ft-clip", "humansam", "uni-fd", "cnndet", "timesformer", "f3net"), ("anomaly",))
