@@ -20,13 +20,18 @@ from pipelines.workers.limits import cores
 T = TypeVar("T")
 
 
+def known(manifests: Manifests) -> list[str]:
+    """Return the generators that have a catalogue, even an unfinished one."""
+    return [keys["generator"] for keys in manifests.partitions(CLIPS)]
+
+
 def catalogued(manifests: Manifests) -> list[str]:
     """Return the generators that have clips.
 
     Raises:
         UsageError: there are none.
     """
-    found = [keys["generator"] for keys in manifests.partitions(CLIPS)]
+    found = known(manifests)
     if not found:
         raise UsageError(f"{manifests.root} has no clips yet: run `hfv catalog --generator G --clips DIR`")
     return found
@@ -55,6 +60,8 @@ def for_each(
     """
 
     def take(generator: str) -> AbstractContextManager[None] | UsageError:
+        if generator not in present:
+            return _no_clips(manifests, generator, present)
         lock = manifests.lock(f"{stage}-{generator}")
         try:
             lock.__enter__()
@@ -68,7 +75,7 @@ def for_each(
         except UsageError as error:
             return error
 
-    names = [*dict.fromkeys(map(check_name, generators or catalogued(manifests)))]
+    names, present = [*dict.fromkeys(map(check_name, generators or catalogued(manifests)))], known(manifests)
     with ExitStack() as stack, ThreadPoolExecutor(cores()) as pool:
         locks = list(pool.map(take, names))
         for lock in locks:
@@ -105,10 +112,7 @@ def clips_of(
     unfinished = not manifests.is_settled(CLIPS, generator=check_name(generator))
     rows = manifests.read_settled(CLIPS, sorted({*columns, *needed}), generator=generator)
     if not len(rows) and not unfinished:
-        known = [keys["generator"] for keys in manifests.partitions(CLIPS)]
-        have = f"; it knows {', '.join(known)}" if known else ", which is empty"
-        cure = f"run `hfv catalog --generator {generator} --clips DIR`"
-        raise UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
+        raise _no_clips(manifests, generator, known(manifests))
     if unfinished:
         raise UsageError(
             f"the catalogue of {generator} is not finished: run `hfv catalog --generator {generator}` again"
@@ -123,6 +127,12 @@ def clips_of(
     valid = pc.equal(rows["status"], Status.OK.value)
     error = pc.if_else(valid, pa.scalar(None, pa.string()), rows["error"])  # of a valid clip it is only a remark
     return rows.set_column(rows.column_names.index("error"), "error", error)
+
+
+def _no_clips(manifests: Manifests, generator: str, present: Sequence[str]) -> UsageError:
+    have = f"; it knows {', '.join(present)}" if present else ", which is empty"
+    cure = f"run `hfv catalog --generator {generator} --clips DIR`"
+    return UsageError(f"{generator!r} has no clips in {manifests.root}{have}: {cure}")
 
 
 def with_lost_clips(manifests: Manifests, work: Callable[[pa.Table], T]) -> tuple[pa.Table, T]:

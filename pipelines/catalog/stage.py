@@ -23,7 +23,7 @@ from pipelines.catalog.folder import counted, list_clips, no_clip, sift
 from pipelines.catalog.prompts import read_prompts
 from pipelines.catalog.summary import summarise
 from pipelines.catalog.worker import catalog_shard
-from pipelines.generators import holders
+from pipelines.generators import holders, known
 from pipelines.outcome import Outcome
 from pipelines.workers.cluster import WORKER_BYTES, Cluster
 from pipelines.workers.dispatch import run_shards
@@ -77,6 +77,8 @@ def catalog(
     if real and source is not None and not source.real:
         raise UsageError(f"sources.toml says that {generator} is fake; leave out --real, or change its entry")
     listing = list_clips(folder, manifests.root)
+    if not listing.files and generator not in known(manifests):
+        raise no_clip(listing, listing.others)
     given = None
     if prompts is not None or prompts_in_names:
         if not listing.files:

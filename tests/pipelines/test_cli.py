@@ -134,6 +134,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
     ("arguments", "sentence"),
     [
         (["catalog", "--generator", "kling", "--clips", "nowhere"], "/nowhere does not exist"),
+        (["catalog", "--generator", "kling", "--clips", "."], "there is no clip in"),
         (["score", "--generator", "klnig"], "/m, which is empty"),
         (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
         (["label"], "/m has no clips yet"),
@@ -155,6 +156,7 @@ def test_a_usage_error_is_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
     assert err.startswith(f"hfv {arguments[0]}: ")
     assert sentence in err
+    assert not Path("m").exists()
 
 
 @pytest.mark.parametrize(
