@@ -87,7 +87,7 @@ def test_rows_do_not_depend_on_workers_order_or_names(clips_folder: Fill, cluste
     for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
         shutil.copy(path, shuffled / f"{number}.mp4")
     contents: list[list[bytes]] = []
-    with Client(processes=False, n_workers=1, threads_per_worker=4, dashboard_address=None) as threads:  # type: ignore[no-untyped-call]
+    with Client(processes=False, n_workers=1, threads_per_worker=4, dashboard_address="127.0.0.1:0") as threads:  # type: ignore[no-untyped-call]
         for workers, source in (
             (cluster, shuffled),  # two workers
             (Cluster(workers=3), folder),
