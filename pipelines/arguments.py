@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from hfv_builder.records import METRICS, Metric
+from pipelines.argument_types import path, processes, seed, text, votes, whole
 from pipelines.audit.arguments import add_arguments as add_audit
 from pipelines.detect.arguments import add_evaluate, add_predict, add_reproduce, add_train
 from pipelines.release.arguments import add_arguments as add_release
@@ -27,21 +27,21 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     cluster = argparse.ArgumentParser(add_help=False)
     cluster.add_argument(
         "--workers",
-        type=_workers,
+        type=whole(0, 100_000),
         metavar="N",
         help="number of local processes (default: one per core, fewer if memory is short), or of jobs of --cluster "
         "(default: 1); 0 uses no other process",
     )
     cluster.add_argument(
         "--wait",
-        type=_minutes,
+        type=whole(1, 366 * 1_440),
         metavar="MINUTES",
         help="stop if no worker is available for this long (default: 5 for local workers, else wait forever)",
     )
     where = cluster.add_mutually_exclusive_group()
     where.add_argument(
         "--scheduler",
-        type=_text,
+        type=text,
         metavar="ADDRESS",
         help="use a running Dask scheduler: its address, such as tcp://10.0.0.1:8786, or its scheduler file",
     )
@@ -62,11 +62,11 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", parents=parents)
 
     one = argparse.ArgumentParser(add_help=False)
-    one.add_argument("--generator", type=_text, required=True, metavar="G", help="the generator, such as kling")
+    one.add_argument("--generator", type=text, required=True, metavar="G", help="the generator, such as kling")
     several = argparse.ArgumentParser(add_help=False)
     several.add_argument(
         "--generator",
-        type=_text,
+        type=text,
         action="append",
         default=[],
         metavar="G",
@@ -75,12 +75,12 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
 
     catalog = command("catalog", "list the clips of a generator's folder", one, cluster, everywhere)
     catalog.add_argument(
-        "--clips", type=_text, required=True, metavar="DIR", help="folder of clips, or its URL; subfolders are included"
+        "--clips", type=text, required=True, metavar="DIR", help="folder of clips, or its URL; subfolders are included"
     )
     prompts = catalog.add_mutually_exclusive_group()
     prompts.add_argument(
         "--prompts",
-        type=_text,
+        type=text,
         metavar="FILE|DIR",
         help="CSV, TSV, JSON or JSONL file with file, prompt and optionally prompt_group; or a folder, such as that "
         "of the clips, with a .txt file per clip",
@@ -98,7 +98,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     score = command("score", "score the catalogued clips of a generator", one, cluster, everywhere)
     score.add_argument(
         "--profile",
-        type=_text,
+        type=text,
         default="paper",
         metavar="P",
         help="paper, paper-fast, lite or the path of your own .toml file (default: paper)",
@@ -109,7 +109,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     score.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
     score.add_argument(
         "--deadline",
-        type=_seconds,
+        type=whole(1, 366 * 86_400),
         metavar="SECONDS",
         help="time per clip, after which it counts as failed (default: 900; a day for learnt models on a CPU)",
     )
@@ -118,7 +118,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     label = command("label", "rank the scores within each generator and label the clips", several, everywhere)
     label.add_argument(
         "--profile",
-        type=_text,
+        type=text,
         metavar="P",
         help="profile of the scores (default: the only one with scores, else paper)",
     )
@@ -157,7 +157,7 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     )
     split.add_argument(
         "--overlap",
-        type=_votes,
+        type=votes,
         metavar="N",
         help="votes that a clip needs (default: as in the settings of the review)",
     )
@@ -167,45 +167,23 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         help="with final labels: keep in val only the anomalies that reviewers called strong, and train on the others",
     )
 
-    add_release(
-        command("release", "make, or check, a data set that others load", cluster, everywhere), text=_text, path=_path
-    )
+    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
 
-    select = command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere)
-    add_select(select, count=_whole(1, 10_000_000), seed=_seed)
-    audit = command("audit", "report what a careful reviewer would object to", several, cluster, everywhere)
-    add_audit(audit, text=_text, path=_path)
-    add_train(
-        command("train", "train a detector on a release", everywhere),
-        text=_text,
-        path=_path,
-        whole=_processes,
-        seed=_seed,
+    add_select(
+        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere)
     )
-    add_evaluate(
-        command("evaluate", "evaluate detectors on a release, beside the floors", everywhere),
-        text=_text,
-        path=_path,
-        whole=_processes,
-        seed=_seed,
-    )
-    add_predict(
-        command("predict", "classify your own clips with a trained detector, and show why", everywhere),
-        path=_path,
-        whole=_processes,
-    )
+    add_audit(command("audit", "report what a careful reviewer would object to", several, cluster, everywhere))
+    add_train(command("train", "train a detector on a release", everywhere))
+    add_evaluate(command("evaluate", "evaluate detectors on a release, beside the floors", everywhere))
+    add_predict(command("predict", "classify your own clips with a trained detector, and show why", everywhere))
     add_reproduce(
-        command("reproduce", "train and evaluate all detectors of the paper, and write its tables", everywhere),
-        text=_text,
-        path=_path,
-        whole=_processes,
-        seed=_seed,
+        command("reproduce", "train and evaluate all detectors of the paper, and write its tables", everywhere)
     )
 
     command("status", "show how many clips are done, failed and left", everywhere)
 
     show = command("show", "print everything that is known about one clip", everywhere)
-    show.add_argument("clip", type=_text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
+    show.add_argument("clip", type=text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
 
     weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
     weights.add_argument(
@@ -215,34 +193,33 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     )
     weights.add_argument(
         "--profile",
-        type=_text,
+        type=text,
         default="paper",
         metavar="P",
         help="profile that needs the weights; audit or audit-rtdetr: a person detector of the audit (default: paper)",
     )
     weights.add_argument(
-        "--dir", type=_path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
+        "--dir", type=path, metavar="DIR", help="folder of the weights (default: $HFV_WEIGHTS, or your cache)"
     )
     weights.add_argument("--device", choices=("cpu", "cuda"), help="try: where (default: the GPU if there is one)")
     weights.add_argument(
-        "--record", type=_path, metavar="FILE", help="try: write the scores of twelve rendered clips to FILE"
+        "--record", type=path, metavar="FILE", help="try: write the scores of twelve rendered clips to FILE"
     )
     weights.add_argument(
-        "--compare", type=_path, metavar="FILE", help="try: compare them with those that another machine recorded"
+        "--compare", type=path, metavar="FILE", help="try: compare them with those that another machine recorded"
     )
 
-    review = command("review", "let reviewers confirm or correct the labels in a browser", everywhere)
-    add_review(review, text=_text, path=_path, whole=_whole)
+    add_review(command("review", "let reviewers confirm or correct the labels in a browser", everywhere))
     reviews = command("reviews", "export or sum up the decisions of reviewers, or add a reviewer", everywhere)
-    add_reviews(reviews, everywhere, text=_text, path=_path, whole=_whole)
+    add_reviews(reviews, everywhere)
 
     demo = command("demo", "render sample clips and run every stage on them", everywhere)
     demo.add_argument(
-        "--out", type=_path, default=Path("demo"), metavar="DIR", help="folder to write to (default: demo)"
+        "--out", type=path, default=Path("demo"), metavar="DIR", help="folder to write to (default: demo)"
     )
-    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the sample clips (default: 0)")
+    demo.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the sample clips (default: 0)")
     demo.add_argument(
-        "--workers", type=_processes, metavar="N", help="number of local processes (default: one per core)"
+        "--workers", type=processes, metavar="N", help="number of local processes (default: one per core)"
     )
     return top
 
@@ -251,7 +228,7 @@ def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add the options allowed before and after the command. Options omitted after it keep the values before it."""
     to.add_argument(
         "--manifests",
-        type=_text,
+        type=text,
         metavar="DIR",
         help="folder of the manifests, or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
     )
@@ -260,39 +237,8 @@ def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return to
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    """Return a type of arguments that accepts integers from `least` to `most`."""
-
-    def parse(text: str) -> int:
-        digits = text.isascii() and text.isdecimal() and len(text) <= DIGITS
-        if not digits or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-DIGITS = 20
-_workers = _whole(0, 100_000)
-_processes = _whole(1, 100_000)
-_votes = _whole(1, 100)
-_seconds = _whole(1, 366 * 86_400)
-_minutes = _whole(1, 366 * 1_440)
-_seed = _whole(0, 2**32 - 1)
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; give a value, or leave the option out")
-    return os.path.expanduser(text) if text[:2] in ("~", "~/") else text  # shells do not expand --out=~/a
-
-
-def _path(text: str) -> Path:
-    return Path(_text(text))
-
-
-def _metrics(text: str) -> tuple[Metric, ...]:
-    names = tuple(text.split(","))
+def _metrics(value: str) -> tuple[Metric, ...]:
+    names = tuple(value.split(","))
     wrong = [name for name in names if name not in METRICS]
     if wrong:
         raise argparse.ArgumentTypeError(f"there is no metric {wrong[0]!r}; choose from {','.join(METRICS)}")

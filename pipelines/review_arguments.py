@@ -1,26 +1,15 @@
 """The arguments of `hfv review` and `hfv reviews`; the standard library alone."""
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
+
+from pipelines.argument_types import path, text, votes, whole
 
 INTO = "manifests to export into (default: those of --manifests; with --db, a folder next to the database)"
 DB = "database of decisions (default: in the manifests folder)"
-Whole = Callable[[int, int], Callable[[str], int]]
 
 
-def add_review(
-    review: argparse.ArgumentParser, *, text: Callable[[str], str], path: Callable[[str], Path], whole: Whole
-) -> None:
-    """Add the arguments of `hfv review` to its parser.
-
-    Args:
-        review: the parser.
-        text: the type of values that must not be empty.
-        path: the type of paths.
-        whole: returns the type of integers from a smallest to a largest one.
-    """
-    votes = whole(1, 100)
+def add_review(review: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv review` to its parser."""
     review.add_argument(
         "--host", type=text, default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
@@ -56,16 +45,8 @@ def add_review(
     )
 
 
-def add_reviews(
-    reviews: argparse.ArgumentParser,
-    everywhere: argparse.ArgumentParser,
-    *,
-    text: Callable[[str], str],
-    path: Callable[[str], Path],
-    whole: Whole,
-) -> None:
-    """Add the arguments of `hfv reviews` to its parser; those of `everywhere` to each action. See `add_review`."""
-    votes = whole(1, 100)
+def add_reviews(reviews: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv reviews` to its parser; those of `everywhere` to each action."""
     actions = reviews.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, help_: str) -> argparse.ArgumentParser:

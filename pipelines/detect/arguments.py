@@ -1,24 +1,12 @@
 """The arguments of `hfv train`, `hfv evaluate`, `hfv predict` and `hfv reproduce`; the standard library alone."""
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
 
-Text = Callable[[str], str]
-Paths = Callable[[str], Path]
-Whole = Callable[[str], int]
+from pipelines.argument_types import path, processes, seed, text
 
 
-def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
-    """Add the arguments of `hfv train`.
-
-    Args:
-        parser: of the command.
-        text: the type of values that must not be empty.
-        path: the type of paths.
-        whole: the type of counts.
-        seed: the type of seeds.
-    """
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv train`."""
     parser.add_argument(
         "detector",
         type=text,
@@ -45,11 +33,11 @@ def add_train(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole
     )
     parser.add_argument("--seed", type=seed, metavar="N", help="seed of all random numbers (default: 0)")
     parser.add_argument("--resume", action="store_true", help="resume the run in --out, with its own configuration")
-    _add_places(parser, path=path, whole=whole, out="runs/RELEASE/NAME")
+    _add_places(parser, out="runs/RELEASE/NAME")
 
 
-def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
-    """Add the arguments of `hfv evaluate`; see `add_train`."""
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv evaluate`."""
     parser.add_argument(
         "runs",
         type=path,
@@ -66,11 +54,11 @@ def add_evaluate(parser: argparse.ArgumentParser, *, text: Text, path: Paths, wh
         "and p_real",
     )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the bootstrap (default: 0)")
-    _add_places(parser, path=path, whole=whole, out="results/RELEASE; of import: runs/RELEASE/NAME")
+    _add_places(parser, out="results/RELEASE; of import: runs/RELEASE/NAME")
 
 
-def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -> None:
-    """Add the arguments of `hfv predict`; see `add_train`."""
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv predict`."""
     parser.add_argument("run", type=path, metavar="RUN", help="folder of a run that `hfv train` made")
     parser.add_argument(
         "clips", type=path, nargs="+", metavar="CLIPS", help="files of clips, or folders, which are searched for clips"
@@ -81,11 +69,11 @@ def add_predict(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole) -
     parser.add_argument(
         "--keep", action="store_true", help="keep the answers in the run's folder, for `hfv review --run RUN`"
     )
-    _add_computing(parser, whole=whole)
+    _add_computing(parser)
 
 
-def add_reproduce(parser: argparse.ArgumentParser, *, text: Text, path: Paths, whole: Whole, seed: Whole) -> None:
-    """Add the arguments of `hfv reproduce`; see `add_train`."""
+def add_reproduce(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `hfv reproduce`."""
     parser.add_argument(
         "--detector",
         type=text,
@@ -98,20 +86,20 @@ def add_reproduce(parser: argparse.ArgumentParser, *, text: Text, path: Paths, w
         "--config", type=path, metavar="FILE", help="TOML file with a table of configuration for each detector"
     )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of training and bootstrap (default: 0)")
-    _add_places(parser, path=path, whole=whole, out="reproduction/RELEASE")
+    _add_places(parser, out="reproduction/RELEASE")
 
 
-def _add_places(parser: argparse.ArgumentParser, *, path: Paths, whole: Whole, out: str) -> None:
+def _add_places(parser: argparse.ArgumentParser, *, out: str) -> None:
     parser.add_argument("--release", type=path, required=True, metavar="DIR", help="the folder of the release")
     parser.add_argument("--out", type=path, metavar="DIR", help=f"folder to write to (default: {out})")
     parser.add_argument(
         "--cache", type=path, metavar="DIR", help="folder of computed features (default: features, next to the release)"
     )
-    _add_computing(parser, whole=whole)
+    _add_computing(parser)
 
 
-def _add_computing(parser: argparse.ArgumentParser, *, whole: Whole) -> None:
+def _add_computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where models run (default: a GPU if there is one)")
     parser.add_argument(
-        "--threads", type=whole, metavar="N", help="clips read at the same time (default: one per core)"
+        "--threads", type=processes, metavar="N", help="clips read at the same time (default: one per core)"
     )

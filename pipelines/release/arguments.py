@@ -1,19 +1,15 @@
 """The arguments of `hfv release`; the standard library alone."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
+
+from pipelines.argument_types import path, text
 
 OUT = Path("releases")
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, text: Callable[[str], str], path: Callable[[str], Path]) -> None:
-    """Add them to the command's parser.
-
-    Args:
-        text: the type of values that must not be empty.
-        path: the type of paths.
-    """
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add them to the command's parser."""
     parser.add_argument(
         "what",
         metavar="NAME|init|verify|attach|push",

@@ -1,22 +1,18 @@
 """The arguments of `hfv select`; the standard library alone."""
 
 import argparse
-from collections.abc import Callable
+
+from pipelines.argument_types import seed, whole
 
 FIELDS = ("activity", "background", "format", "prompt", "person", "quality")
 """What a choice can be balanced by."""
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, count: Callable[[str], int], seed: Callable[[str], int]) -> None:
-    """Add them to the command's parser.
-
-    Args:
-        count: the type of a number of clips.
-        seed: the type of a seed.
-    """
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add them to the command's parser."""
     parser.add_argument(
         "--per-generator",
-        type=count,
+        type=whole(1, 10_000_000),
         metavar="N",
         help="clips of each generator (default: as many as the smallest has)",
     )
