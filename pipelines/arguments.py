@@ -23,31 +23,7 @@ def parser() -> argparse.ArgumentParser:
 @cache
 def _parser(manifests: str) -> argparse.ArgumentParser:
     everywhere = _everywhere(argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS))
-
-    cluster = argparse.ArgumentParser(add_help=False)
-    cluster.add_argument(
-        "--workers",
-        type=whole(0, 100_000),
-        metavar="N",
-        help="number of local processes (default: one per core, fewer if memory is short), or of jobs of --cluster "
-        "(default: 1); 0 uses no other process",
-    )
-    cluster.add_argument(
-        "--wait",
-        type=whole(1, 366 * 1_440),
-        metavar="MINUTES",
-        help="stop if no worker is available for this long (default: 5 for local workers, else wait forever)",
-    )
-    where = cluster.add_mutually_exclusive_group()
-    where.add_argument(
-        "--scheduler",
-        type=text,
-        metavar="ADDRESS",
-        help="use a running Dask scheduler: its address, such as tcp://10.0.0.1:8786, or its scheduler file",
-    )
-    where.add_argument(
-        "--cluster", choices=KINDS, metavar="KIND", help=f"batch system to start workers with: {', '.join(KINDS)}"
-    )
+    cluster = _cluster()
 
     top = argparse.ArgumentParser(
         prog="hfv",
@@ -73,7 +49,75 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         help="a generator; may be repeated (default: all)",
     )
 
-    catalog = command("catalog", "list the clips of a generator's folder", one, cluster, everywhere)
+    _add_catalog(command("catalog", "list the clips of a generator's folder", one, cluster, everywhere))
+    _add_score(command("score", "score the catalogued clips of a generator", one, cluster, everywhere))
+    _add_label(command("label", "rank the scores within each generator and label the clips", several, everywhere))
+    _add_split(command("split", "divide the labelled clips into train, val and test", several, everywhere))
+    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
+    add_select(
+        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere)
+    )
+    add_audit(command("audit", "report what a careful reviewer would object to", several, cluster, everywhere))
+    add_train(command("train", "train a detector on a release", everywhere))
+    add_evaluate(command("evaluate", "evaluate detectors on a release, beside the floors", everywhere))
+    add_predict(command("predict", "classify your own clips with a trained detector, and show why", everywhere))
+    add_reproduce(
+        command("reproduce", "train and evaluate all detectors of the paper, and write its tables", everywhere)
+    )
+    command("status", "show how many clips are done, failed and left", everywhere)
+    show = command("show", "print everything that is known about one clip", everywhere)
+    show.add_argument("clip", type=text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
+    _add_weights(command("weights", "download, check or try the weights that a profile needs", everywhere))
+    add_review(command("review", "let reviewers confirm or correct the labels in a browser", everywhere))
+    reviews = command("reviews", "export or sum up the decisions of reviewers, or add a reviewer", everywhere)
+    add_reviews(reviews, everywhere)
+    _add_demo(command("demo", "render sample clips and run every stage on them", everywhere))
+    return top
+
+
+def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the options allowed before and after the command. Options omitted after it keep the values before it."""
+    to.add_argument(
+        "--manifests",
+        type=text,
+        metavar="DIR",
+        help="folder of the manifests, or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
+    )
+    to.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and whole lists")
+    return to
+
+
+def _cluster() -> argparse.ArgumentParser:
+    """Return a parser with the options of commands that use workers."""
+    cluster = argparse.ArgumentParser(add_help=False)
+    cluster.add_argument(
+        "--workers",
+        type=whole(0, 100_000),
+        metavar="N",
+        help="number of local processes (default: one per core, fewer if memory is short), or of jobs of --cluster "
+        "(default: 1); 0 uses no other process",
+    )
+    cluster.add_argument(
+        "--wait",
+        type=whole(1, 366 * 1_440),
+        metavar="MINUTES",
+        help="stop if no worker is available for this long (default: 5 for local workers, else wait forever)",
+    )
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler",
+        type=text,
+        metavar="ADDRESS",
+        help="use a running Dask scheduler: its address, such as tcp://10.0.0.1:8786, or its scheduler file",
+    )
+    where.add_argument(
+        "--cluster", choices=KINDS, metavar="KIND", help=f"batch system to start workers with: {', '.join(KINDS)}"
+    )
+    return cluster
+
+
+def _add_catalog(catalog: argparse.ArgumentParser) -> None:
     catalog.add_argument(
         "--clips", type=text, required=True, metavar="DIR", help="folder of clips, or its URL; subfolders are included"
     )
@@ -95,7 +139,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     )
     catalog.add_argument("--retry-failed", action="store_true", help="read files again that failed before")
 
-    score = command("score", "score the catalogued clips of a generator", one, cluster, everywhere)
+
+def _add_score(score: argparse.ArgumentParser) -> None:
     score.add_argument(
         "--profile",
         type=text,
@@ -115,7 +160,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     )
     score.add_argument("--retry-failed", action="store_true", help="score clips again that failed under this profile")
 
-    label = command("label", "rank the scores within each generator and label the clips", several, everywhere)
+
+def _add_label(label: argparse.ArgumentParser) -> None:
     label.add_argument(
         "--profile",
         type=text,
@@ -132,7 +178,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         "--by-format", action="store_true", help="rank clips only among those of the same size, rate and length"
     )
 
-    split = command("split", "divide the labelled clips into train, val and test", several, everywhere)
+
+def _add_split(split: argparse.ArgumentParser) -> None:
     split.add_argument(
         "--labels",
         choices=("auto", "final"),
@@ -167,25 +214,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         help="with final labels: keep in val only the anomalies that reviewers called strong, and train on the others",
     )
 
-    add_release(command("release", "make, or check, a data set that others load", cluster, everywhere))
 
-    add_select(
-        command("select", "choose a balanced subset of the clips, before they are labelled", several, everywhere)
-    )
-    add_audit(command("audit", "report what a careful reviewer would object to", several, cluster, everywhere))
-    add_train(command("train", "train a detector on a release", everywhere))
-    add_evaluate(command("evaluate", "evaluate detectors on a release, beside the floors", everywhere))
-    add_predict(command("predict", "classify your own clips with a trained detector, and show why", everywhere))
-    add_reproduce(
-        command("reproduce", "train and evaluate all detectors of the paper, and write its tables", everywhere)
-    )
-
-    command("status", "show how many clips are done, failed and left", everywhere)
-
-    show = command("show", "print everything that is known about one clip", everywhere)
-    show.add_argument("clip", type=text, metavar="CLIP", help="its id, the beginning of its id, or its file name")
-
-    weights = command("weights", "download, check or try the weights that a profile needs", everywhere)
+def _add_weights(weights: argparse.ArgumentParser) -> None:
     weights.add_argument(
         "action",
         choices=("pull", "check", "try"),
@@ -209,11 +239,8 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
         "--compare", type=path, metavar="FILE", help="try: compare them with those that another machine recorded"
     )
 
-    add_review(command("review", "let reviewers confirm or correct the labels in a browser", everywhere))
-    reviews = command("reviews", "export or sum up the decisions of reviewers, or add a reviewer", everywhere)
-    add_reviews(reviews, everywhere)
 
-    demo = command("demo", "render sample clips and run every stage on them", everywhere)
+def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--out", type=path, default=Path("demo"), metavar="DIR", help="folder to write to (default: demo)"
     )
@@ -221,20 +248,6 @@ def _parser(manifests: str) -> argparse.ArgumentParser:
     demo.add_argument(
         "--workers", type=processes, metavar="N", help="number of local processes (default: one per core)"
     )
-    return top
-
-
-def _everywhere(to: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the options allowed before and after the command. Options omitted after it keep the values before it."""
-    to.add_argument(
-        "--manifests",
-        type=text,
-        metavar="DIR",
-        help="folder of the manifests, or a URL such as s3://bucket/a (default: $HFV_MANIFESTS, or manifests)",
-    )
-    to.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    to.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and whole lists")
-    return to
 
 
 def _metrics(value: str) -> tuple[Metric, ...]:
