@@ -41,6 +41,22 @@ class Arrays(Protocol):
         """Return the features of a clip, read-only."""
 
 
+@dataclass(frozen=True)
+class Lazy:
+    """The features of many clips, each computed from an item at each access."""
+
+    items: Sequence[Any] | Arrays
+    compute: Callable[[Any], npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.items)
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        """Return the features of a clip."""
+        return self.compute(self.items[place])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Samples:
     """Clips to train on or to classify."""

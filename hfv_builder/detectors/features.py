@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from hfv_builder.detectors.ahead import ahead
@@ -20,37 +19,6 @@ PART = 32
 """Clips in one file of the cache; a kill of the process loses at most as many."""
 PART_BYTES = 64 << 20
 """Bytes of features in memory before they are written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cached:
-    """The features of some contents, in their order."""
-
-    cache: FeatureCache
-    contents: Sequence[str]
-
-    def __len__(self) -> int:
-        """Return the number of clips."""
-        return len(self.contents)
-
-    def __getitem__(self, place: int) -> npt.NDArray[Any]:
-        """Return the features of a clip, read-only."""
-        return self.cache[self.contents[place]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Nothing:
-    """The features for a detector that needs none: empty arrays."""
-
-    count: int
-
-    def __len__(self) -> int:
-        """Return the number of clips."""
-        return self.count
-
-    def __getitem__(self, place: int) -> npt.NDArray[Any]:
-        """Return an empty array."""
-        return np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -85,32 +53,19 @@ class Uncached:
         return self.part.extract(path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Computed:
-    """The features of clips, computed at each access."""
+def extracted(release: Release, extractor: Extractor, path: str) -> npt.NDArray[Any]:
+    """Return the features of a clip of the release.
 
-    extractor: Extractor
-    release: Release
-    paths: Sequence[str]
-
-    def __len__(self) -> int:
-        """Return the number of clips."""
-        return len(self.paths)
-
-    def __getitem__(self, place: int) -> npt.NDArray[Any]:
-        """Return the features of a clip.
-
-        Raises:
-            UsageError: it cannot be decoded.
-        """
-        path = self.paths[place]
-        try:
-            with self.release.file(path) as file:
-                return self.extractor.extract(file)
-        except (ClipError, OSError) as error:
-            raise UsageError(
-                f"{path} cannot be read ({reason(error)}): set cache_frames = true, which leaves such clips out"
-            ) from None
+    Raises:
+        UsageError: it cannot be decoded.
+    """
+    try:
+        with release.file(path) as file:
+            return extractor.extract(file)
+    except (ClipError, OSError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({reason(error)}): set cache_frames = true, which leaves such clips out"
+        ) from None
 
 
 def contents_of(release: Release, paths: Sequence[str], *, threads: int) -> tuple[dict[str, str], dict[str, str]]:

@@ -4,7 +4,7 @@ The paper (arXiv 2412.00526) does not describe the training. We use fixed prompt
 cross-entropy of the scaled cosines between frames and prompts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from hfv_builder.detectors.base import (
     Extractor,
     Fitting,
     Floats,
+    Lazy,
     Samples,
     Surroundings,
     balanced_weights,
@@ -113,7 +114,7 @@ class FtClip:
         curve = train_network(self._tower, task, schedule, fitting)
         self._machine = fit_frames(
             config.kernel,
-            _Embedded(train.features, self._embed),
+            Lazy(train.features, self._embed),
             train.classes,
             count,
             c=config.c,
@@ -124,7 +125,7 @@ class FtClip:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
-        return vote_frames(self._fitted, _Embedded(samples.features, self._embed))
+        return vote_frames(self._fitted, Lazy(samples.features, self._embed))
 
     def evidence_extractor(self) -> Extractor:
         """Return what reads the frames."""
@@ -182,19 +183,6 @@ class FtClip:
         if self._machine is None:
             raise RuntimeError("call fit or load first")
         return self._machine
-
-
-class _Embedded:
-    """The vectors of clips, computed at each access."""
-
-    def __init__(self, images: Arrays, embed: Callable[[Any], Any]) -> None:
-        self._images, self._embed = images, embed
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, place: int) -> Any:
-        return self._embed(self._images[place])
 
 
 def _batches(places: Places) -> Sequence[Places]:

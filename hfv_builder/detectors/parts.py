@@ -2,16 +2,14 @@
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfv_builder.detectors.base import Arrays, Detector, Floats, Samples
+from hfv_builder.detectors.base import Detector, Floats, Lazy, Samples
 from hfv_builder.records import UsageError
 from hfv_builder.storage.part_file import result_file
 
@@ -20,22 +18,6 @@ PART = 64
 EVERY_S = 60.0
 """Seconds of prediction after which the results are written; a kill loses at most this time and one part."""
 SCHEMA = pa.schema({"clip": pa.string(), "probabilities": pa.list_(pa.float64())})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Some:
-    """The arrays of some successive clips."""
-
-    arrays: Arrays
-    places: range
-
-    def __len__(self) -> int:
-        """Return the number of clips."""
-        return len(self.places)
-
-    def __getitem__(self, place: int) -> npt.NDArray[Any]:
-        """Return the array of a clip."""
-        return self.arrays[self.places[place]]
 
 
 def predict_in_parts(detector: Detector, samples: Samples, clips: list[str], *, path: Path, made_by: str) -> Floats:
@@ -70,8 +52,8 @@ def _some(samples: Samples, places: range) -> Samples:
     return replace(
         samples,
         rows=samples.rows.iloc[places.start : places.stop].reset_index(drop=True),
-        features=Some(arrays=samples.features, places=places),
-        further=tuple(Some(arrays=arrays, places=places) for arrays in samples.further),
+        features=Lazy(places, samples.features.__getitem__),
+        further=tuple(Lazy(places, arrays.__getitem__) for arrays in samples.further),
         classes=samples.classes[places.start : places.stop],
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from tqdm import tqdm
 from hfv_builder.backends.registry import resolve
 from hfv_builder.backends.specs import BACKENDS
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.base import Arrays, Detector, Extractor, Samples
+from hfv_builder.detectors.base import Arrays, Detector, Extractor, Lazy, Samples
 from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
 from hfv_builder.detectors.feature_cache import FeatureCache
-from hfv_builder.detectors.features import Cached, Combined, Computed, Nothing, Uncached, contents_of, fill, undecodable
+from hfv_builder.detectors.features import Combined, Uncached, contents_of, extracted, fill, undecodable
 from hfv_builder.detectors.frames import even_places
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
@@ -93,7 +94,7 @@ def prepare(
     rows = rows.reset_index(drop=True)
     ids = class_ids(rows, target, classes)
     if extractor is None:
-        samples = Samples(rows=rows, features=Nothing(count=len(rows)), classes=ids)
+        samples = Samples(rows=rows, features=[np.empty(0)] * len(rows), classes=ids)
         return Prepared(samples=samples, failed={}, contents=tuple(rows["clip_id"]))
     threads = place.threads or cores()
     contents, failed = contents_of(release, rows["path"].drop_duplicates().tolist(), threads=threads)
@@ -114,9 +115,7 @@ def prepare(
     rows = rows[kept].reset_index(drop=True)
     own = tuple(contents[path] for path in rows["path"])
     features: list[Arrays] = [
-        Computed(extractor=part, release=release, paths=tuple(rows["path"]))
-        if cache is None
-        else Cached(cache=cache, contents=own)
+        Lazy(tuple(rows["path"]), partial(extracted, release, part)) if cache is None else Lazy(own, cache.__getitem__)
         for part, cache in caches
     ]
     samples = Samples(rows=rows, features=features[0], further=tuple(features[1:]), classes=ids[kept])
