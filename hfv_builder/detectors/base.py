@@ -64,9 +64,9 @@ class Samples:
     rows: pd.DataFrame
     """The columns of `reader.Release.rows`."""
     features: Arrays
-    """By row; empty arrays for a detector without an extractor."""
+    """By row, what the first extractor computed; empty arrays for a detector without one."""
     further: tuple[Arrays, ...] = ()
-    """By row, what the other extractors of a `features.Combined` computed."""
+    """By row, what the extractors after the first computed."""
     classes: Ints
     """(n,), the class of each clip; −1 if the detector has no such class."""
 
@@ -103,8 +103,8 @@ class Fitting:
 class Detector(Protocol):
     """A classifier of clips. Its module defines `Config`, `create(config, surroundings)` and this class."""
 
-    def extractor(self) -> Extractor | None:
-        """Return what computes the features; None for a detector that only needs the tables of the release."""
+    def extractors(self) -> tuple[Extractor, ...]:
+        """Return what computes the features; empty for a detector that only needs the tables of the release."""
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Train on the clips and return the learning curve; empty for a detector without epochs.
@@ -155,9 +155,8 @@ class Evidence:
 class Explains(Protocol):
     """Additional methods of a detector that can say what its answers are based on."""
 
-    def evidence_extractor(self) -> Extractor:
-        """Return the extractor of the input of `explain`: the features of `extractor`, or the data they are computed
-        from.
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
+        """Return the extractors of the input of `explain`: those of `extractors`, or of the data these compute from.
 
         `explain` also gives the probabilities of the clip, so that each clip is decoded once.
         """
@@ -166,7 +165,7 @@ class Explains(Protocol):
         """Return what the answer for one clip is based on.
 
         Args:
-            clip: one row, with the features of `evidence_extractor`.
+            clip: one row, with the features of `evidence_extractors`.
             maps: whether to compute `images` and `maps`; a detector without spatial input leaves them None.
         """
 
@@ -178,6 +177,11 @@ class HasOrigin(Protocol):
     @property
     def origin(self) -> str:
         """The SHA-256 of the file; empty for random weights."""
+
+
+def fingerprint_of(detector: Detector) -> str:
+    """Return what identifies everything that decides the features of a detector; empty without features."""
+    return " + ".join(extractor.fingerprint for extractor in detector.extractors())
 
 
 def answer_of(probabilities: Floats) -> int:

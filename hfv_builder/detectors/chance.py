@@ -18,8 +18,9 @@ class Chance:
     def __init__(self, classes: int) -> None:
         self._shares: Floats = np.full(classes, 1 / classes)
 
-    def extractor(self) -> None:
-        """Return None: it needs no features."""
+    def extractors(self) -> tuple[()]:
+        """Return nothing: it needs no features."""
+        return ()
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Count the classes."""

@@ -39,14 +39,14 @@ class ClipPrompt:
         self._prompts = prompts_of(surroundings.classes, config.prompts)
         self._vectors: Floats | None = None
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings; those of `clip-svm` with CLIP.
 
         Raises:
             UsageError: the weights are missing.
         """
         own = self._surroundings
-        return FrameEmbeddings("clip", own.device, own.weights, count=self._config.frames)
+        return (FrameEmbeddings("clip", own.device, own.weights, count=self._config.frames),)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Embed the prompts; the clips are not used."""
@@ -58,9 +58,9 @@ class ClipPrompt:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return np.stack([vote(self._decisions(samples.features[place])) for place in range(len(samples.rows))])
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings."""
-        return self.extractor()
+        return self.extractors()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames. An embedding has no spatial positions, so there are no maps."""

@@ -43,7 +43,7 @@ class ClipSvm:
         self._config, self._surroundings = config, surroundings
         self._machine: Machine | None = None
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings.
 
         Raises:
@@ -51,7 +51,7 @@ class ClipSvm:
         """
         own = self._surroundings
         name = chosen_embedding(self._config.embedding, is_lite=own.is_lite)
-        return FrameEmbeddings(name, own.device, own.weights, count=self._config.frames)
+        return (FrameEmbeddings(name, own.device, own.weights, count=self._config.frames),)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Fit the machine to all frames of the training clips."""
@@ -65,9 +65,9 @@ class ClipSvm:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return vote_frames(self._fitted, samples.features)
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings."""
-        return self.extractor()
+        return self.extractors()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames. An embedding has no spatial positions, so there are no maps."""

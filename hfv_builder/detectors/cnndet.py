@@ -57,9 +57,9 @@ class CnnDet(NetworkDetector):
             [255 * value for value in MEAN], [255 * value for value in STD], surroundings.device
         )
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return FrameImages(self._config.resized, self._config.frames)
+        return (FrameImages(self._config.resized, self._config.frames),)
 
     def build(self) -> nn.Module:
         """Return the ResNet."""

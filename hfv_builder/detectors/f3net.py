@@ -66,9 +66,9 @@ class F3Net(NetworkDetector):
         super().__init__(config, surroundings)
         self._config = config
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return FrameImages(self._config.side, self._config.frames)
+        return (FrameImages(self._config.side, self._config.frames),)
 
     def build(self) -> nn.Module:
         """Return both networks."""

@@ -22,22 +22,6 @@ PART_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Combined:
-    """Several extractors, each with a cache of its own."""
-
-    parts: tuple[Extractor, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies everything that decides any of the results but the file."""
-        return " + ".join(part.fingerprint for part in self.parts)
-
-    def extract(self, path: Path) -> npt.NDArray[Any]:
-        """Return the features of the first extractor."""
-        return self.parts[0].extract(path)
-
-
-@dataclass(frozen=True)
 class Uncached:
     """An extractor whose results are too large to be cached: they are computed at each access."""
 

@@ -89,9 +89,9 @@ class FtClip:
         self._side = int(np.max(model.visual.image_size))
         self._machine: Machine | None = None
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return FrameImages(self._side, self._config.frames)
+        return (FrameImages(self._side, self._config.frames),)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Fine-tune the tower, choose the epoch by the accuracy on validation frames, then fit the machine."""
@@ -127,9 +127,9 @@ class FtClip:
         """Return the probabilities by the votes of the frames, (n, classes)."""
         return vote_frames(self._fitted, Lazy(samples.features, self._embed))
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return self.extractor()
+        return self.extractors()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames, and maps of the similarity to the prompts of the answer."""

@@ -22,7 +22,7 @@ from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.backbones import make_backbone
 from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings, answer_of
 from hfv_builder.detectors.clip_frames import SegmentFrames
-from hfv_builder.detectors.features import Combined, Uncached
+from hfv_builder.detectors.features import Uncached
 from hfv_builder.detectors.humansam_network import HumanSamNetwork, tuning
 from hfv_builder.detectors.humansam_views import Batch, Views, pictured
 from hfv_builder.detectors.quarter_depth import DepthVector
@@ -133,14 +133,14 @@ class HumanSam:
         """The SHA-256 of the published file from which the backbone starts."""
         return self._backbone.origin
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames, and the depth vector."""
         short_side = self._backbone.side * 256 // 224
         views = self._config.temporal_views if self._config.cache_frames else 0
         own: Extractor = SegmentFrames(short_side, self._backbone.frames, views)
         if not self._config.cache_frames:
             own = Uncached(own)
-        return Combined((own, self._depth) if self._depth else (own,))
+        return (own, self._depth) if self._depth else (own,)
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Train both the backbone and the head, and keep the epoch with the best accuracy on validation clips.
@@ -177,9 +177,9 @@ class HumanSam:
             views = torch.stack([*self._views.evaluated(samples.features[place], temporal, spatial)])
             return np.asarray(network(views.to(device), depth).double().softmax(dim=1).cpu().numpy())
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames, and the depth vector."""
-        return self.extractor()
+        return self.extractors()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities from each view, α, and the maps of the middle view."""

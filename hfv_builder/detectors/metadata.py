@@ -9,9 +9,9 @@ from hfv_builder.detectors.tabular import Floats, Tabular
 class Metadata(Tabular):
     """A forest over container facts."""
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the facts."""
-        return ContainerFacts()
+        return (ContainerFacts(),)
 
     def table(self, samples: Samples) -> Floats:
         """Return the facts, (n, facts)."""

@@ -106,7 +106,7 @@ class NetworkDetector:
         is_published = self.published and self.settings.pretrained
         return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if is_published else ""
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
         raise NotImplementedError
 
@@ -179,9 +179,9 @@ class NetworkDetector:
         own = [self._judged(self.views(samples.features[place])).mean(axis=0) for place in range(len(samples.rows))]
         return np.stack(own)
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return self.extractor()
+        return self.extractors()
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities from each view, and the maps of the views."""

@@ -11,8 +11,9 @@ from hfv_builder.records import METRICS, UsageError
 class Prior(Tabular):
     """A forest over the three scores."""
 
-    def extractor(self) -> None:
-        """Return None: the scores are in the tables of the release."""
+    def extractors(self) -> tuple[()]:
+        """Return nothing: the scores are in the tables of the release."""
+        return ()
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Fit the forest.

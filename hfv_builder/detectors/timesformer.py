@@ -65,9 +65,9 @@ class Timesformer(NetworkDetector):
         self._config = config
         self._normalize = Normalize([255 * MEAN] * 3, [255 * STD] * 3, surroundings.device)
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return FrameImages(self._config.resized, self._config.frames)
+        return (FrameImages(self._config.resized, self._config.frames),)
 
     def build(self) -> nn.Module:
         """Return the transformer."""

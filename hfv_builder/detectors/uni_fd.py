@@ -44,13 +44,13 @@ class UniFd(NetworkDetector):
     def _clip(self) -> FrozenClip:
         return FrozenClip(self.surroundings.weights.root, self.surroundings.device)
 
-    def extractor(self) -> Extractor:
+    def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings.
 
         Raises:
             UsageError: the weights of CLIP are missing.
         """
-        return ChangedEmbeddings(self._clip, frames=self._config.frames, copies=self._config.copies)
+        return (ChangedEmbeddings(self._clip, frames=self._config.frames, copies=self._config.copies),)
 
     def build(self) -> nn.Module:
         """Return the linear layer."""
@@ -75,9 +75,9 @@ class UniFd(NetworkDetector):
         """Return AdamW with a learning rate that is reduced on plateaus."""
         return paced(self._config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
 
-    def evidence_extractor(self) -> Extractor:
+    def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames, from which the embeddings are computed."""
-        return FrameImages(self._clip.side, self._config.frames)
+        return (FrameImages(self._clip.side, self._config.frames),)
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities from each frame, and the maps of the frames."""

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from hfv_builder.detectors.ahead import ahead
 from hfv_builder.detectors.answers import keep_answers
 from hfv_builder.detectors.base import Detector, Evidence, Explains, Extractor, Samples
-from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.parts import EVERY_S
 from hfv_builder.detectors.registry import DETECTORS
 from hfv_builder.detectors.run_folder import IMPORTED, Run, read_run
@@ -128,16 +127,16 @@ def _answers(
     else:
         rows["error"] = ""
     explains = detector if isinstance(detector, Explains) else None
-    extractor = explains.evidence_extractor() if explains else detector.extractor()
+    extractors = explains.evidence_extractors() if explains else detector.extractors()
     threads = place.threads or cores()
     with ThreadPoolExecutor(threads) as pool, tqdm(total=len(paths), desc="clips", unit="clip", disable=None) as bar:
-        features = ahead(pool, _reader(extractor), paths, 2 * threads)
+        features = ahead(pool, _reader(extractors), paths, 2 * threads)
         for number, (path, (arrays, error)) in enumerate(zip(paths, features, strict=True)):
             bar.update()
             if error := error or str(rows["error"][number]):
                 yield Answer(clip=path, evidence=None, error=error)
                 continue
-            first, *others = arrays
+            first, *others = arrays or [np.empty(0)]
             clip = Samples(
                 rows=rows.iloc[[number]],
                 features=[first],
@@ -157,13 +156,12 @@ def _answers(
             yield Answer(clip=path, evidence=replace(evidence, images=None, maps=None), image=image)
 
 
-def _reader(extractor: Extractor | None) -> Callable[[Path], tuple[list[npt.NDArray[Any]], str]]:
-    """Return a function from a clip to its features, one array for each part of the extractor, or to an error."""
-    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
+def _reader(extractors: Sequence[Extractor]) -> Callable[[Path], tuple[list[npt.NDArray[Any]], str]]:
+    """Return a function from a clip to its features, one array for each extractor, or to an error."""
 
     def read(path: Path) -> tuple[list[npt.NDArray[Any]], str]:
         try:
-            return [np.empty(0) if part is None else part.extract(path) for part in parts], ""
+            return [extractor.extract(path) for extractor in extractors], ""
         except (ClipError, OSError) as error:
             return [], reason(error)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.backends.weights import file_sha256
-from hfv_builder.detectors.base import Detector
+from hfv_builder.detectors.base import Detector, fingerprint_of
 from hfv_builder.detectors.parts import predict_in_parts
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import FLOORS, configure, create, spec_of
@@ -122,8 +122,7 @@ def trained_detector(run: Run, place: Workplace) -> Detector:
     config = configure(known.detector, known.config, str(run.folder / "run.json"))
     surroundings = surroundings_of(config, known.classes, place, lite=known.is_lite)
     detector = create(known.detector, config, replace(surroundings, is_trained=True))
-    extractor = detector.extractor()
-    if (own := extractor.fingerprint if extractor else "") != known.fingerprint:
+    if (own := fingerprint_of(detector)) != known.fingerprint:
         raise UsageError(
             f"{run.folder} was trained on other features ({known.fingerprint}) than those computed here ({own}): "
             "train it again, or use it with the device, weights and versions it was trained with"

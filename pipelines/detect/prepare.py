@@ -16,7 +16,7 @@ from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Arrays, Detector, Extractor, Lazy, Samples
 from hfv_builder.detectors.embeddings import BACKEND_NAMES, FrameEmbeddings
 from hfv_builder.detectors.feature_cache import FeatureCache
-from hfv_builder.detectors.features import Combined, Uncached, contents_of, extracted, fill, undecodable
+from hfv_builder.detectors.features import Uncached, contents_of, extracted, fill, undecodable
 from hfv_builder.detectors.frames import even_places
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
@@ -90,16 +90,16 @@ def prepare(
         classes: the names of its classes.
         place: the places and resources of the computation.
     """
-    extractor = detector.extractor()
+    extractors = detector.extractors()
     rows = rows.reset_index(drop=True)
     ids = class_ids(rows, target, classes)
-    if extractor is None:
+    if not extractors:
         samples = Samples(rows=rows, features=[np.empty(0)] * len(rows), classes=ids)
         return Prepared(samples=samples, failed={}, contents=tuple(rows["clip_id"]))
     threads = place.threads or cores()
     contents, failed = contents_of(release, rows["path"].drop_duplicates().tolist(), threads=threads)
     caches: list[tuple[Extractor, FeatureCache | None]] = []
-    for part in extractor.parts if isinstance(extractor, Combined) else (extractor,):
+    for part in extractors:
         if isinstance(part, Uncached):
             caches.append((part, None))
             failed |= undecodable(release, [path for path in contents if path not in failed], threads=threads)

@@ -141,7 +141,7 @@ def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release,
                 continue
             made.add(own.detector)
             surroundings = surroundings_of(config, classes, place, lite=is_lite(release))
-            create(own.detector, config, surroundings).extractor()
+            create(own.detector, config, surroundings).extractors()
         except UsageError as error:
             wrong |= dict.fromkeys(map(str, error.args))
     if wrong:

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hfv_builder.backends.weights import WeightsDir, file_sha256
-from hfv_builder.detectors.base import Curve, Detector, Fitting, HasOrigin, Surroundings
+from hfv_builder.detectors.base import Curve, Detector, Fitting, HasOrigin, Surroundings, fingerprint_of
 from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
 from hfv_builder.detectors.reader import Release, read_release
@@ -228,7 +228,6 @@ def _specification(
     parts: tuple[Prepared, ...],
 ) -> Specification:
     rows = parts[0].samples.rows
-    extractor = detector.extractor()
     contents = "\n".join(content for part in parts for content in ("-", *part.contents))
     return Specification(
         detector=name,
@@ -239,7 +238,7 @@ def _specification(
         generators=tuple(sorted(rows.loc[rows["label"].ne(Label.REAL), "generator"].unique())),
         release=release.name,
         checksum=release.checksum,
-        fingerprint=extractor.fingerprint if extractor else "",
+        fingerprint=fingerprint_of(detector),
         clips=hashlib.sha256(contents.encode()).hexdigest(),
         is_lite=is_lite(release),
         profile=profile_of(release),

@@ -10,7 +10,6 @@ import torch
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Detector, Explains, Fitting, Floats, Samples
 from hfv_builder.detectors.config import Config
-from hfv_builder.detectors.features import Combined
 from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.registry import DETECTORS, FLOORS, configure, create
 from hfv_builder.detectors.targets import class_ids, classes_of, four_probabilities
@@ -119,9 +118,8 @@ def check_evidence(detector: Detector, release: Release, test: Samples, probabil
     """Check that evidence has the probabilities of the prediction, at least one view, and maps of the images used."""
     if not isinstance(detector, Explains):
         return
-    extractor = detector.evidence_extractor()
-    parts = extractor.parts if isinstance(extractor, Combined) else (extractor,)
-    first, *other_features = (part.extract(release.folder / test.rows["path"][0]) for part in parts)
+    path = release.folder / test.rows["path"][0]
+    first, *other_features = (extractor.extract(path) for extractor in detector.evidence_extractors())
     clip = Samples(
         rows=test.rows[:1],
         features=[first],

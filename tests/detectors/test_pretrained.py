@@ -219,4 +219,4 @@ def test_the_frozen_tower_equals_open_clips(tmp_path: Path) -> None:
         FrozenClip(tmp_path, "cpu")
     file.unlink()
     with pytest.raises(UsageError, match="hf download timm/vit_large_patch14_clip"):
-        make_detector("uni-fd", tmp_path).extractor()
+        make_detector("uni-fd", tmp_path).extractors()
