@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.targets import Target
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -76,8 +75,6 @@ class Surroundings:
     """The inputs of a detector's constructor besides its own configuration."""
 
     classes: tuple[str, ...]
-    target: Target
-    seed: int
     device: str
     weights: WeightsDir
     is_lite: bool
@@ -101,7 +98,7 @@ class Fitting:
 
 
 class Detector(Protocol):
-    """A classifier of clips. Its module defines `Config`, `create(config, surroundings)` and this class."""
+    """A classifier of clips. Its module also defines its `Config`."""
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the features; empty for a detector that only needs the tables of the release."""

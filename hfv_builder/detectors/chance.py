@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import Curve, Fitting, Samples, Surroundings
-from hfv_builder.detectors.config import Config as Config
+from hfv_builder.detectors.config import Config
 
 Floats = npt.NDArray[np.float64]
 
@@ -15,7 +15,8 @@ Floats = npt.NDArray[np.float64]
 class Chance:
     """A detector without input."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        classes = len(surroundings.classes)
         self._shares: Floats = np.full(classes, 1 / classes)
 
     def extractors(self) -> tuple[()]:
@@ -39,8 +40,3 @@ class Chance:
     def load(self, path: Path) -> None:
         """Read the shares."""
         self._shares = load_arrays(path)["shares"]
-
-
-def create(config: Config, surroundings: Surroundings) -> Chance:
-    """Return the detector."""
-    return Chance(len(surroundings.classes))

@@ -83,8 +83,3 @@ class ClipPrompt:
         if self._vectors is None:
             raise RuntimeError("call fit or load first")
         return self._vectors
-
-
-def create(config: Config, surroundings: Surroundings) -> ClipPrompt:
-    """Return the detector."""
-    return ClipPrompt(config, surroundings)

@@ -86,8 +86,3 @@ class ClipSvm:
         if self._machine is None:
             raise RuntimeError("call fit or load first")
         return self._machine
-
-
-def create(config: Config, surroundings: Surroundings) -> ClipSvm:
-    """Return the detector."""
-    return ClipSvm(config, surroundings)

@@ -87,8 +87,3 @@ class CnnDet(NetworkDetector):
     def schedule(self) -> Schedule:
         """Return Adam with a learning rate that is reduced on plateaus."""
         return paced(self._config, plateau(patience=PATIENCE), torch.optim.Adam, least=LEAST)
-
-
-def create(config: Config, surroundings: Surroundings) -> CnnDet:
-    """Return the detector."""
-    return CnnDet(config, surroundings)

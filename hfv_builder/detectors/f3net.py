@@ -94,8 +94,3 @@ class F3Net(NetworkDetector):
     def schedule(self) -> Schedule:
         """Return SGD with a cosine."""
         return paced(self._config, cosine(), partial(torch.optim.SGD, momentum=MOMENTUM))
-
-
-def create(config: Config, surroundings: Surroundings) -> F3Net:
-    """Return the detector."""
-    return F3Net(config, surroundings)

@@ -198,12 +198,3 @@ def _drawn_frames(clips: Arrays, count: int, rng: np.random.Generator) -> Places
     """Return places of clip and frame for one epoch, in random order: `count` distinct frames of every clip."""
     places = [(clip, int(frame)) for clip in range(len(clips)) for frame in rng.permutation(len(clips[clip]))[:count]]
     return [places[place] for place in rng.permutation(len(places))]
-
-
-def create(config: Config, surroundings: Surroundings) -> FtClip:
-    """Return the detector.
-
-    Raises:
-        UsageError: the weights of CLIP are missing or damaged.
-    """
-    return FtClip(config, surroundings)

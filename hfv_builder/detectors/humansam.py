@@ -282,12 +282,3 @@ def _batches(clips: int, size: int, rng: np.random.Generator) -> Sequence[Any]:
     order = rng.permutation(clips)
     whole = max(1, clips // size)
     return [order[start : start + size] for start in range(0, whole * size, size)]
-
-
-def create(config: Config, surroundings: Surroundings) -> HumanSam:
-    """Return the detector.
-
-    Raises:
-        UsageError: weights of the backbone or of Depth Pro are missing or damaged.
-    """
-    return HumanSam(config, surroundings)

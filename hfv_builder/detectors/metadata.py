@@ -1,6 +1,6 @@
 """The floor `metadata`: predictions from facts of the files without their content, see `container_facts`."""
 
-from hfv_builder.detectors.base import Extractor, Samples, Surroundings, stacked
+from hfv_builder.detectors.base import Extractor, Samples, stacked
 from hfv_builder.detectors.config import Config as Config
 from hfv_builder.detectors.container_facts import ContainerFacts
 from hfv_builder.detectors.tabular import Floats, Tabular
@@ -16,8 +16,3 @@ class Metadata(Tabular):
     def table(self, samples: Samples) -> Floats:
         """Return the facts, (n, facts)."""
         return stacked(samples.features, range(len(samples.rows)))
-
-
-def create(config: Config, surroundings: Surroundings) -> Metadata:
-    """Return the detector."""
-    return Metadata(len(surroundings.classes), surroundings.seed)

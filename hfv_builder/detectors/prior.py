@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hfv_builder.detectors.base import Curve, Fitting, Samples, Surroundings
+from hfv_builder.detectors.base import Curve, Fitting, Samples
 from hfv_builder.detectors.config import Config as Config
 from hfv_builder.detectors.tabular import Floats, Tabular
 from hfv_builder.records import METRICS, UsageError
@@ -38,8 +38,3 @@ class Prior(Tabular):
     def table(self, samples: Samples) -> Floats:
         """Return the scores, (n, 3); NaN where there is none."""
         return samples.rows[[metric.value for metric in METRICS]].to_numpy(np.float64, na_value=np.nan)
-
-
-def create(config: Config, surroundings: Surroundings) -> Prior:
-    """Return the detector."""
-    return Prior(len(surroundings.classes), surroundings.seed)

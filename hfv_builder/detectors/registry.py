@@ -15,7 +15,9 @@ class DetectorSpec:
     """One detector, a row of the table."""
 
     module: str
-    """The module of `hfv_builder.detectors` with its `Config` and `create(config, surroundings)`."""
+    """The module of `hfv_builder.detectors` with its class and `Config`."""
+    kind: str
+    """The class, which is constructed from its configuration and `Surroundings`."""
     looks_at: str
     """Its input, as a text for people."""
     is_floor: bool = False
@@ -27,29 +29,46 @@ class DetectorSpec:
 
 
 DETECTORS: Mapping[str, DetectorSpec] = {
-    "chance": DetectorSpec(module="chance", looks_at="nothing: the share of each class in train", is_floor=True),
-    "metadata": DetectorSpec(
-        module="metadata", looks_at="size, rate, length, bytes and codec of the file", is_floor=True
+    "chance": DetectorSpec(
+        module="chance", kind="Chance", looks_at="nothing: the share of each class in train", is_floor=True
     ),
-    "prior": DetectorSpec(module="prior", looks_at="the three scores of the release", is_floor=True, needs_scores=True),
-    "clip-svm": DetectorSpec(module="clip_svm", looks_at="embeddings of 16 frames, by a support vector machine"),
+    "metadata": DetectorSpec(
+        module="metadata", kind="Metadata", looks_at="size, rate, length, bytes and codec of the file", is_floor=True
+    ),
+    "prior": DetectorSpec(
+        module="prior", kind="Prior", looks_at="the three scores of the release", is_floor=True, needs_scores=True
+    ),
+    "clip-svm": DetectorSpec(
+        module="clip_svm", kind="ClipSvm", looks_at="embeddings of 16 frames, by a support vector machine"
+    ),
     "clip-prompt": DetectorSpec(
-        module="clip_prompt", looks_at="embeddings of 16 frames, compared with those of prompts"
+        module="clip_prompt", kind="ClipPrompt", looks_at="embeddings of 16 frames, compared with those of prompts"
     ),
     "ft-clip": DetectorSpec(
-        module="ft_clip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
+        module="ft_clip", kind="FtClip", looks_at="16 frames, by a fine-tuned image tower of CLIP", has_epochs=True
     ),
     "humansam": DetectorSpec(
-        module="humansam", looks_at="8 frames by a video transformer, and the depth of two", has_epochs=True
+        module="humansam",
+        kind="HumanSam",
+        looks_at="8 frames by a video transformer, and the depth of two",
+        has_epochs=True,
     ),
     "uni-fd": DetectorSpec(
-        module="uni_fd", looks_at="embeddings of 8 frames by a frozen CLIP, by a linear layer", has_epochs=True
+        module="uni_fd",
+        kind="UniFd",
+        looks_at="embeddings of 8 frames by a frozen CLIP, by a linear layer",
+        has_epochs=True,
     ),
-    "cnndet": DetectorSpec(module="cnndet", looks_at="16 frames, by a ResNet-50", has_epochs=True),
+    "cnndet": DetectorSpec(module="cnndet", kind="CnnDet", looks_at="16 frames, by a ResNet-50", has_epochs=True),
     "timesformer": DetectorSpec(
-        module="timesformer", looks_at="8 frames at a time, by attention over space and time", has_epochs=True
+        module="timesformer",
+        kind="Timesformer",
+        looks_at="8 frames at a time, by attention over space and time",
+        has_epochs=True,
     ),
-    "f3net": DetectorSpec(module="f3net", looks_at="frequencies of 16 frames, by two Xceptions", has_epochs=True),
+    "f3net": DetectorSpec(
+        module="f3net", kind="F3Net", looks_at="frequencies of 16 frames, by two Xceptions", has_epochs=True
+    ),
 }
 FLOORS = tuple(name for name, spec in DETECTORS.items() if spec.is_floor)
 
@@ -83,7 +102,7 @@ def create(name: str, config: Config, surroundings: Surroundings) -> Detector:
     """
     if surroundings.device.startswith("cuda"):
         import_module("hfv_builder.backends.precision").forbid_rounding()
-    detector: Detector = _module(name).create(config, surroundings)
+    detector: Detector = getattr(_module(name), spec_of(name).kind)(config, surroundings)
     return detector
 
 

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from hfv_builder.detectors import forest
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
-from hfv_builder.detectors.base import Curve, Fitting, Samples
+from hfv_builder.detectors.base import Curve, Fitting, Samples, Surroundings
+from hfv_builder.detectors.config import Config
 
 Floats = npt.NDArray[np.float64]
 
@@ -15,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 class Tabular:
     """A detector whose subclass chooses the numbers."""
 
-    def __init__(self, classes: int, seed: int) -> None:
-        self._classes, self._seed = classes, seed
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self._classes, self._seed = len(surroundings.classes), config.seed
         self._forest: forest.Forest | None = None
 
     def table(self, samples: Samples) -> Floats:

@@ -133,8 +133,3 @@ def parts(total: int, count: int, shares: "np.ndarray[Any, np.dtype[np.float64]]
         shares: (count,) in [0, 1), where in its part the place is.
     """
     return np.asarray((np.arange(count) + shares) * total / count, np.int64)
-
-
-def create(config: Config, surroundings: Surroundings) -> Timesformer:
-    """Return the detector."""
-    return Timesformer(config, surroundings)

@@ -88,8 +88,3 @@ class UniFd(NetworkDetector):
             return evidence
         network = nn.Sequential(self._clip.tower, self._fitted)
         return with_maps(evidence, features, network, self._clip.prepared(features))
-
-
-def create(config: Config, surroundings: Surroundings) -> UniFd:
-    """Return the detector."""
-    return UniFd(config, surroundings)

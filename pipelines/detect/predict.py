@@ -120,7 +120,7 @@ def trained_detector(run: Run, place: Workplace) -> Detector:
     if not (run.done and run.weights.is_file()):
         raise UsageError(f"{run.folder} is not trained to its end: run `{again}`")
     config = configure(known.detector, known.config, str(run.folder / "run.json"))
-    surroundings = surroundings_of(config, known.classes, place, lite=known.is_lite)
+    surroundings = surroundings_of(known.classes, place, lite=known.is_lite)
     detector = create(known.detector, config, replace(surroundings, is_trained=True))
     if (own := fingerprint_of(detector)) != known.fingerprint:
         raise UsageError(

@@ -140,7 +140,7 @@ def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release,
             if own.detector in made:
                 continue
             made.add(own.detector)
-            surroundings = surroundings_of(config, classes, place, lite=is_lite(release))
+            surroundings = surroundings_of(classes, place, lite=is_lite(release))
             create(own.detector, config, surroundings).extractors()
         except UsageError as error:
             wrong |= dict.fromkeys(map(str, error.args))

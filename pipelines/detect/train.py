@@ -107,7 +107,7 @@ def train_run(
     rows, held_out = _divided(release, config, choose_epoch=spec_of(name).has_epochs)
     classes = classes_of(rows, config.target)
     processes = Processes(place.chosen_device)
-    detector = create(name, config, surroundings_of(config, classes, place, lite=is_lite(release)))
+    detector = create(name, config, surroundings_of(classes, place, lite=is_lite(release)))
     with processes.main_first():
         ready, val = (prepare(release, part, detector, config.target, classes, place) for part in (rows, held_out))
     if not len(ready.samples.rows):
@@ -164,19 +164,16 @@ def _fit(detector: Detector, run: Run, ready: Prepared, val: Prepared, processes
         shutil.rmtree(run.state, ignore_errors=True)
 
 
-def surroundings_of(config: Config, classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:
+def surroundings_of(classes: tuple[str, ...], place: Workplace, *, lite: bool) -> Surroundings:
     """Return the inputs of a detector's constructor.
 
     Args:
-        config: of the detector.
         classes: the names of its classes.
         place: where it computes.
         lite: whether it is for releases of the profile lite.
     """
     return Surroundings(
         classes=classes,
-        target=config.target,
-        seed=config.seed,
         device=place.chosen_device,
         weights=place.weights or WeightsDir(otherwise=""),
         is_lite=lite,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Samples, Surroundings
-from hfv_builder.detectors.humansam import HumanSam, create
+from hfv_builder.detectors.humansam import HumanSam
 from hfv_builder.detectors.registry import configure
 from hfv_builder.records import Label
 from tests.detectors.weights import BACKBONE
@@ -18,10 +18,8 @@ PLAIN: dict[str, Any] = {"backbone": BACKBONE, "operations": 0, "erasing": 0.0, 
 def detector(weights: WeightsDir, **values: Any) -> HumanSam:
     classes = ("fake", "real") if values.get("target") == "binary" else tuple(map(str, Label))
     config = configure("humansam", PLAIN | values, "test")
-    surroundings = Surroundings(
-        classes=classes, target=config.target, seed=config.seed, device="cpu", weights=weights, is_lite=False
-    )
-    return create(config, surroundings)  # type: ignore[arg-type]
+    surroundings = Surroundings(classes=classes, device="cpu", weights=weights, is_lite=False)
+    return HumanSam(config, surroundings)  # type: ignore[arg-type]
 
 
 def samples(count: int = 8, *, frames: int = 8, depth: int = 16) -> Samples:

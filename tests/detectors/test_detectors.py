@@ -52,7 +52,7 @@ def make_detector(
     config = configure(name, SMALL.get(name, {}) | values, name)
     rows = release.clips(Split.TRAIN)
     classes = classes_of(rows, config.target)
-    detector = create(name, config, surroundings_of(config, classes, workplace, lite=True))
+    detector = create(name, config, surroundings_of(classes, workplace, lite=True))
     train, test = (
         prepare(release, part, detector, config.target, classes, workplace).samples
         for part in (rows, release.clips(Split.TEST))
@@ -66,7 +66,7 @@ def test_detectors_compute_as_exactly_on_a_gpu_as_scores_do(
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
     config = configure("chance", {}, "chance")
-    surroundings = surroundings_of(config, ("a", "b"), workplace, lite=True)
+    surroundings = surroundings_of(("a", "b"), workplace, lite=True)
     create("chance", config, replace(surroundings, device="cuda"))
     assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.deterministic
@@ -93,7 +93,7 @@ def test_every_detector_fits_predicts_explains_and_is_saved(
         assert (probabilities.argmax(axis=1) == test.classes).mean() > 0.8
 
     detector.save(tmp_path / "weights.safetensors")
-    surroundings = surroundings_of(config, classes_of(train.rows, config.target), workplace, lite=True)
+    surroundings = surroundings_of(classes_of(train.rows, config.target), workplace, lite=True)
     second = create(name, config, surroundings)
     second.load(tmp_path / "weights.safetensors")
     assert (second.predict(test) == probabilities).all()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hfv_builder.backends.weights import WeightsDir, file_sha256
 from hfv_builder.detectors.base import Fitting, Samples
-from hfv_builder.detectors.humansam import create
+from hfv_builder.detectors.humansam import HumanSam
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.training_state import STATE
 from hfv_builder.records import UsageError
@@ -126,7 +126,7 @@ def test_frames_that_are_not_cached_are_decoded_in_training(
     next((copy / "eval" / "kling").rglob("*.mp4")).write_bytes(b"no video")
     (copy / "SHA256SUMS").unlink()
     assert len(make_detector("humansam", read_release(copy), workplace, **values)[3].rows) == 15
-    broken: Any = replace(train.features, paths=["data/train/none.mp4"])  # type: ignore[type-var]
+    broken: Any = replace(train.features, items=["data/train/none.mp4"])  # type: ignore[type-var]
     with pytest.raises(UsageError, match=r"none\.mp4 cannot be read .* set cache_frames = true"):
         broken[0]
 
@@ -136,7 +136,7 @@ def test_a_trained_detector_needs_no_published_weights(weights: WeightsDir, tmp_
     humansam.fit(samples(4), samples(0), Fitting(folder=tmp_path))
     humansam.save(tmp_path / "weights.safetensors")
     surroundings = replace(humansam._surroundings, weights=WeightsDir(root=tmp_path / "none"), is_trained=True)
-    loaded = create(humansam._config, surroundings)
+    loaded = HumanSam(humansam._config, surroundings)
     loaded.load(tmp_path / "weights.safetensors")
     assert loaded._backbone.origin == file_sha256(weights.root / BACKBONE / "tiny.bin")
     assert (loaded.predict(samples(3)) == humansam.predict(samples(3))).all()

@@ -54,9 +54,7 @@ def clip_with_anomaly(label: int, number: int, side: int) -> Array:
 
 def make_detector(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[NetworkDetector, int]:
     """Return a small detector with this share of its epochs, and the side of the frames that its extractor gives."""
-    surroundings = Surroundings(
-        classes=tuple(map(str, Label)), target="anomaly", seed=0, device="cpu", weights=weights, is_lite=True
-    )
+    surroundings = Surroundings(classes=tuple(map(str, Label)), device="cpu", weights=weights, is_lite=True)
     fields = configure(name, {}, name).__dataclass_fields__
     values = {key: value for key, value in (SHARED | SMALL[name]).items() if key in fields}
     values["epochs"] = int(share * int(str(values["epochs"])))
@@ -143,9 +141,7 @@ def test_blur_compression_and_crops_change_frames() -> None:
 def test_schedules_are_those_of_the_papers(weights: WeightsDir) -> None:
     rates = {}
     for name in ("uni-fd", "cnndet", "timesformer", "f3net"):
-        surroundings = Surroundings(
-            classes=("fake", "real"), target="binary", seed=0, device="cpu", weights=weights, is_lite=True
-        )
+        surroundings = Surroundings(classes=("fake", "real"), device="cpu", weights=weights, is_lite=True)
         surroundings = replace(surroundings, is_trained=True)  # no published weights are needed
         detector = create(name, configure(name, {}, name), surroundings)
         assert isinstance(detector, NetworkDetector)

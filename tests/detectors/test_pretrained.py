@@ -78,8 +78,6 @@ def make_detector(name: str, root: Path, *, is_trained: bool = False, **values: 
     """Return a small detector whose published weights are in a folder."""
     surroundings = Surroundings(
         classes=("spatial", "appearance", "motion", "real"),
-        target="anomaly",
-        seed=0,
         device="cpu",
         weights=WeightsDir(root=root),
         is_lite=True,
