@@ -37,7 +37,8 @@ class ClipPrompt:
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
         self._prompts = prompts_of(surroundings.classes, config.prompts)
-        self._vectors: Floats | None = None
+        self._vectors: Floats
+        """Set by `fit` and `load`."""
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings; those of `clip-svm` with CLIP.
@@ -68,7 +69,7 @@ class ClipPrompt:
 
     def save(self, path: Path) -> None:
         """Write the vectors of the classes."""
-        save_arrays(path, {"vectors": self._fitted})
+        save_arrays(path, {"vectors": self._vectors})
 
     def load(self, path: Path) -> None:
         """Read the vectors of the classes."""
@@ -76,10 +77,4 @@ class ClipPrompt:
 
     def _decisions(self, frames: npt.NDArray[Any]) -> Floats:
         """Return a decision value for each frame and class, (frames, classes)."""
-        return np.asarray(SHARPNESS * unit(frames).astype(np.float64) @ self._fitted.T)
-
-    @property
-    def _fitted(self) -> Floats:
-        if self._vectors is None:
-            raise RuntimeError("call fit or load first")
-        return self._vectors
+        return np.asarray(SHARPNESS * unit(frames).astype(np.float64) @ self._vectors.T)

@@ -41,7 +41,8 @@ class ClipSvm:
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._config, self._surroundings = config, surroundings
-        self._machine: Machine | None = None
+        self._machine: Machine
+        """Set by `fit` and `load`."""
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings.
@@ -63,7 +64,7 @@ class ClipSvm:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
-        return vote_frames(self._fitted, samples.features)
+        return vote_frames(self._machine, samples.features)
 
     def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what computes the embeddings."""
@@ -71,18 +72,12 @@ class ClipSvm:
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames. An embedding has no spatial positions, so there are no maps."""
-        return frame_evidence(self._fitted.decisions(unit(clip.features[0])))
+        return frame_evidence(self._machine.decisions(unit(clip.features[0])))
 
     def save(self, path: Path) -> None:
         """Write the machine as arrays."""
-        save_arrays(path, machine_arrays(self._fitted))
+        save_arrays(path, machine_arrays(self._machine))
 
     def load(self, path: Path) -> None:
         """Read the machine."""
         self._machine = machine_of(load_arrays(path))
-
-    @property
-    def _fitted(self) -> Machine:
-        if self._machine is None:
-            raise RuntimeError("call fit or load first")
-        return self._machine

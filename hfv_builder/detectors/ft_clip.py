@@ -87,7 +87,8 @@ class FtClip:
         mean, std = ([255 * value for value in own] for own in (model.visual.image_mean, model.visual.image_std))
         self._normalize = Normalize(mean, std, surroundings.device)
         self._side = int(np.max(model.visual.image_size))
-        self._machine: Machine | None = None
+        self._machine: Machine
+        """Set by `fit` and `load`."""
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
@@ -125,7 +126,7 @@ class FtClip:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities by the votes of the frames, (n, classes)."""
-        return vote_frames(self._fitted, Lazy(samples.features, self._embed))
+        return vote_frames(self._machine, Lazy(samples.features, self._embed))
 
     def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
@@ -134,7 +135,7 @@ class FtClip:
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the votes of the frames, and maps of the similarity to the prompts of the answer."""
         features = clip.features[0]
-        evidence = frame_evidence(self._fitted.decisions(unit(self._embed(features))))
+        evidence = frame_evidence(self._machine.decisions(unit(self._embed(features))))
         if not maps:
             return evidence
         prompt = self._vectors[int(evidence.probabilities.argmax())]
@@ -145,7 +146,7 @@ class FtClip:
     def save(self, path: Path) -> None:
         """Write tower and machine."""
         tower = {TOWER + name: tensor.cpu().numpy() for name, tensor in self._tower.state_dict().items()}
-        save_arrays(path, tower | machine_arrays(self._fitted))
+        save_arrays(path, tower | machine_arrays(self._machine))
 
     def load(self, path: Path) -> None:
         """Read tower and machine."""
@@ -177,12 +178,6 @@ class FtClip:
 
     def _prepared(self, images: Tensor) -> Tensor:
         return self._normalize(images.to(self._vectors.device).float())
-
-    @property
-    def _fitted(self) -> Machine:
-        if self._machine is None:
-            raise RuntimeError("call fit or load first")
-        return self._machine
 
 
 def _batches(places: Places) -> Sequence[Places]:

@@ -126,7 +126,8 @@ class HumanSam:
             erasing=config.erasing,
         )
         self._depth = DepthVector(surroundings.device, surroundings.weights) if config.depth else None
-        self._network: HumanSamNetwork | None = None
+        self._network: HumanSamNetwork
+        """Set by `fit` and `load`."""
 
     @property
     def origin(self) -> str:
@@ -172,7 +173,7 @@ class HumanSam:
         return self._judged(samples, place, self._config.temporal_views, self._config.spatial_views)
 
     def _judged(self, samples: Samples, place: int, temporal: int, spatial: int) -> Floats:
-        network, device, depth = self._fitted, self._surroundings.device, self._depth_of(samples, place)
+        network, device, depth = self._network, self._surroundings.device, self._depth_of(samples, place)
         with torch.inference_mode(), autocast(self._precision, device):
             views = torch.stack([*self._views.evaluated(samples.features[place], temporal, spatial)])
             return np.asarray(network(views.to(device), depth).double().softmax(dim=1).cpu().numpy())
@@ -183,7 +184,7 @@ class HumanSam:
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities from each view, α, and the maps of the middle view."""
-        network, views = self._fitted, self.view_probabilities(clip, 0)
+        network, views = self._network, self.view_probabilities(clip, 0)
         fusion = float(network.share().detach()) if self._config.depth else None
         evidence = Evidence(probabilities=views.mean(axis=0), views=views, view="view", fusion=fusion)
         if not maps:
@@ -198,8 +199,8 @@ class HumanSam:
 
     def save(self, path: Path) -> None:
         """Write all parameters, the width of the depth vector, and what the backbone started from."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
-        depth = self._fitted.align.out_features if self._fitted.align is not None else 0
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
+        depth = self._network.align.out_features if self._network.align is not None else 0
         origin = np.frombuffer(self._backbone.origin.encode(), np.uint8)
         save_arrays(path, arrays | {DEPTH_WIDTH: np.array(depth), ORIGIN: origin})
 
@@ -269,12 +270,6 @@ class HumanSam:
         if chosen == "auto":
             return "fp16" if self._surroundings.device.startswith("cuda") else "fp32"
         return chosen
-
-    @property
-    def _fitted(self) -> HumanSamNetwork:
-        if self._network is None:
-            raise RuntimeError("call fit or load first")
-        return self._network
 
 
 def _batches(clips: int, size: int, rng: np.random.Generator) -> Sequence[Any]:

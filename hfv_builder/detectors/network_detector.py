@@ -97,7 +97,8 @@ class NetworkDetector:
         self.settings, self.surroundings = config, surroundings
         if self.published and config.pretrained and not surroundings.is_trained:
             weights_file(self.published, surroundings.weights.root)
-        self._network: nn.Module | None = None
+        self._network: nn.Module
+        """Set by `fit` and `load`."""
         self._origin = ""
 
     @cached_property
@@ -190,11 +191,11 @@ class NetworkDetector:
         evidence = Evidence(probabilities=each.mean(axis=0), views=each, view=self.view)
         if not maps:
             return evidence
-        return with_maps(evidence, views, self._fitted, self.inputs(self._tensor(views)))
+        return with_maps(evidence, views, self._network, self.inputs(self._tensor(views)))
 
     def save(self, path: Path) -> None:
         """Write the network, and the hash of the published file from which its training started."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self._fitted.state_dict().items()}
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
         save_arrays(path, arrays | {ORIGIN: np.frombuffer(self._origin.encode(), np.uint8)})
 
     def load(self, path: Path) -> None:
@@ -218,7 +219,7 @@ class NetworkDetector:
     def _judged(self, views: Array) -> Floats:
         """Return the probabilities of each view, (views, classes) float64."""
         with torch.inference_mode():
-            values = self._fitted(self.inputs(self._tensor(views)))
+            values = self._network(self.inputs(self._tensor(views)))
             return np.asarray(values.double().softmax(dim=1).cpu().numpy())
 
     def _tensor(self, views: Array) -> Tensor:
@@ -231,12 +232,6 @@ class NetworkDetector:
             return float("nan")
         answers = [answer_of(self._judged(self.views(val.features[place])).mean(axis=0)) for place in own]
         return float(np.mean(np.array(answers) == val.classes[own]))
-
-    @property
-    def _fitted(self) -> nn.Module:
-        if self._network is None:
-            raise RuntimeError("call fit or load first")
-        return self._network
 
 
 def check_crop(side: int, resized: int) -> None:

@@ -18,7 +18,8 @@ class Tabular:
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self._classes, self._seed = len(surroundings.classes), config.seed
-        self._forest: forest.Forest | None = None
+        self._forest: forest.Forest
+        """Set by `fit` and `load`."""
 
     def table(self, samples: Samples) -> Floats:
         """Return the numbers of each clip, (n, numbers) float64; NaN if unknown."""
@@ -31,18 +32,12 @@ class Tabular:
 
     def predict(self, samples: Samples) -> Floats:
         """Return the probabilities, (n, classes)."""
-        return self._fitted.probabilities(self.table(samples))
+        return self._forest.probabilities(self.table(samples))
 
     def save(self, path: Path) -> None:
         """Write the trees as arrays."""
-        save_arrays(path, self._fitted.arrays())
+        save_arrays(path, self._forest.arrays())
 
     def load(self, path: Path) -> None:
         """Read the trees."""
         self._forest = forest.forest_of(load_arrays(path))
-
-    @property
-    def _fitted(self) -> forest.Forest:
-        if self._forest is None:
-            raise RuntimeError("call fit or load first")
-        return self._forest

@@ -86,5 +86,5 @@ class UniFd(NetworkDetector):
         evidence = super().explain(embedded, maps=False)
         if not maps:
             return evidence
-        network = nn.Sequential(self._clip.tower, self._fitted)
+        network = nn.Sequential(self._clip.tower, self._network)
         return with_maps(evidence, features, network, self._clip.prepared(features))
