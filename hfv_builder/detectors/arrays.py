@@ -43,4 +43,9 @@ def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         return dict(load(path.read_bytes()))
     except (OSError, SafetensorError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): train the detector again") from None
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: Exception) -> UsageError:
+    """Return the error for the file of a trained detector that is damaged or of another network."""
+    return UsageError(f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again")

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from hfv_builder.backends.precision import autocast
 from hfv_builder.detectors import config as shared
-from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.arrays import load_arrays, save_arrays, unreadable
 from hfv_builder.detectors.backbones import make_backbone
 from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings, answer_of
 from hfv_builder.detectors.clip_frames import SegmentFrames
 from hfv_builder.detectors.features import Uncached
 from hfv_builder.detectors.humansam_network import HumanSamNetwork, tuning
 from hfv_builder.detectors.humansam_views import Batch, Views, pictured
+from hfv_builder.detectors.pretrained import ORIGIN, network_arrays
 from hfv_builder.detectors.quarter_depth import DepthVector
 from hfv_builder.detectors.rank_loss import Emphasis, rank_weights, weighted_loss
 from hfv_builder.detectors.saliency import gradient_maps
@@ -32,8 +33,6 @@ from hfv_builder.detectors.schedule import Precision, Schedule, cosine
 from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
 
-ORIGIN = "origin"
-"""Name of the SHA-256 of the published file of the backbone, as ASCII, among the arrays of a trained detector."""
 DEPTH_WIDTH = "depth_width"
 """Name of the width of the depth vector among the arrays of a trained detector; 0 without the branch."""
 
@@ -199,10 +198,9 @@ class HumanSam:
 
     def save(self, path: Path) -> None:
         """Write all parameters, the width of the depth vector, and what the backbone started from."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
         depth = self._network.align.out_features if self._network.align is not None else 0
-        origin = np.frombuffer(self._backbone.origin.encode(), np.uint8)
-        save_arrays(path, arrays | {DEPTH_WIDTH: np.array(depth), ORIGIN: origin})
+        arrays = network_arrays(self._network, self._backbone.origin)
+        save_arrays(path, arrays | {DEPTH_WIDTH: np.array(depth)})
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
@@ -213,9 +211,7 @@ class HumanSam:
             tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
             network.load_state_dict(tensors, assign=True)
         except (KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
-            ) from None
+            raise unreadable(path, error) from None
         self._network = network.to(self._surroundings.device).eval()
 
     def _depth_of(self, samples: Samples, place: int) -> Tensor | None:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors import config as shared
-from hfv_builder.detectors.arrays import load_arrays, save_arrays
+from hfv_builder.detectors.arrays import load_arrays, save_arrays, unreadable
 from hfv_builder.detectors.base import (
     Curve,
     Evidence,
@@ -29,7 +29,7 @@ from hfv_builder.detectors.base import (
     answer_of,
 )
 from hfv_builder.detectors.frames import FRAMES
-from hfv_builder.detectors.pretrained import ORIGIN, weights_file
+from hfv_builder.detectors.pretrained import ORIGIN, network_arrays, weights_file
 from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Pace, Precision, Schedule
 from hfv_builder.detectors.training import Task, train_network
@@ -195,8 +195,7 @@ class NetworkDetector:
 
     def save(self, path: Path) -> None:
         """Write the network, and the hash of the published file from which its training started."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
-        save_arrays(path, arrays | {ORIGIN: np.frombuffer(self._origin.encode(), np.uint8)})
+        save_arrays(path, network_arrays(self._network, self._origin))
 
     def load(self, path: Path) -> None:
         """Read the network; published weights are not needed any more."""
@@ -205,9 +204,7 @@ class NetworkDetector:
             self._origin = arrays.pop(ORIGIN).tobytes().decode()
             network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): train the detector again"
-            ) from None
+            raise unreadable(path, error) from None
         self._network = network.to(self.surroundings.device).eval()
 
     def _made(self) -> nn.Module:

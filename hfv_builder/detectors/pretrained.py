@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -77,6 +80,12 @@ def weights_revision(name: str, root: Path) -> str:
         UsageError: they are not there.
     """
     return f"{PRETRAINED[name].source} {file_sha256(weights_file(name, root))[:12]}"
+
+
+def network_arrays(network: nn.Module, origin: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the parameters of a trained network by name, and under `ORIGIN` the hash of the published file."""
+    arrays = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    return arrays | {ORIGIN: np.frombuffer(origin.encode(), np.uint8)}
 
 
 def fill(network: nn.Module, name: str, root: Path, *, prefix: str = "", head: str = "") -> None:
