@@ -72,10 +72,10 @@ def from_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def unreadable(path: Path, error: Exception) -> UsageError:
+def unreadable(path: Path, error: Exception, cure: str = CURE) -> UsageError:
     """Return the error for weights that cannot be read, with the first line of the reason."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): {CURE}")
+    return UsageError(f"the weights {path} cannot be read ({reason[:200]}): {cure}")
 
 
 def misfit(path: Path, reason: str) -> UsageError:
@@ -84,17 +84,23 @@ def misfit(path: Path, reason: str) -> UsageError:
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    expected = model.state_dict()
+    if wrong := difference(state, model.state_dict()):
+        raise misfit(path, wrong)
+    model.load_state_dict(state, assign=True)
+
+
+def difference(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Return how the tensors of a file differ in name or shape from those of a model; empty if they do not."""
     for problem, names in (
         ("it has no", expected.keys() - state.keys()),
         ("it has an unknown", state.keys() - expected.keys()),
     ):
         if names:
-            raise misfit(path, f"{problem} {min(names)}{_others(names)}")
+            return f"{problem} {min(names)}{_others(names)}"
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
-            raise misfit(path, f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}")
-    model.load_state_dict(state, assign=True)
+            return f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
+    return ""
 
 
 def _others(names: Any) -> str:

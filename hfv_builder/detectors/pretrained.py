@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hfv_builder.backends.checkpoint import difference, unreadable
 from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
 
@@ -102,18 +103,10 @@ def fill(network: nn.Module, name: str, root: Path, *, prefix: str = "", head: s
         UsageError: the file is missing or damaged, or a tensor is missing, left over or of another shape.
     """
     path = weights_file(name, root)
-    own = _own(_read(path, _cure(name, root)), prefix, head)
-    expected = _own(network.state_dict(), "", head)
-    for problem, keys in (
-        ("it has no", expected.keys() - own.keys()),
-        ("it has an unknown", own.keys() - expected.keys()),
-    ):
-        if keys:
-            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise _misfit(path, f"{problem} {min(keys)}{more}", name, root)
-    for key, tensor in own.items():
-        if tensor.shape != expected[key].shape:
-            raise _misfit(path, f"{key} is {tuple(tensor.shape)}, not {tuple(expected[key].shape)}", name, root)
+    cure = _cure(name, root)
+    own = _own(_read(path, cure), prefix, head)
+    if wrong := difference(own, _own(network.state_dict(), "", head)):
+        raise UsageError(f"the weights {path} do not fit the network ({wrong}): {cure}")
     network.load_state_dict({key: tensor.float() for key, tensor in own.items()}, strict=False, assign=True)
 
 
@@ -133,13 +126,8 @@ def _read(path: Path, cure: str) -> dict[str, Tensor]:
             return dict(load_file(path))
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise safetensors, zip, pickle and OS errors of many types
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UsageError(f"the weights {path} cannot be read ({reason[:200]}): {cure}") from None
+        raise unreadable(path, error, cure) from None
     return state
-
-
-def _misfit(path: Path, reason: str, name: str, root: Path) -> UsageError:
-    return UsageError(f"the weights {path} do not fit the network ({reason}): {_cure(name, root)}")
 
 
 def _cure(name: str, root: Path) -> str:
