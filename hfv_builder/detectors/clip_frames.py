@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from hfv_builder.detectors.frames import RGB
+from hfv_builder.detectors.frames import RGB, frames_at
 from hfv_builder.frames.facts import read_timeline
-from hfv_builder.frames.video import frames
-from hfv_builder.records import ClipError
 
 Ints = npt.NDArray[np.int64]
 
@@ -64,12 +62,8 @@ class SegmentFrames:
             {*range(total)} if not self._views else {*view_places(total, self._segments, self._views).ravel().tolist()}
         )
         images: list[RGB] = []
-        for frame in frames(path, only=chosen):
-            images.append(self._shrunk(frame.rgb, images[0].shape[1:] if images else None))
-            if frame.index == max(chosen):
-                break
-        if not images:
-            raise ClipError(f"none of the {len(chosen)} frames that are looked at can be decoded")
+        for rgb in frames_at(path, chosen):
+            images.append(self._shrunk(rgb, images[0].shape[1:] if images else None))
         return np.stack(images)
 
     def _shrunk(self, rgb: RGB, size: Any) -> RGB:

@@ -1,6 +1,6 @@
 """The choice of the frames that detectors use, and their pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +33,18 @@ def even_frames(path: Path, count: int = FRAMES) -> Iterator[RGB]:
     Raises:
         ClipError: the file is not a video, or none of the frames can be decoded.
     """
-    chosen = {*even_places(len(read_timeline(path)), count).tolist()}
-    last, yielded = max(chosen), 0
-    for frame in frames(path, only=chosen):
+    yield from frames_at(path, {*even_places(len(read_timeline(path)), count).tolist()})
+
+
+def frames_at(path: Path, places: Collection[int]) -> Iterator[RGB]:
+    """Yield these frames of a clip, each (H, W, 3); those that cannot be decoded are left out.
+
+    Raises:
+        ClipError: none of them can be decoded.
+    """
+    yielded = 0
+    for frame in frames(path, only=places):
         yielded += 1
         yield frame.rgb
-        if frame.index == last:
-            break
     if not yielded:
-        raise ClipError(f"none of the {len(chosen)} frames that are looked at can be decoded")
+        raise ClipError(f"none of the {len(places)} frames that are looked at can be decoded")

@@ -86,11 +86,7 @@ class DepthVector:
             ClipError: the clip cannot be read, or neither frame can be decoded.
         """
         chosen = {0, len(read_timeline(path)) // 2}
-        images = []
-        for frame in frames(path, only=chosen):
-            images.append(self.network.prepared(frame.rgb))
-            if frame.index == max(chosen):
-                break
+        images = [self.network.prepared(frame.rgb) for frame in frames(path, only=chosen)]
         if not images:
             raise ClipError("neither its first nor its middle frame can be decoded")
         return self.vector(images)

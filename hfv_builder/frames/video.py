@@ -5,7 +5,7 @@ format. decord is an alternative, for scores comparable with training code that 
 """
 
 import contextlib
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -103,26 +103,29 @@ def decode(
     return _decode_pyav(path, sampling, min_decoded)
 
 
-def frames(path: Path, *, only: Container[int] | None = None) -> Iterator[Frame]:
+def frames(path: Path, *, only: Collection[int] | None = None) -> Iterator[Frame]:
     """Yield the frames of the clip in order with their times, decoded by PyAV; sizes may differ.
 
     Frames that cannot be decoded are skipped, but counted in the indices.
 
     Args:
         path: the file.
-        only: indices of the frames to yield; None yields all.
+        only: indices of the frames to yield, of which the last ends the decoding; None yields all.
 
     Raises:
         ClipError: the file is not a video, or no frame can be decoded.
     """
     timeline = read_timeline(path)
+    last = None if only is None else max(only, default=None)
     with open_stream(path) as (container, stream):
         decoding = Decoding(container, stream)
         for frame in _frames(decoding, stream, only):
             yield replace(frame, time_s=timeline.time(frame.index))
+            if frame.index == last:
+                break
 
 
-def _frames(decoding: Decoding, stream: Any, only: Container[int] | None) -> Iterator[Frame]:
+def _frames(decoding: Decoding, stream: Any, only: Collection[int] | None) -> Iterator[Frame]:
     """Yield the frames with these indices, or all, without their times; see `frames`."""
     from av.video.reformatter import VideoReformatter
 

@@ -32,8 +32,6 @@ def uniform_frames(path: Path, how: Uniform) -> Iterator[Frame]:
     for frame in frames(path, only={*chosen}):
         yield Frame(rgb=fitted(frame.rgb, how, frame.shape), index=count)
         count += 1
-        if frame.index == chosen[-1]:
-            break
     if count < how.frames:
         raise LeftOut(f"{how.frames - count} of the {how.frames} frames that are needed cannot be decoded")
 

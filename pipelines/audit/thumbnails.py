@@ -37,8 +37,6 @@ def _strip(path: str, count: int) -> Image:
             height, width = frame.rgb.shape[:2]
             size = (max(1, round(width * frame.shape / height * HEIGHT)), HEIGHT)
             images.append(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA))
-            if len(images) == len(chosen):
-                break
     if not images:
         raise ClipError("none of the frames can be decoded")
     return np.concatenate(images, axis=1)
