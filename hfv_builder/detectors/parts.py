@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hfv_builder.detectors.base import Detector, Floats, Lazy, Samples
+from hfv_builder.detectors.kept_table import read_kept, write_kept
 from hfv_builder.records import UsageError
-from hfv_builder.storage.part_file import result_file
 
 PART = 64
 """Clips that are predicted at once. The parts are the same in every run, and so are the last bits of predictions."""
@@ -60,18 +59,16 @@ def _some(samples: Samples, places: range) -> Samples:
 
 def _read(path: Path, made_by: str) -> dict[str, Floats]:
     """Return the probabilities that are known by clip; none if they are of other weights, or the file is damaged."""
+    if (table := read_kept(path, made_by=made_by)) is None:
+        return {}
     try:
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-        if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:
-            return {}
         clips, probabilities = (table.cast(SCHEMA)[name].to_pylist() for name in SCHEMA.names)
-    except (OSError, ValueError, pa.ArrowException):
+    except (ValueError, pa.ArrowException):
         return {}
     return {clip: np.array(own, np.float64) for clip, own in zip(clips, probabilities, strict=True)}
 
 
 def _write(path: Path, known: dict[str, Floats], made_by: str) -> None:
     table = pa.table([pa.array([*known]), pa.array([own.tolist() for own in known.values()])], SCHEMA)
-    with contextlib.suppress(UsageError), result_file(path) as part, part.open("wb") as file:
-        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), file, compression="zstd")
+    with contextlib.suppress(UsageError):
+        write_kept(path, table, made_by=made_by)

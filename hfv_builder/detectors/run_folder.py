@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
+from hfv_builder.detectors.kept_table import read_kept, write_kept
 from hfv_builder.detectors.targets import Target, class_names
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
@@ -160,22 +160,16 @@ def write_predictions(path: Path, predictions: pd.DataFrame, *, made_by: str) ->
     Args:
         path: the file.
         predictions: the columns of `PREDICTIONS`.
-        made_by: identifies the weights, so that predictions by other weights are not mistaken for theirs.
+        made_by: identifies the weights.
     """
     rows = predictions[PREDICTIONS.names].sort_values(["set", "variant", "clip_id"])
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
-    with result_file(path) as part, part.open("wb") as file:
-        pq.write_table(table.replace_schema_metadata({"made_by": made_by}), file, compression="zstd")
+    write_kept(path, table, made_by=made_by)
 
 
 def read_predictions(path: Path, *, made_by: str) -> pd.DataFrame | None:
     """Return predictions; None if there are none by these weights, or the file is damaged."""
-    try:
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-    except (OSError, pa.ArrowException):
-        return None
-    if (table.schema.metadata or {}).get(b"made_by", b"").decode() != made_by:
+    if (table := read_kept(path, made_by=made_by)) is None:
         return None
     rows: pd.DataFrame = table.to_pandas()
     return None if rows.columns.tolist() != PREDICTIONS.names or rows.duplicated(KEYS).any() else rows
