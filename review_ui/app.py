@@ -17,6 +17,7 @@ from hfv_builder import __version__
 from hfv_builder.records import UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.path_text import printable
+from hfv_builder.storage.validation import first_problem
 from review_ui.api import find_session, make_api
 from review_ui.browse_api import make_browse
 from review_ui.desk import Desk
@@ -149,9 +150,7 @@ def create_app(
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: Any) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return JSONResponse({"error": f"{place}: {first['msg'].lower()}"}, 422)
+        return JSONResponse({"error": first_problem(error)}, 422)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: Any) -> Response:

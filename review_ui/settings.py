@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from hfv_builder.labelling.decisions import NO_ANOMALY, REASONS, Kind
 from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import read_toml
+from hfv_builder.storage.validation import first_problem
 
 Text = Annotated[
     str, Field(min_length=1, max_length=40, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*\S)?$")
@@ -137,9 +138,7 @@ def load_settings(path: Path | None, *, overlap: int | None = None, cache_gb: fl
         # Via JSON, in which pydantic accepts a table for a dataclass without allowing other coercions.
         read = TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path or 'the review settings'}: {place}: {first['msg'].lower()}") from None
+        raise UsageError(f"{path or 'the review settings'}: {first_problem(error)}") from None
     for kind in Kind:
         own = read.reasons.of(kind)
         twice = next((reason for reason in own if own.count(reason) > 1 or reason == NO_ANOMALY), None)

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from hfv_builder.records import UsageError
 from hfv_builder.storage.places import Place
 from hfv_builder.storage.toml_file import read_toml
+from hfv_builder.storage.validation import first_problem
 
 CHECKOUT = Path(__file__).parents[2] / "manifests" / "sources.toml"
 INSTALLED = Path(__file__).parent / "sources.toml"
@@ -119,10 +120,8 @@ def _read(path: Place) -> dict[str, Source]:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join([generator, *(str(part) for part in first["loc"])])
-            wrong = "is not a field of a source" if first["type"] == "unexpected_keyword_argument" else first["msg"]
-            raise UsageError(f"{path}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+            problem = first_problem(error, unknown="is not a field of a source", within=generator)
+            raise UsageError(f"{path}: {problem}") from None
         if sources[generator].train is not None and not sources[generator].real:
             raise UsageError(f"{path}: {generator}.train: only a real source can give some of its clips to train")
     return sources

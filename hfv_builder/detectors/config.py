@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from hfv_builder.detectors.targets import Target
 from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import read_toml
+from hfv_builder.storage.validation import first_problem
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 HIGHEST_SEED = 2**32 - 1
@@ -74,13 +75,8 @@ def config_of(kind: type[C], values: Mapping[str, Any], where: str) -> C:
     try:
         config: C = TypeAdapter(kind).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        known = ", ".join(kind.__dataclass_fields__)
-        wrong = (
-            f"is unknown; known are {known}" if first["type"] == "unexpected_keyword_argument" else first["msg"].lower()
-        )
-        raise UsageError(f"{where}: {key}: {wrong}") from None
+        unknown = f"is unknown; known are {', '.join(kind.__dataclass_fields__)}"
+        raise UsageError(f"{where}: {first_problem(error, unknown=unknown)}") from None
     return config
 
 

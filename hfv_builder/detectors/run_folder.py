@@ -25,6 +25,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import result_file
 from hfv_builder.storage.path_text import printable
+from hfv_builder.storage.validation import first_problem
 
 RUNS = Path("runs")
 """The folder of runs by default; those of a release are in one below it."""
@@ -122,10 +123,7 @@ def read_run(folder: Path) -> Run:
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{folder} is not a run: train one with `hfv train DETECTOR --release DIR`") from None
     except (OSError, ValueError, TypeError) as error:
-        reason = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise UsageError(f"{path} cannot be read ({reason}): train the detector again into another --out") from None
     return run
 

@@ -14,6 +14,7 @@ from hfv_builder.backends.specs import BACKENDS, Kind, names
 from hfv_builder.clips.sources import check_name
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.toml_file import parse_toml, read_toml
+from hfv_builder.storage.validation import first_problem
 
 Pool = Literal["mean", "top20"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
@@ -230,10 +231,7 @@ def _profile(name: str, fields: dict[str, Any], where: str) -> Profile:
         # Via JSON: there pydantic's strict mode accepts a table for a dataclass, and still forbids other coercions.
         profile = TypeAdapter(Profile).validate_json(json.dumps({**fields, "name": name}, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        wrong = "is not a field of a profile" if first["type"] == "unexpected_keyword_argument" else first["msg"]
-        raise UsageError(f"{where}: {place}: {wrong[0].lower()}{wrong[1:]}") from None
+        raise UsageError(f"{where}: {first_problem(error, unknown='is not a field of a profile')}") from None
     sides = {
         "long_side": profile.long_side,
         "flow.long_side": profile.flow.long_side,

@@ -13,6 +13,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.release.encoding import Encoding, Uniform, with_defaults
 from hfv_builder.storage.places import Place
 from hfv_builder.storage.toml_file import read_toml
+from hfv_builder.storage.validation import first_problem
 
 FILE = "release.toml"
 FORBID = ConfigDict(extra="forbid", strict=True)
@@ -80,10 +81,7 @@ def load_settings(path: Place) -> Settings:
         settings = TypeAdapter(Settings).validate_json(json.dumps(with_defaults(content), default=str))
         date.fromisoformat(settings.date_published)
     except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        unknown = first["type"] == "unexpected_keyword_argument"
-        raise UsageError(f"{path}: {at}: {'unknown field' if unknown else first['msg'].lower()}") from None
+        raise UsageError(f"{path}: {first_problem(error, unknown='unknown field')}") from None
     except ValueError:
         raise UsageError(f"{path}: date_published is no date: write it as 2026-11-26") from None
     return settings
