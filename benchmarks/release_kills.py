@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.kills import KILLED, kill, start
-from hfv_builder.release.checksums import sha256
+from hfv_builder.storage.checksum import file_sha256
 from tests.release import sample
 
 NAME, VERSION = "kills", "1.0.0"
@@ -29,7 +29,7 @@ def make(root: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
 def content(out: Path) -> dict[str, str]:
     """SHA-256 of every file below the folder but the locks."""
     files = sorted(path for path in out.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
-    return {path.relative_to(out).as_posix(): sha256(path) for path in files}
+    return {path.relative_to(out).as_posix(): file_sha256(path) for path in files}
 
 
 def main() -> None:

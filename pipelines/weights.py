@@ -18,10 +18,11 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from hfv_builder.backends import registry
-from hfv_builder.backends.weights import FINE, RECORD, FileState, WeightsDir, file_sha256
+from hfv_builder.backends.weights import FINE, RECORD, FileState, WeightsDir
 from hfv_builder.people.specs import DETECTORS
 from hfv_builder.profiles.profile import Profile
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.lock import lock
 from pipelines.wheels import pull_from_wheel
 

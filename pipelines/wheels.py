@@ -6,9 +6,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.people.specs import Wheel
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.part_file import part_file
 
 TIMEOUT_S = 900.0

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from hfv_builder.backends.specs import File
-from hfv_builder.backends.weights import PINS, WeightsDir, file_sha256
+from hfv_builder.backends.weights import PINS, WeightsDir
+from hfv_builder.storage.checksum import file_sha256
 
 CLIP_TINY: dict[str, Any] = {
     "embed_dim": 32,

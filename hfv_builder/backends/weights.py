@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from hfv_builder.backends.specs import BACKENDS, File, Pin
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import part_file
 
@@ -173,12 +174,6 @@ def _is_record(content: Any) -> bool:
         isinstance(file, dict) and isinstance(file.get("sha256"), str) and isinstance(file.get("size"), int)
         for file in files.values()
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of the file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state(path: Path, file: File, *, hashed: bool) -> State:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from hfv_builder.backends.checkpoint import from_pretrained, unreadable
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.video_transformer import SIZES, AttentionPool, VideoTransformer
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 
 VJEPA2: Mapping[str, str] = {
     "vjepa2-l": "facebook/vjepa2-vitl-fpc64-256",

@@ -14,7 +14,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays, unreadable
 from hfv_builder.detectors.base import (
@@ -34,6 +33,7 @@ from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Pace, Precision, Schedule
 from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 
 Array = npt.NDArray[Any]
 

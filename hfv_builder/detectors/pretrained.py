@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hfv_builder.backends.checkpoint import difference, unreadable
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 
 ORIGIN = "origin"
 """Name, among the arrays of a network, of the SHA-256 (ASCII) of the published file from which training started."""

@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 
 from hfv_builder.records import ClipError, Label, Split, UsageError
 from hfv_builder.release.checksums import FILE as CHECKSUMS
-from hfv_builder.release.checksums import read_checksums, sha256
+from hfv_builder.release.checksums import read_checksums
 from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.layout import EVALUATION, SUFFIX, split_of, tables_of
 from hfv_builder.release.metadata import NO_LABELS, SCHEMA, converted, read_metadata
 from hfv_builder.release.shards import SHARD_SUFFIX
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
 
 FOLDERS = ("data/*", f"{EVALUATION}/*")
@@ -91,7 +92,7 @@ class Release:
             UsageError: a shard is damaged.
         """
         if (own := self.folder / path).is_file():
-            if path in self.sums and sha256(own) != self.sums[path]:
+            if path in self.sums and file_sha256(own) != self.sums[path]:
                 raise ClipError(f"its content is not the one in {CHECKSUMS}: download it again")
             yield own
         elif path in self._members:
@@ -115,7 +116,7 @@ class Release:
         if path in self.sums and (self.folder / path).is_file():
             return self.sums[path]
         with self.file(path) as file:
-            return sha256(file)
+            return file_sha256(file)
 
     def _check(self, shard: Path) -> None:
         """Check that a shard is the released one; it is read once.
@@ -125,7 +126,7 @@ class Release:
         """
         if shard not in self._checked:
             expected = self.sums.get(shard.relative_to(self.folder).as_posix())
-            if expected is not None and sha256(shard) != expected:
+            if expected is not None and file_sha256(shard) != expected:
                 raise UsageError(f"{shard} is damaged (its content is not the one in {CHECKSUMS}): download it again")
             self._checked.add(shard)
 
@@ -174,7 +175,7 @@ def read_release(folder: Path) -> Release:
     if (path := folder / CHECKSUMS).is_file():
         listed = path.read_bytes()
         sums, _ = read_checksums(listed.decode("utf-8", errors="replace"))
-        if all(sums.get(table.relative_to(folder).as_posix()) == sha256(table) for table in tables):
+        if all(sums.get(table.relative_to(folder).as_posix()) == file_sha256(table) for table in tables):
             identity = listed
     return Release(
         folder=Path(os.path.abspath(folder)),

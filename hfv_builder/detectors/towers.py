@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 from hfv_builder.backends.checkpoint import misfit, unreadable
 from hfv_builder.backends.embedding import Normalize, prepare_frames
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 FILE = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -34,13 +33,3 @@ def read_checksums(text: str) -> tuple[dict[str, str], list[int]]:
 def sha256_of(content: str | bytes) -> str:
     """Return the SHA-256 of a file's content in hex."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex; read block by block.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,9 +9,9 @@ from typing import Any
 
 from hfv_builder.frames.facts import read_timeline
 from hfv_builder.records import ClipError
-from hfv_builder.release import checksums
 from hfv_builder.release.layout import SUFFIX
 from hfv_builder.release.shards import read_shard
+from hfv_builder.storage.checksum import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def check_file(path: Path, expected: str | None) -> tuple[list[str], int | None]
     """
     wrong: list[str] = []
     try:
-        if expected is not None and checksums.sha256(path) != expected:
+        if expected is not None and file_sha256(path) != expected:
             wrong.append("its bytes are not those of its checksum")
         if path.suffix == SUFFIX:
             return wrong, len(read_timeline(path))
@@ -59,7 +59,7 @@ def packed_clips(shard: Path) -> Iterator[tuple[str, Packed]]:
             copy.flush()
             path = Path(copy.name)
             wrong, frames = check_file(path, None)
-            yield name, Packed(said=said, sha256=checksums.sha256(path), frames=frames, wrong=wrong)
+            yield name, Packed(said=said, sha256=file_sha256(path), frames=frames, wrong=wrong)
 
 
 def why(error: OSError) -> str:

@@ -13,9 +13,9 @@ from hfv_builder.frames.decord_reader import reads
 from hfv_builder.frames.facts import Probe, is_plain, probe
 from hfv_builder.frames.media import ffmpeg_errors, open_media
 from hfv_builder.records import ClipError
-from hfv_builder.release.checksums import sha256
 from hfv_builder.release.encoding import Encoding
 from hfv_builder.release.outputs import Output, encode
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.part_file import part_file
 from hfv_builder.storage.precautions import LACKING, flush
 
@@ -84,7 +84,7 @@ def made(target: Path, media: Media) -> Placed:
     """Return what a file is that was just written, once it is on the disk."""
     with target.open("rb") as file:
         flush(file.fileno(), target)
-    return Placed(media=media, sha256=sha256(target), bytes=target.stat().st_size, probe=probe(target))
+    return Placed(media=media, sha256=file_sha256(target), bytes=target.stat().st_size, probe=probe(target))
 
 
 def check(source: Path, expected: str) -> None:
@@ -93,7 +93,7 @@ def check(source: Path, expected: str) -> None:
     Raises:
         ClipError: it is another.
     """
-    if sha256(source) != expected:
+    if file_sha256(source) != expected:
         raise ClipError("the file has changed since it was catalogued")
 
 
@@ -126,7 +126,7 @@ def _copy(source: Path, target: Path) -> str:
     with source.open("rb") as old, target.open("w+b") as new:
         with contextlib.suppress(OSError):
             fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
-            return sha256(target)
+            return file_sha256(target)
         digest = hashlib.sha256()
         while block := old.read(BLOCK):
             digest.update(block)

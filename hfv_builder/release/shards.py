@@ -14,8 +14,8 @@ from typing import IO, Any
 import pandas as pd
 
 from hfv_builder.records import Label
-from hfv_builder.release.checksums import sha256
 from hfv_builder.release.layout import SUFFIX
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.json_text import load_json
 from hfv_builder.storage.part_file import part_file
 
@@ -82,7 +82,7 @@ def write_shard(shard: Shard, release: Path) -> str:
             tar.addfile(_entry(name.removesuffix(SUFFIX) + ".json", len(content)), io.BytesIO(content))
             with (target.parent / name).open("rb") as clip:
                 tar.addfile(_entry(name, (target.parent / name).stat().st_size), clip)
-    return sha256(target)
+    return file_sha256(target)
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, Any], IO[bytes]]]:

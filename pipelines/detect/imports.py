@@ -8,7 +8,6 @@ from shlex import quote
 import pandas as pd
 import pyarrow as pa
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.reader import read_release
 from hfv_builder.detectors.run_folder import (
     IMPORTED,
@@ -21,6 +20,7 @@ from hfv_builder.detectors.run_folder import (
 )
 from hfv_builder.evaluation.imported import NONE, match
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.run_folder import Specification
 from hfv_builder.labelling.scored import DEFAULT, scored_profiles
 from hfv_builder.profiles.profile import argument
 from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
 from pipelines.detect.prepare import LITE

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.detectors.base import Detector, fingerprint_of
 from hfv_builder.detectors.parts import predict_in_parts
 from hfv_builder.detectors.reader import Release
@@ -19,6 +18,7 @@ from hfv_builder.detectors.targets import four_probabilities
 from hfv_builder.evaluation.results import KEYS
 from hfv_builder.evaluation.scores import PROBABILITIES
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from pipelines.detect.prepare import Workplace, prepare, profile_of
 from pipelines.detect.train import surroundings_of
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Curve, Detector, Fitting, HasOrigin, Surroundings, fingerprint_of
 from hfv_builder.detectors.config import Config, config_values
 from hfv_builder.detectors.processes import Processes, is_main
@@ -22,6 +22,7 @@ from hfv_builder.detectors.registry import configure, create, spec_of
 from hfv_builder.detectors.run_folder import RUNS, Run, Specification, read_run, write_curve, write_run
 from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
 from pipelines.alone import alone
 from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare, profile_of

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError
 from hfv_builder.release.catalogued import ATTACHED, FILE, Wanted, read_catalogued
 from hfv_builder.release.checksums import FILE as CHECKSUMS
-from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
+from hfv_builder.release.checksums import checksums_text, read_checksums
 from hfv_builder.release.media import place_original
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.places import HIDDEN, local_copy, place, put, typed_place
 from pipelines.catalog.folder import list_clips
@@ -102,7 +103,7 @@ def attach_shard(paths: Sequence[str], *, folder: Path) -> Attached:
     for path in paths:
         try:
             with local_copy(place(path)) as file:
-                digest = sha256(file)
+                digest = file_sha256(file)
                 for target in targets.get(digest, ()):
                     done.sums[target] = place_original(file, folder / target, expected=digest).sha256
         except ClipError as error:
@@ -142,7 +143,7 @@ def _wanted(folder: Path) -> list[Wanted]:
     if FILE not in sums:
         raise UsageError(f"{folder} needs no clips: only a release made with --media none has a {FILE}")
     try:
-        if sha256(folder / FILE) != sums[FILE]:
+        if file_sha256(folder / FILE) != sums[FILE]:
             raise ValueError("its bytes are not those of its checksum")
         wanted = [*read_catalogued((folder / FILE).read_text(encoding="utf-8"))]
     except (OSError, ValueError) as error:
@@ -169,7 +170,7 @@ def _attached(folder: Path) -> dict[str, str]:
 def _is_whole(file: Path, digest: str, since_ns: int) -> bool:
     """Return whether a file still has its checksum; only one that was changed since is read."""
     try:
-        return file.is_file() and (file.stat().st_ctime_ns <= since_ns or sha256(file) == digest)
+        return file.is_file() and (file.stat().st_ctime_ns <= since_ns or file_sha256(file) == digest)
     except OSError:
         return False
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hfv_builder.records import UsageError
 from hfv_builder.release import card, checksums, croissant
 from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.json_text import load_json
 from pipelines.outcome import Outcome
 from pipelines.workers.limits import cores
@@ -191,7 +192,7 @@ def _check_bytes(folder: Path, paths: Sequence[str], sums: Mapping[str, str]) ->
         UsageError: one is damaged.
     """
     with ThreadPoolExecutor(cores()) as pool:
-        hashes = pool.map(lambda path: checksums.sha256(folder / path), paths)
+        hashes = pool.map(lambda path: file_sha256(folder / path), paths)
         for path, sha256 in zip(paths, hashes, strict=True):
             if sha256 != sums[path]:
                 raise UsageError(

@@ -12,10 +12,11 @@ import pytest
 
 from hfv_builder.backends import registry
 from hfv_builder.backends.specs import File, Pin
-from hfv_builder.backends.weights import PINS, RECORD, WeightsDir, file_sha256
+from hfv_builder.backends.weights import PINS, RECORD, WeightsDir
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.scoring.scorer import Scorer
+from hfv_builder.storage.checksum import file_sha256
 from pipelines.cli import main
 
 BODY = bytes(range(256)) * 2000

@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from hfv_builder.records import METRICS
-from hfv_builder.release.checksums import checksums_text, sha256
+from hfv_builder.release.checksums import checksums_text
 from hfv_builder.release.layout import file_name, folder_of
 from hfv_builder.release.metadata import SCHEMA, metadata_table
+from hfv_builder.storage.checksum import file_sha256
 from tests.conftest import Frames, write_clip
 
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (120, 120, 120))
@@ -48,7 +49,7 @@ def write_release(
     rows = pd.DataFrame(_rows(folder, write, plan, variant))
     for name, rows_of_folder in rows.groupby("folder"):
         pq.write_table(metadata_table(rows_of_folder), folder / str(name) / "metadata.parquet")
-    sums = {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in folder.rglob("*") if path.is_file()}
     (folder / "SHA256SUMS").write_text(checksums_text(sums))
     return folder
 

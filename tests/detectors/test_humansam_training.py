@@ -12,12 +12,13 @@ import pytest
 from scipy.stats import binomtest
 from torch import Tensor
 
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.base import Fitting, Samples
 from hfv_builder.detectors.humansam import HumanSam
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.detectors.training_state import STATE
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from pipelines.detect.prepare import Workplace
 from tests.detectors.humansam_material import detector, samples
 from tests.detectors.test_detectors import make_detector

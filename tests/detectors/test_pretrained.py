@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.detectors.arrays import load_arrays
 from hfv_builder.detectors.base import Fitting, Samples, Surroundings
 from hfv_builder.detectors.frozen_clip import FrozenClip
@@ -22,6 +22,7 @@ from hfv_builder.detectors.pretrained import ORIGIN
 from hfv_builder.detectors.registry import configure, create
 from hfv_builder.detectors.xception import Xception
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from pipelines.detect.prepare import Workplace
 from pipelines.detect.train import train
 from tests.detectors.weights import tiny_clip

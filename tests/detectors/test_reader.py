@@ -12,7 +12,8 @@ import pytest
 
 from hfv_builder.detectors.reader import Release, read_release
 from hfv_builder.records import ClipError, Split, UsageError
-from hfv_builder.release.checksums import checksums_text, sha256
+from hfv_builder.release.checksums import checksums_text
+from hfv_builder.storage.checksum import file_sha256
 from tests.release.sample import no_utf8
 
 
@@ -36,7 +37,7 @@ def test_metadata_needs_only_file_name_and_label(folder: Path, tmp_path: Path) -
     assert release.sets["generator"].isin(["kling", "film"]).all()
     assert release.rows["clip_id"].is_unique
     path = release.sets["path"][0]
-    assert release.content(path) == sha256(sparse / path)
+    assert release.content(path) == file_sha256(sparse / path)
 
 
 def test_validation_clips_replace_missing_test_clips(folder: Path, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_damaged_shard_is_named(folder: Path, tmp_path: Path) -> None:
         for clip in sorted((folder / "data" / "train").rglob("*.mp4")):
             tar.add(clip, clip.relative_to(folder / "data" / "train").as_posix())
     whole = shard.read_bytes()
-    (tmp_path / "SHA256SUMS").write_text(checksums_text({"data/train/shard-000000.tar": sha256(shard)}))
+    (tmp_path / "SHA256SUMS").write_text(checksums_text({"data/train/shard-000000.tar": file_sha256(shard)}))
     for damaged in (whole[:5000], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
         shard.write_bytes(damaged)
         release = read_release(tmp_path)

@@ -10,8 +10,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from hfv_builder.backends.specs import File
-from hfv_builder.backends.weights import file_sha256
 from hfv_builder.people.specs import DETECTORS, PINS, Wheel
+from hfv_builder.storage.checksum import file_sha256
 
 
 def pose_network(path: Path) -> Path:

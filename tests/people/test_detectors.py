@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from hfv_builder.backends.specs import File
-from hfv_builder.backends.weights import WeightsDir, file_sha256
+from hfv_builder.backends.weights import WeightsDir
 from hfv_builder.frames.video import Chunk
 from hfv_builder.people import registry
 from hfv_builder.people.base import People, chosen_frames, summed_up
 from hfv_builder.people.specs import DETECTORS, PINS
 from hfv_builder.people.watch import LONG_SIDE, PersonWatch, shrunk
 from hfv_builder.records import UsageError
+from hfv_builder.storage.checksum import file_sha256
 from tests.people.networks import pin_pose, pose_network
 
 

@@ -13,9 +13,10 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.release import verification
 from hfv_builder.release.catalogued import FILE, catalogued_csv, read_catalogued
-from hfv_builder.release.checksums import checksums_text, read_checksums, sha256
+from hfv_builder.release.checksums import checksums_text, read_checksums
 from hfv_builder.release.media import Placed, place_original
 from hfv_builder.release.name import ReleaseName
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.part_file import part_path
 from pipelines.cli import main
@@ -90,7 +91,7 @@ def test_clips_are_known_by_their_content(bare: Path, clips: Path, here: Cluster
     for path in bare.rglob("metadata.parquet"):
         assert all((path.parent / name).is_file() for name in pd.read_parquet(path)["file_name"])
     wanted = [*read_catalogued((bare / "catalogued.csv").read_text())]
-    assert sum(sha256(bare / each.path) != each.sha256 for each in wanted) == 1  # nothing plays FFV1 in MP4
+    assert sum(file_sha256(bare / each.path) != each.sha256 for each in wanted) == 1  # nothing plays FFV1 in MP4
     loaded = datasets.load_dataset(str(bare), split="train", streaming=True)
     row = next(iter(loaded.cast_column("video", datasets.Video(decode=False))))
     assert Path(row["video"]["path"]).is_file()
@@ -158,7 +159,7 @@ def test_damage_to_attached_clips_shows(bare: Path, clips: Path, here: Cluster, 
 
 def test_other_files_are_never_attached_ones(bare: Path, own_checks: None) -> None:
     (bare / "extra.py").write_text("x")
-    (bare / "ATTACHED.SHA256SUMS").write_text(f"{sha256(bare / 'extra.py')}  extra.py\n")
+    (bare / "ATTACHED.SHA256SUMS").write_text(f"{file_sha256(bare / 'extra.py')}  extra.py\n")
     assert verify(bare).summary["problems"] == [{"file": "extra.py", "problem": "is not in SHA256SUMS"}]
 
 
@@ -166,7 +167,7 @@ def test_other_files_are_never_attached_ones(bare: Path, own_checks: None) -> No
 def test_the_list_of_files_is_that_of_the_metadata(bare: Path, change: Callable[[str], str], own_checks: None) -> None:
     (bare / FILE).write_text(change((bare / FILE).read_text()))
     sums, _ = read_checksums((bare / "SHA256SUMS").read_text())
-    (bare / "SHA256SUMS").write_text(checksums_text(sums | {FILE: sha256(bare / FILE)}))
+    (bare / "SHA256SUMS").write_text(checksums_text(sums | {FILE: file_sha256(bare / FILE)}))
     problems = verify(bare).summary["problems"]
     assert problems
     assert {problem["file"] for problem in problems} == {FILE}

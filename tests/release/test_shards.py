@@ -16,7 +16,7 @@ import pytest
 from hfv_builder.records import UsageError
 from hfv_builder.release import shards
 from hfv_builder.release.checksums import FILE as CHECKSUMS
-from hfv_builder.release.checksums import sha256
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.manifest import Manifests
 from pipelines.release.stage import release
 from pipelines.release.verify import verify
@@ -93,7 +93,7 @@ def test_damage_shows(filled: Manifests, here: Cluster, tmp_path: Path) -> None:
             tar.addfile(member, io.BytesIO(changed))
     first.write_bytes(first.read_bytes()[:700])
     sums = (made / CHECKSUMS).read_text().splitlines()
-    sums = [f"{sha256(made / line[66:])}  {line[66:]}" for line in sums]
+    sums = [f"{file_sha256(made / line[66:])}  {line[66:]}" for line in sums]
     (made / CHECKSUMS).write_text("\n".join(sums) + "\n")
     wrong = verify(made).summary["problems"]
     assert [row["file"] for row in wrong if row["problem"].startswith("cannot be read: it is no whole tar")] == [cut]
@@ -116,7 +116,7 @@ def test_clips_that_others_replaced_show(packed: Path, tmp_path: Path) -> None:
         last = next(member for member, _ in reversed(members) if member.name.endswith(".mp4"))
         tar.addfile(last, io.BytesIO(clips[-1]))
     sums = [line[66:] for line in (folder / CHECKSUMS).read_text().splitlines()]
-    (folder / CHECKSUMS).write_text("".join(f"{sha256(folder / path)}  {path}\n" for path in sums))
+    (folder / CHECKSUMS).write_text("".join(f"{file_sha256(folder / path)}  {path}\n" for path in sums))
     names = [f"data/train/{member.name}" for member, _ in members if member.name.endswith(".mp4")]
     wrong = [(row["file"], row["problem"].partition(":")[0]) for row in verify(folder).summary["problems"]]
     other = "it is not the file that its id names"

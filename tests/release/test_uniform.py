@@ -17,12 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from hfv_builder.frames.encode import h264_writer
 from hfv_builder.frames.facts import probe
 from hfv_builder.release import facts, sheets
-from hfv_builder.release.checksums import sha256
 from hfv_builder.release.encoding import Uniform, with_defaults
 from hfv_builder.release.outputs import Output, encode
 from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.release.regions import Crop, crop_of, cut_span, moved_box
 from hfv_builder.release.uniform import LeftOut, choose_frames, fitted
+from hfv_builder.storage.checksum import file_sha256
 from tests.conftest import moving_square, write_clip
 
 
@@ -128,7 +128,7 @@ def wide_pixels(tmp_path: Path) -> Path:
 
 def test_marks_move_with_the_crop_of_wide_pixels(wide_pixels: Path, tmp_path: Path) -> None:
     recipe = Recipe(uniform=HOW, variants=HOW)
-    placed = make_files(wide_pixels, {"": "a.mp4"}, recipe, tmp_path, expected=sha256(wide_pixels))
+    placed = make_files(wide_pixels, {"": "a.mp4"}, recipe, tmp_path, expected=file_sha256(wide_pixels))
     box = {"x": 10, "y": 0, "w": 20, "h": 40}  # the middle half, as the crop
     row = {"path": "a.mp4", "width": 40, "height": 40, "t_start": 0.5, "t_end": 2.0, "box": box}
     dataset: Any = SimpleNamespace(settings=SimpleNamespace(uniform=HOW), media="uniform")

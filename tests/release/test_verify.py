@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hfv_builder.records import UsageError
-from hfv_builder.release.checksums import checksums_text, sha256
+from hfv_builder.release.checksums import checksums_text
 from hfv_builder.release.verification import verify_release
+from hfv_builder.storage.checksum import file_sha256
 from pipelines.release.verify import verify
 from tests.conftest import moving_square, write_clip
 from tests.release.sample import no_utf8
@@ -209,7 +210,7 @@ def test_damage_is_found(copy: Path, kind: str) -> None:
     damage(copy)
     if [*DAMAGE].index(kind) >= BY_CHECKSUM:
         files = [path for path in copy.rglob("*") if path.is_file() and not path.name.endswith("SHA256SUMS")]
-        sums = {path.relative_to(copy).as_posix(): sha256(path) for path in files}
+        sums = {path.relative_to(copy).as_posix(): file_sha256(path) for path in files}
         (copy / "SHA256SUMS").write_text(checksums_text(sums))
     problems = verify_release(copy, threads=2).problems
     assert problems

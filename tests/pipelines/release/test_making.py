@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from hfv_builder.records import UsageError
-from hfv_builder.release.checksums import sha256
 from hfv_builder.release.media import ENCODING, Media
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.recipe import Recipe, make_files
 from hfv_builder.release.selection import choose_clips
+from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
 from pipelines.cli import main
@@ -171,7 +171,7 @@ def test_finished_clips_are_not_made_again(
 
 def test_a_clip_that_changed_since_an_interrupted_run_is_named(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", moving_square(8))
-    digest = sha256(clip)
+    digest = file_sha256(clip)
     paths = (("", "data/train/seed/ab/a.mp4"),)
     files = [worker.ClipFile(generator="seed", clip_id=digest[:16], source=str(clip), sha256=digest, paths=paths)]
     place = partial(worker.place_shard, files, recipe=Recipe(variants=ENCODING), folder=tmp_path / "new", out=tmp_path)
