@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -145,8 +146,8 @@ def _converted(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
 def _label_names(table: pa.Table) -> list[str]:
     """Return the names that the table gives its labels for `datasets`, by id; ours if it gives none."""
     try:
-        stated = load_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]["label"]["names"]
-    except (KeyError, TypeError, ValueError):
+        stated = stored_features(table)["label"]["names"]
+    except (KeyError, TypeError):
         return NAMES
     return [*map(str, stated)] if isinstance(stated, list) and stated else NAMES
 
@@ -160,6 +161,14 @@ def _named(labels: pa.ChunkedArray, names: list[str]) -> pa.ChunkedArray:
     if unknown := sorted({*names} - {*NAMES}):
         raise ValueError(f"names a label {unknown[0]}: rename them to {', '.join(NAMES)}")
     return labels if names == NAMES else pc.take(pa.array(map(NAMES.index, names), labels.type), labels)
+
+
+def stored_features(table: pa.Table) -> Any:
+    """Return the columns as the table describes them to `datasets`; None if it does not."""
+    try:
+        return load_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def features() -> dict[str, object]:

@@ -17,7 +17,7 @@ from hfv_builder.release import card, catalogued, croissant, licences
 from hfv_builder.release.dataset import DEFAULT, configs_of
 from hfv_builder.release.humansam import EVALUATION, TRAINING, humansam_files
 from hfv_builder.release.layout import file_name
-from hfv_builder.release.metadata import SCHEMA, features
+from hfv_builder.release.metadata import SCHEMA, features, stored_features
 from hfv_builder.storage.json_text import load_json
 
 Flags = npt.NDArray[np.bool_]
@@ -48,16 +48,8 @@ def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:
         yield Problem(file=path, problem=f"columns or types differ: {', '.join(sorted(names)) or 'types'}")
     elif empty := [name for name in NEEDED if table[name].null_count]:
         yield Problem(file=path, problem=f"rows without {', '.join(empty)}")
-    if _stored_features(table) != features():
+    if stored_features(table) != features():
         yield Problem(file=path, problem="does not name the classes for `datasets`")
-
-
-def _stored_features(table: pa.Table) -> object:
-    """Return what a metadata.parquet says of its columns to `datasets`; None without that."""
-    try:
-        return load_json((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def row_problems(rows: pd.DataFrame, sums: Mapping[str, str]) -> Iterator[Problem]:
