@@ -106,14 +106,14 @@ def frame_problems(rows: pd.DataFrame, frames: Mapping[str, int]) -> Iterator[Pr
 
 def side_problems(rows: pd.DataFrame) -> Iterator[Problem]:
     """Yield clips whose content is on two sides, or twice on one side."""
-    clips = rows[~rows["folder"].str.contains("@")]
+    is_variant = _is_variant(rows)
+    clips = rows[~is_variant]
     again = clips["clip_id"].duplicated(keep=False) & ~clips["path"].duplicated(keep=False)
     for clip_id, own in clips[again].groupby("clip_id"):
         sides = ", ".join(sorted({*own["folder"]}))
         yield Problem(file=str(own["path"].iloc[0]), problem=f"the content {clip_id} stands in {sides}")
-    variants = rows[rows["folder"].str.contains("@")]
     test = {*clips.loc[clips["split"].eq(Split.TEST), "clip_id"]}
-    for path in variants.loc[~variants["clip_id"].isin(test), "path"]:
+    for path in rows.loc[is_variant & ~rows["clip_id"].isin(test), "path"]:
         yield Problem(file=str(path), problem="it is a variant of a clip that is not in the evaluation set")
 
 
@@ -123,7 +123,7 @@ def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[
     Args:
         texts: the files there are, by path relative to the release.
     """
-    clips = rows[~rows["folder"].str.contains("@") & rows["label"].between(0, Label.REAL)]
+    clips = rows[~_is_variant(rows) & rows["label"].between(0, Label.REAL)]
     sets = [config.name for config in configs_of(clips) if config.name != DEFAULT]
     wanted = dict(humansam_files(clips, sets))
     for path, text in wanted.items():
@@ -141,7 +141,7 @@ def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[
 def licence_problems(rows: pd.DataFrame, text: str) -> Iterator[Problem]:
     """Check that licences.csv has a licence and the number of clips of every source."""
     listed = {row["source"]: row for row in csv.DictReader(io.StringIO(text)) if row.get("source")}
-    clips = rows[~rows["folder"].str.contains("@")]["generator"].value_counts()
+    clips = rows.loc[~_is_variant(rows), "generator"].value_counts()
     for generator, count in clips.items():
         row: Mapping[str, Any] = listed.pop(generator, {})
         if not row.get("licence"):
@@ -210,12 +210,15 @@ def card_problems(rows: pd.DataFrame, configs: Any, *, sharded: bool = False) ->
         yield Problem(file=card.FILE, problem=f"names the configuration {name}, of which there are no clips")
 
 
+def _is_variant(rows: pd.DataFrame) -> pd.Series:
+    return rows["folder"].str.contains("@")
+
+
 def _out_of_order(rows: pd.DataFrame, fake: Flags) -> Flags:
     """Return the fake clips whose class rank contradicts the score of their label in their generator."""
     wrong = np.zeros(len(rows), np.bool_)
-    base = ~rows["folder"].str.contains("@").to_numpy(bool)
     columns = ["generator", "label", "class_rank", "class_size", *(metric.value for metric in METRICS)]
-    clips = rows[columns].assign(at=np.arange(len(rows)))[fake & base]
+    clips = rows[columns].assign(at=np.arange(len(rows)))[fake & ~_is_variant(rows).to_numpy(bool)]
     for _, own in clips.groupby(["generator", "label"]):
         ordered = own.sort_values("class_rank")
         scores = _floats(ordered[METRICS[ordered["label"].iloc[0]].value])
