@@ -44,12 +44,14 @@ def labels_table(clips: pd.DataFrame) -> list[Row]:
     """Return a row per generator: how many clips have each label, and how many of these reviewers decided."""
     rows = []
     for generator, own in clips.groupby("generator", sort=True):
-        counts = own["label"].astype(int).value_counts()
-        row = {"generator": str(generator)} | {str(label): int(counts.get(label, 0)) for label in Label}
-        row |= {
-            "reviewed": int(own["reviewers"].gt(0).sum()),
-            "decided by review": int(own["label_source"].eq("review").sum()),
-        }
+        row = (
+            {"generator": str(generator)}
+            | by_label(own)
+            | {
+                "reviewed": int(own["reviewers"].gt(0).sum()),
+                "decided by review": int(own["label_source"].eq("review").sum()),
+            }
+        )
         rows.append(row)
     return rows
 
@@ -58,9 +60,8 @@ def split_labels_table(clips: pd.DataFrame) -> list[Row]:
     """Return a row per split and label: the number of clips."""
     rows = []
     for split, name in SPLITS.items():
-        counts = clips.loc[clips["split"].eq(split), "label"].astype(int).value_counts()
-        if len(counts):
-            rows.append({"split": name} | {str(label): int(counts.get(label, 0)) for label in Label})
+        if len(own := clips[clips["split"].eq(split)]):
+            rows.append({"split": name} | by_label(own))
     return rows
 
 
@@ -110,6 +111,12 @@ def size_category(clips: int) -> str:
     edges = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
     place = max(0, len(str(clips)) - 3)
     return f"{edges[place - 1]}<n<{edges[place]}" if place else f"n<{edges[0]}"
+
+
+def by_label(clips: pd.DataFrame) -> dict[str, int]:
+    """Return the number of clips by the name of their label, 0 included."""
+    counts = clips["label"].astype(int).value_counts()
+    return {str(label): int(counts.get(label, 0)) for label in Label}
 
 
 def _by_split(rows: pd.DataFrame) -> Row:

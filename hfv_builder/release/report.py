@@ -62,9 +62,9 @@ def _generators(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> list[dict[str,
         for sheet, image in sheets.items():
             if sheet.generator == generator:
                 images[sheet.label].append({"clip": sheet.clip_id, "image": jpeg(image, quality=80)})
-        counts = own["label"].astype(int).value_counts()
-        row = table[str(generator)] | {"images": images, "formats": _formats(own)}
-        rows.append(row | {"counts": {str(label): int(counts.get(label, 0)) for label in Label}})
+        rows.append(
+            table[str(generator)] | {"images": images, "formats": _formats(own), "counts": composition.by_label(own)}
+        )
     return sorted(rows, key=lambda row: (row["kind"] == "real", row["generator"]))
 
 
