@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hfv_builder.release.operations import compressed
+
 Images = npt.NDArray[np.uint8]
 """(…, 3, H, W) RGB."""
 SIGMA = 3.0
@@ -27,12 +29,6 @@ def blur_or_compress(images: Images, rng: np.random.Generator, *, share: float) 
     if is_compressed:
         flat = [compressed(np.ascontiguousarray(image), quality) for image in flat]
     return np.stack(flat).transpose(0, 3, 1, 2).reshape(images.shape)
-
-
-def compressed(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    """Return an image, (H, W, 3) RGB, as it is after JPEG of this quality, 1 to 100."""
-    _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
 def random_crop(images: Images, side: int, rng: np.random.Generator) -> Images:

@@ -29,16 +29,19 @@ class Operation:
             height, width = (max(1, round(side * self.value)) for side in rgb.shape[:2])
             # Linear, as OpenCV's default, and exact, so that processors do not differ.
             return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
-        # Both OpenCV and Pillow bring libjpeg-turbo, and give the same pixels; OpenCV copies less.
-        _, file = cv2.imencode(
-            ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(self.value)]
-        )
-        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8)
+        return compressed(rgb, int(self.value))
 
     def __str__(self) -> str:
         """Return the name that the card uses."""
         names = {"blur": "Gaussian blur, σ = {:g} px", "jpeg": "JPEG, Q = {:g}", "resize": "resize by {:g}, linear"}
         return names[self.kind].format(self.value)
+
+
+def compressed(rgb: RGB, quality: int) -> RGB:
+    """Return an image, (H, W, 3), as it is after JPEG of this quality, 0 to 100."""
+    # Both OpenCV and Pillow bring libjpeg-turbo, and give the same pixels; OpenCV copies less.
+    _, file = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 Operations = tuple[Operation, ...]

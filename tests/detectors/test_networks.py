@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from hfv_builder.backends.weights import WeightsDir
-from hfv_builder.detectors.augment import blur_or_compress, compressed, random_crop
+from hfv_builder.detectors.augment import blur_or_compress, random_crop
 from hfv_builder.detectors.base import Fitting, Samples, Surroundings
 from hfv_builder.detectors.network_detector import Array, NetworkDetector
 from hfv_builder.detectors.registry import DETECTORS, configure, create
 from hfv_builder.detectors.timesformer import parts
 from hfv_builder.detectors.uni_fd import UniFd
 from hfv_builder.records import Label
+from hfv_builder.release.operations import compressed
 from tests.detectors.sample import COLOURS
 
 SIDE, FRAMES, CLIPS = 36, 2, 8
