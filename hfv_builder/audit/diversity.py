@@ -56,7 +56,7 @@ def _evenness(topic: str, table: pd.DataFrame) -> Finding:
     says = f"the prompts name {int((counts > 0).sum())} of {len(counts)} {topic}, with evenness {value:.2f}"
     says += absent_names(counts)
     says += f"; {none} of {len(table)} prompts name none" if none else ""
-    advice = "hfv select --balance activity" if topic == "activities" else "hfv select --balance background"
+    advice = f"hfv select --balance {TOPICS[topic]}"
     return judge(f"evenness of {topic}", "all", Estimate(value=value), says, advice=advice)
 
 

@@ -13,7 +13,6 @@ from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, nam
 LEAST = 20
 """Smallest number of clips with an embedding for a finding."""
 NAMES = {topic: f"evenness of {topic} by CLIP" for topic in TOPICS}
-FIELDS = {"activities": "activity", "backgrounds": "background"}
 
 Vectors = npt.NDArray[np.float32]
 
@@ -71,5 +70,5 @@ def _evenness(topic: str, count: pd.Series, shown: pd.Series, prompts: pd.Series
     if single.any():
         same = contained[single].idxmax(axis=1).eq(shown[single]).mean()
         says += f"; it agrees with {100 * same:.0f} % of the {int(single.sum())} prompts that name one"
-    advice = f"hfv select --balance {FIELDS[topic]}"
+    advice = f"hfv select --balance {TOPICS[topic]}"
     return judge(NAMES[topic], "all", Estimate(value=value), says, advice=advice)

@@ -13,7 +13,8 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import parse_toml
 
 FILE = "topics.toml"
-TOPICS = ("activities", "backgrounds")
+TOPICS = {"activities": "activity", "backgrounds": "background"}
+"""The tables of words, with the field of `hfv select --balance` that each gives."""
 Topics = dict[str, dict[str, list[str]]]
 
 
