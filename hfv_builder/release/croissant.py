@@ -104,8 +104,7 @@ def _responsible(dataset: Dataset, stages: Iterable[str]) -> dict[str, Any]:
         "rai:hasSyntheticData": bool((~dataset.rows["is_real"].astype(bool)).any()),
         "rai:dataAnnotationProtocol": (
             "Inside each generator clips are ranked by three anomaly scores; a clip gets the label of its smallest "
-            "rank, "
-            "and reviewers may confirm, change or reject it."
+            "rank, and reviewers may confirm, change or reject it."
         ),
         "rai:machineAnnotationTools": [f"hfv-builder, profile {dataset.profile}"],
         "prov:wasDerivedFrom": [

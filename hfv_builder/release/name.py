@@ -32,8 +32,7 @@ class ReleaseName:
         if not VERSION.fullmatch(self.version):
             raise UsageError(
                 f"{self.version!r} is not a semantic version: give --version 1.0.0, and raise the first number if "
-                f"clips "
-                "move or labels change"
+                "clips move or labels change"
             )
 
     @property

@@ -105,8 +105,7 @@ def check_together(chosen: Mapping[str, pd.DataFrame], profiles: Mapping[str, st
         named = "; ".join(f"{profile}: {_listed(names)}" for profile, names in sorted(by_profile.items()))
         raise UsageError(
             f"the scores come from different profiles ({named}), which one release cannot mix: run `hfv label "
-            f"--profile P`"
-            ", then `hfv split`"
+            "--profile P`, then `hfv split`"
         )
     protocols: dict[str, list[str]] = {}
     for generator, rows in chosen.items():

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -65,12 +65,13 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
         files = [path for path, file in listed.items() if file.bytes in sizes]
         errors: list[str] = []
         work = partial(attach_shard, folder=folder)
+        shards = (files[at : at + SHARD] for at in range(0, len(files), SHARD))
         try:
             with (
                 cluster.connect(imports=IMPORTS) as client,
                 tqdm(total=len(files), desc=f"attach {folder.name}", unit="file", disable=None) as bar,
             ):
-                for shard in run_shards(client, work, _shards(files), lock=locked, wait_s=cluster.wait_s):
+                for shard in run_shards(client, work, shards, lock=locked, wait_s=cluster.wait_s):
                     if shard.result is None:
                         errors += [f"{path}: {shard.error}" for path in shard.items]
                     else:
@@ -114,11 +115,6 @@ def attach_shard(paths: Sequence[str], *, folder: Path) -> Attached:
                     raise
             done.errors.append(f"{path}: {(error.strerror or str(error)).lower()}")
     return done
-
-
-def _shards(files: Sequence[str]) -> Iterator[list[str]]:
-    for at in range(0, len(files), SHARD):
-        yield [*files[at : at + SHARD]]
 
 
 def _drop_unfinished(folders: Iterable[Path]) -> None:

@@ -1,6 +1,6 @@
 """Pack the clips of a release into WebDataset shards, a task each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def pack(dataset: Dataset, placed: Mapping[str, Placed], stage: Staging, cluster
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(shards), desc=f"pack {dataset.name.folder}", unit="shard", disable=None) as bar,
     ):
-        for done in run_shards(client, work, _one_by_one(shards), lock=stage.lock, wait_s=cluster.wait_s):
+        for done in run_shards(client, work, ([shard] for shard in shards), lock=stage.lock, wait_s=cluster.wait_s):
             if done.result is None:
                 raise UsageError(f"{done.items[0].path} cannot be packed: {done.error}")
             sums |= done.result
@@ -50,8 +50,3 @@ def pack_shards(shards: Sequence[Shard], *, folder: Path, out: Path) -> dict[str
     """
     with writing(out):
         return {shard.path: write_shard(shard, folder) for shard in shards}
-
-
-def _one_by_one(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
-    for shard in shards:
-        yield [shard]

@@ -153,7 +153,7 @@ def _check(remote: Remote, sums: Mapping[str, str], name: ReleaseName, repositor
     if name.version in remote.versions:
         raise UsageError(
             f"{repository} has version {name.version} already, and a published version is never changed: make a "
-            f"release with another --version"
+            "release with another --version"
         )
     old = sorted(remote.files.keys() - sums.keys() - HUBS_OWN - {*LAST})
     if old and not remote.versions:

@@ -122,8 +122,7 @@ def _place(dataset: Dataset, stage: Staging, cluster: Cluster) -> tuple[dict[str
         more = f"\n… and {len(errors) - len(shown)} more" if len(errors) > len(shown) else ""
         raise UsageError(
             f"{len(errors)} of {len(dataset.clips)} clips cannot be released; put them back or run `hfv catalog` for "
-            f"their "
-            f"folders again, then the stages behind it:\n{chr(10).join(shown)}{more}"
+            f"their folders again, then the stages behind it:\n{chr(10).join(shown)}{more}"
         )
     return dict(sorted(placed.items())), dict(sorted(left_out.items()))
 

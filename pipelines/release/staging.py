@@ -140,8 +140,7 @@ def writing(out: Path) -> Iterator[None]:
         why = (error.strerror or str(error)).lower()
         raise UsageError(
             f"cannot write to {out}: {why}; make room, or choose another place with --out DIR; what is done stays, "
-            f"and the "
-            "same command goes on from there"
+            "and the same command goes on from there"
         ) from None
 
 
@@ -149,6 +148,5 @@ def exists(final: Path) -> UsageError:
     """Return the sentence for a release that is there already."""
     return UsageError(
         f"{final} is there already, and a release is never changed: give another --version (raise its first number "
-        f"if clips "
-        "moved or labels changed)"
+        "if clips moved or labels changed)"
     )
