@@ -8,13 +8,14 @@ import numpy.typing as npt
 from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from hfv_builder.backends.clip_text import embed_prompts, load_clip
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
 from hfv_builder.detectors.base import Curve, Evidence, Extractor, Fitting, Floats, Samples, Surroundings
 from hfv_builder.detectors.embeddings import FrameEmbeddings
 from hfv_builder.detectors.frame_machine import frame_evidence, unit
 from hfv_builder.detectors.frames import FRAMES
-from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
+from hfv_builder.detectors.prompts import prompts_of
 from hfv_builder.detectors.targets import Target
 from hfv_builder.detectors.votes import vote
 

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from hfv_builder.backends.clip_text import embed_prompts, load_clip
 from hfv_builder.backends.embedding import Normalize
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.arrays import load_arrays, save_arrays
@@ -42,7 +43,7 @@ from hfv_builder.detectors.frame_machine import (
 )
 from hfv_builder.detectors.frames import FRAMES
 from hfv_builder.detectors.kernels import EXACT, Kernel, Machine
-from hfv_builder.detectors.prompts import embed_prompts, load_clip, prompts_of
+from hfv_builder.detectors.prompts import prompts_of
 from hfv_builder.detectors.saliency import gradient_maps
 from hfv_builder.detectors.schedule import Schedule
 from hfv_builder.detectors.training import Task, train_network

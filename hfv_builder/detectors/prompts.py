@@ -1,9 +1,7 @@
-"""Class prompts, and their embeddings by the text tower of CLIP."""
+"""The prompts of classes, for the text tower of CLIP."""
 
 from collections.abc import Mapping, Sequence
 
-from hfv_builder.backends.clip_text import embed_prompts as embed_prompts
-from hfv_builder.backends.clip_text import load_clip as load_clip
 from hfv_builder.detectors.targets import FAKE, REAL
 from hfv_builder.records import Label, UsageError
 

@@ -11,10 +11,10 @@ from hfv_builder.detectors.run_folder import Specification
 from hfv_builder.labelling.scored import DEFAULT, scored_profiles
 from hfv_builder.profiles.profile import argument
 from hfv_builder.records import METRICS, Status, UsageError
+from hfv_builder.release.selection import LITE
 from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
-from pipelines.detect.prepare import LITE
 from pipelines.generators import catalogued
 
 ID = 16

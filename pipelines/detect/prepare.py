@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
@@ -22,12 +23,11 @@ from hfv_builder.detectors.reader import Release
 from hfv_builder.detectors.targets import Target, class_ids
 from hfv_builder.profiles.profile import load_profile, profile_names
 from hfv_builder.records import Metric, Status
+from hfv_builder.release.selection import LITE
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import EMBEDDINGS, SCORES
 from pipelines.device import chosen_device
 from pipelines.workers.limits import cores
-
-LITE = "lite"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def take_embeddings(
         wanted = {clip: wanted[clip] for clip in _scored_by_lite(manifests) if clip in wanted}
     for keys in manifests.partitions(EMBEDDINGS, model=extractor.name) if wanted else ():
         table = manifests.read(EMBEDDINGS, ["clip_id", "frames", "vectors"], **keys)
-        table = table.filter(pc.is_in(table["clip_id"], value_set=_strings(wanted)))
+        table = table.filter(pc.is_in(table["clip_id"], value_set=pa.array(sorted(wanted), pa.string())))
         taken = {}
         for clip_id, frames, vectors in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
             content, total = wanted[clip_id]
@@ -177,9 +177,3 @@ def _scored_by_lite(manifests: Manifests) -> list[str]:
     own = pc.and_(pc.equal(table["status"], Status.OK.value), pc.equal(table["fingerprint"], current))
     clips: list[str] = table.filter(own)["clip_id"].to_pylist()
     return clips
-
-
-def _strings(values: "dict[str, tuple[str, int]]") -> object:
-    import pyarrow as pa
-
-    return pa.array(sorted(values), pa.string())
