@@ -81,13 +81,13 @@ def area_estimate(value: float, variance: float, clips: int) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high))
 
 
-def kappa(confusion: Ints, *, seed: int = 0) -> Estimate | None:
+def kappa(confusion: Ints) -> Estimate | None:
     """Return Cohen's κ of a square confusion matrix with its percentile bootstrap interval; None if it is undefined."""
     total = int(confusion.sum())
     value = _kappas(confusion[None].astype(np.float64))[0] if total else np.nan
     if not np.isfinite(value):
         return None
-    draws = np.random.default_rng(seed).multinomial(total, confusion.ravel() / total, size=BOOTSTRAPS)
+    draws = np.random.default_rng(0).multinomial(total, confusion.ravel() / total, size=BOOTSTRAPS)
     values = _kappas(draws.reshape(-1, *confusion.shape).astype(np.float64))
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value=float(value), low=float(low), high=float(high))

@@ -38,10 +38,8 @@ class Pairs:
     """Bits in which the frames differ in the median."""
 
 
-def near_duplicates(
-    hashes: Sequence[Sequence[int] | Hashes], vectors: Vectors | None = None, *, mirrored: bool = True
-) -> Pairs:
-    """Return the pairs of near duplicates.
+def near_duplicates(hashes: Sequence[Sequence[int] | Hashes], vectors: Vectors | None = None) -> Pairs:
+    """Return the pairs of near duplicates, those of clips that are mirrored left to right too.
 
     Two clips are compared if a frame of one differs in at most `CANDIDATE` bits from a frame of the other. The distance
     of a frame from the other clip is the number of bits in which it differs from the most similar frame there.
@@ -49,7 +47,6 @@ def near_duplicates(
     Args:
         hashes: the frame hashes of each clip.
         vectors: (n, D), the L2-normalised mean embedding of each clip, NaN where there is none; None if there are none.
-        mirrored: also find clips that are mirrored left to right.
     """
     counts = np.array([len(own) for own in hashes], np.int64)
     frames = np.zeros((len(hashes), max(1, int(counts.max(initial=1)))), np.uint64)
@@ -58,11 +55,9 @@ def near_duplicates(
             frames[row] = np.resize(np.asarray(own, np.uint64), frames.shape[1])
     clip = np.repeat(np.arange(len(hashes)), counts)
     flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
-    first, second = _candidates(clip, flat, mirrored=mirrored)
+    first, second = _candidates(clip, flat)
     parts = [slice(at, at + AT_ONCE) for at in range(0, len(first), AT_ONCE)]
-    bits = np.concatenate(
-        [np.zeros(0), *(_bits(frames[first[part]], frames[second[part]], mirrored) for part in parts)]
-    )
+    bits = np.concatenate([np.zeros(0), *(_bits(frames[first[part]], frames[second[part]]) for part in parts)])
     near = bits <= SAME
     if vectors is not None:
         cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
@@ -76,16 +71,14 @@ def near_groups(pairs: Pairs, clips: int) -> Ints:
     return np.asarray(connected_components(links, directed=False)[1], np.int64)
 
 
-def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, Ints]:
+def _candidates(clip: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     """Return the pairs of clips to compare, first < second, sorted.
 
     Args:
         clip: (h,), the clip of each hash.
-        hashes: (h,) uint64.
-        mirrored: also compare with the mirrored hashes.
+        hashes: (h,) uint64; they are also compared with the mirrored ones.
     """
-    if mirrored:
-        clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
+    clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
     order = np.lexsort((clip, hashes))
     clip, hashes = clip[order], hashes[order]
     unique, start = np.unique(hashes, return_index=True)
@@ -102,11 +95,10 @@ def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, In
     return pairs // size, pairs % size
 
 
-def _bits(one: Hashes, other: Hashes, mirrored: bool) -> Floats:
+def _bits(one: Hashes, other: Hashes) -> Floats:
     """Return the bits in which the frames of pairs of clips, (p, F) each, differ in the median."""
-    masks = (0, MIRROR) if mirrored else (0,)
     found = []
-    for mask in masks:
+    for mask in (0, MIRROR):
         differing = np.bitwise_count(one[:, :, None] ^ other[:, None, :] ^ np.uint64(mask))
         there, back = (np.median(differing.min(axis=axis), axis=1) for axis in (2, 1))
         found.append(np.maximum(there, back))

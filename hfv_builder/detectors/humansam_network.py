@@ -70,7 +70,7 @@ def tuning(
     *,
     layer_decay: float,
     alpha: float,
-    decay_embeddings: bool = False,
+    decay_embeddings: bool,
 ) -> Tuning:
     """Return the tuning of a parameter: `layer_decay` reduces the rate of each lower layer; vectors have no weight
     decay.

@@ -24,6 +24,8 @@ DASHES = {LINES[0]: "none", LINES[1]: "7 3", LINES[2]: "2 2.5"}
 """The lines as `stroke-dasharray`, for keys."""
 WIDTH = 9.6
 GRID = "#e6e9ed"
+SIDE_BY_SIDE = 4
+"""Largest number of panels in a row."""
 
 
 def looks(contenders: Iterable[Contender]) -> dict[str, tuple[str, Line]]:
@@ -40,11 +42,11 @@ def looks(contenders: Iterable[Contender]) -> dict[str, tuple[str, Line]]:
     return own
 
 
-def intervals(results: Results, figures: Iterable[str] = ("binary_auc", "auc", "accuracy")) -> str:
+def intervals(results: Results) -> str:
     """Draw the mean of some figures over all sets: a dot with its 95 % interval per detector, a panel per figure."""
     figures = [
         figure
-        for figure in figures
+        for figure in ("binary_auc", "auc", "accuracy")
         if any(not np.isnan(results.mean(one.name, "", figure)[0]) for one in results.contenders)
     ]
     if not figures:
@@ -124,21 +126,21 @@ def confusions(results: Results, name: str) -> str:
     return _panels(results, draw, "predicted", "truth", square=False)
 
 
-def robustness(results: Results, figure: str = "binary_auc") -> str:
-    """Draw the mean of a figure over all sets under every variant, a line per detector; empty without variants."""
+def robustness(results: Results) -> str:
+    """Draw the mean binary AUC over all sets under every variant, a line per detector; empty without variants."""
     if len(results.variants) < 2:
         return ""
     own = looks(results.contenders)
     drawing = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = drawing.subplots()
     for contender in results.contenders:
-        values = [results.mean(contender.name, variant, figure) for variant in results.variants]
+        values = [results.mean(contender.name, variant, "binary_auc") for variant in results.variants]
         colour, line = own[contender.name]
         middle, low, high = np.array(values).T
         axes.plot(middle, color=colour, linestyle=line, linewidth=1.5, marker="o", markersize=4)
         axes.fill_between(range(len(values)), low, high, color=colour, alpha=0.08, linewidth=0)
     axes.set_xticks(range(len(results.variants)), [variant or PLAIN for variant in results.variants])
-    axes.set_ylabel(NAMES[figure])
+    axes.set_ylabel(NAMES["binary_auc"])
     axes.set_ylim(-0.02, 1.02)
     _grid(axes, "y")
     return svg(drawing)
@@ -150,11 +152,9 @@ def _of_set(results: Results, one: str) -> list[tuple[Contender, SetScores]]:
     return [(contender, scores) for contender, scores in own if scores is not None and scores.clips]
 
 
-def _panels(
-    results: Results, draw: Callable[[Axes, str], None], x: str, y: str, *, columns: int = 4, square: bool = True
-) -> str:
-    """Draw a panel per set, at most `columns` side by side."""
-    columns = min(columns, len(results.sets))
+def _panels(results: Results, draw: Callable[[Axes, str], None], x: str, y: str, *, square: bool = True) -> str:
+    """Draw a panel per set, at most `SIDE_BY_SIDE` in a row."""
+    columns = min(SIDE_BY_SIDE, len(results.sets))
     rows = -(-len(results.sets) // columns)
     side = min(WIDTH / columns, 3.4)
     drawing = Figure(figsize=(columns * side, rows * side + 0.3), layout="constrained")

@@ -18,6 +18,8 @@ KEYS = ["clip_id", "set", "variant"]
 CONTROL = "control"
 MEAN = "mean"
 """The set that stands for the mean over all sets."""
+COMPARED = "binary_auc"
+"""The figure whose differences between detectors are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +137,8 @@ def figures_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def differences_table(results: Results, truth: pd.DataFrame, figure: str = "binary_auc") -> pd.DataFrame:
-    """Return a row per pair of detectors: the difference of a figure, its interval and p, and McNemar's p.
+def differences_table(results: Results, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per pair of detectors: how `COMPARED` differs in the mean, its interval and p, and McNemar's p.
 
     Both compare two detectors on the original clips that both have predicted. McNemar's test compares the decisions
     real or fake, once for every clip.
@@ -144,7 +146,6 @@ def differences_table(results: Results, truth: pd.DataFrame, figure: str = "bina
     Args:
         results: the output of `evaluate`.
         truth: as given to it.
-        figure: the figure whose means over the sets are compared.
     """
     clips = truth[truth["variant"].eq("")].drop_duplicates("clip_id").set_index("clip_id")["label"].eq(Label.REAL)
     right = {}
@@ -159,9 +160,9 @@ def differences_table(results: Results, truth: pd.DataFrame, figure: str = "bina
         both = right[first].index.intersection(right[second].index)
         differ = len(both) < max(len(right[first]), len(right[second]))
         common = _on_clips(results, truth, one, other, both) if differ else results
-        difference = common.difference(first, second, figure)
+        difference = common.difference(first, second, COMPARED)
         p = mcnemar(right[first].loc[both].to_numpy(bool), right[second].loc[both].to_numpy(bool))
-        rows.append({"first": first, "second": second, "figure": figure, **vars(difference), "mcnemar_p": p})
+        rows.append({"first": first, "second": second, "figure": COMPARED, **vars(difference), "mcnemar_p": p})
     return pd.DataFrame(rows, columns=["first", "second", "figure", "value", "low", "high", "p", "mcnemar_p"])
 
 

@@ -66,8 +66,8 @@ def variant_rows(results: Results, figure: str) -> list[Row]:
     ]
 
 
-def matrix_rows(results: Results, figure: str = "binary_auc") -> list[Row]:
-    """Return the cross-generator matrix, a row per trained detector: its generators, and the figure in each set."""
+def matrix_rows(results: Results) -> list[Row]:
+    """Return the cross-generator matrix, a row per trained detector: its generators, and its binary AUC in each set."""
     rows = []
     for contender in results.contenders:
         if contender.is_floor or not contender.trained_on:
@@ -75,17 +75,9 @@ def matrix_rows(results: Results, figure: str = "binary_auc") -> list[Row]:
         row: Row = {"trained on": contender.trained_on, "run": contender.name}
         for one in results.sets:
             scores = results.scores.get((contender.name, one, ""))
-            row[one] = NONE if scores is None else percent(scores.values[figure])
+            row[one] = NONE if scores is None else percent(scores.values["binary_auc"])
         rows.append(row)
     return sorted(rows, key=lambda row: (row["trained on"], row["run"]))
-
-
-def confusion_rows(matrix: Sequence[Sequence[float]], labels: Sequence[str]) -> list[Row]:
-    """Return a row per true label: the number of clips with each predicted label."""
-    return [
-        {"truth": label} | {name: int(count) for name, count in zip(labels, counts, strict=True)}
-        for label, counts in zip(labels, matrix, strict=True)
-    ]
 
 
 def notes(results: Results) -> list[str]:

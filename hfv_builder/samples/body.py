@@ -52,14 +52,14 @@ def trunk(texture: Floats, length: float, shoulder_width: float, hip_width: floa
     return Sprite(image, (centre, neck), (centre, neck + length))
 
 
-def shadow(half_width: float, darkness: float = 0.42) -> Sprite:
+def shadow(half_width: float) -> Sprite:
     """Return a soft, flat, dark ellipse; the anchors are its centre and a point one half-height below it."""
     half_height = 0.17 * half_width
     margin = 1.5  # in half sizes; the shadow is fully transparent there
     width, height = math.ceil(2 * margin * half_width), math.ceil(2 * margin * half_height)
     x, y = pixel_grid(height, width)
     radius = np.hypot((x - width / 2) / half_width, (y - height / 2) / half_height)
-    alpha = darkness * np.clip(1.5 * (1.3 - radius) / 1.3, 0, 1)
+    alpha = 0.42 * np.clip(1.5 * (1.3 - radius) / 1.3, 0, 1)
     image = np.dstack([np.zeros((height, width, 3), np.float32), 255 * alpha]).astype(np.float32)
     return Sprite(image, (width / 2, height / 2), (width / 2, height / 2 + half_height))
 

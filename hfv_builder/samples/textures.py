@@ -15,6 +15,9 @@ Colour: TypeAlias = Floats
 Mask: TypeAlias = Callable[[np.random.Generator, Floats, Floats], Floats]
 """(rng, x, y) -> weight of the second colour, 0 to 1; x and y are in periods of the pattern."""
 
+FADE = 0.6
+"""Strength of blobs of noise relative to the next larger ones."""
+
 
 def rgb(red: int, green: int, blue: int) -> Colour:
     """Return the colour with these components, 0 to 255."""
@@ -39,10 +42,10 @@ def resized(image: Floats, width: int, height: int, interpolation: int = cv2.INT
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.float32)
 
 
-def noise(rng: np.random.Generator, height: int, width: int, cells: tuple[float, ...], fade: float = 0.6) -> Floats:
+def noise(rng: np.random.Generator, height: int, width: int, cells: tuple[float, ...]) -> Floats:
     """Return smooth noise of about zero mean and unit standard deviation, (height, width) float32.
 
-    `cells` are the sizes of its blobs in pixels, coarse to fine. Every size is `fade` times as strong as the previous
+    `cells` are the sizes of its blobs in pixels, coarse to fine. Every size is `FADE` times as strong as the previous
     one.
     """
     total = np.zeros((height, width), np.float32)
@@ -51,7 +54,7 @@ def noise(rng: np.random.Generator, height: int, width: int, cells: tuple[float,
         knots = (math.ceil(height / cell) + 2, math.ceil(width / cell) + 2)
         layer = rng.standard_normal(knots, dtype=np.float32) * np.float32(strength)
         total += resized(layer, width, height, cv2.INTER_CUBIC)
-        strength *= fade
+        strength *= FADE
     total /= total.std() + np.float32(1e-6)
     return total
 

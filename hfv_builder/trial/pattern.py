@@ -38,6 +38,6 @@ class Pattern:
         return np.asarray(np.sin(phases) @ self._colours, np.float64)
 
 
-def to_uint8(colours: Floats, *, mean: float = 128, deviation: float = 38) -> npt.NDArray[np.uint8]:
+def to_uint8(colours: Floats) -> npt.NDArray[np.uint8]:
     """Return colours of mean 0 and deviation 1 as grey levels."""
-    return np.clip(np.rint(mean + deviation * colours), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(128 + 38 * colours), 0, 255).astype(np.uint8)

@@ -116,7 +116,7 @@ def test_embeddings_can_rule_out_near_duplicates() -> None:
     vectors[2] = [1, 0]
     pairs = near_duplicates(hashes, vectors)
     assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (1, 2)}
-    assert near_groups(near_duplicates([[1], [], [1], [~1 & (1 << 64) - 1]], mirrored=False), 4).tolist() == [
+    assert near_groups(near_duplicates([[1], [], [1], [~1 & (1 << 64) - 1]]), 4).tolist() == [
         0,
         1,
         0,

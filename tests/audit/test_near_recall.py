@@ -81,6 +81,6 @@ def test_the_limit_of_bits_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for bits, same in ((8, True), (9, False)):
         other = [value ^ ((1 << bits) - 1) for value in frames]
         other[0] = frames[0]
-        assert (len(near_duplicates([frames, other], mirrored=False).first) == 1) is same
+        assert (len(near_duplicates([frames, other]).first) == 1) is same
     monkeypatch.setattr(near, "SAME", 9.0)
-    assert len(near_duplicates([frames, other], mirrored=False).first) == 1
+    assert len(near_duplicates([frames, other]).first) == 1
