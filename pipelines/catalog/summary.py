@@ -39,7 +39,7 @@ def summarise(
         started: when the run began, in seconds since the epoch.
         prompts: the prompts that were given, if any.
     """
-    generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
+    generator = facts["generator"]
     rows = manifests.read(CLIPS, ["path", "clip_id", *COMPARED, "status", "error"], generator=generator).sort_by("path")
     facts |= {status.value: pc.sum(pc.equal(rows["status"], status.value)).as_py() for status in Status}
     others = rows.filter(pc.field("status") != Status.OK.value)
@@ -55,7 +55,27 @@ def summarise(
     clips = chain.from_iterable(repeat(group, group["count_all"]) for group in groups)
     differing = [] if source is None else differences(source, clips)
     shared, lists = shared_tables(lost)
-    headline = f"{generator} ({kind}): {len(rows)} files, {facts['ok']} clips"
+    text = paragraphs(
+        _headline(manifests, source, facts, len(rows)),
+        table(differing, "differs from sources.toml (catalogued all the same):"),
+        table(facts["not_entered"], "folders that could not be entered; change their permissions, or ignore them:"),
+        table(unread, "will not be scored:", limit=SHOWN),
+        table(remarks, "will be scored, with remarks:", limit=SHOWN),
+        table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
+        shared,
+        prompts.text() if prompts else "",
+    )
+    lists |= {"formats": formats, "differences": differing, "not_scored": unread, "odd": remarks}
+    prompt_facts = {"prompts": prompts.summary()} if prompts else {}
+    summary = facts | lists | prompt_facts | {"manifests": str(manifests.root)}
+    code = SOME_FAILED if facts["failed"] or facts["not_entered"] or lists["footage_in_fake"] else DONE
+    return Outcome(summary=summary, text=text, exit_code=code, started=started)
+
+
+def _headline(manifests: Manifests, source: Source | None, facts: dict[str, Any], files: int) -> str:
+    """Return the counts of the run in words, with what its user should know of them."""
+    generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
+    headline = f"{generator} ({kind}): {files} files, {facts['ok']} clips"
     for count, word in (
         ("failed", "unreadable"),
         ("duplicate", "exact copies"),
@@ -78,18 +98,4 @@ def summarise(
             "again; if the folder is gone too, delete "
             f"{manifests.folder(CLIPS, generator=generator)} and catalogue the other folders again; scores are kept"
         )
-    text = paragraphs(
-        headline,
-        table(differing, "differs from sources.toml (catalogued all the same):"),
-        table(facts["not_entered"], "folders that could not be entered; change their permissions, or ignore them:"),
-        table(unread, "will not be scored:", limit=SHOWN),
-        table(remarks, "will be scored, with remarks:", limit=SHOWN),
-        table(formats, "clips of several formats, ranked together unless `hfv label --by-format`:", limit=SHOWN),
-        shared,
-        prompts.text() if prompts else "",
-    )
-    lists |= {"formats": formats, "differences": differing, "not_scored": unread, "odd": remarks}
-    prompt_facts = {"prompts": prompts.summary()} if prompts else {}
-    summary = facts | lists | prompt_facts | {"manifests": str(manifests.root)}
-    code = SOME_FAILED if facts["failed"] or facts["not_entered"] or lists["footage_in_fake"] else DONE
-    return Outcome(summary=summary, text=text, exit_code=code, started=started)
+    return headline
