@@ -12,7 +12,6 @@ from review_ui.clips import NONE, Clips, Ints
 from review_ui.filter import Filter
 
 SORTS = ("id", "name", "margin", *(metric.value for metric in METRICS))
-OPINIONS = ("disputed", "changed", "confirmed", "rejected", "open")
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

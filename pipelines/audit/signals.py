@@ -1,6 +1,6 @@
 """Compute missing signals of clips on workers, resumably. Scored clips already have most of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -121,7 +121,7 @@ def _unseen(rows: pa.Table, people: PersonRun, *, retry_failed: bool) -> set[str
 def _compute(
     manifests: Manifests,
     generator: str,
-    todo: Sequence[Job],
+    todo: list[Job],
     run: Callable[..., int],
     failed: Callable[[Job, ClipError], Row],
     cluster: Cluster,
@@ -130,19 +130,15 @@ def _compute(
     """Run the work on workers; a clip that kills its worker gets the row of a failure."""
     work = partial(run, deadline_s=None if cluster.in_this_process else DEADLINE_S)
     lock = manifests.root, score_lock(generator)
+    shards = (todo[start : start + SHARD] for start in range(0, len(todo), SHARD))
     with (
         cluster.connect(imports=IMPORTS) as client,
         tqdm(total=len(todo), desc=f"{what} {generator}", unit="clip", disable=None) as bar,
     ):
-        for done in run_shards(client, work, _shards(todo), lock=lock, wait_s=cluster.wait_s):
+        for done in run_shards(client, work, shards, lock=lock, wait_s=cluster.wait_s):
             if done.error:
                 add_signals(manifests, generator, [failed(job, ClipError(done.error)) for job in done.items])
             bar.update(len(done.items))
-
-
-def _shards(todo: Sequence[Job]) -> Iterator[list[Job]]:
-    for start in range(0, len(todo), SHARD):
-        yield list(todo[start : start + SHARD])
 
 
 def _job(row: Row) -> ClipJob:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from hfv_builder.audit.media import flags
 from hfv_builder.audit.people import without_person
-from hfv_builder.audit.topics import Topics, evenness, load_topics, named
+from hfv_builder.audit.topics import TOPICS, Topics, evenness, load_topics, named
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.labelling.subset import choose_subset
 from hfv_builder.records import UsageError
@@ -102,7 +102,7 @@ def _select_one(
 def _with_fields(clips: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """Return the clips with the columns of `FIELDS` and of `LAST`."""
     columns: dict[str, pd.Series] = {}
-    for field, topic in (("activity", "activities"), ("background", "backgrounds")):
+    for topic, field in TOPICS.items():
         contained = named(clips["prompt"], topics[topic])
         columns[field] = contained.idxmax(axis=1).where(contained.any(axis=1), NONE)
     formats = [name_formats(own) for _, own in clips.groupby("generator")]
