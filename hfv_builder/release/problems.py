@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,17 @@ class Problem:
     file: str
     """Relative to the release."""
     problem: str
+
+
+@dataclass(kw_only=True)
+class Report:
+    """The result of a verification."""
+
+    problems: list[Problem] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    skipped: list[str] = field(default_factory=list)
+    """Checks that were skipped, with the reason; one sentence each."""
 
 
 def schema_problems(path: str, table: pa.Table) -> Iterator[Problem]:

@@ -1,15 +1,9 @@
 """Verify a release: every byte, every clip, every table, and whether others' tools load it."""
 
-import contextlib
 import csv
-import glob
-import logging
 import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,26 +15,14 @@ from huggingface_hub import DatasetCard
 from hfv_builder.records import Label, UsageError
 from hfv_builder.release import card, catalogued, checksums, croissant, licences, problems, shards
 from hfv_builder.release.catalogued import ATTACHED
-from hfv_builder.release.dataset import configs_of
 from hfv_builder.release.file_checks import Packed, check_file, packed_clips, why
 from hfv_builder.release.layout import METADATA, SUFFIX, split_of
 from hfv_builder.release.metadata import SCHEMA, read_metadata
-from hfv_builder.release.problems import Problem
+from hfv_builder.release.other_tools import try_others
+from hfv_builder.release.problems import Problem, Report
 
-INSTALL = "pip install -e '.[release]'"
 OF_DOWNLOADS = frozenset({".gitattributes", ".git", ".cache/huggingface"})
 """What the Hugging Face hub and its clients add to a release."""
-
-
-@dataclass(kw_only=True)
-class Report:
-    """The result of a verification."""
-
-    problems: list[Problem] = field(default_factory=list)
-    files: int = 0
-    bytes: int = 0
-    skipped: list[str] = field(default_factory=list)
-    """Checks that were skipped, with the reason; one sentence each."""
 
 
 def verify_release(folder: Path, *, threads: int, advance: Callable[[int], object] = lambda _: None) -> Report:
@@ -67,8 +49,37 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     sums = (attached or {}) | sums
     report.problems += [Problem(file=path, problem="is missing") for path in sums.keys() - there]
     report.problems += [Problem(file=path, problem=f"is not in {checksums.FILE}") for path in there - sums.keys()]
-    sizes = {path: (folder / path).stat().st_size for path in there}
-    report.files, report.bytes = len(there), sum(sizes.values())
+    frames, packed = _read_files(folder, sorted(there), sums, report, threads=threads, advance=advance)
+    rows = _rows(folder, sorted(there), report)
+    samples = {path: clip.said for path, clip in packed.items()}
+    known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own
+    described = rows[rows["path"].isin([*samples]) & known].to_dict("records")
+    report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
+    there |= samples.keys()
+    report.problems += problems.frame_problems(rows, frames)
+    report.problems += _content_problems(
+        folder, rows, there, sums | {path: clip.sha256 for path, clip in packed.items()}
+    )
+    if attached and (bare := {*rows["path"]} - there):
+        report.skipped.append(f"`datasets` cannot load it until clips are attached in {len(bare)} more places")
+    elif not report.problems:  # others' tools only say again that something is wrong
+        try_others(folder, rows, report)
+    report.problems = sorted({*report.problems})
+    return report
+
+
+def _read_files(
+    folder: Path,
+    paths: list[str],
+    sums: Mapping[str, str],
+    report: Report,
+    *,
+    threads: int,
+    advance: Callable[[int], object],
+) -> tuple[dict[str, int], dict[str, Packed]]:
+    """Check every file by itself; return the frames of every clip that can be opened, and the clips in shards."""
+    sizes = {path: (folder / path).stat().st_size for path in paths}
+    report.files, report.bytes = len(paths), sum(sizes.values())
 
     def check(path: str) -> tuple[list[str], int | None, list[tuple[str, Packed]]]:
         wrong, count = check_file(folder / path, sums.get(path))
@@ -84,8 +95,8 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
     frames: dict[str, int] = {}
     packed: dict[str, Packed] = {}
     with ThreadPoolExecutor(threads) as pool:
-        for path, (wrong_here, count, clips) in zip(sorted(there), pool.map(check, sorted(there)), strict=True):
-            report.problems += [Problem(file=path, problem=why) for why in wrong_here]
+        for path, (wrong, count, clips) in zip(paths, pool.map(check, paths), strict=True):
+            report.problems += [Problem(file=path, problem=why) for why in wrong]
             if count is not None:
                 frames[path] = count
             for name, clip in clips:
@@ -93,22 +104,7 @@ def verify_release(folder: Path, *, threads: int, advance: Callable[[int], objec
                 report.problems += [Problem(file=name, problem=why) for why in [*clip.wrong, *twice]]
                 packed[name] = clip
     frames |= {name: clip.frames for name, clip in packed.items() if clip.frames is not None}
-    rows = _rows(folder, sorted(there), report)
-    samples = {path: clip.said for path, clip in packed.items()}
-    known = rows["label"].between(0, Label.REAL)  # other labels are problems of their own
-    described = rows[rows["path"].isin([*samples]) & known].to_dict("records")
-    report.problems += [Problem(file=path, problem=why) for path, why in shards.check_samples(described, samples)]
-    there |= samples.keys()
-    report.problems += problems.frame_problems(rows, frames)
-    report.problems += _content_problems(
-        folder, rows, there, sums | {path: clip.sha256 for path, clip in packed.items()}
-    )
-    if attached and (bare := {*rows["path"]} - there):
-        report.skipped.append(f"`datasets` cannot load it until clips are attached in {len(bare)} more places")
-    elif not report.problems:  # others' tools only say again that something is wrong
-        _try_others(folder, rows, report)
-    report.problems = sorted({*report.problems})
-    return report
+    return frames, packed
 
 
 def _attached(folder: Path) -> dict[str, str] | None:
@@ -215,78 +211,3 @@ def _card_problems(rows: pd.DataFrame, sharded: bool, text: str) -> Iterator[Pro
     except Exception as error:  # errors of its YAML are of many types
         raise ValueError(f"its block of YAML is not valid: {error}") from None
     yield from problems.card_problems(rows, configs, sharded=sharded)
-
-
-def _try_others(folder: Path, rows: pd.DataFrame, report: Report) -> None:
-    """Load the release with `datasets` and `mlcroissant`, where they are installed."""
-    for what, check in (("datasets", _try_datasets), ("mlcroissant", _try_mlcroissant)):
-        try:
-            check(folder, rows, report)
-        except ImportError:
-            report.skipped.append(f"{what} is not installed, so nobody tried it: {INSTALL}")
-
-
-def _try_datasets(folder: Path, rows: pd.DataFrame, report: Report) -> None:
-    import datasets
-
-    if glob.has_magic(path := str(folder.resolve())) or "::" in path:
-        report.skipped.append(f"`datasets` takes {path} for a pattern or a chain of URLs: move the release to load it")
-        return
-    datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory() as cache, _without_torch():
-        for config in configs_of(rows):
-            try:
-                loaded = datasets.load_dataset(str(folder), config.name, streaming=True, cache_dir=cache)
-                if {*loaded} != {*config.folders}:
-                    raise ValueError(f"it has the splits {', '.join(loaded)}")
-                for split in loaded.values():
-                    video = [name for name, kind in split.features.items() if isinstance(kind, datasets.Video)]
-                    for name in video:
-                        split = split.cast_column(name, datasets.Video(decode=False))
-                    next(iter(split))
-            except Exception as error:  # whatever it is, others meet it too
-                why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                problem = f"`datasets` cannot load the configuration {config.name}: {why}"
-                report.problems.append(Problem(file=card.FILE, problem=problem))
-
-
-@contextlib.contextmanager
-def _without_torch() -> Iterator[None]:
-    """Keep `datasets` from importing torch, which it needs only to share an epoch among the workers of a loader.
-
-    The import takes more memory and time than the rest of the verification of a small release.
-    """
-    from datasets import config
-
-    before = config.TORCH_AVAILABLE
-    config.TORCH_AVAILABLE = False
-    try:
-        yield
-    finally:
-        config.TORCH_AVAILABLE = before
-
-
-def _try_mlcroissant(folder: Path, rows: pd.DataFrame, report: Report) -> None:
-    import mlcroissant
-
-    del rows
-    with _quiet():
-        try:
-            issues = mlcroissant.Dataset(str(folder / croissant.FILE)).metadata.ctx.issues
-            errors = sorted(issues.errors)
-        except Exception as error:
-            errors = [str(error)]
-    for text in errors:
-        report.problems.append(Problem(file=croissant.FILE, problem=f"mlcroissant: {text.strip().splitlines()[0]}"))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

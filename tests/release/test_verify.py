@@ -250,7 +250,7 @@ def test_what_a_download_from_the_hub_adds_is_no_problem(copy: Path) -> None:
 def test_a_release_in_the_cache_of_the_hub_is_whole(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfv_builder.release.verification._try_others", lambda *_: None)  # they follow links anyway
+    monkeypatch.setattr("hfv_builder.release.verification.try_others", lambda *_: None)  # they follow links anyway
     snapshot = tmp_path / "datasets--me--set/snapshots/abc"
     for number, path in enumerate(sorted(path for path in copy.rglob("*") if path.is_file())):
         blob, link = tmp_path / f"datasets--me--set/blobs/{number}", snapshot / path.relative_to(copy)
@@ -265,7 +265,7 @@ def test_a_release_in_the_cache_of_the_hub_is_whole(
 def test_the_path_of_a_release_is_no_fault_of_it(
     copy: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfv_builder.release.verification._try_mlcroissant", lambda *_: None)  # it takes a while
+    monkeypatch.setattr("hfv_builder.release.other_tools._try_mlcroissant", lambda *_: None)  # it takes a while
     report = verify_release(copy.rename(tmp_path / name), threads=1)
     assert report.problems == []
     (skipped,) = report.skipped
