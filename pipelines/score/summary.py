@@ -20,7 +20,7 @@ LISTED = 1000
 Row = dict[str, Any]
 
 
-def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, started: float) -> Outcome:
+def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int, started: float) -> Outcome:
     """Return the outcome of a scoring run.
 
     Args:
@@ -36,32 +36,9 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
     counts: list[Row] = []
     reasons: dict[str, str] = {}
     for metric in run.resolved.metrics:
-        rows = _rows(run, metric, ["clip_id", "score", "status", "error"])
-        rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        present = pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric])
-        older = pc.count_distinct(rows.filter(pc.invert(present))["clip_id"]).as_py()
-        rows = rows.filter(present)
-        if len(rows) < len(clips):
-            raise UsageError(
-                f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
-                f"{run.manifests.root} must be the same place for each of them"
-            )
-        fine = pc.equal(rows["status"], Status.OK.value)
-        values = np.sort(rows.filter(fine)["score"].to_numpy())
-        lost = rows.filter(pc.invert(fine))
-        reasons |= dict(zip(lost["clip_id"].to_pylist(), lost["error"].to_pylist(), strict=True))
-        counts.append(
-            {
-                "metric": metric.value,
-                "scored": len(values),
-                "failed": len(lost),
-                "lowest": float(values[0]) if len(values) else None,
-                "median": float(np.median(values)) if len(values) else None,
-                "highest": float(values[-1]) if len(values) else None,
-                "older": older,
-                "fingerprint": run.resolved.fingerprints[metric],
-            }
-        )
+        row, errors = _counted(run, metric, clips["clip_id"].combine_chunks())
+        counts.append(row)
+        reasons |= errors
     odd = _suspicious(run)
     paths = _paths(clips, [*reasons, *odd])
     failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
@@ -92,6 +69,38 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
         "manifests": str(run.manifests.root),
     }
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
+
+
+def _counted(run: ScoringRun, metric: Metric, clips: pa.Array) -> tuple[Row, dict[str, str]]:
+    """Return the counts and the range of one metric's scores, and by clip_id the reason why clips have none.
+
+    Raises:
+        UsageError: some clips have no row.
+    """
+    rows = _rows(run, metric, ["clip_id", "score", "status", "error"])
+    rows = rows.filter(pc.is_in(rows["clip_id"], value_set=clips))
+    present = pc.equal(rows["fingerprint"], run.resolved.fingerprints[metric])
+    older = pc.count_distinct(rows.filter(pc.invert(present))["clip_id"]).as_py()
+    rows = rows.filter(present)
+    if len(rows) < len(clips):
+        raise UsageError(
+            f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
+            f"{run.manifests.root} must be the same place for each of them"
+        )
+    fine = pc.equal(rows["status"], Status.OK.value)
+    values = np.sort(rows.filter(fine)["score"].to_numpy())
+    lost = rows.filter(pc.invert(fine))
+    row = {
+        "metric": metric.value,
+        "scored": len(values),
+        "failed": len(lost),
+        "lowest": float(values[0]) if len(values) else None,
+        "median": float(np.median(values)) if len(values) else None,
+        "highest": float(values[-1]) if len(values) else None,
+        "older": older,
+        "fingerprint": run.resolved.fingerprints[metric],
+    }
+    return row, dict(zip(lost["clip_id"].to_pylist(), lost["error"].to_pylist(), strict=True))
 
 
 def _about_older(clips: int) -> str:
