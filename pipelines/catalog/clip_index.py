@@ -113,15 +113,22 @@ def unchanged(
     del kept
     former = pa.concat_arrays(owned)
     del owned
-    # A copy whose original is gone is read again and becomes an original, unless another generator has the original.
+    again = _orphaned_copies(index, former)
+    new = sorted({*files, *index["path"].filter(again).to_pylist()})
+    index = index.filter(pc.invert(again))
+    return index, new, former, total - len(index), why
+
+
+def _orphaned_copies(index: pa.Table, former: pa.Array) -> pa.Array:
+    """Return for each row whether it is a copy whose original is gone.
+
+    It is read again and becomes an original, unless another generator has the original.
+    """
     is_copy = pc.equal(index["status"], Status.DUPLICATE.value)
     originals = index.filter(pc.invert(pc.or_(is_copy, index["unchecked"])))["clip_id"].combine_chunks()
     orphan = pc.invert(pc.or_(pc.is_in(index["clip_id"], value_set=originals), index["unchecked"]))
     unknown = pc.or_(pc.is_in(index["clip_id"], value_set=former), pc.is_null(index["width"]))
-    again = pc.and_(is_copy, pc.and_(orphan, unknown))
-    new = sorted({*files, *index["path"].filter(again).to_pylist()})
-    index = index.filter(pc.invert(again))
-    return index, new, former, total - len(index), why
+    return pc.and_(is_copy, pc.and_(orphan, unknown))
 
 
 def _canonical(path: str, folders: dict[str, str]) -> str:
