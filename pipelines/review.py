@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.lock import lock
@@ -74,12 +74,9 @@ def review(
         UsageError: there are no clips, other machines can reach `host` and no users are given, the port is taken, or a
             file cannot be read.
     """
-    import uvicorn
-
     from hfv_builder.detectors.answers import answers_of
     from hfv_builder.detectors.run_folder import read_run
     from review_ui.app import create_app
-    from review_ui.connections import server_config
     from review_ui.guard import is_loopback, names_of
     from review_ui.settings import load_settings
     from review_ui.users import ADVICE, UsersFile
@@ -106,18 +103,31 @@ def review(
             only=only,
             answers=answers,
         )
-        # The manifests stay in memory; excluding them from garbage collection avoids pauses.
-        gc.freeze()
-        config = server_config(app, host=host, port=port, log_level="info" if verbose else "warning")
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         print(f"reviewing {manifests.root} at {url} (Ctrl-C stops it and exports)", file=sys.stderr)
-        try:
-            uvicorn.Server(config).run()
-        except KeyboardInterrupt:
-            pass  # raised by uvicorn after the server has stopped and exported
-        except SystemExit:
-            raise UsageError(f"cannot listen on {host}:{port}; choose another port with --port N") from None
+        _serve(app, host, port, verbose=verbose)
     return export_reviews(manifests, db=db, into=into)
+
+
+def _serve(app: Any, host: str, port: int, *, verbose: bool) -> None:
+    """Serve the app until it is stopped.
+
+    Raises:
+        UsageError: the port is taken.
+    """
+    import uvicorn
+
+    from review_ui.connections import server_config
+
+    # The manifests stay in memory; excluding them from garbage collection avoids pauses.
+    gc.freeze()
+    config = server_config(app, host=host, port=port, log_level="info" if verbose else "warning")
+    try:
+        uvicorn.Server(config).run()
+    except KeyboardInterrupt:
+        pass  # raised by uvicorn after the server has stopped and exported
+    except SystemExit:
+        raise UsageError(f"cannot listen on {host}:{port}; choose another port with --port N") from None
 
 
 def _opened(path: Path) -> "closing[DecisionLog]":
