@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hfv_builder.frames.encode import h264_writer
+from hfv_builder.samples.encode import write_h264
 from hfv_builder.samples.render import render_frames
 from hfv_builder.samples.spec import SampleSpec
 
@@ -49,8 +49,4 @@ def write_examples(folder: str | Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, spec in EXAMPLES.items():
-        with h264_writer(
-            folder / name, width=CROPPED_WIDTH, height=CROPPED_HEIGHT, fps=FPS, quantiser=QUANTISER, preset="slow"
-        ) as writer:
-            for frame in example_frames(spec):
-                writer.add(frame)
+        write_h264(folder / name, example_frames(spec), fps=FPS, quantiser=QUANTISER, preset="slow")

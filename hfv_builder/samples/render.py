@@ -18,6 +18,8 @@ from hfv_builder.samples.stage import Stage, set_stage
 from hfv_builder.samples.streams import Stream, stream
 from hfv_builder.samples.timeline import Timeline
 
+QUANTISER = 22
+
 
 def render_sample(spec: SampleSpec, folder: Path) -> Path:
     """Render the clip, write it to `folder / spec.generator / spec.file`, and return that path.
@@ -25,7 +27,7 @@ def render_sample(spec: SampleSpec, folder: Path) -> Path:
     The file is written atomically; equal specs give equal bytes.
     """
     path = folder / spec.generator / spec.file
-    write_h264(path, render_frames(spec), fps=spec.fps)
+    write_h264(path, render_frames(spec), fps=spec.fps, quantiser=QUANTISER)
     return path
 
 

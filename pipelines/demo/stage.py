@@ -12,6 +12,7 @@ from hfv_builder.evaluation.page import FILE as RESULTS_PAGE
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, OUR_FAULT
 from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_truth
+from hfv_builder.samples.plan import REAL_SOURCE
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
 from pipelines.catalog.stage import catalog
@@ -28,7 +29,6 @@ from pipelines.workers.cluster import Cluster
 from pipelines.workers.dispatch import run_shards
 
 PROFILE = "lite"
-REAL = "demo-real"
 FAMILIES = [metric.value for metric in METRICS]
 
 
@@ -49,7 +49,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         cluster = Cluster(client=client)
         generators = sorted({spec.generator for spec in specs})
         for generator in generators:
-            catalog(manifests, generator, out / "clips" / generator, real=generator == REAL, cluster=cluster)
+            catalog(manifests, generator, out / "clips" / generator, real=generator == REAL_SOURCE, cluster=cluster)
             scored = score(manifests, generator, load_profile(PROFILE), cluster=cluster)
             if scored.summary["failed"]:
                 scored.exit_code = OUR_FAULT  # all sample clips are valid
