@@ -49,14 +49,13 @@ class Bootstrap:
         return self._known[key]
 
 
-def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Return the percentile interval of the draws, (low, high); NaN if the figure is not defined in some of them.
+def interval(values: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the draws, (low, high); NaN if the figure is not defined in some of them.
 
     Args:
         values: (draws,), the figure in each draw.
-        level: the share of draws inside.
     """
     if not len(values) or np.isnan(values).any():
         return np.nan, np.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 BOOTSTRAPS = 1000
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +37,14 @@ class Agreement:
     ac1_high: float | None
 
 
-def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
+def agreement(counts: Counts) -> Agreement:
     """Return all statistics of a table of counts, (clips, answers) int64."""
     answered = counts[counts.sum(axis=1) > 0]
     paired = counts[counts.sum(axis=1) > 1]
-    percent = interval(paired, percents, seed=seed)
-    alpha = interval(paired, alphas, seed=seed)
+    percent = interval(paired, percents)
+    alpha = interval(paired, alphas)
     # Clips with one answer bear on chance agreement only, so without a pair there is nothing to estimate.
-    ac1 = interval(answered, ac1s, seed=seed) if len(paired) > 1 else (None, None)
+    ac1 = interval(answered, ac1s) if len(paired) > 1 else (None, None)
     return Agreement(
         clips=len(paired),
         percent=_defined(percents(paired, np.ones((1, len(paired))))),
@@ -58,10 +59,8 @@ def agreement(counts: Counts, *, seed: int = 0) -> Agreement:
     )
 
 
-def interval(
-    counts: Counts, statistic: Callable[[Counts, Floats], Floats], *, level: float = 0.95, seed: int = 0
-) -> tuple[float | None, float | None]:
-    """Return the percentile bootstrap interval of a statistic over clips drawn with replacement.
+def interval(counts: Counts, statistic: Callable[[Counts, Floats], Floats]) -> tuple[float | None, float | None]:
+    """Return the 95 % percentile bootstrap interval of a statistic over clips drawn with replacement.
 
     Clips with the same counts are interchangeable, so the multiplicity of every distinct row is drawn instead of the
     clips: the time does not grow with the number of clips.
@@ -73,12 +72,12 @@ def interval(
     if len(counts) < 2:
         return None, None
     patterns, multiplicity = np.unique(counts, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(counts), multiplicity / len(counts), size=BOOTSTRAPS)
+    draws = np.random.default_rng(0).multinomial(len(counts), multiplicity / len(counts), size=BOOTSTRAPS)
     values = statistic(patterns, draws.astype(np.float64))
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return None, None
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
