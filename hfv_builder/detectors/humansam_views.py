@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hfv_builder.detectors.augmentation import erase, rand_augment, random_crop
 from hfv_builder.detectors.base import Floats, Samples
 from hfv_builder.detectors.clip_frames import segment_places, spatial_views, view_places
+from hfv_builder.detectors.rand_augment import erase, rand_augment, random_crop
 
 MEAN, STD = (torch.tensor(own)[:, None, None] * 255 for own in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 """Of ImageNet."""

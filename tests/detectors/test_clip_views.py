@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hfv_builder.detectors.augmentation import OPERATIONS, erase, rand_augment, random_crop
 from hfv_builder.detectors.clip_frames import SegmentFrames, segment_places, spatial_views, view_places
 from hfv_builder.detectors.humansam_views import normalized
+from hfv_builder.detectors.rand_augment import OPERATIONS, erase, rand_augment, random_crop
 from hfv_builder.records import ClipError
 from tests.conftest import write_clip
 
