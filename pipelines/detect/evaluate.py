@@ -50,16 +50,14 @@ def evaluate_runs(
         raise UsageError(f"{folder} has an evaluation set named {MEAN}, the name of the means of all sets: rename it")
     out = out or RESULTS / release.folder.name
     own = [read_run(run) for run in dict.fromkeys(runs)]
-    names = _unique_names(own)
-    of_own = [predict(run, release, place) for run in own]  # an unusable run is named before floors are trained
+    # Before the floors are trained, so that an unusable run is named at once.
+    predicted = [(run, name, predict(run, release, place)) for run, name in zip(own, _unique_names(own), strict=True)]
     with alone(out / "floors", "evaluate"):
-        return _evaluate(own, names, of_own, release, out=out, seed=seed, place=place, started=started)
+        return _evaluate(predicted, release, out=out, seed=seed, place=place, started=started)
 
 
 def _evaluate(
-    own: Sequence[Run],
-    names: Sequence[str],
-    of_own: Sequence[Predicted],
+    predicted: Sequence[tuple[Run, str, Predicted]],
     release: Release,
     *,
     out: Path,
@@ -67,23 +65,22 @@ def _evaluate(
     place: Workplace,
     started: float,
 ) -> Outcome:
-    """Evaluate these runs, given their predictions, beside the floors, and write the tables."""
+    """Evaluate these runs, given their names and predictions, beside the floors, and write the tables."""
     floors, remarks = _floors(release, out / "floors", place)
-    of_floors = [predict(floor, release, place) for floor in floors]
+    of_floors = [(floor, floor.name, predict(floor, release, place)) for floor in floors]
     contenders: list[Contender] = []
     looks_at: dict[str, str] = {}
     failed: dict[str, str] = {}
-    named = [*((floor, floor.name) for floor in floors), *zip(own, names, strict=True)]
-    for (run, name), predicted in zip(named, [*of_floors, *of_own], strict=True):
-        failed |= predicted.failed
-        contenders.append(_contender(run, name, predicted.rows))
+    for run, name, own in [*of_floors, *predicted]:
+        failed |= own.failed
+        contenders.append(_contender(run, name, own.rows))
         detector = run.specification.detector
         looks_at[name] = "imported predictions" if detector == IMPORTED else spec_of(detector).looks_at
     if not contenders:
         raise UsageError(
             "there is nothing to evaluate: name a run, or give a release on which floors can be trained", *remarks
         )
-    remarks += _remarks(release, own)
+    remarks += _remarks(release, [run for run, _, _ in predicted])
     results = evaluate(contenders, release.sets, seed=seed)
     differences = differences_table(results, release.sets)
     _write(results, differences, out, release=release.name, looks_at=looks_at, remarks=remarks)
