@@ -82,22 +82,11 @@ def reproduce(
     place = place or Workplace()
     release = read_release(folder)
     out = out or OUT / release.folder.name
-    if unknown := sorted({*detectors, *(values or {})} - {*COMPARED}):
-        raise UsageError(f"{unknown[0]} is not in the tables of the paper: choose from {', '.join(COMPARED)}")
-    chosen = [own for own in PLAN if not detectors or own.detector in detectors]
-    for own in PLAN:
-        if fixed := sorted({*own.values} & {*(values or {}).get(own.detector, {})}):
-            raise UsageError(
-                f"the tables of the paper decide {own.detector}.{fixed[0]}: leave it out of the configuration"
-            )
-    configs = [
-        configure(own.detector, {"seed": seed, **own.values, **(values or {}).get(own.detector, {})}, own.name)
-        for own in chosen
-    ]
-    _check(chosen, configs, release, place)
+    plan = _configured(detectors, values or {}, seed)
+    _check(plan, release, place)
     failed: dict[str, str] = {}
     stopped: list[str] = []
-    for own, config in zip(chosen, configs, strict=True):
+    for own, config in plan:
         try:
             failed |= train_run(own.detector, config, release, out / "runs" / own.name, place)[1]
         except (Diverged, RuntimeError) as error:  # the other runs may take days, and do not need this one
@@ -126,7 +115,27 @@ def reproduce(
     )
 
 
-def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release, place: Workplace) -> None:
+def _configured(detectors: Sequence[str], values: Mapping[str, Any], seed: int) -> list[tuple[Planned, Config]]:
+    """Return the runs of these detectors, or of all, with their configurations.
+
+    Raises:
+        UsageError: a detector is unknown, or a value is wrong or decided by the tables.
+    """
+    if unknown := sorted({*detectors, *values} - {*COMPARED}):
+        raise UsageError(f"{unknown[0]} is not in the tables of the paper: choose from {', '.join(COMPARED)}")
+    for own in PLAN:
+        if fixed := sorted({*own.values} & {*values.get(own.detector, {})}):
+            raise UsageError(
+                f"the tables of the paper decide {own.detector}.{fixed[0]}: leave it out of the configuration"
+            )
+    return [
+        (own, configure(own.detector, {"seed": seed, **own.values, **values.get(own.detector, {})}, own.name))
+        for own in PLAN
+        if not detectors or own.detector in detectors
+    ]
+
+
+def _check(plan: Sequence[tuple[Planned, Config]], release: Release, place: Workplace) -> None:
     """Create each detector once without training it, to report missing weights before days of training.
 
     Raises:
@@ -134,7 +143,7 @@ def _check(plan: Sequence[Planned], configs: Sequence[Config], release: Release,
     """
     wrong: dict[str, None] = {}
     made: set[str] = set()
-    for own, config in zip(plan, configs, strict=True):
+    for own, config in plan:
         try:
             classes = classes_of(release.clips(Split.TRAIN), config.target)
             if own.detector in made:
