@@ -25,8 +25,6 @@ class Ready:
     """The columns of `labels`."""
     splits: pd.DataFrame
     """The columns of `splits`."""
-    profile: str | None
-    """The profile that the labels were made with; None if there are no scores."""
     fresh: bool
     """Whether the scores are still those that the labels were made from."""
 

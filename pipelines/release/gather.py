@@ -60,30 +60,7 @@ def _gather(
 ) -> Dataset:
     words = load_settings(settings or manifests.root / FILE)
     sources = load_sources(manifests.root)
-    lost = lost_clips(manifests)
-    chosen: dict[str, pd.DataFrame] = {}
-    profiles: dict[str, str | None] = {}
-    for generator in catalogued(manifests):
-        clips = clips_of(manifests, generator, CLIP_COLUMNS + FACTS, lost, selected=True).to_pandas()
-        if not clips["status"].eq(Status.OK).any():
-            continue
-        origin = origin_of_labels(manifests, generator)
-        profiles[generator] = origin.profile if origin else None
-        fingerprints = origin.fingerprints if origin else {}
-        if origin:
-            _check_settled(manifests, generator, origin.profile)
-        labels = manifests.read(LABELS, generator=generator).to_pandas()
-        ready = Ready(
-            generator=generator,
-            clips=clips,
-            labels=labels,
-            splits=manifests.read(SPLITS, generator=generator).to_pandas(),
-            profile=profiles[generator],
-            fresh=origin is not None and bool(fingerprints) and _is_fresh(manifests, generator, origin, labels),
-        )
-        made_with = {name: fingerprints.get(metric) for name, metric in zip(FINGERPRINTS, METRICS, strict=True)}
-        rows = choose_clips(ready)
-        chosen[generator] = rows.assign(profile=profiles[generator] if fingerprints else None, **made_with)
+    chosen, profiles = _chosen(manifests)
     profile = check_together(chosen, profiles, allow_lite=allow_lite)
     chosen = {generator: rows for generator, rows in chosen.items() if len(rows)}
     check_licences(chosen, sources)
@@ -116,6 +93,38 @@ def _gather(
         media=media,
         votes=vote_counts(decisions, label_of),
     )
+
+
+def _chosen(manifests: Manifests) -> tuple[dict[str, pd.DataFrame], dict[str, str | None]]:
+    """Return the clips that have a split, and the profile of the labels, by generator.
+
+    Raises:
+        UsageError: a stage is not finished, or older than the one before it.
+    """
+    lost = lost_clips(manifests)
+    chosen: dict[str, pd.DataFrame] = {}
+    profiles: dict[str, str | None] = {}
+    for generator in catalogued(manifests):
+        clips = clips_of(manifests, generator, CLIP_COLUMNS + FACTS, lost, selected=True).to_pandas()
+        if not clips["status"].eq(Status.OK).any():
+            continue
+        origin = origin_of_labels(manifests, generator)
+        profiles[generator] = origin.profile if origin else None
+        fingerprints = origin.fingerprints if origin else {}
+        if origin:
+            _check_settled(manifests, generator, origin.profile)
+        labels = manifests.read(LABELS, generator=generator).to_pandas()
+        ready = Ready(
+            generator=generator,
+            clips=clips,
+            labels=labels,
+            splits=manifests.read(SPLITS, generator=generator).to_pandas(),
+            fresh=origin is not None and bool(fingerprints) and _is_fresh(manifests, generator, origin, labels),
+        )
+        made_with = {name: fingerprints.get(metric) for name, metric in zip(FINGERPRINTS, METRICS, strict=True)}
+        rows = choose_clips(ready)
+        chosen[generator] = rows.assign(profile=profiles[generator] if fingerprints else None, **made_with)
+    return chosen, profiles
 
 
 def _is_fresh(manifests: Manifests, generator: str, origin: Origin, labels: pd.DataFrame) -> bool:
