@@ -13,12 +13,10 @@ NUMBERS = ("width", "height", "fps", "num_frames", "duration_s", "bytes_per_fram
 CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4", "gif")
 PIXELS = ("yuv420p", "yuv444p", "yuv422p", "yuv420p10le", "yuvj420p")
 NAMES = (*NUMBERS, *(f"codec={name}" for name in CODECS), *(f"pix_fmt={name}" for name in PIXELS))
-UNKNOWN = -1.0
-"""Value of a fact that the file does not state; every other value is at least 0."""
 
 
 class ContainerFacts:
-    """Extractor: (len(NAMES),) float64, see `NAMES`."""
+    """Extractor: (len(NAMES),) float64, see `NAMES`; NaN for a fact that the file does not state."""
 
     fingerprint = f"container facts 1, av {av.__version__}"
 
@@ -35,4 +33,4 @@ class ContainerFacts:
         numbers = [facts.width, facts.height, facts.fps, facts.num_frames, facts.duration_s, bytes_per_frame]
         numbers += [facts.bit_rate, facts.rotation, audio]
         named = [facts.codec == name for name in CODECS] + [facts.pix_fmt == name for name in PIXELS]
-        return np.array([*(UNKNOWN if value is None else value for value in numbers), *named], np.float64)
+        return np.array([*numbers, *named], np.float64)
