@@ -38,7 +38,7 @@ def show(manifests: Manifests, name: str) -> Outcome:
     clip = _find(manifests, name)
     clip_id, generator = clip["clip_id"], clip["generator"]
     label = _row(manifests, LABELS, clip_id, generator)
-    scores = _scores(manifests, clip_id, generator, label)
+    scores = _scores(manifests, clip_id, generator)
     split = _row(manifests, SPLITS, clip_id, generator)
     final = _row(manifests, FINAL, clip_id)
     decisions = _of(manifests.read(REVIEWS), clip_id).to_pylist() if clip_id else []
@@ -110,8 +110,8 @@ def _row(manifests: Manifests, of: Table, clip_id: str | None, generator: str | 
     return rows[0] if rows else None
 
 
-def _scores(manifests: Manifests, clip_id: str, generator: str, label: dict[str, Any] | None) -> dict[str, Any]:
-    """Return score, trace, error, evidence image and share of higher scores by metric, of the label's profile."""
+def _scores(manifests: Manifests, clip_id: str, generator: str) -> dict[str, Any]:
+    """Return score, components, trace, error and evidence image by metric, of the label's profile."""
     origin = origin_of_labels(manifests, generator) if clip_id else None
     if origin is None:
         return {}

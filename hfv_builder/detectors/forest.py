@@ -67,13 +67,12 @@ def forest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> Forest:
     return Forest(**arrays)
 
 
-def fit(x: Floats, y: Ints, classes: int, *, seed: int) -> Forest:
+def fit(x: Floats, y: Ints, *, seed: int) -> Forest:
     """Fit a forest with balanced class weights.
 
     Args:
         x: (n, facts) float64; NaN counts as `UNKNOWN`.
-        y: (n,), class ids below `classes`; every class occurs.
-        classes: how many.
+        y: (n,), class ids from 0; every class occurs.
         seed: of the trees.
     """
     from sklearn.ensemble import RandomForestClassifier

@@ -17,7 +17,7 @@ class Tabular:
     """A detector whose subclass chooses the numbers."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        self._classes, self._seed = len(surroundings.classes), config.seed
+        self._seed = config.seed
         self._forest: forest.Forest
         """Set by `fit` and `load`."""
 
@@ -27,7 +27,7 @@ class Tabular:
 
     def fit(self, train: Samples, val: Samples, fitting: Fitting) -> Curve:
         """Fit the forest."""
-        self._forest = forest.fit(self.table(train), train.classes, self._classes, seed=self._seed)
+        self._forest = forest.fit(self.table(train), train.classes, seed=self._seed)
         return []
 
     def predict(self, samples: Samples) -> Floats:

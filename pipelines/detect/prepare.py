@@ -107,7 +107,7 @@ def prepare(
         cache = FeatureCache(place.cache_of(release), part.fingerprint)
         caches.append((part, cache))
         if place.manifests is not None and isinstance(part, FrameEmbeddings):
-            take_embeddings(place.manifests, cache, part, release, rows, contents)
+            take_embeddings(place.manifests, cache, part, rows, contents)
         failed |= _filled(
             cache, part, release, {path: own for path, own in contents.items() if path not in failed}, threads
         )
@@ -135,7 +135,6 @@ def take_embeddings(
     manifests: Manifests,
     cache: FeatureCache,
     extractor: FrameEmbeddings,
-    release: Release,
     rows: pd.DataFrame,
     contents: dict[str, str],
 ) -> None:

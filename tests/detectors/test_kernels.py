@@ -99,7 +99,7 @@ def test_a_forest_as_arrays_equals_scikit_learn() -> None:
     x = rng.normal(size=(80, 5)).round(1)
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.r_[0, 1, 2, rng.integers(0, 3, 77)]
-    trained = forest.fit(x, y, 3, seed=4)
+    trained = forest.fit(x, y, seed=4)
     imputed = np.where(np.isnan(x), forest.UNKNOWN, x)
     model = RandomForestClassifier(
         n_estimators=forest.TREES, min_samples_leaf=forest.LEAF, class_weight="balanced", random_state=4

@@ -54,7 +54,7 @@ def test_embeddings_of_manifests_are_used_if_they_equal_computed_ones(
     rows_of_scores = pa.Table.from_pylist([row | keys for row in scores], SCORES.schema)
     manifests.replace(SCORES, [rows_of_scores], **keys)
     cache = FeatureCache(tmp_path / "cache", extractor.fingerprint)
-    take_embeddings(manifests, cache, extractor, release, rows, contents)
+    take_embeddings(manifests, cache, extractor, rows, contents)
     for number, (path, content) in enumerate(contents.items()):
         assert (content in cache) == (is_exact and bool(number))
         if content in cache:
