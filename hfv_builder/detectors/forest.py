@@ -4,7 +4,6 @@ A forest is used instead of gradient boosting on histograms because the trees of
 arrays and those of `HistGradientBoostingClassifier` are not.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +59,6 @@ class Forest:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays by name."""
         return dict(vars(self))
-
-
-def forest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> Forest:
-    """Return the forest that `Forest.arrays` describes."""
-    return Forest(**arrays)
 
 
 def fit(x: Floats, y: Ints, *, seed: int) -> Forest:

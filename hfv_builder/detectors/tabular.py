@@ -40,4 +40,4 @@ class Tabular:
 
     def load(self, path: Path) -> None:
         """Read the trees."""
-        self._forest = forest.forest_of(load_arrays(path))
+        self._forest = forest.Forest(**load_arrays(path))

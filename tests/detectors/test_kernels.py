@@ -105,5 +105,5 @@ def test_a_forest_as_arrays_equals_scikit_learn() -> None:
         n_estimators=forest.TREES, min_samples_leaf=forest.LEAF, class_weight="balanced", random_state=4
     ).fit(imputed, y)
     np.testing.assert_allclose(trained.probabilities(x), model.predict_proba(imputed), atol=1e-12)
-    restored = forest.forest_of(trained.arrays())
+    restored = forest.Forest(**trained.arrays())
     assert (restored.probabilities(x) == trained.probabilities(x)).all()
