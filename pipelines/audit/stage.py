@@ -39,7 +39,7 @@ from pipelines.audit.topics import MODEL, topics_of_clips
 from pipelines.generators import catalogued, lost_clips
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.person_run import person_run
-from pipelines.workers.cluster import Cluster
+from pipelines.workers.cluster import LOCAL, Cluster
 
 PAGE = "audit.html"
 LISTS = "audit-clips"
@@ -57,7 +57,7 @@ def audit(
     topics: Place | None = None,
     people: str | None = None,
     retry_failed: bool = False,
-    cluster: Cluster | None = None,
+    cluster: Cluster = LOCAL,
 ) -> Outcome:
     """Write the findings on the clips of these generators, or of all, to the `audit` manifest and to `audit.html`.
 
@@ -72,7 +72,6 @@ def audit(
         UsageError: there are no clips, or a file cannot be read.
     """
     started = time.time()
-    cluster = cluster or Cluster()
     words = load_topics(None if topics is None else _text(topics), str(topics))
     theirs = None if against is None else read_labels(_text(against), str(against))
     if release is not None:

@@ -25,7 +25,7 @@ from pipelines.catalog.summary import summarise
 from pipelines.catalog.worker import catalog_shard
 from pipelines.generators import holders, known
 from pipelines.outcome import Outcome
-from pipelines.workers.cluster import WORKER_BYTES, Cluster
+from pipelines.workers.cluster import LOCAL, WORKER_BYTES, Cluster
 from pipelines.workers.dispatch import run_shards
 from pipelines.workers.faults import Suspects
 
@@ -51,7 +51,7 @@ def catalog(
     prompts_in_names: bool = False,
     real: bool = False,
     retry_failed: bool = False,
-    cluster: Cluster | None = None,
+    cluster: Cluster = LOCAL,
 ) -> Outcome:
     """Update the rows of this generator to match the files in `folder` and below.
 
@@ -66,7 +66,7 @@ def catalog(
         prompts_in_names: take the prompts from the names of the files, `PROMPT-0.mp4`.
         real: the clips are camera footage; for sources without an entry in sources.toml. Later calls keep it.
         retry_failed: read files again that failed before. Files that could not be opened are always read again.
-        cluster: the workers; None starts local ones.
+        cluster: the workers.
 
     Raises:
         UsageError: the folder does not exist or has no clip, or the generator or prompts are invalid.
@@ -96,7 +96,7 @@ def catalog(
             raise no_clip(listing, others)
         earlier = _earlier_prompts(manifests, generator, new, rows)
         if new:
-            _read_all(manifests, generator, new, stamp, cluster or Cluster())
+            _read_all(manifests, generator, new, stamp, cluster)
             rows = pa.concat_tables([rows, *index_of(manifests, generator, stamp)])
         before = len(rows)
         rows = without_moved(rows)

@@ -19,7 +19,7 @@ from hfv_builder.storage.part_file import result_file
 from hfv_builder.storage.path_text import printable
 from pipelines.alone import alone
 from pipelines.detect.predict import Predicted, predict
-from pipelines.detect.prepare import Workplace
+from pipelines.detect.prepare import HERE, Workplace
 from pipelines.detect.train import train_run
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
@@ -29,7 +29,7 @@ TARGETS = ("anomaly", "binary")
 
 
 def evaluate_runs(
-    runs: Sequence[Path], folder: Path, *, out: Path | None = None, seed: int = 0, place: Workplace | None = None
+    runs: Sequence[Path], folder: Path, *, out: Path | None = None, seed: int = 0, place: Workplace = HERE
 ) -> Outcome:
     """Evaluate runs and the floors on the evaluation sets of a release; write tables and a page.
 
@@ -44,7 +44,6 @@ def evaluate_runs(
         UsageError: a run or the release is invalid, or the results cannot be written.
     """
     started = time.time()
-    place = place or Workplace()
     release = read_release(folder)
     if release.sets["set"].eq(MEAN).any():
         raise UsageError(f"{folder} has an evaluation set named {MEAN}, the name of the means of all sets: rename it")

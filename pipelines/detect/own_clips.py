@@ -28,7 +28,7 @@ from hfv_builder.storage.path_text import path_text
 from pipelines.detect.given_clips import clips_in
 from pipelines.detect.own_scores import clip_id_of, own_scores
 from pipelines.detect.predict import require_classes, trained_detector
-from pipelines.detect.prepare import Workplace
+from pipelines.detect.prepare import HERE, Workplace
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
 
@@ -54,7 +54,7 @@ def predict_clips(
     *,
     out: Path | None = None,
     keep: bool = False,
-    place: Workplace | None = None,
+    place: Workplace = HERE,
 ) -> Outcome:
     """Return the probabilities of clips by a run, and their evidence; exit code 3 if a clip cannot be read.
 
@@ -72,7 +72,6 @@ def predict_clips(
             clips.
     """
     started = time.time()
-    place = place or Workplace()
     run = read_run(folder)
     specification = run.specification
     if keep and not os.access(folder, os.W_OK):

@@ -55,6 +55,10 @@ class Workplace:
         return self.cache or release.folder.parent / "features"
 
 
+HERE = Workplace()
+"""The default places and resources."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """Clips with their features."""

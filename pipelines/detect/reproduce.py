@@ -20,7 +20,7 @@ from hfv_builder.evaluation.tables import markdown
 from hfv_builder.records import SOME_FAILED, Split, UsageError
 from hfv_builder.storage.part_file import result_file
 from pipelines.detect.evaluate import evaluate_runs
-from pipelines.detect.prepare import Workplace, is_lite
+from pipelines.detect.prepare import HERE, Workplace, is_lite
 from pipelines.detect.train import surroundings_of, train_run
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
@@ -60,7 +60,7 @@ def reproduce(
     detectors: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
     seed: int = 0,
-    place: Workplace | None = None,
+    place: Workplace = HERE,
 ) -> Outcome:
     """Train the missing runs, evaluate all runs, and write the paper's tables beside the reached figures.
 
@@ -79,7 +79,6 @@ def reproduce(
             configuration contradicts the tables, or runs failed, which are named after the others are in the tables.
     """
     started = time.time()
-    place = place or Workplace()
     release = read_release(folder)
     out = out or OUT / release.folder.name
     plan = _configured(detectors, values or {}, seed)

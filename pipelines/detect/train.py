@@ -25,7 +25,7 @@ from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
 from pipelines.alone import alone
-from pipelines.detect.prepare import Prepared, Workplace, is_lite, prepare, profile_of
+from pipelines.detect.prepare import HERE, Prepared, Workplace, is_lite, prepare, profile_of
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.versions import versions
 
@@ -43,7 +43,7 @@ def train(
     values: Mapping[str, Any],
     out: Path | None = None,
     resume: bool = False,
-    place: Workplace | None = None,
+    place: Workplace = HERE,
 ) -> Outcome:
     """Train a detector, or resume an interrupted training; a finished training is not repeated.
 
@@ -59,7 +59,6 @@ def train(
         UsageError: the release, the configuration or the folder is invalid.
     """
     started = time.time()
-    place = place or Workplace()
     release = read_release(folder)
     if resume:
         if out is None:

@@ -22,7 +22,7 @@ from pipelines.catalog.folder import list_clips
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.stage import IMPORTS
 from pipelines.release.staging import DISKS, writing
-from pipelines.workers.cluster import Cluster
+from pipelines.workers.cluster import LOCAL, Cluster
 from pipelines.workers.dispatch import run_shards
 
 UNFINISHED = (".*.part", f"{HIDDEN}*.tmp")
@@ -41,7 +41,7 @@ class Attached:
     """What is wrong with others, a sentence each."""
 
 
-def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None) -> Outcome:
+def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster = LOCAL) -> Outcome:
     """Put clips in the places where the release's metadata lists them; they are known by their SHA-256.
 
     Args:
@@ -53,7 +53,6 @@ def attach(folder: Path, clips: Sequence[str], *, cluster: Cluster | None = None
     """
     started = time.time()
     wanted = _wanted(folder)
-    cluster = cluster or Cluster()
     for where in (folder.parent, folder):
         if not os.access(where, os.W_OK | os.X_OK):
             raise UsageError(f"cannot write to {where}; copy the release to a folder in which you can write")

@@ -31,7 +31,7 @@ from pipelines.release.gather import gather
 from pipelines.release.packing import pack
 from pipelines.release.staging import Staging, staging
 from pipelines.release.worker import ClipFile, place_shard
-from pipelines.workers.cluster import Cluster
+from pipelines.workers.cluster import LOCAL, Cluster
 from pipelines.workers.dispatch import run_shards
 from pipelines.workers.limits import cores
 
@@ -53,7 +53,7 @@ def release(
     sharded: bool = False,
     allow_lite: bool = False,
     settings: Place | None = None,
-    cluster: Cluster | None = None,
+    cluster: Cluster = LOCAL,
 ) -> Outcome:
     """Make the folder `NAME-VERSION` in `out` from what the manifests hold.
 
@@ -73,11 +73,11 @@ def release(
         raise UsageError(f"a release without media has no {what}: give --media original or uniform with them")
     with staging(out, name) as stage:
         dataset = gather(manifests, name, media=media, allow_lite=allow_lite, settings=settings, variants=variants)
-        placed, left_out = ({}, {}) if media == Media.NONE else _place(dataset, stage, cluster or Cluster())
+        placed, left_out = ({}, {}) if media == Media.NONE else _place(dataset, stage, cluster)
         dataset = replace(with_media(dataset, placed, left_out), sharded=sharded)
         sums = {path: each.sha256 for path, each in placed.items()}
         if sharded:  # the clips themselves are deleted with all that is no part of the release
-            sums = pack(dataset, {path: placed[path] for path in dataset.rows["path"]}, stage, cluster or Cluster())
+            sums = pack(dataset, {path: placed[path] for path in dataset.rows["path"]}, stage, cluster)
         files = {path: stage.folder / path for path in placed}
         images = sheets.draw(sheets.choose(dataset.clips), files, threads=cores())
         for path, content in written_files(dataset, images):

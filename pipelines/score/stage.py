@@ -14,7 +14,7 @@ from pipelines.score.execution import execute
 from pipelines.score.old_scores import move_old_scores
 from pipelines.score.plan import NEEDED, clips_to_score, plan_run
 from pipelines.score.summary import tally
-from pipelines.workers.cluster import Cluster
+from pipelines.workers.cluster import LOCAL, Cluster
 
 
 def score(
@@ -24,7 +24,7 @@ def score(
     *,
     metrics: Iterable[Metric] = METRICS,
     retry_failed: bool = False,
-    cluster: Cluster | None = None,
+    cluster: Cluster = LOCAL,
     device: str | None = None,
     deadline_s: float | None = None,
 ) -> Outcome:
@@ -44,7 +44,6 @@ def score(
         UsageError: the generator has no clips, or weights, the decoder or the GPU asked for are missing.
     """
     started = time.time()
-    cluster = cluster or Cluster()
     clips = clips_of(manifests, generator, NEEDED)
     run = plan_run(manifests, generator, profile, metrics, cluster, device=device, deadline_s=deadline_s)
     with manifests.lock(score_lock(generator)):

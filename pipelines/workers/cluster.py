@@ -148,6 +148,10 @@ class Cluster:
             return offered(client, GPU)
 
 
+LOCAL = Cluster()
+"""Local workers: one per core, fewer if memory is short."""
+
+
 def offered(client: Any, resources: dict[str, float]) -> bool:
     """Return whether a running worker offers these resources."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
