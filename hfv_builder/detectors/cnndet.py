@@ -44,7 +44,7 @@ class Config(NetworkConfig):
     """A quarter of the channels of the stages."""
 
 
-class CnnDet(NetworkDetector):
+class CnnDet(NetworkDetector[Config]):
     """A ResNet on single frames."""
 
     published = WEIGHTS
@@ -52,18 +52,17 @@ class CnnDet(NetworkDetector):
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         super().__init__(config, surroundings)
         check_crop(config.side, config.resized)
-        self._config = config
         self._normalize = Normalize(
             [255 * value for value in MEAN], [255 * value for value in STD], surroundings.device
         )
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return (FrameImages(self._config.resized, self._config.frames),)
+        return (FrameImages(self.config.resized, self.config.frames),)
 
     def build(self) -> nn.Module:
         """Return the ResNet."""
-        config = self._config
+        config = self.config
         block: Any = Bottleneck  # timm annotates the class as its instance
         return ResNet(block, config.layers, len(self.surroundings.classes), channels=config.channels)
 
@@ -74,11 +73,11 @@ class CnnDet(NetworkDetector):
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
         """Return a random crop of a frame, perhaps blurred, compressed and mirrored."""
         frame = blur_or_compress(features[rng.integers(len(features))], rng, share=SHARE)
-        return maybe_flip(random_crop(frame, self._config.side, rng), rng)
+        return maybe_flip(random_crop(frame, self.config.side, rng), rng)
 
     def views(self, features: Array) -> Array:
         """Return the centre crop of every frame."""
-        return centre_crop(features, self._config.side)
+        return centre_crop(features, self.config.side)
 
     def inputs(self, views: Tensor) -> Tensor:
         """Return the frames normalised."""
@@ -86,4 +85,4 @@ class CnnDet(NetworkDetector):
 
     def schedule(self) -> Schedule:
         """Return Adam with a learning rate that is reduced on plateaus."""
-        return paced(self._config, plateau(patience=PATIENCE), torch.optim.Adam, least=LEAST)
+        return paced(self.config, plateau(patience=PATIENCE), torch.optim.Adam, least=LEAST)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hfv_builder.detectors import config as shared
 from hfv_builder.detectors.augment import maybe_flip
-from hfv_builder.detectors.base import Extractor, Surroundings
+from hfv_builder.detectors.base import Extractor
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.frequency import BANDS, LocalStatistics, SpectralBands
 from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced
@@ -57,26 +57,22 @@ class F3Network(nn.Module):
         return values
 
 
-class F3Net(NetworkDetector):
+class F3Net(NetworkDetector[Config]):
     """F3-Net on single frames."""
 
     published = WEIGHTS
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        super().__init__(config, surroundings)
-        self._config = config
-
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return (FrameImages(self._config.side, self._config.frames),)
+        return (FrameImages(self.config.side, self.config.frames),)
 
     def build(self) -> nn.Module:
         """Return both networks."""
-        return F3Network(self._config, len(self.surroundings.classes))
+        return F3Network(self.config, len(self.surroundings.classes))
 
     def start(self, network: nn.Module) -> None:
         """Set both Xceptions to ImageNet's weights. Those of the first layer are divided among the channels."""
-        network_of_images = Xception(width=self._config.width, middle=self._config.middle)
+        network_of_images = Xception(width=self.config.width, middle=self.config.middle)
         fill(network_of_images, WEIGHTS, self.surroundings.weights.root, head="fc.")
         for branch, channels in (("of_bands", BAND_CHANNELS), ("of_statistics", BANDS)):
             state = network_of_images.state_dict()
@@ -93,4 +89,4 @@ class F3Net(NetworkDetector):
 
     def schedule(self) -> Schedule:
         """Return SGD with a cosine."""
-        return paced(self._config, cosine(), partial(torch.optim.SGD, momentum=MOMENTUM))
+        return paced(self.config, cosine(), partial(torch.optim.SGD, momentum=MOMENTUM))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from hfv_builder.records import UsageError
 from hfv_builder.storage.checksum import file_sha256
 
 Array = npt.NDArray[Any]
+C = TypeVar("C", bound="NetworkConfig")
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -77,7 +78,7 @@ def paced(
     )
 
 
-class NetworkDetector:
+class NetworkDetector(Generic[C]):
     """A network from views to classes. The probabilities of a clip are the mean of those of its views.
 
     A subclass says what the network is, what a view is, and how training draws one.
@@ -88,13 +89,13 @@ class NetworkDetector:
     published = ""
     """The initial weights, a name of `PRETRAINED`; empty for random ones."""
 
-    def __init__(self, config: NetworkConfig, surroundings: Surroundings) -> None:
+    def __init__(self, config: C, surroundings: Surroundings) -> None:
         """Make the detector.
 
         Raises:
             UsageError: published weights are needed and missing.
         """
-        self.settings, self.surroundings = config, surroundings
+        self.config, self.surroundings = config, surroundings
         if self.published and config.pretrained and not surroundings.is_trained:
             weights_file(self.published, surroundings.weights.root)
         self._network: nn.Module
@@ -104,7 +105,7 @@ class NetworkDetector:
     @cached_property
     def origin(self) -> str:
         """The SHA-256 of the published file from which training starts; empty for random weights."""
-        is_published = self.published and self.settings.pretrained
+        is_published = self.published and self.config.pretrained
         return file_sha256(weights_file(self.published, self.surroundings.weights.root)) if is_published else ""
 
     def extractors(self) -> tuple[Extractor, ...]:
@@ -145,7 +146,7 @@ class NetworkDetector:
         Raises:
             UsageError: training diverged, or a batch is too small.
         """
-        network, config = self._made(), self.settings
+        network, config = self._made(), self.config
         if config.pretrained:
             self.start(network)
         self._origin = self.origin
@@ -210,7 +211,7 @@ class NetworkDetector:
     def _made(self) -> nn.Module:
         """Return the network with the random weights of the seed."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
+            torch.manual_seed(self.config.seed)
             return self.build()
 
     def _judged(self, views: Array) -> Floats:

@@ -48,7 +48,7 @@ class Config(NetworkConfig):
     heads: PositiveInt = 12
 
 
-class Timesformer(NetworkDetector):
+class Timesformer(NetworkDetector[Config]):
     """Divided attention over space and time."""
 
     view = "view"
@@ -62,16 +62,15 @@ class Timesformer(NetworkDetector):
                 f"width is {config.width}, heads {config.heads}, patch {config.patch} and side {config.side}: make "
                 "width a multiple of heads, and patch at most side"
             )
-        self._config = config
         self._normalize = Normalize([255 * MEAN] * 3, [255 * STD] * 3, surroundings.device)
 
     def extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames."""
-        return (FrameImages(self._config.resized, self._config.frames),)
+        return (FrameImages(self.config.resized, self.config.frames),)
 
     def build(self) -> nn.Module:
         """Return the transformer."""
-        config = self._config
+        config = self.config
         described: Any = TimesformerConfig  # its labels are not among the annotated values
         return _Logits(
             described(
@@ -92,15 +91,15 @@ class Timesformer(NetworkDetector):
 
     def draw(self, features: Array, rng: np.random.Generator) -> Array:
         """Return a random frame of each part, all cropped at one random place and perhaps mirrored."""
-        own = features[parts(len(features), self._config.together, rng.random(self._config.together))]
-        return maybe_flip(random_crop(own, self._config.side, rng), rng)
+        own = features[parts(len(features), self.config.together, rng.random(self.config.together))]
+        return maybe_flip(random_crop(own, self.config.side, rng), rng)
 
     def views(self, features: Array) -> Array:
         """Return as many views as the frames that were read allow: the first of each part, the second, and so on."""
-        together = self._config.together
+        together = self.config.together
         count = max(1, len(features) // together)
         places = [parts(len(features), together, np.full(together, (view + 0.5) / count)) for view in range(count)]
-        return centre_crop(features[np.stack(places)], self._config.side)
+        return centre_crop(features[np.stack(places)], self.config.side)
 
     def inputs(self, views: Tensor) -> Tensor:
         """Return the frames normalised, (n, frames, 3, H, W)."""
@@ -108,7 +107,7 @@ class Timesformer(NetworkDetector):
 
     def schedule(self) -> Schedule:
         """Return SGD with two steps."""
-        return paced(self._config, steps(SLOWER_AFTER), partial(torch.optim.SGD, momentum=MOMENTUM))
+        return paced(self.config, steps(SLOWER_AFTER), partial(torch.optim.SGD, momentum=MOMENTUM))
 
 
 class _Logits(nn.Module):

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from hfv_builder.detectors import config as shared
-from hfv_builder.detectors.base import Evidence, Extractor, Samples, Surroundings
+from hfv_builder.detectors.base import Evidence, Extractor, Samples
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.frozen_clip import ChangedEmbeddings, FrozenClip
 from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced, with_maps
@@ -33,12 +33,8 @@ class Config(NetworkConfig):
     """Blurred, compressed and mirrored copies of each frame to train with; embeddings are computed once."""
 
 
-class UniFd(NetworkDetector):
+class UniFd(NetworkDetector[Config]):
     """A linear layer; its features are embeddings, not frames."""
-
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        super().__init__(config, surroundings)
-        self._config = config
 
     @cached_property
     def _clip(self) -> FrozenClip:
@@ -50,7 +46,7 @@ class UniFd(NetworkDetector):
         Raises:
             UsageError: the weights of CLIP are missing.
         """
-        return (ChangedEmbeddings(self._clip, frames=self._config.frames, copies=self._config.copies),)
+        return (ChangedEmbeddings(self._clip, frames=self.config.frames, copies=self.config.copies),)
 
     def build(self) -> nn.Module:
         """Return the linear layer."""
@@ -73,11 +69,11 @@ class UniFd(NetworkDetector):
 
     def schedule(self) -> Schedule:
         """Return AdamW with a learning rate that is reduced on plateaus."""
-        return paced(self._config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
+        return paced(self.config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
 
     def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames, from which the embeddings are computed."""
-        return (FrameImages(self._clip.side, self._config.frames),)
+        return (FrameImages(self._clip.side, self.config.frames),)
 
     def explain(self, clip: Samples, *, maps: bool) -> Evidence:
         """Return the probabilities from each frame, and the maps of the frames."""

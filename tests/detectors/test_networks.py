@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ def clip_with_anomaly(label: int, number: int, side: int) -> Array:
     return np.stack(frames)
 
 
-def make_detector(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[NetworkDetector, int]:
+def make_detector(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[NetworkDetector[Any], int]:
     """Return a small detector with this share of its epochs, and the side of the frames that its extractor gives."""
     surroundings = Surroundings(classes=tuple(map(str, Label)), device="cpu", weights=weights, is_lite=True)
     fields = configure(name, {}, name).__dataclass_fields__
@@ -64,7 +65,7 @@ def make_detector(name: str, weights: WeightsDir, *, share: float = 1) -> tuple[
     return detector, SIDE if "resized" in fields else 32
 
 
-def samples(detector: NetworkDetector, side: int, start: int, count: int) -> Samples:
+def samples(detector: NetworkDetector[Any], side: int, start: int, count: int) -> Samples:
     classes = np.repeat(np.arange(4), count)
     features = [clip_with_anomaly(int(label), start + number, side) for number, label in enumerate(classes)]
     if isinstance(detector, UniFd):

@@ -75,7 +75,7 @@ PREFIXES = {"cnndet": ("",), "timesformer": ("model.",), "f3net": ("of_bands.", 
 """Prefixes of the tensors in the detector's network."""
 
 
-def make_detector(name: str, root: Path, *, is_trained: bool = False, **values: object) -> NetworkDetector:
+def make_detector(name: str, root: Path, *, is_trained: bool = False, **values: object) -> NetworkDetector[Any]:
     """Return a small detector whose published weights are in a folder."""
     surroundings = Surroundings(
         classes=("spatial", "appearance", "motion", "real"),
