@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision, Kind
-from hfv_builder.labelling.reviews import in_order, read_reviews, when
+from hfv_builder.labelling.reviews import in_order, read_reviews, undo_of, when
 from hfv_builder.records import Label
 from hfv_builder.storage.manifest import Manifests
 from review_ui.board import Board
@@ -212,18 +212,7 @@ class Desk:
         if len({(decision.clip_id, decision.role) for decision in decisions}) > 1:
             raise Refused(422, "an undo takes back decisions on one clip only")
         last = max(decisions, key=lambda decision: decision.order)
-        undo = Decision(
-            decision_id=new.decision_id,
-            clip_id=last.clip_id,
-            generator=last.generator,
-            reviewer=name,
-            role=last.role,
-            queue=last.queue,
-            decision=None,
-            final=False,
-            created_at=self.now(),
-            undoes=tuple(decision.decision_id for decision in decisions),
-        )
+        undo = undo_of(new.decision_id, decisions, self.now())
         fresh = any(not self.board.ledger.is_undone(decision.decision_id) for decision in decisions)
         await self._keep(undo)
         row = self.clips.row.get(last.clip_id)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from hfv_builder.labelling.decisions import Decision
-from hfv_builder.labelling.reviews import older_decision, older_undo
+from hfv_builder.labelling.reviews import older_decision, undo_of
 
 VERSION = 2
 """Version of the tables; older databases are upgraded to it."""
@@ -88,4 +88,4 @@ def _older(connection: sqlite3.Connection) -> list[Decision]:
     for undo_id, undoes, created_at in connection.execute("SELECT decision_id, undoes, created_at FROM undos"):
         if undoes in answers:
             undos.setdefault(undo_id, (created_at, []))[1].append(answers[undoes])
-    return [*answers.values(), *(older_undo(undo_id, undone, time) for undo_id, (time, undone) in undos.items())]
+    return [*answers.values(), *(undo_of(undo_id, undone, time) for undo_id, (time, undone) in undos.items())]

@@ -146,7 +146,7 @@ def from_older(rows: pa.Table) -> list[Decision]:
         decisions.append(answer)
         if row["undone_by"] is not None:
             taken_back.setdefault(row["undone_by"], []).append(answer)
-    return decisions + [older_undo(undo_id, answers) for undo_id, answers in taken_back.items()]
+    return decisions + [undo_of(undo_id, answers) for undo_id, answers in taken_back.items()]
 
 
 def older_decision(*, reviewer: str, decision: str, reason: str | None, **others: Any) -> Decision:
@@ -167,12 +167,13 @@ def older_decision(*, reviewer: str, decision: str, reason: str | None, **others
     )
 
 
-def older_undo(undo_id: str, answers: list[Decision], created_at: int | None = None) -> Decision:
-    """Return an undo as a decision; if its time was not recorded, it gets that of the last answer it takes back."""
+def undo_of(undo_id: str, answers: list[Decision], created_at: int | None = None) -> Decision:
+    """Return the undo of answers to one clip; if its time was not recorded, it gets that of the last of them."""
     last = max(answers, key=lambda answer: answer.order)
     return Decision(
         decision_id=undo_id,
         clip_id=last.clip_id,
+        generator=last.generator,
         reviewer=last.reviewer,
         role=last.role,
         queue=last.queue,
