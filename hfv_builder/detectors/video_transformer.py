@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from timm.layers.layer_scale import LayerScale
+from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
@@ -60,18 +62,6 @@ def sincos_positions(dim: int, frames: int, side: int) -> Tensor:
     return torch.cat([torch.zeros(1, dim), patches])[None]
 
 
-class LayerScale(nn.Module):
-    """Multiply channels by learnt factors, which are small at first."""
-
-    def __init__(self, dim: int, start: float = 1e-5) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.full((dim,), start))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (…, dim)."""
-        return x * self.gamma
-
-
 class Norm(nn.RMSNorm):
     """RMSNorm whose weight has the precision of the input, which autocast leaves to the caller, and torch warns of."""
 
@@ -95,19 +85,6 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).chunk(3, dim=2)
         mixed: Tensor = self.proj(attend(self.q_norm(q), self.k_norm(k), v, self.heads))
         return mixed
-
-
-class Mlp(nn.Module):
-    """Two layers with GELU between."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1, self.act, self.fc2 = nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, N, dim)."""
-        result: Tensor = self.fc2(self.act(self.fc1(x)))
-        return result
 
 
 class Block(nn.Module):
