@@ -16,7 +16,7 @@ from hfv_builder.detectors.base import Extractor, Surroundings
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, check_crop, paced
 from hfv_builder.detectors.pretrained import fill
-from hfv_builder.detectors.schedule import Schedule, plateau
+from hfv_builder.detectors.schedule import LEAST, Schedule, plateau
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet, for values in [0, 1]."""
@@ -24,10 +24,6 @@ WEIGHTS = "resnet50"
 FourCounts = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
 SHARE = 0.5
 """Probability of blur, and of JPEG."""
-PATIENCE = 5
-"""Epochs without a better validation accuracy after which the learning rate is divided by ten."""
-LEAST = 1e-6
-"""Training ends before the learning rate falls below this."""
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -85,4 +81,4 @@ class CnnDet(NetworkDetector[Config]):
 
     def schedule(self) -> Schedule:
         """Return Adam with a learning rate that is reduced on plateaus."""
-        return paced(self.config, plateau(patience=PATIENCE), torch.optim.Adam, least=LEAST)
+        return paced(self.config, plateau(), torch.optim.Adam, least=LEAST)

@@ -16,6 +16,12 @@ Pace = Callable[[float, int, Curve], float]
 steps), the number of epochs, and the curve of the complete epochs. It depends on nothing else, so that a resumed
 training has the same rates."""
 Precision = Literal["fp32", "fp16", "bf16"]
+FACTOR = 0.1
+"""Of the learning rate at each step down."""
+PATIENCE = 5
+"""Epochs without a better validation accuracy after which the learning rate steps down on a plateau."""
+LEAST = 1e-6
+"""The learning rate below which a training that steps down on plateaus ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +45,17 @@ def cosine(*, warmup: float = 1.0) -> Pace:
     return pace
 
 
-def steps(epochs: Sequence[float], *, factor: float = 0.1) -> Pace:
-    """Return a pace that is multiplied by `factor` once each of these epochs is done."""
+def steps(epochs: Sequence[float]) -> Pace:
+    """Return a pace that is multiplied by `FACTOR` once each of these epochs is done."""
 
     def pace(done: float, count: int, curve: Curve) -> float:
-        return float(factor ** sum(done > epoch for epoch in epochs))
+        return float(FACTOR ** sum(done > epoch for epoch in epochs))
 
     return pace
 
 
-def plateau(*, patience: int, factor: float = 0.1) -> Pace:
-    """Return a pace that is multiplied by `factor` after every `patience` epochs without a better accuracy.
+def plateau(*, patience: int = PATIENCE) -> Pace:
+    """Return a pace that is multiplied by `FACTOR` after every `patience` epochs without a better accuracy.
 
     It does not change without validation clips, whose accuracy would be NaN.
     """
@@ -60,15 +66,10 @@ def plateau(*, patience: int, factor: float = 0.1) -> Pace:
             idle = idle + 1 if row["val_accuracy"] <= best else 0
             best = max(best, row["val_accuracy"])
             if idle == patience:
-                idle, value = 0, value * factor
+                idle, value = 0, value * FACTOR
         return value
 
     return pace
-
-
-def constant(done: float, epochs: int, curve: Curve) -> float:
-    """Return 1: a pace that does not change."""
-    return 1.0
 
 
 DEFAULT_PACE = cosine()

@@ -14,12 +14,7 @@ from hfv_builder.detectors.base import Evidence, Extractor, Samples
 from hfv_builder.detectors.frame_images import FrameImages
 from hfv_builder.detectors.frozen_clip import ChangedEmbeddings, FrozenClip
 from hfv_builder.detectors.network_detector import Array, NetworkConfig, NetworkDetector, paced, with_maps
-from hfv_builder.detectors.schedule import Schedule, plateau
-
-PATIENCE = 5
-"""Epochs without a better validation accuracy after which the learning rate is divided by ten."""
-LEAST = 1e-6
-"""Training ends before the learning rate falls below this."""
+from hfv_builder.detectors.schedule import LEAST, Schedule, plateau
 
 
 @dataclass(frozen=True, kw_only=True, config=shared.STRICT)
@@ -69,7 +64,7 @@ class UniFd(NetworkDetector[Config]):
 
     def schedule(self) -> Schedule:
         """Return AdamW with a learning rate that is reduced on plateaus."""
-        return paced(self.config, plateau(patience=PATIENCE), torch.optim.AdamW, least=LEAST)
+        return paced(self.config, plateau(), torch.optim.AdamW, least=LEAST)
 
     def evidence_extractors(self) -> tuple[Extractor, ...]:
         """Return what reads the frames, from which the embeddings are computed."""

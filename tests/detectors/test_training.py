@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hfv_builder.detectors.base import Curve, Fitting
-from hfv_builder.detectors.schedule import Schedule, Tuning, constant, cosine, plateau, steps
+from hfv_builder.detectors.schedule import Schedule, Tuning, cosine, plateau, steps
 from hfv_builder.detectors.training import Task, train_network
 from hfv_builder.records import UsageError
 from tests.killed import Killed, killed_after
@@ -182,7 +182,7 @@ def test_each_parameter_has_its_own_rate_and_decay(tmp_path: Path) -> None:
 
 
 def test_a_step_uses_the_mean_gradient_of_its_batches(tmp_path: Path) -> None:
-    sgd = replace(SCHEDULE, optimizer=torch.optim.SGD, epochs=1, batches_per_step=5, weight_decay=0.0, pace=constant)
+    sgd = replace(SCHEDULE, optimizer=torch.optim.SGD, epochs=1, batches_per_step=5, weight_decay=0.0, pace=steps(()))
     weights, _ = train(tmp_path, sgd)
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
