@@ -17,8 +17,6 @@ from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SP
 from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
-ID = 16
-"""Number of hex digits of a clip id."""
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 60
 """Largest number of characters of a drawn trace."""

@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hfv_builder.labelling.decisions import LEFT_OUT
-from hfv_builder.records import METRICS, Metric
+from hfv_builder.records import Metric
 from review_ui.board import Board
 from review_ui.clips import NONE, Clips, Ints
 from review_ui.filter import Filter
-
-SORTS = ("id", "name", "margin", *(metric.value for metric in METRICS))
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -33,9 +31,10 @@ class Search:
     score: tuple[Metric, float, float] | None = None
     """A metric, and its smallest and largest score."""
     opinion: str | None = None
-    """One of `OPINIONS`, what reviewers say; `changed` compares their final label with the automatic one."""
+    """What reviewers say: disputed, changed, confirmed, rejected or open; `changed` compares their final label with the
+    automatic one."""
     sort: str = "id"
-    """One of `SORTS`."""
+    """id, name, margin or a metric."""
     descending: bool = False
 
     @property

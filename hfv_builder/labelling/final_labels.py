@@ -21,11 +21,6 @@ import pandas as pd
 from hfv_builder.labelling.decisions import ADJUDICATOR, LEFT_OUT, NOT_SURE, Decision, Kind, answer_code, rejection
 from hfv_builder.labelling.strength import agreed_strength
 
-ADDED = (
-    *("label", "label_source", "votes", "disputed", "adjudicated", "rejected", "reason", "outcome", "invalid"),
-    "strength",
-)
-"""The columns that `final_labels` adds."""
 ADJUDICATED, MAJORITY, DISPUTED, TOO_FEW = "adjudicated", "majority", "disputed", "too few votes"
 """The outcomes of the decisions on a clip."""
 DONE = (ADJUDICATED, MAJORITY, DISPUTED)

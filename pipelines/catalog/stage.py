@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,7 +38,6 @@ COPY = "same content as "
 KILLER = f"it killed its worker (a crash, or out of memory), or did not end within {DEADLINE_S} s"
 IMPORTS = ("pipelines.catalog.worker", "av")
 """Modules that workers import at the start."""
-Row = dict[str, Any]
 
 
 def catalog(

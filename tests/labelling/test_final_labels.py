@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfv_builder.labelling.decisions import ADJUDICATOR, REVIEWER, Decision, Kind, answer_code, clip_kinds
-from hfv_builder.labelling.final_labels import ADDED, final_labels
+from hfv_builder.labelling.final_labels import final_labels
 from hfv_builder.labelling.reviews import as_table, from_table
 from tests.oracle import final_row
 
@@ -62,7 +62,8 @@ def test_final_labels_equal_those_of_the_rules(
     labels["auto_label"] = pd.array([auto_label_of[clip] for clip in KINDS], "Int32")
     shuffled = random.Random(seed).sample(decisions, len(decisions))  # the order of rows must not matter
     final = final_labels(labels, shuffled, overlap=overlap)
-    assert set(final.columns) == {*labels.columns, *ADDED}
+    added = {"label", "label_source", "votes", "disputed", "adjudicated", "rejected", "reason", "outcome", "invalid"}
+    assert set(final.columns) == {*labels.columns, *added, "strength"}
     for record in final.to_dict("records"):
         clip = str(record["clip_id"])
         expected = final_row(decisions, clip, int(KINDS[clip]), auto_label_of[clip], overlap)
