@@ -46,7 +46,7 @@ def listed(desk: Desk, row: int, *, sight: bool, named: bool, by: Metric | None)
 
 
 def _opinion(desk: Desk, row: int) -> str:
-    """Return what reviewers say about a clip, one of `browse.OPINIONS`."""
+    """Return what reviewers say about a clip, one of `browse_messages.Opinion`."""
     final = int(desk.board.final[row])
     if desk.board.is_disputed(row):
         return "disputed"
