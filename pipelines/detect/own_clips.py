@@ -73,10 +73,9 @@ def predict_clips(
     """
     started = time.time()
     run = read_run(folder)
-    specification = run.specification
     if keep and not os.access(folder, os.W_OK):
         raise UsageError(f"{folder} is read-only: leave out --keep, or copy the run")
-    if specification.detector == IMPORTED:
+    if run.specification.detector == IMPORTED:
         raise UsageError(f"{folder} holds imported predictions, not a detector: give a run of `hfv train`")
     paths = clips_in(clips)
     detector = trained_detector(run, place)
@@ -91,6 +90,12 @@ def predict_clips(
     finally:  # also if it is interrupted
         if keep:
             _keep(run, answers[kept:])
+    return _outcome(run, answers, out, started)
+
+
+def _outcome(run: Run, answers: Sequence[Answer], out: Path | None, started: float) -> Outcome:
+    """Return the answers as tables for people and values for programs."""
+    specification = run.specification
     failed = [answer for answer in answers if answer.evidence is None]
     rows = [
         _row(answer.clip, answer.evidence, specification.classes) for answer in answers if answer.evidence is not None
@@ -103,7 +108,7 @@ def predict_clips(
         about,
     )
     summary = {
-        "run": str(folder),
+        "run": str(run.folder),
         "detector": specification.detector,
         "target": specification.target,
         "classes": list(specification.classes),
