@@ -54,14 +54,14 @@ def near_duplicates(
     counts = np.array([len(own) for own in hashes], np.int64)
     frames = np.zeros((len(hashes), max(1, int(counts.max(initial=1)))), np.uint64)
     for row, own in enumerate(hashes):
-        if len(own):  # repeating the frames of a short clip hardly changes a median
+        if len(own):  # repeated frames of a short clip change no smallest distance
             frames[row] = np.resize(np.asarray(own, np.uint64), frames.shape[1])
     clip = np.repeat(np.arange(len(hashes)), counts)
     flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
     first, second = _candidates(clip, flat, mirrored=mirrored)
     parts = [slice(at, at + AT_ONCE) for at in range(0, len(first), AT_ONCE)]
     bits = np.concatenate(
-        [np.zeros(0), *(_bits(frames[first[part]], frames[second[part]], mirrored) for part in parts)]
+        [np.zeros(0), *(_bits(frames, counts, first[part], second[part], mirrored) for part in parts)]
     )
     near = bits <= SAME
     if vectors is not None:
@@ -102,12 +102,28 @@ def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, In
     return pairs // size, pairs % size
 
 
-def _bits(one: Hashes, other: Hashes, mirrored: bool) -> Floats:
-    """Return the bits in which the frames of pairs of clips, (p, F) each, differ in the median."""
+def _bits(frames: Hashes, counts: Ints, first: Ints, second: Ints, mirrored: bool) -> Floats:
+    """Return the bits in which the frames of pairs of clips differ in the median.
+
+    Args:
+        frames: (n, F), the hashes of each clip; those after its `counts` are repetitions.
+        counts: (n,), the number of its frames.
+        first: (p,), positions of clips.
+        second: (p,), likewise.
+        mirrored: also compare with the mirrored hashes.
+    """
     masks = (0, MIRROR) if mirrored else (0,)
     found = []
     for mask in masks:
-        differing = np.bitwise_count(one[:, :, None] ^ other[:, None, :] ^ np.uint64(mask))
-        there, back = (np.median(differing.min(axis=axis), axis=1) for axis in (2, 1))
+        differing = np.bitwise_count(frames[first][:, :, None] ^ frames[second][:, None, :] ^ np.uint64(mask))
+        there, back = _median(differing.min(axis=2), counts[first]), _median(differing.min(axis=1), counts[second])
         found.append(np.maximum(there, back))
     return np.asarray(np.min(found, axis=0), np.float64)
+
+
+def _median(values: npt.NDArray[np.uint8], counts: Ints) -> Floats:
+    """Return the median of the first `counts` values of each row."""
+    known = np.arange(values.shape[1]) < counts[:, None]
+    ordered = np.sort(np.where(known, values, np.iinfo(np.uint8).max), axis=1)
+    low, high = (np.take_along_axis(ordered, place[:, None], axis=1) for place in ((counts - 1) // 2, counts // 2))
+    return np.asarray((low[:, 0].astype(np.float64) + high[:, 0]) / 2)

@@ -67,7 +67,7 @@ def evenness(counts: npt.NDArray[np.int64]) -> float:
     if not total or len(counts) < 2:
         return 0.0
     parts = counts[counts > 0] / total
-    return float(-(parts * np.log(parts)).sum() / np.log(len(counts)))
+    return float((parts * np.log(1 / parts)).sum() / np.log(len(counts)))
 
 
 def absent_names(counts: pd.Series) -> str:

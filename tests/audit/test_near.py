@@ -156,3 +156,11 @@ def test_media_faults_are_measured() -> None:
 def test_a_clip_of_one_frame_has_no_signals_of_change() -> None:
     result = signals(scene(3, 1))
     assert (result.decoded, result.frozen, result.change, result.cuts, len(result.hashes)) == (1, None, None, None, 1)
+
+
+def test_short_clips_are_compared_alike_beside_longer_ones() -> None:
+    rng = np.random.default_rng(0)
+    shared, one, other = rng.integers(0, 2**63, (3, 4), dtype=np.uint64)
+    short = [[*shared, *one], [*shared, *other]]  # one half is the same
+    beside = [*short, rng.integers(0, 2**63, 12, dtype=np.uint64)]
+    assert len(near_duplicates(short).first) == len(near_duplicates(beside).first) == 0
