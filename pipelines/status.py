@@ -36,9 +36,10 @@ def status(manifests: Manifests) -> Outcome:
         counted = counted_rows(clips, lost)
         counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
         wanted = counted["clip_id"].unique()
-        labels = _counted(manifests, LABELS, "auto_label", generator, wanted)
+        readable = counted.filter(pc.equal(counted["status"], Status.OK.value))["clip_id"].unique()
+        labels = _counted(manifests, LABELS, "auto_label", generator, readable)
         origin = origin_of_labels(manifests, generator) if len(labels) else None
-        splits = _counted(manifests, SPLITS, "split", generator, wanted)
+        splits = _counted(manifests, SPLITS, "split", generator, readable)
         generators.append(
             {
                 "generator": generator,
@@ -52,7 +53,7 @@ def status(manifests: Manifests) -> Outcome:
             }
         )
         speed = pace(manifests, generator)
-        generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
+        generators[-1] |= {"clips_per_s": speed and _significant(speed)}
         profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
         for profile in profiles or [None]:
             speed = pace(manifests, generator, profile)
@@ -99,5 +100,10 @@ def _of_metric(
         "failed": tried - done,
         "left": left,
         "older": older,
-        "hours_left": round(left / speed / 3600, 1) if speed and left else None,
+        "hours_left": _significant(left / speed / 3600) if speed and left else None,
     }
+
+
+def _significant(value: float) -> float:
+    """Return the value with three significant digits, so that a small one is not 0."""
+    return float(f"{value:.3g}")

@@ -222,6 +222,16 @@ def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> Non
     assert summary["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == summary["generators"][0]
 
 
+def test_status_counts_no_label_of_unreadable_footage(manifests: Manifests) -> None:
+    fill(manifests, "film", [(1.0, 2.0, 3.0)] * 3, real=True)
+    clips = manifests.read(CLIPS, generator="film").to_pylist()
+    clips[0] |= {"status": "failed", "error": "it is gone"}
+    manifests.replace(CLIPS, [pa.Table.from_pylist(clips, schema=CLIPS.schema)], generator="film")
+    label(manifests)
+    (row,) = status(manifests).summary["generators"]
+    assert (row["clips"], row["unreadable"], row["labelled"]) == (2, 1, 2)
+
+
 FOLDERS = ("hunyuanvideo", "cogvideo")
 
 
