@@ -14,6 +14,7 @@ from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.path_text import FILE, file_name, printable
 from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SPLITS, Table
+from hfv_builder.wording import counted, percent
 from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
@@ -157,7 +158,7 @@ def _places(label: dict[str, Any] | None, scores: dict[str, Any]) -> list[dict[s
     rows = []
     for name, row in scores.items():
         rank, size = (label[f"rank_{name}"], label["group_size"]) if label else (None, None)
-        top = f"top {100 * rank / size:.1f} %" if rank and size else None
+        top = f"top {percent(rank / size)}" if rank and size else None
         of = f"{rank} of {size}" if rank else None
         rows.append({"metric": name, "score": row["score"], "rank": of, "place": top, "profile": row["profile"]})
         rows[-1] |= {"remark": row["error"]} if any(other["error"] for other in scores.values()) else {}
@@ -191,7 +192,9 @@ def _sides(split: dict[str, Any] | None, final: dict[str, Any] | None) -> str:
     if final is not None:
         said = f"rejected ({final['reason']})" if final["rejected"] else final["label_name"] or "none"
         states = [word for word in ("disputed", "adjudicated") if final[word]]
-        lines.append(f"final label: {said}, {final['votes']} votes{''.join(f', {state}' for state in states)}")
+        lines.append(
+            f"final label: {said}, {counted(final['votes'], 'vote')}{''.join(f', {state}' for state in states)}"
+        )
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from hfv_builder.audit.stability import changed_labels
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.records import METRICS, Label
+from hfv_builder.wording import percent
 
 SCORES = [metric.value for metric in METRICS]
 CONFOUNDS = {
@@ -174,7 +175,7 @@ def _reference(generator: str, own: pd.DataFrame, real: Floats, mix: dict[str, F
     yield judge("clips within the real range", generator, estimate, says, advice=advice, clips=clips)
     differs = found != own["auto_label"].to_numpy(np.int64)
     estimate = share(int(differs.sum()), len(own))
-    mixed = ", ".join(f"{100 * part:.0f} % {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
+    mixed = ", ".join(f"{percent(part, 0)} {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
     says = f"{_percent(estimate)} of the labels of {generator} differ by the reference rule, which gives {mixed}"
     clips = tuple(own.loc[differs, "clip_id"])
     advice = "hfv review --clips LIST"
@@ -187,7 +188,7 @@ def _mix(found: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Floats:
 
 def _percent(estimate: Estimate) -> str:
     interval = "" if estimate.low is None else f" ({100 * estimate.low:.1f} to {100 * (estimate.high or 0):.1f})"
-    return f"{100 * estimate.value:.1f} %{interval}"
+    return f"{percent(estimate.value)}{interval}"
 
 
 def _signed(estimate: Estimate) -> str:

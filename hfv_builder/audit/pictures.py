@@ -14,6 +14,7 @@ from hfv_builder.audit.labels import SCORES
 from hfv_builder.audit.limits import LIMITS
 from hfv_builder.records import Label
 from hfv_builder.release.figures import COLOURS, INK
+from hfv_builder.wording import percent
 
 WIDTH = 9.6
 DOTS = 3000
@@ -94,7 +95,7 @@ def mixes(found: Mapping[str, Mapping[str, Any]]) -> Figure | None:
         for name, part in zip(SCORES, mix, strict=True):
             axes.barh(place, part, left=left, color=COLOURS[name], height=0.66)
             if part > 0.08:
-                axes.text(left + part / 2, place, f"{part:.0%}", ha="center", va="center", color="white", fontsize=8)
+                axes.text(left + part / 2, place, percent(part, 0), ha="center", va="center", color="white", fontsize=8)
             left += part
     _rows(axes, [name for name, _ in rows])
     axes.set_xlim(0, 1)

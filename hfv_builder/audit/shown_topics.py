@@ -9,6 +9,7 @@ import pandas as pd
 from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, named
+from hfv_builder.wording import percent
 
 LEAST = 20
 """Smallest number of clips with an embedding for a finding."""
@@ -70,6 +71,6 @@ def _evenness(topic: str, count: pd.Series, shown: pd.Series, prompts: pd.Series
     single = contained.sum(axis=1).eq(1)
     if single.any():
         same = contained[single].idxmax(axis=1).eq(shown[single]).mean()
-        says += f"; it agrees with {100 * same:.0f} % of the {int(single.sum())} prompts that name one"
+        says += f"; it agrees with {percent(same, 0)} of the {int(single.sum())} prompts that name one"
     advice = f"hfv select --balance {FIELDS[topic]}"
     return judge(NAMES[topic], "all", Estimate(value=value), says, advice=advice)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import parse_toml
+from hfv_builder.wording import counted
 
 FILE = "topics.toml"
 TOPICS = ("activities", "backgrounds")
@@ -75,7 +76,8 @@ def absent_names(counts: pd.Series) -> str:
     absent = [str(name) for name in counts.index[counts == 0]]
     if not absent:
         return ""
-    return f"; {len(absent)} are missing ({', '.join(absent[:8])}{', …' if len(absent) > 8 else ''})"
+    missing = counted(len(absent), "is missing", "are missing")
+    return f"; {missing} ({', '.join(absent[:8])}{', …' if len(absent) > 8 else ''})"
 
 
 def _inflected(words: str) -> str:

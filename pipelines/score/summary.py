@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hfv_builder.frames.checks import ODD
 from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.storage.schema import SCORES
+from hfv_builder.wording import counted
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.score.run import ScoringRun
 
@@ -43,7 +44,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
         rows = rows.filter(present)
         if len(rows) < len(clips):
             raise UsageError(
-                f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
+                f"{len(clips) - len(rows)} of {len(clips)} clips have no {metric} row: workers wrote elsewhere; "
                 f"{run.manifests.root} must be the same place for each of them"
             )
         fine = pc.equal(rows["status"], Status.OK.value)
@@ -69,8 +70,9 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
     resolved = run.resolved
     rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
     text = paragraphs(
-        f"{run.generator}: {scored} clips scored now{rate}, profile {resolved.profile.name} on {resolved.device}",
-        f"copied from profiles with the same fingerprints: {copied} scores" if copied else "",
+        f"{run.generator}: {counted(scored, 'clip')} scored now{rate}, "
+        f"profile {resolved.profile.name} on {resolved.device}",
+        f"copied from profiles with the same fingerprints: {counted(copied, 'score')}" if copied else "",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
         table(failures, f"failed: {len(failures)} of {len(clips)} clips", limit=SHOWN),
@@ -97,7 +99,8 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
 def _about_older(clips: int) -> str:
     if not clips:
         return ""
-    return f"kept from an older configuration of this profile, because the present one fails on them: {clips} clips"
+    kept = counted(clips, "clip")
+    return f"kept from an older configuration of this profile, because the present one fails there: {kept}"
 
 
 def _suspicious(run: ScoringRun) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_unreadable_clips_and_failed_runs_are_named(
     monkeypatch.setattr(stage, "train_run", lambda *_: (None, {"data/train/a.mp4": "it is broken"}))
     outcome = reproduce(folder, out=tmp_path, detectors=["cnndet"], values=SMALL, place=workplace)
     assert outcome.exit_code == SOME_FAILED
-    assert "1 clips cannot be read" in outcome.text
+    assert "1 clip that cannot be read" in outcome.text
     assert outcome.summary["failed"] == [{"clip": "data/train/a.mp4", "error": "it is broken"}]
     for failure in (Diverged("training diverged in epoch 2"), RuntimeError("can't allocate memory")):
         trained: list[Path] = []

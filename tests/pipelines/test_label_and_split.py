@@ -169,7 +169,7 @@ def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> Non
     mixed = manifests.read(SCORES, **keys).to_pandas()
     mixed.loc[mixed["clip_id"] == ids[0], "fingerprint"] = "other"
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
-    trouble = r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"
+    trouble = r"spatial scores of kling.*\(f: 3 clips; other: 1 clip\).*`hfv score"
     with pytest.raises(UsageError, match=trouble) as raised:
         label(manifests)
     assert raised.value.args[1:] == ("the others are labelled: pika",)
