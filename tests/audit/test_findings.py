@@ -181,6 +181,15 @@ def test_a_side_may_name_no_frequent_activity() -> None:
     assert "activities that differ between sides" not in {item.finding for item in findings}
 
 
+def test_sides_that_share_no_activity_differ_wholly() -> None:
+    prompts = ["a man walks"] * 10 + ["a man dances"] * 10
+    clips = clean().query("generator == 'kling'").head(20).assign(prompt=prompts, split=["train"] * 10 + ["val"] * 10)
+    found = {each.finding: each.estimate for each in diversity(clips, load_topics(), "no embedding").findings}
+    estimate = found["activities that differ between sides"]
+    assert estimate is not None
+    assert estimate.value == pytest.approx(1)
+
+
 def test_labels_of_another_profile_are_compared() -> None:
     clips = clean()
     scores = clips[~clips["is_real"]].set_index("clip_id")[SCORES]
