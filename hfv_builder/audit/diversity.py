@@ -33,7 +33,7 @@ def _by_prompts(clips: pd.DataFrame, topics: Topics) -> Report:
     fake = clips[~clips["is_real"]]
     with_prompt = fake[fake["prompt"].notna()]
     if len(with_prompt) < LEAST:
-        why = f"{len(with_prompt)} generated clips have a prompt, and it needs {LEAST}"
+        why = f"it needs {LEAST} generated clips with a prompt, and there are {len(with_prompt)}"
         advice = "hfv catalog --generator G --clips DIR --prompts FILE"
         return Report(area=Area.DIVERSITY, findings=(not_computed("clips without a prompt", why, advice=advice),))
     lacking = fake[fake["prompt"].isna()]

@@ -53,7 +53,7 @@ def by_pictures(clips: pd.DataFrame, topics: Topics, shown: pd.DataFrame | str) 
     own = shown.loc[fake.index]
     known = own["activities"].notna()
     if known.sum() < LEAST:
-        why = f"{int(known.sum())} generated clips have an embedding of CLIP, and it needs {LEAST}"
+        why = f"it needs {LEAST} generated clips with an embedding of CLIP, and there are {int(known.sum())}"
         return Report(area=Area.DIVERSITY, findings=(not_computed(NAMES["activities"], why),))
     findings, counts = [], {}
     for topic in TOPICS:
