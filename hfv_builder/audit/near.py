@@ -19,6 +19,8 @@ SURE = 3.0
 """Bits up to which embeddings need not confirm near duplicates, since bars change an embedding but no hash."""
 ALIKE = 0.9
 """Smallest cosine of the mean embeddings of clips that differ in more bits, for them to be near duplicates."""
+SHARING = 8
+"""Clips that share a hash, of which all pairs are compared."""
 AT_ONCE = 20_000
 """Pairs of clips that are compared together."""
 
@@ -88,18 +90,35 @@ def _candidates(clip: Ints, hashes: Hashes, *, mirrored: bool) -> tuple[Ints, In
         clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
     order = np.lexsort((clip, hashes))
     clip, hashes = clip[order], hashes[order]
-    unique, start = np.unique(hashes, return_index=True)
-    leader = clip[np.repeat(start, np.diff(np.append(start, len(clip))))]
+    unique, start, size = np.unique(hashes, return_index=True, return_counts=True)
+    leader = clip[np.repeat(start, size)]
     same = hashes[1:] == hashes[:-1]
     one, other = near_pairs(unique, CANDIDATE)
-    # Of the clips that share a hash, each is compared only with the first and the next one, which avoids quadratic
-    # time.
-    firsts = np.concatenate([leader, clip[:-1][same], clip[start[one]]])
-    seconds = np.concatenate([clip, clip[1:][same], clip[start[other]]])
+    shared = np.flatnonzero(size > 1)
+    first, second = _crossed(start, np.minimum(size, SHARING), np.append(shared, one), np.append(shared, other))
+    # Of more clips that share a hash, each is compared with the first and the next one, which avoids quadratic time.
+    firsts = np.concatenate([leader, clip[:-1][same], clip[first]])
+    seconds = np.concatenate([clip, clip[1:][same], clip[second]])
     low, high = np.minimum(firsts, seconds), np.maximum(firsts, seconds)
-    size = int(clip.max(initial=0)) + 1
-    pairs = np.unique((low * size + high)[low < high])
-    return pairs // size, pairs % size
+    clips = int(clip.max(initial=0)) + 1
+    pairs = np.unique((low * clips + high)[low < high])
+    return pairs // clips, pairs % clips
+
+
+def _crossed(start: Ints, size: Ints, one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Return all pairs of a member of a group and a member of another group, as their positions.
+
+    Args:
+        start: (g,), the position of the first member of each group.
+        size: (g,), the number of its members.
+        one: (p,), groups.
+        other: (p,), the groups to pair them with.
+    """
+    counts = size[one] * size[other]
+    pair = np.repeat(np.arange(len(one)), counts)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+    across = size[other][pair]
+    return start[one][pair] + place // across, start[other][pair] + place % across
 
 
 def _bits(frames: Hashes, counts: Ints, first: Ints, second: Ints, mirrored: bool) -> Floats:
