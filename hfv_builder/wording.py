@@ -1,4 +1,4 @@
-"""Numbers in sentences: with their noun in singular or plural, and shares in percent."""
+"""Numbers in sentences: with their noun in singular or plural, shares in percent, and significant digits."""
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -22,3 +22,12 @@ def percent(share: float, digits: int = 1) -> str:
     if share < 1 and float(text) == 100:
         return f"over {100 - step:g} %"
     return f"{text} %"
+
+
+def significant(value: float, digits: int = 3) -> float:
+    """Return the value with so many significant digits, so that a small one is not 0.
+
+    >>> significant(0.0012345), significant(12345.6)
+    (0.00123, 12300.0)
+    """
+    return float(f"{value:.{digits}g}")

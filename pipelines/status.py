@@ -12,6 +12,7 @@ from hfv_builder.labelling.scored import origin_of_labels, present_fingerprint, 
 from hfv_builder.records import METRICS, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS, Table
+from hfv_builder.wording import significant
 from pipelines.generators import catalogued, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score.old_scores import old_generators
@@ -53,7 +54,7 @@ def status(manifests: Manifests) -> Outcome:
             }
         )
         speed = pace(manifests, generator)
-        generators[-1] |= {"clips_per_s": speed and _significant(speed)}
+        generators[-1] |= {"clips_per_s": speed and significant(speed)}
         profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
         for profile in profiles or [None]:
             speed = pace(manifests, generator, profile)
@@ -100,10 +101,5 @@ def _of_metric(
         "failed": tried - done,
         "left": left,
         "older": older,
-        "hours_left": _significant(left / speed / 3600) if speed and left else None,
+        "hours_left": significant(left / speed / 3600) if speed and left else None,
     }
-
-
-def _significant(value: float) -> float:
-    """Return the value with three significant digits, so that a small one is not 0."""
-    return float(f"{value:.3g}")

@@ -1,6 +1,6 @@
 """Numbers in sentences."""
 
-from hfv_builder.wording import counted, percent
+from hfv_builder.wording import counted, percent, significant
 
 
 def test_one_is_singular() -> None:
@@ -21,3 +21,7 @@ def test_a_share_is_0_or_100_only_if_it_is_that() -> None:
         "100.0 %",
     ]
     assert [percent(share, 0) for share in (0.004, 0.996)] == ["under 1 %", "over 99 %"]
+
+
+def test_a_small_number_is_not_0() -> None:
+    assert [significant(value) for value in (0.0, 0.0022222, 24.0, 123.456)] == [0.0, 0.00222, 24.0, 123.0]

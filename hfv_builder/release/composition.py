@@ -8,7 +8,7 @@ import pandas as pd
 from hfv_builder.clips.sources import Source, differences
 from hfv_builder.records import METRICS, Label, Split
 from hfv_builder.release.media import Media
-from hfv_builder.wording import counted
+from hfv_builder.wording import counted, significant
 
 Row = dict[str, Any]
 FACTS = ("width", "height", "fps", "num_frames", "duration_s")
@@ -100,7 +100,7 @@ def totals(clips: pd.DataFrame) -> Row:
     return {
         "clips": len(clips),
         "generators": int(clips["generator"].nunique()),
-        "hours": round(seconds / 3600, 2),
+        "hours": significant(seconds / 3600),
         "media": {str(name): int(media[name]) for name in sorted(media.index)},
         "reviewed": reviewed_clips(clips),
     }

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from hfv_builder.frames.checks import ODD
 from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.storage.schema import SCORES
-from hfv_builder.wording import counted
+from hfv_builder.wording import counted, significant
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.score.run import ScoringRun
 
@@ -68,7 +68,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
     failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
     suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
     resolved = run.resolved
-    rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
+    rate = f" in {seconds:.1f} s ({significant(scored / seconds):g} clips/s)" if scored else ""
     text = paragraphs(
         f"{run.generator}: {counted(scored, 'clip')} scored now{rate}, "
         f"profile {resolved.profile.name} on {resolved.device}",
@@ -85,7 +85,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int = 0, sta
         "device": run.resolved.device,
         "scored_now": scored,
         "scores_copied": copied,
-        "clips_per_second": round(scored / seconds, 3),
+        "clips_per_second": significant(scored / seconds),
         "metrics": counts,
         "failed": len(failures),
         "failures_by_reason": dict(Counter(reasons.values()).most_common()),
