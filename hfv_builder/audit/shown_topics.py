@@ -13,6 +13,8 @@ from hfv_builder.wording import percent
 
 LEAST = 20
 """Smallest number of clips with an embedding for a finding."""
+BY_CLIP = "by CLIP"
+"""End of the name of the counts of a topic."""
 NAMES = {topic: f"evenness of {topic} by CLIP" for topic in TOPICS}
 FIELDS = {"activities": "activity", "backgrounds": "background"}
 
@@ -59,7 +61,7 @@ def by_pictures(clips: pd.DataFrame, topics: Topics, shown: pd.DataFrame | str) 
     for topic in TOPICS:
         count = own.loc[known, topic].value_counts().reindex([*topics[topic]], fill_value=0)
         findings.append(_evenness(topic, count, own.loc[known, topic], fake.loc[known, "prompt"], topics))
-        counts[f"{topic} by CLIP"] = count.sort_values(ascending=False, kind="stable")
+        counts[f"{topic} {BY_CLIP}"] = count.sort_values(ascending=False, kind="stable")
     return Report(area=Area.DIVERSITY, findings=tuple(findings), data={"counts": counts})
 
 
