@@ -45,7 +45,9 @@ def verdict(findings: Sequence[Finding]) -> str:
         return f"not ready to publish: {counted(errors, 'serious finding')}{also}"
     if warnings:
         return f"publishable once {counted(warnings, 'warning')} {'is' if warnings == 1 else 'are'} fixed or explained"
-    return "a careful reviewer finds nothing serious"
+    absent = sum(each.estimate is None for each in findings)
+    but = f", but {counted(absent, 'check')} could not be computed" if absent else ""
+    return f"a careful reviewer finds nothing serious{but}"
 
 
 def page(

@@ -11,7 +11,9 @@ from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Estimate, Finding, Severity
 from hfv_builder.audit.labels import COMPONENTS, SCORES, labels
 from hfv_builder.audit.leakage import NEAR, leakage
+from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.media import media
+from hfv_builder.audit.page import verdict
 from hfv_builder.audit.people import people
 from hfv_builder.audit.pictures import facts
 from hfv_builder.audit.shortcuts import shortcuts
@@ -270,6 +272,13 @@ def test_no_finding_is_ok_where_nothing_can_be_examined() -> None:
     unsplit[NEAR] = unsplit[NEAR].where(unsplit["split"].isna())
     (none,) = [item for item in leakage(unsplit, NO_PAIRS).findings if item.finding == name]
     assert (none.estimate, none.severity) == (None, Severity.NOTE)
+
+
+def test_a_verdict_names_what_could_not_be_computed() -> None:
+    fine = judge("tied labels", "kling", Estimate(value=0.0, low=0.0, high=0.1), "no ties")
+    assert verdict([fine]) == "a careful reviewer finds nothing serious"
+    absent = not_computed("watermark at one place", "too few clips")
+    assert verdict([fine, absent]) == "a careful reviewer finds nothing serious, but 1 check could not be computed"
 
 
 def test_an_interval_from_zero_is_drawn_whole() -> None:
