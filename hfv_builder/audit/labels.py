@@ -60,10 +60,11 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Report:
         if len(own) < LEAST:
             few.append(str(generator))
             continue
-        findings += _chance(str(generator), own)
+        groups = ranked_together(own, clips[clips["generator"].eq(generator)])
+        findings += _chance(str(generator), own, groups)
         findings += _scores(str(generator), own)
         mixes[str(generator)] = {"rank rule": _mix(own["auto_label"].to_numpy(np.int64))}
-        findings += _others(str(generator), own, others)
+        findings += _others(str(generator), own, others, groups)
         if len(alike) >= LEAST:
             findings += _reference(str(generator), own, alike[SCORES].to_numpy(np.float64), mixes[str(generator)])
     if few:
@@ -75,21 +76,22 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Report:
     return Report(area=Area.LABELS, findings=tuple(findings), data={"mixes": mixes})
 
 
-def ranked_together(clips: pd.DataFrame) -> pd.Series:
+def ranked_together(clips: pd.DataFrame, every: pd.DataFrame) -> pd.Series:
     """Return the group in which each clip of a generator is ranked: its format after `label --by-format`, else one.
 
     Args:
-        clips: a row per clip with group_size (null = not ranked) and the columns of formats.
+        clips: a row per labelled clip with group_size.
+        every: a row per clip of the generator with the columns of formats, which depend on all of them.
     """
     sizes = clips["group_size"].dropna()
     if sizes.nunique() > 1 or sizes.lt(len(sizes)).any():
-        return name_formats(clips)
+        return name_formats(every)[clips.index]
     return pd.Series("all", clips.index)
 
 
-def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
-    groups = pd.factorize(ranked_together(own))[0].astype(np.int64)
-    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64), groups)
+def _chance(generator: str, own: pd.DataFrame, groups: pd.Series) -> Iterator[Finding]:
+    numbers = pd.factorize(groups)[0].astype(np.int64)
+    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64), numbers)
     says = f"{_percent(changed)} of the labels of {generator} change when its clips are resampled"
     unstable = tuple(own.loc[by_clip >= UNSTABLE, "clip_id"])
     advice = "hfv review (the clips with the smallest margins come first)"
@@ -140,9 +142,10 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
             yield judge(finding, generator, found, says)
 
 
-def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
+def _others(
+    generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame], groups: pd.Series
+) -> Iterator[Finding]:
     """Compare the labels under two profiles, each ranked among the clips that both profiles scored."""
-    groups = ranked_together(own)
     for profile, scores in others.items():
         both = own["clip_id"].isin(scores.index)
         count = int(both.sum())

@@ -9,7 +9,7 @@ import pytest
 from hfv_builder.audit.agreement import agreement
 from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Estimate, Finding, Severity
-from hfv_builder.audit.labels import COMPONENTS, SCORES, labels
+from hfv_builder.audit.labels import COMPONENTS, SCORES, labels, ranked_together
 from hfv_builder.audit.leakage import NEAR, leakage
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.media import media
@@ -228,6 +228,13 @@ def test_labels_by_format_are_resampled_in_their_formats() -> None:
     }
     assert len(figures) == 3
     assert max(figures.values()) < 0.15
+
+
+def test_formats_are_those_of_all_clips_of_the_generator() -> None:
+    facts_ = {"width": 640, "height": 480, "fps": 24.0, "num_frames": [97, 121, 81], "group_size": [1, 1, None]}
+    every = pd.DataFrame(facts_)  # with the clip without a label, 97 and 121 frames are two formats
+    groups = ranked_together(every.head(2), every)
+    assert groups.nunique() == 2
 
 
 def test_the_reference_rule_takes_real_scores_of_the_same_profile() -> None:
