@@ -165,8 +165,8 @@ def _write(path: Path, figures: pd.DataFrame, release: str) -> None:
     text = [
         f"# The paper's tables, reproduced on {release}",
         "In percent. *paper*: as printed in HumanSAM (Liu et al., ICCV 2025). *ours*: these runs; a dash where there "
-        "is none. Both can be compared only if the release holds the paper's clips and labels. Intervals are in "
-        "results/results.md.",
+        "is none. Averages are over the paper's sets that the release has. Both can be compared only if the release "
+        "holds the paper's clips and labels. Intervals are in results/results.md.",
     ]
     for own in paper_tables():
         text += [f"## Table {own.number}: {own.title}", markdown(beside(own, figures))]
