@@ -172,7 +172,8 @@ def test_disputes_are_those_of_the_queue(clips: Clips) -> None:
 def test_intervals_of_shares() -> None:
     assert list(wilson(8, 10)) == pytest.approx([0.4902, 0.9433], abs=1e-4)
     assert wilson(0, 0) == (None, None)
-    assert wilson(4, 4)[1] == 1.0
+    assert {wilson(n, n)[1] for n in range(1, 100)} == {1.0}
+    assert {wilson(0, n)[0] for n in range(1, 100)} == {0.0}
 
 
 def test_a_difference_of_shares_has_an_interval() -> None:
