@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hfv_builder.labelling.decisions import Kind, clip_kinds
+from hfv_builder.labelling.final_labels import settle, standing, undone
+from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
@@ -17,6 +20,7 @@ from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SP
 from hfv_builder.wording import counted, percent
 from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+from pipelines.split.reviewed import DEFAULT_OVERLAP
 
 ID = 16
 """Number of hex digits of a clip id."""
@@ -48,7 +52,7 @@ def show(manifests: Manifests, name: str) -> Outcome:
         _about(clip),
         table(_places(label, scores), _title(label)),
         _drawn(scores),
-        _sides(split, final),
+        _sides(split, final, is_settled=final is None or final["adjudicated"] or _is_settled(manifests, clip, label)),
         table([_said(row) for row in decisions], "decisions:"),
     )
     return Outcome(summary=summary, text=text)
@@ -184,13 +188,25 @@ def _bars(trace: "np.ndarray[Any, np.dtype[np.float64]]") -> str:
     return "".join(BARS[int(part.max() / top * (len(BARS) - 1))] if len(part) else " " for part in parts)
 
 
-def _sides(split: dict[str, Any] | None, final: dict[str, Any] | None) -> str:
+def _is_settled(manifests: Manifests, clip: dict[str, Any], label: dict[str, Any] | None) -> bool:
+    """Return whether the decisions on a clip settle its final label; else this is the automatic one."""
+    decisions, overlap = read_reviews(manifests)
+    own = [decision for decision in decisions if decision.clip_id == clip["clip_id"]]
+    facts = (clip["status"] == Status.OK, bool(clip["is_real"]), label is not None and label["auto_label"] is not None)
+    ok, real, labelled = (np.array([fact]) for fact in facts)
+    (kind,) = clip_kinds(ok=ok, real=real, labelled=labelled)
+    given = standing(own, undone(own))
+    return settle(given, Kind(kind), overlap=DEFAULT_OVERLAP if overlap is None else overlap).code is not None
+
+
+def _sides(split: dict[str, Any] | None, final: dict[str, Any] | None, *, is_settled: bool) -> str:
     lines = []
     if split is not None and split["split"] is not None:
         source = {"auto": "automatic", "review": "reviewed"}.get(split["label_source"], split["label_source"])
         lines.append(f"split: {split['split']} of protocol {split['protocol'] or 'pooled'}, by its {source} label")
     if final is not None:
         said = f"rejected ({final['reason']})" if final["rejected"] else final["label_name"] or "none"
+        said += "" if is_settled else " (automatic: its votes settle nothing yet)"
         states = [word for word in ("disputed", "adjudicated") if final[word]]
         lines.append(
             f"final label: {said}, {counted(final['votes'], 'vote')}{''.join(f', {state}' for state in states)}"
