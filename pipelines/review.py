@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hfv_builder.records import UsageError
 from hfv_builder.storage.lock import lock
 from hfv_builder.storage.manifest import Manifests
+from hfv_builder.wording import counted
 from pipelines.generators import catalogued
 from pipelines.outcome import Outcome, table
 from pipelines.score.old_scores import bring_up_to_date, old_generators
@@ -182,8 +183,7 @@ def export_reviews(
     with _opened(path) as store:
         target = destination(manifests, db, into)
         rows = export(store, manifests, target, overlap=overlap)
-    word = "decision" if rows == 1 else "decisions"
-    text = f"{rows} {word} in {target.root}/reviews, final labels in {target.root}/final"
+    text = f"{counted(rows, 'decision')} in {target.root}/reviews, final labels in {target.root}/final"
     if target.root != manifests.root:
         command = f"`hfv reviews export --db {quote(str(path))} --into {quote(str(manifests.root))}`"
         text += f"\nthey do not count in {manifests.root}; to add them there, run {command}"
@@ -213,7 +213,7 @@ def daily_summary(manifests: Manifests, *, db: Path | None = None, csv: Path | N
             csv.write_bytes(days_csv(rows))
         except OSError as error:
             raise UsageError(f"cannot write to {csv}: {error.strerror}") from None
-        text += f"\n\n{len(rows)} rows in {csv}"
+        text += f"\n\n{counted(len(rows), 'row')} in {csv}"
     return Outcome(summary={"days": rows}, text=text)
 
 

@@ -9,13 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hfv_builder.labelling.decisions import Kind, clip_kinds
+from hfv_builder.labelling.final_labels import settle, standing, undone
+from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.path_text import FILE, file_name, printable
 from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS, SCORES, SPLITS, Table
+from hfv_builder.wording import counted, percent
 from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
+from pipelines.split.reviewed import DEFAULT_OVERLAP
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 60
@@ -45,7 +50,7 @@ def show(manifests: Manifests, name: str) -> Outcome:
         _about(clip),
         table(_places(label, scores), _title(label)),
         _drawn(scores),
-        _sides(split, final),
+        _sides(split, final, is_settled=final is None or final["adjudicated"] or _is_settled(manifests, clip, label)),
         table([_said(row) for row in decisions], "decisions:"),
     )
     return Outcome(summary=summary, text=text)
@@ -155,7 +160,7 @@ def _places(label: dict[str, Any] | None, scores: dict[str, Any]) -> list[dict[s
     rows = []
     for name, row in scores.items():
         rank, size = (label[f"rank_{name}"], label["group_size"]) if label else (None, None)
-        top = f"top {100 * rank / size:.1f} %" if rank and size else None
+        top = f"top {percent(rank / size)}" if rank and size else None
         of = f"{rank} of {size}" if rank else None
         rows.append({"metric": name, "score": row["score"], "rank": of, "place": top, "profile": row["profile"]})
         rows[-1] |= {"remark": row["error"]} if any(other["error"] for other in scores.values()) else {}
@@ -181,15 +186,29 @@ def _bars(trace: "np.ndarray[Any, np.dtype[np.float64]]") -> str:
     return "".join(BARS[int(part.max() / top * (len(BARS) - 1))] if len(part) else " " for part in parts)
 
 
-def _sides(split: dict[str, Any] | None, final: dict[str, Any] | None) -> str:
+def _is_settled(manifests: Manifests, clip: dict[str, Any], label: dict[str, Any] | None) -> bool:
+    """Return whether the decisions on a clip settle its final label; else this is the automatic one."""
+    decisions, overlap = read_reviews(manifests)
+    own = [decision for decision in decisions if decision.clip_id == clip["clip_id"]]
+    facts = (clip["status"] == Status.OK, bool(clip["is_real"]), label is not None and label["auto_label"] is not None)
+    ok, real, labelled = (np.array([fact]) for fact in facts)
+    (kind,) = clip_kinds(ok=ok, real=real, labelled=labelled)
+    given = standing(own, undone(own))
+    return settle(given, Kind(kind), overlap=DEFAULT_OVERLAP if overlap is None else overlap).code is not None
+
+
+def _sides(split: dict[str, Any] | None, final: dict[str, Any] | None, *, is_settled: bool) -> str:
     lines = []
     if split is not None and split["split"] is not None:
         source = {"auto": "automatic", "review": "reviewed"}.get(split["label_source"], split["label_source"])
         lines.append(f"split: {split['split']} of protocol {split['protocol'] or 'pooled'}, by its {source} label")
     if final is not None:
         said = f"rejected ({final['reason']})" if final["rejected"] else final["label_name"] or "none"
+        said += "" if is_settled else " (automatic: its votes settle nothing yet)"
         states = [word for word in ("disputed", "adjudicated") if final[word]]
-        lines.append(f"final label: {said}, {final['votes']} votes{''.join(f', {state}' for state in states)}")
+        lines.append(
+            f"final label: {said}, {counted(final['votes'], 'vote')}{''.join(f', {state}' for state in states)}"
+        )
     return "\n".join(lines)
 
 

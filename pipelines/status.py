@@ -12,6 +12,7 @@ from hfv_builder.labelling.scored import origin_of_labels, present_fingerprint, 
 from hfv_builder.records import METRICS, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SCORES, SPLITS, Table
+from hfv_builder.wording import significant
 from pipelines.generators import catalogued, lost_clips, shared_tables
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.score.old_scores import old_generators
@@ -36,9 +37,10 @@ def status(manifests: Manifests) -> Outcome:
         counted = counted_rows(clips, lost)
         counts = Counter({each["values"]: each["counts"] for each in counted["status"].value_counts().to_pylist()})
         wanted = counted["clip_id"].unique()
-        labels = _counted(manifests, LABELS, "auto_label", generator, wanted)
+        readable = counted.filter(pc.equal(counted["status"], Status.OK.value))["clip_id"].unique()
+        labels = _counted(manifests, LABELS, "auto_label", generator, readable)
         origin = origin_of_labels(manifests, generator) if len(labels) else None
-        splits = _counted(manifests, SPLITS, "split", generator, wanted)
+        splits = _counted(manifests, SPLITS, "split", generator, readable)
         generators.append(
             {
                 "generator": generator,
@@ -52,7 +54,7 @@ def status(manifests: Manifests) -> Outcome:
             }
         )
         speed = pace(manifests, generator)
-        generators[-1] |= {"clips_per_s": speed and round(speed, 2)}
+        generators[-1] |= {"clips_per_s": speed and significant(speed)}
         profiles: list[str | None] = [*scored_profiles(manifests, [generator])]
         for profile in profiles or [None]:
             speed = pace(manifests, generator, profile)
@@ -99,5 +101,5 @@ def _of_metric(
         "failed": tried - done,
         "left": left,
         "older": older,
-        "hours_left": round(left / speed / 3600, 1) if speed and left else None,
+        "hours_left": significant(left / speed / 3600) if speed and left else None,
     }

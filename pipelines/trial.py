@@ -13,6 +13,7 @@ from hfv_builder.trial import certificate
 from hfv_builder.trial.certificate import Certificate, Comparison
 from hfv_builder.trial.check import Check, table
 from hfv_builder.trial.models import check_models
+from hfv_builder.wording import counted
 from pipelines.device import chosen_device
 from pipelines.environment import environment
 from pipelines.outcome import Outcome, paragraphs
@@ -93,7 +94,7 @@ def _advice(failed: list[Check]) -> str:
     if not failed:
         return ""
     lines = dict.fromkeys(f"{check.model}: {check.advice}" for check in failed)
-    return "\n".join([f"{len(failed)} checks failed; do not use scores of these models:", *lines])
+    return "\n".join([f"{counted(len(failed), 'check')} failed; do not use scores of these models:", *lines])
 
 
 def _compared_row(row: Comparison) -> dict[str, object]:
@@ -119,7 +120,7 @@ def _compared(rows: list[Comparison], changed: list[str], own: Certificate, othe
     ]
     headers = ["metric", "largest difference, of the range", "tolerance", "rank correlation", "verdict"]
     lines = [tabulate(cells, headers=headers, disable_numparse=True)]
-    lines.append(f"labels that would change: {', '.join(changed) or 'none'}, of {len(own.scores)} clips")
+    lines.append(f"labels that would change: {', '.join(changed) or 'none'}, of {counted(len(own.scores), 'clip')}")
     here, there = own.environment, other.environment
     differing = [
         f"{name} {here.get(name, 'none')} (certificate: {there.get(name, 'none')})"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from hfv_builder.labelling.decisions import LEFT_OUT, NOT_SURE
+from hfv_builder.wording import percent
 from review_ui.exports import plain
 from review_ui.people import Sitting, hourly
 from review_ui.shares import share_of
@@ -87,7 +88,8 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
 def printed(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `days` for the terminal, its share with n and interval in one cell."""
     share = row["agreement"]
-    cell = f"{share['share']:.0%} of {share['n']} ({share['from']:.0%} to {share['to']:.0%})" if share["n"] else None
+    part, low, high = (None if share[name] is None else percent(share[name], 0) for name in ("share", "from", "to"))
+    cell = f"{part} of {share['n']} ({low} to {high})" if share["n"] else None
     pace = None if row["per_hour"] is None else round(row["per_hour"])
     return {name.replace("_", " "): value for name, value in (row | {"per_hour": pace, "agreement": cell}).items()}
 

@@ -93,6 +93,11 @@ def sittings(decisions: list[Decision], clips: Clips) -> Iterable[Sitting]:
                 yield sitting
 
 
+def first_sittings(seated: list[Sitting]) -> Iterable[Sitting]:
+    """Return the first sitting of each reviewer on each clip; before later ones the suggestion has been shown."""
+    return {(sitting.reviewer, sitting.clip_id): sitting for sitting in reversed(seated)}.values()
+
+
 def hourly(times: list[float], now: float) -> float | None:
     """Return the decisions per hour of work, without breaks; None if there are too few.
 
@@ -167,7 +172,9 @@ def repeats(of_reviewer: list[Sitting]) -> list[bool]:
 def agreements(seated: list[Sitting]) -> dict[str, Any]:
     """Return the agreement of reviewers on blind first answers (`blind`) and on final answers (`standing`)."""
     return {
-        "blind": asdict(agreement(_counts((s.reviewer, s.clip_id, s.first) for s in seated if s.blind))),
+        "blind": asdict(
+            agreement(_counts((s.reviewer, s.clip_id, s.first) for s in first_sittings(seated) if s.blind))
+        ),
         "standing": asdict(agreement(_counts((s.reviewer, s.clip_id, s.last) for s in seated))),
     }
 
@@ -187,13 +194,13 @@ def pairs(seated: list[Sitting]) -> list[dict[str, Any]]:
     """Return the agreement of every pair of reviewers on the clips that both answered, for the 60 largest pairs."""
     standing: dict[str, dict[str, int | None]] = defaultdict(dict)
     for sitting in seated:
-        if sitting.last != NOT_SURE:
-            standing[sitting.reviewer][sitting.clip_id] = sitting.last
+        standing[sitting.reviewer][sitting.clip_id] = sitting.last
+    sure = {name: {clip: code for clip, code in own.items() if code != NOT_SURE} for name, own in standing.items()}
     agreeing: list[dict[str, Any]] = []
-    for a, b in combinations(sorted(standing), 2):
-        both = standing[a].keys() & standing[b].keys()
+    for a, b in combinations(sorted(sure), 2):
+        both = sure[a].keys() & sure[b].keys()
         if both:
-            equal = share_of(sum(standing[a][clip_id] == standing[b][clip_id] for clip_id in both), len(both))
+            equal = share_of(sum(sure[a][clip_id] == sure[b][clip_id] for clip_id in both), len(both))
             shown = {"clips": equal["n"], "percent": equal["share"], "from": equal["from"], "to": equal["to"]}
             agreeing.append({"a": a, "b": b} | shown)
     return sorted(agreeing, key=lambda pair: -int(pair["clips"]))[:60]

@@ -9,7 +9,7 @@ import pandas as pd
 from hfv_builder.labelling.decisions import ANSWERS, LEFT_OUT, Kind
 from hfv_builder.records import Label
 from review_ui.clips import NONE, Clips, Ints
-from review_ui.people import Sitting
+from review_ui.people import Sitting, first_sittings
 from review_ui.shares import difference, share_of
 
 BINS = 10
@@ -113,9 +113,9 @@ def pull(seated: list[Sitting], clips: Clips) -> dict[str, Any]:
     shares: dict[str, dict[str, Any]] = {}
     for name in ("blind", "shown"):
         same = []
-        for sitting in seated:
+        for sitting in first_sittings(seated):
             auto = clips.auto_label[clips.row[sitting.clip_id]]
-            # Real clips are left out: their suggestion is known. So are answers to a clip that was answered before.
+            # Real clips are left out: their suggestion is known. So are revisits, whose first answer was undone.
             counts = auto != NONE and sitting.kind is Kind.GENERATED and not sitting.revisit
             if counts and sitting.blind == (name == "blind"):
                 same.append(sitting.first == auto)

@@ -18,7 +18,8 @@ def wilson(hits: int, trials: int) -> tuple[float | None, float | None]:
     share = hits / trials
     middle = (share + Z * Z / (2 * trials)) / (1 + Z * Z / trials)
     half = Z / (1 + Z * Z / trials) * ((share * (1 - share) / trials + Z * Z / (4 * trials * trials)) ** 0.5)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not make 0 of n an interval that begins above 0.
+    return (middle - half if hits else 0.0), (middle + half if hits < trials else 1.0)
 
 
 def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, float | None]:

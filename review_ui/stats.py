@@ -57,7 +57,8 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
     done = np.asarray(final["outcome"].isin(DONE), bool)
     seated = list(sittings(decisions, clips))
     pace = hourly([sitting.ended for sitting in seated if not sitting.marks], now)
-    left = int((~done & ~clips.failed).sum())
+    is_open = ~done & ~clips.failed
+    votes_left = int((settings.overlap - final["votes"].to_numpy(np.int64))[is_open].sum())
     return {
         "total": int((~clips.failed).sum()),
         "done": int((done & ~clips.failed).sum()),
@@ -66,7 +67,7 @@ def statistics(clips: Clips, decisions: list[Decision], settings: Settings, now:
         "disputed": int(final["disputed"].sum()),
         "overlap": settings.overlap,
         "per_hour": pace,
-        "hours_left": left * settings.overlap / pace if pace else None,
+        "hours_left": votes_left / pace if pace else None,
         "progress": progress(clips, done),
         "reviewers": reviewers(seated, final, now),
         "agreement": agreements(seated),

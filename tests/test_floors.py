@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("hfv_builder.records",),
+    ("hfv_builder.records", "hfv_builder.wording"),
     ("hfv_builder.storage", "hfv_builder.frames", "hfv_builder.clips"),
     ("hfv_builder.backends.specs", "hfv_builder.profiles"),
     ("hfv_builder.backends", "hfv_builder.metrics", "hfv_builder.people"),

@@ -10,6 +10,7 @@ from hfv_builder.audit.estimates import Ints, kappa, share
 from hfv_builder.audit.finding import Area, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.records import Label
+from hfv_builder.wording import counted, percent
 
 DECILES = 10
 LEAST = 10
@@ -91,7 +92,7 @@ def _reviewed(clips: pd.DataFrame) -> Iterator[Finding]:
         changed = rows["auto_label"].ne(rows["final_label"])
         found = share(int(changed.sum()), len(rows))
         says = (
-            f"reviewers change {100 * found.value:.0f} % of the {len(rows)} labels of {generator} that they looked at"
+            f"reviewers change {percent(found.value, 0)} of the {len(rows)} labels of {generator} that they looked at"
         )
         clips_ = tuple(rows.loc[changed, "clip_id"])
         advice = "hfv split --labels final, and hfv review for the clips that are left"
@@ -114,7 +115,7 @@ def _against(clips: pd.DataFrame, source: str) -> Iterator[Finding]:
     for generator, own in compared.groupby("generator", sort=True):
         same = own["auto_label"].eq(own["other_label"])
         found = share(int(same.sum()), len(own))
-        says = f"{100 * found.value:.1f} % of {len(own)} labels of {generator} are those of {source}"
+        says = f"{percent(found.value)} of {counted(len(own), 'label')} of {generator} agree with {source}"
         differing = tuple(own.loc[~same, "clip_id"])
         advice = "hfv review --clips LIST"
         yield judge("agreement with the other labels", str(generator), found, says, advice=advice, clips=differing)

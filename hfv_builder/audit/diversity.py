@@ -8,6 +8,7 @@ from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.shown_topics import by_pictures
 from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, named
+from hfv_builder.clips.formats import association
 
 LEAST = 20
 """Smallest number of prompts for a finding."""
@@ -32,7 +33,7 @@ def _by_prompts(clips: pd.DataFrame, topics: Topics) -> Report:
     fake = clips[~clips["is_real"]]
     with_prompt = fake[fake["prompt"].notna()]
     if len(with_prompt) < LEAST:
-        why = f"{len(with_prompt)} generated clips have a prompt, and it needs {LEAST}"
+        why = f"it needs {LEAST} generated clips with a prompt, and there are {len(with_prompt)}"
         advice = "hfv catalog --generator G --clips DIR --prompts FILE"
         return Report(area=Area.DIVERSITY, findings=(not_computed("clips without a prompt", why, advice=advice),))
     lacking = fake[fake["prompt"].isna()]
@@ -69,13 +70,8 @@ def _balance(clips: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
     counts = counts.loc[:, counts.sum() > 0]
     if min(counts.shape) < 2:
         return []
-    from scipy.stats import chi2_contingency
-
-    total = int(counts.to_numpy().sum())
-    test = chi2_contingency(counts.to_numpy())
-    surplus = max(0.0, float(test.statistic) - test.dof) / total  # Bergsma 2013
-    value = float(np.sqrt(surplus / (min(counts.shape) - 1)))
-    certain = value if test.pvalue < 0.05 else 0.0
-    says = f"the activities of train, val and test differ: Cramér's V = {value:.2f} (p = {test.pvalue:.2g})"
+    value, p = association(counts.to_numpy(np.float64))
+    certain = value if p < 0.05 else 0.0
+    says = f"the activities of train, val and test differ: Cramér's V = {value:.2f} (p = {p:.2g})"
     estimate = Estimate(value=value, low=certain, high=None)
     return [judge("activities that differ between sides", "all", estimate, says, advice="hfv split --group prompt")]

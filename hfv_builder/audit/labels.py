@@ -13,6 +13,7 @@ from hfv_builder.audit.stability import changed_labels
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.labelling.labels import label_clips
 from hfv_builder.records import METRICS, Label
+from hfv_builder.wording import percent
 
 SCORES = [metric.value for metric in METRICS]
 CONFOUNDS = {
@@ -59,10 +60,11 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Report:
         if len(own) < LEAST:
             few.append(str(generator))
             continue
-        findings += _chance(str(generator), own)
+        groups = ranked_together(own, clips[clips["generator"].eq(generator)])
+        findings += _chance(str(generator), own, groups)
         findings += _scores(str(generator), own)
         mixes[str(generator)] = {"rank rule": _mix(own["auto_label"].to_numpy(np.int64))}
-        findings += _others(str(generator), own, others)
+        findings += _others(str(generator), own, others, groups)
         if len(alike) >= LEAST:
             findings += _reference(str(generator), own, alike[SCORES].to_numpy(np.float64), mixes[str(generator)])
     if few:
@@ -74,21 +76,22 @@ def labels(clips: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Report:
     return Report(area=Area.LABELS, findings=tuple(findings), data={"mixes": mixes})
 
 
-def ranked_together(clips: pd.DataFrame) -> pd.Series:
+def ranked_together(clips: pd.DataFrame, every: pd.DataFrame) -> pd.Series:
     """Return the group in which each clip of a generator is ranked: its format after `label --by-format`, else one.
 
     Args:
-        clips: a row per clip with group_size (null = not ranked) and the columns of formats.
+        clips: a row per labelled clip with group_size.
+        every: a row per clip of the generator with the columns of formats, which depend on all of them.
     """
     sizes = clips["group_size"].dropna()
     if sizes.nunique() > 1 or sizes.lt(len(sizes)).any():
-        return name_formats(clips)
+        return name_formats(every)[clips.index]
     return pd.Series("all", clips.index)
 
 
-def _chance(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
-    groups = pd.factorize(ranked_together(own))[0].astype(np.int64)
-    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64), groups)
+def _chance(generator: str, own: pd.DataFrame, groups: pd.Series) -> Iterator[Finding]:
+    numbers = pd.factorize(groups)[0].astype(np.int64)
+    changed, by_clip = changed_labels(own[SCORES].to_numpy(np.float64), own["auto_label"].to_numpy(np.int64), numbers)
     says = f"{_percent(changed)} of the labels of {generator} change when its clips are resampled"
     unstable = tuple(own.loc[by_clip >= UNSTABLE, "clip_id"])
     advice = "hfv review (the clips with the smallest margins come first)"
@@ -139,9 +142,10 @@ def _scores(generator: str, own: pd.DataFrame) -> Iterator[Finding]:
             yield judge(finding, generator, found, says)
 
 
-def _others(generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
+def _others(
+    generator: str, own: pd.DataFrame, others: Mapping[str, pd.DataFrame], groups: pd.Series
+) -> Iterator[Finding]:
     """Compare the labels under two profiles, each ranked among the clips that both profiles scored."""
-    groups = ranked_together(own)
     for profile, scores in others.items():
         both = own["clip_id"].isin(scores.index)
         count = int(both.sum())
@@ -174,7 +178,7 @@ def _reference(generator: str, own: pd.DataFrame, real: Floats, mix: dict[str, F
     yield judge("clips within the real range", generator, estimate, says, advice=advice, clips=clips)
     differs = found != own["auto_label"].to_numpy(np.int64)
     estimate = share(int(differs.sum()), len(own))
-    mixed = ", ".join(f"{100 * part:.0f} % {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
+    mixed = ", ".join(f"{percent(part, 0)} {name}" for part, name in zip(mix["reference rule"], SCORES, strict=True))
     says = f"{_percent(estimate)} of the labels of {generator} differ by the reference rule, which gives {mixed}"
     clips = tuple(own.loc[differs, "clip_id"])
     advice = "hfv review --clips LIST"
@@ -187,7 +191,7 @@ def _mix(found: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Floats:
 
 def _percent(estimate: Estimate) -> str:
     interval = "" if estimate.low is None else f" ({100 * estimate.low:.1f} to {100 * (estimate.high or 0):.1f})"
-    return f"{100 * estimate.value:.1f} %{interval}"
+    return f"{percent(estimate.value)}{interval}"
 
 
 def _signed(estimate: Estimate) -> str:

@@ -5,6 +5,7 @@ import pandas as pd
 from hfv_builder.audit.estimates import share
 from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
+from hfv_builder.wording import counted
 
 NEAR = "near_group"
 """Column with the group of near duplicates of each clip; null without frame hashes."""
@@ -35,7 +36,11 @@ def leakage(clips: pd.DataFrame, pairs: pd.DataFrame) -> Report:
 def _content(split: pd.DataFrame) -> Finding:
     clips = _on_two_sides(split, split["clip_id"])
     count = int(clips["clip_id"].nunique())
-    says = f"{count} contents are on two sides of the splits" if count else "no content is on two sides"
+    says = (
+        f"{counted(count, 'content is', 'contents are')} on two sides of the splits"
+        if count
+        else "no content is on two sides"
+    )
     return judge("content on two sides", "all", Estimate(value=count), says, advice="hfv split", clips=_ids(clips))
 
 
@@ -44,7 +49,7 @@ def _near(clips: pd.DataFrame) -> Finding:
     twins = clips[sizes > 1]
     groups = int(twins[NEAR].nunique())
     hashed = int(clips[NEAR].notna().sum())
-    says = f"{len(twins)} of {hashed} clips are near duplicates of another, in {groups} groups"
+    says = f"{len(twins)} of {hashed} clips are near duplicates of another, in {counted(groups, 'group')}"
     advice = "hfv split --group near keeps them on one side; reject copies with hfv review --clips LIST"
     return judge("near duplicates", "all", share(len(twins), hashed), says, advice=advice, clips=_ids(twins))
 
@@ -73,7 +78,8 @@ def _prompts(split: pd.DataFrame) -> list[Finding]:
             continue
         clips = _on_two_sides(known, known["prompt_group"])
         groups = int(clips["prompt_group"].nunique())
-        says = f"{len(clips)} of {len(known)} clips share their {what} with a clip on another side ({groups} {what}s)"
+        says = f"{len(clips)} of {len(known)} clips share their {what} with a clip on another side"
+        says += f" ({counted(groups, what)})"
         estimate = Estimate(value=len(clips) / len(known))
         findings.append(judge(name, "all", estimate, says, advice="hfv split --group prompt", clips=_ids(clips)))
     return findings

@@ -19,6 +19,8 @@ SURE = 3.0
 """Bits up to which embeddings need not confirm near duplicates, since bars change an embedding but no hash."""
 ALIKE = 0.9
 """Smallest cosine of the mean embeddings of clips that differ in more bits, for them to be near duplicates."""
+SHARING = 8
+"""Clips that share a hash, of which all pairs are compared."""
 AT_ONCE = 20_000
 """Pairs of clips that are compared together."""
 
@@ -51,13 +53,13 @@ def near_duplicates(hashes: Sequence[Sequence[int] | Hashes], vectors: Vectors |
     counts = np.array([len(own) for own in hashes], np.int64)
     frames = np.zeros((len(hashes), max(1, int(counts.max(initial=1)))), np.uint64)
     for row, own in enumerate(hashes):
-        if len(own):  # repeating the frames of a short clip hardly changes a median
+        if len(own):  # repeated frames of a short clip change no smallest distance
             frames[row] = np.resize(np.asarray(own, np.uint64), frames.shape[1])
     clip = np.repeat(np.arange(len(hashes)), counts)
     flat = np.concatenate([np.zeros(0, np.uint64), *(np.asarray(own, np.uint64) for own in hashes)])
     first, second = _candidates(clip, flat)
     parts = [slice(at, at + AT_ONCE) for at in range(0, len(first), AT_ONCE)]
-    bits = np.concatenate([np.zeros(0), *(_bits(frames[first[part]], frames[second[part]]) for part in parts)])
+    bits = np.concatenate([np.zeros(0), *(_bits(frames, counts, first[part], second[part]) for part in parts)])
     near = bits <= SAME
     if vectors is not None:
         cosine = np.einsum("ij,ij->i", vectors[first], vectors[second])
@@ -81,25 +83,57 @@ def _candidates(clip: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
     order = np.lexsort((clip, hashes))
     clip, hashes = clip[order], hashes[order]
-    unique, start = np.unique(hashes, return_index=True)
-    leader = clip[np.repeat(start, np.diff(np.append(start, len(clip))))]
+    unique, start, size = np.unique(hashes, return_index=True, return_counts=True)
+    leader = clip[np.repeat(start, size)]
     same = hashes[1:] == hashes[:-1]
     one, other = near_pairs(unique, CANDIDATE)
-    # Of the clips that share a hash, each is compared only with the first and the next one, which avoids quadratic
-    # time.
-    firsts = np.concatenate([leader, clip[:-1][same], clip[start[one]]])
-    seconds = np.concatenate([clip, clip[1:][same], clip[start[other]]])
+    shared = np.flatnonzero(size > 1)
+    first, second = _crossed(start, np.minimum(size, SHARING), np.append(shared, one), np.append(shared, other))
+    # Of more clips that share a hash, each is compared with the first and the next one, which avoids quadratic time.
+    firsts = np.concatenate([leader, clip[:-1][same], clip[first]])
+    seconds = np.concatenate([clip, clip[1:][same], clip[second]])
     low, high = np.minimum(firsts, seconds), np.maximum(firsts, seconds)
-    size = int(clip.max(initial=0)) + 1
-    pairs = np.unique((low * size + high)[low < high])
-    return pairs // size, pairs % size
+    clips = int(clip.max(initial=0)) + 1
+    pairs = np.unique((low * clips + high)[low < high])
+    return pairs // clips, pairs % clips
 
 
-def _bits(one: Hashes, other: Hashes) -> Floats:
-    """Return the bits in which the frames of pairs of clips, (p, F) each, differ in the median."""
+def _crossed(start: Ints, size: Ints, one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Return all pairs of a member of a group and a member of another group, as their positions.
+
+    Args:
+        start: (g,), the position of the first member of each group.
+        size: (g,), the number of its members.
+        one: (p,), groups.
+        other: (p,), the groups to pair them with.
+    """
+    counts = size[one] * size[other]
+    pair = np.repeat(np.arange(len(one)), counts)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+    across = size[other][pair]
+    return start[one][pair] + place // across, start[other][pair] + place % across
+
+
+def _bits(frames: Hashes, counts: Ints, first: Ints, second: Ints) -> Floats:
+    """Return the bits in which the frames of pairs of clips, or those of a mirrored clip, differ in the median.
+
+    Args:
+        frames: (n, F), the hashes of each clip; those after its `counts` are repetitions.
+        counts: (n,), the number of its frames.
+        first: (p,), positions of clips.
+        second: (p,), likewise.
+    """
     found = []
     for mask in (0, MIRROR):
-        differing = np.bitwise_count(one[:, :, None] ^ other[:, None, :] ^ np.uint64(mask))
-        there, back = (np.median(differing.min(axis=axis), axis=1) for axis in (2, 1))
+        differing = np.bitwise_count(frames[first][:, :, None] ^ frames[second][:, None, :] ^ np.uint64(mask))
+        there, back = _median(differing.min(axis=2), counts[first]), _median(differing.min(axis=1), counts[second])
         found.append(np.maximum(there, back))
     return np.asarray(np.min(found, axis=0), np.float64)
+
+
+def _median(values: npt.NDArray[np.uint8], counts: Ints) -> Floats:
+    """Return the median of the first `counts` values of each row."""
+    known = np.arange(values.shape[1]) < counts[:, None]
+    ordered = np.sort(np.where(known, values, np.iinfo(np.uint8).max), axis=1)
+    low, high = (np.take_along_axis(ordered, place[:, None], axis=1) for place in ((counts - 1) // 2, counts // 2))
+    return np.asarray((low[:, 0].astype(np.float64) + high[:, 0]) / 2)

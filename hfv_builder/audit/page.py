@@ -13,6 +13,7 @@ from hfv_builder.audit import pictures
 from hfv_builder.audit.finding import Area, Finding, Report, Severity
 from hfv_builder.audit.frame_pictures import overlay, people_scores
 from hfv_builder.release.figures import COLOURS, jpeg, style, svg
+from hfv_builder.wording import counted
 
 TITLES = {
     Area.SHORTCUTS: ("Shortcuts", "How well facts of the files reveal the class without looking at the frames."),
@@ -40,11 +41,13 @@ def verdict(findings: Sequence[Finding]) -> str:
     """Return in one sentence whether a careful reviewer would accept the data set."""
     errors, warnings = (sum(each.severity is kind for each in findings) for kind in (Severity.ERROR, Severity.WARNING))
     if errors:
-        also = f" and {_counted(warnings, 'warning')}" if warnings else ""
-        return f"not ready to publish: {_counted(errors, 'serious finding')}{also}"
+        also = f" and {counted(warnings, 'warning')}" if warnings else ""
+        return f"not ready to publish: {counted(errors, 'serious finding')}{also}"
     if warnings:
-        return f"publishable once {_counted(warnings, 'warning')} {'is' if warnings == 1 else 'are'} fixed or explained"
-    return "a careful reviewer finds nothing serious"
+        return f"publishable once {counted(warnings, 'warning')} {'is' if warnings == 1 else 'are'} fixed or explained"
+    absent = sum(each.estimate is None for each in findings)
+    but = f", but {counted(absent, 'check')} could not be computed" if absent else ""
+    return f"a careful reviewer finds nothing serious{but}"
 
 
 def page(
@@ -61,6 +64,7 @@ def page(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hfv_builder.audit"), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    environment.globals["counted"] = counted
     findings = [finding for report in reports for finding in report.findings]
     ordered = sorted(findings, key=lambda each: (-each.severity.rank, list(Area).index(each.area), each.finding))
     with style():
@@ -161,7 +165,3 @@ def _generators(clips: pd.DataFrame) -> list[dict[str, Any]]:
         row = {"generator": generator, "kind": "real" if own["is_real"].any() else "generated", "clips": len(own)}
         rows.append(row | {"labelled": int(own["auto_label"].notna().sum()), "reviewed": int(own["reviewed"].sum())})
     return rows
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

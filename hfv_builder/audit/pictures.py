@@ -12,8 +12,10 @@ from matplotlib.ticker import PercentFormatter
 from hfv_builder.audit.finding import Estimate, Finding, Severity
 from hfv_builder.audit.labels import SCORES
 from hfv_builder.audit.limits import LIMITS
+from hfv_builder.audit.shown_topics import BY_CLIP
 from hfv_builder.records import Label
 from hfv_builder.release.figures import COLOURS, INK
+from hfv_builder.wording import percent
 
 WIDTH = 9.6
 DOTS = 3000
@@ -94,7 +96,7 @@ def mixes(found: Mapping[str, Mapping[str, Any]]) -> Figure | None:
         for name, part in zip(SCORES, mix, strict=True):
             axes.barh(place, part, left=left, color=COLOURS[name], height=0.66)
             if part > 0.08:
-                axes.text(left + part / 2, place, f"{part:.0%}", ha="center", va="center", color="white", fontsize=8)
+                axes.text(left + part / 2, place, percent(part, 0), ha="center", va="center", color="white", fontsize=8)
             left += part
     _rows(axes, [name for name, _ in rows])
     axes.set_xlim(0, 1)
@@ -121,7 +123,7 @@ def deciles(rows: Sequence[Mapping[str, float]]) -> Figure | None:
 
 
 def topics(counts: Mapping[str, pd.Series]) -> Figure:
-    """Draw how many prompts name each activity and background."""
+    """Draw how many prompts name, and how many clips show, each activity and background."""
     longest = max(min(SHOWN, len(own)) for own in counts.values())
     figure = Figure(figsize=(WIDTH, 0.6 + 0.19 * longest), layout="constrained")
     for axes, (topic, own) in zip(figure.subplots(1, len(counts)), counts.items(), strict=True):
@@ -131,8 +133,9 @@ def topics(counts: Mapping[str, pd.Series]) -> Figure:
         axes.set_ylim(longest - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         rest = f", {SHOWN} most frequent" if len(own) > SHOWN else ""
-        axes.set_title(f"{topic} ({int((own > 0).sum())} of {len(own)} are named{rest})", fontsize=9, loc="left")
-        axes.set_xlabel("prompts")
+        verb, unit = ("shown", "clips") if topic.endswith(BY_CLIP) else ("named", "prompts")
+        axes.set_title(f"{topic} ({int((own > 0).sum())} of {len(own)} are {verb}{rest})", fontsize=9, loc="left")
+        axes.set_xlabel(unit)
     return figure
 
 

@@ -9,9 +9,12 @@ import pandas as pd
 from hfv_builder.audit.finding import Area, Estimate, Finding, Report
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.topics import TOPICS, Topics, absent_names, evenness, named
+from hfv_builder.wording import percent
 
 LEAST = 20
 """Smallest number of clips with an embedding for a finding."""
+BY_CLIP = "by CLIP"
+"""End of the name of the counts of a topic."""
 NAMES = {topic: f"evenness of {topic} by CLIP" for topic in TOPICS}
 
 Vectors = npt.NDArray[np.float32]
@@ -51,13 +54,13 @@ def by_pictures(clips: pd.DataFrame, topics: Topics, shown: pd.DataFrame | str) 
     own = shown.loc[fake.index]
     known = own["activities"].notna()
     if known.sum() < LEAST:
-        why = f"{int(known.sum())} generated clips have an embedding of CLIP, and it needs {LEAST}"
+        why = f"it needs {LEAST} generated clips with an embedding of CLIP, and there are {int(known.sum())}"
         return Report(area=Area.DIVERSITY, findings=(not_computed(NAMES["activities"], why),))
     findings, counts = [], {}
     for topic in TOPICS:
         count = own.loc[known, topic].value_counts().reindex([*topics[topic]], fill_value=0)
         findings.append(_evenness(topic, count, own.loc[known, topic], fake.loc[known, "prompt"], topics))
-        counts[f"{topic} by CLIP"] = count.sort_values(ascending=False, kind="stable")
+        counts[f"{topic} {BY_CLIP}"] = count.sort_values(ascending=False, kind="stable")
     return Report(area=Area.DIVERSITY, findings=tuple(findings), data={"counts": counts})
 
 
@@ -69,6 +72,6 @@ def _evenness(topic: str, count: pd.Series, shown: pd.Series, prompts: pd.Series
     single = contained.sum(axis=1).eq(1)
     if single.any():
         same = contained[single].idxmax(axis=1).eq(shown[single]).mean()
-        says += f"; it agrees with {100 * same:.0f} % of the {int(single.sum())} prompts that name one"
+        says += f"; it agrees with {percent(same, 0)} of the {int(single.sum())} prompts that name one"
     advice = f"hfv select --balance {TOPICS[topic]}"
     return judge(NAMES[topic], "all", Estimate(value=value), says, advice=advice)

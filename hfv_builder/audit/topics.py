@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hfv_builder.records import UsageError
 from hfv_builder.storage.toml_file import parse_toml
+from hfv_builder.wording import counted
 
 FILE = "topics.toml"
 TOPICS = {"activities": "activity", "backgrounds": "background"}
@@ -68,7 +69,7 @@ def evenness(counts: npt.NDArray[np.int64]) -> float:
     if not total or len(counts) < 2:
         return 0.0
     parts = counts[counts > 0] / total
-    return float(-(parts * np.log(parts)).sum() / np.log(len(counts)))
+    return float((parts * np.log(1 / parts)).sum() / np.log(len(counts)))
 
 
 def absent_names(counts: pd.Series) -> str:
@@ -76,7 +77,8 @@ def absent_names(counts: pd.Series) -> str:
     absent = [str(name) for name in counts.index[counts == 0]]
     if not absent:
         return ""
-    return f"; {len(absent)} are missing ({', '.join(absent[:8])}{', …' if len(absent) > 8 else ''})"
+    missing = counted(len(absent), "is missing", "are missing")
+    return f"; {missing} ({', '.join(absent[:8])}{', …' if len(absent) > 8 else ''})"
 
 
 def _inflected(words: str) -> str:

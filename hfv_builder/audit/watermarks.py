@@ -10,6 +10,7 @@ from hfv_builder.audit.finding import Finding
 from hfv_builder.audit.leakage import NEAR
 from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.overlays import LEAST, Overlays, find_overlays
+from hfv_builder.wording import counted
 
 NAME = "watermark at one place"
 HALF = 0.5
@@ -65,7 +66,9 @@ def _overlays(clips: pd.DataFrame) -> Overlays | None:
 
 def _judged(generator: str, own: pd.DataFrame, shows: pd.Series, found: list[Overlays], others: int) -> Finding:
     count = int(shows.sum())
-    rest = f"; {others} others have borders, no edges or a rare shape and were not examined" if others else ""
+    rest = (
+        f"; not examined: {counted(others, 'other')} with borders, without edges or of a rare shape" if others else ""
+    )
     if not found:
         says = f"the clips of {generator} have no overlay at one place{rest}"
         return judge(NAME, generator, share(0, len(own)), says)

@@ -67,12 +67,18 @@ def effect_on_labels(counts: npt.NDArray[np.int64]) -> tuple[float, float]:
     Args:
         counts: (formats, labels), numbers of clips; formats with fewer than `SMALL` clips are merged.
 
+    """
+    small = counts.sum(axis=1) < SMALL
+    return association(np.vstack([counts[~small], counts[small].sum(axis=0)]).astype(np.float64))
+
+
+def association(table: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return Cramér's V of a table of counts, and its p-value.
+
     Returns:
         Bias-corrected V (Bergsma, Journal of the Korean Statistical Society 2013), and the upper tail of the chi-square
         distribution (Wilson and Hilferty's approximation); (0, 1) if the table has only one row or column.
     """
-    small = counts.sum(axis=1) < SMALL
-    table = np.vstack([counts[~small], counts[small].sum(axis=0)]).astype(np.float64)
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     rows, columns = table.shape
     if rows < 2 or columns < 2:

@@ -1,6 +1,7 @@
 """The tables of the paper, beside the figures of a reproduction."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -74,7 +75,7 @@ def beside(table: PaperTable, figures: pd.DataFrame | None = None) -> list[Row]:
     Args:
         table: of the paper.
         figures: the output of `results.figures_table`; None before a reproduction, then ours are dashes. Sets of the
-            release that the paper does not have are columns of their own.
+            release that the paper does not have are columns of their own, which no average counts.
     """
     known: dict[tuple[str, ...], float] = {}
     more: list[str] = []
@@ -89,12 +90,23 @@ def beside(table: PaperTable, figures: pd.DataFrame | None = None) -> list[Row]:
         rows.append(printed | dict.fromkeys(more, NONE))
         places = [*zip(table.columns, table.places, strict=True), *((name, (name, "")) for name in more)]
         cells = {
-            column: _cell([known.get((own.run, *place, figure), np.nan) for figure in table.figures])
+            column: _cell([_value(known, own.run, table, place, figure) for figure in table.figures])
             for column, place in places
         }
         if own.is_built or {*cells.values()} != {NONE}:
             rows.append({"method": own.method, "": "ours"} | cells)
     return rows
+
+
+def _value(
+    known: Mapping[tuple[str, ...], float], run: str, table: PaperTable, place: tuple[str, str], figure: str
+) -> float:
+    """Return a figure; the mean is that over the table's own sets which have it, not over all sets of the release."""
+    if place[0] != MEAN:
+        return known.get((run, *place, figure), np.nan)
+    values = [known.get((run, *own, figure), np.nan) for own in table.places if own[0] != MEAN]
+    there = [value for value in values if not np.isnan(value)]
+    return float(np.mean(there)) if there else np.nan
 
 
 def _cell(values: list[float]) -> str:

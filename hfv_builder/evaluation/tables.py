@@ -7,6 +7,7 @@ import numpy as np
 from tabulate import tabulate
 
 from hfv_builder.evaluation.results import MEAN, Results
+from hfv_builder.wording import counted
 
 Row = dict[str, Any]
 NONE = "–"
@@ -95,7 +96,8 @@ def notes(results: Results) -> list[str]:
     for variant in results.variants:
         there = {one for _, one, own in results.scores if own == variant}
         if absent := [one for one in results.sets if one not in there]:
-            lines.append(f"{', '.join(absent)} has no {variant or 'originals'}; compare means of variants with care")
+            verb = "has" if len(absent) == 1 else "have"
+            lines.append(f"{', '.join(absent)} {verb} no {variant or 'originals'}; compare means of variants with care")
     own_sets = {one for (_, one, variant), scores in results.scores.items() if not variant and 0 < scores.fewest < FEW}
     if own_sets:
         where = ", ".join(sorted(own_sets))
@@ -107,10 +109,8 @@ def notes(results: Results) -> list[str]:
         for variant in results.variants:
             own_scores = [results.scores.get((contender.name, one, variant)) for one in results.sets]
             if missing := {clip for scores in own_scores if scores for clip in scores.missing}:
-                of = f" of {variant}" * bool(variant)
-                lines.append(
-                    f"{contender.name} has no prediction for {len(missing)} clips{of}, which its figures do not count"
-                )
+                clips = counted(len(missing), "clip") + f" of {variant}" * bool(variant)
+                lines.append(f"{contender.name} has no prediction for {clips}, which its figures do not count")
     return lines
 
 

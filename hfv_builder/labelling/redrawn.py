@@ -36,10 +36,7 @@ class Ranking:
         self._order = [np.argsort(-column, kind="stable") for column in scores.T]
         sides = zip(self._order, -scores.T, strict=True)
         self._first = [np.searchsorted(column[order], column) for order, column in sides]
-        median = np.median(scores, axis=0)
-        spread = np.median(np.abs(scores - median), axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self._z = np.nan_to_num(np.where(scores == median, 0.0, (scores - median) / spread)).T
+        self._scores = scores
 
     def labels(self, drawn: Ints) -> Ints:
         """Return the label of every clip among the clips that were drawn.
@@ -49,7 +46,7 @@ class Ranking:
 
         Returns:
             (clips,), the metric on which the fewest drawn clips score higher. Equal ranks are settled by the larger
-            robust z-score among all clips, then by the order of the metrics.
+            robust z-score among the drawn clips, then by the order of the metrics.
         """
         counted = np.zeros((len(self._order), len(drawn) + 1), np.int64)
         for row, order in zip(counted, self._order, strict=True):
@@ -57,5 +54,15 @@ class Ranking:
         above = np.stack([row[first] for row, first in zip(counted, self._first, strict=True)])
         labels, best = above.argmin(axis=0), above == above.min(axis=0)
         tied = np.flatnonzero(best.sum(axis=0) > 1)
-        labels[tied] = np.where(best[:, tied], self._z[:, tied], -np.inf).argmax(axis=0)
+        if len(tied):
+            z = _robust_z(self._scores[tied], np.repeat(self._scores, drawn, axis=0))
+            labels[tied] = np.where(best[:, tied], z.T, -np.inf).argmax(axis=0)
         return np.asarray(labels, np.int64)
+
+
+def _robust_z(scores: Floats, among: Floats) -> Floats:
+    """Return (score − median) / MAD of each score among those of some clips, by column; see `labels.robust_z`."""
+    middle = np.median(among, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        z = (scores - middle) / np.median(np.abs(among - middle), axis=0)
+    return np.nan_to_num(np.where(scores == middle, 0.0, z))

@@ -17,6 +17,7 @@ from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import DESCRIPTIONS
 from hfv_builder.release.operations import VARIANTS
 from hfv_builder.release.shards import SHARD_SUFFIX
+from hfv_builder.wording import counted, percent
 
 FILE = "README.md"
 PROTOCOLS = {
@@ -31,6 +32,7 @@ GROUPS = {
     "prompt": "No content and no prompt is on two sides, so validation is not exactly the top of each label.",
     "near": "No content and no near duplicate is on two sides, so validation is not exactly the top of each label.",
 }
+STRONG = "Only anomalies that reviewers called strong are validation, the others of the top are train."
 MEDIA = {
     "original": "the file as it came from its source",
     "remuxed": "the same encoded frames in an MP4 container, since common readers cannot read the original's",
@@ -67,8 +69,7 @@ def card(dataset: Dataset) -> str:
         settings=dataset.settings,
         profile=dataset.profile,
         protocol=dataset.protocol,
-        protocol_words=PROTOCOLS[dataset.protocol],
-        group_words=GROUPS[dataset.group],
+        split_words=split_words(dataset),
         totals=composition.totals(clips),
         sources=dataset.sources_table,
         labels=composition.labels_table(clips),
@@ -88,10 +89,16 @@ def card(dataset: Dataset) -> str:
             for _, source in sorted(dataset.sources.items())
         ],
         table=_table,
-        percent=lambda value: "–" if value is None else f"{value:.1%}",
+        percent=percent,
+        counted=counted,
         figure=lambda value: "not defined" if value is None else f"{value:.3f}",
     )
     return str(DatasetCard(text))  # which checks the block of YAML
+
+
+def split_words(dataset: Dataset) -> str:
+    """Return how the clips were split."""
+    return " ".join([PROTOCOLS[dataset.protocol], *[STRONG] * dataset.is_strong_only, GROUPS[dataset.group]])
 
 
 def snippets(configs: Iterable[Config], folder: str, *, sharded: bool = False) -> list[Snippet]:

@@ -8,6 +8,7 @@ import pandas as pd
 from hfv_builder.clips.sources import Source, differences
 from hfv_builder.records import METRICS, Label, Split
 from hfv_builder.release.media import Media
+from hfv_builder.wording import counted, significant
 
 Row = dict[str, Any]
 FACTS = ("width", "height", "fps", "num_frames", "duration_s")
@@ -48,7 +49,7 @@ def labels_table(clips: pd.DataFrame) -> list[Row]:
             {"generator": str(generator)}
             | by_label(own)
             | {
-                "reviewed": int(own["reviewers"].gt(0).sum()),
+                "reviewed": reviewed_clips(own),
                 "decided by review": int(own["label_source"].eq("review").sum()),
             }
         )
@@ -100,10 +101,15 @@ def totals(clips: pd.DataFrame) -> Row:
     return {
         "clips": len(clips),
         "generators": int(clips["generator"].nunique()),
-        "hours": round(seconds / 3600, 2),
+        "hours": significant(seconds / 3600),
         "media": {str(name): int(media[name]) for name in sorted(media.index)},
-        "reviewed": int(clips["reviewers"].gt(0).sum()),
+        "reviewed": reviewed_clips(clips),
     }
+
+
+def reviewed_clips(clips: pd.DataFrame) -> int:
+    """Return how many clips have the vote of a reviewer, or the label of an adjudicator alone."""
+    return int((clips["reviewers"].gt(0) | clips["label_source"].eq("review")).sum())
 
 
 def size_category(clips: int) -> str:
@@ -125,5 +131,5 @@ def _by_split(rows: pd.DataFrame) -> Row:
 
 
 def _difference(row: Mapping[str, Any]) -> str:
-    clips = "" if row["clips"] is None else f" in {row['clips']} clips"
+    clips = "" if row["clips"] is None else f" in {counted(row['clips'], 'clip')}"
     return f"{row['field']} {row['found']} instead of {row['expected']}{clips}"

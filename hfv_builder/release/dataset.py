@@ -42,7 +42,7 @@ class Dataset:
     """The profile that made the scores."""
     protocol: str
     group: str
-    """The groups that stay on one side, content or prompt."""
+    """The groups that stay on one side: content, prompt or near."""
     media: str
     """original, uniform or none."""
     sharded: bool = False
@@ -56,6 +56,11 @@ class Dataset:
     def is_lite(self) -> bool:
         """Whether the labels are those of `lite`, which are not for publication."""
         return self.profile == LITE
+
+    @property
+    def is_strong_only(self) -> bool:
+        """Whether anomalies that reviewers did not call strong were moved from validation to train."""
+        return bool(self.rows["policy"].str.contains("-strong", regex=False).any())
 
     @cached_property
     def clips(self) -> pd.DataFrame:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from hfv_builder.release import card, catalogued, croissant, left_out, licences, report
 from hfv_builder.release.checksums import sha256_of
+from hfv_builder.release.composition import reviewed_clips
 from hfv_builder.release.dataset import DEFAULT, Dataset
 from hfv_builder.release.humansam import humansam_files
 from hfv_builder.release.layout import METADATA
 from hfv_builder.release.media import Media
 from hfv_builder.release.metadata import metadata_table, parquet
 from hfv_builder.release.sheets import RGB, Sheet
+from hfv_builder.wording import counted
 
 
 def written_files(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> Iterator[tuple[str, str | bytes]]:
@@ -43,7 +45,7 @@ def stages(dataset: Dataset) -> Iterator[str]:
     yield f"Clips of {names} were catalogued; a clip is identified by the SHA-256 of its file."
     yield f"Spatial, appearance and motion scores were computed with the profile {dataset.profile} of hfv-builder."
     yield "Inside each generator clips were ranked by each score and labelled with their smallest rank."
-    if reviewed := int(dataset.clips["reviewers"].gt(0).sum()):
-        yield f"Reviewers looked at {reviewed} clips in a browser."
-    yield f"Clips were split by the protocol {dataset.protocol}; no {dataset.group} is on two sides."
+    if reviewed := reviewed_clips(dataset.clips):
+        yield f"Reviewers looked at {counted(reviewed, 'clip')} in a browser."
+    yield f"Clips were split by the protocol {dataset.protocol}: {card.split_words(dataset)}"
     yield f"The files were put into this folder (media: {dataset.media}) with a checksum each."

@@ -19,6 +19,7 @@ from hfv_builder.release.humansam import EVALUATION, TRAINING, humansam_files
 from hfv_builder.release.layout import file_name
 from hfv_builder.release.metadata import SCHEMA, features, stored_features
 from hfv_builder.storage.json_text import load_json
+from hfv_builder.wording import counted
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -143,7 +144,8 @@ def humansam_problems(rows: pd.DataFrame, texts: Mapping[str, str]) -> Iterator[
         elif texts[path] != text:
             differing = {*texts[path].splitlines()} ^ {*text.splitlines()}
             example = min(differing, default="the order of lines")
-            yield Problem(file=path, problem=f"{len(differing)} lines contradict the metadata, such as {example}")
+            lines = counted(len(differing), "line contradicts", "lines contradict")
+            yield Problem(file=path, problem=f"{lines} the metadata, such as {example}")
     for path in texts.keys() - wanted.keys():
         if path.startswith((TRAINING, EVALUATION)):
             yield Problem(file=path, problem="belongs to no split")

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from hfv_builder.clips.formats import name_formats
 from hfv_builder.records import METRICS, Label
 from hfv_builder.release import composition
-from hfv_builder.release.card import GROUPS, MEDIA, PROTOCOLS
+from hfv_builder.release.card import MEDIA, split_words
 from hfv_builder.release.dataset import Dataset
 from hfv_builder.release.figures import COLOURS, jpeg, log_axis, style, svg
 from hfv_builder.release.sheets import RGB, Sheet
+from hfv_builder.wording import counted, percent
 
 FILE = "report.html"
 LABELS = [str(label) for label in Label]
@@ -46,9 +47,10 @@ def report(dataset: Dataset, sheets: Mapping[Sheet, RGB]) -> str:
             scores=svg(_scores(clips)) if clips[SCORES].notna().any(axis=None) else "",
             facts=svg(_facts(clips)),
             agreement=dataset.agreement,
+            percent=percent,
+            counted=counted,
             agreements=svg(_agreements(clips)) if clips["reviewers"].gt(0).any() else "",
-            protocol=PROTOCOLS[dataset.protocol],
-            group=GROUPS[dataset.group],
+            split_words=split_words(dataset),
             media=MEDIA,
         )
 
@@ -160,7 +162,9 @@ def _agreements(clips: pd.DataFrame) -> Figure:
         values = reviewed.loc[reviewed["label"].eq(label), "agreement"].to_numpy(np.float64)
         share = float(values.mean()) if len(values) else 0.0
         axes.barh(place, share, color=COLOURS[str(label)], height=0.62)
-        axes.text(share + 0.01, place, f"{share:.0%} of {len(values)} clips", va="center", fontsize=8)
+        axes.text(
+            share + 0.01, place, f"{percent(share, 0)} of {counted(len(values), 'clip')}", va="center", fontsize=8
+        )
     axes.set_yticks(range(len(Label)), LABELS)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.2)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hfv_builder.clips.sources import Source
 from hfv_builder.records import Label, Status, UsageError
+from hfv_builder.wording import counted
 
 LITE = "lite"
 """The profile whose labels are for trying and teaching."""
@@ -56,14 +57,16 @@ def choose_clips(ready: Ready) -> pd.DataFrame:
     labels = labels.reset_index(drop=True)
     place = _places(labels["clip_id"], ready.splits["clip_id"])
     if absent := int((place < 0).sum()):
-        raise UsageError(f"{absent} labelled clips of {generator} are not split yet: {split}")
+        raise UsageError(f"{absent} of {len(labels)} labelled clips of {generator} are not split yet: {split}")
     splits = ready.splits.iloc[place].reset_index(drop=True)
     taken = splits["split"].notna()
     stale = taken & labels["fingerprint"].fillna("").ne(splits["fingerprint"].fillna(""))
     stale |= taken & splits["label_source"].eq("auto") & splits["label"].ne(labels["auto_label"]).fillna(True)
     stale |= splits["class_size"].ne(splits[taken].groupby("label")["label"].transform("size")).fillna(True) & taken
     if stale.any():
-        raise UsageError(f"the splits of {stale.sum()} clips of {generator} are older than their labels: {split}")
+        raise UsageError(
+            f"the splits of {counted(stale.sum(), 'clip')} of {generator} are older than their labels: {split}"
+        )
     ids = labels.loc[taken, "clip_id"].sort_values()
     parts = (
         labels.iloc[ids.index],
@@ -136,10 +139,14 @@ def check_reviews(rows: pd.DataFrame, reviews: pd.DataFrame, final: pd.DataFrame
     again = "run `hfv reviews export`, then `hfv split --labels final`"
     gone = taken & ~rows["clip_id"].isin(reviews.loc[reviews["supported"].astype(bool), "clip_id"])
     if gone.any():
-        raise UsageError(f"{gone.sum()} labels come from reviews that do not say so any more: {again}")
+        raise UsageError(
+            f"{counted(gone.sum(), 'label comes', 'labels come')} from reviews that do not say so any more: {again}"
+        )
     rejected = rows["clip_id"].isin(final.loc[final["rejected"].fillna(False).astype(bool), "clip_id"])
     if taken.any() and rejected.any():
-        raise UsageError(f"{rejected.sum()} clips were rejected by reviewers since they were split: {again}")
+        raise UsageError(
+            f"{counted(rejected.sum(), 'clip was', 'clips were')} rejected by reviewers since the split: {again}"
+        )
 
 
 def check_licences(generators: Iterable[str], sources: Mapping[str, Source]) -> None:

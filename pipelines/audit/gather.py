@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from hfv_builder.audit.labels import COMPONENTS
 from hfv_builder.audit.labels import SCORES as SCORE_NAMES
 from hfv_builder.audit.leakage import NEAR
+from hfv_builder.labelling.decisions import clip_kinds
+from hfv_builder.labelling.final_labels import final_labels
+from hfv_builder.labelling.reviews import read_reviews
 from hfv_builder.labelling.scored import origin_of_labels, scored_profiles
 from hfv_builder.records import METRICS, Metric, Status
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
+from hfv_builder.storage.schema import CLIPS, LABELS, REVIEWS, SCORES, SELECTION, SIGNALS, SPLITS
 from hfv_builder.storage.snapshot import at_one_moment
 from pipelines.generators import clips_of, lost_clips
+from pipelines.split.reviewed import DEFAULT_OVERLAP
 
 CLIP_COLUMNS = [
     "clip_id",
@@ -56,10 +61,11 @@ def clips_table(manifests: Manifests, generators: Sequence[str], *, selected: bo
         selected: leave out the clips that `hfv select` did not choose.
 
     Returns:
-        The columns of `clips`, labels, splits, final labels and signals, `pixels`, `bytes_per_frame` and `reviewed`.
+        The columns of `clips`, labels, splits and signals, `pixels`, `bytes_per_frame`, `reviewed`, and `final_label`,
+        the label that reviewers decided (null = undecided, rejected or not reviewed).
     """
     read = partial(_clips_table, manifests, generators, selected=selected)
-    return at_one_moment(manifests, (CLIPS, SELECTION, LABELS, SPLITS, FINAL), read)
+    return at_one_moment(manifests, (CLIPS, SELECTION, LABELS, SPLITS, REVIEWS), read)
 
 
 def _clips_table(manifests: Manifests, generators: Sequence[str], *, selected: bool) -> pd.DataFrame:
@@ -76,16 +82,23 @@ def _clips_table(manifests: Manifests, generators: Sequence[str], *, selected: b
         known = {name: clips["clip_id"].map(parts[name]).astype(float) for name in COMPONENTS}
         tables.append(clips.assign(**known).sort_values("clip_id"))
     clips = pd.concat(tables, ignore_index=True)
-    final = _frame(manifests.read(FINAL, ["clip_id", "label", "votes", "adjudicated"]), None)
-    final = final.drop_duplicates("clip_id").rename(columns={"label": "final_label"})
-    clips = clips.merge(final, on="clip_id", how="left")
+    clips = _reviewed(manifests, clips.assign(is_real=clips["is_real"].fillna(False).astype(bool)))
     return clips.assign(
-        is_real=clips["is_real"].fillna(False).astype(bool),
-        reviewed=clips["votes"].fillna(0).gt(0) | clips["adjudicated"].fillna(False).astype(bool),
         pixels=clips["width"].astype("Float64") * clips["height"].astype("Float64"),
         bytes_per_frame=clips["bytes"].astype("Float64") / clips["num_frames"].astype("Float64").clip(lower=1),
         **{NEAR: pd.Series(pd.NA, clips.index, "str")},
     )
+
+
+def _reviewed(manifests: Manifests, clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips with the columns `reviewed` and `final_label`."""
+    decisions, overlap = read_reviews(manifests) if manifests.parts(REVIEWS) else ([], None)
+    ok, labelled = np.ones(len(clips), bool), clips["auto_label"].notna().to_numpy(bool)
+    kind = clip_kinds(ok=ok, real=clips["is_real"].to_numpy(bool), labelled=labelled)
+    rows = clips[["clip_id", "auto_label"]].assign(kind=kind)
+    final = final_labels(rows, decisions, overlap=DEFAULT_OVERLAP if overlap is None else overlap)
+    decided = final["label"].where(final["label_source"].eq("review"))  # else it is the automatic label
+    return clips.assign(reviewed=final["outcome"].notna(), final_label=decided)
 
 
 def scores_of_other_profiles(manifests: Manifests, clips: pd.DataFrame) -> dict[str, pd.DataFrame]:

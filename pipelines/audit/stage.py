@@ -30,6 +30,7 @@ from hfv_builder.release.layout import tables_of
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place, put, read, remove, writable
 from hfv_builder.storage.schema import AUDIT
+from hfv_builder.wording import counted
 from pipelines.audit.gather import clips_table, scores_of_other_profiles
 from pipelines.audit.near import groups_of_clips, mean_embeddings
 from pipelines.audit.released import released_clips
@@ -194,6 +195,6 @@ def _outcome(
         "manifests": str(manifests.root),
         "findings": _table(findings).to_pylist(),
     }
-    note = f"signals of {computed} clips were computed; scored clips have them already" if computed else ""
+    note = f"signals of {counted(computed, 'clip')} were computed; scored clips have them already" if computed else ""
     text = paragraphs(verdict(findings), table(rows, limit=20), note, f"report: {path}")
     return Outcome(summary=summary, text=text, started=started)

@@ -11,6 +11,7 @@ from hfv_builder.clips.sources import Source, differences
 from hfv_builder.records import DONE, SOME_FAILED, Status
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS
+from hfv_builder.wording import counted
 from pipelines.catalog.clip_index import tuples
 from pipelines.catalog.prompts import Prompts
 from pipelines.generators import shared_tables
@@ -18,6 +19,8 @@ from pipelines.label.format_report import format_counts
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 COMPARED = ["width", "height", "fps", "num_frames", "duration_s"]
+DROPPED = "dropped or read again (file gone, changed, or tried again)"
+UNSEEN = "kept unchecked (file not accessible)"
 """Columns that sources.toml describes."""
 
 
@@ -48,10 +51,10 @@ def summarise(
     remarked = readable.filter(pc.is_valid(readable["error"]))
     remarks = [{"file": path, "remark": remark} for path, remark in tuples(remarked, "path", "error")]
     # Many clips have the same values; without threads the groups are in the order of their first clips.
-    counted = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")])
-    frame = counted.to_pandas()
+    alike = readable.group_by(COMPARED, use_threads=False).aggregate([([], "count_all")])
+    frame = alike.to_pandas()
     formats = format_counts(name_formats(frame), frame["count_all"])
-    groups = counted.to_pylist()
+    groups = alike.to_pylist()
     clips = chain.from_iterable(repeat(group, group["count_all"]) for group in groups)
     differing = [] if source is None else differences(source, clips)
     shared, lists = shared_tables(lost)
@@ -75,19 +78,19 @@ def summarise(
 def _headline(manifests: Manifests, source: Source | None, facts: dict[str, Any], files: int) -> str:
     """Return the counts of the run in words, with what its user should know of them."""
     generator, kind = facts["generator"], "real" if facts["is_real"] else "fake"
-    headline = f"{generator} ({kind}): {files} files, {facts['ok']} clips"
-    for count, word in (
-        ("failed", "unreadable"),
-        ("duplicate", "exact copies"),
-        ("read", "read now"),
-        ("dropped", "rows dropped or read again (file gone, changed, or tried again)"),
-        ("unseen", "rows kept unchecked (file not accessible)"),
+    headline = f"{generator} ({kind}): {counted(files, 'file')}, {counted(facts['ok'], 'clip')}"
+    for count, one, several in (
+        ("failed", "unreadable", "unreadable"),
+        ("duplicate", "exact copy", "exact copies"),
+        ("read", "read now", "read now"),
+        ("dropped", f"row {DROPPED}", f"rows {DROPPED}"),
+        ("unseen", f"row {UNSEEN}", f"rows {UNSEEN}"),
     ):
         if facts[count]:
-            headline += f", {facts[count]} {word}"
+            headline += f", {counted(facts[count], one, several)}"
     if facts["passed_over"]:
         kinds = ", ".join(f"{count} {kind}" for kind, count in facts["passed_over_by"].items())
-        headline += f"\n{facts['passed_over']} other files passed over: {kinds} (-v lists them)"
+        headline += f"\n{counted(facts['passed_over'], 'other file')} passed over: {kinds} (-v lists them)"
     if source is None:
         headline += f"\nsources.toml has no entry for {generator}: catalogued as {kind}, not compared"
         if facts["is_real"]:

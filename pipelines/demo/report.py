@@ -18,6 +18,7 @@ from hfv_builder.samples import contact_sheet
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import put
 from hfv_builder.storage.schema import LABELS, SCORES
+from hfv_builder.wording import percent
 
 
 def write_report(
@@ -54,7 +55,7 @@ def write_report(
             clips=len(labels),
             seed=seed,
             seconds=round(seconds),
-            recovered=f"{recovered:.0%}",
+            recovered=percent(recovered, 0),
             confusion=confusion,
             loaded=loaded,
             metrics=[metric.value for metric in METRICS],

@@ -15,6 +15,7 @@ from hfv_builder.samples import SampleSpec, render_sample, sample_plan, write_tr
 from hfv_builder.samples.plan import REAL_SOURCE
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS
+from hfv_builder.wording import counted, percent
 from pipelines.catalog.stage import catalog
 from pipelines.demo.detectors import train_and_evaluate
 from pipelines.demo.release import load_with_datasets, prepare, split_and_release
@@ -57,6 +58,7 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         labelled = label(manifests, profile=PROFILE)
         released = split_and_release(manifests, out / "releases", cluster)
     loaded = load_with_datasets(released)
+    sizes = {name: counted(count, "clip") for name, count in loaded.items()}
     detected = train_and_evaluate(manifests, released, out, threads=workers)
 
     compared = compare(manifests, out / TRUTH)
@@ -70,12 +72,12 @@ def demo(out: Path, *, seed: int = 0, workers: int | None = None) -> Outcome:
         f"evaluated in {seconds:.0f} s",
         table(labelled.summary["generators"], "labels:"),
         table(confusion, "injected anomaly (rows) and label by the ranks (columns):"),
-        f"{recovered:.0%} of the {len(compared)} injected anomalies recovered (by chance: 33%)",
+        f"{percent(recovered, 0)} of the {len(compared)} injected anomalies recovered (by chance: 33 %)",
         table(
             detected.summary["table"],
             "detectors on the release, in percent (95 % interval); the first three are floors:",
         ),
-        f"loaded with `datasets`: {', '.join(f'{name} ({count} clips)' for name, count in loaded.items())}",
+        f"loaded with `datasets`: {', '.join(f'{name} ({clips})' for name, clips in sizes.items())}",
         f"{PROFILE} is for trying, testing and teaching, not for publishing: its models are classical, not learnt",
         f"report:       {report}\n"
         f"the release:  {released} (its README.md says how to load it, its report.html shows it)\n"
@@ -117,7 +119,7 @@ def confusion_matrix(compared: pd.DataFrame) -> list[dict[str, Any]]:
     for family in FAMILIES:
         labels = compared.loc[compared["injected"] == family, "label"]
         counts = {name: int((labels == name).sum()) for name in FAMILIES}
-        rows.append({"injected": family, **counts, "recovered": f"{(labels == family).mean():.0%}"})
+        rows.append({"injected": family, **counts, "recovered": percent(float((labels == family).mean()), 0)})
     return rows
 
 

@@ -17,6 +17,7 @@ from hfv_builder.evaluation.results import MEAN, Contender, Results, differences
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.part_file import result_file
 from hfv_builder.storage.path_text import printable
+from hfv_builder.wording import counted
 from pipelines.alone import alone
 from pipelines.detect.predict import Predicted, predict
 from pipelines.detect.prepare import HERE, Workplace
@@ -85,11 +86,16 @@ def _evaluate(
     _write(results, differences, out, release=release.name, looks_at=looks_at, remarks=remarks)
     summary_rows = tables.summary_rows(results)
     rows = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
-    sets = "1 set" if len(results.sets) == 1 else f"{len(results.sets)} sets"
     text = paragraphs(
-        table(summary_rows, f"{release.name}, means over {sets} in percent (95 % interval):"),
+        table(
+            summary_rows, f"{release.name}, means over {counted(len(results.sets), 'set')} in percent (95 % interval):"
+        ),
         "\n".join([*remarks, *tables.notes(results)]),
-        table(rows, f"{len(rows)} clips cannot be read and are not counted in any figure:", limit=SHOWN),
+        table(
+            rows,
+            f"not counted in any figure, {counted(len(rows), 'clip')} that cannot be read:",
+            limit=SHOWN,
+        ),
         f"the page is {out / FILE}; results.parquet, results.md and results.tex are beside it",
     )
     summary = {

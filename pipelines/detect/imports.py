@@ -22,6 +22,7 @@ from hfv_builder.evaluation.imported import NONE, match
 from hfv_builder.records import DONE, SOME_FAILED, UsageError
 from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
+from hfv_builder.wording import counted
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 
@@ -73,8 +74,8 @@ def import_predictions(name: str, file: Path, folder: Path, *, out: Path | None 
     write_predictions(run.predictions_path(release.folder.name, release.checksum), matched.predictions, made_by=made_by)
     rows = [{"clip": clip, "problem": problem} for clip, problem in matched.problems]
     text = paragraphs(
-        table(rows, f"{len(rows)} rows or clips do not match:", limit=SHOWN),
-        f"predictions for {usable} clips of {release.name} ({specification.target}) are in {out}; next: hfv "
+        table(rows, f"{counted(len(rows), 'row or clip does', 'rows or clips do')} not match:", limit=SHOWN),
+        f"predictions for {counted(usable, 'clip')} of {release.name} ({specification.target}) are in {out}; next: hfv "
         f"evaluate {quote(str(out))} --release {quote(str(folder))}",
     )
     details = {"problems": pa.Table.from_pylist(rows)} if rows else {}

@@ -25,6 +25,7 @@ from hfv_builder.records import DONE, SOME_FAILED, ClipError, UsageError, reason
 from hfv_builder.release.metadata import SCHEMA
 from hfv_builder.storage.part_file import writing
 from hfv_builder.storage.path_text import path_text
+from hfv_builder.wording import counted
 from pipelines.detect.given_clips import clips_in
 from pipelines.detect.own_scores import clip_id_of, own_scores
 from pipelines.detect.predict import require_classes, trained_detector
@@ -104,7 +105,7 @@ def _outcome(run: Run, answers: Sequence[Answer], out: Path | None, started: flo
     about = "" if out is None else _about_images(answers, out, specification.detector)
     text = paragraphs(
         table(rows, f"{run.name} ({specification.detector}), probabilities in percent:"),
-        table(errors, f"{len(errors)} {'clip has' if len(errors) == 1 else 'clips have'} no answer:"),
+        table(errors, f"{counted(len(errors), 'clip has', 'clips have')} no answer:"),
         about,
     )
     summary = {

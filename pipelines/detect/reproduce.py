@@ -19,6 +19,7 @@ from hfv_builder.evaluation.paper import beside, paper_tables
 from hfv_builder.evaluation.tables import markdown
 from hfv_builder.records import SOME_FAILED, Split, UsageError
 from hfv_builder.storage.part_file import result_file
+from hfv_builder.wording import counted
 from pipelines.detect.evaluate import evaluate_runs
 from pipelines.detect.prepare import HERE, Workplace, is_lite
 from pipelines.detect.train import surroundings_of, train_run
@@ -101,8 +102,15 @@ def reproduce(
         raise UsageError(*stopped, f"the tables of the other runs are in {out / FILE}")
     unread = [{"clip": path, "error": error} for path, error in sorted(failed.items())]
     text = paragraphs(
-        table(unread, f"{len(unread)} clips cannot be read, and no detector was trained on them:", limit=SHOWN),
-        table([{"run": path.name, "folder": str(path)} for path in done], f"{len(done)} runs are evaluated:"),
+        table(
+            unread,
+            f"not used in training, {counted(len(unread), 'clip')} that cannot be read:",
+            limit=SHOWN,
+        ),
+        table(
+            [{"run": path.name, "folder": str(path)} for path in done],
+            f"{counted(len(done), 'run is', 'runs are')} evaluated:",
+        ),
         evaluated.text,
         f"the tables of the paper, beside these figures, are in {out / FILE}",
     )
@@ -165,8 +173,8 @@ def _write(path: Path, figures: pd.DataFrame, release: str) -> None:
     text = [
         f"# The paper's tables, reproduced on {release}",
         "In percent. *paper*: as printed in HumanSAM (Liu et al., ICCV 2025). *ours*: these runs; a dash where there "
-        "is none. Both can be compared only if the release holds the paper's clips and labels. Intervals are in "
-        "results/results.md.",
+        "is none. Averages are over the paper's sets that the release has. Both can be compared only if the release "
+        "holds the paper's clips and labels. Intervals are in results/results.md.",
     ]
     for own in paper_tables():
         text += [f"## Table {own.number}: {own.title}", markdown(beside(own, figures))]

@@ -24,6 +24,7 @@ from hfv_builder.detectors.targets import check_classes, classes_of
 from hfv_builder.records import DONE, SOME_FAILED, Label, Split, UsageError
 from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.path_text import printable
+from hfv_builder.wording import counted
 from pipelines.alone import alone
 from pipelines.detect.prepare import HERE, Prepared, Workplace, is_lite, prepare, profile_of
 from pipelines.outcome import Outcome, paragraphs, table
@@ -76,8 +77,12 @@ def train(
     curve: Any = run.curve().to_dict("records")
     text = paragraphs(
         table(curve[-5:], "the last epochs:"),
-        table(rows, f"{len(rows)} clips cannot be read and were left out:", limit=10),
-        f"{detector} was trained on {run.facts['clips']} clips of {release.name} "
+        table(
+            rows,
+            f"left out, {counted(len(rows), 'clip')} that cannot be read:",
+            limit=10,
+        ),
+        f"{detector} was trained on {counted(run.facts['clips'], 'clip')} of {release.name} "
         f"({', '.join(run.specification.classes)}) in {seconds:.0f} s",
         f"the run is {run.folder}; next: hfv evaluate {quote(str(run.folder))} --release {quote(str(folder))}",
     )

@@ -7,6 +7,7 @@ import pandas as pd
 
 from hfv_builder.clips.formats import CHANCE, SMALL, STRONG, effect_on_labels
 from hfv_builder.records import METRICS
+from hfv_builder.wording import counted
 
 FEW = 10
 """Minimum number of clips of one format for ranks inside it to be meaningful."""
@@ -59,7 +60,7 @@ def label_mix(generator: str, formats: pd.Series, labels: pd.Series, *, by_forma
         )
     if by_format and (few := [row for row in rows if row["clips"] < FEW]):
         warnings.append(
-            f"{len(few)} formats of {generator} have fewer than {FEW} clips, whose ranks among themselves say little: "
+            f"{counted(len(few), 'format')} of {generator} with fewer than {FEW} clips, among which ranks say little: "
             f"{', '.join(row['format'] for row in few[:SMALL])}"
         )
     return table, warnings

@@ -11,6 +11,7 @@ from hfv_builder.profiles.profile import argument
 from hfv_builder.records import Metric, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import SCORES
+from hfv_builder.wording import counted
 from pipelines.environment import Environment, described, differences, not_comparable
 
 
@@ -91,7 +92,9 @@ def _fingerprint(
     whole = clips_of.get(present) == len(clips)
     if allow_mixed and whole:
         return present
-    named = "; ".join(f"{fingerprint}: {count} clips" for fingerprint, count in sorted(clips_of.items(), key=str))
+    named = "; ".join(
+        f"{fingerprint}: {counted(count, 'clip')}" for fingerprint, count in sorted(clips_of.items(), key=str)
+    )
     again = f"run `{score}{' --retry-failed' if whole else ''}` to its end"
     leave = ", or `hfv label --allow-mixed` to leave clips unlabelled that fail" if whole else ""
     raise UsageError(
@@ -123,4 +126,4 @@ def _mixed(manifests: Manifests, environments: pa.ChunkedArray, which: str, allo
 
 def _named(key: str | None, clips: int, environment: Environment, differing: Mapping[str, Sequence[str]]) -> str:
     facts = [f"{name} {environment.get(name, 'none')}" for name in differing] if environment else ["unknown versions"]
-    return f"{key or 'not recorded'}: {clips} clips with {', '.join(facts)}"
+    return f"{key or 'not recorded'}: {counted(clips, 'clip')} with {', '.join(facts)}"

@@ -18,6 +18,7 @@ from hfv_builder.release import card, checksums, croissant
 from hfv_builder.release.name import ReleaseName
 from hfv_builder.storage.checksum import file_sha256
 from hfv_builder.storage.json_text import load_json
+from hfv_builder.wording import counted
 from pipelines.outcome import Outcome
 from pipelines.workers.limits import cores
 
@@ -83,7 +84,7 @@ def push(folder: Path, repository: str, *, private: bool = False) -> Outcome:
     url = str(commit.repo_url)
     sent = len(todo) + len(last)
     there = len(sums) + 1 - sent
-    text = f"{title} is at {url}, tag {name.version}: {sent} files sent, {there} were there already"
+    text = f"{title} is at {url}, tag {name.version}: {counted(sent, 'file')} sent, {there} there already"
     summary = {"repository": repository, "url": url, "version": name.version, "sent": sent}
     return Outcome(summary=summary, text=text, started=started)
 
@@ -100,7 +101,11 @@ def _read(folder: Path) -> tuple[dict[str, str], ReleaseName]:
     sums, wrong = checksums.read_checksums((folder / checksums.FILE).read_text(encoding="utf-8", errors="replace"))
     missing = [path for path in sums if not (folder / path).is_file()]
     if wrong or missing:
-        what = f"{len(missing)} files are missing, such as {missing[0]}" if missing else f"{checksums.FILE} is damaged"
+        what = (
+            f"{counted(len(missing), 'file is', 'files are')} missing, such as {missing[0]}"
+            if missing
+            else f"{checksums.FILE} is damaged"
+        )
         raise UsageError(f"{folder} is not whole: {what}; {cure}")
     try:
         content = load_json((folder / croissant.FILE).read_bytes())

@@ -25,6 +25,7 @@ from hfv_builder.release.name import ReleaseName
 from hfv_builder.release.recipe import Recipe
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
+from hfv_builder.wording import counted
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.arguments import OUT
 from pipelines.release.gather import gather
@@ -164,7 +165,9 @@ def _outcome(dataset: Dataset, final: Path, placed: dict[str, Placed], started: 
         "profile": dataset.profile,
         "protocol": dataset.protocol,
     }
-    without = f"{left_out} clips cannot be made uniform and are left out: see {LEFT_OUT} there" if left_out else ""
+    without = (
+        f"left out, {counted(left_out, 'clip')} that cannot be made uniform: see {LEFT_OUT} there" if left_out else ""
+    )
     next_ = f"the release is {final}; next: hfv release verify {quote(str(final))}"
     said = "\n".join(f"warning: {warning}" for warning in warnings)
     return Outcome(summary=summary, text=paragraphs(table(rows), note, without, said, next_), started=started)

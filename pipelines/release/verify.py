@@ -10,6 +10,7 @@ from tqdm import tqdm
 from hfv_builder.records import DONE, SOME_FAILED
 from hfv_builder.release.verification import verify_release
 from hfv_builder.storage.lock import lock
+from hfv_builder.wording import counted
 from pipelines.outcome import Outcome, paragraphs, table
 from pipelines.workers.limits import cores
 
@@ -34,8 +35,8 @@ def verify(folder: Path, *, threads: int | None = None) -> Outcome:
         report = verify_release(folder.absolute(), threads=threads or cores(), advance=bar.update)
     rows = [vars(problem) for problem in report.problems]
     seconds = time.time() - started
-    size = f"{report.files} files, {report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
-    verdict = f"{len(rows)} problems" if rows else "nothing is wrong"
+    size = f"{counted(report.files, 'file')}, {report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
+    verdict = counted(len(rows), "problem") if rows else "nothing is wrong"
     text = paragraphs(table(rows, limit=SHOWN), "\n".join(report.skipped), f"{folder}: {verdict} ({size})")
     summary = {
         "release": str(folder),

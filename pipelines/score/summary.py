@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hfv_builder.frames.checks import ODD
 from hfv_builder.records import DONE, SOME_FAILED, Metric, Status, UsageError
 from hfv_builder.storage.schema import SCORES
+from hfv_builder.wording import counted, significant
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.score.run import ScoringRun
 
@@ -36,7 +37,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int, started
     counts: list[Row] = []
     reasons: dict[str, str] = {}
     for metric in run.resolved.metrics:
-        row, errors = _counted(run, metric, clips["clip_id"].combine_chunks())
+        row, errors = _tallied(run, metric, clips["clip_id"].combine_chunks())
         counts.append(row)
         reasons |= errors
     odd = _suspicious(run)
@@ -44,10 +45,11 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int, started
     failures = [{"file": paths[clip_id], "reason": reason} for clip_id, reason in sorted(reasons.items())]
     suspicious = [{"file": paths[clip_id], "why": why} for clip_id, why in sorted(odd.items()) if clip_id in paths]
     resolved = run.resolved
-    rate = f" in {seconds:.1f} s ({scored / seconds:.1f} clips/s)" if scored else ""
+    rate = f" in {seconds:.1f} s ({significant(scored / seconds):g} clips/s)" if scored else ""
     text = paragraphs(
-        f"{run.generator}: {scored} clips scored now{rate}, profile {resolved.profile.name} on {resolved.device}",
-        f"copied from profiles with the same fingerprints: {copied} scores" if copied else "",
+        f"{run.generator}: {counted(scored, 'clip')} scored now{rate}, "
+        f"profile {resolved.profile.name} on {resolved.device}",
+        f"copied from profiles with the same fingerprints: {counted(copied, 'score')}" if copied else "",
         table(counts),
         table(suspicious, f"suspicious, scored all the same: {len(suspicious)}", limit=SHOWN),
         table(failures, f"failed: {len(failures)} of {len(clips)} clips", limit=SHOWN),
@@ -60,7 +62,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int, started
         "device": run.resolved.device,
         "scored_now": scored,
         "scores_copied": copied,
-        "clips_per_second": round(scored / seconds, 3),
+        "clips_per_second": significant(scored / seconds),
         "metrics": counts,
         "failed": len(failures),
         "failures_by_reason": dict(Counter(reasons.values()).most_common()),
@@ -71,7 +73,7 @@ def tally(run: ScoringRun, clips: pa.Table, *, scored: int, copied: int, started
     return Outcome(summary=summary, text=text, exit_code=SOME_FAILED if failures else DONE, started=started)
 
 
-def _counted(run: ScoringRun, metric: Metric, clips: pa.Array) -> tuple[Row, dict[str, str]]:
+def _tallied(run: ScoringRun, metric: Metric, clips: pa.Array) -> tuple[Row, dict[str, str]]:
     """Return the counts and the range of one metric's scores, and by clip_id the reason why clips have none.
 
     Raises:
@@ -84,7 +86,7 @@ def _counted(run: ScoringRun, metric: Metric, clips: pa.Array) -> tuple[Row, dic
     rows = rows.filter(present)
     if len(rows) < len(clips):
         raise UsageError(
-            f"{len(clips) - len(rows)} clips have no {metric} row though all were done: workers wrote elsewhere; "
+            f"{len(clips) - len(rows)} of {len(clips)} clips have no {metric} row: workers wrote elsewhere; "
             f"{run.manifests.root} must be the same place for each of them"
         )
     fine = pc.equal(rows["status"], Status.OK.value)
@@ -106,7 +108,8 @@ def _counted(run: ScoringRun, metric: Metric, clips: pa.Array) -> tuple[Row, dic
 def _about_older(clips: int) -> str:
     if not clips:
         return ""
-    return f"kept from an older configuration of this profile, because the present one fails on them: {clips} clips"
+    kept = counted(clips, "clip")
+    return f"kept from an older configuration of this profile, because the present one fails there: {kept}"
 
 
 def _suspicious(run: ScoringRun) -> dict[str, str]:

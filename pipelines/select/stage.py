@@ -96,7 +96,7 @@ def _select_one(
     for name in fields:
         before, after = (_evenness(own[name], clips[name]) for own in (clips, clips[subset.selected]))
         row[name] = f"{before:.2f} → {after:.2f}"
-    return row | {"flagged": int(flagged[subset.selected].sum()), "gap": f"≤ {subset.gap:.1%}"}
+    return row | {"flagged": int(flagged[subset.selected].sum()), "gap": f"≤ {100 * subset.gap:.1f} %"}
 
 
 def _with_fields(clips: pd.DataFrame, topics: Topics) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from hfv_builder.labelling.scored import origin_of_labels
 from hfv_builder.records import METRICS, Label, Status, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import LABELS, REVIEWS, SELECTION
+from hfv_builder.wording import counted
 from pipelines.generators import clips_of
 
 DEFAULT_OVERLAP = 1
@@ -58,7 +59,7 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
     clips = sum(counts[outcome] for outcome in (MAJORITY, ADJUDICATED, DISPUTED, TOO_FEW))
     needed = reviews.votes_needed
     lines = [
-        f"final labels of {clips} reviewed clips ({needed} {'vote' if needed == 1 else 'votes'} needed):",
+        f"final labels of {counted(clips, 'reviewed clip')} ({counted(needed, 'vote')} needed):",
         f"  {counts[MAJORITY]} by the majority of their votes",
         f"  {counts[ADJUDICATED]} by an adjudicator",
         f"  {counts[DISPUTED]} disputed: the automatic label stays until an adjudicator settles them",
@@ -69,24 +70,32 @@ def report(counts: Counter[str], reviews: Reviews) -> str:
             f"  {counts['partial']} with fewer than {reviews.overlap} votes, which count all the same (--allow-partial)"
         )
         lines[-1] = few
-    left_out = {key.removeprefix("left out: "): n for key, n in counts.items() if key.startswith("left out: ")}
-    if left_out:
-        why = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
-        lines.append(f"  left out of the splits by these decisions: {sum(left_out.values())} ({why})")
+    rejected = {key.removeprefix("left out: "): n for key, n in counts.items() if key.startswith("left out: ")}
+    if rejected:
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(rejected.items()))
+        lines.append(f"  left out of the splits by these decisions: {sum(rejected.values())} ({why})")
     if counts["invalid"]:
-        lines.append(f"  {counts['invalid']} answers do not count: the clip cannot have them")
+        lines.append(
+            f"  {counted(counts['invalid'], 'answer does', 'answers do')} not count: the clip cannot have them"
+        )
     if counts["failed"]:
-        lines.append(f"{counts['failed']} clips are left out: they cannot be read or have no scores")
+        lines.append(left_out(counts["failed"]))
     return "\n".join(lines)
+
+
+def left_out(clips: int) -> str:
+    """Report the clips that cannot be split."""
+    return f"{counted(clips, 'clip is', 'clips are')} left out: unreadable or without scores"
 
 
 def report_strong(counts: Counter[str], val: int) -> str:
     """Report the effect of `--strong-only`, with the number of generated clips that are left in val."""
     weak, unjudged = counts[MOVED_AS["weak"]], counts[MOVED_AS["not_judged"]]
-    line = (
-        f"strong anomalies only: {weak + unjudged} clips moved from val to train ({weak} weak, {unjudged} not judged)"
+    moved = f"{counted(weak + unjudged, 'clip')} moved from val to train ({weak} weak, {unjudged} not judged)"
+    line = f"strong anomalies only: {moved}"
+    return f"{line}; {counted(val, 'generated clip is', 'generated clips are')} left in val" + (
+        "" if val else ": no reviewer called one of them strong"
     )
-    return f"{line}; {val} generated clips are left in val" + ("" if val else ": no reviewer called one of them strong")
 
 
 def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> tuple[pd.DataFrame, str]:
@@ -134,5 +143,6 @@ def labelled_clips(manifests: Manifests, lost: pa.Table, generator: str) -> tupl
         if origin is None or not origin.fingerprints:
             warning = f"the labels of {generator} are older than its scores: {again}"
         elif gone := len(rows) - len(labels):
-            warning = f"{generator} was labelled with {gone} more clips, among which the others are ranked: {again}"
+            more = counted(gone, "more clip")
+            warning = f"{generator} was labelled with {more}, among which the others are ranked: {again}"
     return labels.assign(auto_label=auto, kind=kind, prompt_group=group.astype("str")), warning

@@ -20,9 +20,10 @@ from hfv_builder.records import Label, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.schema import CLIPS, LABELS, SELECTION, SPLITS
 from hfv_builder.storage.snapshot import at_one_moment
+from hfv_builder.wording import counted
 from pipelines.generators import for_each, leave_to_owners, shared_tables, with_lost_clips
 from pipelines.outcome import Outcome, paragraphs, table
-from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, load_reviews, report, report_strong
+from pipelines.split.reviewed import MOVED_AS, Reviews, labelled_clips, left_out, load_reviews, report, report_strong
 
 Group = Literal["content", "prompt", "near"]
 ACROSS: tuple[Group, ...] = ("prompt", "near")
@@ -135,8 +136,9 @@ def split(
         summary["reviews"] = {"overlap": reviews.overlap, "allow_partial": allow_partial} | dict(sorted(counts.items()))
         note = report(counts, reviews)
     elif counts["failed"]:
-        note = f"{counts['failed']} clips are left out: they cannot be read or have no scores"
-    cost = f"val is no longer exactly the top {VAL_PERCENT} %: {moved} clips moved, so that no group is on two sides"
+        note = left_out(counts["failed"])
+    clips = counted(moved, "clip")
+    cost = f"val is no longer exactly the top {VAL_PERCENT} %: {clips} moved, so that no group is on two sides"
     next_ = f"splits are in {manifests.root / 'splits'}; next: hfv review, or hfv release NAME --version V"
     strong = ""
     if strong_only:

@@ -14,7 +14,7 @@ function box(span, title, text, rows, ...inside) {
   section.prepend(downloads(title, rows, section));
   return section;
 }
-const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace("-", "−"));
+const decimal = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−"));
 
 // A share with the number that it is a share of, and its 95 % interval below.
 const interval = (low, high, text = percent) => (low == null ? "" : `${text(low)} to ${text(high)}`);
@@ -159,7 +159,7 @@ function people(stats) {
     const figure = (value, name, low, high, text = decimal) => make("div", {}, make("div", { class: "big" }, text(value)), make("div", { class: "muted" }, name),
       make("div", { class: "muted" }, low == null ? "" : `95 %: ${interval(low, high, text)}`));
     return box(6, title, `${text} ${count(a.clips)} ${a.clips === 1 ? "clip" : "clips"} with at least two answers.`, [a], make("div", { class: "trio" },
-      figure(a.percent, "of pairs agree", a.percent_low, a.percent_high, percent),
+      figure(a.percent, "of pairs agree, mean over clips", a.percent_low, a.percent_high, percent),
       figure(a.alpha, "Krippendorff's α", a.alpha_low, a.alpha_high),
       figure(a.ac1, "Gwet's AC1", a.ac1_low, a.ac1_high)));
   });

@@ -75,5 +75,12 @@ export function showHelp() {
   dialog.showModal();
 }
 
-export const percent = (share, digits = 0) => (share == null ? "–" : `${(share * 100).toFixed(digits)} %`);
+// It is 0 or 100 only if the share is that.
+export function percent(share, digits = 0) {
+  if (share == null) return "–";
+  const text = (share * 100).toFixed(digits), step = 10 ** -digits;
+  if (share > 0 && Number(text) === 0) return `< ${step} %`;
+  if (share < 1 && Number(text) === 100) return `> ${100 - step} %`;
+  return `${text} %`;
+}
 export const count = (number) => number.toLocaleString("en");

@@ -9,9 +9,11 @@ import pytest
 from hfv_builder.audit.agreement import agreement
 from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Estimate, Finding, Severity
-from hfv_builder.audit.labels import COMPONENTS, SCORES, labels
+from hfv_builder.audit.labels import COMPONENTS, SCORES, labels, ranked_together
 from hfv_builder.audit.leakage import NEAR, leakage
+from hfv_builder.audit.limits import judge, not_computed
 from hfv_builder.audit.media import media
+from hfv_builder.audit.page import verdict
 from hfv_builder.audit.people import people
 from hfv_builder.audit.pictures import facts
 from hfv_builder.audit.shortcuts import shortcuts
@@ -181,6 +183,15 @@ def test_a_side_may_name_no_frequent_activity() -> None:
     assert "activities that differ between sides" not in {item.finding for item in findings}
 
 
+def test_sides_that_share_no_activity_differ_wholly() -> None:
+    prompts = ["a man walks"] * 10 + ["a man dances"] * 10
+    clips = clean().query("generator == 'kling'").head(20).assign(prompt=prompts, split=["train"] * 10 + ["val"] * 10)
+    found = {each.finding: each.estimate for each in diversity(clips, load_topics(), "no embedding").findings}
+    estimate = found["activities that differ between sides"]
+    assert estimate is not None
+    assert estimate.value == pytest.approx(1)
+
+
 def test_labels_of_another_profile_are_compared() -> None:
     clips = clean()
     scores = clips[~clips["is_real"]].set_index("clip_id")[SCORES]
@@ -217,6 +228,13 @@ def test_labels_by_format_are_resampled_in_their_formats() -> None:
     }
     assert len(figures) == 3
     assert max(figures.values()) < 0.15
+
+
+def test_formats_are_those_of_all_clips_of_the_generator() -> None:
+    facts_ = {"width": 640, "height": 480, "fps": 24.0, "num_frames": [97, 121, 81], "group_size": [1, 1, None]}
+    every = pd.DataFrame(facts_)  # with the clip without a label, 97 and 121 frames are two formats
+    groups = ranked_together(every.head(2), every)
+    assert groups.nunique() == 2
 
 
 def test_the_reference_rule_takes_real_scores_of_the_same_profile() -> None:
@@ -261,6 +279,13 @@ def test_no_finding_is_ok_where_nothing_can_be_examined() -> None:
     unsplit[NEAR] = unsplit[NEAR].where(unsplit["split"].isna())
     (none,) = [item for item in leakage(unsplit, NO_PAIRS).findings if item.finding == name]
     assert (none.estimate, none.severity) == (None, Severity.NOTE)
+
+
+def test_a_verdict_names_what_could_not_be_computed() -> None:
+    fine = judge("tied labels", "kling", Estimate(value=0.0, low=0.0, high=0.1), "no ties")
+    assert verdict([fine]) == "a careful reviewer finds nothing serious"
+    absent = not_computed("watermark at one place", "too few clips")
+    assert verdict([fine, absent]) == "a careful reviewer finds nothing serious, but 1 check could not be computed"
 
 
 def test_an_interval_from_zero_is_drawn_whole() -> None:

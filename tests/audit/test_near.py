@@ -156,3 +156,20 @@ def test_media_faults_are_measured() -> None:
 def test_a_clip_of_one_frame_has_no_signals_of_change() -> None:
     result = signals(scene(3, 1))
     assert (result.decoded, result.frozen, result.change, result.cuts, len(result.hashes)) == (1, None, None, None, 1)
+
+
+def test_short_clips_are_compared_alike_beside_longer_ones() -> None:
+    rng = np.random.default_rng(0)
+    shared, one, other = rng.integers(0, 2**63, (3, 4)).tolist()
+    short = [[*shared, *one], [*shared, *other]]  # one half is the same
+    beside = [*short, rng.integers(0, 2**63, 12).tolist()]
+    assert len(near_duplicates(short).first) == len(near_duplicates(beside).first) == 0
+
+
+def test_a_copy_is_found_among_clips_that_share_a_frame() -> None:
+    rng = np.random.default_rng(0)
+    title, *others = rng.integers(0, 2**63, 10).tolist()
+    copy = [title, others[0] ^ 0b11111]  # encoded so badly that only the title is exactly the same
+    clips = [[title, other] for other in (*others[1:4], others[0], *others[4:6])] + [copy]
+    pairs = near_duplicates(clips)
+    assert [*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)] == [(3, 6)]

@@ -109,5 +109,5 @@ def test_evenness_is_one_for_equal_counts_and_zero_for_one_value() -> None:
     import numpy as np
 
     assert evenness(np.array([5, 5, 5, 5])) == pytest.approx(1)
-    assert evenness(np.array([20, 0, 0, 0])) == 0
+    assert str(evenness(np.array([20, 0, 0, 0]))) == "0.0"  # not -0.0, which is printed
     assert evenness(np.array([0, 0])) == 0

@@ -134,7 +134,7 @@ def rare_shapes(clips: pd.DataFrame, first: int) -> pd.DataFrame:
 def test_the_finding_says_how_many_clips_were_not_examined(without_watermark: list[bytes]) -> None:
     (finding,), _ = watermarks(rare_shapes(table({"kling": without_watermark}), COUNT - 1))
     assert finding.severity.value == "ok"
-    assert "1 others have borders, no edges or a rare shape" in finding.says
+    assert "not examined: 1 other with borders, without edges or of a rare shape" in finding.says
 
 
 def test_letterboxed_and_too_few_clips_are_not_examined(

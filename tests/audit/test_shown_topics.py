@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hfv_builder.audit import pictures
 from hfv_builder.audit.diversity import diversity
 from hfv_builder.audit.finding import Severity
 from hfv_builder.audit.shown_topics import LEAST, nearest_topics, texts_of
@@ -81,5 +82,7 @@ def test_clips_of_one_topic_are_reported(one_topic: bool, severity: Severity) ->
     ]
     assert all("it agrees with" in finding.says for finding in findings)
     assert int(report.data["counts"]["activities by CLIP"].sum()) == int((~clips["is_real"]).sum())
+    axes = pictures.topics(report.data["counts"]).axes
+    assert [each.get_xlabel() for each in axes] == ["prompts", "prompts", "clips", "clips"]
     too_few = diversity(clips.head(LEAST - 1), topics, topics_of_clip.head(LEAST - 1))
     assert "it needs 20" in " ".join(finding.says for finding in too_few.findings if "CLIP" in finding.finding)

@@ -120,7 +120,7 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_count(
     evaluated = evaluate_runs([tmp_path / "run"], copy, out=tmp_path / "out", place=workplace)
     assert evaluated.exit_code == SOME_FAILED
     assert [row["clip"] for row in evaluated.summary["failed"]] == [broken.relative_to(copy).as_posix()]
-    assert "has no prediction for 1 clips" in evaluated.text
+    assert "has no prediction for 1 clip," in evaluated.text
     assert (tmp_path / "features").is_dir()  # next to the release
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfv_builder.labelling.labels import label_clips, label_real
+from hfv_builder.labelling.redrawn import Ranking
 from hfv_builder.records import METRICS
 from tests.oracle import label_rows
 
@@ -141,3 +142,12 @@ def test_real_clips_are_never_ranked() -> None:
     labelled = label_real(frame([("k400", 1.0, 2.0, 3.0), ("k400", None, None, None)]))
     assert labelled["auto_label"].tolist() == [3, 3]
     assert labelled[[*RANKS, "margin", "tied", "group_size"]].isna().all(axis=None)
+
+
+def test_a_draw_gives_the_labels_of_its_clips() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 5, (20, 3)).astype(np.float64)
+    for drawn in (np.bincount(rng.integers(20, size=20), minlength=20) for _ in range(10)):
+        table = pd.DataFrame(np.repeat(scores, drawn, axis=0), columns=NAMES)
+        labels = label_clips(table.assign(clip_id=[f"{place:02}" for place in range(20)], generator="kling"))
+        assert [*np.repeat(Ranking(scores).labels(drawn), drawn)] == labels["auto_label"].tolist()

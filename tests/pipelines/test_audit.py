@@ -19,7 +19,7 @@ from hfv_builder.frames.hashing import VERSION
 from hfv_builder.profiles.profile import load_profile
 from hfv_builder.records import METRICS, Split, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, SCORES, SELECTION, SIGNALS, SPLITS
+from hfv_builder.storage.schema import AUDIT, CLIPS, LABELS, REVIEWS, SCORES, SELECTION, SIGNALS, SPLITS
 from pipelines.audit.gather import clips_table, scores_of_other_profiles
 from pipelines.audit.near import groups_of_clips
 from pipelines.audit.signals import complete_signals
@@ -39,7 +39,7 @@ from review_ui.clips import Clips
 from review_ui.filter import Filter
 from tests.conftest import moving_square, write_clip
 from tests.pipelines.conftest import rows
-from tests.pipelines.test_label_and_split import fill
+from tests.pipelines.test_label_and_split import decision, fill
 
 IN_PROCESS = Cluster(workers=0)
 
@@ -188,6 +188,28 @@ def test_another_profile_ranks_the_same_clips(manifests: Manifests) -> None:
     other = scores_of_other_profiles(manifests, clips)["same"]
     pd.testing.assert_frame_equal(other, clips.set_index("clip_id")[list(other)])
     assert len(other) == 20
+
+
+def test_undecided_clips_do_not_count_as_confirmed(manifests: Manifests) -> None:
+    ids = fill(manifests, "kling", [(10 - i, i % 3, i % 4) for i in range(10)])
+    label(manifests)
+    auto = {row["clip_id"]: row["auto_label"] for row in manifests.read(LABELS).to_pylist()}
+    votes = [
+        (ids[0], "anna", "confirm", auto[ids[0]]),
+        (ids[0], "ben", "confirm", auto[ids[0]]),
+        (ids[1], "anna", "relabel", (auto[ids[1]] + 1) % 3),
+        (ids[1], "ben", "relabel", (auto[ids[1]] + 1) % 3),
+        (ids[2], "anna", "relabel", (auto[ids[2]] + 1) % 3),  # too few votes
+        (ids[3], "anna", "relabel", (auto[ids[3]] + 1) % 3),  # a dispute
+        (ids[3], "ben", "relabel", (auto[ids[3]] + 2) % 3),
+        (ids[4], "anna", "unsure", None),
+        (ids[4], "ben", "unsure", None),
+    ]
+    rows = pa.Table.from_pylist([decision(*vote, number) for number, vote in enumerate(votes)], schema=REVIEWS.schema)
+    manifests.replace(REVIEWS, [rows.replace_schema_metadata({"overlap": "2"})])
+    clips = clips_table(manifests, ["kling"]).set_index("clip_id")
+    assert clips["final_label"].dropna().to_dict() == {ids[0]: auto[ids[0]], ids[1]: (auto[ids[1]] + 1) % 3}
+    assert {*clips.index[clips["reviewed"]]} == {*ids[:5]}
 
 
 def test_lists_of_similar_names_stay_apart_and_end_with_their_finding(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_mixed_environments_are_reported_with_counts(quick: Quick) -> None:
     key = set_other_environment(quick.manifests, IDS[:1], numpy="1.0.0")
     outcome = label(quick.manifests)
     (warning,) = outcome.summary["warnings"]
-    assert f"{key}: 1 clips with numpy 1.0.0" in warning
+    assert f"{key}: 1 clip with numpy 1.0.0" in warning
     assert "3 clips with numpy" in warning
     assert "motion scores of kling" in warning
     assert warning in outcome.text
@@ -80,7 +80,7 @@ def test_mixed_environments_are_reported_with_counts(quick: Quick) -> None:
 def test_mixed_decoders_or_devices_are_refused(quick: Quick, versions: dict[str, str], name: str) -> None:
     quick.run(LITE)
     set_other_environment(quick.manifests, IDS[:1], **versions)
-    with pytest.raises(UsageError, match=rf"motion scores of kling .*1 clips with .*{name} .*--allow-mixed"):
+    with pytest.raises(UsageError, match=rf"motion scores of kling .*1 clip with .*{name} .*--allow-mixed"):
         label(quick.manifests)
     assert len(label(quick.manifests, allow_mixed=True).summary["warnings"]) == 1
 

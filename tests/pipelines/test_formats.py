@@ -62,7 +62,7 @@ def test_by_format_ranks_every_format_by_itself(manifests: Manifests, capsys: py
 def test_formats_of_few_clips_are_named(manifests: Manifests) -> None:
     write_two_formats(manifests, 12)
     (warning,) = label(manifests, by_format=True).summary["warnings"]
-    assert "2 formats of kling have fewer than 10 clips" in warning
+    assert "2 formats of kling with fewer than 10 clips" in warning
     assert label(manifests).summary["warnings"] == []
 
 

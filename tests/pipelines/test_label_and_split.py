@@ -169,7 +169,7 @@ def test_scores_of_several_fingerprints_are_refused(manifests: Manifests) -> Non
     mixed = manifests.read(SCORES, **keys).to_pandas()
     mixed.loc[mixed["clip_id"] == ids[0], "fingerprint"] = "other"
     manifests.replace(SCORES, [pa.Table.from_pandas(mixed, SCORES.schema, preserve_index=False)], **keys)
-    trouble = r"spatial scores of kling.*\(f: 3 clips; other: 1 clips\).*`hfv score"
+    trouble = r"spatial scores of kling.*\(f: 3 clips; other: 1 clip\).*`hfv score"
     with pytest.raises(UsageError, match=trouble) as raised:
         label(manifests)
     assert raised.value.args[1:] == ("the others are labelled: pika",)
@@ -220,6 +220,16 @@ def test_status_counts_what_is_done_failed_and_left(manifests: Manifests) -> Non
     scores = {row["metric"]: (row["done"], row["failed"], row["left"]) for row in summary["scores"]}
     assert scores == {"spatial": (2, 0, 2), "appearance": (4, 0, 0), "motion": (3, 1, 0)}
     assert summary["generators"][0] | {"clips": 4, "labelled": 0, "split": 0} == summary["generators"][0]
+
+
+def test_status_counts_no_label_of_unreadable_footage(manifests: Manifests) -> None:
+    fill(manifests, "film", [(1.0, 2.0, 3.0)] * 3, real=True)
+    clips = manifests.read(CLIPS, generator="film").to_pylist()
+    clips[0] |= {"status": "failed", "error": "it is gone"}
+    manifests.replace(CLIPS, [pa.Table.from_pylist(clips, schema=CLIPS.schema)], generator="film")
+    label(manifests)
+    (row,) = status(manifests).summary["generators"]
+    assert (row["clips"], row["unreadable"], row["labelled"]) == (2, 1, 2)
 
 
 FOLDERS = ("hunyuanvideo", "cogvideo")

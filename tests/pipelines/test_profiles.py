@@ -125,7 +125,7 @@ def test_a_failure_of_an_edited_profile_keeps_the_old_success(quick: Quick) -> N
     assert {
         (row["done"], row["failed"], row["left"], row["older"]) for row in status(quick.manifests).summary["scores"]
     } == {(3, 1, 0, 1)}
-    with pytest.raises(UsageError, match=r"1 clips.*`hfv score --generator kling --profile a.toml --retry-failed`"):
+    with pytest.raises(UsageError, match=r"1 clip\b.*`hfv score --generator kling --profile a.toml --retry-failed`"):
         label(quick.manifests)
     labelled = label(quick.manifests, allow_mixed=True).summary["generators"][0]
     assert (labelled["unlabelled"], labelled["profile"]) == (1, "a")

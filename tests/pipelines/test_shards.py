@@ -62,6 +62,8 @@ def test_the_log_has_a_line_for_every_shard(manifests: Manifests, clips_folder: 
     assert pace(manifests, "kling") == 2
     (generator,) = status(manifests).summary["generators"]
     assert generator["clips_per_s"] == 2
+    log.write_text(json.dumps({"clips": ["a"], "since_start_s": 300.0}))
+    assert status(manifests).summary["generators"][0]["clips_per_s"] == 0.00333  # not 0
 
 
 def clips_of_lengths(frames: list[int]) -> pa.Table:

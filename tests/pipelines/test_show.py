@@ -5,13 +5,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from hfv_builder.records import Metric, UsageError
 from hfv_builder.storage.manifest import Manifests
-from hfv_builder.storage.schema import CLIPS, FINAL, LABELS
+from hfv_builder.storage.schema import CLIPS, FINAL, LABELS, REVIEWS
 from pipelines.cli import main
+from pipelines.label.stage import label
 from pipelines.show import _bars, show
+from tests.pipelines.test_label_and_split import decision, fill
 from tests.review_ui.sample import make_sample, table_of
 
 
@@ -101,6 +104,23 @@ def test_a_failed_clip_and_a_copy_are_shown_too(manifests: Manifests) -> None:
     for reference in (copy["clip_id"], "copy.mp4"):
         assert show(manifests, reference).summary["clip"]["clip_id"] == copy["clip_id"]
     assert show(manifests, copy["clip_id"]).summary["clip"]["copies"] == ["/elsewhere/copy.mp4"]
+
+
+def test_a_final_label_that_no_vote_settles_is_called_automatic(tmp_path: Path) -> None:
+    manifests = Manifests(tmp_path)
+    one, other = fill(manifests, "kling", [(2.0, 1.0, 1.0), (1.0, 2.0, 1.0)])
+    label(manifests)
+    votes = [decision(one, "anna", "confirm", 0, 1), decision(one, "ben", "confirm", 0, 2)]
+    votes += [decision(other, "anna", "relabel", 0, 3)]
+    rows = pa.Table.from_pylist(votes, schema=REVIEWS.schema).replace_schema_metadata({"overlap": "2"})
+    manifests.replace(REVIEWS, [rows])
+    final = {"generator": "kling", "disputed": False, "adjudicated": False, "rejected": False}
+    spatial, appearance = {"clip_id": one, "label_name": "spatial"}, {"clip_id": other, "label_name": "appearance"}
+    finals = [final | spatial | {"votes": 2}, final | appearance | {"votes": 1}]
+    manifests.replace(FINAL, [table_of(FINAL.schema, finals)])
+    assert "final label: spatial, 2 votes" in show(manifests, one).text
+    text = show(manifests, other).text
+    assert "final label: appearance (automatic: its votes settle nothing yet), 1 vote" in text
 
 
 def test_traces_are_drawn_with_their_largest_value() -> None:

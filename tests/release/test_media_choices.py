@@ -50,7 +50,7 @@ def alike(ready: Manifests, here: Cluster, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp("out")
     outcome = release(ready, NAME, out=out, media="uniform", variants=VARIANTS, cluster=here)
     assert outcome.summary["left_out"] == 1
-    assert "1 clips cannot be made uniform and are left out: see left_out.csv" in outcome.text
+    assert "left out, 1 clip that cannot be made uniform: see left_out.csv" in outcome.text
     return out / NAME.folder
 
 
@@ -99,7 +99,7 @@ def test_what_is_too_short_is_listed_and_nowhere_else(alike: Path) -> None:
     assert listed["clip_id"][0] not in {*rows_of(alike)["clip_id"]}
     assert not [path for path in alike.rglob("*") if listed["clip_id"][0] in path.name]
     card = (alike / "README.md").read_text()
-    assert "1 clips cannot be made so; `left_out.csv` says why." in card
+    assert "1 clip cannot be made so; `left_out.csv` says why." in card
     assert "| quantity 6 instead of 12 " in card
 
 

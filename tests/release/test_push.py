@@ -108,7 +108,7 @@ def test_what_is_no_release_is_not_sent(made: Path, hub: Hub, tmp_path: Path) ->
         push(copy, REPOSITORY)
     assert clip.relative_to(copy).as_posix() not in hub.files
     clip.unlink()
-    with pytest.raises(UsageError, match=r"is not whole: 1 files are missing, such as .*run `hfv release verify"):
+    with pytest.raises(UsageError, match=r"is not whole: 1 file is missing, such as .*run `hfv release verify"):
         push(copy, REPOSITORY)
     (copy / "SHA256SUMS").write_text("")
     for text in ("[]", "{}", '{"name": 1, "version": 2}'):

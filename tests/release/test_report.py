@@ -1,6 +1,7 @@
 """The report and the card: everything in one file, and what the manifests say in both."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hfv_builder.release import card, report
 from hfv_builder.release.composition import sources_table
 from hfv_builder.release.figures import style, svg
 from hfv_builder.storage.manifest import Manifests
+from pipelines.release.gather import gather
 from pipelines.release.stage import release
 from tests.release.conftest import NAME
 from tests.release.inline import inline
@@ -70,7 +72,7 @@ def test_a_fact_that_no_file_states_differs_from_the_expected_one() -> None:
     facts = {"width": 300, "height": 300, "fps": [24.0, np.nan], "num_frames": 8, "duration_s": 1.0}
     clips = pd.DataFrame({"generator": "a", "label": 0, "media": "original", "split": "train"} | facts)
     (row,) = sources_table(clips, {"a": Source(name="A", fps=24.0)})
-    assert row["differs"] == "fps None instead of 24.0 in 1 clips"
+    assert row["differs"] == "fps None instead of 24.0 in 1 clip"
 
 
 def test_the_card_says_what_the_manifests_say(made: Path) -> None:
@@ -86,6 +88,17 @@ def test_the_card_says_what_the_manifests_say(made: Path) -> None:
     for path in made.rglob("metadata.parquet"):
         for column in pd.read_parquet(path).columns:
             assert f"| `{column}` |" in text
+
+
+def test_the_card_says_what_reviewers_decided(filled: Manifests) -> None:
+    dataset = gather(filled, NAME, media="original", allow_lite=False, settings=None)
+    assert "called strong" not in card.card(dataset)
+    rows = dataset.rows.assign(policy="top20-strong", label_source="review")
+    votes = pd.DataFrame([[2, 0, 0, 0, 0], [3, 2, 0, 0, 0]], rows["clip_id"][:2])  # 1 of 1 pairs, 4 of 10 pairs
+    text = card.card(replace(dataset, rows=rows, votes=votes))
+    assert "Only anomalies that reviewers called strong are validation" in text
+    assert f"Reviewers looked at {len(rows)} clips." in text  # adjudicators alone
+    assert "2 clips have two answers or more. 70.0 % of the pairs of answers agree, as a mean over clips" in text
 
 
 def test_tables_of_the_card_stand_by_themselves(made: Path) -> None:

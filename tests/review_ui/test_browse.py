@@ -242,6 +242,7 @@ def test_labels_with_a_wide_margin_stay(seed: int) -> None:
 
 
 TOTAL = "document.querySelector('#total').innerText"
+PERCENTS = "import('/static/ui.js').then(({ percent }) => [0, 0.004, 0.5, 0.996, 1].map((share) => percent(share)))"
 
 
 def saved(desk: Any, title: str) -> bytes:
@@ -282,6 +283,8 @@ def test_a_team_browses_on_a_laptop_and_on_a_phone(sample: Manifests, serve: Any
         ("alpha", "8", "0"),
         ("beta", "2", "0"),
     ]
+    shown = desk.page.evaluate(PERCENTS)
+    assert shown == ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]  # 0 or 100 only if it is that
     screen = {"width": PHONE[0], "height": PHONE[1]}
     phone = sit(
         served, "ben", "/browse?generator=alpha", has_touch=True, is_mobile=True, screen=screen, viewport=screen

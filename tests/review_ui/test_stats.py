@@ -172,7 +172,8 @@ def test_disputes_are_those_of_the_queue(clips: Clips) -> None:
 def test_intervals_of_shares() -> None:
     assert list(wilson(8, 10)) == pytest.approx([0.4902, 0.9433], abs=1e-4)
     assert wilson(0, 0) == (None, None)
-    assert wilson(4, 4)[1] == 1.0
+    assert {wilson(n, n)[1] for n in range(1, 100)} == {1.0}
+    assert {wilson(0, n)[0] for n in range(1, 100)} == {0.0}
 
 
 def test_a_difference_of_shares_has_an_interval() -> None:
@@ -203,3 +204,26 @@ def test_looking_again_is_no_repeat_and_no_first_answer(clips: Clips) -> None:
     assert found["reviewers"][0]["with_self"]["n"] == 0
     assert found["pull"]["shown"] == {"clips": 1, "same": 0.0} | dict(zip(("from", "to"), wilson(0, 1), strict=True))
     assert found["confusion"][""][auto(clips, 0)][auto(clips, 0)] == 1
+
+
+def test_a_repeat_is_no_blind_first_answer(clips: Clips) -> None:
+    made = []
+    for reviewer in ("anna", "ben"):
+        made += [said(clips, 0, reviewer, other(clips, 0), blind=True, final=False), said(clips, 0, reviewer, 2)]
+    made += [said(clips, 0, "anna", auto(clips, 0), blind=True, final=False, queue="repeats")]
+    made += [said(clips, 0, "anna", auto(clips, 0), queue="repeats")]
+    found = figures(clips, made)
+    assert (found["pull"]["blind"]["clips"], found["pull"]["blind"]["same"]) == (2, 0.0)
+    assert found["agreement"]["blind"]["percent"] == 1.0
+
+
+def test_an_answer_that_became_unsure_agrees_with_nobody(clips: Clips) -> None:
+    made = [said(clips, row, name, 0) for row in (0, 1) for name in ("anna", "ben")]
+    made += [said(clips, 0, "anna", None, decision="unsure", queue=REVISIT)]
+    assert [pair["clips"] for pair in figures(clips, made)["pairs"]] == [1]
+
+
+def test_the_time_left_is_that_of_the_missing_votes(clips: Clips) -> None:
+    made = [said(clips, row, "anna", auto(clips, row)) for row in range(4)]
+    found = figures(clips, made, overlap=2)
+    assert found["hours_left"] == pytest.approx((2 * found["total"] - 4) / found["per_hour"])

@@ -130,7 +130,7 @@ def test_clips_in_unusual_codecs_are_encoded_and_listed(tmp_path: Path, here: Cl
     rows = pd.concat(map(pd.read_parquet, release_folder.rglob("metadata.parquet")))
     assert rows["media"].value_counts().to_dict() == {"original": 14, "encoded": 1, "remuxed": 1}
     assert rows["num_frames"].eq(8).all()
-    assert "1 clips: encoded anew as H.264" in (release_folder / "README.md").read_text()
+    assert "1 clip: encoded anew as H.264" in (release_folder / "README.md").read_text()
     assert [problem for problem in verify(release_folder).summary["problems"]] == []
 
 
