@@ -100,8 +100,8 @@ class _Keeper:
 
     def __init__(self, cluster: Any, kind: str, gone_s: float) -> None:
         self._cluster, self._kind, self._gone_s = cluster, kind, gone_s
-        self._first_look: dict[Any, float] = {}
-        self._last_seen: dict[Any, float] = {}
+        self._had_worker: set[Any] = set()
+        self._last_alive: dict[Any, float] = {}
         self._reported: dict[str, str] = {}
 
     async def look(self) -> None:
@@ -113,21 +113,22 @@ class _Keeper:
         states = await _states(self._kind)
         ended = []
         for name, job in self._cluster.workers.items():
-            first = self._first_look.setdefault(name, now)
+            state = "unknown" if states is None else states.get(job.job_id, "")
             if any(worker == name or worker.startswith(f"{name}-") for worker in present):  # a job may hold several
-                self._last_seen[name] = now
-                continue
-            had_worker = name in self._last_seen
-            has_left = states is not None and job.job_id not in states
-            waits = states is not None and states.get(job.job_id, "").startswith(WAITING)
-            gone = now - self._last_seen.get(name, first) >= self._gone_s and not waits
-            if not _is_submitted(job) or (had_worker and (has_left or gone)) or (has_left and gone):
+                self._had_worker.add(name)
+                self._last_alive[name] = now
+            elif state.startswith(WAITING) or (state and name not in self._had_worker):
+                self._last_alive[name] = now
+            gone = now - self._last_alive.setdefault(name, now) >= self._gone_s
+            is_over = name in self._had_worker and not state
+            if not _is_submitted(job) or gone or (is_over and self._last_alive[name] < now):
                 ended.append(name)
         if self._cluster.status is not Status.running:
             return
         if states is not None:
-            jobs = [] if present else [job.job_id for job in self._cluster.workers.values() if _is_submitted(job)]
-            counts = Counter(states.get(job_id, "ended before a worker connected (see its log)") for job_id in jobs)
+            jobs = {name: job.job_id for name, job in self._cluster.workers.items() if name not in ended}
+            dead = "ended before a worker connected (see its log)"
+            counts = Counter(states.get(job_id, dead) for job_id in ([] if present else jobs.values()))
             text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
             self._report("states", text and f"{self._kind} jobs: {text}")
         if ended:
@@ -147,8 +148,8 @@ class _Keeper:
         if ended := sum(_is_submitted(self._cluster.workers[name]) for name in names):
             print(f"{ended} jobs have ended; submitting them again", file=sys.stderr)
         for name in names:
-            self._first_look.pop(name, None)
-            self._last_seen.pop(name, None)
+            self._had_worker.discard(name)
+            self._last_alive.pop(name, None)
             with contextlib.suppress(Exception):  # the batch system may not know it any more
                 await self._cluster.workers.pop(name).close()
         try:
