@@ -146,7 +146,7 @@ class _Keeper:
 
     async def _submit_again(self, names: list[Any]) -> None:
         if ended := sum(_is_submitted(self._cluster.workers[name]) for name in names):
-            print(f"{ended} jobs have ended; submitting them again", file=sys.stderr)
+            print(f"{self._kind} jobs that have ended and are submitted again: {ended}", file=sys.stderr)
         for name in names:
             self._had_worker.discard(name)
             self._last_alive.pop(name, None)

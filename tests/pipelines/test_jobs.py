@@ -112,7 +112,7 @@ def test_jobs_that_end_are_submitted_again(capsys: pytest.CaptureFixture[str]) -
         assert len(Job.taken) == 3
         cluster._created.clear()
     printed = capsys.readouterr().err
-    assert "1 jobs have ended; submitting them again" in printed
+    assert "pbs jobs that have ended and are submitted again: 1" in printed
     assert printed.count("not all jobs can be submitted to pbs, trying again: sbatch: error: no such queue;") == 1
 
 
