@@ -98,6 +98,8 @@ class Cluster:
         except (TypeError, ValueError) as error:
             why = str(error).splitlines()[0].partition(", original error")[0]
             raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
+        from distributed.gc import disable_gc_diagnosis
+
         from pipelines.workers.connection import Connection
 
         if forks:
@@ -126,6 +128,7 @@ class Cluster:
                 submit_jobs(started, self.kind, self.workers or 1)
             if not self.in_this_process:
                 _print_dashboard(client)
+            disable_gc_diagnosis(force=True)  # it swallows a Ctrl-C that arrives during a collection of garbage
             try:
                 yield client
             finally:

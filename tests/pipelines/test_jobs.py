@@ -1,5 +1,6 @@
 """Workers that are jobs of a batch system."""
 
+import gc
 import signal
 import sys
 import time
@@ -154,6 +155,11 @@ def test_a_signal_cancels_the_jobs(number: signal.Signals, batch_system: Path) -
         signal.raise_signal(number)
     assert {str(worker.status) for worker in Job.taken[0].workers} == {"Status.closed"}
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_is_not_lost_in_a_callback_of_dask(batch_system: Path) -> None:
+    with Cluster(kind="slurm").connect():
+        assert not [callback for callback in gc.callbacks if "GCDiagnosis" in repr(callback)]
 
 
 def test_workers_of_jobs_are_set_up_like_local_ones(batch_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
