@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from hfv_builder.records import UsageError
 from hfv_builder.storage.json_text import load_json
 from pipelines.workers.interrupts import interrupts, leave_interrupts_to_the_driver
-from pipelines.workers.jobs import keep_jobs
+from pipelines.workers.jobs import job_cluster, submit_jobs
 from pipelines.workers.limits import workers_memory
 from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
 
@@ -24,9 +25,10 @@ WORKER_BYTES = 250 << 20
 """Bytes of memory that a local worker without models needs."""
 LOCAL_WAIT_S = 300.0
 """Seconds that a run waits for local workers. Nannies restart them; new ones are never added."""
+JOBQUEUE = "dask_jobqueue"
 KINDS = {
-    **{name: ("dask_jobqueue", f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
-    "htcondor": ("dask_jobqueue", "HTCondorCluster"),
+    **{name: (JOBQUEUE, f"{name.upper()}Cluster") for name in ("slurm", "pbs", "lsf", "sge", "oar")},
+    "htcondor": (JOBQUEUE, "HTCondorCluster"),
     "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
 }
 """Module and class of the Dask cluster for every batch system."""
@@ -96,6 +98,8 @@ class Cluster:
         except (TypeError, ValueError) as error:
             why = str(error).splitlines()[0].partition(", original error")[0]
             raise UsageError(f"Dask's configuration cannot be used: {why}; correct it, or move it away") from None
+        from distributed.gc import disable_gc_diagnosis
+
         from pipelines.workers.connection import Connection
 
         if forks:
@@ -108,15 +112,23 @@ class Cluster:
                 yield client
                 return
             signals: list[int] = []
-            with interrupts(lambda number, _: signals.append(number)):  # Dask cannot stop a cluster while it starts
+            jobs = self.kind is not None
+            if jobs:  # or they stay in the queue
+                stack.enter_context(interrupts(signal.default_int_handler, ends=True))
+            # Dask cannot stop a cluster while it starts.
+            with interrupts(lambda number, _: signals.append(number), ends=jobs):
                 started = stack.enter_context(self._start(for_gpus, worker_bytes))
                 client = stack.enter_context(Connection(started))
                 if not self.in_this_process:
                     client.register_plugin(leave_interrupts_to_the_driver())
             if signals:
                 raise KeyboardInterrupt
+            if self.kind is not None and KINDS[self.kind][0] == JOBQUEUE:
+                stack.callback(started._created.clear)  # or Dask misses that they have ended
+                submit_jobs(started, self.kind, self.workers or 1)
             if not self.in_this_process:
                 _print_dashboard(client)
+            disable_gc_diagnosis(force=True)  # it swallows a Ctrl-C that arrives during a collection of garbage
             try:
                 yield client
             finally:
@@ -221,21 +233,20 @@ def _address_in(scheduler_file: Path) -> str:
         raise UsageError(f"{scheduler_file} is not a scheduler file: {hint}") from None
 
 
-def _batch_workers(kind: str, jobs: int) -> Any:
-    """Return a cluster whose workers are jobs of a batch system, set up by Dask's configuration."""
+def _batch_workers(kind: str, workers: int) -> Any:
+    """Return a cluster of a batch system, set up by Dask's configuration; jobs are submitted later."""
     package, name = KINDS[kind]
     try:
+        if package == JOBQUEUE:
+            return job_cluster(kind, package, name)
         cluster = getattr(import_module(package), name)()
     except ImportError:
         extra = "kubernetes" if kind == "kubernetes" else "batch"
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"Dask's configuration of {kind} is incomplete: {error}; see docs/clusters.md") from None
-    if package == "dask_jobqueue":
-        cluster.scale(jobs=jobs)  # a job may hold several workers
-        keep_jobs(cluster)
-    else:
-        cluster.scale(n=jobs)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise UsageError(f"Dask's configuration of {kind} cannot be used: {why}; see docs/clusters.md") from None
+    cluster.scale(n=workers)
     return cluster
 
 

@@ -1,9 +1,15 @@
 """Workers that are jobs of a batch system."""
 
+import gc
+import signal
 import sys
-from typing import ClassVar
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 from unittest.mock import MagicMock
 
+import dask
 import pytest
 from distributed import Scheduler, SpecCluster, Worker
 from distributed.deploy.spec import ProcessInterface
@@ -11,58 +17,170 @@ from distributed.deploy.spec import ProcessInterface
 from hfv_builder.records import UsageError
 from pipelines.workers.cluster import KINDS, Cluster
 from pipelines.workers.connection import Connection
-from pipelines.workers.jobs import keep_jobs
+from pipelines.workers.jobs import LISTS, job_cluster, submit_jobs
 
-
-@pytest.mark.parametrize(("kind", "number"), [("slurm", "jobs"), ("kubernetes", "n")])
-def test_workers_of_a_batch_system_are_jobs(kind: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """dask-jobqueue takes a plain number for workers, of which a job may hold several."""
-    package, name = KINDS[kind]
-    started = MagicMock()
-    monkeypatch.setitem(sys.modules, package, MagicMock(**{name: lambda: started}))
-    assert Cluster(kind=kind, workers=40)._start([], 0) is started
-    started.scale.assert_called_once_with(**{number: 40})
+LOCAL = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+DASK_JOBQUEUE = """
+import signal, sys
+from tests.pipelines.test_jobs import Jobs as SLURMCluster
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
+"""
+"""A module with a class of the tests and a handler of dask-jobqueue."""
 
 
 class Job(ProcessInterface):
-    """A job of two workers in this process; the batch system does not take the first one."""
+    """A job of two workers in this process, which does not record that it has ended, like those of dask-jobqueue."""
 
     taken: ClassVar[list["Job"]] = []
-    refused = 0
+    refused: ClassVar[int] = 0
+    """Number of submissions that the batch system refuses from now on."""
+    dead: ClassVar[bool] = False
+    """Whether workers of new jobs do not start."""
 
     def __init__(self, scheduler: str, name: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.job_id = ""
         self.workers = [Worker(scheduler, name=f"{name}-{number}", nthreads=1) for number in range(2)]
 
     async def start(self) -> None:
-        if not Job.refused:
-            Job.refused = 1
-            raise RuntimeError("sbatch: error: Unable to contact slurm controller")
+        if Job.refused:
+            Job.refused -= 1
+            raise RuntimeError("Command exited.\nstderr:\nsbatch: error: no such queue\nsbatch: error: failed\n")
         Job.taken.append(self)
-        for worker in self.workers:
+        self.job_id = str(len(Job.taken))
+        for worker in self.workers if not Job.dead else []:
             await worker
         await super().start()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
-        for worker in self.workers:
+        for worker in self.workers if self.job_id else []:
             await worker.close()
-        await super().close()  # type: ignore[no-untyped-call]
+
+
+class Jobs(SpecCluster):
+    """A cluster of such jobs."""
+
+    options: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        Jobs.options = options
+        super().__init__(scheduler={"cls": Scheduler, "options": LOCAL}, worker={"cls": Job, "options": {}})  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(autouse=True)
+def _no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("taken", []), ("refused", 0), ("dead", False)):
+        monkeypatch.setattr(Job, name, value)
+
+
+@pytest.fixture
+def batch_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Make `--cluster slurm` start the jobs above, and return the file of what squeue prints."""
+    (tmp_path / "dask_jobqueue.py").write_text(DASK_JOBQUEUE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "dask_jobqueue", raising=False)
+    queue = tmp_path / "queue"
+    queue.touch()
+    monkeypatch.setitem(LISTS, "slurm", ["cat", str(queue)])
+    with dask.config.set({"jobqueue.slurm": {"cores": 2, "memory": "2GB"}}):
+        yield queue
+
+
+def until(condition: Any) -> None:
+    """Wait until a condition holds, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_workers_of_kubernetes_are_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    package, name = KINDS["kubernetes"]
+    started = MagicMock()
+    monkeypatch.setitem(sys.modules, package, MagicMock(**{name: lambda: started}))
+    assert Cluster(kind="kubernetes", workers=40)._start([], 0) is started
+    started.scale.assert_called_once_with(n=40)
 
 
 def test_jobs_that_end_are_submitted_again(capsys: pytest.CaptureFixture[str]) -> None:
-    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    jobs = {"job": {"cls": Job, "group": ["-0", "-1"]}}
-    with SpecCluster(scheduler={"cls": Scheduler, "options": local}) as cluster, Connection(cluster) as client:  # type: ignore[no-untyped-call]
-        cluster.worker_spec.update(jobs)
-        with pytest.raises(RuntimeError, match="sbatch"):
-            client.sync(cluster._correct_state)
-        keep_jobs(cluster, poll_s=0.02, gone_s=0.1)
-        client.wait_for_workers(2)
+    Job.refused = 1
+    with Jobs() as cluster, Connection(cluster) as client:  # type: ignore[no-untyped-call]
+        submit_jobs(cluster, "pbs", 2, poll_s=0.02, gone_s=0.1)
+        client.wait_for_workers(4)
         for worker in Job.taken[0].workers:
             client.sync(worker.close)
-        client.wait_for_workers(2, timeout=5)
-        assert len(Job.taken) == 2
-    assert "submitting them again" in capsys.readouterr().err
+        client.wait_for_workers(4, timeout=5)
+        assert len(Job.taken) == 3
+        cluster._created.clear()
+    printed = capsys.readouterr().err
+    assert "pbs jobs that have ended and are submitted again: 1" in printed
+    assert printed.count("not all jobs can be submitted to pbs, trying again: sbatch: error: no such queue;") == 1
+
+
+def test_jobs_that_leave_the_queue_are_submitted_again(batch_system: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch_system.write_text("1 RUNNING (None)\n")
+    with Jobs() as cluster, Connection(cluster) as client:  # type: ignore[no-untyped-call]
+        submit_jobs(cluster, "slurm", 1, poll_s=0.02, gone_s=0.3)
+        client.wait_for_workers(2)
+        time.sleep(0.1)
+        Job.dead = True
+        batch_system.write_text("2 PENDING (Priority)\n")
+        for worker in Job.taken[0].workers:
+            client.sync(worker.close)
+        until(lambda: len(Job.taken) == 2)
+        time.sleep(0.4)
+        assert len(Job.taken) == 2  # a job that waits is left alone
+        Job.dead = False
+        batch_system.write_text("")
+        until(lambda: len(Job.taken) == 3)
+        cluster._created.clear()
+    printed = capsys.readouterr().err
+    assert printed.count("slurm jobs: 1 PENDING (Priority)\n") == 1
+    assert "slurm jobs: 1 ended before a worker connected (see its log)\n" in printed
+
+
+def test_jobs_that_are_refused_are_one_sentence(batch_system: Path) -> None:
+    Job.refused = 3
+    refusal = (
+        "no job can be submitted to slurm: sbatch: error: no such queue; sbatch: error: failed; see docs/clusters.md"
+    )
+    with pytest.raises(UsageError, match=refusal), Cluster(kind="slurm", workers=3).connect():
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_the_jobs(number: signal.Signals, batch_system: Path) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), Cluster(kind="slurm").connect():
+        signal.raise_signal(number)
+    assert {str(worker.status) for worker in Job.taken[0].workers} == {"Status.closed"}
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_is_not_lost_in_a_callback_of_dask(batch_system: Path) -> None:
+    with Cluster(kind="slurm").connect():
+        assert not [callback for callback in gc.callbacks if "GCDiagnosis" in repr(callback)]
+
+
+def test_workers_of_jobs_are_set_up_like_local_ones(batch_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/a folder/python")
+    before = signal.getsignal(signal.SIGINT)
+    job_cluster("slurm", *KINDS["slurm"]).close()
+    assert signal.getsignal(signal.SIGINT) is before
+    command = Jobs.options["python"].split(" ", 1)
+    assert command[0] == "env"
+    assert command[1].endswith(" '/a folder/python'")
+    assert {"OMP_NUM_THREADS=1", "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False"} < {*command[1].split()}
+    assert Jobs.options["processes"] == 2
+
+
+def test_an_incomplete_configuration_is_one_sentence(batch_system: Path) -> None:
+    with (
+        dask.config.set({"jobqueue.slurm": {"cores": 1}}),
+        pytest.raises(UsageError, match=r"lacks memory of a job: describe jobs under jobqueue\.slurm in ~/\.config"),
+        Cluster(kind="slurm").connect(),
+    ):
+        pass
 
 
 def test_a_missing_package_of_a_batch_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
