@@ -59,19 +59,18 @@ def require_writable(path: Path, *, option: str) -> None:
         part.unlink()
 
 
-def require_folder(folder: Path | None, *, option: str) -> None:
-    """Check that files can be written to a folder, or the folder made, without making it.
+def require_folder(folder: Path | None) -> None:
+    """Check that files can be written to the folder of --out, or the folder made, without making it.
 
     Args:
         folder: None is always right.
-        option: that named the folder.
 
     Raises:
         UsageError: they cannot.
     """
     if folder is None:
         return
-    with writing(folder, option=option):
+    with writing(folder):
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))

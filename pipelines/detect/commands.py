@@ -56,8 +56,7 @@ def run_train(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     if options.resume and values:
         raise UsageError("a run that is resumed has its own configuration: leave out the other options, or --resume")
     spec_of(options.detector)
-    tables_of(options.release)
-    require_folder(options.out, option="--out")
+    _check_paths(options)
     from pipelines.detect.train import train
 
     place = _place(manifests, options)
@@ -75,15 +74,13 @@ def run_evaluate(manifests: Manifests, options: argparse.Namespace) -> Outcome:
             raise UsageError(
                 "name the run and the file: `hfv evaluate import --name N --predictions FILE --release DIR`"
             )
-        tables_of(options.release)
-        require_folder(options.out, option="--out")
+        _check_paths(options)
         from pipelines.detect.imports import import_predictions
 
         return import_predictions(options.name, options.predictions, options.release, out=options.out)
     if options.name is not None or options.predictions is not None:
         raise UsageError("--name and --predictions belong to `hfv evaluate import`")
-    tables_of(options.release)
-    require_folder(options.out, option="--out")
+    _check_paths(options)
     for run in options.runs:
         read_run(run)
     from pipelines.detect.evaluate import evaluate_runs
@@ -100,7 +97,7 @@ def run_predict(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     """
     read_run(options.run)
     clips = clips_in(options.clips)
-    require_folder(options.out, option="--out")
+    require_folder(options.out)
     from pipelines.detect.own_clips import predict_clips
     from pipelines.detect.prepare import Workplace
 
@@ -117,8 +114,7 @@ def run_reproduce(manifests: Manifests, options: argparse.Namespace) -> Outcome:
     values = read_config(options.config, [])
     if wrong := [name for name, own in values.items() if not isinstance(own, dict)]:
         raise UsageError(f"{options.config}: {wrong[0]} is in no table: put it below [cnndet], or another detector")
-    tables_of(options.release)
-    require_folder(options.out, option="--out")
+    _check_paths(options)
     from pipelines.detect.reproduce import reproduce
 
     return reproduce(
@@ -129,6 +125,16 @@ def run_reproduce(manifests: Manifests, options: argparse.Namespace) -> Outcome:
         seed=options.seed,
         place=_place(manifests, options),
     )
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Check the release and the folder to write to.
+
+    Raises:
+        UsageError: the first is no release, or the second cannot be written.
+    """
+    tables_of(options.release)
+    require_folder(options.out)
 
 
 def _place(manifests: Manifests, options: argparse.Namespace) -> "Workplace":

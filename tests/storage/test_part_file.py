@@ -37,4 +37,4 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "file/below", "a" * 300 + "/below"):
         with pytest.raises(UsageError, match=r"cannot be written \([^)]*\): give another --out"):
-            require_folder(tmp_path / name, option="--out")
+            require_folder(tmp_path / name)
