@@ -83,6 +83,8 @@ def _candidates(clip: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     clip, hashes = np.tile(clip, 2), np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])
     order = np.lexsort((clip, hashes))
     clip, hashes = clip[order], hashes[order]
+    again = (clip[1:] == clip[:-1]) & (hashes[1:] == hashes[:-1])  # such as the frames of a static clip
+    clip, hashes = np.delete(clip, 1 + np.flatnonzero(again)), np.delete(hashes, 1 + np.flatnonzero(again))
     unique, start, size = np.unique(hashes, return_index=True, return_counts=True)
     leader = clip[np.repeat(start, size)]
     same = hashes[1:] == hashes[:-1]

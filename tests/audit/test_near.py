@@ -166,10 +166,11 @@ def test_short_clips_are_compared_alike_beside_longer_ones() -> None:
     assert len(near_duplicates(short).first) == len(near_duplicates(beside).first) == 0
 
 
-def test_a_copy_is_found_among_clips_that_share_a_frame() -> None:
+@pytest.mark.parametrize("titles", [1, 2])
+def test_a_copy_is_found_among_clips_that_share_a_frame(titles: int) -> None:
     rng = np.random.default_rng(0)
-    title, *others = rng.integers(0, 2**63, 10).tolist()
-    copy = [title, others[0] ^ 0b11111]  # encoded so badly that only the title is exactly the same
-    clips = [[title, other] for other in (*others[1:4], others[0], *others[4:6])] + [copy]
-    pairs = near_duplicates(clips)
+    title, *others = rng.integers(0, 2**63, 1 + 6 * (titles + 1)).tolist()
+    clips = [[title] * titles + others[clip::6] for clip in range(6)]
+    copy = [title] * titles + [own ^ 0b11111 for own in others[3::6]]  # so bad that only the title is exactly the same
+    pairs = near_duplicates([*clips, copy])
     assert [*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)] == [(3, 6)]
