@@ -113,19 +113,21 @@ class Cluster:
                 return
             signals: list[int] = []
             jobs = self.kind is not None
+            queue = self.kind if self.kind is not None and KINDS[self.kind][0] == JOBQUEUE else None
             if jobs:  # or they stay in the queue
                 stack.enter_context(interrupts(signal.default_int_handler, ends=True))
             # Dask cannot stop a cluster while it starts.
             with interrupts(lambda number, _: signals.append(number), ends=jobs):
                 started = stack.enter_context(self._start(for_gpus, worker_bytes))
+                if queue:
+                    stack.callback(started._created.clear)  # at the very end, or Dask misses that they have ended
                 client = stack.enter_context(Connection(started))
                 if not self.in_this_process:
                     client.register_plugin(leave_interrupts_to_the_driver())
             if signals:
                 raise KeyboardInterrupt
-            if self.kind is not None and KINDS[self.kind][0] == JOBQUEUE:
-                stack.callback(started._created.clear)  # or Dask misses that they have ended
-                submit_jobs(started, self.kind, self.workers or 1)
+            if queue:
+                submit_jobs(started, queue, self.workers or 1)
             if not self.in_this_process:
                 _print_dashboard(client)
             disable_gc_diagnosis(force=True)  # it swallows a Ctrl-C that arrives during a collection of garbage
@@ -244,7 +246,7 @@ def _batch_workers(kind: str, workers: int) -> Any:
         extra = "kubernetes" if kind == "kubernetes" else "batch"
         raise UsageError(f"--cluster {kind} needs another package: pip install -e '.[{extra}]'") from None
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"Dask's configuration of {kind} cannot be used: {why}; see docs/clusters.md") from None
     cluster.scale(n=workers)
     return cluster

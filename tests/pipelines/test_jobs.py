@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import MagicMock
@@ -15,6 +16,7 @@ from distributed import Scheduler, SpecCluster, Worker
 from distributed.deploy.spec import ProcessInterface
 
 from hfv_builder.records import UsageError
+from pipelines.workers import cluster as workers
 from pipelines.workers.cluster import KINDS, Cluster
 from pipelines.workers.connection import Connection
 from pipelines.workers.jobs import LISTS, job_cluster, submit_jobs
@@ -157,6 +159,22 @@ def test_a_signal_cancels_the_jobs(number: signal.Signals, batch_system: Path) -
     assert signal.getsignal(number) is before
 
 
+def test_a_job_that_is_submitted_while_the_run_ends_is_cancelled(
+    batch_system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Connection.close
+    monkeypatch.setattr(Connection, "close", lambda *own: (time.sleep(0.05), close(*own)))
+    monkeypatch.setattr(workers, "submit_jobs", partial(submit_jobs, poll_s=0.01))
+    batch_system.write_text("1 RUNNING (None)\n")
+    with Cluster(kind="slurm").connect() as client:
+        client.wait_for_workers(2)
+        time.sleep(0.05)
+        batch_system.write_text("")
+        for worker in Job.taken[0].workers:
+            client.sync(worker.close)
+    assert {str(worker.status) for job in Job.taken for worker in job.workers} == {"Status.closed"}
+
+
 def test_a_signal_is_not_lost_in_a_callback_of_dask(batch_system: Path) -> None:
     with Cluster(kind="slurm").connect():
         assert not [callback for callback in gc.callbacks if "GCDiagnosis" in repr(callback)]
@@ -180,6 +198,13 @@ def test_an_incomplete_configuration_is_one_sentence(batch_system: Path) -> None
         pytest.raises(UsageError, match=r"lacks memory of a job: describe jobs under jobqueue\.slurm in ~/\.config"),
         Cluster(kind="slurm").connect(),
     ):
+        pass
+
+
+def test_a_cluster_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "job_cluster", MagicMock(side_effect=TimeoutError()))
+    refusal = "Dask's configuration of slurm cannot be used: TimeoutError; see docs"
+    with pytest.raises(UsageError, match=refusal), Cluster(kind="slurm").connect():
         pass
 
 
