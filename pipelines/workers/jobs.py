@@ -20,6 +20,8 @@ GONE_S = 300.0
 """Seconds without a worker after which a job counts as ended. A nanny restarts a worker that died sooner."""
 LISTS = {"slurm": ["squeue", "--me", "--noheader", "--format=%i %T (%r)"]}
 """Commands that list the id and the state of every job of this user that waits or runs."""
+LIST_S = 60.0
+"""Seconds that such a command may take."""
 WAITING = "PENDING"
 """Beginning of the state of a job that waits."""
 JOB_ENVIRONMENT = ENVIRONMENT | {
@@ -185,6 +187,11 @@ async def _states(kind: str) -> dict[str, str] | None:
         )
     except OSError:
         return None
-    output, _ = await listing.communicate()
-    lines = [line.split(maxsplit=1) for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return None if listing.returncode else {job_id: state for job_id, state in lines}
+    try:
+        async with asyncio.timeout(LIST_S):
+            output, _ = await listing.communicate()
+    except TimeoutError:
+        listing.kill()
+        return None
+    lines = (line.strip().partition(" ") for line in output.decode(errors="replace").splitlines())
+    return None if listing.returncode else {job_id: state for job_id, _, state in lines}

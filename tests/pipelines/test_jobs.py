@@ -119,6 +119,19 @@ def test_jobs_that_end_are_submitted_again(capsys: pytest.CaptureFixture[str]) -
     assert printed.count("not all jobs can be submitted to pbs, trying again: sbatch: error: no such queue;") == 1
 
 
+def test_jobs_that_end_are_submitted_again_while_the_batch_system_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LISTS, "slurm", ["sleep", "20"])
+    monkeypatch.setattr("pipelines.workers.jobs.LIST_S", 0.01)
+    with Jobs() as cluster, Connection(cluster) as client:  # type: ignore[no-untyped-call]
+        submit_jobs(cluster, "slurm", 1, poll_s=0.02, gone_s=0.1)
+        client.wait_for_workers(2)
+        time.sleep(0.1)
+        for worker in Job.taken[0].workers:
+            client.sync(worker.close)
+        until(lambda: len(Job.taken) == 2)
+        cluster._created.clear()
+
+
 def test_jobs_that_leave_the_queue_are_submitted_again(batch_system: Path, capsys: pytest.CaptureFixture[str]) -> None:
     batch_system.write_text("1 RUNNING (None)\n")
     with Jobs() as cluster, Connection(cluster) as client:  # type: ignore[no-untyped-call]
@@ -126,7 +139,7 @@ def test_jobs_that_leave_the_queue_are_submitted_again(batch_system: Path, capsy
         client.wait_for_workers(2)
         time.sleep(0.1)
         Job.dead = True
-        batch_system.write_text("2 PENDING (Priority)\n")
+        batch_system.write_text("slow\n2 PENDING (Priority)\n")
         for worker in Job.taken[0].workers:
             client.sync(worker.close)
         until(lambda: len(Job.taken) == 2)
