@@ -89,11 +89,13 @@ def _candidates(clip: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     leader = clip[np.repeat(start, size)]
     same = hashes[1:] == hashes[:-1]
     one, other = near_pairs(unique, CANDIDATE)
-    shared = np.flatnonzero(size > 1)
-    first, second = _crossed(start, np.minimum(size, SHARING), np.append(shared, one), np.append(shared, other))
+    shared, several = np.flatnonzero(size > 1), (size[one] > 1) | (size[other] > 1)
+    first, second = _crossed(
+        start, np.minimum(size, SHARING), np.append(shared, one[several]), np.append(shared, other[several])
+    )
     # Of more clips that share a hash, each is compared with the first and the next one, which avoids quadratic time.
-    firsts = np.concatenate([leader, clip[:-1][same], clip[first]])
-    seconds = np.concatenate([clip, clip[1:][same], clip[second]])
+    firsts = np.concatenate([leader, clip[:-1][same], clip[start[one]], clip[first]])
+    seconds = np.concatenate([clip, clip[1:][same], clip[start[other]], clip[second]])
     low, high = np.minimum(firsts, seconds), np.maximum(firsts, seconds)
     clips = int(clip.max(initial=0)) + 1
     pairs = np.unique((low * clips + high)[low < high])
