@@ -19,9 +19,9 @@ from pipelines.label.format_report import format_counts
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 
 COMPARED = ["width", "height", "fps", "num_frames", "duration_s"]
+"""Columns that sources.toml describes."""
 DROPPED = "dropped or read again (file gone, changed, or tried again)"
 UNSEEN = "kept unchecked (file not accessible)"
-"""Columns that sources.toml describes."""
 
 
 def summarise(
