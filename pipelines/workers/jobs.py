@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -54,12 +55,15 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
             f"Dask's configuration lacks {' and '.join(missing)} of a job: describe jobs under jobqueue.{kind} in "
             "~/.config/dask/jobqueue.yaml, as in docs/clusters.md"
         )
-    variables = " ".join(f"{variable}={value}" for variable, value in JOB_ENVIRONMENT.items())
+    environment = dict(JOB_ENVIRONMENT)
+    if weights := os.environ.get("HFV_WEIGHTS"):  # not every batch system gives a job the user's environment
+        environment["HFV_WEIGHTS"] = shlex.quote(os.path.abspath(os.path.expanduser(weights)))
+    variables = " ".join(f"{variable}={value}" for variable, value in environment.items())
+    address = {"dashboard_address": ":0"}  # several commands may run on one machine
     return cluster_class(
         python=f"env {variables} {setting('python') or shlex.quote(sys.executable)}",
         processes=setting("processes") or setting("cores"),  # one thread per worker, like local workers
-        scheduler_options={"dashboard_address": ":0"}
-        | (setting("scheduler-options") or {}),  # several commands at once
+        scheduler_options=address | (setting("scheduler-options") or {}),
         silence_logs=logging.CRITICAL,
     )
 

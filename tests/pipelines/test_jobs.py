@@ -164,12 +164,13 @@ def test_a_signal_is_not_lost_in_a_callback_of_dask(batch_system: Path) -> None:
 
 def test_workers_of_jobs_are_set_up_like_local_ones(batch_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/a folder/python")
+    monkeypatch.setenv("HFV_WEIGHTS", "/a folder/weights")
     before = signal.getsignal(signal.SIGINT)
     job_cluster("slurm", *KINDS["slurm"]).close()
     assert signal.getsignal(signal.SIGINT) is before
     command = Jobs.options["python"].split(" ", 1)
     assert command[0] == "env"
-    assert command[1].endswith(" '/a folder/python'")
+    assert command[1].endswith(" HFV_WEIGHTS='/a folder/weights' '/a folder/python'")
     assert {"OMP_NUM_THREADS=1", "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False"} < {*command[1].split()}
     assert Jobs.options["processes"] == 2
 
