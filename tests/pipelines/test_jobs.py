@@ -175,6 +175,21 @@ def test_workers_of_jobs_are_set_up_like_local_ones(batch_system: Path, monkeypa
     assert Jobs.options["processes"] == 2
 
 
+def test_only_workers_of_the_run_can_connect_to_its_scheduler(
+    batch_system: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    job_cluster("slurm", *KINDS["slurm"]).close()
+    assert Jobs.options["security"].require_encryption
+    assert "BEGIN CERTIFICATE" in Jobs.options["security"].tls_ca_file
+    assert Jobs.options["shared_temp_directory"] == str(tmp_path)
+    assert Jobs.options["scheduler_options"] == {"dashboard_address": "127.0.0.1:0"}
+    with dask.config.set({"distributed.comm.tls.ca-file": "own.pem", "jobqueue.slurm.shared-temp-directory": "/keys"}):
+        job_cluster("slurm", *KINDS["slurm"]).close()
+    assert Jobs.options["security"] is None
+    assert Jobs.options["shared_temp_directory"] == "/keys"
+
+
 def test_an_incomplete_configuration_is_one_sentence(batch_system: Path) -> None:
     with (
         dask.config.set({"jobqueue.slurm": {"cores": 1}}),
