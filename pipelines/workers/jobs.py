@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from hfv_builder.records import UsageError
 from pipelines.workers.interrupts import interrupts
-from pipelines.workers.local import ENVIRONMENT
+from pipelines.workers.local import ENVIRONMENT, LOOPBACK
 
 POLL_S = 30.0
 """Seconds between two looks at the jobs."""
@@ -34,6 +35,10 @@ JOB_ENVIRONMENT = ENVIRONMENT | {
 def job_cluster(kind: str, package: str, name: str) -> Any:
     """Return a cluster of dask-jobqueue without jobs.
 
+    Anyone who can connect to a port of Dask can run code as its user, and jobs need ports that other machines reach. A
+    temporary certificate, in files of a folder that the jobs see too, keeps others out unless Dask's configuration
+    names certificates.
+
     Args:
         kind: the batch system.
         package: the module of the cluster.
@@ -44,6 +49,7 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
         UsageError: Dask's configuration does not describe a job.
     """
     import dask
+    from distributed.security import Security
 
     with interrupts(signal.getsignal(signal.SIGINT)):  # the import makes Ctrl-C exit with code 0
         cluster_class = getattr(import_module(package), name)
@@ -56,12 +62,18 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
             f"Dask's configuration lacks {' and '.join(missing)} of a job: describe jobs under jobqueue.{kind} in "
             "~/.config/dask/jobqueue.yaml, as in docs/clusters.md"
         )
-    variables = " ".join(f"{variable}={value}" for variable, value in JOB_ENVIRONMENT.items())
+    environment = dict(JOB_ENVIRONMENT)
+    if weights := os.environ.get("HFV_WEIGHTS"):  # not every batch system gives a job the user's environment
+        environment["HFV_WEIGHTS"] = shlex.quote(os.path.abspath(os.path.expanduser(weights)))
+    variables = " ".join(f"{variable}={value}" for variable, value in environment.items())
+    has_certificates = dask.config.get("distributed.comm.tls.ca-file", None)
+    address = {"dashboard_address": f"{LOOPBACK}:0"}  # several commands may run on one machine
     return cluster_class(
         python=f"env {variables} {setting('python') or shlex.quote(sys.executable)}",
         processes=setting("processes") or setting("cores"),  # one thread per worker, like local workers
-        scheduler_options={"dashboard_address": ":0"}
-        | (setting("scheduler-options") or {}),  # several commands at once
+        security=None if has_certificates else Security.temporary(),  # type: ignore[no-untyped-call]
+        shared_temp_directory=setting("shared-temp-directory") or os.path.expanduser("~"),
+        scheduler_options=address | (setting("scheduler-options") or {}),
         silence_logs=logging.CRITICAL,
     )
 

@@ -195,14 +195,30 @@ def test_a_signal_is_not_lost_in_a_callback_of_dask(batch_system: Path) -> None:
 
 def test_workers_of_jobs_are_set_up_like_local_ones(batch_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/a folder/python")
+    monkeypatch.setenv("HFV_WEIGHTS", "/a folder/weights")
     before = signal.getsignal(signal.SIGINT)
     job_cluster("slurm", *KINDS["slurm"]).close()
     assert signal.getsignal(signal.SIGINT) is before
     command = Jobs.options["python"].split(" ", 1)
     assert command[0] == "env"
-    assert command[1].endswith(" '/a folder/python'")
+    assert command[1].endswith(" HFV_WEIGHTS='/a folder/weights' '/a folder/python'")
     assert {"OMP_NUM_THREADS=1", "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False"} < {*command[1].split()}
     assert Jobs.options["processes"] == 2
+
+
+def test_only_workers_of_the_run_can_connect_to_its_scheduler(
+    batch_system: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    job_cluster("slurm", *KINDS["slurm"]).close()
+    assert Jobs.options["security"].require_encryption
+    assert "BEGIN CERTIFICATE" in Jobs.options["security"].tls_ca_file
+    assert Jobs.options["shared_temp_directory"] == str(tmp_path)
+    assert Jobs.options["scheduler_options"] == {"dashboard_address": "127.0.0.1:0"}
+    with dask.config.set({"distributed.comm.tls.ca-file": "own.pem", "jobqueue.slurm.shared-temp-directory": "/keys"}):
+        job_cluster("slurm", *KINDS["slurm"]).close()
+    assert Jobs.options["security"] is None
+    assert Jobs.options["shared_temp_directory"] == "/keys"
 
 
 def test_an_incomplete_configuration_is_one_sentence(batch_system: Path) -> None:
