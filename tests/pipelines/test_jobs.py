@@ -175,8 +175,13 @@ def test_a_signal_cancels_the_jobs(number: signal.Signals, batch_system: Path) -
 def test_a_job_that_is_submitted_while_the_run_ends_is_cancelled(
     batch_system: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close = Connection.close
-    monkeypatch.setattr(Connection, "close", lambda *own: (time.sleep(0.05), close(*own)))
+    close: Any = Connection.close
+
+    def close_slowly(*own: Any) -> None:
+        time.sleep(0.05)
+        close(*own)
+
+    monkeypatch.setattr(Connection, "close", close_slowly)
     monkeypatch.setattr(workers, "submit_jobs", partial(submit_jobs, poll_s=0.01))
     batch_system.write_text("1 RUNNING (None)\n")
     with Cluster(kind="slurm").connect() as client:
