@@ -1,5 +1,6 @@
 """Pairs of 64-bit hashes that differ in few bits, without comparing all pairs."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -45,14 +46,12 @@ def _band(hashes: Hashes, start: int, end: int) -> Hashes:
     return (hashes >> np.uint64(start)) & np.uint64((1 << (end - start)) - 1)
 
 
-def _sharing(band: Hashes) -> "list[tuple[Ints, Ints]]":
-    """Return the pairs of equal values, as pairs of arrays of positions."""
+def _sharing(band: Hashes) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the pairs of equal values, as pairs of arrays of positions."""
     order = np.argsort(band, kind="stable")
     values = band[order]
     last = np.searchsorted(values, values, side="right")
-    found = []
     place, step = np.arange(len(values)), 1
     while len(place := place[place + step < last[place]]):
-        found.append((order[place], order[place + step]))
+        yield order[place], order[place + step]
         step += 1
-    return found
