@@ -26,6 +26,7 @@ from hfv_builder.release.recipe import Recipe
 from hfv_builder.storage.manifest import Manifests
 from hfv_builder.storage.places import Place
 from hfv_builder.wording import counted
+from pipelines.generators import catalogued
 from pipelines.outcome import SHOWN, Outcome, paragraphs, table
 from pipelines.release.arguments import OUT
 from pipelines.release.gather import gather
@@ -72,6 +73,7 @@ def release(
     if media == Media.NONE and (variants or sharded):
         what = "variants" if variants else "shards"
         raise UsageError(f"a release without media has no {what}: give --media original or uniform with them")
+    catalogued(manifests)  # or a mistyped place of them leaves a folder of releases
     with staging(out, name) as stage:
         dataset = gather(manifests, name, media=media, allow_lite=allow_lite, settings=settings, variants=variants)
         placed, left_out = ({}, {}) if media == Media.NONE else _place(dataset, stage, cluster)

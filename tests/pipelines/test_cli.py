@@ -139,6 +139,7 @@ def test_every_make_target_of_a_stage_passes_its_variables() -> None:
         (["score", "--generator", "kling", "--profile", "papper"], "there is no profile 'papper'"),
         (["label"], "/m has no clips yet"),
         (["split", "--generator", "kling"], "'kling' has no clips in"),
+        (["release", "mine", "--version", "1.0.0"], "/m has no clips yet"),
         (["status"], "/m has no clips yet"),
     ],
 )
@@ -156,7 +157,7 @@ def test_a_usage_error_is_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
     assert err.startswith(f"hfv {arguments[0]}: ")
     assert sentence in err
-    assert not Path("m").exists()
+    assert not [*Path().iterdir()]
 
 
 @pytest.mark.parametrize(
