@@ -19,8 +19,8 @@ POLL_S = 30.0
 """Seconds between two looks at the jobs."""
 GONE_S = 300.0
 """Seconds without a worker after which a job counts as ended. A nanny restarts a worker that died sooner."""
-LISTS = {"slurm": ["squeue", "--me", "--noheader", "--format=%i %T (%r)"]}
-"""Commands that list the id and the state of every job of this user that waits or runs."""
+LISTS = {"slurm": ["squeue", "--me", "--all", "--noheader", "--format=%i %T (%r)"]}
+"""Commands that list the id and the state of every job of this user that waits or runs, in hidden partitions too."""
 LIST_S = 60.0
 """Seconds that such a command may take."""
 WAITING = "PENDING"
