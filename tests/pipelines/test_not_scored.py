@@ -121,7 +121,7 @@ def test_rows_that_workers_wrote_to_another_folder_are_reported_as_missing(
         "_write_rows",
         lambda rows, scores, run: write(rows, scores, dataclasses.replace(run, manifests=Manifests(tmp_path / "b"))),
     )
-    with pytest.raises(UsageError, match=r"2 clips have no spatial row .* same place"):
+    with pytest.raises(UsageError, match=r"2 of 2 clips have no spatial row: .* same place"):
         score(manifests, "kling", LITE, cluster=in_process)
 
 
