@@ -190,7 +190,8 @@ def _is_settled(manifests: Manifests, clip: dict[str, Any], label: dict[str, Any
     """Return whether the decisions on a clip settle its final label; else this is the automatic one."""
     decisions, overlap = read_reviews(manifests)
     own = [decision for decision in decisions if decision.clip_id == clip["clip_id"]]
-    facts = (clip["status"] == Status.OK, bool(clip["is_real"]), label is not None and label["auto_label"] is not None)
+    is_labelled = label is None or label["auto_label"] is not None  # reviewers may come before `hfv label`
+    facts = (clip["status"] != Status.FAILED, bool(clip["is_real"]), is_labelled)
     ok, real, labelled = (np.array([fact]) for fact in facts)
     (kind,) = clip_kinds(ok=ok, real=real, labelled=labelled)
     given = standing(own, undone(own))

@@ -92,9 +92,10 @@ def _clips_table(manifests: Manifests, generators: Sequence[str], *, selected: b
 
 def _reviewed(manifests: Manifests, clips: pd.DataFrame) -> pd.DataFrame:
     """Return the clips with the columns `reviewed` and `final_label`."""
-    decisions, overlap = read_reviews(manifests) if manifests.parts(REVIEWS) else ([], None)
-    ok, labelled = np.ones(len(clips), bool), clips["auto_label"].notna().to_numpy(bool)
-    kind = clip_kinds(ok=ok, real=clips["is_real"].to_numpy(bool), labelled=labelled)
+    decisions, overlap = read_reviews(manifests)
+    begun = clips.groupby("generator")["auto_label"].transform("count").gt(0)  # reviewers may come before `hfv label`
+    labelled = (clips["auto_label"].notna() | ~begun).to_numpy(bool)
+    kind = clip_kinds(ok=np.ones(len(clips), bool), real=clips["is_real"].to_numpy(bool), labelled=labelled)
     rows = clips[["clip_id", "auto_label"]].assign(kind=kind)
     final = final_labels(rows, decisions, overlap=DEFAULT_OVERLAP if overlap is None else overlap)
     decided = final["label"].where(final["label_source"].eq("review"))  # else it is the automatic label

@@ -210,6 +210,8 @@ def test_undecided_clips_do_not_count_as_confirmed(manifests: Manifests) -> None
     clips = clips_table(manifests, ["kling"]).set_index("clip_id")
     assert clips["final_label"].dropna().to_dict() == {ids[0]: auto[ids[0]], ids[1]: (auto[ids[1]] + 1) % 3}
     assert {*clips.index[clips["reviewed"]]} == {*ids[:5]}
+    manifests.replace(LABELS, [], generator="kling")
+    assert int(clips_table(manifests, ["kling"])["reviewed"].sum()) == 5
 
 
 def test_lists_of_similar_names_stay_apart_and_end_with_their_finding(tmp_path: Path) -> None:

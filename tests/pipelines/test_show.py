@@ -121,6 +121,12 @@ def test_a_final_label_that_no_vote_settles_is_called_automatic(tmp_path: Path) 
     assert "final label: spatial, 2 votes" in show(manifests, one).text
     text = show(manifests, other).text
     assert "final label: appearance (automatic: its votes settle nothing yet), 1 vote" in text
+    rows = manifests.read(CLIPS, generator="kling").to_pylist()
+    copy = next(row for row in rows if row["clip_id"] == one) | {"path": "/elsewhere/copy.mp4", "status": "duplicate"}
+    manifests.replace(CLIPS, [table_of(CLIPS.schema, [copy, *rows])], generator="kling")
+    assert "final label: spatial, 2 votes" in show(manifests, "copy.mp4").text
+    manifests.replace(LABELS, [], generator="kling")  # as before they were labelled
+    assert "final label: spatial, 2 votes" in show(manifests, one).text
 
 
 def test_traces_are_drawn_with_their_largest_value() -> None:
