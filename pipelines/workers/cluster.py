@@ -17,7 +17,7 @@ from hfv_builder.storage.json_text import load_json
 from pipelines.workers.interrupts import interrupts, leave_interrupts_to_the_driver
 from pipelines.workers.jobs import job_cluster, submit_jobs
 from pipelines.workers.limits import workers_memory
-from pipelines.workers.local import ENVIRONMENT, FORK, GPU, gpus, local_workers, prepare_forks, this_process
+from pipelines.workers.local import ENVIRONMENT, FORK, GPU, LOOPBACK, gpus, local_workers, prepare_forks, this_process
 
 PATIENCE = "10s"
 """Timeout for a scheduler to respond."""
@@ -257,7 +257,15 @@ def _print_dashboard(client: Any) -> None:
     if client.run_on_scheduler(find_spec, "bokeh") is None:
         return
     with contextlib.suppress(KeyError):
-        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+        link: str = client.dashboard_link
+        if client.run_on_scheduler(_dashboard_host) == LOOPBACK:  # the link has the host of the scheduler's own port
+            host = client.scheduler.address.partition("://")[2].rpartition(":")[0]
+            link = link.replace(f"//{host}:", f"//{LOOPBACK}:")
+        print(f"dashboard: {link}", file=sys.stderr)
+
+
+def _dashboard_host(dask_scheduler: Any) -> str:
+    return str(dask_scheduler.services["dashboard"].address)
 
 
 def _warn_of_retries(client: Any) -> None:

@@ -17,7 +17,7 @@ from distributed.deploy.spec import ProcessInterface
 
 from hfv_builder.records import UsageError
 from pipelines.workers import cluster as workers
-from pipelines.workers.cluster import KINDS, Cluster
+from pipelines.workers.cluster import KINDS, Cluster, _print_dashboard
 from pipelines.workers.connection import Connection
 from pipelines.workers.jobs import LISTS, job_cluster, submit_jobs
 
@@ -224,6 +224,14 @@ def test_only_workers_of_the_run_can_connect_to_its_scheduler(
         job_cluster("slurm", *KINDS["slurm"]).close()
     assert Jobs.options["security"] is None
     assert Jobs.options["shared_temp_directory"] == "/keys"
+
+
+def test_the_address_of_a_dashboard_is_one_on_which_it_listens(capsys: pytest.CaptureFixture[str]) -> None:
+    client = MagicMock(dashboard_link="http://10.0.0.1:80/status", scheduler=MagicMock(address="tls://10.0.0.1:8786"))
+    client.run_on_scheduler.side_effect = ["bokeh", "127.0.0.1", "bokeh", "10.0.0.1"]
+    _print_dashboard(client)
+    _print_dashboard(client)
+    assert capsys.readouterr().err == "dashboard: http://127.0.0.1:80/status\ndashboard: http://10.0.0.1:80/status\n"
 
 
 def test_an_incomplete_configuration_is_one_sentence(batch_system: Path) -> None:
