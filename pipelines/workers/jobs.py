@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from importlib import import_module
+from tempfile import TemporaryFile
 from typing import Any
 
 from hfv_builder.records import UsageError
@@ -46,7 +47,7 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
 
     Raises:
         ImportError: the package is not installed.
-        UsageError: Dask's configuration does not describe a job.
+        UsageError: Dask's configuration does not describe a job, or its certificate cannot be written.
     """
     import dask
     from distributed.security import Security
@@ -67,13 +68,25 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
         environment["HFV_WEIGHTS"] = shlex.quote(os.path.abspath(os.path.expanduser(weights)))
     variables = " ".join(f"{variable}={value}" for variable, value in environment.items())
     has_certificates = dask.config.get("distributed.comm.tls.ca-file", None)
-    address = {"dashboard_address": f"{LOOPBACK}:0"}  # several commands may run on one machine
+    folder = setting("shared-temp-directory") or os.path.expanduser("~")
+    if not has_certificates:
+        try:
+            with TemporaryFile(dir=os.path.expanduser(os.path.expandvars(folder))):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"certificates for the jobs cannot be written into {folder} ({error.strerror}): name a folder that "
+                f"the jobs see too as jobqueue.{kind}.shared-temp-directory, as in docs/clusters.md"
+            ) from None
+    page = f"{LOOPBACK}:0"  # HTTP without certificates; port 0, since several commands may run on one machine
+    extra = setting("worker-extra-args") or setting("extra") or []
     return cluster_class(
         python=f"env {variables} {setting('python') or shlex.quote(sys.executable)}",
         processes=setting("processes") or setting("cores"),  # one thread per worker, like local workers
         security=None if has_certificates else Security.temporary(),  # type: ignore[no-untyped-call]
-        shared_temp_directory=setting("shared-temp-directory") or os.path.expanduser("~"),
-        scheduler_options=address | (setting("scheduler-options") or {}),
+        shared_temp_directory=folder,
+        worker_extra_args=["--dashboard-address", page, *extra],
+        scheduler_options={"dashboard_address": page} | (setting("scheduler-options") or {}),
         silence_logs=logging.CRITICAL,
     )
 

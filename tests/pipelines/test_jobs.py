@@ -220,10 +220,18 @@ def test_only_workers_of_the_run_can_connect_to_its_scheduler(
     assert "BEGIN CERTIFICATE" in Jobs.options["security"].tls_ca_file
     assert Jobs.options["shared_temp_directory"] == str(tmp_path)
     assert Jobs.options["scheduler_options"] == {"dashboard_address": "127.0.0.1:0"}
-    with dask.config.set({"distributed.comm.tls.ca-file": "own.pem", "jobqueue.slurm.shared-temp-directory": "/keys"}):
+    assert Jobs.options["worker_extra_args"] == ["--dashboard-address", "127.0.0.1:0"]
+    job = {"cores": 1, "memory": "2GB", "shared-temp-directory": "/keys", "worker-extra-args": ["--lifetime", "55m"]}
+    with dask.config.set({"distributed.comm.tls.ca-file": "own.pem", "jobqueue.slurm": job}):
         job_cluster("slurm", *KINDS["slurm"]).close()
+    assert Jobs.options["worker_extra_args"][2:] == ["--lifetime", "55m"]
     assert Jobs.options["security"] is None
     assert Jobs.options["shared_temp_directory"] == "/keys"
+    with (
+        dask.config.set({"jobqueue.slurm": job}),
+        pytest.raises(UsageError, match=r"written into /keys \(No such file"),
+    ):
+        job_cluster("slurm", *KINDS["slurm"])
 
 
 def test_the_address_of_a_dashboard_is_one_on_which_it_listens(capsys: pytest.CaptureFixture[str]) -> None:
