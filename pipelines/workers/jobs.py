@@ -38,7 +38,7 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
 
     Anyone who can connect to a port of Dask can run code as its user, and jobs need ports that other machines reach. A
     temporary certificate, in files of a folder that the jobs see too, keeps others out unless Dask's configuration
-    names certificates.
+    names certificates of scheduler, workers and clients: with fewer, Dask would not encrypt.
 
     Args:
         kind: the batch system.
@@ -67,9 +67,10 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
     if weights := os.environ.get("HFV_WEIGHTS"):  # not every batch system gives a job the user's environment
         environment["HFV_WEIGHTS"] = shlex.quote(os.path.abspath(os.path.expanduser(weights)))
     variables = " ".join(f"{variable}={value}" for variable, value in environment.items())
-    has_certificates = dask.config.get("distributed.comm.tls.ca-file", None)
+    files = ("ca-file", "scheduler.cert", "worker.cert", "client.cert")
+    has_own = all(dask.config.get(f"distributed.comm.tls.{file}", None) for file in files)
     folder = setting("shared-temp-directory") or os.path.expanduser("~")
-    if not has_certificates:
+    if not has_own:
         try:
             with TemporaryFile(dir=os.path.expanduser(os.path.expandvars(folder))):
                 pass
@@ -83,7 +84,7 @@ def job_cluster(kind: str, package: str, name: str) -> Any:
     return cluster_class(
         python=f"env {variables} {setting('python') or shlex.quote(sys.executable)}",
         processes=setting("processes") or setting("cores"),  # one thread per worker, like local workers
-        security=None if has_certificates else Security.temporary(),  # type: ignore[no-untyped-call]
+        security=None if has_own else Security.temporary(),  # type: ignore[no-untyped-call]
         shared_temp_directory=folder,
         worker_extra_args=["--dashboard-address", page, *extra],
         scheduler_options={"dashboard_address": page} | (setting("scheduler-options") or {}),

@@ -1,6 +1,7 @@
 """Workers that are jobs of a batch system."""
 
 import gc
+import re
 import signal
 import sys
 import time
@@ -222,15 +223,17 @@ def test_only_workers_of_the_run_can_connect_to_its_scheduler(
     assert Jobs.options["scheduler_options"] == {"dashboard_address": "127.0.0.1:0"}
     assert Jobs.options["worker_extra_args"] == ["--dashboard-address", "127.0.0.1:0"]
     job = {"cores": 1, "memory": "2GB", "shared-temp-directory": "/keys", "worker-extra-args": ["--lifetime", "55m"]}
-    with dask.config.set({"distributed.comm.tls.ca-file": "own.pem", "jobqueue.slurm": job}):
+    names = ["client.key", "client.cert", "worker.key", "worker.cert", "scheduler.key", "scheduler.cert", "ca-file"]
+    made = Jobs.options["security"]
+    own = {f"distributed.comm.tls.{name}": getattr(made, f"tls_{re.sub('[.-]', '_', name)}") for name in names}
+    with dask.config.set(own | {"jobqueue.slurm": job}):
         job_cluster("slurm", *KINDS["slurm"]).close()
     assert Jobs.options["worker_extra_args"][2:] == ["--lifetime", "55m"]
     assert Jobs.options["security"] is None
     assert Jobs.options["shared_temp_directory"] == "/keys"
-    with (
-        dask.config.set({"jobqueue.slurm": job}),
-        pytest.raises(UsageError, match=r"written into /keys \(No such file"),
-    ):
+    del own["distributed.comm.tls.worker.cert"]  # Dask would not encrypt
+    missing = r"certificates for the jobs cannot be written into /keys \(No such file"
+    with dask.config.set(own | {"jobqueue.slurm": job}), pytest.raises(UsageError, match=missing):
         job_cluster("slurm", *KINDS["slurm"])
 
 
