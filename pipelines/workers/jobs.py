@@ -24,6 +24,8 @@ LISTS = {"slurm": ["squeue", "--me", "--all", "--noheader", "--format=%i %T (%r)
 """Commands that list the id and the state of every job of this user that waits or runs, in hidden partitions too."""
 LIST_S = 60.0
 """Seconds that such a command may take."""
+END_S = 5.0
+"""Seconds that it may take to end when it is killed."""
 WAITING = "PENDING"
 """Beginning of the state of a job that waits."""
 JOB_ENVIRONMENT = ENVIRONMENT | {
@@ -218,6 +220,8 @@ async def _states(kind: str) -> dict[str, str] | None:
             output, _ = await listing.communicate()
     except TimeoutError:
         listing.kill()
+        with contextlib.suppress(TimeoutError):  # a process that waits for a disk does not end
+            await asyncio.wait_for(listing.communicate(), END_S)
         return None
     lines = (line.strip().partition(" ") for line in output.decode(errors="replace").splitlines())
     return None if listing.returncode else {job_id: state for job_id, _, state in lines}

@@ -221,7 +221,8 @@ def test_release_on_the_command_line(
         assert main(arguments) == 2
         assert sentence in capsys.readouterr().err
     assert main(["release", "init", "--manifests", "new"]) == 0
-    assert main(["release", "small", "--version", "2.0.0", "--manifests", "new"]) == 2
+    settings = ["--settings", "new/release.toml"]
+    assert main(["release", "small", "--version", "2.0.0", "--workers", "0", *settings, *where[:2]]) == 2
     assert "title is missing: fill it in" in capsys.readouterr().err
 
 
