@@ -5,6 +5,7 @@ import logging
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -24,8 +25,8 @@ LISTS = {"slurm": ["squeue", "--me", "--all", "--noheader", "--format=%i %T (%r)
 """Commands that list the id and the state of every job of this user that waits or runs, in hidden partitions too."""
 LIST_S = 60.0
 """Seconds that such a command may take."""
-END_S = 5.0
-"""Seconds that it may take to end when it is killed."""
+LISTED_S = 0.01
+"""Seconds between two looks whether it has ended."""
 WAITING = "PENDING"
 """Beginning of the state of a job that waits."""
 JOB_ENVIRONMENT = ENVIRONMENT | {
@@ -209,19 +210,20 @@ async def _states(kind: str) -> dict[str, str] | None:
         return None
     import asyncio
 
-    try:
-        listing = await asyncio.create_subprocess_exec(
-            *LISTS[kind], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(LIST_S):
-            output, _ = await listing.communicate()
-    except TimeoutError:
-        listing.kill()
-        with contextlib.suppress(TimeoutError):  # a process that waits for a disk does not end
-            await asyncio.wait_for(listing.communicate(), END_S)
-        return None
-    lines = (line.strip().partition(" ") for line in output.decode(errors="replace").splitlines())
+    with TemporaryFile() as output:
+        try:
+            listing = subprocess.Popen(LISTS[kind], stdout=output, stderr=subprocess.DEVNULL)
+        except OSError:
+            return None
+        deadline = time.monotonic() + LIST_S
+        try:
+            while listing.poll() is None and time.monotonic() < deadline:
+                await asyncio.sleep(LISTED_S)
+        finally:  # also if the event loop ends meanwhile
+            listing.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a process that waits for a disk does not end
+                listing.wait(1)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    lines = (line.strip().partition(" ") for line in text.splitlines())
     return None if listing.returncode else {job_id: state for job_id, _, state in lines}
