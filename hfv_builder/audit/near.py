@@ -20,7 +20,7 @@ SURE = 3.0
 ALIKE = 0.9
 """Smallest cosine of the mean embeddings of clips that differ in more bits, for them to be near duplicates."""
 SHARING = 8
-"""Clips that share a hash, of which all pairs are compared."""
+"""Number of clips with a common hash up to which all their pairs are compared."""
 AT_ONCE = 20_000
 """Pairs of clips that are compared together."""
 

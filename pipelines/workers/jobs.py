@@ -26,7 +26,7 @@ LISTS = {"slurm": ["squeue", "--me", "--all", "--noheader", "--format=%i %T (%r)
 LIST_S = 60.0
 """Seconds that such a command may take."""
 LISTED_S = 0.01
-"""Seconds between two looks whether it has ended."""
+"""Seconds between two checks whether it has ended."""
 WAITING = "PENDING"
 """Beginning of the state of a job that waits."""
 JOB_ENVIRONMENT = ENVIRONMENT | {
@@ -141,7 +141,7 @@ class _Keeper:
 
         now = time.monotonic()
         present = {str(worker.name) for worker in self._cluster.scheduler.workers.values()}
-        states = await _states(self._kind)
+        states = await list_states(self._kind)
         ended = []
         for name, job in self._cluster.workers.items():
             state = "unknown" if states is None else states.get(job.job_id, "")
@@ -204,7 +204,7 @@ def _why(error: Exception) -> str:
     return "; ".join(line.strip() for line in printed.splitlines() if line.strip())
 
 
-async def _states(kind: str) -> dict[str, str] | None:
+async def list_states(kind: str) -> dict[str, str] | None:
     """Return the states of the jobs in the queue by their ids; None if they cannot be listed."""
     if kind not in LISTS:
         return None
@@ -226,4 +226,4 @@ async def _states(kind: str) -> dict[str, str] | None:
         output.seek(0)
         text = output.read().decode(errors="replace")
     lines = (line.strip().partition(" ") for line in text.splitlines())
-    return None if listing.returncode else {job_id: state for job_id, _, state in lines}
+    return {job_id: state for job_id, _, state in lines} if listing.returncode == 0 else None

@@ -1,8 +1,10 @@
 """Workers that are jobs of a batch system."""
 
+import asyncio
 import gc
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from hfv_builder.records import UsageError
 from pipelines.workers import cluster as workers
 from pipelines.workers.cluster import KINDS, Cluster, _print_dashboard
 from pipelines.workers.connection import Connection
-from pipelines.workers.jobs import LISTS, job_cluster, submit_jobs
+from pipelines.workers.jobs import LISTS, job_cluster, list_states, submit_jobs
 
 LOCAL = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 DASK_JOBQUEUE = """
@@ -131,6 +133,15 @@ def test_jobs_that_end_are_submitted_again_while_the_batch_system_hangs(monkeypa
             client.sync(worker.close)
         until(lambda: len(Job.taken) == 2)
         cluster._created.clear()
+
+
+def test_a_listing_that_cannot_be_killed_lists_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = MagicMock(returncode=None)
+    stuck.poll.return_value = None
+    stuck.wait.side_effect = subprocess.TimeoutExpired("squeue", 1)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: stuck)
+    monkeypatch.setattr("pipelines.workers.jobs.LIST_S", 0)
+    assert asyncio.run(list_states("slurm")) is None  # an empty list would mean that all jobs have ended
 
 
 def test_jobs_that_leave_the_queue_are_submitted_again(batch_system: Path, capsys: pytest.CaptureFixture[str]) -> None:
