@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
 from distributed import WorkerPlugin
 
 from pipelines.workers.deadline import deadline
@@ -103,3 +104,8 @@ def hoard(items: list[int], *, hungry: set[int]) -> int:
     if memory:
         time.sleep(60)
     return sum(items)
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process takes."""
+    return int(psutil.Process().memory_info().rss)
